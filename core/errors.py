@@ -1,0 +1,69 @@
+"""Every error that a person may read, as one tree.
+
+    BatonError
+    ├── ModelFileError        a GGUF file that cannot be used: broken, truncated, unsupported, a shard missing
+    ├── EngineError           a model cannot do what was asked
+    │   ├── EngineLost        it was there and is gone (process died, connection broke); trying again may help
+    │   ├── EngineRefused     it will not, however often one asks (wrong key, no such model, not capable)
+    │   ├── ContextFull       prompt and answer no longer fit its context
+    │   └── OutOfMemory       the device cannot hold the model or its context
+    ├── ProblemFileError      a file of problems that cannot be read
+    ├── SettingsError         a value that a person chose and that cannot be used
+    ├── StoreError            conversations or runs that cannot be read or written
+    └── DownloadError         the Hub or a download failed
+
+An error is two sentences: what happened (and why), and what to do now. Code raises the narrowest class with
+both; views show `str(error)`. Causes are chained with `raise … from`, for the log.
+"""
+
+
+class BatonError(Exception):
+    """What happened, in one sentence, and what to do now, in another (it may be empty)."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what, advice)
+        self.what = what
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.advice}".strip()
+
+
+class ModelFileError(BatonError):
+    """A GGUF file that cannot be used; raised before any native code sees it."""
+
+
+class EngineError(BatonError):
+    """A model cannot do what was asked."""
+
+
+class EngineLost(EngineError):
+    """The engine was there and is gone. Opening it again may help; the text so far is not lost."""
+
+
+class EngineRefused(EngineError):
+    """The engine will not do this, however often it is asked."""
+
+
+class ContextFull(EngineError):
+    """Prompt and answer no longer fit the model's context."""
+
+
+class OutOfMemory(EngineError):
+    """The device cannot hold the model or its context."""
+
+
+class ProblemFileError(BatonError):
+    """A file of problems that cannot be read at all (single bad rows are reported, not raised)."""
+
+
+class SettingsError(BatonError):
+    """A value that a person chose and that cannot be used."""
+
+
+class StoreError(BatonError):
+    """Conversations or runs that cannot be read or written."""
+
+
+class DownloadError(BatonError):
+    """The Hub could not be asked, or a download failed."""
