@@ -1,0 +1,1 @@
+"""Who can write: models behind one protocol (base.py), wherever they run."""

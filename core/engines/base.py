@@ -1,0 +1,193 @@
+"""The seam between the method and the models: an engine opens sessions, a session reads and writes one text.
+
+A local model, a llama-server and a scripted engine in a test all speak this protocol. It knows nothing of
+steps, cues or policies. A session's text is its own rendering of the conversation (template, thinking tags)
+followed by the shared *body* (`body.py`); roll-back is implied, since every call names the whole body that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from core.engines.body import Part
+
+
+class Message(NamedTuple):
+    """One turn of a conversation; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+Conversation = tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn: paper §4 defaults. Temperature 0 is greedy, top_k 0 is no limit."""
+
+    temperature: float = 0.6
+    top_p: float = 0.95
+    top_k: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingTags:
+    """What opens and closes the thinking of a model, as text: `<think>` and `</think>` for most."""
+
+    opening: str
+    closing: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is and what its engine can do: capabilities are data, nobody guesses them."""
+
+    name: str
+    vocabulary: str
+    """Hash of the tokenizer; equal hashes mean that token ids may be handed over. Empty: not known."""
+    context: int
+    """Tokens (prompt and body) that one session may hold."""
+    place: str = "this machine"
+    """Where it runs, for people: "this machine" or a host name."""
+    architecture: str = ""
+    quantisation: str = ""
+    parameters: int = 0
+    thinking: ThinkingTags | None = None
+    gives_ids: bool = True
+    gives_alternatives: bool = True
+    can_be_cut: bool = True
+    """False: recurrent or hybrid memory, rolled back through snapshots."""
+    reads_along: bool = False
+    """True: `read_along` does something, because the model sits on a device of its own."""
+
+
+class Alternative(NamedTuple):
+    """A token that could have stood there: its text and natural log-probability before sampling filters."""
+
+    id: int | None
+    text: str
+    logprob: float
+
+
+class Token(NamedTuple):
+    """One written token. `data` may end inside a UTF-8 character; the next tokens complete it."""
+
+    id: int | None
+    data: bytes
+    logprob: float | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+class Passing(Enum):
+    """How a text reached a model: token ids where both vocabularies are the same, else text."""
+
+    IDS = "ids"
+    TEXT = "text"
+
+
+class Handoff(NamedTuple):
+    """What bringing a model's KV cache to a text cost: tokens reused, tokens prefilled, seconds."""
+
+    reused: int
+    prefilled: int
+    seconds: float
+    passing: Passing = Passing.IDS
+
+
+class Notice(NamedTuple):
+    """Something that a person should know and that did not stop the writing, in one sentence."""
+
+    text: str
+
+
+class Stop(Enum):
+    """Why a session stopped writing by itself."""
+
+    END_OF_TEXT = "end of text"
+    LIMIT = "limit"
+    CONTEXT_FULL = "context full"
+    CANCELLED = "cancelled"
+
+
+class End(NamedTuple):
+    """The last item of a write that was not closed from outside."""
+
+    stop: Stop
+
+
+WriteItem = Handoff | Token | Notice | End
+
+
+class Session(Protocol):
+    """One text on one model. Calls come from one thread, but for `cancel`."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the rendered conversation, the opening of thinking included."""
+        ...
+
+    def read(self, body: Sequence[Part]) -> Handoff:
+        """Bring the KV cache to this body; write nothing.
+
+        Raises ContextFull, EngineLost, EngineRefused.
+        """
+        ...
+
+    def read_along(self, body: Sequence[Part]) -> None:
+        """A hint that the body has grown: read it in the background if that delays nothing. Never blocks."""
+        ...
+
+    def write(
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+    ) -> Iterator[WriteItem]:
+        """Read the body, then write at most `limit` tokens after it.
+
+        Yields a Handoff first, then Tokens (and Notices), then an End. Closing the iterator stops the engine
+        within one token. The end-of-text token is not part of the text and is not yielded. The same body,
+        seed and sampling give the same tokens on the same engine, alone in its batch. `alternatives` asks for
+        that many likeliest tokens (with log-probabilities) at each position.
+        Raises ContextFull, EngineLost, EngineRefused.
+        """
+        ...
+
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
+        """Probabilities of each choice as the next token after body and question; leaves no trace in the text.
+
+        Sums to 1 over the choices.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Stop what is going on, from any thread; a running write ends with Stop.CANCELLED."""
+        ...
+
+    def close(self) -> None:
+        """Free the session's part of the KV cache. Closing twice is allowed."""
+        ...
+
+
+class Engine(Protocol):
+    """A model that is ready to open sessions. Thread-safe: many sessions may be open at once."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    def open(self, conversation: Conversation, sampling: Sampling) -> Session:
+        """A new session at the end of the rendered conversation, thinking opened if the model has the tags.
+
+        Nothing is decoded yet. Raises ContextFull if the prompt alone does not fit.
+        """
+        ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+    def close(self) -> None:
+        """End all sessions and free the model. Closing twice is allowed."""
+        ...

@@ -1,0 +1,107 @@
+"""The text that both models share: what has been written after the opening of thinking, token by token.
+
+The canonical form is text. A part keeps the token id of the model that wrote it, so that a model with the same
+vocabulary can take ids, and any other tokenises the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from itertools import groupby
+from typing import NamedTuple
+
+
+class Author(Enum):
+    """Who wrote a piece of text: the paper's speculative and target model, or a policy that inserted it."""
+
+    SMALL = "small"
+    LARGE = "large"
+    INSERTED = "inserted"
+
+
+class Part(NamedTuple):
+    """A token, or an inserted text. Where a character is split across tokens, the token that completes it
+    holds its text and the earlier ones hold none."""
+
+    text: str
+    author: Author
+    id: int | None = None
+    vocabulary: str = ""
+    closing_tag: str = ""
+    """Set if this part ends the thinking: the tag as its author writes it; other models read their own."""
+
+
+class Body:
+    """A growing text that can be cut back. Lengths and positions are in characters."""
+
+    def __init__(self, parts: Iterable[Part] = ()) -> None:
+        self.parts: list[Part] = []
+        self.text = ""
+        for part in parts:
+            self.append(part)
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def append(self, part: Part) -> None:
+        self.parts.append(part)
+        self.text += part.text
+
+    def cut(self, length: int) -> list[Part]:
+        """Keep the first `length` characters; returns the parts that went, in order.
+
+        A token that lies across the cut loses its id: what is left of it stays as text.
+        """
+        gone: list[Part] = []
+        end = len(self.text)
+        while self.parts and (end > length or not self.parts[-1].text):
+            part = self.parts.pop()
+            start = end - len(part.text)
+            if start < length < end:
+                self.parts.append(Part(part.text[: length - start], part.author))
+                part = part._replace(text=part.text[length - start :])
+                start = length
+            gone.append(part)
+            end = start
+        self.text = self.text[:length]
+        return gone[::-1]
+
+    def mark_closing(self, tag: str) -> None:
+        """Mark the tag that the text has just completed, so that any model can read it as its own.
+
+        The tokens of a tag join into one part; it keeps its id if it was one token.
+        """
+        start = self.text.rindex(tag)
+        before, after = self.text[:start], self.text[start:]
+        last = self.parts[-1]
+        if last.text == after:
+            self.parts[-1] = last._replace(closing_tag=tag)
+        else:
+            self.cut(len(before))
+            self.append(Part(after, last.author, closing_tag=tag))
+
+
+def rendered_runs(parts: Sequence[Part], vocabulary: str, closing_tag: str) -> list[tuple[int, ...] | str]:
+    """The body as one model reads it: runs of ids of its own vocabulary, and texts that it has to tokenise.
+
+    Neighbouring foreign parts join into one text, so that they are tokenised together. The closing of thinking
+    is read as the model's own tag, if it has one; a model without tags reads what stands there.
+    """
+
+    def translated(part: Part) -> bool:
+        return bool(part.closing_tag and closing_tag) and part.closing_tag != closing_tag
+
+    def own(part: Part) -> bool:
+        return part.id is not None and part.vocabulary == vocabulary != "" and not translated(part)
+
+    def text(part: Part) -> str:
+        return part.text.replace(part.closing_tag, closing_tag) if translated(part) else part.text
+
+    runs: list[tuple[int, ...] | str] = []
+    for is_own, group in groupby(parts, own):
+        if is_own:
+            runs.append(tuple(part.id for part in group if part.id is not None))
+        elif foreign := "".join(map(text, group)):
+            runs.append(foreign)
+    return runs

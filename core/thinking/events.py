@@ -1,0 +1,202 @@
+"""What happens while two models write one text, as data. The trace, every view and every export read only these.
+
+`at` is seconds since the run began. Positions are characters in the body (the text after the opening of thinking).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from core.engines.base import Alternative, Conversation, ModelCard, Passing
+from core.engines.body import Author as Author
+from core.thinking.cues import Cue
+
+SCHEMA = 1
+"""Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
+
+
+class Rule(Enum):
+    """Why the large model writes (paper §3 and §4.2), or why a text was inserted."""
+
+    OPENING = "opening"
+    AFFIRMATION = "affirmation"
+    REFLECTION = "reflection"
+    VERIFICATION = "verification"
+    EXCESSIVE_REFLECTION = "excessive reflection"
+    EVERY_STEP = "every step"
+    RANDOM = "random"
+    ENTROPY = "first-token entropy"
+    SCORE = "low step score"
+    REPETITION = "repetition"
+    ANSWER = "answer"
+    LARGE_ONLY = "large only"
+    PERSON = "a person asked"
+    BUDGET = "thinking budget"
+
+
+class Finish(Enum):
+    """How a run ended."""
+
+    END_OF_TEXT = "end of text"
+    MAX_TOKENS = "max tokens"
+    TIME = "time limit"
+    CONTEXT_FULL = "context full"
+    REPETITION = "repetition"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    at: float
+    conversation: Conversation
+    policy: str
+    settings: dict[str, Any]
+    """All parameters of the run as JSON values, enough to repeat it."""
+    seed: int
+    small: ModelCard | None
+    large: ModelCard | None
+    prompt_tokens: int
+    """Of the first model that has a prompt; each model renders its own."""
+    thinking: bool
+    """Whether the body begins inside thinking."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStarted:
+    at: float
+    author: Author
+    rule: Rule | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A model's KV cache now holds the text: the cost of a handoff. `seconds` end at `at`."""
+
+    at: float
+    author: Author
+    reused: int
+    prefilled: int
+    seconds: float
+    passing: Passing
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWritten:
+    at: float
+    author: Author
+    id: int | None
+    text: str
+    logprob: float | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteEnded:
+    at: float
+    author: Author
+    tokens: int
+    """Tokens this write gave, kept or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryReached:
+    at: float
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDiscarded:
+    """Text from `position` on went: a lookahead that a policy replaced, or a step that is written again."""
+
+    at: float
+    position: int
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeoverStarted:
+    at: float
+    rule: Rule
+    cue: Cue | None
+    tokens: int
+    """Planned length (n1, n2, n3 …)."""
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeoverEnded:
+    at: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextInserted:
+    at: float
+    text: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingClosed:
+    at: float
+    author: Author
+    position: int
+    """Where the answer begins: just after the closing tag."""
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The large model scored a step: probabilities of the choices, and the score the policy made of them."""
+
+    at: float
+    choices: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A policy's counter changed: negative sentences so far, and the count at which rule 3 fires."""
+
+    at: float
+    reflections: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    at: float
+    finish: Finish
+    reason: str = ""
+    """One sentence if the run failed or stopped early."""
+
+
+Event = (
+    RunStarted
+    | WriteStarted
+    | HandedOver
+    | TokenWritten
+    | WriteEnded
+    | BoundaryReached
+    | TextDiscarded
+    | TakeoverStarted
+    | TakeoverEnded
+    | TextInserted
+    | ThinkingClosed
+    | Judged
+    | Counted
+    | Noticed
+    | RunEnded
+)
