@@ -1,0 +1,277 @@
+"""What a GGUF file says about its model, read without native code: `read_header(path)`.
+
+This is the gate before llama.cpp: a file that could not be used is refused here with a reason, so that no
+broken, cut-short or unsupported file ever reaches a library that answers by ending the process.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from core.errors import ModelFileError
+from core.models.architectures import NOT_WRITERS, WRITERS, memory_can_be_cut
+from core.models.ggml_types import FILE_TYPES
+from core.models.gguf_format import LongArray, RawHeader, Tensor, Value, read_raw
+from core.models.gguf_keys import Keys
+from core.models.vocabulary import Vocabulary, read_vocabulary
+
+MAX_TEMPLATE_CHARACTERS = 2**18
+MAX_BLOCKS = 10_000
+MAX_SHARDS = 1000
+
+_SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
+
+
+class ThinkingTags(NamedTuple):
+    """The texts between which a model thinks."""
+
+    opening: str
+    closing: str
+
+
+_KNOWN_TAGS = (ThinkingTags("<think>", "</think>"), ThinkingTags("[THINK]", "[/THINK]"))
+
+
+@dataclass(frozen=True)
+class GgufHeader:
+    """One model on disk. Sizes in bytes, lengths in tokens or elements; source: llama.cpp's GGUF keys."""
+
+    path: Path
+    """The file to load; of a model in several files, the first."""
+    shards: tuple[Path, ...]
+    """All its files in order; one, unless the model is split."""
+    file_bytes: int
+    architecture: str
+    name: str
+    size_label: str
+    """As people say it: “1.5B”, “135M”."""
+    quantisation: str
+    """As people say it: “Q4_K_M”."""
+    licence: str | None
+    parameters: int
+    tensor_bytes: int
+    layer_bytes: tuple[int, ...]
+    """Tensor bytes of each block."""
+    token_embedding_bytes: int
+    output_is_tied: bool
+    """The output layer reuses the token embedding."""
+    context_length: int
+    """Tokens the model was trained for; 0 where the file does not say."""
+    block_count: int
+    embedding_length: int
+    feed_forward_length: int
+    head_count: int
+    head_count_kv: tuple[int, ...]
+    """KV heads of each block; 0 where a block keeps no KV cache."""
+    key_length: int
+    value_length: int
+    sliding_window: int
+    """Tokens a sliding-window block sees; 0 for none."""
+    sliding_window_pattern: tuple[bool, ...] | int | None
+    """Which blocks slide, if the file says: a flag a block, or every how many blocks one does not."""
+    vocabulary_size: int
+    vocabulary_hash: str
+    """SHA-256 over tokenizer model, pre-tokenizer, tokens and merges: equal means token ids mean the same."""
+    bos_id: int | None
+    eos_id: int | None
+    eot_id: int | None
+    add_bos: bool | None
+    """None where the file leaves it to the tokenizer's default."""
+    add_space_prefix: bool | None
+    chat_template: str | None
+    thinking_tags: ThinkingTags | None
+    """Guessed from the chat template; without one, from the vocabulary."""
+    memory_can_be_cut: bool
+    numbers: Mapping[str, int] = field(hash=False, repr=False)
+    """All whole-number keys of the architecture, without its prefix: “ssm.state_size”."""
+    metadata: Mapping[str, str] = field(hash=False, repr=False)
+    """Every key with its value as short text, for display."""
+
+
+def read_header(path: Path) -> GgufHeader:
+    """Read the header of a model, given any one of its files.
+
+    Raises ModelFileError if the file is no GGUF, damaged, cut short, of an architecture that cannot write
+    here, without tensors, or if one of its parts is missing.
+    """
+    shards = _shards(path)
+    raws = [read_raw(shard) for shard in shards]
+    _check_parts(shards, raws)
+    return _interpret(shards, raws[0], [tensor for raw in raws for tensor in raw.tensors])
+
+
+def _shards(path: Path) -> tuple[Path, ...]:
+    match = _SHARD_NAME.fullmatch(path.name)
+    if match is None:
+        return (path,)
+    count = int(match["count"])
+    if not 1 <= int(match["number"]) <= count <= MAX_SHARDS:
+        raise ModelFileError(
+            f"{path.name} calls itself part {int(match['number'])} of {count}, which cannot be.",
+            "Give the file back the name under which it was published.",
+        )
+    shards = tuple(
+        path.with_name(f"{match['stem']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)
+    )
+    missing = [shard.name for shard in shards if not shard.exists()]
+    if missing:
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ModelFileError(
+            f"{path.name} is one of {count} parts, and {missing[0]}{others} is not beside it.",
+            "Download the missing parts into the same folder.",
+        )
+    return shards
+
+
+def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
+    for position, (shard, raw) in enumerate(zip(shards, raws, strict=True)):
+        count = raw.values.get("split.count", 1)
+        number = raw.values.get("split.no", position)
+        if count not in (len(shards), 0) or number != position:
+            raise ModelFileError(
+                f"{shard.name} is part {_plus_one(number)} of {count} inside, but its name says "
+                f"{position + 1} of {len(shards)}.",
+                "Give all parts back the names under which they were published.",
+            )
+
+
+def _plus_one(number: Value) -> str:
+    return str(number + 1) if isinstance(number, int) else "?"
+
+
+def _interpret(shards: tuple[Path, ...], raw: RawHeader, tensors: list[Tensor]) -> GgufHeader:
+    path = shards[0]
+    keys = Keys(path, raw.values)
+    architecture = keys.text("general.architecture") or ""
+    _check_it_writes(path, architecture, tensors)
+    of_model = Keys(path, raw.values, prefix=f"{architecture}.")
+    vocabulary = read_vocabulary(path, raw.values)
+    template = keys.text("tokenizer.chat_template")
+    if template is not None and len(template) > MAX_TEMPLATE_CHARACTERS:
+        raise ModelFileError(
+            f"{path.name} carries a chat template of {len(template):,} characters.",
+            "Choose another conversion of the model.",
+        )
+
+    parameters = sum(tensor.elements for tensor in tensors)
+    blocks = of_model.whole("block_count")
+    if blocks > MAX_BLOCKS:
+        raise ModelFileError(f"{path.name} is damaged: it claims {blocks:,} blocks.", "Download it again.")
+    embedding = of_model.whole("embedding_length")
+    heads = max(of_model.wholes("attention.head_count", default=0), default=0)
+    head_length = embedding // heads if heads else 0
+    kv_heads = of_model.wholes("attention.head_count_kv", default=heads)
+    names = {tensor.name for tensor in tensors}
+    return GgufHeader(
+        path=path,
+        shards=shards,
+        file_bytes=raw.data_end if len(shards) == 1 else sum(shard.stat().st_size for shard in shards),
+        architecture=architecture,
+        name=keys.text("general.name") or path.stem,
+        size_label=keys.text("general.size_label") or _size_label(parameters),
+        quantisation=_quantisation(keys.whole("general.file_type", default=-1), tensors),
+        licence=keys.text("general.license"),
+        parameters=parameters,
+        tensor_bytes=sum(tensor.bytes for tensor in tensors),
+        layer_bytes=_layer_bytes(tensors, blocks),
+        token_embedding_bytes=sum(tensor.bytes for tensor in tensors if tensor.name == "token_embd.weight"),
+        output_is_tied="output.weight" not in names,
+        context_length=of_model.whole("context_length"),
+        block_count=blocks,
+        embedding_length=embedding,
+        feed_forward_length=max(of_model.wholes("feed_forward_length", default=0), default=0),
+        head_count=heads,
+        head_count_kv=(kv_heads * blocks if len(kv_heads) == 1 else kv_heads)[:blocks],
+        key_length=of_model.whole("attention.key_length", default=head_length),
+        value_length=of_model.whole("attention.value_length", default=head_length),
+        sliding_window=of_model.whole("attention.sliding_window"),
+        sliding_window_pattern=_pattern(of_model),
+        vocabulary_size=vocabulary.size,
+        vocabulary_hash=vocabulary.hash,
+        bos_id=keys.optional_whole("tokenizer.ggml.bos_token_id"),
+        eos_id=keys.optional_whole("tokenizer.ggml.eos_token_id"),
+        eot_id=keys.optional_whole("tokenizer.ggml.eot_token_id"),
+        add_bos=keys.flag("tokenizer.ggml.add_bos_token"),
+        add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
+        chat_template=template,
+        thinking_tags=_thinking_tags(template, vocabulary),
+        memory_can_be_cut=memory_can_be_cut(architecture),
+        numbers=of_model.all_wholes(),
+        metadata={key: _shown(value) for key, value in raw.values.items()},
+    )
+
+
+def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> None:
+    if architecture in NOT_WRITERS:
+        raise ModelFileError(
+            f"{path.name} is {NOT_WRITERS[architecture]} ({architecture}), which does not write text here.",
+            "Choose a text model.",
+        )
+    if architecture not in WRITERS:
+        called = f"“{architecture[:80]}”" if architecture else "one that it does not name"
+        raise ModelFileError(
+            f"{path.name} has an architecture that this version cannot load: {called}.",
+            "Look for a newer version of the program, or choose another model.",
+        )
+    if not tensors:
+        raise ModelFileError(
+            f"{path.name} holds only a vocabulary: it has no tensors.",
+            "Choose the file with the model itself.",
+        )
+
+
+def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
+    if file_type in FILE_TYPES:
+        return FILE_TYPES[file_type]
+    bytes_by_type: Counter[str] = Counter()
+    for tensor in tensors:
+        bytes_by_type[tensor.type.name] += tensor.bytes
+    return bytes_by_type.most_common(1)[0][0]
+
+
+def _size_label(parameters: int) -> str:
+    for unit, name in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if parameters >= unit:
+            return f"{parameters / unit:.3g}{name}"
+    return str(parameters)
+
+
+def _layer_bytes(tensors: Iterable[Tensor], blocks: int) -> tuple[int, ...]:
+    sizes = [0] * blocks
+    for tensor in tensors:
+        match = _BLOCK_NAME.match(tensor.name)
+        if match and len(match[1]) < 6 and int(match[1]) < blocks:
+            sizes[int(match[1])] += tensor.bytes
+    return tuple(sizes)
+
+
+def _pattern(keys: Keys) -> tuple[bool, ...] | int | None:
+    value = keys.values.get(f"{keys.prefix}attention.sliding_window_pattern")
+    if isinstance(value, tuple):
+        return tuple(bool(flag) for flag in value)
+    return int(value) if isinstance(value, int) else None
+
+
+def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags | None:
+    for tags in _KNOWN_TAGS:
+        if template is None:
+            # Without a template the tokens are the only hint. With one, they are not: a model may share its
+            # vocabulary with a thinking sibling.
+            if vocabulary.has(tags.opening) and vocabulary.has(tags.closing):
+                return tags
+        elif tags.opening in template or tags.closing in template:
+            return tags
+    return None
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, LongArray):
+        return f"{value.count:,} elements"
+    if isinstance(value, tuple):
+        text = ", ".join(str(element) for element in value[:20])
+        return text if len(value) <= 20 else f"{text}, … ({len(value):,} elements)"
+    return str(value) if len(str(value)) <= 2000 else f"{str(value)[:2000]}…"

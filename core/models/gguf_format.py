@@ -1,0 +1,269 @@
+"""The bytes of a GGUF file up to its tensor data: keys, values, tensor descriptions, and nothing of meaning.
+
+Every length is checked against the file before it is believed, and at most `MAX_HEADER_BYTES` are ever read:
+a broken or hostile file costs a sentence, not memory. Format: ggml's `docs/gguf.md`, versions 2 and 3.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, NoReturn
+
+from core.errors import ModelFileError
+from core.models.ggml_types import TENSOR_TYPES, TensorType
+
+MAX_HEADER_BYTES = 96 * 2**20  # a vocabulary of 262,144 tokens takes 8 MiB
+MAX_KEYS = 10_000
+MAX_TENSORS = 100_000
+MAX_KEY_BYTES = 2**16 - 1
+MAX_STRING_BYTES = 2**20
+MAX_LISTED_ELEMENTS = 4096  # arrays up to this length become tuples; longer ones stay bytes
+MAX_DIMENSIONS = 4
+SUPPORTED_VERSIONS = (2, 3)
+
+_CHUNK = 2**20
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+_STRING, _ARRAY = 8, 9
+_SCALARS = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    7: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class LongArray:
+    """An array too long to list: its element count and its bytes in the file (strings after their length)."""
+
+    count: int
+    data: bytes
+
+
+Value = Scalar | tuple[Scalar, ...] | LongArray
+
+
+class Tensor(NamedTuple):
+    name: str
+    elements: int
+    bytes: int
+    type: TensorType
+
+
+@dataclass(frozen=True)
+class RawHeader:
+    """What the file says, uninterpreted. `data_end` is the length in bytes that the file must have."""
+
+    values: dict[str, Value]
+    tensors: tuple[Tensor, ...]
+    data_end: int
+
+
+def read_raw(path: Path) -> RawHeader:
+    """Read keys and tensor descriptions of one file.
+
+    Raises ModelFileError if it is no GGUF file, is of another version, is damaged, or is cut short.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Reader(path, file, path.stat().st_size).read()
+    except OSError as error:
+        raise ModelFileError(
+            f"{path.name} cannot be read: {error.strerror or error}.",
+            "Check that the file is still there and that you may read it.",
+        ) from error
+
+
+class _Reader:
+    def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
+        self.path, self.file, self.size = path, file, size
+        self.buffer = bytearray()
+        self.position = 0
+
+    def read(self) -> RawHeader:
+        self._check_magic()
+        tensor_count, key_count = self._count(MAX_TENSORS, "tensors"), self._count(MAX_KEYS, "keys")
+        values: dict[str, Value] = {}
+        for _ in range(key_count):
+            key = self._string(MAX_KEY_BYTES)
+            if not key or key in values:
+                self._broken(f"the key “{key[:80]}” is empty or there twice")
+            values[key] = self._value(self._u32())
+        alignment = values.get("general.alignment", 32)
+        if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
+            self._broken("its alignment is not a power of two")
+        tensors, data_size = self._tensors(tensor_count, alignment)
+        data_end = _padded(self.position, alignment) + data_size if tensors else self.position
+        if data_end > self.size:
+            self._cut_short(data_end)
+        return RawHeader(values, tensors, data_end)
+
+    def _check_magic(self) -> None:
+        head = self.file.read(512)
+        if head[:4] != b"GGUF":
+            raise ModelFileError(
+                f"{self.path.name} is not a GGUF file: it {_looks_like(head)}.",
+                "Choose a model in GGUF format, or download the file again.",
+            )
+        self.buffer += head
+        self.position = 4
+        version = self._u32()
+        if version not in SUPPORTED_VERSIONS:
+            big_endian = version & 0xFFFF == 0 and version != 0
+            what = "was written for big-endian machines" if big_endian else f"has GGUF version {version}"
+            raise ModelFileError(
+                f"{self.path.name} {what}, which cannot be loaded (versions 2 and 3, little-endian, can).",
+                "Download a current conversion of the model.",
+            )
+
+    def _tensors(self, count: int, alignment: int) -> tuple[tuple[Tensor, ...], int]:
+        tensors: dict[str, Tensor] = {}
+        end = 0
+        for _ in range(count):
+            name = self._string(MAX_KEY_BYTES)
+            dimensions = self._u32()
+            if name in tensors or dimensions > MAX_DIMENSIONS:
+                self._broken(f"the tensor “{name[:80]}” is there twice or has more than four dimensions")
+            shape = [self._u64() for _ in range(dimensions)]
+            kind = TENSOR_TYPES.get(self._u32())
+            offset = self._u64()
+            if kind is None:
+                self._broken(f"the tensor “{name[:80]}” has a type that this version does not know")
+            if (shape or [1])[0] % kind.block:
+                self._broken(f"the rows of the tensor “{name[:80]}” do not fit its type")
+            elements = 1
+            for length in shape:
+                elements *= length
+            if elements >= 2**63 or offset != end:
+                self._broken(f"the tensor “{name[:80]}” has an impossible size or place")
+            size = elements // kind.block * kind.size
+            end = offset + _padded(size, alignment)
+            tensors[name] = Tensor(name, elements, size, kind)
+        # The file need not carry the padding after its last tensor.
+        last = next(reversed(tensors.values()), None)
+        return tuple(tensors.values()), end - (_padded(last.bytes, alignment) - last.bytes) if last else 0
+
+    def _value(self, kind: int) -> Value:
+        if kind == _ARRAY:
+            return self._array()
+        return self._scalar(kind)
+
+    def _scalar(self, kind: int) -> Scalar:
+        if kind == _STRING:
+            return self._string(MAX_STRING_BYTES)
+        form = _SCALARS.get(kind)
+        if form is None:
+            self._broken(f"a value has the unknown type {kind}")
+        start = self._take(form.size)
+        value: Scalar = form.unpack_from(self.buffer, start)[0]
+        return value
+
+    def _array(self) -> Value:
+        kind, count = self._u32(), self._u64()
+        if kind == _ARRAY or (kind != _STRING and kind not in _SCALARS):
+            self._broken(f"an array has elements of the unknown type {kind}")
+        smallest = 8 if kind == _STRING else _SCALARS[kind].size
+        if count * smallest > self.size - self.position:
+            self._broken(f"an array claims {count:,} elements, more than the file can hold")
+        start = self.position
+        if count <= MAX_LISTED_ELEMENTS:
+            return tuple(self._scalar(kind) for _ in range(count))
+        if kind == _STRING:
+            self._skip_strings(count)
+        else:
+            self._take(count * smallest)
+        return LongArray(count, bytes(self.buffer[start : self.position]))
+
+    def _skip_strings(self, count: int) -> None:
+        # The one hot loop: a vocabulary has up to a million strings, so it works on locals.
+        unpack, buffer, position = _U64.unpack_from, self.buffer, self.position
+        last_length = len(buffer) - 8
+        for _ in range(count):
+            if position > last_length:
+                self._load(position + 8)
+                last_length = len(buffer) - 8
+            position += 8 + unpack(buffer, position)[0]
+        self._load(position)
+        self.position = position
+
+    def _string(self, limit: int) -> str:
+        length = self._u64()
+        if length > limit:
+            self._broken(f"a text claims {length:,} bytes, more than the {limit:,} allowed")
+        start = self._take(length)
+        return self.buffer[start : start + length].decode("utf-8", errors="replace")
+
+    def _count(self, limit: int, of_what: str) -> int:
+        count = self._u64()
+        if count > limit:
+            self._broken(f"it claims {count:,} {of_what}")
+        return count
+
+    def _u32(self) -> int:
+        value: int = _U32.unpack_from(self.buffer, self._take(4))[0]
+        return value
+
+    def _u64(self) -> int:
+        value: int = _U64.unpack_from(self.buffer, self._take(8))[0]
+        return value
+
+    def _take(self, count: int) -> int:
+        """Move past `count` bytes, once they are in the buffer; where they start."""
+        start = self.position
+        end = start + count
+        if end > len(self.buffer):
+            self._load(end)
+        self.position = end
+        return start
+
+    def _load(self, end: int) -> None:
+        if end > self.size:
+            self._broken(f"it ends inside its header, after {self.size:,} bytes")
+        if end > MAX_HEADER_BYTES:
+            self._broken(f"its header is longer than {MAX_HEADER_BYTES // 2**20} MiB")
+        while len(self.buffer) < end:
+            chunk = self.file.read(max(_CHUNK, end - len(self.buffer)))
+            if not chunk:
+                self._broken("it became shorter while it was read")
+            self.buffer += chunk
+
+    def _cut_short(self, needed: int) -> NoReturn:
+        raise ModelFileError(
+            f"{self.path.name} is cut short: it has {self.size:,} bytes and its tensors need {needed:,}.",
+            "The download did not finish: continue it, or download the file again.",
+        )
+
+    def _broken(self, reason: str) -> NoReturn:
+        raise ModelFileError(f"{self.path.name} is damaged: {reason}.", "Download the file again.")
+
+
+def _padded(size: int, alignment: int) -> int:
+    return (size + alignment - 1) // alignment * alignment
+
+
+def _looks_like(head: bytes) -> str:
+    text = head.lstrip().lower()
+    if not head.strip(b"\0"):
+        return "is empty" if not head else "begins with zeros, as a download that has not been written yet does"
+    if text.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, a note of where the real file lies"
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page, perhaps an error message instead of the download"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
+        return "looks like safetensors, the format before conversion"
+    if head.startswith(b"PK\x03\x04"):
+        return "is a zip archive or a PyTorch checkpoint"
+    if head[:4] in (b"ggml", b"lmgg", b"ggmf", b"fmgg", b"ggjt", b"tjgg", b"ggla", b"algg"):
+        return "has the older GGML format, which llama.cpp no longer reads"
+    if head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")):
+        return "is a compressed archive"
+    return "begins with other bytes than “GGUF”"
