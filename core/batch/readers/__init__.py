@@ -1,0 +1,24 @@
+"""One module a file format; each gives rows, and rejects what it cannot read without giving up the rest.
+
+A new format is a new module with a `read(source)` and one line in `READERS`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from core.batch.readers import delimited, json_document, json_lines, parquet, plain_text
+from core.batch.row import Rejected, Row
+from core.batch.source import Source
+
+Reader = Callable[[Source], Iterator[Row | Rejected]]
+
+READERS: Mapping[str, Reader] = {
+    ".jsonl": json_lines.read,
+    ".ndjson": json_lines.read,
+    ".json": json_document.read,
+    ".csv": delimited.read,
+    ".tsv": delimited.read,
+    ".txt": plain_text.read_text,
+    ".md": plain_text.read_markdown,
+    ".parquet": parquet.read,
+}
+"""The reader of each file ending, in lower case and without `.gz`."""

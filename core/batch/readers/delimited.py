@@ -1,0 +1,101 @@
+"""Comma, semicolon, tab or bar separated values, quoted as RFC 4180 says."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+from core.batch.columns import is_known_name
+from core.batch.row import Rejected, Row, within_limits
+from core.batch.source import FILE_LIMIT, Source
+from core.errors import ProblemFileError
+
+_DELIMITERS = (",", ";", "\t", "|")
+_SAMPLE_ROWS = 50
+_LONGEST_HEADER = 80
+
+# csv's own limit holds for the whole process and breaks a long field in two. Rows check theirs later.
+csv.field_size_limit(FILE_LIMIT)
+
+
+def read(source: Source) -> Iterator[Row | Rejected]:
+    """A row for each record. The first record names the columns unless it looks like data.
+
+    Raises ProblemFileError when there is no record at all.
+    """
+    lines = source.text.splitlines(keepends=True)
+    delimiter = _guess_delimiter(lines, preferred="\t" if source.suffix == ".tsv" else ",")
+    records = _records(lines, delimiter)
+    header: list[str] | None = None
+    for record in records:
+        if isinstance(record, Rejected):
+            yield record
+            continue
+        line, cells = record
+        if header is None:
+            if _is_header(cells):
+                header = _unique(cells)
+                continue
+            header = [f"column {number}" for number in range(1, len(cells) + 1)]
+        if len(cells) > len(header):
+            yield Rejected(line, f"The row has {len(cells)} fields, the header {len(header)}.")
+            continue
+        yield within_limits(Row(line, dict(zip(header, cells, strict=False))))
+    if header is None:
+        raise ProblemFileError(f"{source.name} has no rows that can be read.", "Check its quotes.")
+
+
+def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]] | Rejected]:
+    """Each record with its first line. After a broken one, reading goes on with the line after its first."""
+    start = 0
+    while start < len(lines):
+        reader = csv.reader(islice(lines, start, None), delimiter=delimiter, strict=True)
+        begin = start
+        try:
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield begin + 1, cells
+                begin = start + reader.line_num
+            return
+        except csv.Error as error:
+            reason = (
+                "A quote opens here and is never closed."
+                if "end of data" in str(error)
+                else f"The quotes do not match up ({error})."
+            )
+            yield Rejected(begin + 1, reason)
+            start = begin + 1
+
+
+def _guess_delimiter(lines: list[str], preferred: str) -> str:
+    """The one that cuts most of the first records into as many fields as the first has."""
+
+    def score(delimiter: str) -> tuple[float, bool, int]:
+        reader = csv.reader(iter(lines[:1000]), delimiter=delimiter)
+        widths = [len(cells) for cells in islice(reader, _SAMPLE_ROWS) if cells]
+        if not widths or widths[0] == 1:
+            return (0.0, delimiter == preferred, 0)
+        agreeing = Counter(widths)[widths[0]] / len(widths)
+        return (round(agreeing, 1), delimiter == preferred, widths[0])
+
+    return max(_DELIMITERS, key=score)
+
+
+def _is_header(cells: list[str]) -> bool:
+    if any(is_known_name(cell) for cell in cells):
+        return True
+    return len(cells) > 1 and all(_could_be_a_name(cell) for cell in cells)
+
+
+def _could_be_a_name(cell: str) -> bool:
+    cell = cell.strip()
+    return len(cell) <= _LONGEST_HEADER and not cell.endswith(("?", ".")) and not cell[:1].isdigit()
+
+
+def _unique(cells: list[str]) -> list[str]:
+    """Names of columns, stripped; an empty or repeated one gets its number, so that no value is lost."""
+    names: list[str] = []
+    for number, cell in enumerate(cells, start=1):
+        name = cell.strip()
+        names.append(name if name and name not in names else f"{name or 'column'} {number}")
+    return names

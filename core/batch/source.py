@@ -1,0 +1,162 @@
+"""The bytes of one file of problems, and the text in them, whatever packed or encoded it.
+
+Limits are generous for data sets and small enough that no file can fill the memory of the machine.
+"""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import charset_normalizer
+
+from core.errors import ProblemFileError
+
+FILE_LIMIT = 256 * 1024 * 1024
+"""Most bytes of one file, after decompression."""
+FIELD_LIMIT = 1_000_000
+"""Most characters of one field; a row with a longer one is rejected."""
+
+_GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+# What people drop by mistake, told by its first bytes, with the word that helps.
+_FOREIGN = (
+    (b"PK\x03\x04", "a zip archive or a spreadsheet", "Unpack it, or save the sheet as CSV."),
+    (b"\xd0\xcf\x11\xe0", "an old Office document", "Save it as CSV."),
+    (b"%PDF", "a PDF", "Copy its problems into a text file, one a line."),
+    (b"GGUF", "a model file", "Open it on the models page."),
+    (b"SQLite format 3", "a database", "Export the table as CSV."),
+    (b"PAR1", "a Parquet file", "Give it the ending .parquet."),
+)
+# Below this many bytes outside ASCII a detector only guesses; Western European is the best guess then.
+_ENOUGH_TO_DETECT = 64
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of problems: its name without `.gz`, and its bytes, decompressed."""
+
+    name: str
+    data: bytes
+
+    @classmethod
+    def open(cls, path: Path) -> "Source":
+        """Read `path`, decompressing gzip whatever its name says.
+
+        Raises ProblemFileError when it is missing, too big, empty, or a broken archive.
+        """
+        try:
+            with path.open("rb") as file:
+                packed = file.read(2) == _GZIP
+                file.seek(0)
+                data = _read_gzip(path) if packed else file.read(FILE_LIMIT + 1)
+        except OSError as error:
+            raise ProblemFileError(
+                f"{path.name} cannot be read: {error.strerror or error}.",
+                "Check that the file is there and that you may read it.",
+            ) from error
+        if len(data) > FILE_LIMIT:
+            raise ProblemFileError(
+                f"{path.name} is larger than {FILE_LIMIT // 2**20} MiB.", "Split it into smaller files."
+            )
+        if not data.strip(b"\x00 \t\r\n"):
+            raise ProblemFileError(f"{path.name} is empty.", "Choose a file with at least one problem.")
+        return cls(path.name.removesuffix(".gz").removesuffix(".GZ"), data)
+
+    @property
+    def suffix(self) -> str:
+        return Path(self.name).suffix.lower()
+
+    @property
+    def text(self) -> str:
+        """The whole file as text, line ends as `\\n`. Raises ProblemFileError for a binary file."""
+        return self._decoded[0]
+
+    @property
+    def note(self) -> str | None:
+        """A sentence about a guessed encoding, or None where UTF was declared or certain."""
+        return self._decoded[1]
+
+    @cached_property
+    def _decoded(self) -> tuple[str, str | None]:
+        for magic, kind, advice in _FOREIGN:
+            if self.data.startswith(magic):
+                raise ProblemFileError(f"{self.name} is {kind}, not text.", advice)
+        text, note = self._decode()
+        if "\x00" in text:
+            raise ProblemFileError(f"{self.name} is a binary file, not text.", "Choose a JSON, CSV or text file.")
+        return text.replace("\r\n", "\n").replace("\r", "\n"), note
+
+    def _decode(self) -> tuple[str, str | None]:
+        encoding = self._declared_encoding()
+        if encoding:
+            try:
+                return self.data.decode(encoding), None
+            except UnicodeDecodeError:
+                if not encoding.startswith("utf-8"):
+                    raise ProblemFileError(
+                        f"{self.name} starts as {encoding.upper()} but is broken further on.",
+                        "Save it again as UTF-8.",
+                    ) from None
+        return self._decode_mixed()
+
+    def _declared_encoding(self) -> str | None:
+        for mark, encoding in _BYTE_ORDER_MARKS:
+            if self.data.startswith(mark):
+                return encoding
+        # UTF-16 without its mark: in text of mostly ASCII every second byte is zero.
+        sample = self.data[:4096]
+        if sample.count(0) * 3 >= len(sample):
+            if not any(sample[::2]) or sample[::2].count(0) > 4 * sample[1::2].count(0):
+                return "utf-16-be"
+            if sample[1::2].count(0) > 4 * sample[::2].count(0):
+                return "utf-16-le"
+        return None
+
+    def _decode_mixed(self) -> tuple[str, str | None]:
+        """UTF-8 line by line; only the lines that are not UTF-8 go to the detector, all together."""
+        lines = self.data.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)
+        texts = [_utf8_or_none(line) for line in lines]
+        foreign = [index for index, text in enumerate(texts) if text is None]
+        if not foreign:
+            return "".join(text for text in texts if text is not None), None
+        encoding = _detect(b"".join(lines[index] for index in foreign))
+        for index in foreign:
+            texts[index] = lines[index].decode(encoding, errors="replace")
+        lines_read = "1 line is" if len(foreign) == 1 else f"{len(foreign)} lines are"
+        note = f"{self.name}: {lines_read} not UTF-8 and read as {encoding}."
+        return "".join(text or "" for text in texts), note
+
+
+def _read_gzip(path: Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            return file.read(FILE_LIMIT + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ProblemFileError(f"{path.name} is a damaged gzip archive.", "Download or pack it again.") from error
+
+
+def _utf8_or_none(line: bytes) -> str | None:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _detect(sample: bytes) -> str:
+    if sum(byte > 0x7F for byte in sample) >= _ENOUGH_TO_DETECT:
+        best = charset_normalizer.from_bytes(sample).best()
+        if best is not None:
+            return best.encoding
+    try:
+        sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
