@@ -7,7 +7,7 @@ followed by the shared *body* (`body.py`); roll-back is implied, since every cal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -146,7 +146,7 @@ class Session(Protocol):
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
-    ) -> Iterator[WriteItem]:
+    ) -> Generator[WriteItem, None, None]:
         """Read the body, then write at most `limit` tokens after it.
 
         Yields a Handoff first, then Tokens (and Notices), then an End. Closing the iterator stops the engine

@@ -34,6 +34,7 @@ class Rule(Enum):
     LARGE_ONLY = "large only"
     PERSON = "a person asked"
     BUDGET = "thinking budget"
+    UNCLOSED = "thinking left open"
 
 
 class Finish(Enum):
@@ -92,20 +93,8 @@ class TokenWritten:
     text: str
     logprob: float | None = None
     alternatives: tuple[Alternative, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WriteEnded:
-    at: float
-    author: Author
-    tokens: int
-    """Tokens this write gave, kept or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoundaryReached:
-    at: float
-    position: int
+    ends_step: bool = False
+    """True if this token completed a step boundary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +177,6 @@ Event = (
     | WriteStarted
     | HandedOver
     | TokenWritten
-    | WriteEnded
-    | BoundaryReached
     | TextDiscarded
     | TakeoverStarted
     | TakeoverEnded

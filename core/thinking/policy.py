@@ -1,0 +1,182 @@
+"""What a policy is asked, what it may see, and the moves that it may answer with.
+
+The loop knows nothing of keywords; a policy knows nothing of engines. One instance serves one run and holds its
+own counters. A person ("take over now") and the limits of a run answer with the same moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from core.engines.body import Author
+from core.thinking.cues import Cue
+from core.thinking.events import Finish, Rule, TokenWritten
+from core.thinking.steps import ends_sentence
+
+WITHOUT_END = 1 << 30
+"""Tokens of a takeover that only the end of the text (or a person) ends."""
+
+
+class Until(Enum):
+    """Where a takeover ends once it has its tokens."""
+
+    TOKENS = "tokens"
+    """Right there, even inside a word (authors' code)."""
+    SENTENCE = "sentence"
+    """At the next end of a sentence or step, at most `SLACK` tokens later."""
+    STEP = "step"
+    """At the first step boundary; the tokens are a cap."""
+
+
+SLACK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The small model writes on. `discard`: what was looked at goes first, and is sampled again."""
+
+    discard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookOn:
+    """The small model writes on, and the policy is asked again after each of its tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """The large model writes `tokens`, in place of the lookahead if one is under way."""
+
+    tokens: int
+    rule: Rule
+    cue: Cue | None = None
+    until: Until = Until.TOKENS
+    keep_lookahead: bool = False
+    rewrite_step: bool = False
+    """The last step goes, and the large model writes it again."""
+
+    @property
+    def limit(self) -> int:
+        return self.tokens + (SLACK if self.until is Until.SENTENCE else 0)
+
+    def is_over(self, written: int, text: str, at_boundary: bool) -> bool:
+        if written >= self.limit or (self.until is Until.STEP and at_boundary):
+            return True
+        return self.until is Until.SENTENCE and written >= self.tokens and (at_boundary or ends_sentence(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A text that nobody wrote is put in, then `then` happens (paper §3, rule 3)."""
+
+    text: str
+    rule: Rule
+    then: Move
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The large model answers `question` about the text with one of `choices`, off the record."""
+
+    question: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The thinking is closed for the small model, which goes on to the answer."""
+
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run ends here; what is written stays."""
+
+    finish: Finish
+    reason: str = ""
+
+
+Move = Keep | LookOn | TakeOver | Insert | Judge | Close | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a policy may see. `text` and `tokens` are what is under decision: a lookahead so far, the step that
+    has just ended, or what the large model wrote in the takeover that has just ended."""
+
+    body: str
+    start: int
+    tokens: Sequence[TokenWritten]
+    author: Author
+    thinking: bool
+    at_boundary: bool
+    text_ended: bool = False
+    """The writer has come to its end of text: there will be no more to see."""
+    takeover: TakeOver | None = None
+    small_tokens: int = 0
+    large_tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return self.body[self.start :]
+
+    @property
+    def sentence_ended(self) -> bool:
+        text = self.text
+        return self.text_ended or bool(text.strip()) and (self.at_boundary or ends_sentence(text))
+
+    @property
+    def large_share(self) -> float:
+        """Tokens the large model wrote / all tokens written (the paper's modify ratio)."""
+        return self.large_tokens / max(1, self.small_tokens + self.large_tokens)
+
+
+class Policy(Protocol):
+    """When the baton passes. Subclass it: each question has the answer of a policy that never hands over."""
+
+    name: str
+    alternatives: int = 0
+    """Likeliest tokens that the policy needs to see at each position."""
+
+    def opening(self, view: View) -> Move:
+        """Before the first token."""
+        return Keep()
+
+    def at_boundary(self, view: View) -> Move:
+        """The small model has ended a step (or the large one ended its takeover there)."""
+        return Keep()
+
+    def on_lookahead(self, view: View) -> Move:
+        """The lookahead has grown by a token. Must decide at the latest when `view.text_ended`."""
+        return Keep()
+
+    def on_takeover_end(self, view: View) -> Move:
+        """What the large model wrote now stands. A boundary at its end is a boundary like any other."""
+        return self.at_boundary(view) if view.at_boundary else Keep()
+
+    def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
+        """The large model has answered a Judge move; probabilities follow its choices and sum to 1."""
+        return Keep()
+
+    def on_thinking_closed(self, view: View) -> Move:
+        """The thinking is over; whoever closed it goes on to the end."""
+        return Keep() if view.author is not Author.LARGE else TakeOver(WITHOUT_END, Rule.ANSWER)
+
+    def take_counts(self) -> tuple[int, int] | None:
+        """Negative sentences counted so far and the count at which rule 3 fires, if that has changed."""
+        return None
+
+
+class Interruption(Protocol):
+    """Another source of moves, asked after every token: a person, or the limits of a run."""
+
+    def interrupt(self, view: View) -> Move | None: ...
+
+    def admit(self, move: Move, view: View) -> Move:
+        """A last word on the policy's moves: the same move, or another in its place."""
+        return move
