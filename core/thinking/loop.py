@@ -187,7 +187,7 @@ class Loop:
         yield from self._counts()
         return move
 
-    def _write(self, author: Author, limit: int, rule: Rule | None = None) -> Iterator[Event]:
+    def _write(self, author: Author, limit: int, rule: Rule | None = None) -> Generator[Event, None, None]:
         """One write of one model: each token is in the text before it is told. Sets `self.stop`."""
         session, self.stop = self.sessions[author], None
         self.writes += 1

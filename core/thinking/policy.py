@@ -128,7 +128,7 @@ class View:
     @property
     def sentence_ended(self) -> bool:
         text = self.text
-        return self.text_ended or bool(text.strip()) and (self.at_boundary or ends_sentence(text))
+        return self.text_ended or (bool(text.strip()) and (self.at_boundary or ends_sentence(text)))
 
     @property
     def large_share(self) -> float:

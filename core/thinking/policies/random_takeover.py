@@ -15,7 +15,7 @@ class RandomTakeover(Policy):
     name = "random"
 
     def __init__(self, p: float, tokens: int, until: Until, seed: int) -> None:
-        """`p`: chance of a takeover at each boundary of the thinking; `tokens`, `until`: as in the run compared."""
+        """`p`: chance of a takeover at a boundary of the thinking; `tokens`, `until`: as in the run compared."""
         self.p = p
         self.tokens = tokens
         self.until = until

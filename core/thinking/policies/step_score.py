@@ -38,9 +38,9 @@ class StepScore(Policy):
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
         if self.weighted:
-            score = sum(digit * chance for digit, chance in enumerate(probabilities))
+            score: float = sum(digit * chance for digit, chance in enumerate(probabilities))
         else:
-            score = max(range(len(probabilities)), key=probabilities.__getitem__)
+            score = float(probabilities.index(max(probabilities)))
         if score < self.threshold:
             return TakeOver(self.step_cap, Rule.SCORE, until=Until.STEP, rewrite_step=True)
         return Keep()
