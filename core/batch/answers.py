@@ -11,12 +11,11 @@ THINKING_END = "</think>"
 _LONGEST_BARE_ANSWER = 60
 """A solution of one short line is an answer; a longer text without a mark is not."""
 
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?P<bare>[^\s{\\]))")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_BOXED = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare>[^\s{\\])|\\.|[{}]", re.DOTALL)
 _HASHES = re.compile(r"^####[ \t]*(?P<answer>.+)$", re.MULTILINE)
 _PHRASE = re.compile(
     r"(?:final\s+answer|correct\s+answer|\bthe\s+answer|\banswer)\W{0,6}?(?:\bis\b|=|:)[\s*:]*(?P<answer>[^\n]+)"
-    r"|^\W*final\s+answer\W*\n\s*(?P<below>[^\n]+)",
+    r"|^[^\w\n]*final\s+answer[^\w\n]*\n\s*(?P<below>[^\n]+)",
     re.IGNORECASE | re.MULTILINE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|$")
@@ -41,11 +40,23 @@ def extract_answer(text: str) -> str | None:
 
 def last_boxed(text: str) -> str | None:
     r"""What the last complete, non-empty `\boxed{…}` holds, its braces balanced; None without one."""
-    for match in reversed(list(_BOXED.finditer(text))):
-        inside = match["bare"] or _up_to_closing_brace(text, match.end())
-        if inside and inside.strip():
-            return inside.strip()
-    return None
+    last_start, last = -1, None
+    # Where the content of each open \boxed{ starts; None for another open brace. One pass, however many open.
+    opened: list[int | None] = []
+    for mark in _BOXED.finditer(text):
+        start, inside = -1, ""
+        if mark["box"]:
+            opened.append(mark.end())
+        elif mark["bare"]:
+            start, inside = mark.start(), mark["bare"]
+        elif mark.group() == "{":
+            opened.append(None)
+        elif mark.group() == "}" and opened:
+            start = opened.pop() or -1
+            inside = text[start : mark.start()] if start > last_start else ""
+        if inside.strip() and start > last_start:
+            last_start, last = start, inside.strip()
+    return last
 
 
 def extract_choice(text: str, letters: str = LETTERS[:10]) -> str | None:
@@ -85,18 +96,6 @@ def expected_answer(value: str, *, worked: bool = False) -> str | None:
     if worked and (len(value) > _LONGEST_BARE_ANSWER or "\n" in value):
         return None
     return value or None
-
-
-def _up_to_closing_brace(text: str, start: int) -> str | None:
-    depth = 1
-    for brace in _BRACE.finditer(text, start):
-        if brace.group() == "{":
-            depth += 1
-        elif brace.group() == "}":
-            depth -= 1
-            if depth == 0:
-                return text[start : brace.start()]
-    return None
 
 
 def _bare(answer: str) -> str | None:
