@@ -26,6 +26,7 @@ from core.thinking.events import Event, Finish, Rule, TokenWritten
 from core.thinking.manuscript import Manuscript
 from core.thinking.policies.never import Never
 from core.thinking.policy import (
+    WITHOUT_END,
     Close,
     Finished,
     Insert,
@@ -227,8 +228,9 @@ class Loop:
         return self.policy.on_judgement(self._view(Author.SMALL, self.text.rewritable_from), chances)
 
     def _close_thinking(self, rule: Rule) -> Writing:
-        """Put in the small model's closing tag; a model without tags has no answer apart, so the run ends."""
-        tags = self.sessions[Author.SMALL].card.thinking if Author.SMALL in self.sessions else None
+        """Put in the closing tag and go on to the answer; a model without tags has none apart, so the run ends."""
+        author = Author.SMALL if Author.SMALL in self.sessions else Author.LARGE
+        tags = self.sessions[author].card.thinking
         if tags is None or not self.text.thinking:
             finish = Finish.REPETITION if rule is Rule.REPETITION else Finish.MAX_TOKENS
             return Finished(finish, f"The text was ended: {rule.value}.")
@@ -237,7 +239,7 @@ class Loop:
         yield events.TextInserted(self._now(), inserted, rule)
         self.text.close_thinking()
         yield events.ThinkingClosed(self._now(), Author.INSERTED, self.text.position, tags.closing)
-        return Keep()
+        return Keep() if author is Author.SMALL else TakeOver(WITHOUT_END, Rule.ANSWER)
 
     def _after_stop(self, author: Author) -> Move:
         """A model stopped by itself: what its reason means for the run."""
