@@ -1,0 +1,134 @@
+"""What this machine has to hold models: RAM, disk, and the GPUs that llama.cpp's ggml can use.
+
+ggml has no Python binding for devices, so they are read through ctypes (`ggml-backend.h`: `ggml_backend_dev_*`).
+Asking a GPU how much memory is free makes the driver set itself up, which takes memory and may fail badly; so a
+short-lived process asks, and only where a GPU backend is installed at all.
+"""
+
+import ctypes
+import logging
+import multiprocessing
+import platform
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from enum import Enum
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+log = logging.getLogger(__name__)
+
+SECONDS_TO_ANSWER = 60  # a GPU driver may take its time when it is used for the first time
+
+
+class DeviceKind(Enum):
+    """`enum ggml_backend_dev_type`."""
+
+    CPU = 0
+    GPU = 1
+    INTEGRATED_GPU = 2
+    ACCELERATOR = 3
+    SEVERAL = 4
+
+
+@dataclass(frozen=True)
+class Device:
+    """One ggml device; memory in bytes."""
+
+    name: str
+    description: str
+    kind: DeviceKind
+    free_bytes: int
+    total_bytes: int
+
+    @property
+    def shares_ram(self) -> bool:
+        """Its memory is the machine's own, as on Apple silicon."""
+        apple = sys.platform == "darwin" and platform.machine() == "arm64"
+        return self.kind is DeviceKind.INTEGRATED_GPU or (self.kind is DeviceKind.GPU and apple)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The machine at one moment, in bytes. `gpus` may be empty."""
+
+    ram_total: int
+    ram_free: int
+    """What can be had without swapping: free memory and what the system would give back."""
+    gpus: tuple[Device, ...] = ()
+
+
+def find_devices() -> Devices:
+    """Ask the machine now. Instant without a GPU backend; with one, a second or two: not on a main thread."""
+    memory = psutil.virtual_memory()
+    found = ask_in_a_process() if has_gpu_backend() else ()
+    gpus = (device for device in found if device.kind in (DeviceKind.GPU, DeviceKind.INTEGRATED_GPU))
+    return Devices(memory.total, memory.available, tuple(gpu for gpu in gpus if gpu.total_bytes > 0))
+
+
+def disk_free(folder: Path) -> int:
+    """Free bytes on the disk that holds `folder`, which need not exist yet."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return int(psutil.disk_usage(str(existing)).free)
+
+
+def has_gpu_backend() -> bool:
+    """Was llama-cpp-python built with CUDA, Metal, Vulkan or another backend than the CPU's?"""
+    names = {path.stem.removeprefix("lib") for path in _library_folder().glob("*ggml-*")}
+    return bool(names - {"ggml-base", "ggml-cpu", "ggml-blas"} - {name for name in names if ".so" in name})
+
+
+def ask_in_a_process() -> tuple[Device, ...]:
+    """`ggml_devices`, asked by a process of its own; empty if that process dies or never answers."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as process:
+        try:
+            return process.submit(ggml_devices).result(timeout=SECONDS_TO_ANSWER)
+        except (BrokenProcessPool, TimeoutError) as error:
+            log.warning("the devices could not be asked (%r); going on as if there were no GPU", error)
+            return ()
+
+
+def ggml_devices() -> tuple[Device, ...]:
+    """Every device of ggml, the CPU too; empty where the native library cannot be loaded."""
+    try:
+        ggml = _load_ggml()
+    except (ImportError, OSError, RuntimeError) as error:
+        log.warning("ggml cannot be loaded (%s); going on as if there were no GPU", error)
+        return ()
+    return tuple(_device(ggml, number) for number in range(ggml.ggml_backend_dev_count()))
+
+
+def _device(ggml: ctypes.CDLL, number: int) -> Device:
+    handle = ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(number)))
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    ggml.ggml_backend_dev_memory(handle, ctypes.byref(free), ctypes.byref(total))
+    return Device(
+        name=ggml.ggml_backend_dev_name(handle).decode(errors="replace"),
+        description=ggml.ggml_backend_dev_description(handle).decode(errors="replace"),
+        kind=DeviceKind(ggml.ggml_backend_dev_type(handle)),
+        free_bytes=free.value,
+        total_bytes=total.value,
+    )
+
+
+def _load_ggml() -> ctypes.CDLL:
+    import_module("llama_cpp")  # loads ggml with all its backends, and knows how on each system
+    name = {"win32": "ggml.dll", "darwin": "libggml.dylib"}.get(sys.platform, "libggml.so")
+    ggml = ctypes.CDLL(str(_library_folder() / name))
+    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
+    ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
+    ggml.ggml_backend_dev_name.restype = ctypes.c_char_p
+    ggml.ggml_backend_dev_description.restype = ctypes.c_char_p
+    return ggml
+
+
+def _library_folder() -> Path:
+    spec = find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        raise ImportError("llama_cpp is not installed")
+    return Path(spec.origin).parent / "lib"

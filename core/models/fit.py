@@ -1,0 +1,152 @@
+"""Where on this machine a model would lie, and what to change if it does not fit.
+
+Every device keeps a margin of 1 GiB for what nobody can count: the driver, the window, other programs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from core.models.devices import Device, Devices
+from core.models.memory import Estimate, KvType, estimate, estimate_loading
+
+__all__ = ["Estimate", "Fit", "FitKind", "KvType", "devices_after", "estimate", "fit", "in_gib"]
+
+GIB = 2**30
+MARGIN_BYTES = GIB
+SMALLEST_CONTEXT = 2048  # less is of no use to a model that thinks
+
+
+class FitKind(Enum):
+    WHOLE_ON_GPU = auto()
+    SPLIT = auto()
+    RAM_ONLY = auto()
+    DOES_NOT_FIT = auto()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where a model would lie, in bytes."""
+
+    kind: FitKind
+    layers: int
+    """llama.cpp's n_gpu_layers: the output layer counts as one, then blocks from the last to the first."""
+    gpu_bytes: int
+    ram_bytes: int
+    advice: str
+    """One sentence for a person: how it fits, or the smallest change that would make it fit."""
+
+
+def fit(needs: Estimate, devices: Devices) -> Fit:
+    """The fastest place on `devices` for the model. It is advice: the user may overrule it."""
+    place = _place(needs, devices)
+    return replace(place, advice=_advice(place, needs, devices))
+
+
+def devices_after(placed: Fit, devices: Devices) -> Devices:
+    """What is left once a model lies where `placed` says: the room for the second of a pair."""
+    left = placed.gpu_bytes
+    gpus = []
+    for gpu in devices.gpus:
+        taken = min(left, gpu.free_bytes)
+        left -= taken
+        gpus.append(replace(gpu, free_bytes=gpu.free_bytes - taken))
+    shared = placed.gpu_bytes if any(gpu.shares_ram for gpu in devices.gpus) else 0
+    ram = max(devices.ram_free - placed.ram_bytes - shared, 0)
+    return replace(devices, ram_free=ram, gpus=tuple(gpus))
+
+
+def _place(needs: Estimate, devices: Devices) -> Fit:
+    room = _gpu_room(needs, devices)
+    layers, on_gpu = _layers_within(needs, room)
+    everything = len(needs.block_bytes) + 1
+    if layers == everything:
+        embedding = needs.loading.shape.token_embedding_bytes
+        return Fit(FitKind.WHOLE_ON_GPU, layers, on_gpu + needs.compute_bytes, embedding, "")
+    in_ram = needs.total_bytes - sum(needs.block_bytes[len(needs.block_bytes) - max(layers - 1, 0) :])
+    shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
+    if layers > 1 and in_ram + shared <= _ram_room(devices):
+        return Fit(FitKind.SPLIT, layers, on_gpu + needs.compute_bytes, in_ram, "")
+    if needs.total_bytes <= _ram_room(devices):
+        return Fit(FitKind.RAM_ONLY, 0, 0, needs.total_bytes, "")
+    return Fit(FitKind.DOES_NOT_FIT, 0, 0, needs.total_bytes, "")
+
+
+def _layers_within(needs: Estimate, room: int) -> tuple[int, int]:
+    """How many layers go into `room` bytes, and the bytes they take."""
+    layers = taken = 0
+    for size in (needs.output_bytes, *reversed(needs.block_bytes)):
+        if taken + size > room:
+            break
+        layers, taken = layers + 1, taken + size
+    return layers, taken
+
+
+def _gpu_room(needs: Estimate, devices: Devices) -> int:
+    """Bytes for layers on all GPUs: each also needs a compute buffer and a margin."""
+    rooms = [_free(gpu, devices) - MARGIN_BYTES - needs.compute_bytes for gpu in devices.gpus]
+    useful = [room for room in rooms if room > 0]
+    # A block cannot lie on two devices, so up to one block a further GPU is lost.
+    lost = (len(useful) - 1) * max(needs.block_bytes, default=0) if useful else 0
+    return max(sum(useful) - lost, 0)
+
+
+def _free(gpu: Device, devices: Devices) -> int:
+    return min(gpu.free_bytes, devices.ram_free) if gpu.shares_ram else gpu.free_bytes
+
+
+def _ram_room(devices: Devices) -> int:
+    return max(devices.ram_free - MARGIN_BYTES, 0)
+
+
+def _advice(place: Fit, needs: Estimate, devices: Devices) -> str:
+    match place.kind:
+        case FitKind.WHOLE_ON_GPU:
+            return f"The whole model fits on the GPU ({in_gib(place.gpu_bytes)})."
+        case FitKind.RAM_ONLY:
+            return f"The model fits into RAM ({in_gib(place.ram_bytes)} of {in_gib(devices.ram_free)} free)."
+        case FitKind.SPLIT:
+            blocks = len(needs.block_bytes) + 1
+            change = _change_to(FitKind.WHOLE_ON_GPU, needs, devices)
+            return f"{place.layers} of {blocks} layers fit on the GPU" + (f"; {change}." if change else ".")
+        case FitKind.DOES_NOT_FIT:
+            free = max(_ram_room(devices), _gpu_room(needs, devices))
+            lack = f"It needs {in_gib(needs.total_bytes)} and {in_gib(free)} can be used"
+            change = _change_to(FitKind.RAM_ONLY, needs, devices)
+            return f"{lack}; {change or _smaller_file(needs, free)}."
+
+
+def _change_to(wanted: FitKind, needs: Estimate, devices: Devices) -> str | None:
+    """The first change, from the least harmful on, with which the place is `wanted` or better."""
+    for change, changed in _changes(needs):
+        if _place(changed, devices).kind.value <= wanted.value:
+            whole = " on the GPU" if wanted is FitKind.WHOLE_ON_GPU else ""
+            return f"with {change} it would fit{whole}"
+    return None
+
+
+def _changes(needs: Estimate) -> Iterator[tuple[str, Estimate]]:
+    loading = needs.loading
+    smaller_cache = replace(loading, kv_type=KvType.Q8_0)
+    if loading.kv_type in (KvType.F16, KvType.F32):
+        yield "a q8_0 KV cache", estimate_loading(smaller_cache)
+    context = loading.context // 2
+    while context >= SMALLEST_CONTEXT:
+        tokens = f"a context of {context:,} tokens"
+        yield tokens, estimate_loading(replace(loading, context=context))
+        if loading.kv_type in (KvType.F16, KvType.F32):
+            yield f"{tokens} and a q8_0 KV cache", estimate_loading(replace(smaller_cache, context=context))
+        context //= 2
+
+
+def _smaller_file(needs: Estimate, free: int) -> str:
+    smallest = estimate_loading(replace(needs.loading, kv_type=KvType.Q8_0, context=SMALLEST_CONTEXT))
+    room = free - (smallest.total_bytes - smallest.tensor_bytes)
+    if room <= 0:
+        return "close other programs, or use a model on another machine"
+    return f"choose a smaller quantisation or model, with a file of at most {in_gib(room)}"
+
+
+def in_gib(size: int) -> str:
+    """“4.7 GiB”, and “310 MiB” for less than one."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 2**20:.0f} MiB"
