@@ -1,0 +1,134 @@
+"""Is this answer right? Quick comparisons first, algebra in a process that can be killed."""
+
+import multiprocessing
+import threading
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Self
+
+from core.batch.comparison import compare, compare_choice, compare_exact, compare_numeric
+from core.batch.grading_worker import MathQuestion, RegexQuestion, Reply, serve
+from core.batch.normal_form import tidy
+from core.batch.verdict import How, Outcome, Regex, Verdict
+
+TIME_LIMIT = 5.0
+"""Seconds for one question to the worker; almost all take milliseconds."""
+_START_LIMIT = 60.0
+_LONGEST_ANSWER = 5_000
+"""Characters; what is longer is no answer, and algebra on it would only run into the time limit."""
+
+
+class Grader:
+    """Grades answers; owns one worker process, started when first needed and again after it was killed.
+
+    A context manager. `grade` may be called from many threads; questions to the worker wait for each other.
+    """
+
+    def __init__(self, time_limit: float = TIME_LIMIT) -> None:
+        self._time_limit = time_limit
+        self._lock = threading.Lock()
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def grade(self, expected: str | None, given: str | None, how: How | Regex = How.AUTO) -> Verdict:
+        """Compare the expected answer with the one given (None: there is none).
+
+        No expected answer is unscored. No answer given is wrong: a model that stops short did not solve it.
+        """
+        named = How.REGEX if isinstance(how, Regex) else how
+        if not (expected and expected.strip()) and not (
+            isinstance(how, Regex) and "{expected}" not in how.pattern
+        ):
+            return Verdict(Outcome.UNSCORED, named, "The problem has no expected answer.")
+        if not (given and given.strip()):
+            return Verdict(Outcome.WRONG, named, "The model gave no answer.")
+        expected = expected or ""
+        if max(len(expected), len(given)) > _LONGEST_ANSWER:
+            return Verdict(Outcome.UNSCORED, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
+        if isinstance(how, Regex):
+            return self._ask(RegexQuestion(how.filled(expected), given), How.REGEX)
+        match how:
+            case How.EXACT:
+                return compare_exact(expected, given)
+            case How.NUMERIC:
+                return compare_numeric(expected, given)
+            case How.CHOICE:
+                return compare_choice(expected, given)
+            case How.MATH:
+                return self._algebra(expected, given)
+            case How.AUTO:
+                return compare(expected, given) or self._algebra(expected, given)
+            case How.REGEX:
+                return Verdict(Outcome.UNSCORED, How.REGEX, "Grading by pattern needs a pattern.")
+
+    def close(self) -> None:
+        """End the worker. The grader can be used again: it starts another."""
+        with self._lock:
+            self._stop()
+
+    def _algebra(self, expected: str, given: str) -> Verdict:
+        return self._ask(MathQuestion(_latex(expected), _latex(given)), How.MATH)
+
+    def _ask(self, question: MathQuestion | RegexQuestion, how: How) -> Verdict:
+        with self._lock:
+            reply = self._reply_to(question)
+        if reply.same is None:
+            return Verdict(Outcome.UNSCORED, how, reply.reason)
+        return Verdict(Outcome.CORRECT if reply.same else Outcome.WRONG, how, reply.reason)
+
+    def _reply_to(self, question: MathQuestion | RegexQuestion) -> Reply:
+        try:
+            connection = self._connection or self._start()
+            connection.send(question)
+            if connection.poll(self._time_limit):
+                reply: Reply = connection.recv()
+                return reply
+            reason = f"Comparing took longer than {self._time_limit:g} seconds and was stopped."
+        except (EOFError, OSError):
+            reason = "The process that compares answers ended; it may have run out of memory."
+        self._stop()
+        return Reply(None, reason)
+
+    def _start(self) -> Connection:
+        """Start the worker and wait until it is ready, so that loading SymPy costs no question its time."""
+        context = multiprocessing.get_context("spawn")
+        connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs,), name="grading", daemon=True)
+        self._connection = connection
+        self._process.start()
+        # Only the worker may hold its end, or its death would not be seen here as end of file.
+        theirs.close()
+        if not connection.poll(_START_LIMIT):
+            raise EOFError
+        connection.recv()
+        return connection
+
+    def _stop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._process = None
+
+
+def grade(expected: str | None, given: str | None, how: How | Regex = How.AUTO) -> Verdict:
+    """Grade one answer. For more than a few, keep a `Grader`: it saves starting the worker each time."""
+    with Grader() as grader:
+        return grader.grade(expected, given, how)
+
+
+def _latex(answer: str) -> str:
+    """What math-verify reads best: one spelling, with the signs that LaTeX would take for its own escaped."""
+    return tidy(answer).replace("%", r"\%").replace("°", r"^{\circ}")

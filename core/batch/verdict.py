@@ -1,0 +1,60 @@
+"""What grading says, and the ways to grade."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from core.errors import SettingsError
+
+
+class Outcome(Enum):
+    """Unscored is not wrong: it means that nobody could tell, and it stays out of the accuracy."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNSCORED = "unscored"
+
+
+class How(Enum):
+    """The way to compare two answers."""
+
+    AUTO = "auto"
+    """Exact, choice, words, numbers and lists in turn; what they cannot decide goes to math-verify."""
+    EXACT = "exact"
+    """The same text, apart from spaces and ways to write the same LaTeX."""
+    NUMERIC = "numeric"
+    """The same number; what is no number is unscored."""
+    MATH = "math"
+    """math-verify alone."""
+    CHOICE = "choice"
+    """The same letter."""
+    REGEX = "regex"
+    """A `Regex` found in the answer."""
+
+
+@dataclass(frozen=True)
+class Regex:
+    """A pattern that a right answer contains; `{expected}` in it stands for the expected answer, literally.
+
+    Raises SettingsError for a pattern that `re` does not accept.
+    """
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.filled("expected"))
+        except re.error as error:
+            raise SettingsError(f"The pattern “{self.pattern}” is not valid: {error}.", "Correct it.") from error
+
+    def filled(self, expected: str) -> str:
+        return self.pattern.replace("{expected}", re.escape(expected))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome, the way that decided it, and why, as a sentence for the table."""
+
+    outcome: Outcome
+    how: How
+    reason: str
