@@ -1,0 +1,327 @@
+"""The one fake of the tests: engines that write given texts instead of running a model.
+
+    small = ScriptedEngine("First step.\n\nWait, that is", " so.\n\nDone.</think>\n\n4")
+    large = ScriptedEngine("Let me see. It is 4.", name="large")
+
+Each write of a session takes the next text and ends with the end of text, unless its limit, or whoever closes it,
+ends it earlier. `continue_with` computes the texts instead. A text is split into tokens by `split`; a list of
+pieces is taken as tokens just as it stands. The KV cache is kept as an honest ledger: what a call reuses and
+prefills follows from what the session has read before, and `calls` logs it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+import zlib
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import NamedTuple
+
+from core.engines.base import (
+    Alternative,
+    Conversation,
+    End,
+    Handoff,
+    Message,
+    ModelCard,
+    Notice,
+    Passing,
+    Sampling,
+    Stop,
+    ThinkingTags,
+    Token,
+    WriteItem,
+)
+from core.engines.body import Part, rendered_runs
+from core.errors import BatonError, ContextFull, EngineLost
+
+Text = str | Sequence[str | bytes]
+"""A text to be split into tokens, or its tokens."""
+Split = Callable[[str], list[bytes]]
+
+THINK = ThinkingTags("<think>", "</think>")
+QUESTION: Conversation = (Message("user", "What is 2 + 2?"),)
+DEFAULT_SAMPLING = Sampling()
+CERTAIN = (1.0,)
+TORN = (0.25, 0.25, 0.25, 0.25)
+"""Chances of a first token with an entropy of ln 4 = 1.39 nats."""
+
+
+def words(text: str) -> list[bytes]:
+    """Words with the blank before them, tags, marks and runs of white space: much like a real vocabulary."""
+    return [piece.encode() for piece in re.findall(r"</?\w+>| ?\w+| ?[^\w\s]+|\s+", text)]
+
+
+def characters(text: str) -> list[bytes]:
+    return [character.encode() for character in text]
+
+
+def single_bytes(text: str) -> list[bytes]:
+    """Each byte a token, so that most characters beyond ASCII are split."""
+    return [bytes([byte]) for byte in text.encode()]
+
+
+def chunks(size: int) -> Split:
+    """Tokens of `size` bytes, wherever words, boundaries and characters lie."""
+    return lambda text: [text.encode()[i : i + size] for i in range(0, len(text.encode()), size)]
+
+
+def token_id(data: bytes) -> int:
+    """Equal in every scripted vocabulary, as for models of one family."""
+    return zlib.crc32(data) & 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error after so many tokens of the engine (all sessions together); `for_good`: at every later call too."""
+
+    after: int
+    error: BatonError = field(default_factory=lambda: EngineLost("The model's process ended.", "Open it again."))
+    for_good: bool = False
+
+
+class Kind(Enum):
+    READ = "read"
+    READ_ALONG = "read along"
+    WRITE = "write"
+    JUDGE = "judge"
+
+
+class Call(NamedTuple):
+    """One call of a session: the body it named, and what that cost in tokens."""
+
+    kind: Kind
+    body: str
+    reused: int
+    prefilled: int
+    limit: int = 0
+    seed: int = 0
+    alternatives: int = 0
+
+
+class ScriptedSession:
+    """One text on a scripted engine."""
+
+    def __init__(self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling) -> None:
+        self.engine = engine
+        self.conversation = conversation
+        self.sampling = sampling
+        self.calls: list[Call] = []
+        self.written = 0
+        self.closed = False
+        self._texts = iter(engine.texts)
+        self._cancelled = threading.Event()
+        opening = engine.card.thinking.opening if engine.card.thinking else ""
+        prompt = "".join(f"{role}: {content}\n" for role, content in conversation) + opening
+        self._prompt = [token_id(piece) for piece in engine.split(prompt)]
+        self._cache: list[int] = []
+        self._refuse_beyond(len(self._prompt))
+
+    @property
+    def card(self) -> ModelCard:
+        return self.engine.card
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self._prompt)
+
+    @property
+    def kept(self) -> int:
+        """Tokens in the KV cache."""
+        return len(self._cache)
+
+    def read(self, body: Sequence[Part]) -> Handoff:
+        return self._read(body, Kind.READ)
+
+    def read_along(self, body: Sequence[Part]) -> None:
+        if self.card.reads_along:
+            self._read(body, Kind.READ_ALONG)
+
+    def write(
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+    ) -> Generator[WriteItem, None, None]:
+        self._cancelled.clear()
+        yield self._read(body, Kind.WRITE, limit, seed, alternatives)
+        text = "".join(part.text for part in body)
+        for index, data in enumerate(self._tokens(text)):
+            if index == limit:
+                yield End(Stop.LIMIT)
+                return
+            if len(self._cache) >= self.card.context:
+                yield End(Stop.CONTEXT_FULL)
+                return
+            self.engine.before_token(text)
+            if self._cancelled.is_set():
+                yield End(Stop.CANCELLED)
+                return
+            self.engine.fail_if_due()
+            if sentence := self.engine.notices.get(self.engine.written):
+                yield Notice(sentence)
+            token = self._token(data, text, alternatives)
+            self._cache.append(token_id(data))
+            self.written += 1
+            self.engine.count_token()
+            text += data.decode(errors="ignore")
+            yield token
+        yield End(Stop.LIMIT if limit == 0 else Stop.END_OF_TEXT)
+
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
+        self._read(body, Kind.JUDGE)
+        chances = self.engine.judged("".join(part.text for part in body), choices)
+        return tuple(chance / sum(chances) for chance in chances)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _tokens(self, text: str) -> list[bytes]:
+        if self.engine.continue_with:
+            continuation = self.engine.continue_with(self.conversation, text)
+        else:
+            continuation = next(self._texts, "")
+        if isinstance(continuation, str):
+            return self.engine.split(continuation)
+        return [piece.encode() if isinstance(piece, str) else piece for piece in continuation]
+
+    def _token(self, data: bytes, text: str, alternatives: int) -> Token:
+        id = token_id(data) if self.card.gives_ids else None
+        if not (alternatives and self.card.gives_alternatives):
+            return Token(id, data)
+        logprobs = [math.log(chance) for chance in self.engine.chances(text)][:alternatives]
+        written = Alternative(id, data.decode(errors="replace"), logprobs[0])
+        others = (Alternative(n, f"other {n}", logprob) for n, logprob in enumerate(logprobs[1:], 1))
+        return Token(id, data, logprobs[0], (written, *others))
+
+    def _read(
+        self, body: Sequence[Part], kind: Kind, limit: int = 0, seed: int = 0, alternatives: int = 0
+    ) -> Handoff:
+        if self.closed:
+            raise AssertionError("a closed session was asked to read")
+        self.engine.fail_if_gone()
+        ids = list(self._prompt)
+        own_tag = self.card.thinking.closing if self.card.thinking else ""
+        runs = rendered_runs(body, self.card.vocabulary, own_tag)
+        for run in runs:
+            ids += map(token_id, self.engine.split(run)) if isinstance(run, str) else run
+        self._refuse_beyond(len(ids))
+        reused = next((i for i, (a, b) in enumerate(zip(ids, self._cache, strict=False)) if a != b), None)
+        reused = min(len(ids), len(self._cache)) if reused is None else reused
+        self._cache = ids
+        passing = Passing.TEXT if any(isinstance(run, str) for run in runs) else Passing.IDS
+        handoff = Handoff(reused, len(ids) - reused, 0.0, passing)
+        text = "".join(part.text for part in body)
+        self.calls.append(Call(kind, text, reused, len(ids) - reused, limit, seed, alternatives))
+        return handoff
+
+    def _refuse_beyond(self, tokens: int) -> None:
+        if tokens > self.card.context:
+            raise ContextFull(
+                f"The text has {tokens} tokens, and {self.card.name} holds {self.card.context}.",
+                "Choose a larger context.",
+            )
+
+
+class ScriptedEngine:
+    """A model that writes what the test says. Every argument has a harmless default.
+
+    `texts`: of each session, one a write; then nothing but the end of text. `continue_with`: conversation and body
+    so far → what the model writes next. `chances`: body so far → probabilities of the likeliest tokens there, the
+    written one first. `marks`: the large model's answers as a judge, one after the other, then the last choice.
+    `notices`: told before the token with that number. `before_token`: called with the body before each token (to
+    wait for another thread, or to press a button).
+    """
+
+    def __init__(
+        self,
+        *texts: Text,
+        continue_with: Callable[[Conversation, str], Text] | None = None,
+        name: str = "small",
+        vocabulary: str = "scripted",
+        thinking: ThinkingTags | None = THINK,
+        context: int = 100_000,
+        split: Split = words,
+        gives_ids: bool = True,
+        reads_along: bool = False,
+        chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
+        marks: Iterable[str] = (),
+        faults: Sequence[Fault] = (),
+        notices: dict[int, str] | None = None,
+        before_token: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.texts = texts
+        self.continue_with = continue_with
+        self.split = split
+        self.chances = chances
+        self.notices = notices or {}
+        self.before_token = before_token
+        self.sessions: list[ScriptedSession] = []
+        self.written = 0
+        """Tokens written by all sessions."""
+        self.closed = False
+        self._card = ModelCard(
+            name=name,
+            vocabulary=vocabulary,
+            context=context,
+            thinking=thinking,
+            gives_ids=gives_ids,
+            reads_along=reads_along,
+        )
+        self._marks = iter(marks)
+        self._faults = list(faults)
+        self._gone: BatonError | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    def with_card(self, **fields: object) -> ScriptedEngine:
+        """The same engine, its card changed: `with_card(gives_alternatives=False)`."""
+        self._card = replace(self._card, **fields)  # type: ignore[arg-type]
+        return self
+
+    @property
+    def calls(self) -> list[Call]:
+        """The log of all sessions, session by session."""
+        return [call for session in self.sessions for call in session.calls]
+
+    def open(
+        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULT_SAMPLING
+    ) -> ScriptedSession:
+        self.fail_if_gone()
+        session = ScriptedSession(self, conversation, sampling)
+        self.sessions.append(session)
+        return session
+
+    def count_tokens(self, text: str) -> int:
+        return len(self.split(text))
+
+    def close(self) -> None:
+        self.closed = True
+        for session in self.sessions:
+            session.close()
+
+    def judged(self, body: str, choices: tuple[str, ...]) -> list[float]:
+        mark = next(self._marks, choices[-1])
+        return [float(choice == mark) for choice in choices]
+
+    def count_token(self) -> None:
+        with self._lock:
+            self.written += 1
+
+    def fail_if_due(self) -> None:
+        """Raise the next fault if its token has come."""
+        self.fail_if_gone()
+        if self._faults and self.written >= self._faults[0].after:
+            fault = self._faults.pop(0)
+            self._gone = fault.error if fault.for_good else None
+            raise fault.error
+
+    def fail_if_gone(self) -> None:
+        if self._gone:
+            raise self._gone

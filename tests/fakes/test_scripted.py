@@ -1,0 +1,71 @@
+"""The scripted engine keeps the promises of the protocol that the real ones make."""
+
+from contextlib import closing
+
+import pytest
+
+from core.engines.base import Engine, Handoff, Session, Stop
+from core.engines.body import Author, Part
+from core.errors import EngineLost
+from tests.fakes.scripted import DEFAULT_SAMPLING, QUESTION, Fault, Kind, ScriptedEngine, single_bytes, token_id
+
+
+def part(text: str) -> Part:
+    return Part(text, Author.SMALL, token_id(text.encode()), "scripted")
+
+
+def test_it_speaks_the_protocol() -> None:
+    engine: Engine = ScriptedEngine("One two.")
+    session: Session = engine.open(QUESTION, DEFAULT_SAMPLING)
+    first, *tokens, end = session.write((), limit=10, seed=0)
+    assert isinstance(first, Handoff)
+    assert b"".join(token.data for token in tokens) == b"One two."  # type: ignore[union-attr]
+    assert end == (Stop.END_OF_TEXT,)
+
+
+def test_each_write_takes_the_next_text_and_stops_at_its_limit() -> None:
+    session = ScriptedEngine("One two three", "four").open()
+    items = list(session.write((), limit=2, seed=0))
+    assert [item.data for item in items[1:-1]] == [b"One", b" two"]  # type: ignore[union-attr]
+    assert items[-1] == (Stop.LIMIT,)
+    assert [item.data for item in list(session.write((), limit=2, seed=0))[1:-1]] == [b"four"]  # type: ignore[union-attr]
+
+
+def test_what_it_wrote_is_not_read_again() -> None:
+    session = ScriptedEngine("One two three").open()
+    list(session.write((), limit=10, seed=0))
+    handoff = session.read([part("One"), part(" two"), part(" more")])
+    assert (handoff.reused, handoff.prefilled) == (session.prompt_tokens + 2, 1)
+    assert [call.kind for call in session.calls] == [Kind.WRITE, Kind.READ]
+
+
+def test_bytes_as_tokens_split_characters() -> None:
+    session = ScriptedEngine("é", split=single_bytes).open()
+    assert [t.data for t in list(session.write((), 10, 0))[1:-1]] == [b"\xc3", b"\xa9"]  # type: ignore[union-attr]
+
+
+def test_a_fault_comes_once_or_for_good() -> None:
+    engine = ScriptedEngine("One two", "three", faults=[Fault(after=1)])
+    session = engine.open()
+    with pytest.raises(EngineLost):
+        list(session.write((), 10, 0))
+    assert len(list(session.write((), 10, 0))) == 3
+    lost = ScriptedEngine("One", faults=[Fault(after=0, for_good=True)]).open()
+    for _ in range(2):
+        with pytest.raises(EngineLost):
+            list(lost.write((), 10, 0))
+
+
+def test_cancelling_ends_a_write_at_the_next_token() -> None:
+    session = ScriptedEngine("One two three").open()
+    with closing(session.write((), 10, 0)) as items:
+        next(items)
+        next(items)
+        session.cancel()
+        assert list(items) == [(Stop.CANCELLED,)]
+
+
+def test_a_judge_answers_with_the_given_marks() -> None:
+    session = ScriptedEngine(marks=["3"]).open()
+    assert session.judge((), "How good?", ("3", "7")) == (1.0, 0.0)
+    assert session.judge((), "How good?", ("3", "7")) == (0.0, 1.0)
