@@ -10,7 +10,7 @@ from enum import Enum, auto
 from core.models.devices import Device, Devices
 from core.models.memory import Estimate, KvType, estimate, estimate_loading
 
-__all__ = ["Estimate", "Fit", "FitKind", "KvType", "devices_after", "estimate", "fit", "in_gib"]
+__all__ = ["Estimate", "Fit", "FitKind", "KvType", "PairFit", "estimate", "fit", "fit_pair", "in_gib"]
 
 GIB = 2**30
 MARGIN_BYTES = GIB
@@ -43,8 +43,23 @@ def fit(needs: Estimate, devices: Devices) -> Fit:
     return replace(place, advice=_advice(place, needs, devices))
 
 
-def devices_after(placed: Fit, devices: Devices) -> Devices:
-    """What is left once a model lies where `placed` says: the room for the second of a pair."""
+@dataclass(frozen=True)
+class PairFit:
+    small: Fit
+    large: Fit
+
+    @property
+    def fits(self) -> bool:
+        return FitKind.DOES_NOT_FIT not in (self.small.kind, self.large.kind)
+
+
+def fit_pair(small: Estimate, large: Estimate, devices: Devices) -> PairFit:
+    """Both models of a pair at once: the small one, which writes most tokens, chooses first."""
+    small_fit = fit(small, devices)
+    return PairFit(small_fit, fit(large, _devices_after(small_fit, devices)))
+
+
+def _devices_after(placed: Fit, devices: Devices) -> Devices:
     left = placed.gpu_bytes
     gpus = []
     for gpu in devices.gpus:
@@ -95,6 +110,10 @@ def _free(gpu: Device, devices: Devices) -> int:
     return min(gpu.free_bytes, devices.ram_free) if gpu.shares_ram else gpu.free_bytes
 
 
+def _dedicated(devices: Devices) -> tuple[Device, ...]:
+    return tuple(gpu for gpu in devices.gpus if not gpu.shares_ram)
+
+
 def _ram_room(devices: Devices) -> int:
     return max(devices.ram_free - MARGIN_BYTES, 0)
 
@@ -110,7 +129,7 @@ def _advice(place: Fit, needs: Estimate, devices: Devices) -> str:
             change = _change_to(FitKind.WHOLE_ON_GPU, needs, devices)
             return f"{place.layers} of {blocks} layers fit on the GPU" + (f"; {change}." if change else ".")
         case FitKind.DOES_NOT_FIT:
-            free = max(_ram_room(devices), _gpu_room(needs, devices))
+            free = _ram_room(devices) + _gpu_room(needs, replace(devices, gpus=_dedicated(devices)))
             lack = f"It needs {in_gib(needs.total_bytes)} and {in_gib(free)} can be used"
             change = _change_to(FitKind.RAM_ONLY, needs, devices)
             return f"{lack}; {change or _smaller_file(needs, free)}."

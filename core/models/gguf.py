@@ -16,13 +16,12 @@ from core.models.architectures import NOT_WRITERS, WRITERS, memory_can_be_cut
 from core.models.ggml_types import FILE_TYPES
 from core.models.gguf_format import LongArray, RawHeader, Tensor, Value, read_raw
 from core.models.gguf_keys import Keys
+from core.models.shards import shards_of
 from core.models.vocabulary import Vocabulary, read_vocabulary
 
 MAX_TEMPLATE_CHARACTERS = 2**18
 MAX_BLOCKS = 10_000
-MAX_SHARDS = 1000
 
-_SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 _BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
 
 
@@ -98,33 +97,10 @@ def read_header(path: Path) -> GgufHeader:
     Raises ModelFileError if the file is no GGUF, damaged, cut short, of an architecture that cannot write
     here, without tensors, or if one of its parts is missing.
     """
-    shards = _shards(path)
+    shards = shards_of(path)
     raws = [read_raw(shard) for shard in shards]
     _check_parts(shards, raws)
     return _interpret(shards, raws[0], [tensor for raw in raws for tensor in raw.tensors])
-
-
-def _shards(path: Path) -> tuple[Path, ...]:
-    match = _SHARD_NAME.fullmatch(path.name)
-    if match is None:
-        return (path,)
-    count = int(match["count"])
-    if not 1 <= int(match["number"]) <= count <= MAX_SHARDS:
-        raise ModelFileError(
-            f"{path.name} calls itself part {int(match['number'])} of {count}, which cannot be.",
-            "Give the file back the name under which it was published.",
-        )
-    shards = tuple(
-        path.with_name(f"{match['stem']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)
-    )
-    missing = [shard.name for shard in shards if not shard.exists()]
-    if missing:
-        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise ModelFileError(
-            f"{path.name} is one of {count} parts, and {missing[0]}{others} is not beside it.",
-            "Download the missing parts into the same folder.",
-        )
-    return shards
 
 
 def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:

@@ -1,0 +1,123 @@
+"""Pairs of models worth trying, as data: `resources/catalog.json`, with what each needs and is good for.
+
+Sizes are those that the repositories publish, so a pair can be judged against this machine before a download.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from core.models.devices import Devices
+from core.models.fit import FitKind, KvType, PairFit, estimate, fit_pair
+from core.models.shape import Block, Memory, ModelShape
+
+USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
+
+
+class Evidence(Enum):
+    """Who has shown that a pair works."""
+
+    PAPER = "paper"
+    """Measured in the paper."""
+    REBUTTAL = "rebuttal"
+    """Measured in the paper's discussion with its reviewers."""
+    UNTESTED = "untested"
+    """A sensible pair, of one family; nobody has published figures for it."""
+
+
+@dataclass(frozen=True)
+class CatalogModel:
+    """A GGUF file on the Hub."""
+
+    key: str
+    name: str
+    repository: str
+    file: str
+    bytes: int
+    licence: str
+    thinks: bool
+    """It writes its thinking between tags; otherwise the large model has to open (paper, section 4.2)."""
+    vocabulary: str
+    """Models of one vocabulary family hand over token ids, others text."""
+    shape: ModelShape
+
+
+@dataclass(frozen=True)
+class CatalogPair:
+    small: CatalogModel
+    large: CatalogModel
+    good_for: str
+    evidence: Evidence
+
+    @property
+    def bytes(self) -> int:
+        return self.small.bytes + self.large.bytes
+
+
+@dataclass(frozen=True)
+class FittingPair:
+    pair: CatalogPair
+    fit: PairFit
+
+
+@cache
+def catalog() -> tuple[CatalogPair, ...]:
+    """Every pair, in the order of the file."""
+    content = json.loads(files("resources").joinpath("catalog.json").read_text(encoding="utf-8"))
+    models = {key: _model(key, entry) for key, entry in content["models"].items()}
+    return tuple(
+        CatalogPair(models[pair["small"]], models[pair["large"]], pair["good_for"], Evidence(pair["evidence"]))
+        for pair in content["pairs"]
+    )
+
+
+def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:
+    """The pairs that both fit this machine, those that lie wholly on the GPU first, larger before smaller."""
+    fitting = [FittingPair(pair, _fit(pair, devices, context)) for pair in catalog()]
+    return tuple(sorted((pair for pair in fitting if pair.fit.fits), key=_slower_and_smaller))
+
+
+def _fit(pair: CatalogPair, devices: Devices, context: int) -> PairFit:
+    small, large = (estimate(model.shape, context, KvType.F16) for model in (pair.small, pair.large))
+    return fit_pair(small, large, devices)
+
+
+def _slower_and_smaller(fitting: FittingPair) -> tuple[int, int]:
+    on_gpu = sum(fit.kind is FitKind.WHOLE_ON_GPU for fit in (fitting.fit.small, fitting.fit.large))
+    return -on_gpu, -fitting.pair.bytes
+
+
+def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
+    return CatalogModel(
+        key=key,
+        name=entry["name"],
+        repository=entry["repository"],
+        file=entry["file"],
+        bytes=entry["bytes"],
+        licence=entry["licence"],
+        thinks=entry["thinks"],
+        vocabulary=entry["vocabulary"],
+        shape=_shape(entry),
+    )
+
+
+def _shape(entry: Mapping[str, Any]) -> ModelShape:
+    """Blocks all alike, as in every model of the catalog; the embedding at the file's mean bits a weight."""
+    embedding = entry["bytes"] * entry["vocabulary_size"] * entry["embedding_length"] // entry["parameters"]
+    outside = embedding if entry["output_is_tied"] else 2 * embedding
+    cached = entry["kv_heads"] * entry["head_length"]
+    block = Block((entry["bytes"] - outside) // entry["blocks"], Memory.WHOLE, cached, cached)
+    return ModelShape(
+        tensor_bytes=entry["bytes"],
+        blocks=(block,) * entry["blocks"],
+        window=0,
+        token_embedding_bytes=embedding,
+        output_is_tied=entry["output_is_tied"],
+        embedding_length=entry["embedding_length"],
+        feed_forward_length=entry["feed_forward_length"],
+        vocabulary_size=entry["vocabulary_size"],
+    )

@@ -1,0 +1,106 @@
+"""Deleting a model with a way back: its files wait in a trash folder until the program ends."""
+
+import errno
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from core.errors import ModelFileError
+from core.models.library import HIDDEN_TRASH, Model
+
+
+@dataclass(frozen=True)
+class Move:
+    origin: Path
+    waiting: Path
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """A model that was deleted and can still come back; `freed_bytes` once the trash is emptied."""
+
+    name: str
+    freed_bytes: int
+    moves: tuple[Move, ...]
+
+
+class Trash:
+    """A folder for deleted models. Files are only ever renamed, never copied: large ones go at once.
+
+    A model on another disk waits in a hidden folder beside its files instead.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # Where hidden folders are, kept in a file: after a crash they are emptied all the same.
+        self._elsewhere = folder / "elsewhere.txt"
+
+    def delete(self, model: Model) -> Deletion:
+        """Take a model off its place. Raises ModelFileError, with nothing changed, if a file cannot be moved."""
+        header = model.header
+        if not model.can_be_deleted:
+            raise ModelFileError(f"{header.name} comes with the program and cannot be deleted.")
+        # In the Hub cache a model is a link; the bytes lie elsewhere.
+        files = {file for shard in header.shards for file in (shard, shard.resolve())}
+        freed = sum(file.stat().st_size for file in files if file.exists() and not file.is_symlink())
+        done: list[Move] = []
+        try:
+            # Links first: what they point to is still there while they move.
+            for file in sorted(files, key=lambda file: (not file.is_symlink(), file)):
+                waiting = self._move_away(file)
+                done.append(Move(file, waiting))
+        except OSError as error:
+            self._move_back(done)
+            raise ModelFileError(
+                f"{header.name} could not be deleted: {error.strerror or error}.",
+                "Close every program that uses it, and check that you may change its folder.",
+            ) from error
+        return Deletion(header.name, freed, tuple(done))
+
+    def undo(self, deletion: Deletion) -> None:
+        """Put a model back where it was. Raises ModelFileError if its place was taken or the trash emptied."""
+        for move in deletion.moves:
+            if move.origin.exists() or not (move.waiting.exists() or move.waiting.is_symlink()):
+                raise ModelFileError(
+                    f"{deletion.name} cannot be put back: {move.origin.name} "
+                    + ("is there again." if move.origin.exists() else "is gone for good."),
+                    "" if move.origin.exists() else "Download it again.",
+                )
+        try:
+            self._move_back(list(deletion.moves))
+        except OSError as error:
+            raise ModelFileError(
+                f"{deletion.name} could not be put back: {error.strerror or error}.",
+                f"Its files are in {deletion.moves[0].waiting.parent}; move them back by hand.",
+            ) from error
+
+    def empty(self) -> None:
+        """Free the space: when the program ends, and when it starts, after a crash."""
+        if self._elsewhere.exists():
+            for line in self._elsewhere.read_text(encoding="utf-8").splitlines():
+                if Path(line).name == HIDDEN_TRASH:
+                    shutil.rmtree(line, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _move_away(self, file: Path) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return _rename_into(self.folder, file)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        beside = file.parent / HIDDEN_TRASH
+        beside.mkdir(exist_ok=True)
+        with self._elsewhere.open("a", encoding="utf-8") as list_of_folders:
+            list_of_folders.write(f"{beside}\n")
+        return _rename_into(beside, file)
+
+    @staticmethod
+    def _move_back(moves: list[Move]) -> None:
+        for move in reversed(moves):
+            move.waiting.rename(move.origin)
+
+
+def _rename_into(folder: Path, file: Path) -> Path:
+    return file.rename(folder / f"{uuid4().hex}-{file.name}")
