@@ -1,0 +1,27 @@
+"""Text and mathematics in Qt: Markdown in, a document out, and back again when it is copied.
+
+`RichText` is the widget; `render_into` and `LiveText` serve whoever paints documents by other means. Call
+`warm_up` once the window is on the screen.
+"""
+
+from app.rendering.copying import as_latex, as_markdown, as_plain_text, code_of
+from app.rendering.document import render_at, render_into
+from app.rendering.live import LiveText
+from app.rendering.marking import mark_word
+from app.rendering.style import TextStyle
+from app.rendering.typeset import warm_up
+from app.rendering.view import RichText
+
+__all__ = [
+    "LiveText",
+    "RichText",
+    "TextStyle",
+    "as_latex",
+    "as_markdown",
+    "as_plain_text",
+    "code_of",
+    "mark_word",
+    "render_at",
+    "render_into",
+    "warm_up",
+]

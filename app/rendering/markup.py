@@ -1,0 +1,243 @@
+"""Three ways to write down what a document shows: plain text, Markdown, LaTeX."""
+
+from itertools import groupby
+from typing import NamedTuple
+
+from PySide6.QtGui import QTextBlock, QTextCharFormat, QTextCursor, QTextFormat, QTextListFormat
+
+from app.rendering.blocks import BLOCK_KIND, CODE, LANGUAGE, LINE_BREAK, RULE, STRONG, UNSET
+from app.rendering.formula_object import OBJECT_CHARACTER, formula_of
+from app.rendering.formulas import Formula
+
+
+class Row(NamedTuple):
+    """Where a cell lies: the table by its place in the document, its columns, the row's number."""
+
+    table: int
+    columns: int
+    number: int
+
+
+class Line(NamedTuple):
+    """A block of the document, or the part of it that is copied."""
+
+    text: str  # already written in the markup
+    whole: bool  # from its beginning, so that bullets, numbers and heading marks belong to it
+    kind: str = ""
+    language: str = ""  # of code
+    heading: int = 0
+    depth: int = 0  # of lists around it
+    number: int = 0  # as an item of a numbered list, else 0
+    item: bool = False
+    quotes: int = 0  # around it
+    row: Row | None = None
+
+
+def line_of(block: QTextBlock, text: str, whole: bool) -> Line:
+    """What the markup needs to know of a block."""
+    form = block.blockFormat()
+    kind = str(form.property(BLOCK_KIND) or "")
+    table = QTextCursor(block).currentTable() if kind != CODE else None
+    row = None
+    if table:
+        row = Row(table.firstPosition(), table.columns(), table.cellAt(block.position()).row())
+    around = block.textList()
+    numbered = around is not None and around.format().style() is QTextListFormat.Style.ListDecimal
+    return Line(
+        text,
+        whole,
+        kind,
+        str(form.property(LANGUAGE) or ""),
+        form.headingLevel(),
+        around.format().indent() if around else form.indent(),
+        around.itemNumber(block) + around.format().start() if numbered else 0,
+        around is not None,
+        int(form.property(QTextFormat.Property.BlockQuoteLevel) or 0),
+        row,
+    )
+
+
+class PlainText:
+    """What one would type; also the pattern for the other two."""
+
+    def run(self, text: str, form: QTextCharFormat) -> str:
+        """A stretch of one format. Formulas are stretches of their own, alike ones side by side."""
+        formula = formula_of(form)
+        if formula:
+            return self.formula(formula) * text.count(OBJECT_CHARACTER)
+        text = text.replace(LINE_BREAK, "\n")
+        return text if form.hasProperty(UNSET) else self.words(text, form)
+
+    def document(self, lines: list[Line]) -> str:
+        """All lines together; the rows of a table and the items of a list stand close."""
+        result = ""
+        before: Line | None = None
+        for line, text in self._pieces(lines):
+            if before:
+                result += "\n" if (before.item and line.item) or (before.row and line.row) else "\n\n"
+            result += text
+            before = line
+        return result
+
+    def formula(self, formula: Formula) -> str:
+        return formula.source
+
+    def words(self, text: str, form: QTextCharFormat) -> str:  # noqa: ARG002 — for those who mark formats
+        return text
+
+    def rule(self) -> str:
+        return "———"
+
+    def code(self, line: Line) -> str:
+        return line.text
+
+    def item(self, line: Line) -> str:
+        mark = f"{line.number}." if line.number else "•"
+        return "  " * (line.depth - 1) + f"{mark} {line.text}"
+
+    def heading(self, line: Line) -> str:
+        return line.text
+
+    def paragraph(self, line: Line) -> str:
+        return line.text
+
+    def row(self, cells: list[str], number: int) -> str:  # noqa: ARG002 — for those who rule off the head
+        return "\t".join(cells)
+
+    def _pieces(self, lines: list[Line]) -> list[tuple[Line, str]]:
+        """Lines as they are written, the cells of a row as one."""
+        pieces = []
+        for _, together in groupby(enumerate(lines), key=lambda numbered: numbered[1].row or numbered[0]):
+            group = [line for _, line in together]
+            first = group[0]
+            if first.row:
+                pieces.append((first, self.row([line.text for line in group], first.row.number)))
+            else:
+                pieces.append((first, self._line(first)))
+        return pieces
+
+    def _line(self, line: Line) -> str:
+        if line.kind == RULE:
+            return self.rule()
+        if not line.whole:
+            return line.text
+        if line.kind == CODE:
+            return self.code(line)
+        if line.item:
+            return self.item(line)
+        return self.heading(line) if line.heading else self.paragraph(line)
+
+
+class Markdown(PlainText):
+    """CommonMark with tables, as it was read."""
+
+    def words(self, text: str, form: QTextCharFormat) -> str:
+        bare = text.strip()
+        marks = ""
+        if form.fontWeight() == STRONG:
+            marks += "**"
+        if form.fontItalic():
+            marks += "*"
+        if form.fontStrikeOut():
+            marks += "~~"
+        if form.fontFixedPitch():
+            marks += "`"
+        if not bare:
+            return text
+        marked = f"{marks}{bare}{marks[::-1]}"
+        if form.isAnchor():
+            marked = f"[{marked}]({form.anchorHref()})"
+        return text.replace(bare, marked, 1)  # blanks stay outside, where Markdown wants them
+
+    def rule(self) -> str:
+        return "---"
+
+    def code(self, line: Line) -> str:
+        return f"```{line.language}\n{line.text}\n```"
+
+    def item(self, line: Line) -> str:
+        mark = f"{line.number}. " if line.number else "- "
+        return "   " * (line.depth - 1) + mark + line.text.replace("\n", "\n" + " " * len(mark))
+
+    def heading(self, line: Line) -> str:
+        return f"{'#' * line.heading} {line.text}"
+
+    def paragraph(self, line: Line) -> str:
+        before = "   " * line.depth + "> " * line.quotes
+        return before + line.text.replace("\n", "\n" + before)
+
+    def row(self, cells: list[str], number: int) -> str:
+        row = f"| {' | '.join(cells)} |"
+        return f"{row}\n|{'---|' * len(cells)}" if number == 0 else row
+
+
+_LATEX_SPECIAL = str.maketrans(
+    {special: f"\\{special}" for special in "#$%&_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+_OPENS_MATHEMATICS = r"\begin{align}", r"\begin{align*}", r"\begin{equation", r"\begin{gather}", r"\begin{gather*}"
+
+
+class Latex(PlainText):
+    """The body of an article; links need the package hyperref, struck words ulem."""
+
+    def document(self, lines: list[Line]) -> str:
+        written: list[str] = []
+        around: list[str] = []
+        for line, text in [*self._pieces(lines), (Line("", whole=True), "")]:
+            wanted = _environments(line, around)
+            while around and around != wanted[: len(around)]:
+                written.append(rf"\end{{{around.pop().partition('}')[0]}}}")
+            for environment in wanted[len(around) :]:
+                written.append(rf"\begin{{{environment}}}")
+                around.append(environment)
+            written.append(text if around else f"{text}\n")
+        return "\n".join(written).strip()
+
+    def formula(self, formula: Formula) -> str:
+        if formula.latex.startswith(_OPENS_MATHEMATICS):
+            return formula.latex
+        return rf"\[{formula.latex}\]" if formula.display else rf"\({formula.latex}\)"
+
+    def words(self, text: str, form: QTextCharFormat) -> str:
+        written = text.translate(_LATEX_SPECIAL)
+        if form.fontFixedPitch():
+            written = rf"\texttt{{{written}}}"
+        if form.fontWeight() == STRONG:
+            written = rf"\textbf{{{written}}}"
+        if form.fontItalic():
+            written = rf"\emph{{{written}}}"
+        if form.fontStrikeOut():
+            written = rf"\sout{{{written}}}"
+        if form.isAnchor():
+            written = rf"\href{{{form.anchorHref()}}}{{{written}}}"
+        return written
+
+    def rule(self) -> str:
+        return r"\hrule"
+
+    def code(self, line: Line) -> str:
+        return f"\\begin{{verbatim}}\n{line.text}\n\\end{{verbatim}}"
+
+    def item(self, line: Line) -> str:
+        return rf"\item {line.text}"
+
+    def heading(self, line: Line) -> str:
+        command = {1: "section*", 2: "subsection*"}.get(line.heading, "paragraph")
+        return rf"\{command}{{{line.text}}}"
+
+    def row(self, cells: list[str], number: int) -> str:
+        return " & ".join(cells) + r" \\" + (r" \hline" if number == 0 else "")
+
+
+def _environments(line: Line, around: list[str]) -> list[str]:
+    """What must be open around the line, outermost first, given what is."""
+    if line.row:
+        return [f"tabular}}{{{'l' * line.row.columns}"]
+    if not line.whole:
+        return []
+    lists = [name for name in around if name in ("itemize", "enumerate")]
+    lists = (lists + ["itemize"] * line.depth)[: line.depth]
+    if line.item:
+        lists[-1] = "enumerate" if line.number else "itemize"
+    return lists + ["quote"] * line.quotes

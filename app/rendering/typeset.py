@@ -1,0 +1,129 @@
+"""LaTeX becomes pictures: ziamath sets it, Qt draws it, and both results are kept for the next time.
+
+ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `warm_up` once the window stands.
+"""
+
+import re
+import threading
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtSvg import QSvgRenderer
+
+LONGEST_LATEX = 4_000  # characters; longer "formulas" are text that lost its closing delimiter
+LARGEST_SIDE = 8_000.0  # pixels; `\rule{9999cm}{1cm}` must not fill the memory
+_MARGIN = 1.0  # pixels around the ink, so that antialiasing is not cut off
+
+
+class Typeset(NamedTuple):
+    """A formula that can be drawn. Lengths are device-independent pixels."""
+
+    svg: str  # drawn in `currentColor`, which `picture` fills in: a change of theme sets nothing anew
+    width: float
+    ascent: float  # above the baseline
+    descent: float  # below it
+
+
+# What ziamath does not know and the reader does not miss.
+_DROPPED = re.compile(
+    r"\\label\s*\{[^{}]*\}"
+    r"|\\(?:nonumber|notag|displaylimits)(?![A-Za-z])"
+    r"|\\(?:big|Big|bigg|Bigg)[lrm]?(?=\s*\\[{}|])"
+)
+_TAG = re.compile(r"\\tag\*?\s*\{([^{}]*)\}")
+_ALIGNAT = re.compile(r"\\(begin|end)\{alignat(\*?)\}(?:\s*\{\d+\})?")
+_MACRO = re.compile(r"\\(?:def|let|(?:new|renew|provide)command)(?![A-Za-z])")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+
+
+@lru_cache(maxsize=1024)
+def typeset(latex: str, display: bool, size: float) -> Typeset | None:
+    """Sets a formula; None if it cannot be set, and then its source is what the reader should see.
+
+    `size` is that of the letters in pixels. The first formula of all also loads ziamath.
+    """
+    if not latex.strip() or len(latex) > LONGEST_LATEX or _MACRO.search(latex):
+        return None  # macros: four lines of them can ask for a million symbols
+    engine = _engine()
+    try:
+        formula = engine.Latex(
+            _understood(latex), size=size, color="currentColor", inline=not display, margin=_MARGIN
+        )
+        if _COMMAND.search(formula.mathmlstr()):
+            return None  # a command it does not know would stand there by its name, among set symbols
+        svg = formula.svg()
+        width, height = formula.getsize()
+        descent = -formula.getyofst()
+    except _failures():
+        return None
+    if not (0 < width < LARGEST_SIDE and 0 < height < LARGEST_SIDE):
+        return None
+    return Typeset(svg, width + 2 * _MARGIN, height - descent + _MARGIN, descent + _MARGIN)
+
+
+@lru_cache(maxsize=1024)
+def picture(formula: Typeset, colour: str, scale: float) -> QImage:
+    """The formula in a colour (`#rrggbb`); `scale` is device pixels per pixel, 2 on most HiDPI screens."""
+    svg = formula.svg.replace("currentColor", colour).encode()
+    height = formula.ascent + formula.descent
+    image = QImage(
+        max(1, round(formula.width * scale)),
+        max(1, round(height * scale)),
+        QImage.Format.Format_ARGB32_Premultiplied,
+    )
+    image.setDevicePixelRatio(scale)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    QSvgRenderer(QByteArray(svg)).render(painter, QRectF(0, 0, formula.width, height))
+    painter.end()
+    return image
+
+
+def warm_up() -> threading.Thread:
+    """Loads ziamath beside the window's own thread; call it once the window is on the screen."""
+    thread = threading.Thread(target=_engine, name="load ziamath", daemon=True)
+    thread.start()
+    return thread
+
+
+def _understood(latex: str) -> str:
+    """The same formula in the words that ziamath knows."""
+    latex = _DROPPED.sub("", latex)
+    latex = _TAG.sub(r"\\qquad(\\text{\1})", latex)
+    return _ALIGNAT.sub(r"\\\1{align\2}", latex)
+
+
+@cache
+def _engine() -> Any:
+    import ziamath  # deferred: see the top of this module
+
+    ziamath.config.svg2 = False  # Qt draws SVG Tiny 1.2
+    return ziamath
+
+
+@cache
+def _failures() -> tuple[type[Exception], ...]:
+    """What ziamath and its LaTeX parser raise on a formula they cannot set.
+
+    The parser's own errors share no base, and broken input also surfaces as whatever the line it reached raises.
+    """
+    from latex2mathml import exceptions
+
+    own = [
+        error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, Exception)
+    ]
+    return (
+        *own,
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        NotImplementedError,
+        RecursionError,
+        StopIteration,
+        SyntaxError,  # xml.etree.ElementTree.ParseError is one
+        TypeError,
+        ValueError,
+    )

@@ -1,0 +1,100 @@
+"""A text with mathematics in a window: as tall as its content, copied as its source."""
+
+from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+
+from app.rendering.blocks import COPY_SCHEME
+from app.rendering.copying import as_markdown, as_plain_text, code_of
+from app.rendering.document import render_into
+from app.rendering.live import LiveText
+from app.rendering.style import TextStyle
+from app.theme import current_theme
+
+
+class RichText(QTextBrowser):
+    """Shows one Markdown text, or one that is still growing; follows the theme.
+
+    Links are not opened: `link_clicked` says which one was meant. "Copy" over code copies it.
+    """
+
+    link_clicked = Signal(str)
+    code_copied = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._markdown = ""
+        self._live: LiveText | None = None
+        self._ink = ""
+        self.setOpenLinks(False)
+        self.setUndoRedoEnabled(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.document().setDocumentMargin(0)
+        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+        self.anchorClicked.connect(self._follow)
+        current_theme().changed.connect(self._set_anew)
+
+    def set_markdown(self, markdown: str, ink: str = "") -> None:
+        """Shows a finished text, in the colour `ink` (`#rrggbb`) or that of the theme."""
+        self._markdown, self._ink, self._live = markdown, ink, None
+        render_into(self.document(), markdown, self._style())
+
+    def append_live(self, text: str) -> None:
+        """Adds to a text that is being written, as plain letters; `close_live` sets it."""
+        if self._live is None:
+            self._live = LiveText(self.document(), self._style())
+        self._live.append(text)
+
+    def close_live(self) -> None:
+        if self._live is not None:
+            self.set_markdown(self._live.text, self._ink)
+
+    @property
+    def markdown(self) -> str:
+        """The text as it was given, finished or growing."""
+        return self._live.text if self._live else self._markdown
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        mime = QMimeData()
+        mime.setText(as_plain_text(self.textCursor()))
+        mime.setData("text/markdown", as_markdown(self.textCursor()).encode())
+        return mime
+
+    def loadResource(self, kind: int, name: QUrl | str) -> None:
+        """Fetches nothing, whatever a text may ask for."""
+
+    def sizeHint(self) -> QSize:
+        line = QFontMetrics(self.font()).height()
+        return QSize(480, max(line, round(self.document().size().height())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _style(self) -> TextStyle:
+        style = TextStyle.of(current_theme().colours, QGuiApplication.font())
+        return style.in_ink(self._ink) if self._ink else style
+
+    def _set_anew(self) -> None:
+        growing = self._live
+        if growing is None:
+            self.set_markdown(self._markdown, self._ink)
+        else:
+            self.document().clear()
+            self._live = None
+            self.append_live(growing.text)
+
+    def _fit(self) -> None:
+        height = self.sizeHint().height()
+        if height != self.height():
+            self.setFixedHeight(height)
+
+    def _follow(self, address: QUrl) -> None:
+        if address.scheme() == COPY_SCHEME:
+            QGuiApplication.clipboard().setText(code_of(self.document(), address.toString()))
+            self.code_copied.emit()
+        else:
+            self.link_clicked.emit(address.toString())
