@@ -1,0 +1,143 @@
+"""Writes small GGUF files for tests, by the format's own description."""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+F32, Q8_0 = 0, 8
+TYPE_SIZES = {F32: (1, 4), Q8_0: (32, 34)}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    name: str
+    shape: tuple[int, ...]
+    type: int = F32
+
+
+WORDS = ("<unk>", "<s>", "</s>", "Ġthe", "Ġstep", "ĊĊ", *(chr(code) for code in range(33, 127)))
+
+
+def values_of_a_llama(**changes: Any) -> dict[str, Any]:
+    """Keys of a model with two blocks; a change of None takes a key out, `__` stands for a dot."""
+    values: dict[str, Any] = {
+        "general.architecture": "llama",
+        "general.name": "Little Llama",
+        "general.license": "mit",
+        "general.file_type": 7,
+        "llama.context_length": 512,
+        "llama.embedding_length": 64,
+        "llama.block_count": 2,
+        "llama.feed_forward_length": 96,
+        "llama.attention.head_count": 4,
+        "llama.attention.head_count_kv": 2,
+        "llama.rope.freq_base": 10000.0,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "qwen2",
+        "tokenizer.ggml.tokens": list(WORDS),
+        "tokenizer.ggml.token_type": [1] * len(WORDS),
+        "tokenizer.ggml.merges": ["Ġ t", "Ġt he"],
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.add_bos_token": True,
+        "tokenizer.chat_template": "{{ messages[0].content }}<think>\n",
+    }
+    values |= {key.replace("__", "."): value for key, value in changes.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def tensors_of_a_llama() -> list[TensorSpec]:
+    blocks = [
+        TensorSpec(f"blk.{block}.{name}.weight", shape, kind)
+        for block in range(2)
+        for name, shape, kind in (
+            ("attn_q", (64, 64), Q8_0),
+            ("attn_k", (64, 32), Q8_0),
+            ("attn_norm", (64,), F32),
+            ("ffn_up", (64, 96), Q8_0),
+        )
+    ]
+    return [
+        TensorSpec("token_embd.weight", (64, len(WORDS)), Q8_0),
+        *blocks,
+        TensorSpec("output_norm.weight", (64,)),
+    ]
+
+
+def gguf_bytes(
+    values: Mapping[str, Any] | None = None,
+    tensors: Sequence[TensorSpec] | None = None,
+    *,
+    version: int = 3,
+    with_data: bool = True,
+) -> bytes:
+    """A whole file. Python types choose the GGUF types: str, bool, int (u32, or i32 if negative), float, list."""
+    values = values_of_a_llama() if values is None else values
+    tensors = tensors_of_a_llama() if tensors is None else tensors
+    out = bytearray(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values)))
+    for key, value in values.items():
+        out += _text(key) + struct.pack("<I", _kind(value)) + _value(value)
+    offset = 0
+    for tensor in tensors:
+        out += _text(tensor.name) + struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)
+        out += struct.pack("<IQ", tensor.type, offset)
+        offset += _padded(tensor_bytes(tensor))
+    if tensors and with_data:
+        out += bytes(_padded(len(out)) - len(out) + offset)
+    return bytes(out)
+
+
+def write_gguf(path: Path, values: Mapping[str, Any] | None = None, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gguf_bytes(values, **options))
+    return path
+
+
+def tensor_bytes(tensor: TensorSpec) -> int:
+    block, size = TYPE_SIZES[tensor.type]
+    elements = 1
+    for length in tensor.shape:
+        elements *= length
+    return elements // block * size
+
+
+def _kind(value: Any) -> int:
+    match value:
+        case bool():
+            return 7
+        case int():
+            return 4 if value >= 0 else 5
+        case float():
+            return 6
+        case str():
+            return 8
+        case list():
+            return 9
+    raise TypeError(f"no GGUF type for {value!r}")
+
+
+def _value(value: Any) -> bytes:
+    match value:
+        case bool():
+            return struct.pack("<?", value)
+        case int():
+            return struct.pack("<I" if value >= 0 else "<i", value)
+        case float():
+            return struct.pack("<f", value)
+        case str():
+            return _text(value)
+        case list():
+            kind = _kind(value[0]) if value else 4
+            return struct.pack("<IQ", kind, len(value)) + b"".join(_value(element) for element in value)
+    raise TypeError(f"no GGUF type for {value!r}")
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return struct.pack("<Q", len(encoded)) + encoded
+
+
+def _padded(size: int) -> int:
+    return -(-size // 32) * 32

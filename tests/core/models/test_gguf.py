@@ -1,0 +1,272 @@
+"""Headers are read whole and right, and what cannot be used is refused with a reason."""
+
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import ModelFileError
+from core.models.gguf import GgufHeader, ThinkingTags, read_header
+from tests.core.models.gguf_builder import (
+    WORDS,
+    gguf_bytes,
+    tensor_bytes,
+    tensors_of_a_llama,
+    values_of_a_llama,
+    write_gguf,
+)
+
+
+def header_with(folder: Path, **changes: Any) -> GgufHeader:
+    return read_header(write_gguf(folder / "model.gguf", values_of_a_llama(**changes)))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ModelFileError) as refused:
+        read_header(path)
+    return str(refused.value)
+
+
+class TestWhatIsRead:
+    def test_the_keys_of_a_model(self, tmp_path: Path) -> None:
+        header = header_with(tmp_path)
+        assert (header.architecture, header.name, header.licence) == ("llama", "Little Llama", "mit")
+        assert (header.quantisation, header.context_length, header.block_count) == ("Q8_0", 512, 2)
+        assert (header.bos_id, header.eos_id, header.eot_id) == (1, 2, None)
+        assert (header.add_bos, header.add_space_prefix) == (True, None)
+        assert header.memory_can_be_cut
+
+    def test_sizes_are_sums_over_the_tensors(self, tmp_path: Path) -> None:
+        header = header_with(tmp_path)
+        sizes = [tensor_bytes(tensor) for tensor in tensors_of_a_llama()]
+        assert header.tensor_bytes == sum(sizes)
+        assert header.layer_bytes == (sum(sizes[1:5]), sum(sizes[5:9]))
+        assert header.token_embedding_bytes == sizes[0]
+        assert header.output_is_tied
+        assert header.file_bytes == (tmp_path / "model.gguf").stat().st_size
+
+    def test_head_lengths_follow_from_the_embedding_where_the_file_is_silent(self, tmp_path: Path) -> None:
+        header = header_with(tmp_path)
+        assert (header.key_length, header.value_length, header.head_count_kv) == (16, 16, (2, 2))
+
+    def test_kv_heads_may_differ_by_block(self, tmp_path: Path) -> None:
+        assert header_with(tmp_path, llama__attention__head_count_kv=[4, 0]).head_count_kv == (4, 0)
+
+    def test_a_missing_name_is_the_files(self, tmp_path: Path) -> None:
+        assert header_with(tmp_path, general__name=None).name == "model"
+
+    def test_a_missing_file_type_is_the_commonest_tensor_type(self, tmp_path: Path) -> None:
+        assert header_with(tmp_path, general__file_type=None).quantisation == "Q8_0"
+
+    def test_a_missing_size_label_is_counted(self, tmp_path: Path) -> None:
+        header = header_with(tmp_path)
+        assert header.parameters == 64 * (len(WORDS) + 1) + 2 * 64 * (64 + 32 + 1 + 96)
+        assert header.size_label == "31.2K"
+
+    def test_long_arrays_are_named_not_shown(self, tmp_path: Path) -> None:
+        tokens = [f"token {number}" for number in range(5000)]
+        header = header_with(tmp_path, tokenizer__ggml__tokens=tokens)
+        assert header.vocabulary_size == 5000
+        assert header.metadata["tokenizer.ggml.tokens"] == "5,000 elements"
+
+    def test_a_header_crosses_a_process_border(self, tmp_path: Path) -> None:
+        header = header_with(tmp_path)
+        assert pickle.loads(pickle.dumps(header)) == header
+
+    def test_recurrent_and_hybrid_memories_cannot_be_cut(self, tmp_path: Path) -> None:
+        for architecture in ("mamba2", "qwen3next", "lfm2", "nemotron_h"):
+            assert not header_with(tmp_path, general__architecture=architecture).memory_can_be_cut
+
+
+class TestThinkingTags:
+    def test_come_from_the_chat_template(self, tmp_path: Path) -> None:
+        assert header_with(tmp_path).thinking_tags == ThinkingTags("<think>", "</think>")
+
+    def test_are_not_guessed_from_the_vocabulary_against_the_template(self, tmp_path: Path) -> None:
+        tokens = [*WORDS, "<think>", "</think>"]
+        header = header_with(tmp_path, tokenizer__chat_template="{{ x }}", tokenizer__ggml__tokens=tokens)
+        assert header.thinking_tags is None
+
+    def test_come_from_the_vocabulary_without_a_template(self, tmp_path: Path) -> None:
+        tokens = [*WORDS, "[THINK]", "[/THINK]"]
+        header = header_with(tmp_path, tokenizer__chat_template=None, tokenizer__ggml__tokens=tokens)
+        assert header.thinking_tags == ThinkingTags("[THINK]", "[/THINK]")
+
+    def test_need_both_tokens(self, tmp_path: Path) -> None:
+        tokens = [*WORDS, "<think>"]
+        header = header_with(tmp_path, tokenizer__chat_template=None, tokenizer__ggml__tokens=tokens)
+        assert header.thinking_tags is None
+
+
+class TestVocabularyHash:
+    def test_is_equal_for_siblings_padded_differently(self, tmp_path: Path) -> None:
+        count = len(WORDS)
+        padded = [*WORDS, *(f"[PAD{number}]" for number in range(count, count + 40))]
+        plain = header_with(tmp_path / "a")
+        sibling = header_with(tmp_path / "b", tokenizer__ggml__tokens=padded)
+        assert sibling.vocabulary_hash == plain.vocabulary_hash
+        assert sibling.vocabulary_size == plain.vocabulary_size + 40
+
+    def test_does_not_depend_on_how_long_arrays_are_kept(self, tmp_path: Path) -> None:
+        tokens = [f"t{number}" for number in range(4090)]
+        padded = [*tokens, *(f"[PAD{number}]" for number in range(4090, 4200))]
+        short = header_with(tmp_path / "a", tokenizer__ggml__tokens=tokens)
+        long = header_with(tmp_path / "b", tokenizer__ggml__tokens=padded)
+        assert short.vocabulary_hash == long.vocabulary_hash
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"tokenizer__ggml__model": "llama"},
+            {"tokenizer__ggml__pre": "llama-bpe"},
+            {"tokenizer__ggml__merges": ["Ġ t"]},
+            {"tokenizer__ggml__tokens": [*WORDS[:-1], "other"]},
+            {"tokenizer__ggml__tokens": [*WORDS[:-2], WORDS[-2] + WORDS[-1]]},
+        ],
+    )
+    def test_differs_with_every_part(self, tmp_path: Path, change: dict[str, Any]) -> None:
+        other = header_with(tmp_path / "b", **change)
+        assert other.vocabulary_hash != header_with(tmp_path / "a").vocabulary_hash
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("content", "likeness"),
+        [
+            (b"", "empty"),
+            (bytes(1000), "zeros"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+            (b"<!DOCTYPE html><html>404</html>", "web page"),
+            (struct.pack("<Q", 64) + b'{"weight":{"dtype":"F16"}}', "safetensors"),
+            (b"PK\x03\x04rest", "zip archive"),
+            (b"tjgg\x01\x00\x00\x00", "older GGML format"),
+            (b"\x1f\x8b\x08rest", "compressed"),
+            (b"hello", "other bytes"),
+        ],
+    )
+    def test_what_is_no_gguf_says_what_it_looks_like(self, tmp_path: Path, content: bytes, likeness: str) -> None:
+        path = tmp_path / "model.gguf"
+        path.write_bytes(content)
+        assert "not a GGUF file" in refusal(path)
+        assert likeness in refusal(path)
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        assert "cannot be read" in refusal(tmp_path / "gone.gguf")
+
+    def test_other_versions(self, tmp_path: Path) -> None:
+        assert "GGUF version 1" in refusal(write_gguf(tmp_path / "old.gguf", version=1))
+        assert "GGUF version 99" in refusal(write_gguf(tmp_path / "new.gguf", version=99))
+
+    def test_big_endian_files(self, tmp_path: Path) -> None:
+        assert "big-endian" in refusal(write_gguf(tmp_path / "big.gguf", version=3 << 24))
+
+    def test_a_cut_file_names_both_sizes(self, tmp_path: Path) -> None:
+        whole = gguf_bytes()
+        path = tmp_path / "cut.gguf"
+        path.write_bytes(whole[:-500])
+        assert f"has {len(whole) - 500:,} bytes" in refusal(path)
+        assert f"need {len(whole):,}" in refusal(path)
+
+    def test_a_file_cut_inside_its_header(self, tmp_path: Path) -> None:
+        path = tmp_path / "cut.gguf"
+        path.write_bytes(gguf_bytes()[:700])
+        assert "ends inside its header" in refusal(path) or "more than the file can hold" in refusal(path)
+
+    def test_the_last_tensors_padding_may_be_missing(self, tmp_path: Path) -> None:
+        from tests.core.models.gguf_builder import TensorSpec
+
+        path = tmp_path / "model.gguf"
+        path.write_bytes(gguf_bytes(tensors=[TensorSpec("token_embd.weight", (3,))])[:-20])
+        assert read_header(path).tensor_bytes == 12
+
+    def test_unknown_architectures_are_named(self, tmp_path: Path) -> None:
+        path = write_gguf(tmp_path / "m.gguf", values_of_a_llama(general__architecture="gpt9"))
+        assert "“gpt9”" in refusal(path)
+
+    def test_models_that_do_not_write(self, tmp_path: Path) -> None:
+        path = write_gguf(tmp_path / "m.gguf", values_of_a_llama(general__architecture="clip"))
+        assert "the vision part of a model" in refusal(path)
+
+    def test_a_vocabulary_alone(self, tmp_path: Path) -> None:
+        assert "only a vocabulary" in refusal(write_gguf(tmp_path / "m.gguf", tensors=[]))
+
+    def test_a_model_without_vocabulary(self, tmp_path: Path) -> None:
+        path = write_gguf(tmp_path / "m.gguf", values_of_a_llama(tokenizer__ggml__tokens=None))
+        assert "no vocabulary" in refusal(path)
+
+    def test_a_key_of_another_type(self, tmp_path: Path) -> None:
+        path = write_gguf(tmp_path / "m.gguf", values_of_a_llama(llama__block_count="two"))
+        assert "“llama.block_count” is not a whole number" in refusal(path)
+
+    def test_an_enormous_chat_template(self, tmp_path: Path) -> None:
+        path = write_gguf(tmp_path / "m.gguf", values_of_a_llama(tokenizer__chat_template="x" * 300_000))
+        assert "chat template of 300,000 characters" in refusal(path)
+
+    def test_a_length_beyond_the_file_costs_no_memory(self, tmp_path: Path) -> None:
+        path = tmp_path / "m.gguf"
+        path.write_bytes(b"GGUF" + struct.pack("<IQQQ", 3, 1, 1, 2**63) + b"x" * 100)
+        assert "a text claims" in refusal(path)
+
+
+class TestShards:
+    def split(self, folder: Path, count: int = 2) -> list[Path]:
+        tensors = tensors_of_a_llama()
+        half = len(tensors) // 2
+        parts = []
+        for number, share in enumerate((tensors[:half], tensors[half:])):
+            own = values_of_a_llama() if number == 0 else {}
+            values = own | {"split.no": number, "split.count": count, "split.tensors.count": len(tensors)}
+            path = folder / f"m-{number + 1:05}-of-00002.gguf"
+            parts.append(write_gguf(path, values, tensors=share))
+        return parts
+
+    def test_are_one_model_whichever_is_named(self, tmp_path: Path) -> None:
+        first, second = self.split(tmp_path)
+        header = read_header(second)
+        assert (header.path, header.shards) == (first, (first, second))
+        assert header.tensor_bytes == sum(tensor_bytes(tensor) for tensor in tensors_of_a_llama())
+        assert header.file_bytes == first.stat().st_size + second.stat().st_size
+
+    def test_a_missing_one_is_named(self, tmp_path: Path) -> None:
+        first, second = self.split(tmp_path)
+        second.unlink()
+        assert "m-00002-of-00002.gguf is not beside it" in refusal(first)
+
+    def test_a_renamed_one_is_noticed(self, tmp_path: Path) -> None:
+        first, _ = self.split(tmp_path, count=3)
+        assert "part 1 of 3 inside" in refusal(first)
+
+    def test_a_part_that_lost_its_number_is_refused(self, tmp_path: Path) -> None:
+        first, _ = self.split(tmp_path)
+        assert "of 2 inside" in refusal(first.rename(tmp_path / "model.gguf"))
+
+    def test_an_impossible_number_is_refused(self, tmp_path: Path) -> None:
+        assert "part 5 of 2" in refusal(write_gguf(tmp_path / "m-00005-of-00002.gguf"))
+
+
+@pytest.mark.real_models
+class TestRealFiles:
+    def test_smollm2(self, smollm2: Path) -> None:
+        header = read_header(smollm2)
+        assert (header.architecture, header.size_label, header.quantisation) == ("llama", "135M", "Q4_1")
+        assert (header.block_count, header.head_count, header.head_count_kv[0]) == (30, 9, 3)
+        assert (header.vocabulary_size, header.context_length) == (49152, 8192)
+        assert header.chat_template is not None
+        assert header.thinking_tags is None
+
+    def test_gemma(self, gemma: Path) -> None:
+        header = read_header(gemma)
+        assert (header.architecture, header.size_label, header.quantisation) == ("gemma3", "270M", "Q4_K_M")
+        assert (header.key_length, header.sliding_window, header.vocabulary_size) == (256, 512, 262144)
+        assert header.chat_template is None
+
+    def test_their_vocabularies_differ(self, smollm2: Path, gemma: Path) -> None:
+        assert read_header(smollm2).vocabulary_hash != read_header(gemma).vocabulary_hash
+
+    def test_a_cut_real_file(self, smollm2: Path, tmp_path: Path) -> None:
+        cut = tmp_path / "cut.gguf"
+        with smollm2.open("rb") as whole:
+            cut.write_bytes(whole.read(4_000_000))
+        assert "its tensors need 98,362,432" in refusal(cut)
