@@ -44,7 +44,7 @@ Split = Callable[[str], list[bytes]]
 
 THINK = ThinkingTags("<think>", "</think>")
 QUESTION: Conversation = (Message("user", "What is 2 + 2?"),)
-DEFAULT_SAMPLING = Sampling()
+DEFAULTS = Sampling()
 CERTAIN = (1.0,)
 TORN = (0.25, 0.25, 0.25, 0.25)
 """Chances of a first token with an entropy of ln 4 = 1.39 nats."""
@@ -291,7 +291,7 @@ class ScriptedEngine:
         return [call for session in self.sessions for call in session.calls]
 
     def open(
-        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULT_SAMPLING
+        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS
     ) -> ScriptedSession:
         self.fail_if_gone()
         session = ScriptedSession(self, conversation, sampling)

@@ -7,7 +7,7 @@ import pytest
 from core.engines.base import Engine, Handoff, Session, Stop
 from core.engines.body import Author, Part
 from core.errors import EngineLost
-from tests.fakes.scripted import DEFAULT_SAMPLING, QUESTION, Fault, Kind, ScriptedEngine, single_bytes, token_id
+from tests.fakes.scripted import DEFAULTS, QUESTION, Fault, Kind, ScriptedEngine, single_bytes, token_id
 
 
 def part(text: str) -> Part:
@@ -16,7 +16,7 @@ def part(text: str) -> Part:
 
 def test_it_speaks_the_protocol() -> None:
     engine: Engine = ScriptedEngine("One two.")
-    session: Session = engine.open(QUESTION, DEFAULT_SAMPLING)
+    session: Session = engine.open(QUESTION, DEFAULTS)
     first, *tokens, end = session.write((), limit=10, seed=0)
     assert isinstance(first, Handoff)
     assert b"".join(token.data for token in tokens) == b"One two."  # type: ignore[union-attr]

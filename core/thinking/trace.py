@@ -1,0 +1,231 @@
+"""A run as it stands, built from its events alone: live while they arrive, or again from a store.
+
+Views, exports and the batch table read this. Applying a token takes the same short time however long the run is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.engines.body import Author, Body, Part
+from core.thinking.events import (
+    Counted,
+    Event,
+    Finish,
+    HandedOver,
+    Judged,
+    Noticed,
+    Rule,
+    RunEnded,
+    RunStarted,
+    TakeoverEnded,
+    TakeoverStarted,
+    TextDiscarded,
+    TextInserted,
+    ThinkingClosed,
+    TokenWritten,
+    WriteStarted,
+)
+from core.thinking.pieces import Piece, Step, Totals
+from core.thinking.steps import Splitter
+
+
+class Trace:
+    """Events, and what follows from them. A second `RunStarted` goes on from the text so far."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.pieces: list[Piece] = []
+        self.steps: list[Step] = []
+        self.totals = {author: Totals() for author in Author}
+        self.started: RunStarted | None = None
+        self.closed: ThinkingClosed | None = None
+        self.ended: RunEnded | None = None
+        self.notices: list[Noticed] = []
+        self.counted: Counted | None = None
+        self.handoffs = 0
+        """How often a model was brought up to date to write after the other."""
+        self.length = 0
+        """Characters of the body."""
+        self.seconds = 0.0
+        self._offset = 0.0
+        self._writer: Author | None = None
+        self._new_piece = True
+        self._step_over = False
+        self._write: WriteStarted | None = None
+        self._takeover: TakeoverStarted | None = None
+        self._handoff: HandedOver | None = None
+        self._judged: Judged | None = None
+        self._replaced: list[TextDiscarded] = []
+        self._last_at = 0.0
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Trace:
+        trace = cls()
+        for event in events:
+            trace.apply(event)
+        return trace
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def thinking_text(self) -> str:
+        """Without the closing tag. Empty if the model does not think apart."""
+        if self.closed:
+            return self.text[: self.closed.position].removesuffix(self.closed.tag)
+        return self.text if self.thinks else ""
+
+    @property
+    def answer(self) -> str:
+        """What stands after the thinking; the whole text if the model does not think apart."""
+        if self.closed:
+            return self.text[self.closed.position :]
+        return "" if self.thinks else self.text
+
+    @property
+    def thinks(self) -> bool:
+        return self.closed is not None or (self.started is not None and self.started.thinking)
+
+    @property
+    def finish(self) -> Finish | None:
+        """None while the run goes on."""
+        return self.ended.finish if self.ended else None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that stand, by both models."""
+        return sum(total.kept for total in self.totals.values())
+
+    @property
+    def large_share(self) -> float:
+        """Tokens the large model wrote / all tokens written, 0 to 1 (the paper's modify ratio)."""
+        return self.totals[Author.LARGE].kept / max(1, self.tokens)
+
+    def apply(self, event: Event) -> None:
+        """Take the next event."""
+        self.events.append(event)
+        if isinstance(event, RunStarted):
+            self._offset = self.seconds
+            self.started, self.ended, self._writer, self._new_piece = event, None, None, True
+        self.seconds = self._offset + event.at
+        match event:
+            case TokenWritten():
+                self._token(event)
+            case WriteStarted():
+                self._write, self._handoff, self._new_piece = event, None, True
+                self._last_at = self.seconds
+            case HandedOver(author=author):
+                self._handed_over(event, self.totals[author])
+            case TakeoverStarted():
+                self._takeover = event
+                self.totals[Author.LARGE].takeovers += 1
+            case TakeoverEnded():
+                self._takeover, self._new_piece = None, True
+            case TextInserted(text=text, rule=rule):
+                self._begin_piece(Author.INSERTED, rule, self.seconds).insert(text)
+                self.length += len(text)
+                self._new_piece, self._step_over = True, Splitter(text).at_boundary
+            case TextDiscarded():
+                self._discard(event)
+            case ThinkingClosed():
+                self.closed, self._step_over = event, True
+            case Judged():
+                self._judged = event
+                if self.pieces:
+                    self.pieces[-1].judged = event
+            case Counted():
+                self.counted = event
+            case Noticed():
+                self.notices.append(event)
+            case RunEnded():
+                self.ended = event
+
+    def parts(self) -> list[Part]:
+        """The body as a loop takes it to go on from there, with the ids of its tokens."""
+        started, closed, body = self.started, self.closed, Body()
+        models = {Author.SMALL: started.small, Author.LARGE: started.large} if started else {}
+        for piece in self.pieces:
+            model = models.get(piece.author)
+            for text, id in [(token.text, token.id) for token in piece.tokens] or [(piece.text, None)]:
+                vocabulary = model.vocabulary if model and id is not None else ""
+                body.append(Part(text, piece.author, id, vocabulary))
+                if closed and len(body) >= closed.position:
+                    body.mark_closing(closed.tag)
+                    closed = None
+        return body.parts
+
+    def _token(self, event: TokenWritten) -> None:
+        total = self.totals[event.author]
+        total.decoded += 1
+        total.decode_seconds += self.seconds - self._last_at
+        if (
+            self._new_piece
+            or self.pieces[-1].author is not event.author
+            or (self._step_over and not event.text.isspace())
+        ):
+            rule = self._write.rule if self._write else None
+            self._begin_piece(event.author, rule, self._last_at)
+        piece = self.pieces[-1]
+        piece.append(event)
+        piece.end = self._last_at = self.seconds
+        self.length += len(event.text)
+        self._step_over |= event.ends_step
+
+    def _begin_piece(self, author: Author, rule: Rule | None, start: float) -> Piece:
+        step = self.pieces[-1].step + self._step_over if self.pieces else 0
+        written = author is not Author.INSERTED
+        piece = Piece(
+            author,
+            step,
+            self.length,
+            start,
+            rule,
+            takeover=self._takeover if author is Author.LARGE else None,
+            handoff=self._handoff if written else None,
+            replaced="".join(gone.text for gone in self._replaced),
+            replaced_tokens=sum(gone.tokens for gone in self._replaced),
+            reflections=self.counted.reflections if self.counted else 0,
+            in_answer=self.closed is not None,
+            judged=self._judged if rule is Rule.SCORE else None,
+            end=start,
+        )
+        self._replaced, self._new_piece, self._step_over, self._judged = [], False, False, None
+        self._handoff = None if written else self._handoff
+        self.pieces.append(piece)
+        if step == len(self.steps):
+            self.steps.append(Step(step, []))
+        self.steps[step].pieces.append(piece)
+        return piece
+
+    def _handed_over(self, event: HandedOver, total: Totals) -> None:
+        self._handoff, self._last_at = event, self.seconds
+        total.reused += event.reused
+        total.prefilled += event.prefilled
+        total.handoff_seconds += event.seconds
+        self.handoffs += self._writer not in (None, event.author)
+        self._writer = event.author
+
+    def _discard(self, event: TextDiscarded) -> None:
+        while self.pieces and self.length >= event.position:
+            piece = self.pieces[-1]
+            for token in piece.cut(max(0, event.position - piece.position)):
+                self.totals[token.author].discarded += 1
+            self.length = piece.position + piece.length
+            if piece.length or piece.tokens:
+                break
+            self.pieces.pop()
+            self.steps[piece.step].pieces.pop()
+            if not self.steps[piece.step].pieces:
+                self.steps.pop()
+        if self.closed and event.position < self.closed.position:
+            self.closed = None
+        self._replaced.append(event)
+        self._new_piece, self._step_over = True, self._at_end_of_step()
+
+    def _at_end_of_step(self) -> bool:
+        if not self.pieces:
+            return False
+        closed_here = self.closed is not None and not self.pieces[-1].in_answer
+        return closed_here or Splitter(self.steps[-1].text).at_boundary

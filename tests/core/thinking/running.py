@@ -1,0 +1,67 @@
+"""Runs of the loop over scripted engines, for the tests of the method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from core.engines.body import Author, Part
+from core.thinking.cues import english
+from core.thinking.events import Event, RunStarted
+from core.thinking.loop import Loop, LoopSettings
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policy import Interruption, Move, Policy
+from core.thinking.presets import KeywordSettings
+from core.thinking.trace import Trace
+from tests.fakes.scripted import QUESTION, ScriptedEngine
+
+E = TypeVar("E")
+
+
+class Run(NamedTuple):
+    """What came of a run: its events, the trace of them, and the engines with their logs."""
+
+    trace: Trace
+    small: ScriptedEngine
+    large: ScriptedEngine
+
+    def all(self, kind: type[E]) -> list[E]:
+        return [event for event in self.trace.events if isinstance(event, kind)]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Author and text of each piece, in order."""
+        return [(piece.author.value, piece.text) for piece in self.trace.pieces]
+
+
+def run(
+    policy: Policy,
+    small: ScriptedEngine | Sequence[str] = (),
+    large: ScriptedEngine | Sequence[str] = (),
+    settings: LoopSettings = LoopSettings(),  # noqa: B008 - frozen
+    interruptions: Sequence[Interruption] = (),
+    written: Sequence[Part] = (),
+    first: Move | None = None,
+) -> Run:
+    """One whole run. Texts make engines of one vocabulary; each write takes the next text."""
+    small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
+    large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
+    sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
+    loop = Loop(sessions, policy, settings, interruptions, written)
+    started = RunStarted(
+        0.0,
+        QUESTION,
+        policy.name,
+        {},
+        settings.seed,
+        small.card,
+        large.card,
+        sessions[Author.SMALL].prompt_tokens,
+        True,
+    )
+    events: list[Event] = [started, *loop.run(first)]
+    return Run(Trace.of(events), small, large)
+
+
+def keywords(settings: KeywordSettings) -> Keywords:
+    return Keywords(settings, english(settings.match))

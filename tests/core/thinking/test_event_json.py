@@ -1,0 +1,87 @@
+"""Events survive JSON: every kind, every field, and what a newer version may add."""
+
+import json
+
+import pytest
+
+from core.engines.base import Alternative, Message, ModelCard, Passing, ThinkingTags
+from core.engines.body import Author
+from core.errors import StoreError
+from core.thinking import events
+from core.thinking.cues import Category, Cue
+from core.thinking.event_json import KINDS, event_from_json, event_to_json, events_from_json
+from core.thinking.events import SCHEMA, Event, Finish, Rule
+
+CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think>"), reads_along=True)
+CUE = Cue("wait", Category.REFLECTION, 3, 7)
+ONE_OF_EACH: list[Event] = [
+    events.RunStarted(
+        0.0,
+        (Message("user", "2 + 2?"),),
+        "keywords",
+        {"n1": 20, "match": "word"},
+        7,
+        CARD,
+        None,
+        12,
+        thinking=True,
+    ),
+    events.WriteStarted(0.5, Author.LARGE, Rule.REFLECTION, 10),
+    events.HandedOver(0.25, Author.LARGE, 10, 3, 0.125, Passing.TEXT),
+    events.TokenWritten(
+        1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), True
+    ),
+    events.TokenWritten(1.5, Author.LARGE, None, ""),
+    events.TextDiscarded(2.0, 4, "Wait,", 2),
+    events.TakeoverStarted(2.0, Rule.VERIFICATION, CUE, 125, 4),
+    events.TakeoverStarted(2.0, Rule.PERSON, None, 125, 4),
+    events.TakeoverEnded(3.0, 20),
+    events.TextInserted(3.0, "Let us check.", Rule.EXCESSIVE_REFLECTION),
+    events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
+    events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
+    events.Counted(4.0, 3, 15),
+    events.Noticed(4.5, "The large model was started again."),
+    events.RunEnded(5.0, Finish.END_OF_TEXT),
+    events.RunEnded(5.0, Finish.FAILED, "It broke."),
+]
+
+
+def test_every_kind_of_event_has_a_name() -> None:
+    assert {type(event) for event in ONE_OF_EACH} == set(KINDS.values()) == set(events.Event.__args__)
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_from_json_as_it_was(event: Event) -> None:
+    assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
+
+
+def test_a_token_takes_little_room() -> None:
+    token = events.TokenWritten(1.5, Author.SMALL, 5, " the")
+    assert event_to_json(token) == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
+
+
+def test_the_first_event_says_the_schema() -> None:
+    assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
+
+
+def test_fields_and_kinds_of_a_newer_version_are_passed_over() -> None:
+    lines = [
+        {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a", "mood": "glad"},
+        {"event": "applause", "at": 2},
+    ]
+    assert list(events_from_json(lines)) == [events.TokenWritten(1.0, Author.SMALL, 5, "a")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"event": "token", "at": 1, "author": "small", "id": 5},
+        {"event": "token", "at": 1, "author": "nobody", "id": 5, "text": "a"},
+        {"event": "token", "at": "soon", "author": "small", "id": 5, "text": "a"},
+        {"event": "token", "at": 1, "author": "small", "id": 5, "text": 7},
+        {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "seconds": 0},
+    ],
+)
+def test_a_broken_event_is_refused_with_its_kind(data: dict[str, object]) -> None:
+    with pytest.raises(StoreError, match=f"kind '{data['event']}' cannot be read"):
+        event_from_json(data)

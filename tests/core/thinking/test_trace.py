@@ -1,0 +1,182 @@
+"""A trace tells a run: pieces, steps, totals; and it is the same again from the stored events."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.engines.base import Passing
+from core.engines.body import Author
+from core.errors import StoreError
+from core.thinking import events
+from core.thinking.events import Finish, Rule, TokenWritten
+from core.thinking.presets import BATON
+from core.thinking.trace import Trace
+from core.thinking.trace_json import trace_from_lines, trace_lines, trace_to_json
+from tests.core.thinking.running import Run, keywords, run
+
+SMALL, LARGE = Author.SMALL, Author.LARGE
+
+
+@pytest.fixture
+def reflective() -> Run:
+    return run(
+        keywords(BATON.model_copy(update={"n1": 3})),
+        small=["First, add them.\n\nWait, is that right", " So four.\n\nDone.</think>\n\nIt is 4."],
+        large=["Two and two is four. And"],
+    )
+
+
+def token(author: Author, text: str, at: float, ends_step: bool = False) -> TokenWritten:
+    return TokenWritten(at, author, 1, text, ends_step=ends_step)
+
+
+def test_a_piece_is_what_one_author_wrote_of_one_step(reflective: Run) -> None:
+    assert reflective.told == [
+        ("small", "First, add them.\n\n"),
+        ("large", "Two and two is four."),
+        ("small", " So four.\n\n"),
+        ("small", "Done.</think>\n\n"),
+        ("small", "It is 4."),
+    ]
+    assert [piece.step for piece in reflective.trace.pieces] == [0, 1, 1, 2, 3]
+    assert [step.text for step in reflective.trace.steps][1] == "Two and two is four. So four.\n\n"
+
+
+def test_a_takeover_knows_its_rule_cue_handoff_and_the_lookahead_that_it_replaced(reflective: Run) -> None:
+    piece = reflective.trace.pieces[1]
+    assert (piece.rule, piece.cue and piece.cue.word) == (Rule.REFLECTION, "Wait")
+    assert (piece.replaced, piece.replaced_tokens, piece.reflections) == ("Wait,", 2, 1)
+    assert piece.handoff is not None
+    assert piece.handoff.prefilled > 0
+
+
+def test_thinking_and_answer_are_told_apart(reflective: Run) -> None:
+    trace = reflective.trace
+    assert trace.thinking_text.endswith("So four.\n\nDone.")
+    assert trace.answer.strip() == "It is 4."
+    assert [step.in_answer for step in trace.steps] == [False, False, False, True]
+
+
+def test_totals_count_kept_and_discarded_tokens_by_author(reflective: Run) -> None:
+    small, large = reflective.trace.totals[SMALL], reflective.trace.totals[LARGE]
+    assert (small.decoded - small.kept, large.kept) == (small.discarded, 6)
+    assert small.discarded == 2
+    assert reflective.trace.large_share == large.kept / (large.kept + small.kept)
+    assert (reflective.trace.handoffs, large.takeovers) == (2, 1)
+    assert reflective.trace.finish is Finish.END_OF_TEXT
+
+
+def test_speed_is_by_the_clock_without_the_handoff() -> None:
+    trace = Trace.of(
+        [
+            events.WriteStarted(0.0, LARGE, Rule.OPENING, 0),
+            events.HandedOver(5.0, LARGE, 0, 100, 5.0, Passing.IDS),
+            token(LARGE, "a", 5.5),
+            token(LARGE, "b", 6.0),
+        ]
+    )
+    assert trace.totals[LARGE].tokens_per_second == 2.0
+    assert trace.pieces[0].tokens_per_second == 2.0
+    assert (trace.totals[LARGE].prefilled, trace.seconds) == (100, 6.0)
+
+
+def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it() -> None:
+    trace = Trace.of(
+        [
+            events.WriteStarted(0.0, SMALL, None, 0),
+            token(SMALL, "One.", 0.1),
+            token(SMALL, "\n\nWait", 0.2, ends_step=True),
+            token(SMALL, " a", 0.3),
+            events.TextDiscarded(0.4, 6, "Wait a", 1),
+        ]
+    )
+    assert trace.text == "One.\n\n"
+    assert trace.totals[SMALL].kept == 2
+    assert trace.pieces[0].tokens[-1].id is None
+
+
+def test_a_step_that_is_discarded_gives_its_number_to_the_next() -> None:
+    trace = Trace.of(
+        [
+            events.WriteStarted(0.0, SMALL, None, 0),
+            token(SMALL, "One.\n\n", 0.1, ends_step=True),
+            token(SMALL, "Two.", 0.2),
+            token(SMALL, "\n\n", 0.2, ends_step=True),
+            events.TextDiscarded(0.3, 6, "Two.\n\n", 2),
+            events.TakeoverStarted(0.3, Rule.SCORE, None, 512, 6),
+            events.WriteStarted(0.3, LARGE, Rule.SCORE, 6),
+            token(LARGE, "Better.", 0.4),
+        ]
+    )
+    assert [(piece.author, piece.step, piece.text) for piece in trace.pieces] == [
+        (SMALL, 0, "One.\n\n"),
+        (LARGE, 1, "Better."),
+    ]
+    assert len(trace.steps) == 2
+
+
+def test_white_space_after_a_boundary_belongs_to_the_step_before() -> None:
+    trace = Trace.of(
+        [
+            events.WriteStarted(0.0, SMALL, None, 0),
+            token(SMALL, "One.\n\n", 0.1, ends_step=True),
+            token(SMALL, "\n", 0.2),
+            token(SMALL, "Two.", 0.3),
+        ]
+    )
+    assert [step.text for step in trace.steps] == ["One.\n\n\n", "Two."]
+
+
+def test_discarding_the_close_of_thinking_opens_it_again() -> None:
+    trace = Trace.of(
+        [
+            events.WriteStarted(0.0, SMALL, None, 0),
+            token(SMALL, "Hm.", 0.1),
+            token(SMALL, "</think>", 0.2),
+            events.ThinkingClosed(0.2, SMALL, 11, "</think>"),
+            events.TextDiscarded(0.3, 3, "</think>", 1),
+        ]
+    )
+    assert trace.closed is None
+    assert trace.text == "Hm."
+
+
+def test_a_trace_from_stored_lines_equals_the_live_one(reflective: Run) -> None:
+    again = trace_from_lines(trace_lines(reflective.trace))
+    assert again.events == reflective.trace.events
+    assert trace_to_json(again) == trace_to_json(reflective.trace)
+    assert [step.text for step in again.steps] == [step.text for step in reflective.trace.steps]
+
+
+def test_a_run_goes_on_from_the_parts_of_a_trace(reflective: Run) -> None:
+    parts = reflective.trace.parts()
+    assert "".join(part.text for part in parts) == reflective.trace.text
+    assert [part.closing_tag for part in parts if part.closing_tag] == ["</think>"]
+    assert all(part.id is not None for part in parts)
+
+
+def test_a_second_start_goes_on_in_time_and_text(reflective: Run) -> None:
+    first = list(reflective.trace.events)
+    trace = Trace.of([*first, first[0], token(SMALL, " More.", 1.0)])
+    assert trace.text.endswith("It is 4. More.")
+    assert trace.seconds == reflective.trace.seconds + 1.0
+    assert trace.finish is None
+
+
+def test_a_line_that_is_not_json_is_named() -> None:
+    with pytest.raises(StoreError, match="Line 2"):
+        trace_from_lines(["{}", "{oops"])
+    with pytest.raises(StoreError, match="not an object"):
+        trace_from_lines(["3"])
+
+
+def test_a_token_costs_the_same_at_the_end_of_a_long_run() -> None:
+    """Counted in work, not in seconds: no text is joined while tokens arrive."""
+    trace = Trace()
+    trace.apply(events.WriteStarted(0.0, SMALL, None, 0))
+    for n in range(20_000):
+        trace.apply(token(SMALL, f"Step {n}.", float(n)))
+        trace.apply(token(SMALL, "\n\n", float(n), ends_step=True))
+    assert len(trace.steps) == 20_000
+    assert all(piece._text == "" for piece in trace.pieces)
+    assert trace.pieces[-1].text == "Step 19999.\n\n"
