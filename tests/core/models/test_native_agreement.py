@@ -1,0 +1,62 @@
+"""Our tables say what the installed llama.cpp says; an update that changes them fails here first."""
+
+import ctypes
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from core.models.architectures import HYBRID, NOT_WRITERS, RECURRENT, WRITERS, memory_can_be_cut
+from core.models.ggml_types import FILE_TYPES, TENSOR_TYPES
+from core.models.memory import KvType
+
+LLAMA_CPP = import_module("llama_cpp")
+LIBRARIES = Path(str(LLAMA_CPP.__file__)).parent / "lib"
+
+
+@pytest.fixture(scope="module")
+def ggml() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(next(LIBRARIES.glob("*ggml-base.*"))))
+    library.ggml_type_size.restype = ctypes.c_size_t
+    library.ggml_blck_size.restype = ctypes.c_int64
+    library.ggml_type_name.restype = ctypes.c_char_p
+    return library
+
+
+def test_tensor_types_have_ggmls_sizes(ggml: ctypes.CDLL) -> None:
+    for number in range(max(TENSOR_TYPES) + 1):
+        size = ggml.ggml_type_size(number)
+        if size == 0:
+            assert number not in TENSOR_TYPES
+        else:
+            kind = TENSOR_TYPES[number]
+            assert (kind.block, kind.size) == (ggml.ggml_blck_size(number), size)
+            assert kind.name.lower() == ggml.ggml_type_name(number).decode().lower()
+
+
+def test_file_types_have_llama_cpps_names() -> None:
+    names = {
+        value: name.removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_")
+        for name, value in vars(LLAMA_CPP).items()
+        if name.startswith("LLAMA_FTYPE_") and name != "LLAMA_FTYPE_GUESSED"
+    }
+    assert {number: FILE_TYPES.get(number, "").split("_MOE")[0] for number in names} == {
+        number: name.removesuffix("_MOE") for number, name in names.items()
+    }
+
+
+def test_every_architecture_is_in_the_library() -> None:
+    native = next(LIBRARIES.glob("*llama.*")).read_bytes()
+    # Only the end is marked: a linker keeps “rwkv7” as the tail of “arwkv7”.
+    unknown = {name for name in WRITERS | set(NOT_WRITERS) if name.encode() + b"\0" not in native}
+    assert unknown == set()
+
+
+def test_an_architecture_writes_or_does_not() -> None:
+    assert not WRITERS & set(NOT_WRITERS)
+    assert not RECURRENT & HYBRID
+    assert memory_can_be_cut("llama")
+
+
+def test_kv_types_are_ggmls(ggml: ctypes.CDLL) -> None:
+    assert all(ggml.ggml_type_name(kind.value).decode().upper() == kind.name for kind in KvType)
