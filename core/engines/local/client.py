@@ -1,0 +1,270 @@
+"""The local engine: a GGUF file in a process of its own, through the protocol of `engines.base`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from core.engines.base import (
+    Conversation,
+    End,
+    Handoff,
+    ModelCard,
+    Notice,
+    Passing,
+    Sampling,
+    ThinkingTags,
+    Token,
+    WriteItem,
+)
+from core.engines.body import Part, rendered_runs
+from core.engines.local.messages import (
+    Close,
+    Count,
+    Done,
+    Failed,
+    Halt,
+    HandedOver,
+    LoadOptions,
+    Open,
+    Read,
+    Weighed,
+    Wrote,
+)
+from core.engines.local.process import ModelProcess, first_reply
+from core.errors import ContextFull, EngineError, EngineLost
+from core.models.gguf import GgufHeader, read_header
+
+RESTARTS = 1
+"""How often a process that died is started again by itself between two answers that went well."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """What a person may choose for a local model; see `LoadOptions` for the meaning of each."""
+
+    context: int = 8192
+    parallel: int = 1
+    batch: int = 512
+    threads: int = 0
+    gpu_layers: int = -1
+    kv_type: str = "f16"
+    flash_attention: bool | None = None
+
+
+class LocalEngine:
+    """A model that has been loaded. Loading blocks: seconds for a large file.
+
+    Raises ModelFileError before any native code sees a broken file, OutOfMemory or EngineError if loading fails.
+    """
+
+    def __init__(self, path: Path, options: LocalOptions = LocalOptions()) -> None:
+        header = read_header(path)
+        self._options = _load_options(header, options)
+        self._card = _card(header, self._options)
+        self._lock = threading.Lock()
+        self._numbers = count(1)
+        self._restarts_left = RESTARTS
+        self._process = ModelProcess(self._options)
+        self.generation = 0
+        """How often the process has been started again: sessions of an earlier one open themselves anew."""
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    @property
+    def threads(self) -> int:
+        return self._process.loaded.threads
+
+    @property
+    def process(self) -> ModelProcess:
+        return self._process
+
+    def next_number(self) -> int:
+        with self._lock:
+            return next(self._numbers)
+
+    def open(self, conversation: Conversation, sampling: Sampling) -> LocalSession:
+        return LocalSession(self, conversation, sampling)
+
+    def count_tokens(self, text: str) -> int:
+        number = self.next_number()
+        return first_reply(self._process.ask(number, Count(number, text))).tokens
+
+    def restart(self) -> None:
+        """Start the process again after it died; open sessions go on from the text they are given next."""
+        with self._lock:
+            if not self._process.alive:
+                self._process.close()
+                self._process = ModelProcess(self._options)
+                self.generation += 1
+
+    def recover(self, lost: EngineLost) -> None:
+        """Restart by itself, if it has not just done so; else raises the loss."""
+        if self._restarts_left <= 0:
+            raise EngineLost(lost.what, "Restart the model, or choose another one.") from lost
+        self._restarts_left -= 1
+        self.restart()
+
+    def went_well(self) -> None:
+        """A write has come to its end: the next death may be mended by itself again."""
+        self._restarts_left = RESTARTS
+
+    def close(self) -> None:
+        self._process.close()
+
+
+class LocalSession:
+    """One text on a local model. If the process dies it is started again once, and the text goes on."""
+
+    def __init__(self, engine: LocalEngine, conversation: Conversation, sampling: Sampling) -> None:
+        self._engine = engine
+        self._conversation = conversation
+        self._sampling = sampling
+        self._request: int | None = None
+        self._open()
+
+    @property
+    def card(self) -> ModelCard:
+        return self._engine.card
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self._prompt_tokens
+
+    def read(self, body: Sequence[Part]) -> Handoff:
+        items = list(self._carry_out(self._asking(body)))
+        return next(item for item in reversed(items) if isinstance(item, Handoff))
+
+    def read_along(self, body: Sequence[Part]) -> None:
+        """Nothing: on one machine it would take from the model that writes (see `ModelCard.reads_along`)."""
+
+    def write(
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+    ) -> Generator[WriteItem, None, None]:
+        asking = self._asking(body, limit=limit, sampling=self._sampling, seed=seed, alternatives=alternatives)
+        for item in self._carry_out(asking):
+            assert not isinstance(item, Weighed)
+            yield item
+
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
+        items = list(self._carry_out(self._asking(body, question=question, choices=choices)))
+        return next(item.probabilities for item in items if isinstance(item, Weighed))
+
+    def cancel(self) -> None:
+        if (request := self._request) is not None:
+            self._engine.process.tell(Halt(request, at_once=True))
+
+    def close(self) -> None:
+        self._engine.process.tell(Close(self._number))
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        engine = self._engine
+        self._generation = engine.generation
+        self._number, number = engine.next_number(), engine.next_number()
+        counted = first_reply(engine.process.ask(number, Open(self._number, number, self._conversation)))
+        self._prompt_tokens = counted.tokens
+        if counted.tokens >= self.card.context:
+            raise ContextFull(
+                f"The prompt has {counted.tokens} tokens, and {self.card.name} holds {self.card.context}.",
+                "Shorten the prompt, or load the model with a longer context.",
+            )
+
+    def _asking(self, body: Sequence[Part], **what: Any) -> Read:
+        tags = self.card.thinking
+        return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else ""), **what)
+
+    def _carry_out(self, asking: Read) -> Generator[WriteItem | Weighed, None, None]:
+        """Send a request and yield what comes of it. After a death, go on from the last token that came."""
+        written: list[int] = []
+        while True:
+            try:
+                if self._generation != self._engine.generation:
+                    self._open()
+                going_on = asking._replace(
+                    runs=[*asking.runs, tuple(written)],
+                    limit=asking.limit - len(written),
+                    seed=asking.seed + len(written),
+                )
+                for item in self._stream(going_on):
+                    if isinstance(item, Token) and item.id is not None:
+                        written.append(item.id)
+                    yield item
+                self._engine.went_well()
+                return
+            except EngineLost as lost:
+                self._engine.recover(lost)
+                yield Notice(f"{lost.what} It was started again, and the text goes on.")
+
+    def _stream(self, asking: Read) -> Generator[WriteItem | Weighed, None, None]:
+        process, number = self._engine.process, self._engine.next_number()
+        replies = process.ask(number, asking._replace(session=self._number, request=number))
+        passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
+        self._request = number
+        try:
+            while True:
+                match replies.get():
+                    case Wrote(_, id, data, logprob, others):
+                        yield Token(id, data, logprob, others)
+                    case HandedOver(_, reused, prefilled, seconds):
+                        yield Handoff(reused, prefilled, seconds, passing)
+                    case Weighed() as weighed:
+                        yield weighed
+                    case Done(_, stop):
+                        yield End(stop)
+                        return
+                    case Failed(_, context_full, reason):
+                        raise self._failure(context_full, reason)
+                    case EngineLost() as lost:
+                        raise lost
+        finally:
+            self._request = None
+            process.forget(number)
+            process.tell(Halt(number))
+
+    def _failure(self, context_full: bool, reason: str) -> EngineError:
+        if context_full:
+            return ContextFull(
+                f"The context of {self.card.name} is full: {reason}.",
+                "Load it with a longer context, or start anew.",
+            )
+        return EngineError(f"{self.card.name} could not go on: {reason}.")
+
+
+def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
+    context = min(options.context, header.context_length or options.context)
+    thinking = header.thinking_tags
+    return LoadOptions(
+        path=str(header.path),
+        context=context,
+        parallel=options.parallel,
+        batch=min(options.batch, context),
+        threads=options.threads,
+        gpu_layers=options.gpu_layers,
+        kv_type=options.kv_type,
+        flash_attention=options.flash_attention,
+        can_be_cut=header.memory_can_be_cut,
+        space_prefix=bool(header.add_space_prefix),
+        template=header.chat_template or "",
+        thinking=ThinkingTags(thinking.opening, thinking.closing) if thinking else None,
+    )
+
+
+def _card(header: GgufHeader, options: LoadOptions) -> ModelCard:
+    return ModelCard(
+        name=header.name or header.path.stem,
+        vocabulary=header.vocabulary_hash,
+        context=options.context,
+        architecture=header.architecture,
+        quantisation=header.quantisation,
+        parameters=header.parameters,
+        thinking=options.thinking,
+        can_be_cut=options.can_be_cut,
+    )

@@ -1,0 +1,58 @@
+"""What a model's KV cache holds of one text, so that a handoff decodes only what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Reading(NamedTuple):
+    """How to bring the cache to a text: keep so many tokens, decode these after them."""
+
+    keep: int
+    new: list[int]
+
+
+class Ledger:
+    """The token ids of one sequence in cache order, and where its memory can be restored to.
+
+    A memory that can be cut is rolled back to any token. One that cannot (recurrent, hybrid) goes back to the
+    last snapshot before the texts part.
+    """
+
+    def __init__(self, can_be_cut: bool = True) -> None:
+        self.ids: list[int] = []
+        self.snapshots: dict[int, bytes] = {}
+        """Memory state by token count, newest last; only for memories that cannot be cut."""
+        self._can_be_cut = can_be_cut
+
+    def plan(self, target: Sequence[int], has_logits: bool) -> Reading:
+        """What to keep and what to decode, so that the cache holds `target` and its last token's logits are known.
+
+        `has_logits`: the logits after the last token in the cache are at hand, so that nothing has to be decoded
+        if the text is already there.
+        """
+        keep = common_prefix(self.ids, target)
+        if keep == len(target) and not (has_logits and keep == len(self.ids)):
+            keep -= 1  # its logits are gone: the last token is decoded again
+        if keep < len(self.ids) and not self._can_be_cut:
+            keep = max((at for at in self.snapshots if at <= keep), default=0)
+        return Reading(max(keep, 0), list(target[max(keep, 0) :]))
+
+    def cut(self, length: int) -> None:
+        del self.ids[length:]
+        self.snapshots = {at: state for at, state in self.snapshots.items() if at <= length}
+
+    def remember(self, state: bytes, most: int = 4) -> None:
+        """Keep a snapshot of the memory as it is now, and forget the oldest beyond `most`."""
+        self.snapshots[len(self.ids)] = state
+        while len(self.snapshots) > most:
+            del self.snapshots[min(self.snapshots)]
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two texts have in common from the start."""
+    length = min(len(a), len(b))
+    if list(a[:length]) == list(b[:length]):
+        return length
+    return next(i for i in range(length) if a[i] != b[i])

@@ -1,0 +1,263 @@
+"""A model and its context through llama-cpp-python's low-level API: tokens in, logits out. Runs in the child process.
+
+Nothing here knows of sessions or requests; the scheduler does. Names follow llama.h, where each call is described.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections import deque
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import llama_cpp as ll
+import numpy as np
+import numpy.typing as npt
+
+from core.engines.base import Alternative, Sampling
+from core.engines.local.messages import LoadOptions
+
+Logits = npt.NDArray[np.float32]
+
+_KV_TYPES = {"f16": ll.GGML_TYPE_F16, "q8_0": ll.GGML_TYPE_Q8_0, "f32": ll.GGML_TYPE_F32}
+_ERROR = 4  # GGML_LOG_LEVEL_ERROR
+
+
+class LoadError(Exception):
+    """llama.cpp could not load the model or make a context; the text is its own last words."""
+
+
+class Entry(NamedTuple):
+    """One token to decode: where it goes, and whether its logits are wanted."""
+
+    id: int
+    position: int
+    sequence: int
+    wants_logits: bool
+
+
+class Decoded:
+    """What llama_decode returned (llama.h): 0 done, 1 no room in the KV cache, 2 aborted, negative an error."""
+
+    DONE, NO_ROOM, ABORTED = 0, 1, 2
+
+
+class Llama:
+    """One loaded model with one context of `parallel` sequences that share the KV cache."""
+
+    def __init__(self, options: LoadOptions) -> None:
+        self.threads = options.threads or default_threads()
+        self.batch_size = options.batch
+        self._said: deque[str] = deque(maxlen=20)
+        self._listen_to_log()
+        ll.llama_backend_init()
+        self.model = self._load(options)
+        self.vocab = ll.llama_model_get_vocab(self.model)
+        self.vocabulary_size: int = ll.llama_vocab_n_tokens(self.vocab)
+        self.context = self._make_context(options)
+        self.memory = ll.llama_get_memory(self.context)
+        self.batch = ll.llama_batch_init(options.batch, 0, 1)
+        self.bos_id: int = ll.llama_vocab_bos(self.vocab)
+        self.eos_id: int = ll.llama_vocab_eos(self.vocab)
+        self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
+        self.space_prefix = options.space_prefix
+        self._make_abortable()
+
+    # Loading -----------------------------------------------------------------------------------------------------
+
+    def _listen_to_log(self) -> None:
+        def heard(level: int, text: bytes, _: Any) -> None:
+            if level >= _ERROR:
+                self._said.append(text.decode(errors="replace").strip())
+
+        self._log_callback = ll.llama_log_callback(heard)  # kept: ctypes callbacks die with their last reference
+        ll.llama_log_set(self._log_callback, ctypes.c_void_p(0))
+
+    def _load(self, options: LoadOptions) -> Any:
+        params = ll.llama_model_default_params()
+        params.n_gpu_layers = 999 if options.gpu_layers < 0 else options.gpu_layers
+        model = ll.llama_model_load_from_file(os.fsencode(options.path), params)
+        if not model:
+            raise LoadError("; ".join(self._said) or "llama.cpp gave no reason")
+        return model
+
+    def _make_context(self, options: LoadOptions) -> Any:
+        params = ll.llama_context_default_params()
+        params.n_ctx = options.context * options.parallel
+        params.n_batch = params.n_ubatch = options.batch
+        params.n_seq_max = options.parallel
+        params.n_threads = params.n_threads_batch = self.threads
+        params.kv_unified = True
+        params.no_perf = True
+        params.type_k = params.type_v = _KV_TYPES[options.kv_type]
+        if options.flash_attention is not None:
+            params.flash_attn_type = int(options.flash_attention)
+        context = ll.llama_init_from_model(self.model, params)
+        if not context:
+            raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
+        return context
+
+    @property
+    def description(self) -> str:
+        text = ctypes.create_string_buffer(256)
+        ll.llama_model_desc(self.model, text, len(text))
+        return text.value.decode(errors="replace")
+
+    # Abort -------------------------------------------------------------------------------------------------------
+
+    def _make_abortable(self) -> None:
+        """llama.cpp asks an abort callback between graph nodes (CPU and Metal). A Python function there would cost
+        milliseconds a token, so the C library's strlen is asked instead: of an empty string it says 0, go on."""
+        library = ctypes.cdll.msvcrt if os.name == "nt" else ctypes.CDLL(None)
+        address = ctypes.cast(library.strlen, ctypes.c_void_p).value
+        assert address is not None
+        self._abort_flag = ctypes.create_string_buffer(2)
+        self._abort_callback = ll.ggml_abort_callback(address)
+        ll.llama_set_abort_callback(
+            self.context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p)
+        )
+
+    def abort(self, wanted: bool = True) -> None:
+        """Ask a running decode to stop (from any thread), or take that back before the next one."""
+        self._abort_flag[0] = b"\x01" if wanted else b"\x00"
+
+    # Text --------------------------------------------------------------------------------------------------------
+
+    @lru_cache(maxsize=256)  # noqa: B019  one Llama lives as long as its process
+    def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        """Token ids of a text on its own, without BOS; control tokens are recognised if `special`."""
+        if not text:
+            return ()
+        if self.space_prefix:
+            # Such a tokenizer puts a blank before any text. A newline in front takes it, and goes again.
+            guarded = self._tokenize("\n" + text, special)
+            return guarded[len(self._tokenize("\n", special)) :]
+        return self._tokenize(text, special)
+
+    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        data = text.encode("utf-8")
+        room = len(data) + 8
+        ids = (ll.llama_token * room)()
+        count = ll.llama_tokenize(self.vocab, data, len(data), ids, room, False, special)
+        return tuple(ids[:count])
+
+    @lru_cache(maxsize=65536)  # noqa: B019
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token, control tokens as their text."""
+        room = 64
+        while True:
+            text = ctypes.create_string_buffer(room)
+            size = ll.llama_token_to_piece(self.vocab, token, text, room, 0, True)
+            if size >= 0:
+                return text.raw[:size]
+            room = -size
+
+    def ends_text(self, token: int) -> bool:
+        """Whether this is one of the model's end tokens (eos, eot, eom)."""
+        return bool(ll.llama_vocab_is_eog(self.vocab, token))
+
+    def special_text(self, token: int) -> str:
+        return self.piece(token).decode(errors="replace") if token >= 0 else ""
+
+    # Memory ------------------------------------------------------------------------------------------------------
+
+    def cut(self, sequence: int, position: int) -> bool:
+        """Forget a sequence from this position on; False if its memory cannot be cut there."""
+        return bool(ll.llama_memory_seq_rm(self.memory, sequence, position, -1))
+
+    def held(self, sequence: int) -> int:
+        """Tokens of a sequence in memory."""
+        last: int = ll.llama_memory_seq_pos_max(self.memory, sequence)
+        return last + 1
+
+    def snapshot(self, sequence: int) -> bytes:
+        """The part of a sequence's memory that cannot be cut (its running state)."""
+        flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        size = ll.llama_state_seq_get_size_ext(self.context, sequence, flags)
+        state = (ctypes.c_uint8 * size)()
+        ll.llama_state_seq_get_data_ext(self.context, state, size, sequence, flags)
+        return bytes(state)
+
+    def restore(self, sequence: int, state: bytes) -> bool:
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        return bool(ll.llama_state_seq_set_data_ext(self.context, buffer, len(state), sequence, flags))
+
+    # Decoding ----------------------------------------------------------------------------------------------------
+
+    def decode(self, entries: list[Entry]) -> int:
+        """Decode up to `batch_size` tokens of any sequences; returns a value of `Decoded`."""
+        batch = self.batch
+        batch.n_tokens = len(entries)
+        for i, (token, position, sequence, wants_logits) in enumerate(entries):
+            batch.token[i] = token
+            batch.pos[i] = position
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = sequence
+            batch.logits[i] = wants_logits
+        result: int = ll.llama_decode(self.context, batch)
+        return result
+
+    def logits(self, entry: int) -> Logits:
+        """Logits (vocabulary_size) after this entry of the last batch: a view, gone with the next decode."""
+        pointer = ll.llama_get_logits_ith(self.context, entry)
+        return np.ctypeslib.as_array(pointer, (self.vocabulary_size,))
+
+    # Sampling ----------------------------------------------------------------------------------------------------
+
+    def make_sampler(self, sampling: Sampling, seed: int) -> Any:
+        """A native chain: top-k, top-p, temperature, draw; greedy at temperature 0. Free it with `free_sampler`."""
+        params = ll.llama_sampler_chain_default_params()
+        params.no_perf = True
+        chain = ll.llama_sampler_chain_init(params)
+        if sampling.temperature <= 0:
+            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_greedy())
+            return chain
+        if sampling.top_k > 0:
+            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_k(sampling.top_k))
+        if sampling.top_p < 1:
+            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_p(sampling.top_p, 1))
+        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
+        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_dist(seed))
+        return chain
+
+    def free_sampler(self, chain: Any) -> None:
+        ll.llama_sampler_free(chain)
+
+    def sample(self, chain: Any, entry: int) -> int:
+        """Draw from the logits of this entry of the last batch."""
+        token: int = ll.llama_sampler_sample(chain, self.context, entry)
+        return token
+
+    def sample_from(self, chain: Any, logits: Logits) -> int:
+        """Draw from logits that were kept."""
+        candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        candidates["id"] = np.arange(len(logits), dtype=np.int32)
+        candidates["logit"] = logits
+        data = candidates.ctypes.data_as(ctypes.POINTER(ll.llama_token_data))
+        array = ll.llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
+        ll.llama_sampler_apply(chain, ctypes.byref(array))
+        token: int = array.data[array.selected].id
+        ll.llama_sampler_accept(chain, token)
+        return token
+
+    def likeliest(self, logits: Logits, count: int, chosen: int) -> tuple[float, tuple[Alternative, ...]]:
+        """Log-probability of the chosen token and the `count` likeliest, before any sampling filter (nats)."""
+        highest = float(logits.max())
+        total = highest + float(np.log(np.exp(logits - highest).sum()))
+        # Only what is near the top can be among the likeliest: sorting a whole vocabulary would cost milliseconds.
+        near = np.flatnonzero(logits > highest - 16)
+        if len(near) < count:
+            near = np.argpartition(logits, -count)[-count:]
+        best = near[np.argsort(logits[near])[::-1][:count]]
+        others = tuple(
+            Alternative(int(i), self.piece(int(i)).decode(errors="replace"), float(logits[i]) - total)
+            for i in best
+        )
+        return float(logits[chosen]) - total, others
+
+
+def default_threads() -> int:
+    """One core is left to the window: threads that wait for a busy core spin, and decode falls tenfold."""
+    return max(1, (os.cpu_count() or 2) - 1)

@@ -1,0 +1,142 @@
+"""What passes between the program and a model's process: small frozen messages over one pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from core.engines.base import Alternative, Conversation, Sampling, Stop, ThinkingTags
+
+Run = tuple[int, ...] | str
+"""Part of a body: ids of the model's own vocabulary, or a text that it tokenises."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How to load a model. `context`: tokens per session; `parallel`: sessions in the KV cache at once."""
+
+    path: str
+    context: int = 8192
+    parallel: int = 1
+    batch: int = 512
+    """Tokens decoded at once while reading: smaller reacts sooner, larger reads faster."""
+    threads: int = 0
+    """0: chosen for this machine."""
+    gpu_layers: int = -1
+    """-1: all that the device holds; without a GPU build it has no effect."""
+    kv_type: str = "f16"
+    """f16 or q8_0."""
+    flash_attention: bool | None = None
+    """None: llama.cpp decides."""
+    can_be_cut: bool = True
+    space_prefix: bool = False
+    """The tokenizer puts a blank before every text (SentencePiece models of the Llama 2 kind)."""
+    template: str = ""
+    thinking: ThinkingTags | None = None
+
+
+# To the process --------------------------------------------------------------------------------------------------
+
+
+class Open(NamedTuple):
+    session: int
+    request: int
+    conversation: Conversation
+
+
+class Read(NamedTuple):
+    """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token."""
+
+    session: int
+    request: int
+    runs: list[Run]
+    limit: int = 0
+    sampling: Sampling = Sampling()
+    seed: int = 0
+    alternatives: int = 0
+    question: str = ""
+    choices: tuple[str, ...] = ()
+
+
+class Halt(NamedTuple):
+    """Stop a request. `at_once`: even in the middle of a decode (a person wants it); else after the token."""
+
+    request: int
+    at_once: bool = False
+
+
+class Close(NamedTuple):
+    session: int
+
+
+class Count(NamedTuple):
+    request: int
+    text: str
+
+
+class Quit(NamedTuple):
+    """End the process."""
+
+
+Request = Open | Read | Halt | Close | Count | Quit
+
+
+# From the process ------------------------------------------------------------------------------------------------
+
+
+class Loaded(NamedTuple):
+    """The model is ready: tokens per session, threads used, and llama.cpp's own description of it."""
+
+    context: int
+    threads: int
+    description: str
+
+
+class LoadFailed(NamedTuple):
+    reason: str
+    out_of_memory: bool
+
+
+class Counted(NamedTuple):
+    """Tokens of a prompt (answer to Open) or of a text (to Count)."""
+
+    request: int
+    tokens: int
+
+
+class HandedOver(NamedTuple):
+    request: int
+    reused: int
+    prefilled: int
+    seconds: float
+
+
+class Wrote(NamedTuple):
+    request: int
+    id: int
+    data: bytes
+    logprob: float | None
+    alternatives: tuple[Alternative, ...]
+
+
+class Weighed(NamedTuple):
+    request: int
+    probabilities: tuple[float, ...]
+
+
+class Done(NamedTuple):
+    """The last message of a request that did not fail."""
+
+    request: int
+    stop: Stop
+
+
+class Failed(NamedTuple):
+    """A request failed for a reason that is the request's own."""
+
+    request: int
+    context_full: bool
+    reason: str
+
+
+Reply = Loaded | LoadFailed | Counted | HandedOver | Wrote | Weighed | Done | Failed

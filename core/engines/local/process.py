@@ -1,0 +1,162 @@
+"""A model's process as its parent sees it: start it, talk to it, and say in words why it died."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import tempfile
+import threading
+from pathlib import Path
+
+from core.engines.local import worker
+from core.engines.local.messages import Counted, Failed, Loaded, LoadFailed, LoadOptions, Quit, Reply, Request
+from core.errors import EngineError, EngineLost, OutOfMemory
+
+Replies = queue.SimpleQueue[Reply | EngineLost]
+"""What a request gets back; the last item is Done or Failed, or why the process is gone."""
+
+
+class ModelProcess:
+    """One running child process with a loaded model.
+
+    Raises EngineError (or OutOfMemory) if the model cannot be loaded.
+    """
+
+    def __init__(self, options: LoadOptions) -> None:
+        self.name = Path(options.path).name
+        self._replies: dict[int, Replies] = {}
+        self._lock = threading.Lock()
+        self._lost: EngineLost | None = None
+        handle, said = tempfile.mkstemp(prefix="baton-", suffix=".log")
+        os.close(handle)
+        self._said = Path(said)
+        self._connection, theirs = multiprocessing.get_context("spawn").Pipe()
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=worker.main, args=(theirs, options, said), name=f"baton {self.name}", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self.loaded = self._wait_until_loaded()
+        self._receiver = threading.Thread(target=self._receive, name=f"replies of {self.name}", daemon=True)
+        self._receiver.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._lost is None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def ask(self, number: int, request: Request) -> Replies:
+        """Send a request; its replies come in the queue. Raises EngineLost if the process is gone."""
+        replies: Replies = queue.SimpleQueue()
+        with self._lock:
+            if self._lost:
+                raise self._lost
+            self._replies[number] = replies
+        self.tell(request)
+        return replies
+
+    def tell(self, request: Request) -> None:
+        """Send something that has no reply. A process that is gone needs to be told nothing."""
+        with self._lock, contextlib.suppress(OSError):
+            self._connection.send(request)
+
+    def forget(self, number: int) -> None:
+        """No more replies to this request are wanted."""
+        with self._lock:
+            self._replies.pop(number, None)
+
+    def close(self) -> None:
+        """End the process, politely at first."""
+        self.tell(Quit())
+        self._process.join(2)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._receiver.join()
+        self._connection.close()
+        self._said.unlink(missing_ok=True)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _wait_until_loaded(self) -> Loaded:
+        try:
+            reply = self._connection.recv()
+        except (EOFError, OSError) as error:
+            self._process.join()
+            lost = self._cause_of_death()
+            self._said.unlink(missing_ok=True)
+            raise EngineError(f"{self.name} could not be loaded: {lost.what}", lost.advice) from error
+        if isinstance(reply, LoadFailed):
+            self._process.join()
+            self._said.unlink(missing_ok=True)
+            if reply.out_of_memory:
+                raise OutOfMemory(
+                    f"There is not enough memory for {self.name}: {reply.reason}.",
+                    "Choose a shorter context, fewer GPU layers or a smaller quantisation.",
+                )
+            raise EngineError(
+                f"{self.name} could not be loaded: {reply.reason}.",
+                "The file may be damaged, or too new for this llama.cpp.",
+            )
+        assert isinstance(reply, Loaded)
+        return reply
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                reply = self._connection.recv()
+            except (EOFError, OSError):
+                break
+            with self._lock:
+                replies = self._replies.get(reply.request)
+            if replies is not None:
+                replies.put(reply)
+        self._process.join()
+        with self._lock:
+            self._lost = self._cause_of_death()
+            for replies in self._replies.values():
+                replies.put(self._lost)
+            self._replies.clear()
+
+    def _cause_of_death(self) -> EngineLost:
+        """One sentence from the exit code and the last thing that native code said."""
+        code = self._process.exitcode or 0
+        words = self._last_words()
+        memory = "out of memory" in words.lower() or "bad_alloc" in words
+        if memory:
+            what, advice = "ran out of memory", "Choose a shorter context, fewer GPU layers or a smaller model."
+        elif code == -signal.SIGKILL:
+            what = "was killed from outside, as the system does when memory runs out"
+            advice = "If nobody killed it, choose a smaller model or a shorter context."
+        elif code < 0:
+            what = f"stopped with {signal.Signals(-code).name}" + (f": {words}" if words else "")
+            advice = "If it happens again, another conversion of the model may help."
+        else:
+            what = f"ended unexpectedly (exit code {code})" + (f": {words}" if words else "")
+            advice = "If it happens again, another conversion of the model may help."
+        return EngineLost(f"The process of {self.name} {what}.", advice)
+
+    def _last_words(self) -> str:
+        try:
+            lines = self._said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        telling = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
+        return (telling or lines or [""])[-1].strip().rstrip(".")[:300]
+
+
+def first_reply(replies: Replies) -> Counted:
+    """The one reply of a request that is counted, not streamed."""
+    reply = replies.get()
+    if isinstance(reply, EngineLost):
+        raise reply
+    if isinstance(reply, Failed):
+        raise EngineError(reply.reason)
+    assert isinstance(reply, Counted)
+    return reply

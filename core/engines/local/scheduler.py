@@ -1,0 +1,306 @@
+"""Continuous batching: all sessions of a model share each `llama_decode`, new ones join at the next.
+
+A batch takes first one token of every session that writes, then as much as fits of the texts being read. After
+the decode, each writer draws its next token, unless it was told to stop meanwhile: the token that it stopped at
+is in the cache, and none was drawn in vain.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from core.engines.base import Stop
+from core.engines.local.ledger import Ledger
+from core.engines.local.llama import Decoded, Entry, Llama, Logits
+from core.engines.local.messages import Done, Failed, HandedOver, LoadOptions, Read, Reply, Run, Weighed, Wrote
+
+_ages = count()
+
+
+@dataclass(eq=False)
+class Sequence:
+    """One session: its text in the cache, and its place there while it has one."""
+
+    prompt: tuple[int, ...]
+    ledger: Ledger
+    slot: int | None = None
+    logits: Logits | None = None
+    """After the last token in the cache, if nothing was decoded since."""
+    used: int = field(default_factory=lambda: next(_ages))
+
+
+@dataclass(eq=False)
+class Task:
+    """A request under way: first it reads, then perhaps it writes, one token a turn."""
+
+    sequence: Sequence
+    request: Read
+    target: list[int]
+    began: float = field(default_factory=time.perf_counter)
+    pending: list[int] = field(default_factory=list)
+    """Tokens that are to be decoded next: the text to read, or the token just written."""
+    prefilled: int = 0
+    reading: bool = True
+    written: int = 0
+    sampler: Any = None
+    halted: bool = False
+    halted_at_once: bool = False
+
+
+class Scheduler:
+    """Turns requests into batches and replies. One thread calls it, but for `halt`."""
+
+    def __init__(self, llama: Llama, options: LoadOptions, reply: Callable[[Reply], None]) -> None:
+        self.llama = llama
+        self.options = options
+        self.reply = reply
+        self.sequences: dict[int, Sequence] = {}
+        self.waiting: list[Task] = []
+        self.running: list[Task] = []
+        self.in_decode: list[Task] = []
+        self.free_slots = list(range(options.parallel))
+
+    @property
+    def idle(self) -> bool:
+        return not self.waiting and not self.running
+
+    # Requests ----------------------------------------------------------------------------------------------------
+
+    def open(self, session: int, prompt: tuple[int, ...]) -> None:
+        self.sequences[session] = Sequence(prompt, Ledger(self.options.can_be_cut))
+
+    def close(self, session: int) -> None:
+        sequence = self.sequences.pop(session, None)
+        if sequence is None:
+            return
+        for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
+            self._finish(task, Done(task.request.request, Stop.CANCELLED))
+        self._take_slot(sequence)
+
+    def begin(self, request: Read) -> None:
+        sequence = self.sequences[request.session]
+        target = [*sequence.prompt, *self._ids(request.runs), *self.llama.tokenize(request.question, False)]
+        if len(target) + bool(request.limit) > self.options.context:
+            reason = f"{len(target)} tokens are more than the context of {self.options.context} holds"
+            self.reply(Failed(request.request, context_full=True, reason=reason))
+            return
+        self.waiting.append(Task(sequence, request, target))
+
+    def halt(self, request: int, at_once: bool) -> None:
+        """Stop a request. From the listening thread, so that a long decode can be left in the middle."""
+        for task in (*self.running, *self.waiting):
+            if task.request.request == request:
+                task.halted = True
+                task.halted_at_once |= at_once
+        if self.in_decode and all(task.halted_at_once for task in self.in_decode):
+            self.llama.abort()
+
+    def _ids(self, runs: list[Run]) -> list[int]:
+        ids: list[int] = []
+        thinking = self.options.thinking
+        for run in runs:
+            if isinstance(run, str):
+                # Only the closing tag may be a control token; a text that spells another is just a text.
+                parts = re.split(f"({re.escape(thinking.closing)})", run) if thinking else [run]
+                for part in parts:
+                    ids += self.llama.tokenize(part, bool(thinking and part == thinking.closing))
+            else:
+                ids += run
+        return ids
+
+    # One turn ----------------------------------------------------------------------------------------------------
+
+    def step(self, receive: Callable[[], None]) -> None:
+        """One decode, and what follows from it. `receive` takes in new requests between decode and drawing."""
+        self._start_waiting()
+        turns = self._fill_batch()
+        if turns:
+            self._decode(turns, receive)
+
+    def _start_waiting(self) -> None:
+        for task in list(self.waiting):
+            if any(other.sequence is task.sequence for other in self.running):
+                continue
+            if task.halted:
+                self._finish(task, Done(task.request.request, Stop.CANCELLED))
+            elif self._give_slot(task.sequence):
+                self.waiting.remove(task)
+                self.running.append(task)
+                self._plan(task)
+
+    def _plan(self, task: Task) -> None:
+        sequence, ledger = task.sequence, task.sequence.ledger
+        keep, new = ledger.plan(task.target, sequence.logits is not None)
+        if keep < len(ledger.ids):
+            keep = self._roll_back(sequence, keep)
+            new = task.target[keep:]
+        task.pending, task.prefilled = new, len(new)
+        if new:
+            sequence.logits = None
+        else:
+            self._read_finished(task, None)
+
+    def _roll_back(self, sequence: Sequence, keep: int) -> int:
+        """Bring a sequence's memory back to `keep` tokens; 0 if it has to be read anew."""
+        ledger, slot = sequence.ledger, sequence.slot
+        assert slot is not None
+        if not self.options.can_be_cut and not (keep and self.llama.restore(slot, ledger.snapshots[keep])):
+            keep = 0
+        if not self.llama.cut(slot, keep or -1):
+            keep = 0
+            self.llama.cut(slot, -1)
+        ledger.cut(keep)
+        sequence.logits = None
+        return keep
+
+    def _fill_batch(self) -> list[tuple[Task, int]]:
+        """Which tasks decode how many tokens now: writers first, then readers as far as the batch goes."""
+        room = self.options.batch
+        turns: list[tuple[Task, int]] = []
+        for task in sorted(self.running, key=lambda task: task.reading):
+            if task.halted and task.reading:
+                self._finish(task, Done(task.request.request, Stop.CANCELLED))
+            elif number := min(room, len(task.pending)):
+                turns.append((task, number))
+                room -= number
+        return turns
+
+    def _decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
+        entries: list[Entry] = []
+        last_entry: dict[Task, int] = {}
+        for task, number in turns:
+            slot, held = task.sequence.slot, len(task.sequence.ledger.ids)
+            assert slot is not None
+            for i, token in enumerate(task.pending[:number]):
+                entries.append(Entry(token, held + i, slot, i + 1 == len(task.pending)))
+            last_entry[task] = len(entries) - 1
+        self.llama.abort(False)
+        self.in_decode = [task for task, _ in turns]
+        result = self.llama.decode(entries)
+        self.in_decode = []
+        receive()
+        if result != Decoded.DONE:
+            self._after_failed_decode(result, turns)
+            return
+        for task, number in turns:
+            task.sequence.ledger.ids += task.pending[:number]
+            del task.pending[:number]
+            if not task.pending and task in self.running:
+                self._turn_finished(task, last_entry[task])
+
+    def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
+        if result < 0:
+            raise RuntimeError(f"llama_decode failed with {result}")
+        for task, _ in turns:  # what an aborted decode left in memory goes; the tokens are decoded again
+            if task.sequence.slot is not None:
+                self.llama.cut(task.sequence.slot, len(task.sequence.ledger.ids))
+        if result == Decoded.NO_ROOM:
+            for task, _ in turns:
+                reason = "the KV cache has no room left"
+                self._finish(task, Failed(task.request.request, context_full=True, reason=reason))
+
+    # After a decode ----------------------------------------------------------------------------------------------
+
+    def _turn_finished(self, task: Task, entry: int) -> None:
+        sequence = task.sequence
+        if not self.options.can_be_cut and (task.reading or b"\n" in self.llama.piece(sequence.ledger.ids[-1])):
+            assert sequence.slot is not None
+            sequence.ledger.remember(self.llama.snapshot(sequence.slot))
+        if task.reading:
+            self._read_finished(task, entry)
+        elif task.halted:
+            sequence.logits = self.llama.logits(entry).copy()
+            self._finish(task, Done(task.request.request, Stop.CANCELLED))
+        else:
+            self._write_token(task, entry)
+
+    def _read_finished(self, task: Task, entry: int | None) -> None:
+        """The text is in the cache; its last logits lie in the batch (`entry`) or were kept (None)."""
+        request, sequence = task.request, task.sequence
+        task.reading = False
+        seconds = time.perf_counter() - task.began
+        self.reply(HandedOver(request.request, len(task.target) - task.prefilled, task.prefilled, seconds))
+        if request.limit:
+            task.sampler = self.llama.make_sampler(request.sampling, request.seed)
+            self._write_token(task, entry)
+            return
+        if entry is not None:
+            sequence.logits = self.llama.logits(entry).copy()
+        if request.choices:
+            self.reply(Weighed(request.request, self._weigh(request.choices, sequence.logits)))
+        self._finish(task, Done(request.request, Stop.LIMIT))
+
+    def _write_token(self, task: Task, entry: int | None) -> None:
+        request, sequence, llama = task.request, task.sequence, self.llama
+        if entry is None:
+            assert sequence.logits is not None
+            logits, token = sequence.logits, llama.sample_from(task.sampler, sequence.logits)
+        else:
+            logits, token = llama.logits(entry), llama.sample(task.sampler, entry)
+        if llama.ends_text(token):
+            self._finish(task, Done(request.request, Stop.END_OF_TEXT))
+            return
+        logprob, others = (
+            llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
+        )
+        self.reply(Wrote(request.request, token, llama.piece(token), logprob, others))
+        sequence.logits = None
+        task.written += 1
+        task.pending = [token]
+        if task.written >= request.limit:
+            self._finish(task, Done(request.request, Stop.LIMIT))
+        elif len(sequence.ledger.ids) + 1 >= self.options.context:
+            self._finish(task, Done(request.request, Stop.CONTEXT_FULL))
+
+    def _weigh(self, choices: tuple[str, ...], logits: Logits | None) -> tuple[float, ...]:
+        """Chances of each choice to come next, with or without a blank before it; they sum to 1."""
+        assert logits is not None
+        chances = np.exp(logits - logits.max())
+        weights = [
+            sum(
+                float(chances[first])
+                for first in {self.llama.tokenize(blank + choice, False)[0] for blank in ("", " ")}
+            )
+            for choice in choices
+        ]
+        total = sum(weights) or 1.0
+        return tuple(weight / total for weight in weights)
+
+    def _finish(self, task: Task, reply: Reply) -> None:
+        if task.sampler is not None:
+            self.llama.free_sampler(task.sampler)
+            task.sampler = None
+        for tasks in (self.running, self.waiting):
+            if task in tasks:
+                tasks.remove(task)
+        task.sequence.used = next(_ages)
+        self.reply(reply)
+
+    # Places in the cache -----------------------------------------------------------------------------------------
+
+    def _give_slot(self, sequence: Sequence) -> bool:
+        """A place in the cache, if need be that of the session that has been idle longest."""
+        if sequence.slot is not None:
+            return True
+        if not self.free_slots:
+            busy = [task.sequence for task in self.running]
+            idle = [s for s in self.sequences.values() if s.slot is not None and s not in busy]
+            if not idle:
+                return False
+            self._take_slot(min(idle, key=lambda s: s.used))
+        sequence.slot = self.free_slots.pop()
+        return True
+
+    def _take_slot(self, sequence: Sequence) -> None:
+        if sequence.slot is not None:
+            self.llama.cut(sequence.slot, -1)
+            self.free_slots.append(sequence.slot)
+            sequence.slot, sequence.logits = None, None
+            sequence.ledger.cut(0)

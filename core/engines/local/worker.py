@@ -1,0 +1,112 @@
+"""The process of one model: it listens to the program, decodes in batches, and dies alone if llama.cpp does."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+from core.engines.base import Conversation
+from core.engines.local.llama import Llama, LoadError
+from core.engines.local.messages import (
+    Close,
+    Count,
+    Counted,
+    Failed,
+    Halt,
+    Loaded,
+    LoadFailed,
+    LoadOptions,
+    Open,
+    Quit,
+    Read,
+    Request,
+)
+from core.engines.local.scheduler import Scheduler
+from core.engines.templates import render_prompt
+from core.errors import EngineRefused
+
+
+def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
+    """Runs in the child process until the program closes the pipe. What native code says goes to `said_path`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
+    os.dup2(os.open(said_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+    try:
+        llama = Llama(options)
+    except LoadError as error:
+        reason = str(error)
+        memory = "alloc" in reason or "memory" in reason
+        connection.send(LoadFailed(reason, out_of_memory=memory))
+        return
+    connection.send(Loaded(options.context, llama.threads, llama.description))
+    Worker(connection, llama, options).run()
+
+
+class Worker:
+    def __init__(self, connection: Connection, llama: Llama, options: LoadOptions) -> None:
+        self.connection = connection
+        self.llama = llama
+        self.options = options
+        self.scheduler = Scheduler(llama, options, connection.send)
+        self.inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        threading.Thread(target=self._listen, name="listener", daemon=True).start()
+        while True:
+            if self.scheduler.idle:
+                self._handle(self.inbox.get())
+            self._receive()
+            self.scheduler.step(self._receive)
+
+    def _listen(self) -> None:
+        """Requests wait in the inbox, but a halt takes effect while a decode is running."""
+        while True:
+            try:
+                request: Request = self.connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the program is gone, and nobody needs the model any more
+            self.inbox.put(request)
+            if isinstance(request, Halt):
+                self.scheduler.halt(*request)
+
+    def _receive(self) -> None:
+        while not self.inbox.empty():
+            self._handle(self.inbox.get())
+
+    def _handle(self, request: Request) -> None:
+        match request:
+            case Open(session, number, conversation):
+                self._open(session, number, conversation)
+            case Read():
+                self.scheduler.begin(request)
+            case Halt(number, at_once):
+                # Again, now that the request it speaks of has certainly been taken in.
+                self.scheduler.halt(number, at_once)
+            case Close(session):
+                self.scheduler.close(session)
+            case Count(number, text):
+                self.connection.send(Counted(number, len(self.llama.tokenize(text, False))))
+            case Quit():
+                os._exit(0)
+
+    def _open(self, session: int, number: int, conversation: Conversation) -> None:
+        try:
+            prompt = self._prompt(conversation)
+        except EngineRefused as error:
+            self.connection.send(Failed(number, context_full=False, reason=error.what))
+            return
+        self.scheduler.open(session, prompt)
+        self.connection.send(Counted(number, len(prompt)))
+
+    def _prompt(self, conversation: Conversation) -> tuple[int, ...]:
+        llama, options = self.llama, self.options
+        bos, eos = llama.special_text(llama.bos_id), llama.special_text(llama.eos_id)
+        pieces = render_prompt(conversation, options.template, bos, eos, options.thinking)
+        ids: list[int] = []
+        for piece in pieces:
+            ids += llama.tokenize(piece.text, piece.from_template)
+        if llama.adds_bos and ids[:1] != [llama.bos_id]:
+            ids.insert(0, llama.bos_id)
+        return tuple(ids)

@@ -1,0 +1,81 @@
+"""A conversation as the text that one model was trained on: its chat template, and thinking opened.
+
+Templates come from model files, so they run in an immutable sandbox and may only read what they are given. What
+a person wrote is kept apart from the template's own text, so that "<|im_end|>" in a question stays a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from core.engines.base import Conversation, ThinkingTags
+from core.errors import EngineRefused
+
+_MARK = "\ue000{}\ue001"  # private-use characters: no template and no tokenizer gives them a meaning
+
+
+class PromptPiece(NamedTuple):
+    """A part of a prompt. Control tokens are recognised in a template's own text only."""
+
+    text: str
+    from_template: bool
+
+
+def render_prompt(
+    conversation: Conversation, template: str, bos: str, eos: str, thinking: ThinkingTags | None
+) -> list[PromptPiece]:
+    """The prompt up to where the model writes, the generation prompt and the opening of thinking included.
+
+    Without a template the contents follow each other, parted by blank lines: what a base model can go on from.
+    Raises EngineRefused if the template cannot be rendered.
+    """
+    if not template:
+        text = "".join(f"{message.content}\n\n" for message in conversation)
+        return [PromptPiece(bos, True), PromptPiece(text, False)]
+    marked = [{"role": message.role, "content": _MARK.format(index)} for index, message in enumerate(conversation)]
+    text = _render(template, messages=marked, bos_token=bos, eos_token=eos, add_generation_prompt=True)
+    if thinking and not text.rstrip().endswith(thinking.opening):
+        text += f"{thinking.opening}\n"
+    return _fill_in(text, conversation)
+
+
+def _render(template: str, **variables: Any) -> str:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    helpers: dict[str, Callable[..., str]] = {"raise_exception": _refuse, "strftime_now": _today}
+    environment.globals.update(helpers)
+    try:
+        return environment.from_string(template).render(tools=None, **variables)
+    except (jinja2.TemplateError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise EngineRefused(
+            f"The model's chat template cannot be used: {error}.",
+            "Another conversion of the model may have a working one.",
+        ) from error
+
+
+def _refuse(reason: str) -> str:
+    raise jinja2.TemplateError(reason)
+
+
+def _today(form: str) -> str:
+    return datetime.now().astimezone().strftime(form)
+
+
+def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
+    """Put the contents back in place of their marks, each as a piece of its own."""
+    pieces: list[PromptPiece] = []
+    head, *parts = text.split("\ue000")
+    if head:
+        pieces.append(PromptPiece(head, True))
+    for part in parts:
+        index, _, rest = part.partition("\ue001")
+        pieces.append(PromptPiece(conversation[int(index)].content, False))
+        if rest:
+            pieces.append(PromptPiece(rest, True))
+    return pieces
