@@ -1,7 +1,5 @@
 """The widget is as tall as its text, copies sources, opens nothing and follows the theme."""
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QTextDocument
@@ -13,17 +11,22 @@ from app.theme import DARK, current_theme
 
 
 @pytest.fixture
-def view(qtbot: QtBot) -> Iterator[RichText]:
-    window = QScrollArea()  # as in a conversation: the page is longer than the window
+def window(qtbot: QtBot) -> QScrollArea:
+    """As in a conversation: the page is longer than the window."""
+    window = QScrollArea()
     qtbot.addWidget(window)
-    page = QWidget()
-    view = RichText()
-    QVBoxLayout(page).addWidget(view)
-    window.setWidget(page)
     window.setWidgetResizable(True)
     window.resize(400, 600)
+    return window
+
+
+@pytest.fixture
+def view(window: QScrollArea) -> RichText:
+    page, view = QWidget(), RichText()
+    QVBoxLayout(page).addWidget(view)
+    window.setWidget(page)
     window.show()
-    yield view
+    return view
 
 
 def test_it_is_as_tall_as_its_text(view: RichText) -> None:
