@@ -1,0 +1,145 @@
+"""One problem, two models, one policy: from settings to events. What the window, the terminal and a batch call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.engines.base import Conversation, Engine, Message, Sampling, Session
+from core.engines.body import Author, Part
+from core.errors import BatonError, ContextFull, SettingsError
+from core.thinking.control import Control
+from core.thinking.events import Event, Finish, RunEnded, RunStarted
+from core.thinking.limits import Limits, LimitsGuard
+from core.thinking.loop import Loop, LoopSettings
+from core.thinking.policies import POLICIES, PolicySettings, make_policy
+from core.thinking.policy import Move
+
+INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
+"""The paper's prompt, put after the problem (§4)."""
+
+
+class RunSettings(BaseModel):
+    """Everything that decides how a problem is solved, but for the models. The defaults are the paper's (§4)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: str = Field("keywords", title="Policy", description="When the large model takes over.")
+    parameters: PolicySettings = Field(default_factory=PolicySettings, title="Parameters of the policy")
+    seed: int = Field(0, ge=0, title="Seed", description="The same seed repeats an answer on the same local models.")
+    temperature: float = Field(0.6, ge=0, le=5, title="Temperature", description="0 always takes the likeliest token.")
+    top_p: float = Field(0.95, gt=0, le=1, title="Top-p", description="Draw from the likeliest with this total chance.")
+    top_k: int = Field(50, ge=0, title="Top-k", description="Draw from so many likeliest tokens; 0 is no limit.")
+    max_tokens: int = Field(32_768, ge=1, title="Longest answer", description="New tokens, the prompt not counted.")
+    instruction: str = Field(INSTRUCTION, title="Instruction", description="Put after every problem.")
+    alternatives: int = Field(0, ge=0, le=20, title="Alternatives", description="Likeliest tokens to record.")
+    small_alone: bool = Field(True, title="Go on alone", description="The small model finishes if the large is lost.")
+    limits: Limits = Field(default_factory=Limits, title="Limits")
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, self.top_p, self.top_k)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two models of a run; one may be missing where the policy does not need it."""
+
+    small: Engine | None = None
+    large: Engine | None = None
+
+    def get(self, author: Author) -> Engine | None:
+        return self.small if author is Author.SMALL else self.large
+
+
+def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
+    """The conversation that puts a problem to the models, after what was said before."""
+    text = f"{problem}\n{settings.instruction}" if settings.instruction else problem
+    return (*before, Message("user", text))
+
+
+def run(
+    pair: Pair,
+    conversation: Conversation,
+    settings: RunSettings,
+    *,
+    control: Control | None = None,
+    written: Sequence[Part] = (),
+    first: Move | None = None,
+) -> Iterator[Event]:
+    """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
+
+    `written`: a text to go on from (after a stop, or a fork); `first`: a move to begin with instead of the
+    policy's. Raises SettingsError if the policy needs a model or a capability that is not there.
+    """
+    engines = _engines_needed(pair, settings)
+    sessions: dict[Author, Session] = {}
+    try:
+        failure = _open_sessions(sessions, engines, conversation, settings)
+        yield _started(pair, conversation, settings, list(sessions.values()))
+        if failure:
+            finish = Finish.CONTEXT_FULL if isinstance(failure, ContextFull) else Finish.FAILED
+            yield RunEnded(0.0, finish, str(failure))
+            return
+        if control:
+            control.attach(sessions.values())
+        loop = Loop(
+            sessions,
+            make_policy(settings.policy, settings.parameters, settings.seed),
+            LoopSettings(settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone),
+            interruptions=[*([control] if control else []), LimitsGuard(settings.limits)],
+            written=written,
+        )
+        yield from loop.run(first)
+    finally:
+        for session in sessions.values():
+            session.close()
+
+
+def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
+    """The engines that take part. One that the policy can do without takes part if it is there to take over."""
+    kind = POLICIES.get(settings.policy)
+    if kind is None:
+        raise SettingsError(f"There is no policy called {settings.policy!r}.", f"Choose one of {', '.join(POLICIES)}.")
+    needed = {Author.SMALL: kind.needs_small, Author.LARGE: kind.needs_large}
+    for author, is_needed in needed.items():
+        if is_needed and pair.get(author) is None:
+            raise SettingsError(f"The policy “{kind.title}” needs a {author.value} model.", "Choose one first.")
+    if kind.needs_alternatives and pair.small and not pair.small.card.gives_alternatives:
+        raise SettingsError(
+            f"The policy “{kind.title}” needs probabilities, and {pair.small.card.name} gives none.",
+            "Choose another policy, or a small model on this machine.",
+        )
+    if kind.needs_judge and pair.large and not pair.large.card.gives_alternatives:
+        raise SettingsError(
+            f"The policy “{kind.title}” needs probabilities, and {pair.large.card.name} gives none.",
+            "Choose another policy, or another large model.",
+        )
+    return {author: engine for author in needed if needed[author] and (engine := pair.get(author))}
+
+
+def _open_sessions(
+    sessions: dict[Author, Session], engines: dict[Author, Engine], conversation: Conversation, settings: RunSettings
+) -> BatonError | None:
+    try:
+        for author, engine in engines.items():
+            sessions[author] = engine.open(conversation, settings.sampling)
+    except BatonError as error:
+        return error
+    return None
+
+
+def _started(pair: Pair, conversation: Conversation, settings: RunSettings, sessions: list[Session]) -> RunStarted:
+    return RunStarted(
+        at=0.0,
+        conversation=conversation,
+        policy=settings.policy,
+        settings=settings.model_dump(mode="json"),
+        seed=settings.seed,
+        small=pair.small.card if pair.small else None,
+        large=pair.large.card if pair.large else None,
+        prompt_tokens=sessions[0].prompt_tokens if sessions else 0,
+        thinking=any(session.card.thinking for session in sessions),
+    )
