@@ -96,8 +96,7 @@ def estimate_loading(loading: Loading) -> Estimate:
         state_bytes=sum(states),
         compute_bytes=_compute_bytes(shape, min(loading.batch, cells)),
         block_bytes=tuple(
-            block.tensor_bytes + cache + state
-            for block, cache, state in zip(shape.blocks, kv, states, strict=True)
+            block.tensor_bytes + cache + state for block, cache, state in zip(shape.blocks, kv, states, strict=True)
         ),
         output_bytes=outside if shape.output_is_tied else outside - shape.token_embedding_bytes,
     )

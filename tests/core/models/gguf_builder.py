@@ -95,6 +95,17 @@ def write_gguf(path: Path, values: Mapping[str, Any] | None = None, **options: A
     return path
 
 
+def write_split_gguf(folder: Path, *, count_inside: int = 2) -> list[Path]:
+    """One model in two files, m-00001-of-00002.gguf and its sequel; the second holds tensors only."""
+    tensors = tensors_of_a_llama()
+    parts = []
+    for number, share in enumerate((tensors[:4], tensors[4:])):
+        split = {"split.no": number, "split.count": count_inside, "split.tensors.count": len(tensors)}
+        values = values_of_a_llama() | split if number == 0 else split
+        parts.append(write_gguf(folder / f"m-{number + 1:05}-of-00002.gguf", values, tensors=share))
+    return parts
+
+
 def tensor_bytes(tensor: TensorSpec) -> int:
     block, size = TYPE_SIZES[tensor.type]
     elements = 1

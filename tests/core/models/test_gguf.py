@@ -11,11 +11,13 @@ from core.errors import ModelFileError
 from core.models.gguf import GgufHeader, ThinkingTags, read_header
 from tests.core.models.gguf_builder import (
     WORDS,
+    TensorSpec,
     gguf_bytes,
     tensor_bytes,
     tensors_of_a_llama,
     values_of_a_llama,
     write_gguf,
+    write_split_gguf,
 )
 
 
@@ -175,8 +177,6 @@ class TestRefusals:
         assert "ends inside its header" in refusal(path) or "more than the file can hold" in refusal(path)
 
     def test_the_last_tensors_padding_may_be_missing(self, tmp_path: Path) -> None:
-        from tests.core.models.gguf_builder import TensorSpec
-
         path = tmp_path / "model.gguf"
         path.write_bytes(gguf_bytes(tensors=[TensorSpec("token_embd.weight", (3,))])[:-20])
         assert read_header(path).tensor_bytes == 12
@@ -211,35 +211,24 @@ class TestRefusals:
 
 
 class TestShards:
-    def split(self, folder: Path, count: int = 2) -> list[Path]:
-        tensors = tensors_of_a_llama()
-        half = len(tensors) // 2
-        parts = []
-        for number, share in enumerate((tensors[:half], tensors[half:])):
-            own = values_of_a_llama() if number == 0 else {}
-            values = own | {"split.no": number, "split.count": count, "split.tensors.count": len(tensors)}
-            path = folder / f"m-{number + 1:05}-of-00002.gguf"
-            parts.append(write_gguf(path, values, tensors=share))
-        return parts
-
     def test_are_one_model_whichever_is_named(self, tmp_path: Path) -> None:
-        first, second = self.split(tmp_path)
+        first, second = write_split_gguf(tmp_path)
         header = read_header(second)
         assert (header.path, header.shards) == (first, (first, second))
         assert header.tensor_bytes == sum(tensor_bytes(tensor) for tensor in tensors_of_a_llama())
         assert header.file_bytes == first.stat().st_size + second.stat().st_size
 
     def test_a_missing_one_is_named(self, tmp_path: Path) -> None:
-        first, second = self.split(tmp_path)
+        first, second = write_split_gguf(tmp_path)
         second.unlink()
         assert "m-00002-of-00002.gguf is not beside it" in refusal(first)
 
     def test_a_renamed_one_is_noticed(self, tmp_path: Path) -> None:
-        first, _ = self.split(tmp_path, count=3)
+        first, _ = write_split_gguf(tmp_path, count_inside=3)
         assert "part 1 of 3 inside" in refusal(first)
 
     def test_a_part_that_lost_its_number_is_refused(self, tmp_path: Path) -> None:
-        first, _ = self.split(tmp_path)
+        first, _ = write_split_gguf(tmp_path)
         assert "of 2 inside" in refusal(first.rename(tmp_path / "model.gguf"))
 
     def test_an_impossible_number_is_refused(self, tmp_path: Path) -> None:

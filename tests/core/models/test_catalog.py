@@ -1,0 +1,82 @@
+"""The catalog is whole, honest about its sizes, and names only pairs that a machine can hold."""
+
+from core.models.catalog import CatalogModel, Evidence, catalog, pairs_that_fit
+from core.models.devices import Device, DeviceKind, Devices
+from core.models.fit import FitKind
+
+GIB = 2**30
+
+
+def machine(ram: int, gpu: int = 0) -> Devices:
+    gpus = (Device("GPU", "a GPU", DeviceKind.GPU, gpu * GIB, gpu * GIB),) if gpu else ()
+    return Devices(ram * GIB, ram * GIB, gpus)
+
+
+def models() -> set[CatalogModel]:
+    return {model for pair in catalog() for model in (pair.small, pair.large)}
+
+
+def test_the_papers_pairs_are_there() -> None:
+    published = {
+        (pair.small.name.removeprefix("DeepSeek-"), pair.large.name.removeprefix("DeepSeek-"))
+        for pair in catalog()
+        if pair.evidence is not Evidence.UNTESTED
+    }
+    assert published == {
+        ("R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-7B"),
+        ("R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-14B"),
+        ("R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-32B"),
+        ("R1-Distill-Qwen-7B", "R1-Distill-Qwen-32B"),
+        ("R1-Distill-Llama-8B", "R1-Distill-Qwen-32B"),
+        ("Qwen2.5-7B-Instruct", "R1-Distill-Qwen-32B"),
+        ("R1-Distill-Qwen-1.5B", "Phi-4-reasoning-plus"),
+    }
+
+
+def test_small_is_smaller_than_large() -> None:
+    assert all(pair.small.bytes < pair.large.bytes for pair in catalog())
+
+
+def test_every_model_says_where_it_is_and_under_which_licence() -> None:
+    for model in models():
+        assert model.repository.count("/") == 1
+        assert model.file.endswith("Q4_K_M.gguf")
+        assert model.licence
+        assert model.name.split("-")[0] in model.repository
+
+
+def test_the_blocks_and_the_embedding_make_up_the_file() -> None:
+    for model in models():
+        outside = model.shape.token_embedding_bytes * (1 if model.shape.output_is_tied else 2)
+        blocks = sum(block.tensor_bytes for block in model.shape.blocks)
+        assert 0.99 * model.bytes < blocks + outside <= model.bytes
+        # 4-bit files have between 4.5 and 5.2 bits a weight, so the blocks hold most of the file.
+        assert blocks > 0.7 * model.bytes
+
+
+def test_only_a_model_that_was_taught_to_thinks() -> None:
+    assert {model.name for model in models() if not model.thinks} == {"Qwen2.5-7B-Instruct"}
+
+
+def test_a_small_machine_gets_small_pairs() -> None:
+    (fitting,) = pairs_that_fit(machine(ram=10))
+    assert fitting.pair.large.name == "DeepSeek-R1-Distill-Qwen-7B"
+    assert pairs_that_fit(machine(ram=4)) == ()
+
+
+def test_a_large_machine_gets_all_of_them() -> None:
+    assert len(pairs_that_fit(machine(ram=64, gpu=80))) == len(catalog())
+
+
+def test_what_lies_on_the_gpu_comes_first_and_larger_before_smaller() -> None:
+    fitting = pairs_that_fit(machine(ram=64, gpu=24))
+    whole = [each.fit.large.kind is FitKind.WHOLE_ON_GPU for each in fitting]
+    assert whole == sorted(whole, reverse=True)
+    on_gpu = [each.pair.bytes for each, is_whole in zip(fitting, whole, strict=True) if is_whole]
+    assert len(on_gpu) > 2
+    assert on_gpu == sorted(on_gpu, reverse=True)
+
+
+def test_a_longer_context_leaves_room_for_fewer_pairs() -> None:
+    devices = machine(ram=27)
+    assert len(pairs_that_fit(devices, context=65_536)) < len(pairs_that_fit(devices, context=4096))

@@ -1,0 +1,62 @@
+"""The machine is asked, with and without the native library, and nothing depends on a GPU."""
+
+import logging
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.models import devices
+from core.models.devices import DeviceKind, ask_in_a_process, disk_free, find_devices, ggml_devices
+
+
+def test_ram_is_what_the_system_says() -> None:
+    found = find_devices()
+    assert found.ram_total == psutil.virtual_memory().total
+    assert 0 < found.ram_free <= found.ram_total
+
+
+def test_ggml_names_the_cpu_and_its_memory() -> None:
+    cpu = next(device for device in ggml_devices() if device.kind is DeviceKind.CPU)
+    assert cpu.name == "CPU"
+    assert cpu.total_bytes > 2**30
+    assert not cpu.shares_ram
+
+
+def test_a_process_of_its_own_sees_the_same() -> None:
+    names = [(device.name, device.kind) for device in ggml_devices()]
+    assert [(device.name, device.kind) for device in ask_in_a_process()] == names
+
+
+def test_a_missing_native_library_means_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    with caplog.at_level(logging.WARNING):
+        assert ggml_devices() == ()
+    assert "as if there were no GPU" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("libraries", "expected"),
+    [
+        ("libggml.so libggml-base.so libggml-cpu.so libggml-cpu.so.0.25.3 libggml-blas.so", False),
+        ("libggml.so libggml-base.so libggml-cpu.so libggml-cuda.so", True),
+        ("libggml.dylib libggml-base.dylib libggml-cpu.dylib libggml-metal.dylib", True),
+        ("ggml.dll ggml-base.dll ggml-cpu.dll ggml-vulkan.dll", True),
+        ("ggml.dll ggml-base.dll ggml-cpu.dll", False),
+    ],
+)
+def test_a_gpu_backend_shows_by_its_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, libraries: str, expected: bool
+) -> None:
+    for name in libraries.split():
+        (tmp_path / name).touch()
+    monkeypatch.setattr(devices, "_library_folder", lambda: tmp_path)
+    assert devices.has_gpu_backend() is expected
+
+
+def test_disk_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    here = psutil.disk_usage(str(tmp_path))
+    assert 0 < disk_free(tmp_path / "models" / "new") <= here.total

@@ -1,0 +1,138 @@
+"""Where a model would lie, and the change that would make it fit."""
+
+from dataclasses import replace
+
+import pytest
+
+from core.models.devices import Device, DeviceKind, Devices
+from core.models.fit import GIB, FitKind, fit, fit_pair, in_gib
+from core.models.memory import Estimate, KvType, estimate
+from core.models.shape import Block, Memory, ModelShape
+
+
+def model(gib: float, *, blocks: int = 32, tied: bool = False) -> ModelShape:
+    """A model of `gib` GiB, of the proportions of a 7B: 1/16 embedding, 1/16 output, the rest blocks."""
+    size = round(gib * GIB)
+    embedding = size // 16
+    block = Block((size - 2 * embedding) // blocks, Memory.WHOLE, 1024, 1024)
+    return ModelShape(size, (block,) * blocks, 0, embedding, tied, 4096, 14336, 128_000)
+
+
+def needs(gib: float, context: int = 8192, kv_type: KvType = KvType.F16) -> Estimate:
+    return estimate(model(gib), context, kv_type)
+
+
+def machine(ram: float, *gpus: float, kind: DeviceKind = DeviceKind.GPU) -> Devices:
+    return Devices(
+        ram_total=round(2 * ram * GIB),
+        ram_free=round(ram * GIB),
+        gpus=tuple(Device(f"GPU{size}", "a GPU", kind, round(size * GIB), round(size * GIB)) for size in gpus),
+    )
+
+
+def test_without_a_gpu_it_lies_in_ram() -> None:
+    place = fit(needs(4), machine(8))
+    assert (place.kind, place.layers, place.gpu_bytes) == (FitKind.RAM_ONLY, 0, 0)
+    assert place.ram_bytes == needs(4).total_bytes
+    assert place.advice == "The model fits into RAM (5.3 GiB of 8.0 GiB free)."
+
+
+def test_a_margin_of_one_gib_is_kept_free() -> None:
+    total = needs(4).total_bytes / GIB
+    assert fit(needs(4), machine(total + 1.01)).kind is FitKind.RAM_ONLY
+    assert fit(needs(4), machine(total + 0.99)).kind is FitKind.DOES_NOT_FIT
+
+
+def test_a_large_gpu_takes_the_whole_model() -> None:
+    place = fit(needs(4), machine(8, 8))
+    assert (place.kind, place.layers) == (FitKind.WHOLE_ON_GPU, 33)
+    assert place.gpu_bytes == needs(4).total_bytes - place.ram_bytes
+    assert place.ram_bytes == model(4).token_embedding_bytes
+
+
+def test_a_tied_output_is_copied_to_the_gpu() -> None:
+    tied = estimate(model(4, tied=True), 8192)
+    place = fit(tied, machine(8, 8))
+    assert place.gpu_bytes == tied.total_bytes
+
+
+def test_a_small_gpu_takes_some_layers_and_names_the_change_that_brings_in_the_rest() -> None:
+    place = fit(needs(4), machine(8, 6))
+    assert place.kind is FitKind.SPLIT
+    assert place.layers == 32
+    assert place.advice == "32 of 33 layers fit on the GPU; with a q8_0 KV cache it would fit on the GPU."
+
+
+def test_the_layers_on_the_gpu_really_fit_there() -> None:
+    for gpu in (3, 3.5, 4, 4.5, 5):
+        place = fit(needs(4), machine(8, gpu))
+        assert place.kind is FitKind.SPLIT
+        assert place.gpu_bytes <= (gpu - 1) * GIB
+
+
+def test_more_gpu_never_means_fewer_layers() -> None:
+    layers = [fit(needs(4), machine(8, gpu / 4)).layers for gpu in range(4, 32)]
+    assert layers == sorted(layers)
+    assert (layers[0], layers[-1]) == (0, 33)
+
+
+def test_two_gpus_share_the_layers() -> None:
+    alone, together = fit(needs(8), machine(16, 6)), fit(needs(8), machine(16, 6, 8))
+    assert alone.kind is FitKind.SPLIT
+    assert together.kind is FitKind.WHOLE_ON_GPU
+
+
+def test_a_gpu_that_is_full_already_is_left_alone() -> None:
+    assert fit(needs(4), machine(8, 0.5)).kind is FitKind.RAM_ONLY
+
+
+def test_an_integrated_gpu_has_no_memory_of_its_own() -> None:
+    devices = machine(6, 12, kind=DeviceKind.INTEGRATED_GPU)
+    assert fit(needs(8), devices).kind is FitKind.DOES_NOT_FIT
+    assert fit(needs(4), machine(8, 12, kind=DeviceKind.INTEGRATED_GPU)).kind is FitKind.WHOLE_ON_GPU
+
+
+@pytest.mark.parametrize(
+    ("ram", "usable", "change"),
+    [
+        (6.0, "5.0 GiB", "with a q8_0 KV cache it would fit."),
+        (5.7, "4.7 GiB", "with a context of 4,096 tokens and a q8_0 KV cache it would fit."),
+        (4.0, "3.0 GiB", "choose a smaller quantisation or model, with a file of at most 2.6 GiB."),
+        (1.0, "0 MiB", "close other programs, or use a model on another machine."),
+    ],
+)
+def test_what_does_not_fit_comes_with_the_smallest_change(ram: float, usable: str, change: str) -> None:
+    place = fit(needs(4), machine(ram))
+    assert place.kind is FitKind.DOES_NOT_FIT
+    assert place.advice == f"It needs 5.3 GiB and {usable} can be used; {change}"
+
+
+def test_the_advised_change_does_help() -> None:
+    devices = machine(5.7)
+    assert "4,096 tokens and a q8_0" in fit(needs(4), devices).advice
+    assert fit(needs(4, 4096, KvType.Q8_0), devices).kind is FitKind.RAM_ONLY
+    assert fit(needs(4, 4096), devices).kind is FitKind.DOES_NOT_FIT
+
+
+def test_a_pair_shares_the_machine() -> None:
+    pair = fit_pair(needs(2), needs(4), machine(8, 6))
+    assert pair.small.kind is FitKind.WHOLE_ON_GPU
+    assert pair.large.kind is FitKind.SPLIT
+    assert pair.large.layers < fit(needs(4), machine(8, 6)).layers
+    assert pair.fits
+
+
+def test_a_pair_does_not_fit_where_each_alone_would() -> None:
+    devices = machine(8)
+    assert fit(needs(3), devices).kind is fit(needs(4), devices).kind is FitKind.RAM_ONLY
+    assert not fit_pair(needs(3), needs(4), devices).fits
+
+
+def test_a_pair_on_an_integrated_gpu_shares_the_ram_too() -> None:
+    devices = machine(8, 12, kind=DeviceKind.INTEGRATED_GPU)
+    assert not fit_pair(needs(3), needs(4), devices).fits
+    assert fit_pair(needs(3), needs(4), replace(devices, ram_free=16 * GIB)).fits
+
+
+def test_sizes_are_shown_as_people_read_them() -> None:
+    assert (in_gib(3 * GIB // 2), in_gib(310 * 2**20)) == ("1.5 GiB", "310 MiB")

@@ -1,0 +1,147 @@
+"""Models are found where they lie, once each, and broken files come with their reason."""
+
+from pathlib import Path
+
+import pytest
+
+from core.models.gguf import read_header
+from core.models.library import Folder, Inventory, Library, Source, known_folders, same_vocabulary
+from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
+
+
+def named(name: str) -> dict[str, object]:
+    return values_of_a_llama(general__name=name)
+
+
+def scan(*folders: Path) -> Inventory:
+    return Library(tuple(Folder(folder, Source.USER) for folder in folders)).scan()
+
+
+def names(inventory: Inventory) -> list[str]:
+    return [model.header.name for model in inventory.models]
+
+
+def test_models_are_found_in_every_folder_by_name(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "a" / "publisher" / "repository" / "m.gguf", named("zebra"))
+    write_gguf(tmp_path / "b" / "n.GGUF", named("Ape"))
+    (tmp_path / "b" / "notes.txt").write_text("not a model")
+    assert names(scan(tmp_path / "a", tmp_path / "b", tmp_path / "missing")) == ["Ape", "zebra"]
+
+
+def test_a_model_knows_who_put_it_there(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "own" / "m.gguf")
+    write_gguf(tmp_path / "studio" / "n.gguf")
+    library = Library((Folder(tmp_path / "own", Source.OWN), Folder(tmp_path / "studio", Source.LM_STUDIO)))
+    assert {model.source for model in library.scan().models} == {Source.OWN, Source.LM_STUDIO}
+
+
+def test_broken_files_are_listed_with_their_reason(tmp_path: Path) -> None:
+    (tmp_path / "page.gguf").write_bytes(b"<html>")
+    write_gguf(tmp_path / "good.gguf")
+    inventory = scan(tmp_path)
+    assert names(inventory) == ["Little Llama"]
+    (broken,) = inventory.broken
+    assert broken.path == tmp_path / "page.gguf"
+    assert "web page" in broken.reason
+
+
+def test_parts_are_one_model(tmp_path: Path) -> None:
+    first, _ = write_split_gguf(tmp_path)
+    inventory = scan(tmp_path)
+    assert [len(model.header.shards) for model in inventory.models] == [2]
+    first.unlink()
+    inventory = scan(tmp_path)
+    assert inventory.models == ()
+    assert ["m-00001-of-00002.gguf" in broken.reason for broken in inventory.broken] == [True]
+
+
+def test_a_model_reached_by_two_ways_counts_once(tmp_path: Path) -> None:
+    blob = write_gguf(tmp_path / "hub" / "blobs" / "0123abcd")
+    for snapshot in ("one", "two"):
+        link = tmp_path / "hub" / "snapshots" / snapshot / "m.gguf"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(blob)
+    inventory = scan(tmp_path / "hub", tmp_path / "hub" / "snapshots")
+    assert [model.header.path.parent.name for model in inventory.models] == ["one"]
+
+
+def test_a_link_to_nothing_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").symlink_to(tmp_path / "gone")
+    inventory = scan(tmp_path)
+    assert (inventory.models, inventory.broken) == ((), ())
+
+
+def test_a_second_scan_sees_what_changed(tmp_path: Path) -> None:
+    library = Library((Folder(tmp_path, Source.USER),))
+    path = write_gguf(tmp_path / "m.gguf", named("before"))
+    first = library.scan()
+    assert library.scan().models[0].header is first.models[0].header
+    write_gguf(path, named("afterwards"))
+    write_gguf(tmp_path / "n.gguf", named("new"))
+    assert names(library.scan()) == ["afterwards", "new"]
+    path.unlink()
+    assert names(library.scan()) == ["new"]
+
+
+def test_a_file_that_was_completed_is_no_longer_broken(tmp_path: Path) -> None:
+    library = Library((Folder(tmp_path, Source.USER),))
+    path = write_gguf(tmp_path / "m.gguf")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    assert "cut short" in library.scan().broken[0].reason
+    path.write_bytes(whole)
+    assert names(library.scan()) == ["Little Llama"]
+
+
+def test_very_deep_folders_are_not_searched(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "1/2/3/4/5/6/m.gguf", named("deep"))
+    write_gguf(tmp_path / "1/2/3/4/5/6/7/m.gguf", named("too deep"))
+    assert names(scan(tmp_path)) == ["deep"]
+
+
+def test_vocabularies_are_the_same_or_not(tmp_path: Path) -> None:
+    one = read_header(write_gguf(tmp_path / "a.gguf", named("one")))
+    sibling = read_header(write_gguf(tmp_path / "b.gguf", named("sibling")))
+    stranger = read_header(write_gguf(tmp_path / "c.gguf", values_of_a_llama(tokenizer__ggml__pre="llama-bpe")))
+    assert same_vocabulary(one, sibling)
+    assert not same_vocabulary(one, stranger)
+
+
+class TestKnownFolders:
+    def test_are_those_of_the_programs_people_use(self, tmp_path: Path) -> None:
+        folders = known_folders(tmp_path / "own", (tmp_path / "mine",), home=tmp_path, environment={})
+        found = {(folder.source, folder.path) for folder in folders}
+        assert (Source.OWN, tmp_path / "own") in found
+        assert (Source.LM_STUDIO, tmp_path / ".lmstudio" / "models") in found
+        assert (Source.HUB_CACHE, tmp_path / ".cache" / "huggingface" / "hub") in found
+        assert (Source.USER, tmp_path / "mine") in found
+
+    @pytest.mark.parametrize(
+        ("variable", "value", "source", "expected"),
+        [
+            ("HF_HOME", "hf", Source.HUB_CACHE, "hf/hub"),
+            ("HF_HUB_CACHE", "cache", Source.HUB_CACHE, "cache"),
+            ("LLAMA_CACHE", "llamas", Source.LLAMA_CPP, "llamas"),
+        ],
+    )
+    def test_follow_the_environment(
+        self, tmp_path: Path, variable: str, value: str, source: Source, expected: str
+    ) -> None:
+        environment = {variable: str(tmp_path / value)}
+        folders = known_folders(tmp_path / "own", home=tmp_path, environment=environment)
+        assert tmp_path / expected in [folder.path for folder in folders if folder.source is source]
+
+    @pytest.mark.parametrize(
+        ("platform", "expected"),
+        [
+            ("linux", ".cache/llama.cpp"),
+            ("darwin", "Library/Caches/llama.cpp"),
+            ("win32", "AppData/Local/llama.cpp"),
+        ],
+    )
+    def test_follow_the_system(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, expected: str
+    ) -> None:
+        monkeypatch.setattr("core.models.library.sys.platform", platform)
+        folders = known_folders(tmp_path / "own", home=tmp_path, environment={})
+        assert tmp_path / expected in [folder.path for folder in folders]
