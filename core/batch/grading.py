@@ -45,9 +45,7 @@ class Grader:
         No expected answer is unscored. No answer given is wrong: a model that stops short did not solve it.
         """
         named = How.REGEX if isinstance(how, Regex) else how
-        if not (expected and expected.strip()) and not (
-            isinstance(how, Regex) and "{expected}" not in how.pattern
-        ):
+        if not (expected and expected.strip()) and not (isinstance(how, Regex) and "{expected}" not in how.pattern):
             return Verdict(Outcome.UNSCORED, named, "The problem has no expected answer.")
         if not (given and given.strip()):
             return Verdict(Outcome.WRONG, named, "The model gave no answer.")

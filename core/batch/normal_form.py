@@ -11,12 +11,12 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in (
         (r"\\\$", ""),  # a price; the sign of a formula goes with it
         (r"\$", ""),
-        (r"\\[()]|\\[\[\]]", ""),  # \( \) \[ \]
+        (r"(?<!\\)\\[()\[\]]", ""),  # \( \) \[ \]
         (r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?", ""),
         (r"\\(?:display|text|script)style(?![a-zA-Z])", ""),
         (r"\{,\}", ""),  # a thousands separator that LaTeX must not space
-        (r"\\[,!]", ""),
-        (r"\\[;:> ]|\\q?quad(?![a-zA-Z])|~|\u00a0|\u2009|\u202f", " "),
+        (r"(?<!\\)\\[,!]", ""),  # not the end of a matrix row, `\\`
+        (r"(?<!\\)\\[;:> ]|\\q?quad(?![a-zA-Z])|~|\u00a0|\u2009|\u202f", " "),
         (r"\\(?:lbrace)(?![a-zA-Z])", r"\\{"),
         (r"\\(?:rbrace)(?![a-zA-Z])", r"\\}"),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),

@@ -52,6 +52,4 @@ def _records(document: Value, name: str) -> list[Value]:
             return holders[0]
         if not holders and any(isinstance(value, str) for value in document.values()):
             return [document]
-    raise ProblemFileError(
-        f"{name} holds no list of problems.", "It should be a JSON list of objects, one a problem."
-    )
+    raise ProblemFileError(f"{name} holds no list of problems.", "It should be a JSON list of objects, one a problem.")

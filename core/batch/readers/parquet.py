@@ -25,9 +25,7 @@ def read(source: Source) -> Iterator[Row | Rejected]:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(source.data))
         unpacked = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
         if unpacked > FILE_LIMIT:
-            raise ProblemFileError(
-                f"{source.name} unpacks to more than {FILE_LIMIT // 2**20} MiB.", "Split it first."
-            )
+            raise ProblemFileError(f"{source.name} unpacks to more than {FILE_LIMIT // 2**20} MiB.", "Split it first.")
         for batch in file.iter_batches(batch_size=256):
             for fields in batch.to_pylist():
                 number += 1

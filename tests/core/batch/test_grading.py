@@ -1,0 +1,216 @@
+"""Pairs with known verdicts, and a worker that hangs, dies and comes back."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from core.batch.grading import Grader, grade
+from core.batch.verdict import How, Outcome, Regex
+from core.errors import SettingsError
+
+CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
+
+PAIRS = [
+    # text and spelling
+    ("42", "42", CORRECT),
+    ("42", "42.", CORRECT),
+    ("42", "$42$", CORRECT),
+    ("42", r"\(42\)", CORRECT),
+    (r"\frac{1}{2}", r"\dfrac12", CORRECT),
+    (r"\frac{1}{2}", r"\tfrac{1}{2}", CORRECT),
+    (r"\frac{3}{56}", r"\frac3{56}", CORRECT),
+    (r"\left( 3, \frac{\pi}{2} \right)", r"(3,\frac{\pi}{2})", CORRECT),
+    (r"\left( 3, \frac{\pi}{2} \right)", r"\left(3, \dfrac{\pi}{2}\right)", CORRECT),
+    (r"\sqrt{2}", r"\sqrt2", CORRECT),
+    (r"2\pi", "2π", CORRECT),
+    (r"x^{2}+1", "x^2 + 1", CORRECT),
+    (r"\text{Evelyn}", "Evelyn", CORRECT),
+    (r"\text{Evelyn}", "evelyn", CORRECT),
+    (r"\text{Evelyn}", "Carla", WRONG),
+    (r"\text{Evelyn}", "Evelyn is the fastest", UNSCORED),
+    (r"\text{(C)}", "C", CORRECT),
+    ("east", r"\text{west}", WRONG),
+    # numbers
+    ("1/2", "0.5", CORRECT),
+    (r"\frac{1}{2}", "0.5", CORRECT),
+    (r"-\frac{3}{4}", r"\frac{-3}{4}", CORRECT),
+    (r"\frac{3}{4}", r"-\frac{3}{4}", WRONG),
+    (r"\frac{1}{3}", "0.3333333", CORRECT),
+    (r"\frac{1}{3}", "0.33", WRONG),
+    (r"2\frac{1}{2}", "2.5", CORRECT),
+    ("2 1/2", r"\frac{5}{2}", CORRECT),
+    ("1,000", "1000", CORRECT),
+    ("10{,}000", "10,000", CORRECT),
+    (r"1\,234\,567", "1234567", CORRECT),
+    ("5", "5.4", WRONG),
+    ("5", "5.0", CORRECT),
+    ("3.14", "3.15", WRONG),
+    ("-7", "−7", CORRECT),
+    ("007", "7", CORRECT),
+    (r"1.5 \times 10^{3}", "1500", CORRECT),
+    ("3e8", r"3 \cdot 10^8", CORRECT),
+    ("18", "$18", CORRECT),
+    ("18", r"\$18.00", CORRECT),
+    (r"50\%", "50", CORRECT),
+    (r"50\%", "0.5", CORRECT),
+    ("0.5", r"50\%", CORRECT),
+    (r"50\%", r"5\%", WRONG),
+    ("0.5", "50", WRONG),
+    (r"90^\circ", "90", CORRECT),
+    (r"90^{\circ}", "90 degrees", CORRECT),
+    (r"90^\circ", r"45^\circ", WRONG),
+    ("5", r"5\text{ cm}", CORRECT),
+    (r"5 \text{ cm}", "5 centimeters", CORRECT),
+    (r"5 \text{ cm}", r"6 \text{ cm}", WRONG),
+    ("5 m", "500 cm", UNSCORED),
+    ("36", "36 square units", CORRECT),
+    ("5", "5x", WRONG),
+    ("5", "x = 5", CORRECT),
+    ("x=5", "5", CORRECT),
+    ("x=5", "y=5", WRONG),
+    # tuples, intervals, sets and lists
+    ("(1,2)", "(1, 2)", CORRECT),
+    ("(1,2)", "(2,1)", WRONG),
+    ("(0,1]", r"\left(0, 1\right]", CORRECT),
+    ("(0,1]", "[0,1]", WRONG),
+    ("[0,0.5]", r"[0,\frac12]", CORRECT),
+    (r"(-\infty, 2)", r"(-\infty, 3)", WRONG),
+    (r"(-\infty,2)\cup(3,\infty)", r"(-\infty, 2) ∪ (3, ∞)", CORRECT),
+    (r"\{1,2,3\}", r"\{3,2,1\}", CORRECT),
+    (r"\{1,2,3\}", r"\{1,2,4\}", WRONG),
+    ("1,-2", "-2, 1", CORRECT),
+    ("1,-2", "1 and -2", CORRECT),
+    ("1,-2", "1", WRONG),
+    ("(1,2),(3,4)", "(3,4), (1,2)", CORRECT),
+    # algebra
+    ("x^2+2x+1", "(x+1)^2", CORRECT),
+    (r"\frac{\sqrt{2}}{2}", r"\frac{1}{\sqrt{2}}", CORRECT),
+    (r"1\pm\sqrt{3}", r"1+\sqrt{3}, 1-\sqrt{3}", CORRECT),
+    ("2x-y=3", "y=2x-3", CORRECT),
+    ("p - q", "q - p", WRONG),
+    (r"2\sqrt{3}", r"\sqrt{12}", CORRECT),
+    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", CORRECT),
+    ("6 - 5i", "-5i + 6", CORRECT),
+    (r"\sqrt{2}", "2", WRONG),
+    # choices
+    ("B", "(B)", CORRECT),
+    ("B", r"\text{B) } 12", CORRECT),
+    ("B", "C", WRONG),
+    ("B", "12", UNSCORED),
+    # nothing to compare
+    ("5", None, WRONG),
+    ("5", "  ", WRONG),
+    (None, "5", UNSCORED),
+    ("", "5", UNSCORED),
+]
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[Grader]:
+    with Grader() as grader:
+        yield grader
+
+
+@pytest.mark.parametrize(("expected", "given", "outcome"), PAIRS)
+def test_a_pair_gets_its_verdict(grader: Grader, expected: str | None, given: str | None, outcome: Outcome) -> None:
+    verdict = grader.grade(expected, given)
+    assert verdict.outcome is outcome, verdict.reason
+    assert verdict.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("how", "expected", "given", "outcome"),
+    [
+        (How.EXACT, "0.5", r"\frac12", WRONG),
+        (How.EXACT, r"\dfrac12", r"\frac{1}{2}", CORRECT),
+        (How.NUMERIC, "0.5", r"\frac12", CORRECT),
+        (How.NUMERIC, "0.5", "a half", UNSCORED),
+        (How.MATH, "0.5", r"\frac12", CORRECT),
+        (How.CHOICE, "b", "The letter", UNSCORED),
+        (How.CHOICE, "b", "(B)", CORRECT),
+        (Regex(r"\b{expected}\b"), "18", "It costs 18 dollars", CORRECT),
+        (Regex(r"\b{expected}\b"), "18", "It costs 180 dollars", WRONG),
+        (Regex(r"^yes"), None, "yes, it does", CORRECT),
+        (Regex(r"^{expected}$"), None, "yes", UNSCORED),
+        (How.REGEX, "5", "5", UNSCORED),
+    ],
+)
+def test_a_way_can_be_chosen(
+    grader: Grader, how: How | Regex, expected: str | None, given: str, outcome: Outcome
+) -> None:
+    verdict = grader.grade(expected, given, how)
+    assert verdict.outcome is outcome, verdict.reason
+    assert verdict.how is (How.REGEX if isinstance(how, Regex) else how)
+
+
+def test_the_expected_answer_goes_into_a_pattern_literally(grader: Grader) -> None:
+    assert grader.grade("a.c", "abc", Regex("^{expected}$")).outcome is WRONG
+
+
+def test_a_pattern_that_is_not_valid_is_refused_at_once() -> None:
+    with pytest.raises(SettingsError, match="not valid"):
+        Regex("(")
+
+
+def test_the_verdict_says_which_way_decided(grader: Grader) -> None:
+    assert grader.grade("5", "5").how is How.EXACT
+    assert grader.grade("1/2", "0.5").how is How.NUMERIC
+    assert grader.grade("(x+1)^2", "x^2+2x+1").how is How.MATH
+    assert grader.grade("B", "(C)").how is How.CHOICE
+
+
+def test_a_comparison_that_hangs_is_killed_and_unscored_and_the_next_one_works() -> None:
+    with Grader(time_limit=0.3) as grader:
+        hanging = grader.grade("x", "a" * 64 + "!", Regex(r"^(a+)+$"))
+        assert hanging.outcome is UNSCORED
+        assert "took longer than 0.3 seconds" in hanging.reason
+        assert grader.grade("yes", "yes", Regex("{expected}")).outcome is CORRECT
+
+
+def test_algebra_that_would_never_end_is_killed_and_unscored() -> None:
+    with Grader(time_limit=0.3) as grader:
+        verdict = grader.grade("5", "(10^{9})!", How.MATH)
+        assert verdict.outcome is UNSCORED
+        assert "was stopped" in verdict.reason
+
+
+def test_a_worker_that_dies_leaves_the_answer_unscored_and_is_started_again() -> None:
+    with Grader() as grader:
+        assert grader.grade("x+1", "1+x").outcome is CORRECT
+        process = grader._process
+        assert process is not None
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGTERM)
+        process.join()
+        lost = grader.grade("x+1", "1+x")
+        assert lost.outcome is UNSCORED
+        assert "ended" in lost.reason
+        assert grader.grade("x+1", "1+x").outcome is CORRECT
+
+
+def test_leaving_the_context_ends_the_worker() -> None:
+    with Grader() as grader:
+        grader.grade("x+1", "1+x")
+        process = grader._process
+        assert process is not None
+        pid = process.pid
+    assert grader._process is None
+    assert pid is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_quick_comparisons_start_no_process() -> None:
+    with Grader() as grader:
+        assert grader.grade("1/2", "0.5").outcome is CORRECT
+        assert grader._process is None
+
+
+def test_an_answer_of_many_pages_is_unscored() -> None:
+    assert grade("5", "5" * 10_000).outcome is UNSCORED
+
+
+def test_a_single_grade_needs_no_grader() -> None:
+    assert grade("(x+1)^2", "x^2+2x+1").outcome is CORRECT
