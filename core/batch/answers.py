@@ -13,9 +13,10 @@ _LONGEST_BARE_ANSWER = 60
 
 _BOXED = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare>[^\s{\\])|\\.|[{}]", re.DOTALL)
 _HASHES = re.compile(r"^####[ \t]*(?P<answer>.+)$", re.MULTILINE)
+# What stands before an answer; the answer is the rest of the line.
 _PHRASE = re.compile(
-    r"(?:final\s+answer|correct\s+answer|\bthe\s+answer|\banswer)\W{0,6}?(?:\bis\b|=|:)[\s*:]*(?P<answer>[^\n]+)"
-    r"|^[^\w\n]*final\s+answer[^\w\n]*\n\s*(?P<below>[^\n]+)",
+    r"(?:final\s+answer|correct\s+answer|\bthe\s+answer|\banswer)\W{0,6}?(?:\bis\b|=|:)[\s*:]*(?=\S)"
+    r"|^[^\w\n]*final\s+answer[^\w\n]*\n\s*(?=\S)",
     re.IGNORECASE | re.MULTILINE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|$")
@@ -35,7 +36,7 @@ def extract_answer(text: str) -> str | None:
     if hashes:
         return _bare(hashes[-1])
     phrases = list(_PHRASE.finditer(text))
-    return _bare(phrases[-1]["answer"] or phrases[-1]["below"]) if phrases else None
+    return _bare(text[phrases[-1].end() :].split("\n", 1)[0]) if phrases else None
 
 
 def last_boxed(text: str) -> str | None:

@@ -1,0 +1,20 @@
+"""Files of problems for tests: written to a temporary folder and read back."""
+
+from pathlib import Path
+
+from core.batch.problems import ProblemSet, read_problems
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def read(folder: Path, name: str, content: str | bytes) -> ProblemSet:
+    return read_problems(written(folder, name, content))
+
+
+def texts(found: ProblemSet) -> list[str]:
+    return [problem.text for problem in found.problems]

@@ -1,0 +1,98 @@
+"""The answer is found where models leave it."""
+
+import pytest
+
+from core.batch.answers import choice_letter, expected_answer, extract_answer, extract_choice, last_boxed
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"So it is \boxed{18}.", "18"),
+        (r"First \boxed{1}, no: \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{\boxed{5}}", "5"),
+        (r"\boxed{5} and then it broke off: \boxed{6", "5"),
+        (r"\boxed{7} \boxed{ }", "7"),
+        (r"\boxed 7", "7"),
+        (r"\fbox{8}", "8"),
+        (r"} a stray brace, then \boxed{9}", "9"),
+        (r"<think>\boxed{3}? no.</think>It is \boxed{4}.", "4"),
+        (r"<think>\boxed{3}?</think>The final answer is 5.", "5"),
+        (r"<think>It could be \boxed{3}", "3"),
+        ("The final answer is $x = 5$. I hope it is correct.", "x = 5"),
+        ("**Final Answer:** 3.14.", "3.14"),
+        ("so the answer is: **42**.", "42"),
+        (r"The correct answer is \(\frac12\).", r"\frac12"),
+        ("### Final Answer\n\n7", "7"),
+        ("The answer is 4. Wait. The answer is 6.", "6"),
+        ("She pays 18.\n#### 18", "18"),
+        ("I do not know.", None),
+        ("The answer isn't known.", None),
+        ("", None),
+    ],
+)
+def test_the_answer_is_found(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text", [r"\boxed{" * 20_000, "answer" + ":" * 50_000, "the final answer\n" * 5_000, "answer: " * 20_000]
+)
+def test_a_text_that_never_ends_its_phrases_is_searched_once(text: str) -> None:
+    assert last_boxed(text) is None
+    extract_answer(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("B", "B"),
+        ("b", "B"),
+        ("(B)", "B"),
+        ("B) 12", "B"),
+        ("B. Paris", "B"),
+        (r"\text{(B)}", "B"),
+        (r"\textbf{(D) } 7", "D"),
+        ("Option C", "C"),
+        ("**B**", "B"),
+        ("A triangle", None),
+        ("Bach", None),
+        ("12", None),
+        ("Z", None),
+    ],
+)
+def test_a_letter_is_told_from_a_word(answer: str, letter: str | None) -> None:
+    assert choice_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        (r"Hence \boxed{\text{B}}", "B"),
+        ("The answer is (C).", "C"),
+        ("Let us see.\n\nD", "D"),
+        ("</think>\n\nE)", "E"),
+        ("A long story about a cat.", None),
+        ("", None),
+    ],
+)
+def test_a_choice_is_found_even_alone_on_the_last_line(text: str, letter: str | None) -> None:
+    assert extract_choice(text) == letter
+
+
+@pytest.mark.parametrize(
+    ("field", "worked", "answer"),
+    [
+        ("18", False, "18"),
+        ("She has 9 * 2 = <<9*2=18>>18.\n#### 18", False, "18"),
+        (r"We add, so \boxed{\frac{3}{4}}.", True, r"\frac{3}{4}"),
+        ("42", True, "42"),
+        ("We add the numbers and find\nthat it is so.", True, None),
+        ("x" * 61, True, None),
+        ("x" * 61, False, "x" * 61),
+        ("  ", False, None),
+    ],
+)
+def test_a_data_sets_field_gives_its_answer(field: str, worked: bool, answer: str | None) -> None:
+    assert expected_answer(field, worked=worked) == answer

@@ -1,0 +1,177 @@
+"""Problems come out of well-made files, and a bad record costs only itself."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from core.batch.columns import Columns
+from core.batch.problems import Problem, read_problems
+from core.errors import ProblemFileError
+from tests.core.batch.files import read, texts, written
+
+
+MATH = (
+    {
+        "problem": "What is $1+1$?",
+        "solution": r"We add: $\boxed{2}$.",
+        "answer": "2",
+        "subject": "Algebra",
+        "level": 1,
+        "unique_id": "test/algebra/1.json",
+    },
+    {
+        "problem": "Convert $(0,3)$ to polar coordinates.",
+        "solution": r"They are $\boxed{\left( 3, \frac{\pi}{2} \right)}.$",
+        "answer": r"\left( 3, \frac{\pi}{2} \right)",
+        "subject": "Precalculus",
+        "level": 2,
+        "unique_id": "test/precalculus/807.json",
+    },
+)
+MATH_LINES = "".join(json.dumps(record) + "\n" for record in MATH)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("math.jsonl", MATH_LINES.encode()),
+        ("math.jsonl.gz", gzip.compress(MATH_LINES.encode())),
+        ("math.json", json.dumps(MATH, indent=2).encode()),
+        ("math.json", json.dumps({"version": 1, "data": MATH}).encode()),
+        ("math.json", json.dumps({key: [record[key] for record in MATH] for key in MATH[0]}).encode()),
+        ("math.json", MATH_LINES.encode()),
+        ("math.JSONL", MATH_LINES.encode("utf-8-sig")),
+        ("math.jsonl", MATH_LINES.encode("utf-16")),
+        ("math.jsonl", MATH_LINES.encode("utf-16-le")),
+        ("math.jsonl", MATH_LINES.encode("utf-16-be")),
+        ("math.jsonl", MATH_LINES.replace("\n", "\r\n").encode()),
+    ],
+)
+def test_the_math_data_set_reads_without_a_question(tmp_path: Path, name: str, content: bytes) -> None:
+    found = read(tmp_path, name, content)
+    assert found.name == "math"
+    assert found.rejected == ()
+    assert found.columns == Columns("problem", "answer", "solution", "unique_id")
+    assert found.available_columns == tuple(MATH[0])
+    second = found.problems[1]
+    assert second.id == "test/precalculus/807.json"
+    assert second.expected == r"\left( 3, \frac{\pi}{2} \right)"
+    assert second.metadata["subject"] == "Precalculus"
+    assert second.metadata["level"] == "2"
+
+
+def test_a_problem_knows_its_line_and_its_file(tmp_path: Path) -> None:
+    found = read(tmp_path, "two.jsonl", '{"problem": "One?"}\n\n{"problem": "Two?"}\n')
+    assert [(problem.source_line, problem.source) for problem in found.problems] == [
+        (1, "two.jsonl"),
+        (3, "two.jsonl"),
+    ]
+
+
+def test_a_gsm8k_answer_is_cut_out_of_its_reasoning(tmp_path: Path) -> None:
+    record = {"question": "How much does she make?", "answer": "9 * 2 = <<9*2=18>>18\n#### 18"}
+    assert read(tmp_path, "gsm8k.jsonl", json.dumps(record)).problems[0].expected == "18"
+
+
+def test_an_empty_answer_is_taken_from_the_solution(tmp_path: Path) -> None:
+    record = {"problem": "P?", "answer": "", "solution": r"Thus \boxed{7}."}
+    assert read(tmp_path, "p.jsonl", json.dumps(record)).problems[0].expected == "7"
+
+
+def test_a_problem_without_answer_is_read_all_the_same(tmp_path: Path) -> None:
+    assert read(tmp_path, "p.jsonl", '{"problem": "P?"}').problems == (Problem("1", "P?", None, {}, 1, "p.jsonl"),)
+
+
+def test_chat_messages_give_what_the_user_says(tmp_path: Path) -> None:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How many?"}]
+    assert texts(read(tmp_path, "chat.jsonl", json.dumps({"messages": messages}))) == ["How many?"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": 1},
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": "B"},
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": "green"},
+        {
+            "question": "Which?",
+            "choices": {"text": ["red", "green", "blue"], "label": ["1", "2", "3"]},
+            "answerKey": "2",
+        },
+        {"question": "Which?", "options": {"A": "red", "B": "green", "C": "blue"}, "answer": "B"},
+    ],
+)
+def test_options_are_written_below_the_problem(tmp_path: Path, record: dict[str, object]) -> None:
+    problem = read(tmp_path, "choice.jsonl", json.dumps(record)).problems[0]
+    assert problem.text == "Which?\n\nA) red\nB) green\nC) blue"
+    assert problem.expected == "B"
+
+
+def test_right_and_wrong_options_in_columns_are_shuffled_the_same_way_each_time(tmp_path: Path) -> None:
+    header = "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3\n"
+    rows = "".join(f"What is {n}+{n}?,right,w1,w2,w3\n" for n in range(40))
+    found = read(tmp_path, "gpqa.csv", header + rows)
+    assert found == read(tmp_path, "gpqa.csv", header + rows)
+    for problem in found.problems:
+        assert f"{problem.expected}) right" in problem.text
+    assert {problem.expected for problem in found.problems} == set("ABCD")
+
+
+def test_other_columns_can_be_chosen(tmp_path: Path) -> None:
+    path = written(tmp_path, "p.csv", "question,hint,value\nHow many?,Count them.,3\n")
+    found = read_problems(path, Columns("hint", "value"))
+    assert texts(found) == ["Count them."]
+    assert found.problems[0].expected == "3"
+    with pytest.raises(ProblemFileError, match=r"no column “task”.*question, hint, value"):
+        read_problems(path, Columns("task"))
+
+
+def test_a_limit_reads_the_first_good_ones(tmp_path: Path) -> None:
+    lines = "not json\n" + "".join(f'{{"problem": "Problem {n}?"}}\n' for n in range(50))
+    found = read_problems(written(tmp_path, "many.jsonl", lines), limit=3)
+    assert texts(found) == ["Problem 0?", "Problem 1?", "Problem 2?"]
+
+
+def test_repeated_ids_are_made_unique_and_noted(tmp_path: Path) -> None:
+    ids = ["a", "a", "b", "a#2", "a"]
+    found = read(tmp_path, "p.jsonl", "\n".join(json.dumps({"id": each, "problem": "P?"}) for each in ids))
+    assert [problem.id for problem in found.problems] == ["a", "a#3", "b", "a#2", "a#4"]
+    assert any("more than once" in note for note in found.notes)
+
+
+def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
+    written(tmp_path, "set/a.jsonl", '{"id": "1", "problem": "From JSON?"}\nbroken\n')
+    written(tmp_path, "set/b.csv", "question,answer\nFrom CSV?,2\n")
+    written(tmp_path, "set/deeper/c.txt.gz", gzip.compress(b"From a text?\n"))
+    written(tmp_path, "set/broken.json", "{")
+    written(tmp_path, "set/README.md", "# About\nThis is no problem.\n")
+    written(tmp_path, "set/picture.png", b"\x89PNG")
+    written(tmp_path, "set/.hidden.jsonl", '{"problem": "Hidden?"}')
+    found = read_problems(tmp_path / "set")
+    assert found.name == "set"
+    assert texts(found) == ["From JSON?", "From CSV?", "From a text?"]
+    assert [problem.source for problem in found.problems] == ["a.jsonl", "b.csv", "deeper/c.txt.gz"]
+    assert [(bad.source, bad.line) for bad in found.rejected] == [("broken.json", 0), ("a.jsonl", 2)]
+    assert "id" in found.available_columns
+    assert "question" in found.available_columns
+    assert any(note.endswith("no problems: 2.") for note in found.notes)
+
+
+def test_a_folder_stops_at_the_limit(tmp_path: Path) -> None:
+    for name in "ab":
+        written(tmp_path, f"set/{name}.txt", "One?\nTwo?\n")
+    assert len(read_problems(tmp_path / "set", limit=3).problems) == 3
+
+
+def test_a_folder_with_nothing_readable_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, "set/picture.png", b"\x89PNG")
+    with pytest.raises(ProblemFileError, match=r"no file of problems.*\.jsonl"):
+        read_problems(tmp_path / "set")
+
+
+def test_a_folder_whose_only_file_is_broken_says_why(tmp_path: Path) -> None:
+    written(tmp_path, "set/a.json", "{")
+    with pytest.raises(ProblemFileError, match="not valid JSON"):
+        read_problems(tmp_path / "set")

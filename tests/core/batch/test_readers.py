@@ -1,0 +1,260 @@
+"""Nasty files: every one is read as far as it goes, or refused with a sentence."""
+
+import builtins
+import gzip
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from core.batch.problems import ProblemSet, read_problems
+from core.batch.source import FIELD_LIMIT
+from core.errors import ProblemFileError
+from tests.core.batch.files import read, texts
+
+
+def rejected(found: ProblemSet) -> list[tuple[int, str]]:
+    return [(bad.line, bad.reason) for bad in found.rejected]
+
+
+# JSON
+
+
+def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "p.jsonl", '{"problem": "One?"}\n{"problem": \n[1, 2]\n{"problem": " "}\n"Two?"\n{"other": 1}\n'
+    )
+    assert texts(found) == ["One?", "Two?"]
+    lines = [line for line, _ in rejected(found)]
+    assert lines == [2, 3, 4, 6]
+    assert "not valid JSON" in rejected(found)[0][1]
+    assert "empty" in rejected(found)[2][1]
+
+
+def test_deep_json_is_rejected_before_it_is_parsed(tmp_path: Path) -> None:
+    deep = '{"problem": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    found = read(tmp_path, "p.jsonl", f'{deep}\n{{"problem": "Brackets in a text: {"[" * 100} are fine?"}}\n')
+    assert len(found.problems) == 1
+    assert rejected(found) == [(1, "Its JSON is nested deeper than 64 levels.")]
+
+
+def test_a_deep_document_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProblemFileError, match="deeper than 64"):
+        read(tmp_path, "p.json", "[" * 100_000)
+
+
+def test_a_string_that_never_ends_is_passed_once(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.jsonl", '{"problem": "' + '\\"' * 200_000 + '\n{"problem": "Fine?"}')
+    assert texts(found) == ["Fine?"]
+
+
+def test_a_number_of_ten_thousand_digits_is_rejected(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.jsonl", '{"problem": ' + "9" * 10_000 + '}\n{"problem": "Fine?"}')
+    assert "too long" in rejected(found)[0][1]
+
+
+def test_a_field_of_ten_megabytes_is_rejected(tmp_path: Path) -> None:
+    lines = [json.dumps({"problem": "x" * 10_000_000}), json.dumps({"problem": "Fine?"})]
+    found = read(tmp_path, "p.jsonl", "\n".join(lines))
+    assert texts(found) == ["Fine?"]
+    assert "10,000,000 characters" in rejected(found)[0][1]
+
+
+def test_a_line_separator_inside_a_json_string_ends_no_line(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "p.jsonl", '{"problem": "one\u2028two"}')) == ["one\u2028two"]
+
+
+def test_a_document_without_a_list_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProblemFileError, match="no list of problems"):
+        read(tmp_path, "p.json", '{"a": 1}')
+
+
+def test_one_object_is_one_problem(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "p.json", '{"problem": "Alone?", "answer": "yes"}')) == ["Alone?"]
+
+
+# Delimited
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["p.csv", "p.tsv"])
+def test_the_delimiter_is_found(tmp_path: Path, name: str, delimiter: str) -> None:
+    rows = [["id", "question", "answer"], ["a", "What, then; is it?", "1,5"], ["b", "And that?", "2"]]
+    quoted = "\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in rows)
+    found = read(tmp_path, name, quoted)
+    assert texts(found) == ["What, then; is it?", "And that?"]
+    assert [problem.expected for problem in found.problems] == ["1,5", "2"]
+
+
+def test_a_quoted_field_keeps_its_line_breaks_and_quotes(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", 'question,answer\r\n"She said ""how\r\nmany?""",3\r\nNext?,4\r\n')
+    assert texts(found) == ['She said "how\nmany?"', "Next?"]
+    assert [problem.source_line for problem in found.problems] == [2, 4]
+
+
+def test_an_unclosed_quote_costs_one_row(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", 'question,answer\nOne?,1\n"Two?,2\nThree?,3\nFour?,4\n')
+    assert texts(found) == ["One?", "Three?", "Four?"]
+    assert rejected(found) == [(3, "A quote opens here and is never closed.")]
+
+
+def test_quotes_that_do_not_match_up_cost_one_row(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", 'question,answer\n"One" or two?,1\nThree?,3\n')
+    assert texts(found) == ["Three?"]
+    assert "do not match up" in rejected(found)[0][1]
+
+
+def test_a_row_with_too_many_fields_is_rejected_and_a_short_one_is_not(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", "question,answer\nOne?,1,2,3\nTwo?\nThree?,3\n")
+    assert texts(found) == ["Two?", "Three?"]
+    assert "4 fields, the header 2" in rejected(found)[0][1]
+
+
+def test_a_long_quoted_field_does_not_cut_what_follows(tmp_path: Path) -> None:
+    long = "x\n" * FIELD_LIMIT
+    found = read(tmp_path, "p.csv", f'question,answer\n"{long}",1\nFine?,2\n')
+    assert texts(found) == ["Fine?"]
+    assert len(found.rejected) == 1
+
+
+def test_a_file_without_header_gives_its_longest_column(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", "1,What is one and one?\n2,What is two and two?\n")
+    assert texts(found) == ["What is one and one?", "What is two and two?"]
+    assert found.columns.problem == "column 2"
+
+
+def test_repeated_header_cells_lose_no_value(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", "question,note,note,\nWhy?,a,b,c\n")
+    assert found.problems[0].metadata == {"note": "a", "note 3": "b", "column 4": "c"}
+
+
+def test_a_single_column_needs_no_delimiter(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "p.csv", "problem\nWhat is it?\nAnd that?\n")) == ["What is it?", "And that?"]
+
+
+# Text
+
+
+def test_a_text_file_has_a_problem_on_each_line(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "p.txt", "One?\nTwo?\n")) == ["One?", "Two?"]
+
+
+def test_blank_lines_part_longer_problems_and_answers_are_found(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.txt", "A train leaves.\nWhen?\nAnswer: 5\n\n\nTwo?\n**Answer:** 6\n")
+    assert texts(found) == ["A train leaves.\nWhen?", "Two?"]
+    assert [problem.expected for problem in found.problems] == ["5", "6"]
+
+
+def test_rules_part_problems_that_have_blank_lines(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "p.txt", "One\n\nmore?\n---\nTwo?\n")) == ["One\n\nmore?", "Two?"]
+
+
+def test_markdown_headings_open_problems(tmp_path: Path) -> None:
+    markdown = "# Set\n\n## First\nHow\n\nmany?\n\n```\n# no heading\n```\nAnswer: 3\n\n## Second\nAnd now?\n"
+    found = read(tmp_path, "p.md", markdown)
+    assert texts(found) == ["How\n\nmany?\n\n```\n# no heading\n```", "And now?"]
+    assert found.problems[0].expected == "3"
+    assert [problem.metadata["title"] for problem in found.problems] == ["First", "Second"]
+
+
+def test_markdown_without_headings_is_read_as_text(tmp_path: Path) -> None:
+    assert texts(read(tmp_path, "p.md", "One\n\n---\n\nTwo\n")) == ["One", "Two"]
+
+
+# Bytes
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+def test_western_european_files_are_read_and_the_guess_is_noted(tmp_path: Path, encoding: str) -> None:
+    found = read(tmp_path, "p.txt", "Wie groß ist die Fläche?\nWhat is π minus π?\n".replace("π", "x").encode(encoding))
+    assert texts(found)[0] == "Wie groß ist die Fläche?"
+    assert "not UTF-8 and read as cp1252" in found.notes[0]
+
+
+def test_a_longer_text_in_another_alphabet_is_detected(tmp_path: Path) -> None:
+    russian = "Сколько яблок осталось у Маши, если она отдала половину своих яблок брату и сестре?\n"
+    found = read(tmp_path, "p.txt", (russian * 3).encode("cp1251"))
+    assert texts(found)[0] == russian.strip()
+
+
+def test_one_file_may_mix_encodings_line_by_line(tmp_path: Path) -> None:
+    content = "Wie groß ist π?\n".encode() + "Wie groß ist die Fläche?\n".encode("cp1252") + b"Plain?\n"
+    found = read(tmp_path, "p.txt", content)
+    assert texts(found) == ["Wie groß ist π?", "Wie groß ist die Fläche?", "Plain?"]
+    assert found.notes == ("p.txt: 1 line is not UTF-8 and read as cp1252.",)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    assert read(tmp_path, "p.csv", "\ufeffquestion,answer\nWhy?,1\n").columns.problem == "question"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("p.jsonl", b"", "is empty"),
+        ("p.csv", b"\n \n\t\n", "is empty"),
+        ("p.csv", b"question,answer\n", "no problem that can be read"),
+        ("p.jsonl", b"nonsense\n", "Line 1: This is not valid JSON"),
+        ("p.jsonl", b'{"question": ""}\n', "empty “question” in every row"),
+        ("p.jsonl", b'{"a": 1}\n', "which column is the problem. Choose one of: a"),
+        ("p.txt", bytes(range(256)) * 20, "binary file"),
+        ("p.csv", b"PK\x03\x04rest", "zip archive or a spreadsheet"),
+        ("p.txt", b"%PDF-1.7 ...", "a PDF"),
+        ("p.jsonl", b"GGUF\x03\x00", "a model file"),
+        ("p.jsonl.gz", gzip.compress(b'{"problem": "One?"}' * 100)[:-20], "damaged gzip"),
+        ("p.jsonl.gz", b"\x1f\x8bnonsense", "damaged gzip"),
+        ("p.txt", "Why?".encode("utf-16") + b"\x00", "broken further on"),
+        ("p.docx", b"Why?", "no format that can be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_a_sentence(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    with pytest.raises(ProblemFileError, match=reason):
+        read(tmp_path, name, content)
+
+
+def test_a_missing_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ProblemFileError, match="cannot be read"):
+        read_problems(tmp_path / "nowhere.jsonl")
+
+
+def test_a_gzip_bomb_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.batch.source.FILE_LIMIT", 1 << 20)
+    with pytest.raises(ProblemFileError, match="larger than 1 MiB"):
+        read(tmp_path, "p.txt.gz", gzip.compress(b"One?\n" * (1 << 20)))
+
+
+# Parquet
+
+
+def test_parquet_without_its_package_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really_import = builtins.__import__
+
+    def without_pyarrow(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> object:
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return really_import(name, globals, locals, fromlist, level)
+
+    monkeypatch.setattr(builtins, "__import__", without_pyarrow)
+    with pytest.raises(ProblemFileError, match=r"pip install .*parquet"):
+        read(tmp_path, "p.parquet", b"PAR1")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is an extra")
+def test_parquet_is_read_where_its_package_is_installed(tmp_path: Path) -> None:
+    pyarrow = importlib.import_module("pyarrow")
+    parquet = importlib.import_module("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"question": ["One?", "Two?"], "answer": ["1", "2"]}), tmp_path / "p.parquet")
+    found = read_problems(tmp_path / "p.parquet")
+    assert texts(found) == ["One?", "Two?"]
+    with pytest.raises(ProblemFileError, match="damaged"):
+        read(tmp_path, "q.parquet", b"PAR1nonsensePAR1")
