@@ -58,9 +58,7 @@ class Lexicon:
         forms = {form for base, inflections in words.items() for form in (base, *inflections)}
         chosen = sorted(forms if self.match is Match.INFLECTED else words, key=len, reverse=True)
         either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in chosen)
-        return re.compile(
-            either if self.match is Match.SUBSTRING else rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE
-        )
+        return re.compile(either if self.match is Match.SUBSTRING else rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
 
     def find(self, text: str, complete: bool = True) -> list[Cue]:
         """All cues in order of place. In a text that is still growing (`complete` false) a word at its very end

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from core.engines.base import Token
 from core.engines.body import Author, Body, Part
-from core.thinking.steps import Decoder, Splitter
+from core.thinking.steps import Decoder, Splitter, split
 
 
 class Manuscript:
@@ -14,17 +15,23 @@ class Manuscript:
         """`closing_tags`: what ends the thinking of either model. `written`: a text to go on from."""
         self.closing_tags = tuple(closing_tags)
         self.body = Body(written)
-        self.thinking = not any(part.closing_tag for part in written)
+        self.answer_start: int | None = None
+        """Just after the closing tag; None inside the thinking."""
         self.tokens = {author: sum(p.author is author for p in written) for author in Author}
-        self.step_start = len(self.body)
-        """Where the step that is being written begins."""
-        self.last_step_start = self.step_start
         self._splitter = Splitter(self.body.text)
         self._decoder = Decoder()
+        steps = split(self.body.text)
+        self._step_starts = [0, *accumulate(map(len, steps if self.at_boundary else steps[:-1]))]
+        if closing := next((part.closing_tag for part in written if part.closing_tag), ""):
+            self.answer_start = self.body.text.rindex(closing) + len(closing)
 
     @property
     def position(self) -> int:
         return len(self.body)
+
+    @property
+    def thinking(self) -> bool:
+        return self.answer_start is None
 
     @property
     def inside_character(self) -> bool:
@@ -35,48 +42,67 @@ class Manuscript:
     def at_boundary(self) -> bool:
         return self._splitter.at_boundary
 
-    def begin_write(self) -> None:
-        self._decoder = Decoder()
+    @property
+    def step_start(self) -> int:
+        """Where the step begins that is being written."""
+        return self._step_starts[-1]
 
-    def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
-        """Add a token; returns its text and whether it completed a step boundary."""
-        text = self._decoder.feed(token.data)
-        self.body.append(Part(text, author, token.id, vocabulary))
-        self.tokens[author] += 1
-        return text, self._splitter.feed(text)
+    @property
+    def last_step_start(self) -> int:
+        """Where the step before it begins."""
+        return self._step_starts[-2] if len(self._step_starts) > 1 else 0
 
-    def begin_step(self) -> None:
-        """A boundary is complete. A token may hold the first word of the new step as well."""
-        self.last_step_start, self.step_start = self.step_start, self.body.text.rfind("\n") + 1
+    @property
+    def step_begun(self) -> bool:
+        """Whether more than white space follows the last boundary."""
+        return bool(self.body.text[self.step_start :].strip())
 
     @property
     def rewritable_from(self) -> int:
         """Where the step begins that a person or a policy may want to have written again."""
-        return self.step_start if self.position > self.step_start else self.last_step_start
+        return self.step_start if self.step_begun else self.last_step_start
+
+    def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
+        """Add a token; returns its text and whether it completed a step boundary."""
+        text = self._decoder.feed(token.data)
+        self.body.append(Part(text, author, token.id, vocabulary if token.id is not None else ""))
+        self.tokens[author] += 1
+        ends_step = self._splitter.feed(text)
+        if ends_step:
+            # A token may hold the first word of the new step as well.
+            self._step_starts.append(self.body.text.rindex("\n") + 1)
+        return text, ends_step
 
     def insert(self, text: str) -> None:
         self.body.append(Part(text, Author.INSERTED))
-        self._splitter.feed(text)
+        if self._splitter.feed(text):
+            self._step_starts.append(self.body.text.rindex("\n") + 1)
 
     def discard(self, position: int) -> tuple[str, int]:
         """Cut the text at `position`; returns the text that went and how many tokens it was."""
+        before = len(self.body.parts)
         gone = self.body.cut(position)
-        for part in gone:
+        # A token that lies across the cut stays, as much of it as is left.
+        whole = gone[len(gone) - (before - len(self.body.parts)) :]
+        for part in whole:
             self.tokens[part.author] -= 1
-        self.step_start = min(self.step_start, position)
-        self.last_step_start = min(self.last_step_start, position)
-        self._splitter = Splitter(self.body.text)
+        while len(self._step_starts) > 1 and self.step_start > position:
+            self._step_starts.pop()
+        if self.answer_start is not None and position < self.answer_start:
+            self.answer_start = None
+        self._splitter = Splitter(self.body.text[self.last_step_start :])
         self._decoder = Decoder()
-        return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in gone)
+        return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in whole)
 
     def close_thinking(self) -> str:
         """If the text has just completed a closing tag: the thinking is over. Returns the tag, or ""."""
-        if not self.thinking:
+        if not self.thinking or not self.body.parts:
             return ""
-        last = len(self.body.parts[-1].text) if self.body.parts else 0
+        recent = len(self.body.parts[-1].text)
         for tag in self.closing_tags:
-            if tag in self.body.text[-len(tag) - last :]:
+            start = self.body.text.find(tag, max(0, len(self.body) - len(tag) - recent))
+            if start >= 0:
                 self.body.mark_closing(tag)
-                self.thinking = False
+                self.answer_start = start + len(tag)
                 return tag
         return ""

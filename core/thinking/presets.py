@@ -28,9 +28,7 @@ class KeywordSettings(BaseModel):
     n3: int = Field(125, ge=1, title="Excessive reflection", description="Tokens after the auxiliary prompt (n3).")
     n3_step: int = Field(25, ge=0, title="n3 grows by", description="Tokens added to n3 at each firing.")
     n3_most: int = Field(200, ge=1, title="n3 at most", description="Ceiling of n3.")
-    c: int = Field(
-        15, ge=1, title="Reflections allowed", description="Negative sentences before rule 3 fires (c)."
-    )
+    c: int = Field(15, ge=1, title="Reflections allowed", description="Negative sentences before rule 3 fires (c).")
     c_step: int = Field(5, ge=0, title="c grows by", description="Added to c at each firing.")
     c_most: int = Field(30, ge=1, title="c at most", description="Ceiling of c.")
     opening: int = Field(0, ge=0, title="Opening", description="First tokens written by the large model.")

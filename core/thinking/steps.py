@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-_BOUNDARY = re.compile(r"(?<=\S)[ \t\r]*\n[ \t\r]*\n[ \t\r\n]*")
+_BOUNDARY = re.compile(r"(?<=[^ \t\r\n])[ \t\r]*\n[ \t\r]*\n[ \t\r\n]*")
 _SEPARATOR = " \t\r\n"
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
 

@@ -88,11 +88,7 @@ def _objects(lines: Iterable[str]) -> Iterator[Json]:
         try:
             data = json.loads(line)
         except ValueError as error:
-            raise StoreError(
-                f"Line {number} of the trace is not JSON: {error}.", "Is the file complete?"
-            ) from error
+            raise StoreError(f"Line {number} of the trace is not JSON: {error}.", "Is the file complete?") from error
         if not isinstance(data, dict):
-            raise StoreError(
-                f"Line {number} of the trace is not an object.", "Choose a trace that Baton exported."
-            )
+            raise StoreError(f"Line {number} of the trace is not an object.", "Choose a trace that Baton exported.")
         yield data

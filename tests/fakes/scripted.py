@@ -52,7 +52,7 @@ TORN = (0.25, 0.25, 0.25, 0.25)
 
 def words(text: str) -> list[bytes]:
     """Words with the blank before them, tags, marks and runs of white space: much like a real vocabulary."""
-    return [piece.encode() for piece in re.findall(r"</?\w+>| ?\w+| ?[^\w\s]+|\s+", text)]
+    return [piece.encode() for piece in re.findall(r"</?\w+>| ?\w+| ?[^\w\s<]+|<|\s+", text)]
 
 
 def characters(text: str) -> list[bytes]:
@@ -197,9 +197,7 @@ class ScriptedSession:
         others = (Alternative(n, f"other {n}", logprob) for n, logprob in enumerate(logprobs[1:], 1))
         return Token(id, data, logprobs[0], (written, *others))
 
-    def _read(
-        self, body: Sequence[Part], kind: Kind, limit: int = 0, seed: int = 0, alternatives: int = 0
-    ) -> Handoff:
+    def _read(self, body: Sequence[Part], kind: Kind, limit: int = 0, seed: int = 0, alternatives: int = 0) -> Handoff:
         if self.closed:
             raise AssertionError("a closed session was asked to read")
         self.engine.fail_if_gone()
@@ -290,9 +288,7 @@ class ScriptedEngine:
         """The log of all sessions, session by session."""
         return [call for session in self.sessions for call in session.calls]
 
-    def open(
-        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS
-    ) -> ScriptedSession:
+    def open(self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS) -> ScriptedSession:
         self.fail_if_gone()
         session = ScriptedSession(self, conversation, sampling)
         self.sessions.append(session)

@@ -1,5 +1,6 @@
 """Large only: the control at large share 1."""
 
+from core.engines.body import Author
 from core.thinking.events import Rule
 from core.thinking.policy import WITHOUT_END, Keep, Move, Policy, TakeOver, View
 
@@ -14,5 +15,5 @@ class Always(Policy):
         return TakeOver(WITHOUT_END, Rule.LARGE_ONLY)
 
     def on_thinking_closed(self, view: View) -> Move:
-        """One unbroken write: nothing changes hands."""
-        return Keep()
+        """One unbroken write, unless the tag was put in: nothing changes hands."""
+        return Keep() if view.author is Author.LARGE else TakeOver(WITHOUT_END, Rule.LARGE_ONLY)

@@ -6,7 +6,7 @@ Without the opening the gain vanishes (MATH500 73.8 against 79.2 with a 7B guide
 from __future__ import annotations
 
 from core.thinking.events import Rule
-from core.thinking.policy import Move, Policy, TakeOver, Until, View
+from core.thinking.policy import Keep, Move, Policy, TakeOver, Until, View
 
 
 class EveryStep(Policy):
@@ -21,8 +21,8 @@ class EveryStep(Policy):
         return self.first
 
     def at_boundary(self, view: View) -> Move:
-        return self.each
+        return self.each if view.thinking else Keep()
 
     def on_takeover_end(self, view: View) -> Move:
         # A takeover that ended at a boundary has given the small model's step away; the small one is next.
-        return Policy.opening(self, view)
+        return Keep()

@@ -33,9 +33,10 @@ class FirstTokenEntropy(Policy):
         return LookOn() if view.thinking else Keep()
 
     def on_lookahead(self, view: View) -> Move:
-        if not view.tokens or not view.tokens[0].alternatives:
-            return Keep()
-        if entropy(choice.logprob for choice in view.tokens[0].alternatives) >= self.threshold:
+        first = next((token for token in view.tokens if not token.text.isspace()), None)
+        if first is None and not view.text_ended:
+            return LookOn()
+        if first and entropy(choice.logprob for choice in first.alternatives) >= self.threshold:
             return TakeOver(self.step_cap, Rule.ENTROPY, until=Until.STEP)
         return Keep()
 

@@ -15,7 +15,6 @@ from core.thinking.presets import KeywordSettings, Scope
 _RULES = {
     Category.REFLECTION: Rule.REFLECTION,
     Category.AFFIRMATION: Rule.AFFIRMATION,
-    Category.VERIFICATION: Rule.VERIFICATION,
 }
 
 
@@ -50,27 +49,28 @@ class Keywords(Policy):
         full = len(view.tokens) >= settings.n1 or view.text_ended
         if settings.stop_at_first_cue:
             full = full or view.sentence_ended
-            cue = next(iter(self.lexicon.find(view.text, complete=full)), None)
+            cue = next((c for c in self.lexicon.find(view.text, complete=full) if c.category in _RULES), None)
             sign = cue.category if cue else Category.STATEMENT
         elif full:
             sign = self.lexicon.sign(view.text)
             cue = next((c for c in self.lexicon.find(view.text) if c.category is sign), None)
         else:
             return LookOn()
-        if sign is Category.STATEMENT:
-            return Keep(discard=not settings.keep_lookahead and not view.text_ended) if full else LookOn()
-        if sign is Category.VERIFICATION:
-            # A lexicon may hold words that are Verification alone: the sentence stays, the large model verifies.
-            return self._verification(cue, keep_lookahead=True)
-        if sign is Category.REFLECTION:
-            self.reflections += 1
-        return TakeOver(settings.n1, _RULES[sign], cue, until=settings.until)
+        if sign in _RULES:
+            self.reflections += sign is Category.REFLECTION
+            return TakeOver(settings.n1, _RULES[sign], cue, until=settings.until)
+        if not full:
+            return LookOn()
+        if settings.keep_lookahead:
+            # The sentence stays. A lexicon may hold words that only verify: then the large model goes on after it.
+            verifying = self._verifying(view.text)
+            return self._verification(verifying, keep_lookahead=True) if verifying else Keep()
+        return Keep(discard=not view.text_ended)
 
     def on_takeover_end(self, view: View) -> Move:
         took = view.takeover
         if took and took.rule in (Rule.REFLECTION, Rule.AFFIRMATION) and self._in_scope(view):
-            cues = self.lexicon.find(view.text)
-            if cue := next((c for c in cues if c.category is Category.VERIFICATION), None):
+            if cue := self._verifying(view.text):
                 return self._verification(cue)
         return super().on_takeover_end(view)
 
@@ -93,6 +93,9 @@ class Keywords(Policy):
     def _in_scope(self, view: View) -> bool:
         return view.thinking or self.settings.scope is Scope.ALL
 
-    def _verification(self, cue: Cue | None, keep_lookahead: bool = False) -> TakeOver:
+    def _verifying(self, text: str) -> Cue | None:
+        return next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
+
+    def _verification(self, cue: Cue, keep_lookahead: bool = False) -> TakeOver:
         until = self.settings.until
         return TakeOver(self.settings.n2, Rule.VERIFICATION, cue, until=until, keep_lookahead=keep_lookahead)
