@@ -5,7 +5,7 @@
 """
 
 from app.rendering.copying import as_latex, as_markdown, as_plain_text, code_of
-from app.rendering.document import render_at, render_into
+from app.rendering.document import prepare, render_at, render_into
 from app.rendering.live import LiveText
 from app.rendering.marking import mark_word
 from app.rendering.style import TextStyle
@@ -21,6 +21,7 @@ __all__ = [
     "as_plain_text",
     "code_of",
     "mark_word",
+    "prepare",
     "render_at",
     "render_into",
     "warm_up",

@@ -38,7 +38,7 @@ _MACRO = re.compile(r"\\(?:def|let|(?:new|renew|provide)command)(?![A-Za-z])")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def typeset(latex: str, display: bool, size: float) -> Typeset | None:
     """Sets a formula; None if it cannot be set, and then its source is what the reader should see.
 
@@ -48,9 +48,7 @@ def typeset(latex: str, display: bool, size: float) -> Typeset | None:
         return None  # macros: four lines of them can ask for a million symbols
     engine = _engine()
     try:
-        formula = engine.Latex(
-            _understood(latex), size=size, color="currentColor", inline=not display, margin=_MARGIN
-        )
+        formula = engine.Latex(_understood(latex), size=size, color="currentColor", inline=not display, margin=_MARGIN)
         if _COMMAND.search(formula.mathmlstr()):
             return None  # a command it does not know would stand there by its name, among set symbols
         svg = formula.svg()
@@ -111,9 +109,7 @@ def _failures() -> tuple[type[Exception], ...]:
     """
     from latex2mathml import exceptions
 
-    own = [
-        error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, Exception)
-    ]
+    own = [error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, Exception)]
     return (
         *own,
         ArithmeticError,

@@ -1,8 +1,7 @@
 """The one style sheet and the palette, both made from `Colours`.
 
-Fusion draws the shapes that a sheet would only spoil (ticks, radio buttons); the palette colours those.
-The sheet does the rest. A widget says what it is with `set_role(widget, Role.CARD)`; nothing else in the
-program writes style sheets.
+The palette colours what Fusion draws by itself; the sheet does the rest. A widget says what it is with
+`set_role(widget, Role.CARD)`; nothing else in the program writes style sheets.
 """
 
 from enum import Enum
@@ -76,6 +75,7 @@ def palette(c: Colours) -> QPalette:
 def stylesheet(c: Colours, point_size: float) -> str:
     """The sheet for the whole application; `point_size` is that of running text."""
     faint = blend(c.surface, c.muted, 0.6)
+    tick = "white" if c.on_accent == "#ffffff" else "black"
     handle = blend(c.background, c.outline, 0.55)
     return f"""
     QMainWindow, QDialog, QStackedWidget {{ background: {c.background}; }}
@@ -127,6 +127,26 @@ def stylesheet(c: Colours, point_size: float) -> str:
         selection-color: {c.text}; border: 1px solid {c.outline}; border-radius: 7px; padding: 5px 8px; }}
     QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus {{
         border-color: {c.accent}; }}
+    QSpinBox, QDoubleSpinBox {{ padding-right: 20px; }}
+    QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{
+        border: none; background: transparent; width: 18px; }}
+    QAbstractSpinBox::up-arrow {{ image: url("icons:chevron-up-grey.svg"); width: 10px; height: 10px; }}
+    QAbstractSpinBox::down-arrow {{ image: url("icons:chevron-down-grey.svg"); width: 10px; height: 10px; }}
+    QCheckBox, QRadioButton {{ spacing: 8px; }}
+    QCheckBox::indicator, QRadioButton::indicator {{
+        width: 14px; height: 14px; background: {c.surface}; border: 1px solid {c.outline}; border-radius: 4px; }}
+    QCheckBox::indicator:checked {{
+        background: {c.accent}; border-color: {c.accent}; image: url("icons:check-{tick}.svg"); }}
+    QRadioButton::indicator {{ border-radius: 8px; }}
+    QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 5px solid {c.accent}; }}
+    QCheckBox::indicator:focus, QRadioButton::indicator:focus {{ border: 2px solid {c.accent}; }}
+    QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{ border-color: {c.border}; }}
+    QSlider::groove:horizontal {{ height: 4px; background: {c.border}; border-radius: 2px; }}
+    QSlider::sub-page:horizontal {{ background: {c.outline}; border-radius: 2px; }}
+    QSlider::handle:horizontal {{
+        width: 14px; height: 14px; margin: -6px 0; border-radius: 8px;
+        background: {c.surface}; border: 1px solid {c.outline}; }}
+    QSlider::handle:horizontal:focus {{ border-color: {c.accent}; background: {c.accent}; }}
     QTextBrowser {{ background: transparent; border: none; padding: 0; }}
 
     QTabBar::tab {{

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
-from app.rendering.typeset import LONGEST_LATEX, Typeset, picture, typeset
+from app.rendering.typeset import LONGEST_LATEX, Typeset, picture, typeset, warm_up
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,9 @@ def test_the_same_formula_is_set_only_once() -> None:
 def test_the_window_does_not_pay_for_loading_ziamath() -> None:
     code = "import sys, app.rendering, app.theme; sys.exit('ziamath' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_loading_beside_the_window_ends() -> None:
+    thread = warm_up()
+    thread.join()
+    assert "ziamath" in sys.modules
