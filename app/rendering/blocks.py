@@ -89,6 +89,10 @@ class Blocks:
     def close_list(self) -> None:
         self._lists.pop()
         self._open_lists.pop()
+        if not self._lists:
+            end = QTextBlockFormat()
+            end.setBottomMargin(_GAP)
+            self._cursor.mergeBlockFormat(end)
 
     def item(self) -> None:
         block = self._block_format()

@@ -21,6 +21,13 @@ class Scheme(Enum):
     DARK = "dark"
 
 
+_ASKED_OF_QT = {
+    Scheme.SYSTEM: Qt.ColorScheme.Unknown,
+    Scheme.LIGHT: Qt.ColorScheme.Light,
+    Scheme.DARK: Qt.ColorScheme.Dark,
+}
+
+
 class Theme(QObject):
     """The look of one application; lives as long as it. Widgets repaint at `changed`."""
 
@@ -47,26 +54,33 @@ class Theme(QObject):
         """Dresses the whole application; `text_size` is a factor, held between 0.7 and 2.5."""
         self._scheme = scheme
         self._text_size = min(max(text_size, 0.7), 2.5)
-        self.colours = self._chosen()
+        hints = self._application.styleHints()
+        hints.setColorScheme(_ASKED_OF_QT[scheme])  # for the title bar and the system's own dialogs
+        if scheme is Scheme.SYSTEM:
+            self._dress(_colours_under(hints.colorScheme()))
+        else:
+            self._dress(DARK if scheme is Scheme.DARK else LIGHT)
+
+    def _dress(self, colours: Colours) -> None:
+        self.colours = colours
         QDir.setSearchPaths("icons", [str(ICON_FOLDER)])
         font = reading_font(self._text_size)
         self._application.setStyle(QStyleFactory.create("Fusion"))
-        self._application.setPalette(palette(self.colours))
+        self._application.setPalette(palette(colours))
         self._application.setFont(font)
-        self._application.setStyleSheet(stylesheet(self.colours, font.pointSizeF()))
+        self._application.setStyleSheet(stylesheet(colours, font.pointSizeF()))
         self.changed.emit()
 
-    def _chosen(self) -> Colours:
-        if self._scheme is Scheme.SYSTEM:
-            dark = self._application.styleHints().colorScheme() is Qt.ColorScheme.Dark
-            return DARK if dark else LIGHT
-        return DARK if self._scheme is Scheme.DARK else LIGHT
-
-    @Slot()
-    def _follow_system(self) -> None:
+    @Slot(Qt.ColorScheme)
+    def _follow_system(self, system: Qt.ColorScheme) -> None:
         # `wear` itself makes Qt report a change; only a real one may dress the window again.
-        if self._scheme is Scheme.SYSTEM and self._chosen() is not self.colours:
-            self.wear(Scheme.SYSTEM, self._text_size)
+        if self._scheme is Scheme.SYSTEM and _colours_under(system) is not self.colours:
+            self._dress(_colours_under(system))
+
+
+def _colours_under(system: Qt.ColorScheme) -> Colours:
+    """A desktop that does not say is light."""
+    return DARK if system is Qt.ColorScheme.Dark else LIGHT
 
 
 def apply(application: QApplication, scheme: Scheme, text_size: float = 1.0) -> Theme:

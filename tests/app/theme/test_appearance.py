@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -35,6 +36,15 @@ def test_there_is_one_theme_however_often_it_is_applied(qapp: QApplication) -> N
 
 def test_a_system_that_does_not_say_is_light(qapp: QApplication) -> None:
     assert apply(qapp, Scheme.SYSTEM).colours is LIGHT
+
+
+def test_it_follows_the_system_at_dusk_only_if_asked_to(qapp: QApplication) -> None:
+    theme = apply(qapp, Scheme.SYSTEM)
+    qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert theme.colours is DARK
+    apply(qapp, Scheme.LIGHT)
+    qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert theme.colours is LIGHT
 
 
 def test_the_text_size_scales_the_font_of_the_system(qapp: QApplication) -> None:
