@@ -17,6 +17,7 @@ _CHOICES = LETTERS[:10]
 _BRACKETS = (("\\{", "\\}"), ("(", ")"), ("[", "]"), ("(", "]"), ("[", ")"))
 _NESTING = re.compile(r"\\?[\[({]|\\?[\])}]")
 _MOST_ITEMS = 50
+_DEEPEST_LIST = 4
 
 
 class _Items(NamedTuple):
@@ -94,11 +95,15 @@ def _compare_words(expected: str, given: str) -> Verdict | None:
     right, said = expected.casefold(), given.casefold()
     if re.search(rf"\b{re.escape(right)}\b", said) or (said and re.search(rf"\b{re.escape(said)}\b", right)):
         return Verdict(Outcome.UNSCORED, How.EXACT, f"“{_short(given)}” may mean “{_short(expected)}”.")
+    if not is_words(given):
+        return None
     return Verdict(Outcome.WRONG, How.EXACT, f"“{_short(given)}” is not “{_short(expected)}”.")
 
 
-def _same_items(expected: str, given: str) -> bool | None:
+def _same_items(expected: str, given: str, depth: int = 0) -> bool | None:
     """Compare lists item by item: tuples and intervals in order, sets and bare lists in any order."""
+    if depth > _DEEPEST_LIST:
+        return None
     right = _items(without_name(tidy(expected), tidy(given)))
     said = _items(without_name(tidy(given), tidy(expected)))
     if right is None or said is None or right.ordered != said.ordered:
@@ -108,21 +113,22 @@ def _same_items(expected: str, given: str) -> bool | None:
     if len(right.parts) != len(said.parts):
         # Not for bare lists: "±2" is one item and two values.
         return False if right.ordered else None
-    return _same_in_order(right.parts, said.parts) if right.ordered else _same_as_sets(right.parts, said.parts)
+    compare_parts = _same_in_order if right.ordered else _same_as_sets
+    return compare_parts(right.parts, said.parts, depth + 1)
 
 
-def _same_in_order(expected: Sequence[str], given: Sequence[str]) -> bool | None:
-    same = [_same_item(right, said) for right, said in zip(expected, given, strict=True)]
+def _same_in_order(expected: Sequence[str], given: Sequence[str], depth: int) -> bool | None:
+    same = [_same_item(right, said, depth) for right, said in zip(expected, given, strict=True)]
     if False in same:
         return False
     return None if None in same else True
 
 
-def _same_as_sets(expected: Sequence[str], given: Sequence[str]) -> bool | None:
+def _same_as_sets(expected: Sequence[str], given: Sequence[str], depth: int) -> bool | None:
     left = list(given)
     undecided = False
     for right in expected:
-        same = [_same_item(right, said) for said in left]
+        same = [_same_item(right, said, depth) for said in left]
         if True in same:
             left.pop(same.index(True))
         elif None in same:
@@ -132,13 +138,13 @@ def _same_as_sets(expected: Sequence[str], given: Sequence[str]) -> bool | None:
     return None if undecided else True
 
 
-def _same_item(expected: str, given: str) -> bool | None:
+def _same_item(expected: str, given: str, depth: int) -> bool | None:
     if _same_text(expected, given):
         return True
     right, said = read_quantity(expected), read_quantity(given)
     if right is not None and said is not None:
         return same_quantity(right, said)
-    return _same_items(expected, given)
+    return _same_items(expected, given, depth)
 
 
 def _items(text: str) -> _Items | None:

@@ -39,7 +39,8 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}")
-_WORDS = re.compile(r"[^\W\d_]{2,}(?:[\s,'’-]+[^\W\d_]+)*")
+_WORDS = re.compile(r"[^\W\d_]+(?:[\s,'’-]+[^\W\d_]+)*")
+_A_LONG_WORD = re.compile(r"[^\W\d_]{3}|^no$", re.IGNORECASE)
 _NAMED = re.compile(r"(?P<name>[A-Za-z](?:_\w)?(?:\([a-z]\))?)\s*(?:=|\\in(?![a-z]))\s*(?P<value>[^=]+)")
 
 
@@ -61,8 +62,8 @@ def normalise(text: str) -> str:
 
 
 def is_words(text: str) -> bool:
-    """Whether a tidy answer is plain words, such as a name or a direction, and no formula."""
-    return _WORDS.fullmatch(text) is not None
+    """Whether a tidy answer is plain words, such as a name or a direction; `xy` and `a, b` are formulas."""
+    return _WORDS.fullmatch(text) is not None and _A_LONG_WORD.search(text) is not None
 
 
 def without_name(text: str, other: str) -> str:

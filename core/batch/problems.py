@@ -88,7 +88,7 @@ def _read_file(path: Path, columns: Columns | None, limit: int | None, label: st
             f"Choose another column: {', '.join(names[:20])}.",
         )
     bad = sorted((replace(record, source=label or source.name) for record in rejected), key=lambda bad: bad.line)
-    notes = (source.note,) if source.suffix != ".parquet" and source.note else ()
+    notes = (source.note,) if source.note else ()
     return ProblemSet(Path(source.name).stem, tuple(problems), tuple(bad), columns, names, notes)
 
 

@@ -23,7 +23,7 @@ _NUMBER = re.compile(
     r"(?:\s*/\s*(?P<divisor>\d+))?"
     r")"
 )
-_UNIT = re.compile(r"(?:[^\W\d_]+|°|%|\^-?\d|\^\{-?\d\}|[ /²³])+")
+_UNIT = re.compile(r"(?:[^\W\d_]|°|%|\^-?\d|\^\{-?\d\}|[ /²³])+")
 _SHORT_UNITS = frozenset(
     "mm cm m km in ft yd mi mg g kg lb oz ms s h hr min mph kph ml mL cl L l J kJ N V W kW K C F Hz Pa mol rad deg"
     "".split()

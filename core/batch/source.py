@@ -81,8 +81,8 @@ class Source:
 
     @property
     def note(self) -> str | None:
-        """A sentence about a guessed encoding, or None where UTF was declared or certain."""
-        return self._decoded[1]
+        """A sentence about a guessed encoding; None where it was certain, or nobody read the text."""
+        return self._decoded[1] if "_decoded" in self.__dict__ else None
 
     @cached_property
     def _decoded(self) -> tuple[str, str | None]:

@@ -10,7 +10,7 @@ from core.batch.row import Rejected, Row, Value, within_limits
 from core.batch.source import Source
 
 _RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
-_HEADING = re.compile(r"#{1,6}\s+(?P<title>.+?)\s*#*$")
+_HEADING = re.compile(r"#{1,6}\s+(?P<title>\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)
 
@@ -38,7 +38,7 @@ def read_markdown(source: Source) -> Iterator[Row | Rejected]:
         fenced ^= bool(_FENCE.match(line))
         heading = None if fenced else _HEADING.match(line)
         if heading:
-            sections.append((heading["title"], []))
+            sections.append((heading["title"].rstrip("# "), []))
         elif fenced or not _RULE.match(line):
             sections[-1][1].append((number, line))
     if len(sections) == 1:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.batch.comparison import compare
 from core.batch.grading import Grader, grade
 from core.batch.verdict import How, Outcome, Regex
 from core.errors import SettingsError
@@ -32,6 +33,9 @@ PAIRS = [
     (r"\text{Evelyn}", "Evelyn is the fastest", UNSCORED),
     (r"\text{(C)}", "C", CORRECT),
     ("east", r"\text{west}", WRONG),
+    ("east", "12", WRONG),
+    (r"\text{No}", "no", CORRECT),
+    ("xy", "yx", CORRECT),
     # numbers
     ("1/2", "0.5", CORRECT),
     (r"\frac{1}{2}", "0.5", CORRECT),
@@ -206,6 +210,16 @@ def test_quick_comparisons_start_no_process() -> None:
     with Grader() as grader:
         assert grader.grade("1/2", "0.5").outcome is CORRECT
         assert grader._process is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["5 " + "a" * 4900 + "!", "(" * 4900, "(a," * 1600 + "a" + ")" * 1600, r"\text{" * 800, "1,000" * 900, "{" * 4900],
+)
+def test_an_answer_made_to_be_slow_is_looked_at_once(answer: str) -> None:
+    for expected in ("5", "(1,2)", "east"):
+        verdict = compare(expected, answer)
+        assert verdict is None or verdict.outcome is not CORRECT
 
 
 def test_an_answer_of_many_pages_is_unscored() -> None:

@@ -11,7 +11,6 @@ from core.batch.problems import Problem, read_problems
 from core.errors import ProblemFileError
 from tests.core.batch.files import read, texts, written
 
-
 MATH = (
     {
         "problem": "What is $1+1$?",
