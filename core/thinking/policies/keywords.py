@@ -69,9 +69,9 @@ class Keywords(Policy):
 
     def on_takeover_end(self, view: View) -> Move:
         took = view.takeover
-        if took and took.rule in (Rule.REFLECTION, Rule.AFFIRMATION) and self._in_scope(view):
-            if cue := self._verifying(view.text):
-                return self._verification(cue)
+        by_cue = took is not None and took.rule in _RULES.values() and self._in_scope(view)
+        if by_cue and (cue := self._verifying(view.text)):
+            return self._verification(cue)
         return super().on_takeover_end(view)
 
     def on_thinking_closed(self, view: View) -> Move:

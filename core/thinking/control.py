@@ -1,0 +1,83 @@
+"""A person's hand on a run: take over, give back, write that step again, stop. From any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from core.engines.base import Session
+from core.engines.body import Author
+from core.thinking.events import Finish, Rule
+from core.thinking.policy import WITHOUT_END, Finished, Interruption, Keep, Move, TakeOver, Until, View
+
+REWRITTEN_STEP = 512
+"""Tokens that a step written again may have."""
+
+
+class Wish(Enum):
+    TAKE_OVER_NOW = auto()
+    TAKE_OVER_AT_BOUNDARY = auto()
+    GIVE_BACK = auto()
+    REWRITE_STEP = auto()
+
+
+class Control(Interruption):
+    """For one run. The last wish counts; it is carried out after the next token, or at the next boundary."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wish: Wish | None = None
+        self._stopped = False
+        self._sessions: tuple[Session, ...] = ()
+
+    def attach(self, sessions: Iterable[Session]) -> None:
+        """The sessions that `stop` has to cancel, so that a long prefill ends, too."""
+        with self._lock:
+            self._sessions = tuple(sessions)
+
+    def take_over(self, now: bool = True) -> None:
+        """The large model writes, until it is given back or comes to its end; at the next boundary if not `now`."""
+        self._wish_for(Wish.TAKE_OVER_NOW if now else Wish.TAKE_OVER_AT_BOUNDARY)
+
+    def give_back(self) -> None:
+        """The small model writes on. Takes back a takeover that has not begun."""
+        self._wish_for(Wish.GIVE_BACK)
+
+    def rewrite_step(self) -> None:
+        """The step that is being written, or the last one at a boundary, goes; the large model writes it again."""
+        self._wish_for(Wish.REWRITE_STEP)
+
+    def stop(self) -> None:
+        """End the run with what is there."""
+        with self._lock:
+            self._stopped = True
+            sessions = self._sessions
+        for session in sessions:
+            session.cancel()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    def interrupt(self, view: View) -> Move | None:
+        if self._stopped:
+            return Finished(Finish.STOPPED)
+        with self._lock:
+            if self._wish is None or (self._wish is Wish.TAKE_OVER_AT_BOUNDARY and not view.at_boundary):
+                return None
+            wish, self._wish = self._wish, None
+        match wish:
+            case Wish.GIVE_BACK:
+                return Keep() if view.author is Author.LARGE else None
+            case Wish.REWRITE_STEP:
+                return TakeOver(REWRITTEN_STEP, Rule.PERSON, until=Until.STEP, rewrite_step=True)
+            case _:
+                return TakeOver(WITHOUT_END, Rule.PERSON)
+
+    def admit(self, move: Move, view: View) -> Move:
+        return Finished(Finish.STOPPED) if self._stopped and not isinstance(move, Finished) else move
+
+    def _wish_for(self, wish: Wish) -> None:
+        with self._lock:
+            self._wish = wish

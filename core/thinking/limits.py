@@ -1,0 +1,99 @@
+"""What a run may cost, whatever its policy: thinking tokens, seconds, large share; and a way out of going round."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.thinking.events import Finish, Rule
+from core.thinking.policy import Close, Finished, Interruption, Keep, Move, TakeOver, Until, View
+from core.thinking.steps import split
+
+NOT_CAPPED = {Rule.PERSON, Rule.LARGE_ONLY, Rule.ANSWER}
+"""Takeovers that a cap on the large share does not refuse: a person's, and what is no decision at a step."""
+
+
+class Limits(BaseModel):
+    """The defaults are no limits, but for going round."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_thinking_tokens: int = Field(
+        0, ge=0, title="Thinking budget", description="The thinking is closed after so many tokens; 0 is no limit."
+    )
+    max_seconds: float = Field(
+        0, ge=0, title="Time limit", description="The run ends after so many seconds with what is there; 0 is no limit."
+    )
+    max_large_share: float = Field(
+        1, ge=0, le=1, title="Large share at most", description="No takeover begins at or above it; 1 is no limit."
+    )
+    repetition: bool = Field(
+        True,
+        title="Stop going round",
+        description="A text that repeats itself is handed over once; if it does so again, the thinking is closed.",
+    )
+
+
+class LimitsGuard(Interruption):
+    """Holds one run to its limits. Time is looked at after each token, so a long prefill may overrun it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._repetition = Repetition()
+        self._handed_over = False
+
+    def interrupt(self, view: View) -> Move | None:
+        limits = self.limits
+        if 0 < limits.max_seconds <= view.seconds:
+            return Finished(Finish.TIME, f"The time limit of {limits.max_seconds:g} seconds was reached.")
+        if view.thinking and 0 < limits.max_thinking_tokens <= view.small_tokens + view.large_tokens:
+            return Close(Rule.BUDGET)
+        if limits.repetition and self._repetition.found(view):
+            if self._handed_over:
+                return Close(Rule.REPETITION)
+            self._handed_over = True
+            return TakeOver(512, Rule.REPETITION, until=Until.STEP)
+        return None
+
+    def admit(self, move: Move, view: View) -> Move:
+        cap = self.limits.max_large_share
+        if isinstance(move, TakeOver) and move.rule not in NOT_CAPPED and cap < 1 and view.large_share >= cap:
+            return Keep()
+        return move
+
+
+class Repetition:
+    """Finds a text that goes round: two identical steps in a row, or its end said at least three times over."""
+
+    EVERY = 32
+    """Tokens between two looks for a repeated end."""
+    SHORTEST = 120
+    """Characters that repetitions must fill: "no, no, no" is no loop yet."""
+    LONGEST = 600
+    """Characters of the longest phrase looked for."""
+
+    def __init__(self) -> None:
+        self._found_at = 0
+
+    def found(self, view: View) -> bool:
+        """True once for each place where the text has begun to go round; nothing new, nothing found."""
+        repeated = (view.at_boundary and self._same_step_twice(view.body)) or (
+            (view.small_tokens + view.large_tokens) % self.EVERY == 0 and self._end_repeated(view.body)
+        )
+        if not repeated or len(view.body.rstrip()) <= self._found_at:
+            return False
+        self._found_at = len(view.body.rstrip())
+        return True
+
+    def _same_step_twice(self, body: str) -> bool:
+        steps = split(body[-4 * self.LONGEST :])
+        return len(steps) > 1 and steps[-1].strip() == steps[-2].strip() != ""
+
+    def _end_repeated(self, body: str) -> bool:
+        tail = body[-3 * self.LONGEST :]
+        end = tail[-self.SHORTEST // 3 :]
+        earlier = tail.rfind(end, 0, len(tail) - 1)
+        if not end.strip() or earlier < 0:
+            return False
+        period = len(tail) - len(end) - earlier
+        length = max(3 * period, self.SHORTEST)
+        return len(tail) >= length and tail[-length:-period] == tail[-length + period :]
