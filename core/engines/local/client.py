@@ -25,6 +25,7 @@ from core.engines.body import Part, rendered_runs
 from core.engines.local.messages import (
     Close,
     Count,
+    Counted,
     Done,
     Failed,
     Halt,
@@ -32,10 +33,12 @@ from core.engines.local.messages import (
     LoadOptions,
     Open,
     Read,
+    Show,
+    Shown,
     Weighed,
     Wrote,
 )
-from core.engines.local.process import ModelProcess, first_reply
+from core.engines.local.process import ModelProcess, only_reply
 from core.errors import ContextFull, EngineError, EngineLost
 from core.models.gguf import GgufHeader, read_header
 
@@ -94,7 +97,9 @@ class LocalEngine:
 
     def count_tokens(self, text: str) -> int:
         number = self.next_number()
-        return first_reply(self._process.ask(number, Count(number, text))).tokens
+        counted = only_reply(self._process.ask(number, Count(number, text)))
+        assert isinstance(counted, Counted)
+        return counted.tokens
 
     def restart(self) -> None:
         """Start the process again after it died; open sessions go on from the text they are given next."""
@@ -138,8 +143,8 @@ class LocalSession:
         return self._prompt_tokens
 
     def read(self, body: Sequence[Part]) -> Handoff:
-        items = list(self._carry_out(self._asking(body)))
-        return next(item for item in reversed(items) if isinstance(item, Handoff))
+        items = [item for item in self._carry_out(self._asking(body)) if isinstance(item, Handoff)]
+        return items[-1] if items else Handoff(0, 0, 0.0)  # nothing, if it was cancelled
 
     def read_along(self, body: Sequence[Part]) -> None:
         """Nothing: on one machine it would take from the model that writes (see `ModelCard.reads_along`)."""
@@ -160,6 +165,13 @@ class LocalSession:
         if (request := self._request) is not None:
             self._engine.process.tell(Halt(request, at_once=True))
 
+    def text_in_cache(self) -> bytes:
+        """What the KV cache holds now, prompt included: for tests and bug reports."""
+        number = self._engine.next_number()
+        shown = only_reply(self._engine.process.ask(number, Show(self._number, number)))
+        assert isinstance(shown, Shown)
+        return shown.text
+
     def close(self) -> None:
         self._engine.process.tell(Close(self._number))
 
@@ -169,7 +181,8 @@ class LocalSession:
         engine = self._engine
         self._generation = engine.generation
         self._number, number = engine.next_number(), engine.next_number()
-        counted = first_reply(engine.process.ask(number, Open(self._number, number, self._conversation)))
+        counted = only_reply(engine.process.ask(number, Open(self._number, number, self._conversation)))
+        assert isinstance(counted, Counted)
         self._prompt_tokens = counted.tokens
         if counted.tokens >= self.card.context:
             raise ContextFull(

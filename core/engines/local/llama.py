@@ -114,9 +114,7 @@ class Llama:
         assert address is not None
         self._abort_flag = ctypes.create_string_buffer(2)
         self._abort_callback = ll.ggml_abort_callback(address)
-        ll.llama_set_abort_callback(
-            self.context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p)
-        )
+        ll.llama_set_abort_callback(self.context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
 
     def abort(self, wanted: bool = True) -> None:
         """Ask a running decode to stop (from any thread), or take that back before the next one."""
@@ -252,8 +250,7 @@ class Llama:
             near = np.argpartition(logits, -count)[-count:]
         best = near[np.argsort(logits[near])[::-1][:count]]
         others = tuple(
-            Alternative(int(i), self.piece(int(i)).decode(errors="replace"), float(logits[i]) - total)
-            for i in best
+            Alternative(int(i), self.piece(int(i)).decode(errors="replace"), float(logits[i]) - total) for i in best
         )
         return float(logits[chosen]) - total, others
 

@@ -74,11 +74,18 @@ class Count(NamedTuple):
     text: str
 
 
+class Show(NamedTuple):
+    """What does the KV cache hold of a session? For tests and bug reports."""
+
+    session: int
+    request: int
+
+
 class Quit(NamedTuple):
     """End the process."""
 
 
-Request = Open | Read | Halt | Close | Count | Quit
+Request = Open | Read | Halt | Close | Count | Show | Quit
 
 
 # From the process ------------------------------------------------------------------------------------------------
@@ -102,6 +109,13 @@ class Counted(NamedTuple):
 
     request: int
     tokens: int
+
+
+class Shown(NamedTuple):
+    """The text in the cache, prompt included (answer to Show)."""
+
+    request: int
+    text: bytes
 
 
 class HandedOver(NamedTuple):
@@ -139,4 +153,4 @@ class Failed(NamedTuple):
     reason: str
 
 
-Reply = Loaded | LoadFailed | Counted | HandedOver | Wrote | Weighed | Done | Failed
+Reply = Loaded | LoadFailed | Counted | Shown | HandedOver | Wrote | Weighed | Done | Failed

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from core.engines.local import worker
-from core.engines.local.messages import Counted, Failed, Loaded, LoadFailed, LoadOptions, Quit, Reply, Request
+from core.engines.local.messages import Counted, Failed, Loaded, LoadFailed, LoadOptions, Quit, Reply, Request, Shown
 from core.errors import EngineError, EngineLost, OutOfMemory
 
 Replies = queue.SimpleQueue[Reply | EngineLost]
@@ -151,12 +151,12 @@ class ModelProcess:
         return (telling or lines or [""])[-1].strip().rstrip(".")[:300]
 
 
-def first_reply(replies: Replies) -> Counted:
-    """The one reply of a request that is counted, not streamed."""
+def only_reply(replies: Replies) -> Counted | Shown:
+    """The one reply of a request that is not streamed."""
     reply = replies.get()
     if isinstance(reply, EngineLost):
         raise reply
     if isinstance(reply, Failed):
         raise EngineError(reply.reason)
-    assert isinstance(reply, Counted)
+    assert isinstance(reply, Counted | Shown)
     return reply

@@ -84,6 +84,9 @@ class Scheduler:
             self._finish(task, Done(task.request.request, Stop.CANCELLED))
         self._take_slot(sequence)
 
+    def text_in_cache(self, session: int) -> bytes:
+        return b"".join(map(self.llama.piece, self.sequences[session].ledger.ids))
+
     def begin(self, request: Read) -> None:
         sequence = self.sequences[request.session]
         target = [*sequence.prompt, *self._ids(request.runs), *self.llama.tokenize(request.question, False)]
@@ -247,9 +250,7 @@ class Scheduler:
         if llama.ends_text(token):
             self._finish(task, Done(request.request, Stop.END_OF_TEXT))
             return
-        logprob, others = (
-            llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
-        )
+        logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
         self.reply(Wrote(request.request, token, llama.piece(token), logprob, others))
         sequence.logits = None
         task.written += 1

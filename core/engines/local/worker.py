@@ -23,6 +23,8 @@ from core.engines.local.messages import (
     Quit,
     Read,
     Request,
+    Show,
+    Shown,
 )
 from core.engines.local.scheduler import Scheduler
 from core.engines.templates import render_prompt
@@ -88,6 +90,8 @@ class Worker:
                 self.scheduler.close(session)
             case Count(number, text):
                 self.connection.send(Counted(number, len(self.llama.tokenize(text, False))))
+            case Show(session, number):
+                self.connection.send(Shown(number, self.scheduler.text_in_cache(session)))
             case Quit():
                 os._exit(0)
 
