@@ -67,7 +67,10 @@ _WINDOW_PERIODS = {
 _WHOLE_FIRST = frozenset({"cohere2moe", "laguna", "smallthinker"})
 # These say it block by block in the file.
 _WINDOWS_IN_FILE = frozenset({"dots3note", "gemma4", "granite_swa", "maple", "mimo2", "spark2_5", "step35"})
-_DEFAULT_WINDOWS = {"gemma2": 4096, "llama4": 8192}
+_WINDOWS_UNSAID = {"gemma2": 4096, "llama4": 8192}
+# These have this window, whatever the file says.
+_WINDOWS_FIXED = {"llama4": 8192, "smallthinker": 4096}
+_EXAONE4_BLOCKS_WITH_WINDOWS = 64
 # Every how many blocks one attends, in hybrids that do not say it by their KV heads.
 _ATTENTION_INTERVAL = {"minimax-01": 8, "qwen35": 4, "qwen35moe": 4, "qwen3next": 4, "qwen4exp": 4}
 _BOTH_IN_EACH_BLOCK = frozenset({"falcon-h1"})
@@ -76,7 +79,7 @@ _GEMMA3N_BLOCKS_WITH_CACHE = 20
 
 def shape_of(header: GgufHeader) -> ModelShape:
     """What the header's model stores. Blocks of an unknown pattern count as seeing the whole text."""
-    window = header.sliding_window or _DEFAULT_WINDOWS.get(header.architecture, 0)
+    window = _window(header)
     return ModelShape(
         tensor_bytes=header.tensor_bytes,
         blocks=tuple(_block(header, number, window) for number in range(header.block_count)),
@@ -87,6 +90,14 @@ def shape_of(header: GgufHeader) -> ModelShape:
         feed_forward_length=header.feed_forward_length,
         vocabulary_size=header.vocabulary_size,
     )
+
+
+def _window(header: GgufHeader) -> int:
+    """Tokens that a sliding-window block sees; 0 if no block slides."""
+    said = header.numbers.get("attention.sliding_window", _WINDOWS_UNSAID.get(header.architecture, 0))
+    if header.architecture == "exaone4" and header.block_count != _EXAONE4_BLOCKS_WITH_WINDOWS:
+        return 0
+    return _WINDOWS_FIXED.get(header.architecture, said) if said > 0 else 0
 
 
 def _block(header: GgufHeader, number: int, window: int) -> Block:

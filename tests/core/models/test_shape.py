@@ -44,6 +44,11 @@ def test_gpt_oss_alternates(tmp_path: Path) -> None:
     assert memories(shape_with(tmp_path, "gpt-oss")) == [WINDOW, WHOLE] * 4
 
 
+def test_exaone4_slides_only_in_its_large_size(tmp_path: Path) -> None:
+    assert memories(shape_with(tmp_path, "exaone4")) == [WHOLE] * 8
+    assert memories(shape_with(tmp_path, "exaone4", blocks=64)) == [WINDOW, WINDOW, WINDOW, WHOLE] * 16
+
+
 def test_smallthinker_begins_with_a_whole_block(tmp_path: Path) -> None:
     assert memories(shape_with(tmp_path, "smallthinker")) == [WHOLE, WINDOW, WINDOW, WINDOW] * 2
 
