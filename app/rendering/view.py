@@ -26,6 +26,7 @@ class RichText(QTextBrowser):
         self._markdown = ""
         self._live: LiveText | None = None
         self._ink = ""
+        self.setAccessibleName("Text")
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -41,6 +42,7 @@ class RichText(QTextBrowser):
         """Shows a finished text, in the colour `ink` (`#rrggbb`) or that of the theme."""
         self._markdown, self._ink, self._live = markdown, ink, None
         render_into(self.document(), markdown, self._style())
+        self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
 
     def append_live(self, text: str) -> None:
         """Adds to a text that is being written, as plain letters; `close_live` sets it."""

@@ -3,10 +3,12 @@
 from threading import Thread
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage, QPainter, QTextCharFormat, QTextCursor, QTextDocument
 
-from app.rendering import TextStyle, mark_word, prepare, render_at, render_into
+from app.rendering import TextStyle, as_latex, as_markdown, as_plain_text, mark_word, prepare, render_at, render_into
 from app.rendering.blocks import LINE_BREAK
 from app.rendering.formula_object import OBJECT_CHARACTER, formula_of
 from app.rendering.formulas import Formula
@@ -190,3 +192,22 @@ def test_a_cue_is_marked_as_a_word_and_not_inside_another(document: QTextDocumen
     assert mark_word(document, "wait", "#a84f06")
     assert format_of(document, "Wait").underlineColor() == QColor("#a84f06")
     assert not mark_word(document, "verify", "#a84f06")
+
+
+BLOCKS = st.sampled_from(
+    ["- ", "1. ", "> ", "```\n", "~~~\n", "| a | b |\n|---|---|\n| 1 | 2 |\n", "\n", "\n\n", "   ", "$x$", "\\[y\\]"]
+)
+SPANS = st.sampled_from(
+    ["$$\nz\n$$", "**", "*", "`", "# ", "---\n", "word ", "[l](http://e.org)", "![p](http://e.org/p)", "<b>", "|"]
+)
+ODDITIES = st.sampled_from(
+    ["\\boxed{5}", "\\begin{cases}a\\end{cases}", "\\", "\\(", "\x00", "\ue000", "\ufffc", "\u2028", "\r\n", "😀"]
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
+def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextStyle, pieces: list[str]) -> None:
+    render_into(document, "".join(pieces), style)
+    for copied in (as_plain_text(document), as_markdown(document), as_latex(document)):
+        assert copied.count("\ufffc") <= pieces.count("\ufffc")  # no formula is left as a gap

@@ -70,6 +70,12 @@ def test_a_live_text_is_plain_until_it_closes(view: RichText) -> None:
     assert view.markdown == "so $x$"
 
 
+def test_a_screen_reader_is_given_the_source(view: RichText) -> None:
+    view.set_markdown("so $x^2$")
+    assert view.accessibleName() == "Text"
+    assert view.accessibleDescription() == "so $x^2$"
+
+
 def ink_of_the_first_letter(document: QTextDocument) -> QColor:
     return document.begin().begin().fragment().charFormat().foreground().color()
 
