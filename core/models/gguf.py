@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
+from core.engines.base import ThinkingTags
 from core.errors import ModelFileError
 from core.models.architectures import NOT_WRITERS, WRITERS, memory_can_be_cut
 from core.models.ggml_types import FILE_TYPES
@@ -25,14 +25,14 @@ MAX_BLOCKS = 10_000
 _BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
 
 
-class ThinkingTags(NamedTuple):
-    """The texts between which a model thinks."""
-
-    opening: str
-    closing: str
-
-
-_KNOWN_TAGS = (ThinkingTags("<think>", "</think>"), ThinkingTags("[THINK]", "[/THINK]"))
+_KNOWN_TAGS = (
+    ThinkingTags("<think>", "</think>"),  # DeepSeek, Qwen, Phi, Nemotron and most others
+    ThinkingTags("[THINK]", "[/THINK]"),  # Magistral
+    ThinkingTags("<seed:think>", "</seed:think>"),  # Seed-OSS
+    ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),  # Command R7B and A
+    ThinkingTags("<|channel>thought\n", "<channel|>"),  # Gemma 4
+    ThinkingTags("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),  # gpt-oss
+)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from core.errors import ModelFileError
 from core.models.ggml_types import TENSOR_TYPES, TensorType
 
 MAX_HEADER_BYTES = 96 * 2**20  # a vocabulary of 262,144 tokens takes 8 MiB
-MAX_KEYS = 10_000
+MAX_KEYS = 2000  # real files have fewer than 100
 MAX_TENSORS = 100_000
 MAX_KEY_BYTES = 2**16 - 1
+MAX_TENSOR_NAME_BYTES = 63  # ggml's GGML_MAX_NAME, less the closing zero
 MAX_STRING_BYTES = 2**20
-MAX_LISTED_ELEMENTS = 4096  # arrays up to this length become tuples; longer ones stay bytes
+MAX_LISTED_ELEMENTS = 1024  # arrays up to this length become tuples; longer ones stay bytes
 MAX_DIMENSIONS = 4
 SUPPORTED_VERSIONS = (2, 3)
 
@@ -129,7 +130,7 @@ class _Reader:
         tensors: dict[str, Tensor] = {}
         end = 0
         for _ in range(count):
-            name = self._string(MAX_KEY_BYTES)
+            name = self._string(MAX_TENSOR_NAME_BYTES)
             dimensions = self._u32()
             if name in tensors or dimensions > MAX_DIMENSIONS:
                 self._broken(f"the tensor “{name[:80]}” is there twice or has more than four dimensions")

@@ -122,10 +122,11 @@ def known_folders(
     own: Path,
     chosen: tuple[Path, ...] = (),
     *,
+    built_in: tuple[Path, ...] = (),
     home: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Folder, ...]:
-    """Where models may lie: the program's own folder, those of other programs, and those the user chose."""
+    """Where models may lie: the program's own folder, those of other programs, the user's, and the built-in."""
     home = Path.home() if home is None else home
     environment = os.environ if environment is None else environment
     cache = home / ".cache"
@@ -137,6 +138,7 @@ def known_folders(
         Folder(Path(environment.get("LLAMA_CACHE", _llama_cpp_cache(home, environment))), Source.LLAMA_CPP),
         Folder(Path(environment.get("HF_HUB_CACHE", hub_home / "hub")), Source.HUB_CACHE),
         *(Folder(path, Source.USER) for path in chosen),
+        *(Folder(path, Source.BUILT_IN) for path in built_in),
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from core.engines.base import ThinkingTags
 from core.errors import ModelFileError
-from core.models.gguf import GgufHeader, ThinkingTags, read_header
+from core.models.gguf import GgufHeader, read_header
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,
@@ -86,6 +87,21 @@ class TestThinkingTags:
     def test_come_from_the_chat_template(self, tmp_path: Path) -> None:
         assert header_with(tmp_path).thinking_tags == ThinkingTags("<think>", "</think>")
 
+    @pytest.mark.parametrize(
+        ("template", "opening"),
+        [
+            ("{{ content.split('</think>')[-1] }}", "<think>"),
+            ("[SYSTEM_PROMPT]…[THINK]…[/THINK]", "[THINK]"),
+            ("{{ '<seed:think>' + reasoning }}", "<seed:think>"),
+            (r"{{ '<|channel>thought\n<channel|>' }}", "<|channel>thought\n"),
+            ("<|start|>assistant<|channel|>analysis<|message|>", "<|channel|>analysis<|message|>"),
+        ],
+    )
+    def test_are_those_of_the_family(self, tmp_path: Path, template: str, opening: str) -> None:
+        tags = header_with(tmp_path, tokenizer__chat_template=template).thinking_tags
+        assert tags is not None
+        assert tags.opening == opening
+
     def test_are_not_guessed_from_the_vocabulary_against_the_template(self, tmp_path: Path) -> None:
         tokens = [*WORDS, "<think>", "</think>"]
         header = header_with(tmp_path, tokenizer__chat_template="{{ x }}", tokenizer__ggml__tokens=tokens)
@@ -112,8 +128,8 @@ class TestVocabularyHash:
         assert sibling.vocabulary_size == plain.vocabulary_size + 40
 
     def test_does_not_depend_on_how_long_arrays_are_kept(self, tmp_path: Path) -> None:
-        tokens = [f"t{number}" for number in range(4090)]
-        padded = [*tokens, *(f"[PAD{number}]" for number in range(4090, 4200))]
+        tokens = [f"t{number}" for number in range(1020)]
+        padded = [*tokens, *(f"[PAD{number}]" for number in range(1020, 1100))]
         short = header_with(tmp_path / "a", tokenizer__ggml__tokens=tokens)
         long = header_with(tmp_path / "b", tokenizer__ggml__tokens=padded)
         assert short.vocabulary_hash == long.vocabulary_hash

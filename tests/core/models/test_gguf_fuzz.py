@@ -93,3 +93,18 @@ def test_a_vocabulary_beyond_the_limit_is_refused_before_it_is_read(tmp_path: Pa
         file.truncate(2**34)  # a sparse file: nothing is written
     with watched_memory(), pytest.raises(ModelFileError, match="its header is longer than"):
         read_header(path)
+
+
+def test_many_arrays_take_no_more_than_their_share_of_memory(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.gguf"
+    keys = {f"k{number}": [0] * 1024 for number in range(500)}
+    path.write_bytes(gguf_bytes(keys | values_of_a_llama()))
+    with watched_memory():
+        assert is_readable(path)
+
+
+def test_too_many_keys_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hostile.gguf"
+    path.write_bytes(gguf_bytes({f"k{number}": 0 for number in range(2001)}))
+    with pytest.raises(ModelFileError, match="claims 2,001 keys"):
+        read_header(path)
