@@ -24,7 +24,6 @@ MAX_BLOCKS = 10_000
 
 _BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
 
-
 _KNOWN_TAGS = (
     ThinkingTags("<think>", "</think>"),  # DeepSeek, Qwen, Phi, Nemotron and most others
     ThinkingTags("[THINK]", "[/THINK]"),  # Magistral
@@ -100,7 +99,8 @@ def read_header(path: Path) -> GgufHeader:
     shards = shards_of(path)
     raws = [read_raw(shard) for shard in shards]
     _check_parts(shards, raws)
-    return _interpret(shards, raws[0], [tensor for raw in raws for tensor in raw.tensors])
+    tensors = [tensor for raw in raws for tensor in raw.tensors]
+    return _interpret(shards, raws[0].values, tensors, sum(raw.data_end for raw in raws))
 
 
 def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
@@ -119,24 +119,18 @@ def _plus_one(number: Value) -> str:
     return str(number + 1) if isinstance(number, int) else "?"
 
 
-def _interpret(shards: tuple[Path, ...], raw: RawHeader, tensors: list[Tensor]) -> GgufHeader:
+def _interpret(
+    shards: tuple[Path, ...], values: Mapping[str, Value], tensors: list[Tensor], file_bytes: int
+) -> GgufHeader:
     path = shards[0]
-    keys = Keys(path, raw.values)
+    keys = Keys(path, values)
     architecture = keys.text("general.architecture") or ""
     _check_it_writes(path, architecture, tensors)
-    of_model = Keys(path, raw.values, prefix=f"{architecture}.")
-    vocabulary = read_vocabulary(path, raw.values)
-    template = keys.text("tokenizer.chat_template")
-    if template is not None and len(template) > MAX_TEMPLATE_CHARACTERS:
-        raise ModelFileError(
-            f"{path.name} carries a chat template of {len(template):,} characters.",
-            "Choose another conversion of the model.",
-        )
-
+    of_model = Keys(path, values, prefix=f"{architecture}.")
+    vocabulary = read_vocabulary(path, values)
+    template = _chat_template(keys)
     parameters = sum(tensor.elements for tensor in tensors)
-    blocks = of_model.whole("block_count")
-    if blocks > MAX_BLOCKS:
-        raise ModelFileError(f"{path.name} is damaged: it claims {blocks:,} blocks.", "Download it again.")
+    blocks = _block_count(of_model)
     embedding = of_model.whole("embedding_length")
     heads = max(of_model.wholes("attention.head_count", default=0), default=0)
     head_length = embedding // heads if heads else 0
@@ -145,7 +139,7 @@ def _interpret(shards: tuple[Path, ...], raw: RawHeader, tensors: list[Tensor]) 
     return GgufHeader(
         path=path,
         shards=shards,
-        file_bytes=raw.data_end if len(shards) == 1 else sum(shard.stat().st_size for shard in shards),
+        file_bytes=file_bytes,
         architecture=architecture,
         name=keys.text("general.name") or path.stem,
         size_label=keys.text("general.size_label") or _size_label(parameters),
@@ -177,7 +171,7 @@ def _interpret(shards: tuple[Path, ...], raw: RawHeader, tensors: list[Tensor]) 
         thinking_tags=_thinking_tags(template, vocabulary),
         memory_can_be_cut=memory_can_be_cut(architecture),
         numbers=of_model.all_wholes(),
-        metadata={key: _shown(value) for key, value in raw.values.items()},
+        metadata={key: _shown(value) for key, value in values.items()},
     )
 
 
@@ -198,6 +192,23 @@ def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> No
             f"{path.name} holds only a vocabulary: it has no tensors.",
             "Choose the file with the model itself.",
         )
+
+
+def _chat_template(keys: Keys) -> str | None:
+    template = keys.text("tokenizer.chat_template")
+    if template is not None and len(template) > MAX_TEMPLATE_CHARACTERS:
+        raise ModelFileError(
+            f"{keys.path.name} carries a chat template of {len(template):,} characters.",
+            "Choose another conversion of the model.",
+        )
+    return template
+
+
+def _block_count(keys: Keys) -> int:
+    blocks = keys.whole("block_count")
+    if blocks > MAX_BLOCKS:
+        raise ModelFileError(f"{keys.path.name} is damaged: it claims {blocks:,} blocks.", "Download it again.")
+    return blocks
 
 
 def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
