@@ -109,12 +109,19 @@ def test_vocabularies_are_the_same_or_not(tmp_path: Path) -> None:
 
 class TestKnownFolders:
     def test_are_those_of_the_programs_people_use(self, tmp_path: Path) -> None:
-        folders = known_folders(tmp_path / "own", (tmp_path / "mine",), home=tmp_path, environment={})
+        folders = known_folders(
+            tmp_path / "own",
+            (tmp_path / "mine",),
+            built_in=(tmp_path / "packaged",),
+            home=tmp_path,
+            environment={},
+        )
         found = {(folder.source, folder.path) for folder in folders}
         assert (Source.OWN, tmp_path / "own") in found
         assert (Source.LM_STUDIO, tmp_path / ".lmstudio" / "models") in found
         assert (Source.HUB_CACHE, tmp_path / ".cache" / "huggingface" / "hub") in found
         assert (Source.USER, tmp_path / "mine") in found
+        assert (Source.BUILT_IN, tmp_path / "packaged") in found
 
     @pytest.mark.parametrize(
         ("variable", "value", "source", "expected"),
