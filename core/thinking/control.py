@@ -75,7 +75,7 @@ class Control(Interruption):
             case _:
                 return TakeOver(WITHOUT_END, Rule.PERSON)
 
-    def admit(self, move: Move, view: View) -> Move:
+    def admit(self, move: Move, view: View) -> Move:  # noqa: ARG002 - the protocol shows more
         return Finished(Finish.STOPPED) if self._stopped and not isinstance(move, Finished) else move
 
     def _wish_for(self, wish: Wish) -> None:

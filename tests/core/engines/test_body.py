@@ -1,0 +1,85 @@
+"""The text that both models share: cutting it, closing its thinking, and how each model reads it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.engines.body import Author, Body, Part, rendered_runs
+
+TAG = "</think>"
+
+
+def part(text: str, id: int | None = None, vocabulary: str = "qwen", tag: str = "") -> Part:
+    return Part(text, Author.SMALL, id, vocabulary if id is not None else "", tag)
+
+
+def test_cutting_returns_what_went() -> None:
+    body = Body([part("One", 1), part(" two", 2), part(" three", 3)])
+    assert body.cut(7) == [part(" three", 3)]
+    assert (body.text, body.parts) == ("One two", [part("One", 1), part(" two", 2)])
+
+
+def test_a_token_across_the_cut_stays_as_text_without_its_id() -> None:
+    body = Body([part("One.", 1), part("\n\nTwo", 2)])
+    assert body.cut(6) == [part("Two", 2)]
+    assert body.parts == [part("One.", 1), part("\n\n")]
+
+
+def test_the_beginning_of_an_unfinished_character_goes_with_a_cut() -> None:
+    body = Body([part("One", 1), part("", 2)])
+    assert body.cut(3) == [part("", 2)]
+    assert body.parts == [part("One", 1)]
+
+
+@given(st.lists(st.text(max_size=4), max_size=8), st.data())
+def test_a_cut_loses_no_character(texts: list[str], data: st.DataObject) -> None:
+    body = Body([part(text, n) for n, text in enumerate(texts)])
+    whole = body.text
+    length = data.draw(st.integers(0, len(whole)))
+    gone = body.cut(length)
+    assert body.text == whole[:length] == "".join(p.text for p in body.parts)
+    assert "".join(p.text for p in gone) == whole[length:]
+
+
+def test_a_closing_tag_of_one_token_keeps_its_id() -> None:
+    body = Body([part("Done.", 1), part(TAG, 2)])
+    body.mark_closing(TAG)
+    assert body.parts[-1] == part(TAG, 2, tag=TAG)
+
+
+def test_a_closing_tag_of_several_tokens_joins_into_one_part() -> None:
+    body = Body([part("Done.", 1), part("</", 2), part("think", 3), part(">\n\n", 4)])
+    body.mark_closing(TAG)
+    assert body.parts == [part("Done.", 1), part("</think>\n\n", tag=TAG)]
+
+
+def test_a_model_of_the_same_vocabulary_reads_ids() -> None:
+    assert rendered_runs([part("One", 1), part(" two", 2)], "qwen", TAG) == [(1, 2)]
+
+
+def test_a_model_of_another_vocabulary_reads_one_text() -> None:
+    assert rendered_runs([part("One", 1), part(" two", 2)], "llama", TAG) == ["One two"]
+
+
+def test_an_unknown_vocabulary_is_like_no_other() -> None:
+    assert rendered_runs([Part("One", Author.SMALL, 1, "")], "", TAG) == ["One"]
+
+
+def test_ids_and_texts_take_turns() -> None:
+    parts = [part("One", 1), Part(" inserted", Author.INSERTED), part(" text", 9, "llama"), part(" two", 2)]
+    assert rendered_runs(parts, "qwen", TAG) == [(1,), " inserted text", (2,)]
+
+
+@pytest.mark.parametrize("vocabulary", ["qwen", "llama"])
+def test_each_model_reads_the_close_of_thinking_as_its_own_tag(vocabulary: str) -> None:
+    parts = [part("Done.", 1, vocabulary), part("</think>\n\n", 2, vocabulary, TAG), part("4", 3, vocabulary)]
+    read = rendered_runs(parts, vocabulary, "[/THINK]")
+    assert read == [(1,), "[/THINK]\n\n", (3,)]
+
+
+def test_a_model_without_tags_reads_what_stands_there() -> None:
+    parts = [part("Done.", 1), part(TAG, 2, tag=TAG)]
+    assert rendered_runs(parts, "llama", "") == ["Done.</think>"]
+    assert rendered_runs(parts, "qwen", "") == [(1, 2)]

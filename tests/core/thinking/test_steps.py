@@ -1,0 +1,109 @@
+"""Where steps end, wherever tokens split the text."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.thinking.steps import Decoder, Splitter, ends_sentence, split
+
+
+def boundaries(pieces: list[str]) -> list[int]:
+    """Indices of the pieces that complete a boundary."""
+    splitter = Splitter()
+    return [index for index, piece in enumerate(pieces) if splitter.feed(piece)]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ["One.", "\n\n", "Two"],
+        ["One", ".\n\n", "Two"],
+        ["One.", "\n \n", "Two"],
+        ["One.", "\n\t \n", "Two"],
+        ["One.", "\r\n\r\n", "Two"],
+        ["One.", "\n\n\n", "Two"],
+        ["One.", "\n\n\n\n", "Two"],
+        ["One.", "\n\nTwo", " three"],
+        ["One.", " \n\n", "Two"],
+    ],
+)
+def test_a_boundary_is_two_newlines_with_blanks_or_more_newlines_between(pieces: list[str]) -> None:
+    assert boundaries(pieces) == [pieces.index(next(p for p in pieces if "\n" in p))]
+
+
+def test_a_boundary_may_be_split_across_tokens() -> None:
+    assert boundaries(["One.", "\n", "\n", "Two"]) == [2]
+    assert boundaries(["One.", "\n", " ", "\n", "Two"]) == [3]
+    assert boundaries(["One.", "\r", "\n", "\r", "\n", "Two"]) == [4]
+
+
+def test_white_space_after_a_boundary_makes_no_second_one() -> None:
+    assert boundaries(["One.\n\n", "\n", "\n\n", "Two"]) == [0]
+
+
+def test_one_newline_or_leading_newlines_make_no_boundary() -> None:
+    assert boundaries(["One.", "\n", "Two.", "\n", "Three"]) == []
+    assert boundaries(["\n\n", "\n", "One"]) == []
+
+
+def test_a_splitter_goes_on_from_a_text() -> None:
+    assert Splitter("One.\n").feed("\n")
+    assert not Splitter("One.\n\n").feed("\n")
+    assert Splitter("One.\n\n").at_boundary
+    assert not Splitter("").at_boundary
+
+
+TEXTS = st.text(alphabet="ab. \t\r\n\u00a0é", max_size=40)
+
+
+@given(TEXTS, st.data())
+def test_every_tokenisation_of_a_text_gives_the_same_steps(text: str, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)))) | {0, len(text)})
+    pieces = [text[a:b] for a, b in pairwise(cuts)]
+    by_pieces, by_characters = Splitter(), Splitter()
+    found = {end for end, piece in zip(cuts[1:], pieces, strict=True) if by_pieces.feed(piece)}
+    exact = [i + 1 for i, character in enumerate(text) if by_characters.feed(character)]
+    assert found == {next(cut for cut in cuts if cut >= place) for place in exact}
+    assert by_pieces.at_boundary == by_characters.at_boundary
+
+
+@given(TEXTS)
+def test_the_steps_of_a_text_are_the_text_and_end_where_the_splitter_says(text: str) -> None:
+    steps = split(text)
+    assert "".join(steps) == text
+    splitter = Splitter()
+    found = sum(splitter.feed(character) for character in text)
+    assert found == len(steps) - (not splitter.at_boundary and bool(text))
+
+
+@given(st.text(), st.data())
+def test_characters_split_across_tokens_come_whole(text: str, data: st.DataObject) -> None:
+    raw = text.encode("utf-8", errors="ignore")
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)))) | {0, len(raw)})
+    decoder = Decoder()
+    assert "".join(decoder.feed(raw[a:b]) for a, b in pairwise(cuts)) == raw.decode()
+    assert not decoder.inside_character
+
+
+def test_a_decoder_says_that_it_is_inside_a_character() -> None:
+    decoder = Decoder()
+    assert decoder.feed("é".encode()[:1]) == ""
+    assert decoder.inside_character
+    assert decoder.feed("é".encode()[1:]) == "é"
+    assert not decoder.inside_character
+
+
+@pytest.mark.parametrize(
+    "text", ["It is four.", "Really?", "Yes!", "“Four.”", "So it is 4. ", "一。", "line\n", "is 7!"]
+)
+def test_ends_of_sentences(text: str) -> None:
+    assert ends_sentence(text)
+
+
+@pytest.mark.parametrize("text", ["It is 3.", "It is", "four,", "", "f(x)"])
+def test_a_decimal_point_or_a_comma_ends_no_sentence(text: str) -> None:
+    assert not ends_sentence(text)
