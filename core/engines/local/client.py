@@ -17,7 +17,6 @@ from core.engines.base import (
     Notice,
     Passing,
     Sampling,
-    ThinkingTags,
     Token,
     WriteItem,
 )
@@ -253,7 +252,6 @@ class LocalSession:
 
 def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
     context = min(options.context, header.context_length or options.context)
-    thinking = header.thinking_tags
     return LoadOptions(
         path=str(header.path),
         context=context,
@@ -266,7 +264,7 @@ def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
         can_be_cut=header.memory_can_be_cut,
         space_prefix=bool(header.add_space_prefix),
         template=header.chat_template or "",
-        thinking=ThinkingTags(thinking.opening, thinking.closing) if thinking else None,
+        thinking=header.thinking_tags,
     )
 
 

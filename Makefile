@@ -1,0 +1,37 @@
+# The two commands of the README: `make run` and `make test`. Everything else is for those who work on Baton.
+PYTHON := .venv/bin/python
+
+.PHONY: run test setup check bench screenshots demo-pair clean
+
+run: setup
+	@$(PYTHON) -m app
+
+setup:
+	@packaging/setup.sh run
+
+test:
+	@packaging/setup.sh test
+	@QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest
+
+# What the code must satisfy besides its tests: style, types, and who may import whom.
+check:
+	@packaging/setup.sh test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+# Ratios taken side by side in one run. Let the machine rest meanwhile.
+bench:
+	@packaging/setup.sh test
+	@$(PYTHON) -m tests.bench
+
+screenshots:
+	@packaging/setup.sh test
+	@QT_QPA_PLATFORM=offscreen $(PYTHON) -m packaging.screenshots
+
+demo-pair:
+	@packaging/demo_pair/make.sh
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Baton without a window: one file a command. Imports no Qt."""

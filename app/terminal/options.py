@@ -1,0 +1,101 @@
+"""Options that several commands share: which models, and how to run them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from core.engines.base import Engine
+from core.engines.local.client import LocalOptions
+from core.engines.opening import open_engine
+from core.errors import SettingsError
+from core.models.packaged import packaged_pair
+from core.run import Pair, RunSettings
+from core.thinking.limits import Limits
+from core.thinking.policies import POLICIES, PolicySettings
+from core.thinking.presets import PRESETS
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("models")
+    group.add_argument("--small", metavar="FILE", help="GGUF file of the small model; the built-in one if not given")
+    group.add_argument("--large", metavar="FILE", help="GGUF file of the large model; the built-in one if not given")
+    group.add_argument("--context", type=int, default=8192, help="tokens of context of each local model (%(default)s)")
+    group.add_argument("--threads", type=int, default=0, help="threads of each local model; 0 chooses")
+    group.add_argument("--gpu-layers", type=int, default=-1, help="layers on the GPU; -1 is all that fit")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("method")
+    group.add_argument("--policy", choices=POLICIES, default="keywords", help="when the large model takes over")
+    group.add_argument("--preset", choices=PRESETS, default="baton", help="parameters to begin with (%(default)s)")
+    group.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=f"change {_names()}")
+    group.add_argument("--seed", type=int, default=0, help="the same seed repeats an answer on the same local models")
+    group.add_argument("--max-tokens", type=int, default=4096, help="longest answer in tokens (%(default)s)")
+
+
+def run_settings(arguments: argparse.Namespace) -> RunSettings:
+    """The settings that these arguments ask for. Raises SettingsError with the name of what is wrong."""
+    run: dict[str, Any] = {
+        "policy": arguments.policy,
+        "seed": arguments.seed,
+        "max_tokens": arguments.max_tokens,
+    }
+    parameters = PRESETS[arguments.preset].model_dump()
+    limits: dict[str, Any] = {}
+    for assignment in arguments.set:
+        name, equals, value = assignment.partition("=")
+        places = ((PolicySettings, parameters), (Limits, limits), (RunSettings, run))
+        place = next((place for model, place in places if name in _settable(model)), None)
+        if place is None or not equals:
+            raise SettingsError(
+                f"--set {assignment} names no setting.", f"It takes NAME=VALUE, NAME one of {_names()}."
+            )
+        place[name] = value
+    try:
+        return RunSettings.model_validate(run | {"parameters": parameters, "limits": limits})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {first['msg']}.") from error
+
+
+def _settable(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if name not in ("parameters", "limits")]
+
+
+def _names() -> str:
+    return ", ".join(name for model in (PolicySettings, Limits, RunSettings) for name in _settable(model))
+
+
+@contextmanager
+def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool = True) -> Iterator[Pair]:
+    """The models that were named, or the built-in ones, loaded; closed at the end."""
+    options = LocalOptions(context=arguments.context, threads=arguments.threads, gpu_layers=arguments.gpu_layers)
+    small_file, large_file = arguments.small, arguments.large
+    if (small and not small_file) or (large and not large_file):
+        built_in_small, built_in_large = _built_in()
+        small_file, large_file = small_file or built_in_small, large_file or built_in_large
+    with ExitStack() as stack:
+
+        def opened(wanted: bool, where: str) -> Engine | None:
+            if not wanted:
+                return None
+            engine = open_engine(where, options)
+            stack.callback(engine.close)
+            return engine
+
+        yield Pair(opened(small, small_file), opened(large, large_file))
+
+
+def _built_in() -> tuple[str, str]:
+    pair = packaged_pair()
+    if pair is None:
+        raise SettingsError(
+            "No models are named, and the built-in pair is not installed.",
+            "Name two GGUF files with --small and --large, or run make setup.",
+        )
+    return str(pair[0]), str(pair[1])

@@ -1,0 +1,10 @@
+"""Run the benches: all, or those named: `python -m tests.bench path handoff`."""
+
+import importlib
+import sys
+
+BENCHES = ("path", "economy", "handoff")
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or BENCHES:
+        importlib.import_module(f"tests.bench.{name}").main()
