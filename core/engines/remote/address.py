@@ -1,0 +1,85 @@
+"""Where a server is and how it may be spoken to: URL, key, certificates, proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from core.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """An address as a person gives it. Raises SettingsError if it cannot be one.
+
+    `url` is `http(s)://host[:port][/path]`; a trailing `/v1` is understood and dropped.
+    """
+
+    url: str
+    key: str | None = field(default=None, repr=False)
+    """Sent as a Bearer token, to this address only."""
+    authority: Path | None = None
+    """A private CA, or the server's own certificate, as PEM."""
+    any_certificate: bool = False
+    """Accept whatever certificate is shown: a risk, see `risks`."""
+    proxy: str | None = None
+    """None: what the system's environment (HTTPS_PROXY, NO_PROXY …) says."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", self.url.strip().rstrip("/").removesuffix("/v1"))
+        advice = "Write it as http://host:port or https://host:port."
+        try:
+            parts = urlsplit(self.url)
+            _ = parts.port
+        except ValueError as error:
+            raise SettingsError(f"“{self.url}” is not the address of a server: {error}.", advice) from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"“{self.url}” is not the address of a server.", advice)
+        if parts.username or parts.password:
+            raise SettingsError("A key does not belong in an address.", "Enter it in the field for the key.")
+        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
+            raise SettingsError("The key holds characters that no key has.", "Copy it again, without line breaks.")
+
+    @property
+    def host(self) -> str:
+        """Host and port, for people."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def is_this_machine(self) -> bool:
+        name = urlsplit(self.url).hostname or ""
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return name == "localhost"
+
+    @property
+    def risks(self) -> tuple[str, ...]:
+        """What a person should know before a text or a key is sent there, a sentence each."""
+        risks = []
+        if self.any_certificate:
+            risks.append(f"Anybody on the way can pose as {self.host}: its certificate is not checked.")
+        if self.url.startswith("http:") and not self.is_this_machine:
+            risks.append(f"Texts{' and the key' if self.key else ''} go to {self.host} unencrypted.")
+        return tuple(risks)
+
+    def tls(self) -> ssl.SSLContext:
+        """How certificates are checked. Raises SettingsError if the private CA cannot be read."""
+        if self.any_certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        context = ssl.create_default_context()
+        if self.authority:
+            try:
+                context.load_verify_locations(self.authority)
+            except (OSError, ssl.SSLError) as error:
+                raise SettingsError(
+                    f"The certificate file {self.authority.name} cannot be used: {error}.",
+                    "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).",
+                ) from error
+        return context

@@ -1,0 +1,113 @@
+"""What a server has done for us and what that costs, with caps."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from core.errors import EngineRefused
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Money for a million tokens."""
+
+    read: float = 0.0
+    reused: float = 0.0
+    written: float = 0.0
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """Where to stop. None: no cap."""
+
+    tokens: int | None = None
+    """Read and written; what is reused costs the server nothing."""
+    money: float | None = None
+
+
+class Cost(NamedTuple):
+    """What one request took. Tokens: `sent` with the prompt, of which `reused` were in the KV cache already and
+    `read` were not; `written` by the model. Bytes as they went over the line, headers apart."""
+
+    requests: int = 1
+    sent: int = 0
+    reused: int = 0
+    read: int = 0
+    written: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    seconds_waited: float = 0.0
+    """Until the first token."""
+    estimated: bool = False
+    """The server gave no counts: four bytes were taken for a token."""
+
+
+class Bill(NamedTuple):
+    """All that was spent so far."""
+
+    cost: Cost
+    money: float
+    currency: str
+
+
+class Meter:
+    """Adds up the costs of an answer, and of the whole engine behind it. Thread-safe."""
+
+    def __init__(self, prices: Prices, cap: Cap, whose: str, whole: Meter | None = None) -> None:
+        """`whose`: what the cap is for, "this answer" or "this server". `whole`: is told of everything, too."""
+        self._prices = prices
+        self._cap = cap
+        self._whose = whose
+        self._whole = whole
+        self._lock = threading.Lock()
+        self._spent = Cost(requests=0)
+
+    def add(self, cost: Cost) -> None:
+        with self._lock:
+            old = self._spent
+            self._spent = Cost(
+                old.requests + cost.requests,
+                old.sent + cost.sent,
+                old.reused + cost.reused,
+                old.read + cost.read,
+                old.written + cost.written,
+                old.bytes_sent + cost.bytes_sent,
+                old.bytes_received + cost.bytes_received,
+                old.seconds_waited + cost.seconds_waited,
+                old.estimated or cost.estimated,
+            )
+        if self._whole:
+            self._whole.add(cost)
+
+    @property
+    def bill(self) -> Bill:
+        with self._lock:
+            spent, prices = self._spent, self._prices
+        money = spent.read * prices.read + spent.reused * prices.reused + spent.written * prices.written
+        return Bill(spent, money / MILLION, prices.currency)
+
+    def room(self, wanted: int) -> int:
+        """How many of the wanted tokens may be written. Raises EngineRefused if a cap is reached."""
+        cap, prices, bill = self._cap, self._prices, self.bill
+        room = wanted
+        if cap.tokens is not None:
+            left = cap.tokens - bill.cost.read - bill.cost.written
+            self._refuse_below_one(left, f"{cap.tokens:,} tokens")
+            room = min(room, left)
+        if cap.money is not None:
+            left_money = cap.money - bill.money
+            affordable = int(left_money / prices.written * MILLION) if prices.written else wanted
+            self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {prices.currency}".rstrip())
+            room = min(room, affordable)
+        return self._whole.room(room) if self._whole else room
+
+    def _refuse_below_one(self, left: int, cap: str) -> None:
+        if left < 1:
+            raise EngineRefused(
+                f"The cap of {cap} for {self._whose} is reached.", "Raise it in the settings of the server."
+            )

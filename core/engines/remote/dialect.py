@@ -1,0 +1,124 @@
+"""What differs from server to server: how a text is named, what is asked, and how the answer is understood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from core.engines.base import Alternative, Conversation, ModelCard, Passing, Sampling, Stop, Token
+from core.engines.body import Part
+from core.engines.remote.fields import Fields
+
+Prompt = tuple[int, ...] | str
+"""A text as a server takes it: token ids where it can, else text."""
+Ask = Callable[[str, Mapping[str, Any] | None], Fields]
+"""A short question to the server: path and payload (None: GET)."""
+
+
+class Reading(NamedTuple):
+    """How far the server has read the prompt, in tokens: `reused` were in its KV cache."""
+
+    reused: int
+    done: int
+    total: int
+
+
+class Written(NamedTuple):
+    """Tokens that became text together (several where a character was split across them)."""
+
+    tokens: tuple[Token, ...]
+
+
+class Finished(NamedTuple):
+    """The end of an answer. `written`: tokens by the server's own count, None if it gives none."""
+
+    stop: Stop
+    written: int | None = None
+
+
+Heard = Reading | Written | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to write after a prompt. `limit` 0: only read it."""
+
+    limit: int
+    seed: int
+    sampling: Sampling
+    alternatives: int = 0
+
+
+class Script(Protocol):
+    """One conversation in the server's terms. It remembers how it tokenised the body last time."""
+
+    prompt_tokens: int
+
+    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
+        """The whole text: conversation, body, and `extra` (a question that a model did not write)."""
+        ...
+
+
+class AnswerReader(Protocol):
+    """Understands the events of one answer."""
+
+    def hear(self, event: Fields) -> Iterator[Heard]: ...
+
+
+class Dialect(Protocol):
+    """One kind of server with one model."""
+
+    card: ModelCard
+    path: str
+    """Where completions are asked for."""
+
+    def begin(self, conversation: Conversation, ask: Ask) -> Script:
+        """Render a conversation, thinking opened. Raises EngineRefused if that cannot be done here."""
+        ...
+
+    def payload(self, prompt: Prompt, wish: Wish) -> dict[str, Any]: ...
+
+    def answer(self, ask: Ask) -> AnswerReader: ...
+
+    def count_tokens(self, text: str, ask: Ask) -> int: ...
+
+    def check_model(self, ask: Ask) -> None:
+        """Raises EngineRefused if the server has another model than at first."""
+        ...
+
+
+def extended(prompt: Prompt, tokens: Sequence[Token]) -> Prompt:
+    """The prompt and what has been written after it, to go on from after a broken connection."""
+    if isinstance(prompt, str):
+        return prompt + b"".join(token.data for token in tokens).decode(errors="ignore")
+    return prompt + tuple(token.id for token in tokens if token.id is not None)
+
+
+def passing(body: Sequence[Part], vocabulary: str) -> Passing:
+    """Text if any of its tokens came from another vocabulary."""
+    foreign = any(part.id is not None and part.vocabulary != vocabulary for part in body)
+    return Passing.TEXT if foreign or not vocabulary else Passing.IDS
+
+
+def choice_probabilities(alternatives: Sequence[Alternative], choices: Sequence[str]) -> tuple[float, ...]:
+    """Renormalised probabilities of the choices among a next token's alternatives (natural log-probabilities).
+
+    A token speaks for a choice that begins with it, blanks apart. What is not listed is less likely than all
+    that is, and so gets the least of the listed probabilities at most.
+    """
+
+    def mass(choice: str) -> float:
+        return math.fsum(
+            math.exp(other.logprob)
+            for other in alternatives
+            if (head := other.text.strip()) and choice.strip().startswith(head)
+        )
+
+    if not alternatives:
+        return tuple(1 / len(choices) for _ in choices)
+    least = math.exp(min(other.logprob for other in alternatives)) / 2
+    masses = [mass(choice) or least for choice in choices]
+    total = math.fsum(masses) or 1.0
+    return tuple(each / total for each in masses)

@@ -1,0 +1,126 @@
+"""A model on a server, ready to open sessions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from core.engines.base import Conversation, ModelCard, Sampling
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.bill import Bill, Cap, Meter, Prices
+from core.engines.remote.dialect import Ask, Dialect
+from core.engines.remote.line import Line
+from core.engines.remote.patience import Patience, Retrying
+from core.engines.remote.session import RemoteSession
+from core.engines.remote.state import ServerState, StateBoard, Watcher
+from core.errors import EngineError, EngineLost
+
+Result = TypeVar("Result")
+D = TypeVar("D", bound=Dialect)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOptions:
+    """How to use a server, and how much of it."""
+
+    patience: Patience = field(default_factory=Patience)
+    prices: Prices = field(default_factory=Prices)
+    cap: Cap = field(default_factory=Cap)
+    """For all that this engine does."""
+    answer_cap: Cap = field(default_factory=Cap)
+    """For one session."""
+    reads_along: bool | None = None
+    """None: if the server is another machine. Where it has a device of its own on this one, say True."""
+
+
+class RemoteEngine:
+    """An Engine over HTTP; subclasses find out the dialect and hand it over."""
+
+    dialect: Dialect
+
+    def __init__(
+        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: Watcher | None = None
+    ) -> None:
+        """`watcher` is told each change of state. Connects, and raises EngineLost or EngineRefused."""
+        self.address = ServerAddress(address) if isinstance(address, str) else address
+        self.options = options or RemoteOptions()
+        self.board = StateBoard(watcher)
+        self._tls = self.address.tls()
+        self._meter = Meter(self.options.prices, self.options.cap, f"{self.address.host}")
+        self._lock = threading.Lock()
+        self._sessions: set[RemoteSession] = set()
+        self._asking = threading.Lock()
+        self._closing = threading.Event()
+        self._line = self.new_line()
+
+    @property
+    def card(self) -> ModelCard:
+        return self.dialect.card
+
+    @property
+    def patience(self) -> Patience:
+        return self.options.patience
+
+    @property
+    def state(self) -> ServerState:
+        return self.board.state
+
+    @property
+    def bill(self) -> Bill:
+        """What all sessions have cost, the closed ones too."""
+        return self._meter.bill
+
+    def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
+        session = RemoteSession(self, conversation, sampling)
+        with self._lock:
+            self._sessions.add(session)
+        return session
+
+    def count_tokens(self, text: str) -> int:
+        with self._asking:
+            return self.patiently(lambda: self.dialect.count_tokens(text, self._line.ask))
+
+    def close(self) -> None:
+        self._closing.set()
+        with self._lock:
+            sessions = tuple(self._sessions)
+        for session in sessions:
+            session.close()
+        self._line.close()
+
+    def connect(self, dialect: Callable[[Ask], D]) -> D:
+        """Ask the server what it is."""
+        try:
+            return dialect(self._line.ask)
+        except EngineError:
+            self._line.close()
+            raise
+
+    # For sessions ---------------------------------------------------------------------------------------------------
+
+    def forget(self, session: RemoteSession) -> None:
+        with self._lock:
+            self._sessions.discard(session)
+
+    def new_line(self) -> Line:
+        return Line(self.address, self.patience, self._tls)
+
+    def new_meter(self) -> Meter:
+        return Meter(self.options.prices, self.options.answer_cap, "this answer", self._meter)
+
+    def patiently(self, action: Callable[[], Result]) -> Result:
+        """Do it again while the server is lost or not ready, as far as patience goes."""
+        retrying = Retrying(self.patience)
+        while True:
+            try:
+                return action()
+            except EngineLost as error:
+                pause = retrying.pause_after(error)
+                if self._closing.wait(pause):
+                    raise
+
+    def reads_along(self) -> bool:
+        wanted = self.options.reads_along
+        return not self.address.is_this_machine if wanted is None else wanted

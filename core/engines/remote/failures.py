@@ -1,0 +1,115 @@
+"""What went wrong on the way to a server or in it, as errors of the tree that a person can act upon."""
+
+from __future__ import annotations
+
+import ssl
+from http import HTTPStatus
+
+import httpx2
+
+from core.engines.remote.fields import Fields
+from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+
+
+class NotReady(EngineLost):
+    """The server is there and asks for patience: it loads its model, or has too much to do."""
+
+
+def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
+    """A request that got no answer, or only part of one."""
+    if certificate := _certificate_fault(error):
+        return EngineRefused(
+            f"The certificate of {host} is not trusted: {certificate}.",
+            "Choose the certificate file of your authority, or, knowing the risk, accept any certificate.",
+        )
+    match error:
+        case httpx2.ConnectError() | httpx2.ConnectTimeout():
+            return EngineLost(
+                f"Nothing answers at {host}.", "Start the server there, or check the address and the firewall."
+            )
+        case httpx2.ProxyError():
+            return EngineLost(f"The proxy on the way to {host} failed: {error}.", "Check the proxy's address.")
+        case httpx2.TimeoutException():
+            return EngineLost(f"{host} has stopped answering.", "Look at the server's log.")
+        case httpx2.SSEError() | httpx2.DecodingError():
+            return garbage(host)
+        case _:
+            return EngineLost(f"The connection to {host} broke.", "Check that the server is still running.")
+
+
+def garbage(host: str) -> EngineLost:
+    return EngineLost(
+        f"{host} sent something that is not an answer of a model server.",
+        "Check the address, and whether a proxy stands in between.",
+    )
+
+
+def from_status(response: httpx2.Response, host: str) -> EngineError:
+    """An answer other than 200. The body must have been read."""
+    status = response.status_code
+    if response.is_redirect:
+        return _redirected(response, host)
+    try:
+        answer = Fields(response.json())
+    except ValueError:
+        answer = Fields(None)
+    return from_report(answer, host, status)
+
+
+def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
+    """A server's own report of an error: `{"error": {code, type, message}}`, in a body or within a stream."""
+    report = answer.inside("error") if answer.inside("error").text("message") else answer
+    said = (report.text("message") or answer.text("error") or answer.text("detail")).rstrip(".")
+    match report.integer("code", status):
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+            return EngineRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
+        case HTTPStatus.NOT_FOUND:
+            return EngineRefused(
+                f"{host} does not offer what is needed{_quoted(said)}.",
+                "Check the address, the model's name, and which kind of server it is.",
+            )
+        case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.TOO_MANY_REQUESTS:
+            return NotReady(f"{host} is not ready{_quoted(said)}.", "It will be asked again in a moment.")
+        case code if code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if _is_overflow(report, said):
+                return _context_full(report, host)
+            return EngineRefused(f"{host} refused the request{_quoted(said)}.", "Look at the server's log.")
+        case _:
+            return EngineLost(f"{host} reports a failure{_quoted(said)}.", "Look at the server's log.")
+
+
+def _redirected(response: httpx2.Response, host: str) -> EngineRefused:
+    """Redirects are never followed: neither the key nor a text goes where a person did not send it."""
+    target = response.headers.get("location", "another place")
+    return EngineRefused(
+        f"{host} sends on to {target}; nothing was sent there.",
+        "Enter that address instead, if you trust it.",
+    )
+
+
+def _is_overflow(report: Fields, said: str) -> bool:
+    # llama-server names the type; vLLM, SGLang and LM Studio say it in words.
+    return report.text("type") == "exceed_context_size_error" or "context length" in said.lower()
+
+
+def _context_full(report: Fields, host: str) -> ContextFull:
+    size, context = report.integer("n_prompt_tokens"), report.integer("n_ctx")
+    numbers = f": {size:,} tokens, and it holds {context:,}" if size and context else ""
+    return ContextFull(
+        f"The text no longer fits the context of {host}{numbers}.",
+        "Start the server with a larger context (-c), or ask for less.",
+    )
+
+
+def _certificate_fault(error: BaseException) -> str:
+    """The reason in words if a certificate was refused; httpx2 keeps it as a cause or context."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return seen.verify_message
+        seen = seen.__cause__ or seen.__context__
+    return "it speaks no TLS that is understood here" if "SSL" in str(error) else ""
+
+
+def _quoted(said: str) -> str:
+    return f": “{said}”" if said else ""

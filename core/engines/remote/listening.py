@@ -1,0 +1,139 @@
+"""Waiting for one answer: the clock, the state that a person sees, and what goes on the bill."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from core.engines.base import Handoff, Notice, Passing
+from core.engines.remote.bill import Cost, Meter
+from core.engines.remote.dialect import Finished, Heard, Prompt, Reading, Written
+from core.engines.remote.fields import Fields
+from core.engines.remote.line import Line
+from core.engines.remote.state import ServerState
+from core.engines.remote.stream import AnswerStream, Signal
+from core.errors import EngineLost
+
+if TYPE_CHECKING:
+    from core.engines.remote.engine import RemoteEngine
+
+TICK = 1.0
+"""Seconds between looks at the clock while nothing comes."""
+BYTES_PER_TOKEN = 4
+"""For the bill, where a server tells no counts."""
+
+
+class Listening:
+    def __init__(self, engine: RemoteEngine, number: int, cancelled: threading.Event, prompt: Prompt) -> None:
+        """`number`: of the session on the state board. `cancelled`: set by whoever wants the answer no more."""
+        self._engine = engine
+        self._number = number
+        self._cancelled = cancelled
+        self._prompt = prompt
+        self._began = time.perf_counter()
+        self._reading: Reading | None = None
+        self._first_token: float | None = None
+        self._written = 0
+        self._handed_over = False
+
+    def most_events(self, limit: int) -> int:
+        """More than an honest server would send: a token each, and progress while it reads."""
+        return 2 * limit + len(self._prompt) + 1000
+
+    def events(self, stream: AnswerStream) -> Iterator[Fields | Notice]:
+        """Events as they come, and a Notice now and then while none do. Ends only if cancelled.
+
+        Raises EngineLost if they end by themselves or stay away too long. What counts is whole events: bytes that
+        trickle in are silence.
+        """
+        patience = self._engine.patience
+        tick = min(TICK, patience.notice_every, patience.between_tokens, patience.first_token)
+        heard_last = noticed_last = time.perf_counter()
+        while not self._cancelled.is_set():
+            message = stream.next(tick)
+            now = time.perf_counter()
+            if isinstance(message, Fields):
+                heard_last = now
+                yield message
+            elif message is Signal.ENDED:
+                raise EngineLost(f"{self._host} broke off in the middle of its answer.", "Look at the server's log.")
+            elif message is Signal.SILENCE:
+                self._engine.board.set(self._number, self._state)
+                silent = now - heard_last
+                if silent >= (patience.between_tokens if self._first_token else patience.first_token):
+                    raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
+                if now - noticed_last >= patience.notice_every:
+                    noticed_last = now
+                    yield Notice(self._progress(now - self._began))
+
+    def note(self, heard: Heard) -> None:
+        match heard:
+            case Reading():
+                self._reading = heard
+            case Written(tokens):
+                self._first_token = self._first_token or time.perf_counter()
+                self._written += len(tokens)
+            case Finished(_, written):
+                self._first_token = self._first_token or time.perf_counter()
+                self._written = self._written if written is None else written
+        self._engine.board.set(self._number, self._state)
+
+    def handoff(self, how: Passing) -> Handoff | None:
+        """The cost of the handoff, once: when the first token, or the end, has come."""
+        if self._handed_over or self._first_token is None:
+            return None
+        self._handed_over = True
+        reused, done, _ = self._read
+        return Handoff(reused, done - reused, self._first_token - self._began, how)
+
+    @contextmanager
+    def billed(self, line: Line, meter: Meter) -> Iterator[None]:
+        """Puts on the bill what happened inside, however it ends."""
+        sent, received = line.bytes_sent, line.bytes_received
+        try:
+            yield
+        finally:
+            reused, done, total = self._read
+            meter.add(
+                Cost(
+                    sent=total,
+                    reused=reused,
+                    read=done - reused,
+                    written=self._written,
+                    bytes_sent=line.bytes_sent - sent,
+                    bytes_received=line.bytes_received - received,
+                    seconds_waited=(self._first_token or time.perf_counter()) - self._began,
+                    estimated=self._reading is None and total > 0,
+                )
+            )
+
+    @property
+    def _read(self) -> Reading:
+        """What the server told; an estimate if it wrote something without telling."""
+        if self._reading:
+            return self._reading
+        if self._first_token is None:
+            return Reading(0, 0, 0)
+        prompt = self._prompt
+        size = len(prompt.encode()) // BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
+        return Reading(0, size, size)
+
+    @property
+    def _host(self) -> str:
+        return self._engine.address.host
+
+    @property
+    def _state(self) -> ServerState:
+        if self._first_token:
+            return ServerState.BUSY
+        return ServerState.READING if self._reading else ServerState.WAITING
+
+    def _progress(self, seconds: float) -> str:
+        if self._first_token:
+            return f"{self._host} pauses; {seconds:.0f} s since it was asked."
+        if self._reading:
+            return f"{self._host} has read {self._reading.done:,} of {self._reading.total:,} tokens."
+        return f"Waiting for a free slot on {self._host}, {seconds:.0f} s so far."

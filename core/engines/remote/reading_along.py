@@ -1,0 +1,114 @@
+"""Reading along: while the small model writes, the server is sent what is there, so that little is left to read.
+
+A hint and no more: the newest text wins, a real request cuts it short, and a failure is the next request's to report.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.engines.base import Sampling
+from core.engines.body import Part
+from core.engines.remote.bill import Meter
+from core.engines.remote.dialect import Finished, Prompt, Script, Wish
+from core.engines.remote.fields import Fields
+from core.engines.remote.line import Line
+from core.engines.remote.listening import Listening
+from core.engines.remote.state import ServerState
+from core.engines.remote.stream import AnswerStream
+from core.errors import EngineError, EngineRefused
+
+if TYPE_CHECKING:
+    from core.engines.remote.engine import RemoteEngine
+
+HELD_BACK = 1
+"""Tokens at the end that are not read yet: the next ones may merge with them, and not every memory can be cut."""
+
+
+class ReadingAlong:
+    """A thread for one session, which sleeps unless a text was offered."""
+
+    def __init__(self, engine: RemoteEngine, script: Script, meter: Meter, number: int) -> None:
+        self._engine = engine
+        self._script = script
+        self._meter = meter
+        self._number = number
+        self._line = engine.new_line()
+        self._changed = threading.Condition()
+        self._newest: Sequence[Part] | None = None
+        self._busy = False
+        self._unwanted = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._run, name=f"reading along on {engine.address.host}", daemon=True)
+        self._thread.start()
+
+    def offer(self, body: Sequence[Part]) -> None:
+        """Never blocks for longer than a lock is held."""
+        with self._changed:
+            self._newest = body
+            self._changed.notify_all()
+
+    def stand_aside(self, line: Line) -> Line:
+        """Stop reading, since a real request comes. Returns the line for it: the one that is connected already."""
+        with self._changed:
+            self._newest = None
+            self._stop_reading()
+            if self._line.is_open and not line.is_open:
+                self._line, line = line, self._line
+        return line
+
+    def close(self) -> None:
+        with self._changed:
+            self._over = True
+            self._stop_reading()
+            self._changed.notify_all()
+        self._thread.join()
+        self._line.close()
+
+    def _stop_reading(self) -> None:
+        if self._busy:
+            self._unwanted.set()
+            self._line.cut()
+            self._changed.wait_for(lambda: not self._busy)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._over or self._newest is not None)
+                if self._over or self._newest is None:
+                    return
+                body, self._newest = self._newest, None
+                self._busy = True
+                self._unwanted.clear()
+            try:
+                self._read(body)
+            except EngineRefused:
+                self._over = True  # a cap is reached, say: it would be refused again
+            except EngineError:
+                continue  # broken or cut: the next offer, or the real request, will see
+
+    def _read(self, body: Sequence[Part]) -> None:
+        dialect, line = self._engine.dialect, self._line
+        self._meter.room(1)
+        prompt: Prompt = self._script.with_body(body, line.ask)
+        if not isinstance(prompt, str):
+            prompt = prompt[:-HELD_BACK]
+        reader = dialect.answer(line.ask)
+        hearing = Listening(self._engine, self._number, self._unwanted, prompt)
+        payload = dialect.payload(prompt, Wish(0, 0, Sampling()))
+        try:
+            with (
+                hearing.billed(line, self._meter),
+                AnswerStream(line, dialect.path, payload, hearing.most_events(1)) as stream,
+            ):
+                for event in hearing.events(stream):
+                    for heard in reader.hear(event) if isinstance(event, Fields) else ():
+                        hearing.note(heard)
+                        if isinstance(heard, Finished):
+                            return
+        finally:
+            self._engine.board.set(self._number, ServerState.CONNECTED)

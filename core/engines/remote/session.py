@@ -1,0 +1,205 @@
+"""One text on a server: what every dialect has in common when it reads, writes, judges and breaks off."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Passing, Sampling, Stop, Token, WriteItem
+from core.engines.body import Part
+from core.engines.remote.bill import Bill
+from core.engines.remote.dialect import Finished, Prompt, Reading, Wish, choice_probabilities, extended, passing
+from core.engines.remote.listening import Listening
+from core.engines.remote.patience import Retrying
+from core.engines.remote.reading_along import ReadingAlong
+from core.engines.remote.state import ServerState
+from core.engines.remote.stream import AnswerStream
+from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+
+if TYPE_CHECKING:
+    from core.engines.remote.engine import RemoteEngine
+
+JUDGED_ALTERNATIVES = 50
+"""Likeliest tokens among which the choices of a judgement are looked for."""
+_numbers = itertools.count(1)
+
+
+class RemoteSession:
+    """A session of a RemoteEngine. The server keeps the KV cache, and finds again by itself what it has read."""
+
+    def __init__(self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling) -> None:
+        self._engine = engine
+        self._dialect = engine.dialect
+        self._sampling = sampling
+        self._number = next(_numbers)
+        self._line = engine.new_line()
+        self._meter = engine.new_meter()
+        self._cancelled = threading.Event()
+        self._stream: AnswerStream | None = None
+        self._closed = False
+        self._script = engine.patiently(lambda: self._dialect.begin(conversation, self._line.ask))
+        self._refuse_beyond_context(self._script.prompt_tokens)
+        self._reading_along = (
+            ReadingAlong(engine, self._script, self._meter, self._number) if self.card.reads_along else None
+        )
+
+    @property
+    def card(self) -> ModelCard:
+        return self._engine.card
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self._script.prompt_tokens
+
+    @property
+    def bill(self) -> Bill:
+        """What this session has cost so far."""
+        return self._meter.bill
+
+    def read(self, body: Sequence[Part]) -> Handoff:
+        handoff = Handoff(0, 0, 0.0)
+        with self._turn():
+            for item in self._write(body, Wish(0, 0, self._sampling)):
+                if isinstance(item, Handoff):
+                    handoff = item
+        return handoff
+
+    def read_along(self, body: Sequence[Part]) -> None:
+        if self._reading_along:
+            self._reading_along.offer(body)
+
+    def write(
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+    ) -> Generator[WriteItem, None, None]:
+        with self._turn():
+            yield from self._write(body, Wish(limit, seed, self._sampling, alternatives))
+
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
+        if not self.card.gives_alternatives:
+            raise EngineRefused(
+                f"{self.card.name} on {self.card.place} gives no log-probabilities, so it cannot judge.",
+                "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
+            )
+        wish = Wish(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES)
+        with self._turn():
+            for item in self._write(body, wish, question):
+                if isinstance(item, Token):
+                    return choice_probabilities(item.alternatives, choices)
+        return choice_probabilities((), choices)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        if stream := self._stream:
+            stream.wake()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.cancel()
+        if self._reading_along:
+            self._reading_along.close()
+        self._line.close()
+        self._engine.forget(self)
+
+    # One call after another -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A call of this session: nothing else is asked of the server for it meanwhile."""
+        if self._closed:
+            raise EngineLost("This session was closed.", "Open a new one.")
+        if self._reading_along:
+            self._line = self._reading_along.stand_aside(self._line)
+        self._cancelled.clear()
+        try:
+            yield
+        except EngineRefused:
+            self._show(ServerState.REFUSED)
+            raise
+        except EngineLost:
+            self._show(ServerState.RECONNECTING)
+            raise
+        except (EngineError, GeneratorExit):
+            self._show(ServerState.CONNECTED)
+            raise
+        else:
+            self._show(ServerState.CONNECTED)
+
+    def _write(self, body: Sequence[Part], wish: Wish, question: str = "") -> Generator[WriteItem, None, None]:
+        """Read and write, however often the connection breaks: it goes on from the last token that arrived."""
+        how = passing(body, self.card.vocabulary)
+        prompt: Prompt | None = None
+        kept: list[Token] = []
+        retrying = Retrying(self._engine.patience)
+        while True:
+            try:
+                if retrying.failures:
+                    self._dialect.check_model(self._line.ask)
+                if prompt is None:
+                    prompt = self._script.with_body(body, self._line.ask, question)
+                if kept and len(kept) >= wish.limit:
+                    yield End(Stop.LIMIT)
+                    return
+                # Another seed after a break: the same random numbers would otherwise be drawn again.
+                rest = replace(wish, limit=wish.limit - len(kept), seed=(wish.seed + len(kept)) % 2**31)
+                for item in self._answer(extended(prompt, kept), rest, how):
+                    if isinstance(item, Token):
+                        kept.append(item)
+                        retrying.progressed()
+                    yield item
+                return
+            except EngineLost as error:
+                pause = retrying.pause_after(error)
+                self._show(ServerState.RECONNECTING)
+                yield Notice(f"{error.what} Trying again in {pause:.1f} s, from the last token that arrived.")
+                if self._cancelled.wait(pause):
+                    yield End(Stop.CANCELLED)
+                    return
+
+    def _answer(self, prompt: Prompt, wish: Wish, how: Passing) -> Generator[WriteItem, None, None]:
+        """One request: a handoff, tokens, an end. Leaving it early closes the socket."""
+        if wish.limit:
+            wish = replace(wish, limit=self._meter.room(wish.limit))
+        payload = self._dialect.payload(prompt, wish)
+        reader = self._dialect.answer(self._line.ask)
+        hearing = Listening(self._engine, self._number, self._cancelled, prompt)
+        with (
+            hearing.billed(self._line, self._meter),
+            AnswerStream(self._line, self._dialect.path, payload, hearing.most_events(wish.limit)) as self._stream,
+        ):
+            written = 0
+            for event in hearing.events(self._stream):
+                if isinstance(event, Notice):
+                    yield event
+                    continue
+                for heard in reader.hear(event):
+                    hearing.note(heard)
+                    if isinstance(heard, Reading):
+                        continue
+                    if handoff := hearing.handoff(how):
+                        yield handoff
+                    if isinstance(heard, Finished):
+                        yield End(heard.stop)
+                        return
+                    if written >= wish.limit > 0:
+                        yield End(Stop.LIMIT)  # the server did not stop there
+                        return
+                    for token in heard.tokens[: wish.limit - written]:
+                        written += 1
+                        yield token
+            yield End(Stop.CANCELLED)
+
+    def _show(self, state: ServerState) -> None:
+        self._engine.board.set(self._number, state)
+
+    def _refuse_beyond_context(self, tokens: int) -> None:
+        if tokens >= self.card.context > 0:
+            raise ContextFull(
+                f"The question alone takes {tokens:,} tokens; {self.card.name} holds {self.card.context:,}.",
+                "Shorten it, or start the server with a larger context (-c).",
+            )

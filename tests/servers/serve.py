@@ -1,0 +1,34 @@
+"""A real llama-server in a process of its own: `python serve.py OPTIONS_AS_JSON`, until standard input closes.
+
+Prints its address when it is ready. llama.cpp's server comes as a Python package (xllamacpp), for tests only.
+"""
+
+import json
+import sys
+
+import xllamacpp
+
+
+def main() -> None:
+    options = json.loads(sys.argv[1])
+    params = xllamacpp.CommonParams()
+    params.model.path = options["model"]
+    params.hostnames = ["127.0.0.1"]
+    params.port = options["port"]
+    params.n_ctx = options["context"] * options["slots"]
+    params.n_parallel = options["slots"]
+    params.n_batch = params.n_ubatch = options["batch"]
+    params.api_keys = [options["key"]] if options["key"] else []
+    params.ssl_file_cert = options["certificate"]
+    params.ssl_file_key = options["certificate_key"]
+    params.cache_ram_mib = 0
+    params.warmup = False
+    params.verbosity = 0
+    # Two models and a test share two cores: threads that wait for a busy core spin.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+
+
+main()
