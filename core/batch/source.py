@@ -37,6 +37,12 @@ _FOREIGN = (
 )
 # Below this many bytes outside ASCII a detector only guesses; Western European is the best guess then.
 _ENOUGH_TO_DETECT = 64
+_DETECTOR_SAMPLE = 200_000
+# The detector takes long Western texts for Macintosh or Polish ones. They are told by what they are: mostly
+# ASCII, and the rest are letters and signs of Western languages.
+_WESTERN = frozenset("àâäáãåæçèéêëìíîïñòóôöõøœùúûüßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖÕØŒÙÚÛÜ‘’“”„–—…«»°€£§½±×÷")
+_WESTERN_AT_LEAST = 0.8
+_OUTSIDE_ASCII_AT_MOST = 0.2
 
 
 @dataclass(frozen=True)
@@ -151,12 +157,15 @@ def _utf8_or_none(line: bytes) -> str | None:
 
 
 def _detect(sample: bytes) -> str:
-    if sum(byte > 0x7F for byte in sample) >= _ENOUGH_TO_DETECT:
+    """The likeliest encoding of bytes that are not UTF-8."""
+    sample = sample[:_DETECTOR_SAMPLE]
+    outside = bytes(byte for byte in sample if byte > 0x7F)
+    western = outside.decode("cp1252", errors="replace")
+    looks_western = len(outside) <= _OUTSIDE_ASCII_AT_MOST * len(sample) and sum(
+        character in _WESTERN for character in western
+    ) >= _WESTERN_AT_LEAST * len(western)
+    if len(outside) >= _ENOUGH_TO_DETECT and not looks_western:
         best = charset_normalizer.from_bytes(sample).best()
         if best is not None:
             return best.encoding
-    try:
-        sample.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
+    return "latin-1" if "\ufffd" in western else "cp1252"

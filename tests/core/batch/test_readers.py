@@ -173,6 +173,12 @@ def test_western_european_files_are_read_and_the_guess_is_noted(tmp_path: Path, 
     assert "not UTF-8 and read as cp1252" in found.notes[0]
 
 
+def test_a_long_western_text_is_not_taken_for_another(tmp_path: Path) -> None:
+    question = "Wie groß ist die Fläche des Dreiecks, wenn die Höhe fünf Meter beträgt?\n"
+    found = read(tmp_path, "p.txt", (question * 500).encode("cp1252"))
+    assert texts(found)[-1] == question.strip()
+
+
 def test_a_longer_text_in_another_alphabet_is_detected(tmp_path: Path) -> None:
     russian = "Сколько яблок осталось у Маши, если она отдала половину своих яблок брату и сестре?\n"
     found = read(tmp_path, "p.txt", (russian * 3).encode("cp1251"))
