@@ -6,24 +6,24 @@ Field names are those of llama.cpp's tools/server/README.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, ModelCard, Stop, ThinkingTags, Token
-from core.engines.body import Part, rendered_runs
+from core.engines.base import Alternative, Conversation, ModelCard, Stop, Token
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.dialect import Ask, Finished, Heard, Prompt, Reading, Wish, Written
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
+from core.engines.remote.script import IdScript, tags_in
 from core.engines.remote.state import Watcher
 from core.engines.remote.vocabulary import PROBE, fingerprint, same_vocabulary
 from core.engines.templates import render_prompt
 from core.errors import EngineRefused
 
-KNOWN_TAGS = (ThinkingTags("<think>", "</think>"), ThinkingTags("[THINK]", "[/THINK]"))
 _CHATML_TOKEN = "<|im_start|>"
 
 
@@ -34,7 +34,9 @@ class LlamaServerEngine(RemoteEngine):
         self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: Watcher | None = None
     ) -> None:
         super().__init__(address, options, watcher)
-        self.dialect = self.connect(lambda ask: LlamaServerDialect(self.address, ask, self.reads_along()))
+        self.dialect = self.connect(
+            lambda ask: LlamaServerDialect(self.address, ask, self.reads_along(), self.options.template)
+        )
 
     def recognise_vocabulary(self, vocabulary: str, tokenize: Callable[[str], Sequence[int]]) -> bool:
         """If `tokenize` gives the ids that this server gives, it is one vocabulary: the card takes that name.
@@ -83,13 +85,12 @@ def served(ask: Ask) -> Served:
 class LlamaServerDialect:
     path = "/completion"
 
-    def __init__(self, address: ServerAddress, ask: Ask, reads_along: bool) -> None:
+    def __init__(self, address: ServerAddress, ask: Ask, reads_along: bool, template: str | None) -> None:
         about = served(ask)
         self._about = about
-        self._template = about.template if self._has_template(about.template, ask) else ""
+        own = about.template if self._has_template(about.template, ask) else ""
+        self._template = own if template is None else template
         self._space_prefix = self._puts_blank_first(ask)
-        shown = self._template
-        thinking = next((tags for tags in KNOWN_TAGS if tags.opening in shown or tags.closing in shown), None)
         self.card = ModelCard(
             name=PurePath(about.model.replace("\\", "/")).name.removesuffix(".gguf"),
             vocabulary=fingerprint(tokenize(ask, PROBE, special=True)),
@@ -97,20 +98,23 @@ class LlamaServerDialect:
             place=address.host,
             quantisation=about.quantisation,
             parameters=about.parameters,
-            thinking=thinking,
+            thinking=tags_in(self._template),
             reads_along=reads_along,
         )
 
-    def begin(self, conversation: Conversation, ask: Ask) -> LlamaServerScript:
+    def begin(self, conversation: Conversation, ask: Ask) -> IdScript:
         about = self._about
         pieces = render_prompt(conversation, self._template, about.bos, about.eos, self.card.thinking)
         prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
-        return LlamaServerScript(self, tuple(prompt))
+        return IdScript(self.card, tuple(prompt), self._tokenize_body)
 
-    def payload(self, prompt: Prompt, wish: Wish) -> dict[str, Any]:
+    def payload(self, prompt: Prompt, wish: Wish, ask: Ask) -> dict[str, Any]:
+        return self._completion(prompt, wish) | (self._judgement(wish.choices, ask) if wish.choices else {})
+
+    def _completion(self, prompt: Prompt, wish: Wish) -> dict[str, Any]:
         return {
             "prompt": prompt,
             "n_predict": wish.limit,
@@ -141,6 +145,17 @@ class LlamaServerDialect:
             "response_fields": ["stop", "stop_type", "tokens_predicted", "tokens_evaluated", "truncated"],
         }
 
+    def _judgement(self, choices: Sequence[str], ask: Ask) -> dict[str, Any]:
+        """Raises the first tokens of the choices alike, far above all others: what is left are their shares."""
+        heads = {self._tokenize_body(ask, choice)[0] for choice in choices}
+        return {
+            "logit_bias": [[head, 100.0] for head in heads],
+            "n_probs": len(heads),
+            "post_sampling_probs": True,
+            "samplers": ["temperature"],
+            "temperature": 1.0,
+        }
+
     def answer(self, ask: Ask) -> LlamaServerAnswer:
         return LlamaServerAnswer(self.card, ask)
 
@@ -154,6 +169,9 @@ class LlamaServerDialect:
                 f"{self.card.place} now serves another model: {PurePath(now.model).name}.",
                 "Start the former one there again, or open the new one.",
             )
+
+    def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
+        return self.tokenize(ask, text, special=False)
 
     def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
         """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
@@ -179,30 +197,6 @@ class LlamaServerDialect:
 def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False) -> tuple[int, ...]:
     wish = {"content": text, "add_special": with_bos, "parse_special": special}
     return ask("/tokenize", wish).integers("tokens")
-
-
-class LlamaServerScript:
-    """A conversation as ids. Text runs of the body are tokenised once, as long as they stay the same."""
-
-    def __init__(self, dialect: LlamaServerDialect, prompt: tuple[int, ...]) -> None:
-        self.prompt_tokens = len(prompt)
-        self._dialect = dialect
-        self._prompt = prompt
-        self._known: dict[str, tuple[int, ...]] = {}
-
-    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
-        card = self._dialect.card
-        runs = rendered_runs(body, card.vocabulary, card.thinking.closing if card.thinking else "")
-        if extra:
-            runs.append(extra)
-        texts = [run for run in runs if isinstance(run, str)]
-        self._known = {
-            text: self._known.get(text) or self._dialect.tokenize(ask, text, special=False) for text in texts
-        }
-        ids = list(self._prompt)
-        for run in runs:
-            ids += self._known[run] if isinstance(run, str) else run
-        return tuple(ids)
 
 
 class LlamaServerAnswer:
@@ -258,6 +252,10 @@ class LlamaServerAnswer:
         others = tuple(
             Alternative(other.integer("id"), other.text("token"), other.number("logprob") or 0.0)
             for other in chances.each("top_logprobs")
+        ) + tuple(
+            Alternative(other.integer("id"), other.text("token"), math.log(chance))
+            for other in chances.each("top_probs")
+            if (chance := other.number("prob"))
         )
         return Token(id, data, chances.number("logprob"), others)
 

@@ -49,6 +49,8 @@ class Wish:
     seed: int
     sampling: Sampling
     alternatives: int = 0
+    choices: tuple[str, ...] = ()
+    """Not empty: one token is wanted only to see how likely each of these is."""
 
 
 class Script(Protocol):
@@ -78,7 +80,7 @@ class Dialect(Protocol):
         """Render a conversation, thinking opened. Raises EngineRefused if that cannot be done here."""
         ...
 
-    def payload(self, prompt: Prompt, wish: Wish) -> dict[str, Any]: ...
+    def payload(self, prompt: Prompt, wish: Wish, ask: Ask) -> dict[str, Any]: ...
 
     def answer(self, ask: Ask) -> AnswerReader: ...
 

@@ -31,6 +31,10 @@ class RemoteOptions:
     """For all that this engine does."""
     answer_cap: Cap = field(default_factory=Cap)
     """For one session."""
+    model: str = ""
+    """Where a server has several; empty: the first it names."""
+    template: str | None = None
+    """A chat template (Jinja) in place of the server's own; needed where it tells none."""
     reads_along: bool | None = None
     """None: if the server is another machine. Where it has a device of its own on this one, say True."""
 
@@ -66,6 +70,11 @@ class RemoteEngine:
     @property
     def state(self) -> ServerState:
         return self.board.state
+
+    @property
+    def open_sessions(self) -> int:
+        with self._lock:
+            return len(self._sessions)
 
     @property
     def bill(self) -> Bill:

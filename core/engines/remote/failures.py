@@ -15,10 +15,18 @@ class NotReady(EngineLost):
     """The server is there and asks for patience: it loads its model, or has too much to do."""
 
 
+class KeyRefused(EngineRefused):
+    """The server wants another key."""
+
+
+class UntrustedWay(EngineRefused):
+    """The server was not spoken to: its certificate is not trusted, or it sends on to another place."""
+
+
 def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
     """A request that got no answer, or only part of one."""
     if certificate := _certificate_fault(error):
-        return EngineRefused(
+        return UntrustedWay(
             f"The certificate of {host} is not trusted: {certificate}.",
             "Choose the certificate file of your authority, or, knowing the risk, accept any certificate.",
         )
@@ -62,7 +70,7 @@ def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SER
     said = (report.text("message") or answer.text("error") or answer.text("detail")).rstrip(".")
     match report.integer("code", status):
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return EngineRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
+            return KeyRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
         case HTTPStatus.NOT_FOUND:
             return EngineRefused(
                 f"{host} does not offer what is needed{_quoted(said)}.",
@@ -78,10 +86,10 @@ def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SER
             return EngineLost(f"{host} reports a failure{_quoted(said)}.", "Look at the server's log.")
 
 
-def _redirected(response: httpx2.Response, host: str) -> EngineRefused:
+def _redirected(response: httpx2.Response, host: str) -> UntrustedWay:
     """Redirects are never followed: neither the key nor a text goes where a person did not send it."""
     target = response.headers.get("location", "another place")
-    return EngineRefused(
+    return UntrustedWay(
         f"{host} sends on to {target}; nothing was sent there.",
         "Enter that address instead, if you trust it.",
     )

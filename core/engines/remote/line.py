@@ -50,10 +50,15 @@ class Line:
         self._is_cut = False
 
     def ask(self, path: str, payload: Payload | None = None) -> Fields:
-        """A short question, answered as JSON: GET, or POST with a payload. Raises EngineError."""
-        return self.ask_with_headers(path, payload)[0]
+        """A short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError."""
+        return Fields(self._asked(path, payload))
 
-    def ask_with_headers(self, path: str, payload: Payload | None = None) -> tuple[Fields, Mapping[str, str]]:
+    def ask_list(self, path: str) -> list[Fields]:
+        """A short question, answered as a list of JSON objects. Raises EngineError."""
+        answer = self._asked(path, None)
+        return [Fields(each) for each in answer] if isinstance(answer, list) else []
+
+    def _asked(self, path: str, payload: Payload | None) -> object:
         late = threading.Event()
 
         def give_up() -> None:
@@ -70,7 +75,8 @@ class Line:
                     body += chunk
                     if len(body) > LARGEST_ANSWER:
                         raise garbage(self.host)
-                return Fields(json.loads(body)), response.headers
+                answer: object = json.loads(body)
+                return answer
         except ValueError as error:
             raise garbage(self.host) from error
         except EngineLost as error:

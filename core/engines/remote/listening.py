@@ -13,6 +13,7 @@ from core.engines.remote.bill import Cost, Meter
 from core.engines.remote.dialect import Finished, Heard, Prompt, Reading, Written
 from core.engines.remote.fields import Fields
 from core.engines.remote.line import Line
+from core.engines.remote.script import BYTES_PER_TOKEN
 from core.engines.remote.state import ServerState
 from core.engines.remote.stream import AnswerStream, Signal
 from core.errors import EngineLost
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 TICK = 1.0
 """Seconds between looks at the clock while nothing comes."""
-BYTES_PER_TOKEN = 4
-"""For the bill, where a server tells no counts."""
 
 
 class Listening:

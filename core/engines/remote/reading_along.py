@@ -99,7 +99,7 @@ class ReadingAlong:
             prompt = prompt[:-HELD_BACK]
         reader = dialect.answer(line.ask)
         hearing = Listening(self._engine, self._number, self._unwanted, prompt)
-        payload = dialect.payload(prompt, Wish(0, 0, Sampling()))
+        payload = dialect.payload(prompt, Wish(0, 0, Sampling()), line.ask)
         try:
             with (
                 hearing.billed(line, self._meter),

@@ -84,7 +84,7 @@ class RemoteSession:
                 f"{self.card.name} on {self.card.place} gives no log-probabilities, so it cannot judge.",
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
-        wish = Wish(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES)
+        wish = Wish(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         with self._turn():
             for item in self._write(body, wish, question):
                 if isinstance(item, Token):
@@ -165,7 +165,7 @@ class RemoteSession:
         """One request: a handoff, tokens, an end. Leaving it early closes the socket."""
         if wish.limit:
             wish = replace(wish, limit=self._meter.room(wish.limit))
-        payload = self._dialect.payload(prompt, wish)
+        payload = self._dialect.payload(prompt, wish, self._line.ask)
         reader = self._dialect.answer(self._line.ask)
         hearing = Listening(self._engine, self._number, self._cancelled, prompt)
         with (

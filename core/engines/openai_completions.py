@@ -1,0 +1,191 @@
+"""Servers that speak OpenAI's `/v1/completions` (vLLM, SGLang, LM Studio …) as an engine.
+
+The least that all have in common is text in and text out. What a server can do beyond that is looked up by its
+flavour, tried once, and declared on the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.engines.base import Alternative, Conversation, Message, ModelCard, Stop, Token
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.dialect import Ask, Finished, Heard, Prompt, Reading, Script, Wish, Written
+from core.engines.remote.engine import RemoteEngine, RemoteOptions
+from core.engines.remote.failures import from_report
+from core.engines.remote.fields import Fields
+from core.engines.remote.flavours import Flavour, choose_model
+from core.engines.remote.script import BYTES_PER_TOKEN, IdScript, TextScript, tags_in
+from core.engines.remote.state import Watcher
+from core.engines.remote.vocabulary import PROBE, fingerprint, same_vocabulary
+from core.engines.templates import render_prompt
+from core.errors import EngineRefused
+
+UNKNOWN_CONTEXT = 32_768
+"""Tokens, where a server does not tell; it refuses what is too long."""
+
+
+class OpenAICompletionsEngine(RemoteEngine):
+    """Raises EngineLost or EngineRefused if the server is not there, or of no use to Baton."""
+
+    def __init__(
+        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: Watcher | None = None
+    ) -> None:
+        super().__init__(address, options, watcher)
+        self.dialect = self.connect(lambda ask: CompletionsDialect(self.address, ask, self.options, self.reads_along()))
+
+    def recognise_vocabulary(self, vocabulary: str, tokenize: Callable[[str], Sequence[int]]) -> bool:
+        """As LlamaServerEngine's; False where the server tokenises nothing."""
+        same = self.card.gives_ids and same_vocabulary(self.card, tokenize(PROBE))
+        if same:
+            self.dialect.card = replace(self.card, vocabulary=vocabulary)
+        return same
+
+
+class CompletionsDialect:
+    path = "/v1/completions"
+
+    def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions, reads_along: bool) -> None:
+        entry, self.flavour = choose_model(ask, options.model)
+        self._model = entry.text("id")
+        self._template = options.template
+        if not self._model:
+            raise EngineRefused(f"{address.host} does not serve {options.model or 'any model'}.", "Check the name.")
+        if self.flavour is Flavour.OLLAMA:
+            raise EngineRefused(
+                "Ollama puts its own chat template around every text, so that no model can go on from another's.",
+                "Serve the same model with llama-server (docs/serving.md).",
+            )
+        self._abilities = self.flavour.abilities
+        ids = self._abilities.ids and self._gives_ids(ask)
+        self._abilities = replace(self._abilities, ids=ids)
+        self.card = ModelCard(
+            name=self._model,
+            vocabulary=fingerprint(self._tokenize(ask, PROBE)) if ids else "",
+            context=entry.integer("max_model_len") or UNKNOWN_CONTEXT,
+            place=address.host,
+            thinking=tags_in(self._trial(ask)),
+            gives_ids=ids,
+            gives_alternatives=self._abilities.alternatives,
+            reads_along=reads_along,
+        )
+
+    def begin(self, conversation: Conversation, ask: Ask) -> Script:
+        if self._template is None:
+            return IdScript(self.card, self._rendered_by_server(conversation, ask), self._tokenize)
+        pieces = render_prompt(conversation, self._template, "", "", self.card.thinking)
+        text = "".join(piece.text for piece in pieces)
+        if not self._abilities.ids:
+            return TextScript(self.card, text)
+        return IdScript(self.card, self._tokenize(ask, text, add_special=True), self._tokenize)
+
+    def payload(self, prompt: Prompt, wish: Wish, ask: Ask) -> dict[str, Any]:
+        can = self._abilities
+        payload: dict[str, Any] = {
+            "model": self._model,
+            "prompt": prompt,
+            "max_tokens": max(1, wish.limit),  # none is refused, so that a mere reading writes one in vain
+            "temperature": wish.sampling.temperature,
+            "top_p": wish.sampling.top_p,
+            "seed": wish.seed,
+            "stream": True,
+        }
+        if can.top_k is not None:
+            payload |= {"top_k": wish.sampling.top_k or can.top_k, "min_p": 0.0}
+        if can.usage:
+            payload["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+        if can.ids:
+            payload["return_token_ids"] = True
+        if can.alternatives and wish.alternatives:
+            payload["logprobs"] = min(wish.alternatives, 20)  # the most that vLLM allows unless told otherwise
+        return payload
+
+    def answer(self, ask: Ask) -> CompletionsAnswer:
+        return CompletionsAnswer(self.card)
+
+    def count_tokens(self, text: str, ask: Ask) -> int:
+        return len(self._tokenize(ask, text)) if self._abilities.ids else len(text.encode()) // BYTES_PER_TOKEN
+
+    def check_model(self, ask: Ask) -> None:
+        if choose_model(ask, self._model)[0].text("id") != self._model:
+            raise EngineRefused(
+                f"{self.card.place} no longer serves {self._model}.", "Start it there again, or open another model."
+            )
+
+    def _gives_ids(self, ask: Ask) -> bool:
+        """Older versions know nothing of `return_token_ids` and leave it unanswered."""
+        trial = {"model": self._model, "prompt": "1", "max_tokens": 1, "return_token_ids": True}
+        return bool(ask(self.path, trial).first("choices").integers("token_ids"))
+
+    def _trial(self, ask: Ask) -> str:
+        """A template, or a prompt made with it: either shows the thinking tags."""
+        if self._template is not None:
+            return self._template
+        if not self._abilities.ids:
+            raise EngineRefused(
+                f"{self.flavour.value} does not tell the chat template of {self._model}.",
+                "Choose the model's chat template in the settings of the server.",
+            )
+        ids = self._rendered_by_server((Message("user", "1"),), ask)
+        return ask("/detokenize", {"model": self._model, "tokens": ids}).text("prompt")
+
+    def _rendered_by_server(self, conversation: Conversation, ask: Ask) -> tuple[int, ...]:
+        messages = [message._asdict() for message in conversation]
+        wish = {"model": self._model, "messages": messages, "add_generation_prompt": True}
+        return ask("/tokenize", wish).integers("tokens")
+
+    def _tokenize(self, ask: Ask, text: str, add_special: bool = False) -> tuple[int, ...]:
+        wish = {"model": self._model, "prompt": text, "add_special_tokens": add_special}
+        return ask("/tokenize", wish).integers("tokens")
+
+
+class CompletionsAnswer:
+    """Reads one stream of `/v1/completions`."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._ids: list[int] = []
+        """Of a character that is not complete yet."""
+        self._counted = False
+        self._total = 0
+
+    def hear(self, event: Fields) -> Iterator[Heard]:
+        if "error" in event:
+            raise from_report(event, self._card.place)
+        if usage := self._usage(event.inside("usage")):
+            yield usage
+        choice = event.first("choices")
+        text = choice.text("text")
+        self._ids += choice.integers("token_ids")
+        if text:
+            yield Written((self._token(choice, text),))
+        match choice.text("finish_reason"):
+            case "":
+                return
+            case "length":
+                yield Finished(Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT)
+            case _:
+                yield Finished(Stop.END_OF_TEXT)
+
+    def _usage(self, usage: Fields) -> Reading | None:
+        prompt = usage.integer("prompt_tokens")
+        self._total = usage.integer("total_tokens")
+        if self._counted or not prompt:
+            return None
+        self._counted = True
+        return Reading(usage.inside("prompt_tokens_details").integer("cached_tokens"), prompt, prompt)
+
+    def _token(self, choice: Fields, text: str) -> Token:
+        # Several ids for one piece of text cannot be told apart: then it is text, and tokenised when it is read.
+        id = self._ids[0] if len(self._ids) == 1 else None
+        self._ids = []
+        logprobs = choice.inside("logprobs")
+        listed = [chance for chance in logprobs.list("token_logprobs") if isinstance(chance, float)]
+        tops = logprobs.list("top_logprobs")
+        others = tuple(
+            Alternative(None, token, float(chance))
+            for token, chance in (tops[-1] if tops and isinstance(tops[-1], dict) else {}).items()
+        )
+        return Token(id, text.encode(), listed[-1] if listed else None, others)

@@ -1,0 +1,54 @@
+"""Several servers for one model: sessions go where fewest are open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from core.engines.base import Conversation, ModelCard, Sampling
+from core.engines.remote.engine import RemoteEngine
+from core.engines.remote.session import RemoteSession
+from core.errors import EngineLost, EngineRefused
+
+
+class ServerPool:
+    """An Engine made of engines that serve the same model. A batch spreads over them by opening its sessions."""
+
+    def __init__(self, engines: Sequence[RemoteEngine]) -> None:
+        """Raises EngineRefused if they do not all have one vocabulary and one name."""
+        first, *others = engines
+        for engine in others:
+            if (engine.card.name, engine.card.vocabulary) != (first.card.name, first.card.vocabulary):
+                raise EngineRefused(
+                    f"{engine.address.host} serves {engine.card.name}, and {first.address.host} {first.card.name}.",
+                    "Servers that share the work have to serve the same model.",
+                )
+        self.engines = tuple(engines)
+        self._lock = threading.Lock()
+
+    @property
+    def card(self) -> ModelCard:
+        """Of the first, with the smallest context of all."""
+        smallest = min(self.engines, key=lambda engine: engine.card.context)
+        return smallest.card
+
+    def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
+        """On the least busy server that answers. Raises EngineLost if none does."""
+        lost: EngineLost | None = None
+        for engine in self._by_load():
+            try:
+                return engine.open(conversation, sampling)
+            except EngineLost as error:
+                lost = error
+        raise lost or EngineLost("No server is left.", "Start one.")
+
+    def count_tokens(self, text: str) -> int:
+        return self._by_load()[0].count_tokens(text)
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.close()
+
+    def _by_load(self) -> list[RemoteEngine]:
+        with self._lock:
+            return sorted(self.engines, key=lambda engine: engine.open_sessions)

@@ -1,0 +1,70 @@
+"""Keys of servers: in the system's keyring, or, where there is none, in memory until the program ends.
+
+Never in a file of ours: many Linux machines have no keyring, and then a person is told and asked again next time.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import keyring
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringError, PasswordDeleteError
+
+SERVICE = "Baton"
+_PLAIN_TEXT_PACKAGE = "keyrings.alt"  # its backends write files that anybody can read
+
+
+class Keeping(Enum):
+    """How long a key is kept, for a person to read."""
+
+    KEYRING = "kept in the system's keyring"
+    SESSION = "kept until Baton is closed: this system has no keyring that can be used"
+
+
+class Secrets:
+    """Keys by name (the server's host and port, say). `backend` None: the system's own."""
+
+    def __init__(self, backend: KeyringBackend | None = None) -> None:
+        self._backend = keyring.get_keyring() if backend is None else backend
+        self._in_memory: dict[str, str] = {}
+
+    @property
+    def keeping(self) -> Keeping:
+        """Where the next key would go, as far as can be told without asking the keyring."""
+        backend = self._backend
+        plain = type(backend).__module__.startswith(_PLAIN_TEXT_PACKAGE)
+        # Backends of priority 0 and below are keyring's own way to say “none” and “all fail”.
+        return Keeping.SESSION if plain or backend.priority <= 0 else Keeping.KEYRING
+
+    def keep(self, name: str, secret: str) -> Keeping:
+        """Keep a key; says for how long."""
+        if self.keeping is Keeping.KEYRING:
+            try:
+                self._backend.set_password(SERVICE, name, secret)
+            except KeyringError:
+                pass  # locked, say, and the person would not open it: memory is left
+            else:
+                self._in_memory.pop(name, None)
+                return Keeping.KEYRING
+        self._in_memory[name] = secret
+        return Keeping.SESSION
+
+    def find(self, name: str) -> str | None:
+        if name in self._in_memory:
+            return self._in_memory[name]
+        if self.keeping is Keeping.SESSION:
+            return None
+        try:
+            return self._backend.get_password(SERVICE, name)
+        except KeyringError:
+            return None  # as if there were none: the person is asked for the key
+
+    def forget(self, name: str) -> None:
+        self._in_memory.pop(name, None)
+        if self.keeping is Keeping.SESSION:
+            return
+        try:
+            self._backend.delete_password(SERVICE, name)
+        except PasswordDeleteError:
+            return  # it was not there
