@@ -1,0 +1,318 @@
+"""The loop turns moves into writes and events: handoffs, boundaries, endings, failures."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.engines.base import Passing, ThinkingTags
+from core.engines.body import Author
+from core.thinking.events import (
+    Finish,
+    HandedOver,
+    Noticed,
+    Rule,
+    TakeoverEnded,
+    TakeoverStarted,
+    TextDiscarded,
+    TextInserted,
+    ThinkingClosed,
+    TokenWritten,
+    WriteStarted,
+)
+from core.thinking.loop import Loop, LoopSettings
+from core.thinking.policies.never import Never
+from core.thinking.policy import Close, Finished, Insert, Keep, LookOn, Move, Policy, TakeOver, Until, View
+from core.thinking.presets import BATON
+from tests.core.thinking.running import keywords, run
+from tests.fakes.scripted import Fault, ScriptedEngine, characters, chunks, single_bytes, words
+
+SMALL, LARGE = Author.SMALL, Author.LARGE
+SHORT = BATON.model_copy(update={"n1": 2})
+
+
+class AtBoundary(Policy):
+    """Answers the first boundaries with these moves, then keeps."""
+
+    name = "at boundary"
+
+    def __init__(self, *moves: Move) -> None:
+        self.moves = list(moves)
+        self.seen: list[View] = []
+
+    def at_boundary(self, view: View) -> Move:
+        self.seen.append(view)
+        return self.moves.pop(0) if self.moves else Keep()
+
+
+def three_tokens(rule: Rule = Rule.RANDOM) -> TakeOver:
+    return TakeOver(3, rule)
+
+
+def test_the_policy_sees_the_step_that_has_ended() -> None:
+    policy = AtBoundary()
+    run(policy, ["One is.\n\nTwo is.\n\nThree.</think>"])
+    assert [view.text for view in policy.seen] == ["One is.\n\n", "Two is.\n\n"]
+    assert all(view.at_boundary and view.thinking for view in policy.seen)
+
+
+@given(st.sampled_from([words, characters, single_bytes, chunks(2), chunks(3), chunks(7)]))
+@settings(max_examples=6)
+def test_every_tokenisation_gives_the_same_boundaries(split: object) -> None:
+    policy = AtBoundary()
+    text = "Größe.\n\nZwei — drei.\n \nVier 四五.\r\n\r\nFünf.</think>\n\nAntwort."
+    done = run(policy, ScriptedEngine(text, split=split))  # type: ignore[arg-type]
+    assert done.trace.text == text
+    assert [view.text.split()[0] for view in policy.seen] == ["Größe.", "Zwei", "Vier", "Fünf.</think>"]
+
+
+def test_what_a_token_holds_of_the_next_step_goes_if_the_large_model_writes_that_step() -> None:
+    small = ScriptedEngine(["One.", "\n\nWait", " no"], " End.</think>")
+    done = run(AtBoundary(three_tokens()), small, ["It is so. No"])
+    assert done.trace.text == "One.\n\nIt is so End.</think>"
+    assert [gone.text for gone in done.all(TextDiscarded)] == ["Wait"]
+
+
+def test_nothing_is_handed_over_inside_a_character() -> None:
+    small = ScriptedEngine("One.\n\n", " End.</think>", split=single_bytes)
+    large = ScriptedEngine("ééé", name="large", split=single_bytes)
+    done = run(AtBoundary(three_tokens()), small, large)
+    assert done.trace.text == "One.\n\néé End.</think>"
+
+
+def test_ids_are_handed_over_within_a_family_and_text_across() -> None:
+    same = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], ["So it is"])
+    assert {event.passing for event in same.all(HandedOver)} == {Passing.IDS}
+    other = ScriptedEngine("So it is", name="large", vocabulary="other")
+    across = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], other)
+    assert [event.passing for event in across.all(HandedOver)] == [Passing.IDS, Passing.TEXT, Passing.TEXT]
+    assert across.trace.text == same.trace.text
+
+
+def test_no_token_is_read_twice() -> None:
+    """Each model prefills the prompt once, and then only what it has not written or read itself."""
+    small = ["One.\n\nWait, no", " Two.\n\nWait, no", " Three.</think>"]
+    done = run(keywords(SHORT), small, ["It is one. No", "It is two. No"])
+    for engine, other in ((done.small, LARGE), (done.large, SMALL)):
+        prompt = engine.sessions[0].prompt_tokens
+        by_other = done.trace.totals[other].kept
+        assert sum(call.prefilled for call in engine.calls) <= prompt + by_other
+    assert [call.reused > 0 for call in done.large.calls] == [False, True]
+
+
+def test_every_write_draws_anew_and_a_seed_repeats_the_run() -> None:
+    texts = ["One.\n\nWait, no", " Two.</think>"]
+    first, again = (run(keywords(SHORT), texts, ["It is one. No"]) for _ in range(2))
+    seeds = [call.seed for call in (*first.small.calls, *first.large.calls)]
+    assert len(set(seeds)) == 3
+    assert seeds == [call.seed for call in (*again.small.calls, *again.large.calls)]
+
+
+def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
+    move = Insert("Let us check. ", Rule.EXCESSIVE_REFLECTION, three_tokens(Rule.EXCESSIVE_REFLECTION))
+    done = run(AtBoundary(move), ["One.\n\nNo", " End.</think>"], ["It is so. No"])
+    assert done.told[1:3] == [("inserted", "Let us check. "), ("large", "It is so")]
+
+
+def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written() -> None:
+    large = ScriptedEngine(name="large", reads_along=True)
+    done = run(Never(), ["one two three four five six seven eight nine ten.</think>"], large)
+    assert [call.body for call in done.large.calls] == ["one two three four five six seven eight"]
+
+
+def test_a_run_goes_on_from_a_written_text() -> None:
+    done = run(Never(), ["One.\n\nTwo.</think>\n\nFour"])
+    again = run(Never(), [" and no more."], written=done.trace.parts())
+    assert [call.body for call in again.small.calls] == ["One.\n\nTwo.</think>\n\nFour"]
+    assert again.small.calls[0].prefilled > 0
+    assert again.all(ThinkingClosed) == []
+
+
+# Endings
+
+
+def test_end_of_text_of_the_small_model_ends_the_run() -> None:
+    assert run(Never(), ["One.</think>\n\nFour."]).trace.finish is Finish.END_OF_TEXT
+
+
+def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
+    done = run(AtBoundary(TakeOver(50, Rule.RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
+    assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
+    assert len(done.small.calls) == 1
+
+
+def test_no_token_is_written_after_the_end_of_the_text() -> None:
+    done = run(keywords(SHORT), ["One.</think>\n\nFour.", "Never."], ["Never."])
+    assert done.trace.text == "One.</think>\n\nFour."
+    assert done.large.calls == []
+
+
+def test_thinking_that_ends_without_its_tag_is_closed_for_the_model() -> None:
+    done = run(Never(), ["One is", "Four."])
+    assert done.told == [("small", "One is"), ("inserted", "\n</think>\n\n"), ("small", "Four.")]
+    assert done.all(TextInserted)[0].rule is Rule.UNCLOSED
+    assert done.trace.answer.strip() == "Four."
+
+
+def test_the_answer_begins_right_after_the_tag() -> None:
+    small = ScriptedEngine(["One.", "</think>\n\n", "Four."])
+    done = run(Never(), small)
+    assert done.all(ThinkingClosed)[0].position == len("One.</think>")
+    assert done.trace.answer == "\n\nFour."
+
+
+def test_a_closing_tag_of_several_tokens_is_found() -> None:
+    done = run(Never(), ScriptedEngine("One.</think>Four.", split=characters))
+    assert (done.trace.thinking_text, done.trace.answer) == ("One.", "Four.")
+
+
+def test_an_empty_answer_is_an_answer() -> None:
+    done = run(Never(), ["One.</think>"])
+    assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "")
+
+
+def test_models_without_tags_have_no_thinking_to_close() -> None:
+    small = ScriptedEngine("One.\n\nFour.", thinking=None)
+    done = run(AtBoundary(Close(Rule.BUDGET)), small, ScriptedEngine(thinking=None, name="large"))
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.MAX_TOKENS)
+
+
+def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
+    done = run(keywords(SHORT), ["One.\n\nWait, no", " and on" * 20], ["So it is."], LoopSettings(max_tokens=12))
+    assert (done.trace.tokens, done.trace.finish) == (12, Finish.MAX_TOKENS)
+    assert done.small.sessions[0].prompt_tokens > 0
+
+
+def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
+    done = run(AtBoundary(TakeOver(50, Rule.RANDOM)), ["One.\n\nTwo"], ["so " * 80], LoopSettings(max_tokens=8))
+    assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
+
+
+def test_a_full_context_ends_the_run_with_the_text_so_far() -> None:
+    small = ScriptedEngine("one " * 100, context=60)
+    done = run(Never(), small)
+    assert done.trace.finish is Finish.CONTEXT_FULL
+    assert "context of small is full (60 tokens)" in (done.trace.ended.reason if done.trace.ended else "")
+    assert done.trace.tokens > 20
+
+
+def test_the_small_model_goes_on_alone_when_the_large_ones_context_is_full() -> None:
+    large = ScriptedEngine("so " * 100, name="large", context=30)
+    done = run(AtBoundary(TakeOver(90, Rule.RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
+    assert done.trace.text.endswith("End.</think>")
+    assert "The small model goes on alone." in done.all(Noticed)[0].text
+
+
+# Failures
+
+
+def test_the_small_model_goes_on_alone_when_the_large_one_is_lost() -> None:
+    large = ScriptedEngine("It is so. No", name="large", faults=[Fault(after=2, for_good=True)])
+    done = run(keywords(SHORT), ["One.\n\nWait, no", " End.\n\nWait, no.</think>"], large)
+    assert done.trace.text == "One.\n\nIt is End.\n\nWait, no.</think>"
+    assert done.trace.finish is Finish.END_OF_TEXT
+    assert done.all(Noticed)[0].text.startswith("The model's process ended.")
+    assert [ended.tokens for ended in done.all(TakeoverEnded)] == [2]
+
+
+def test_or_the_run_fails_if_that_was_asked_for() -> None:
+    large = ScriptedEngine("It is so", name="large", faults=[Fault(after=2)])
+    done = run(keywords(SHORT), ["One.\n\nWait, no"], large, LoopSettings(small_alone=False))
+    assert (done.trace.text, done.trace.finish) == ("One.\n\nIt is", Finish.FAILED)
+
+
+def test_a_lost_small_model_fails_the_run_and_keeps_its_text() -> None:
+    small = ScriptedEngine("One.\n\nTwo is", faults=[Fault(after=3)])
+    done = run(Never(), small)
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.FAILED)
+    assert done.trace.ended is not None
+    assert done.trace.ended.reason == "The model's process ended. Open it again."
+
+
+def test_half_a_character_of_a_lost_model_is_not_left_in_the_text() -> None:
+    large = ScriptedEngine("aé", name="large", split=single_bytes, faults=[Fault(after=2)])
+    done = run(AtBoundary(TakeOver(9, Rule.RANDOM)), ["One.\n\nNo", " End.</think>"], large)
+    assert done.trace.text == "One.\n\na End.</think>"
+    assert done.all(TextDiscarded)[-1].tokens == 1
+
+
+def test_what_an_engine_tells_is_told_on() -> None:
+    small = ScriptedEngine("One two.</think>", notices={1: "The model was started again."})
+    assert [notice.text for notice in run(Never(), small).all(Noticed)] == ["The model was started again."]
+
+
+def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
+    small = ScriptedEngine("One.\n\nTwo.", " Three.</think>")
+    loop = Loop({SMALL: small.open()}, AtBoundary(three_tokens()), LoopSettings())
+    text = "".join(event.text for event in loop.run() if isinstance(event, TokenWritten))
+    assert text.startswith("One.\n\n")
+    assert text.endswith("Three.</think>")
+
+
+# Two models with tags of their own
+
+
+def test_each_model_reads_the_close_of_thinking_in_its_own_words() -> None:
+    large = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
+    done = run(AtBoundary(TakeOver(50, Rule.RANDOM)), ["One.\n\nTwo"], large)
+    assert done.all(ThinkingClosed)[0].tag == "[/THINK]"
+    assert done.trace.thinking_text == "One.\n\nSo."
+    assert done.trace.answer == "\n\nFour."
+
+
+def test_the_small_models_tag_is_translated_for_the_large_one() -> None:
+    class ThenLarge(Policy):
+        name = "large answers"
+
+        def on_thinking_closed(self, view: View) -> Move:
+            return TakeOver(20, Rule.ANSWER)
+
+    large = ScriptedEngine("Four.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
+    done = run(ThenLarge(), ["One.</think>"], large)
+    session = done.large.sessions[0]
+    assert session.read(done.trace.parts()).prefilled == 0
+    own = ScriptedEngine(name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
+    assert session.kept == own.open().prompt_tokens + sum(map(own.count_tokens, ["One.", "[/THINK]", "Four."]))
+
+
+# The events
+
+
+def test_a_takeover_is_framed_by_its_events() -> None:
+    done = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], ["So it is"])
+    kinds = [type(event) for event in done.trace.events]
+    start = kinds.index(TakeoverStarted)
+    assert kinds[start : start + 7] == [
+        TakeoverStarted,
+        WriteStarted,
+        HandedOver,
+        TokenWritten,
+        TokenWritten,
+        TokenWritten,
+        TakeoverEnded,
+    ]
+    assert [event.at for event in done.trace.events] == sorted(event.at for event in done.trace.events)
+
+
+def test_closing_the_run_ends_the_write_that_is_under_way() -> None:
+    small = ScriptedEngine("One two three.")
+    loop = Loop({SMALL: small.open()}, Never(), LoopSettings())
+    events = loop.run()
+    next(event for event in events if isinstance(event, TokenWritten))
+    events.close()  # type: ignore[attr-defined]
+    assert small.written == 1
+
+
+@pytest.mark.parametrize("first", [Finished(Finish.STOPPED), LookOn(), three_tokens()])
+def test_a_run_may_begin_with_a_move_of_the_caller(first: Move) -> None:
+    done = run(Never(), ["One.</think>"], ["So it is"], first=first)
+    assert bool(done.large.calls) is isinstance(first, TakeOver)
+    assert bool(done.small.calls) is not isinstance(first, Finished)
+
+
+def test_a_step_written_again_is_the_last_one_or_the_one_under_way() -> None:
+    again = TakeOver(9, Rule.PERSON, until=Until.STEP, rewrite_step=True)
+    done = run(AtBoundary(Keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
+    assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
+    assert [gone.text for gone in done.all(TextDiscarded)] == ["Two.\n\n"]
