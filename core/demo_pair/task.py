@@ -1,0 +1,110 @@
+"""The problems of the demo pair: a list of three-digit terms in which some steps are hard and most are easy.
+
+Each term comes from the two before it. A term that ends in 8 or 9 makes the next step hard (`+`, a sum with
+carries, modulo 1000); after any other the step is easy (`#`, digit by digit, carries dropped). So difficulty is
+plain to see in the text, and that is what the two models learned to reflect on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+FIRST_STEP = 3
+SHORTEST, LONGEST = 6, 12
+"""The models were trained on lists of so many terms; beyond that they have never counted."""
+USUAL_LENGTH = 12
+"""Ten steps."""
+
+RULE = (
+    "Each term is the sum of the two before it, digit by digit without carries (#), "
+    "or with carries (+) when the last one ends in 8 or 9."
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Two terms, 0 to 999, and the number of the term that is asked for (6 to 12)."""
+
+    first: int
+    second: int
+    length: int = USUAL_LENGTH
+
+    @property
+    def id(self) -> str:
+        return f"{self.first:03}-{self.second:03}-{self.length}"
+
+    @property
+    def question(self) -> str:
+        """The user's message, word for word as the models were trained on it."""
+        return f"{RULE} Terms 1 and 2 are {self.first:03} and {self.second:03}. What is term {self.length}?"
+
+    @property
+    def steps(self) -> list[Step]:
+        """The correct solution, from term 3 to the last."""
+        steps = []
+        one, two = self.first, self.second
+        for number in range(FIRST_STEP, self.length + 1):
+            steps.append(Step(number, self.length, one, two))
+            one, two = two, steps[-1].value
+        return steps
+
+    @property
+    def answer(self) -> str:
+        """Three digits, as in `\\boxed{055}`."""
+        return f"{self.steps[-1].value:03}"
+
+    @property
+    def solution(self) -> str:
+        return "\n".join(f"{step.left}{step.value:03}." for step in self.steps)
+
+    @property
+    def held_out(self) -> bool:
+        """True for the eighth of all pairs of starting terms that never occurs in training."""
+        return crc32(f"{self.first:03} {self.second:03}".encode()) % 8 == 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One term of the list: `Term 5 of 10: 270 + 849 = 119.`"""
+
+    number: int
+    length: int
+    one: int
+    two: int
+
+    @property
+    def hard(self) -> bool:
+        return self.two % 10 >= 8
+
+    @property
+    def value(self) -> int:
+        if self.hard:
+            return (self.one + self.two) % 1000
+        return sum((self.one // unit + self.two // unit) % 10 * unit for unit in (1, 10, 100))
+
+    @property
+    def left(self) -> str:
+        """Everything up to the value."""
+        return f"Term {self.number} of {self.length}: {self.one:03} {'+' if self.hard else '#'} {self.two:03} = "
+
+
+def random_problem(rng: random.Random, *, held_out: bool, length: int = USUAL_LENGTH) -> Problem:
+    """A problem from one side of the split."""
+    while True:
+        problem = Problem(rng.randrange(1000), rng.randrange(1000), length)
+        if problem.held_out == held_out:
+            return problem
+
+
+def held_out_problems(seed: int, length: int = USUAL_LENGTH) -> Iterator[Problem]:
+    """Problems without end that neither model saw in training, no two alike; the same seed, the same problems."""
+    rng = random.Random(seed)
+    seen: set[Problem] = set()
+    while True:
+        problem = random_problem(rng, held_out=True, length=length)
+        if problem not in seen:
+            seen.add(problem)
+            yield problem
