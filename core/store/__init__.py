@@ -25,7 +25,7 @@
         .finish(job, answer, verdict, error)        .give_back(job)      .retry_failed(batch)
         .regrade(job_id, answer, verdict)           .results(batch) -> Iterator[ResultRow]
         .totals(batch) -> list[ArmTotals]           .paired(batch, one, other) -> Paired (for McNemar)
-        .problems(batch)  .open(batch) -> Batch  .list() -> list[Batch]  .rename  .delete  .restore
+        .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .rename  .delete  .restore  .purge
 
 Every method may be called from any thread. Writes wait for the one writer thread; reads never do. All raise StoreError.
 """

@@ -1,0 +1,173 @@
+"""What the store knows of a batch, as data."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+from core.batch.problems import Problem
+from core.batch.verdict import How, Outcome, Verdict
+from core.engines.body import Author
+from core.store.moments import as_moment
+from core.store.outline import Segment
+from core.thinking.events import Finish
+
+
+class JobState(Enum):
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way to solve the problems; names are unique in a batch."""
+
+    name: str
+    settings: dict[str, Any]
+    """JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    id: str
+    name: str
+    settings: dict[str, Any]
+    arms: tuple[Arm, ...]
+    problems: int
+    jobs: int
+    done: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One problem under one arm with one seed, claimed by this program."""
+
+    id: int
+    batch: str
+    arm: Arm
+    problem: Problem
+    position: int
+    """Of the problem in the batch."""
+    seed: int
+    run: str
+    """Where its events go: `runs.record(job.run)`."""
+    attempt: int
+    """1 at its first claim. Later ones find the events of earlier ones in the run, and may go on from there."""
+
+
+class ResultRow(NamedTuple):
+    """A job in the table; numbers are 0 until its run has ended."""
+
+    job: int
+    run: str
+    arm: str
+    position: int
+    """Of the problem in the batch."""
+    seed: int
+    state: JobState
+    answer: str
+    verdict: Verdict | None
+    error: str
+    finish: Finish | None
+    seconds: float
+    small_tokens: int
+    large_tokens: int
+    handoffs: int
+    steps: int
+    ribbon: tuple[Segment, ...]
+
+    @property
+    def tokens(self) -> int:
+        return self.small_tokens + self.large_tokens
+
+    @property
+    def large_share(self) -> float:
+        """0 to 1."""
+        return self.large_tokens / max(1, self.tokens)
+
+
+class ArmTotals(NamedTuple):
+    """Counts and sums over the jobs of an arm that are done; `jobs` counts all."""
+
+    arm: str
+    jobs: int
+    done: int
+    correct: int
+    wrong: int
+    failed: int
+    small_tokens: int
+    large_tokens: int
+    seconds: float
+
+    @property
+    def unscored(self) -> int:
+        return self.done - self.correct - self.wrong
+
+
+class Paired(NamedTuple):
+    """How two arms did on the same problems and seeds: what McNemar's test needs."""
+
+    both_correct: int
+    only_one: int
+    only_other: int
+    both_wrong: int
+
+
+def batch_of(row: sqlite3.Row, arms: tuple[Arm, ...]) -> Batch:
+    return Batch(
+        row["id"],
+        row["name"],
+        json.loads(row["settings"]),
+        arms,
+        row["problems"],
+        row["jobs"],
+        row["done"],
+        as_moment(row["created"]),
+    )
+
+
+def problem_of(text: str) -> Problem:
+    """Fields that this version does not know are passed over."""
+    known = {field.name for field in fields(Problem)}
+    return Problem(**{name: value for name, value in json.loads(text).items() if name in known})
+
+
+def job_of(row: sqlite3.Row) -> Job:
+    """From a row as it was before the claim."""
+    return Job(
+        row["id"],
+        row["batch"],
+        Arm(row["arm"], json.loads(row["arm_settings"])),
+        problem_of(row["problem_json"]),
+        row["problem"],
+        row["seed"],
+        row["run"],
+        row["attempt"] + 1,
+    )
+
+
+def result_of(row: sqlite3.Row) -> ResultRow:
+    return ResultRow(
+        row["id"],
+        row["run"],
+        row["arm"],
+        row["problem"],
+        row["seed"],
+        JobState(row["state"]),
+        row["answer"],
+        Verdict(Outcome(row["outcome"]), How(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
+        row["error"],
+        Finish(row["finish"]) if row["finish"] else None,
+        row["seconds"] or 0.0,
+        row["small_tokens"] or 0,
+        row["large_tokens"] or 0,
+        row["handoffs"] or 0,
+        row["steps"] or 0,
+        tuple(Segment(Author(author), tokens) for author, tokens in json.loads(row["ribbon"] or "[]")),
+    )

@@ -1,0 +1,242 @@
+"""Batches: the same problems under several arms and seeds, one job each, so that a killed batch goes on where it was.
+
+A job is waiting, claimed by one program, or done. A claim is one transaction, so no two claimants get the same job;
+a claim whose program is gone counts as waiting again. A failed problem is a result with a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.batch.problems import Problem
+from core.batch.verdict import Verdict
+from core.errors import StoreError
+from core.store.batch_rows import (
+    Arm,
+    ArmTotals,
+    Batch,
+    Job,
+    JobState,
+    Paired,
+    ResultRow,
+    batch_of,
+    job_of,
+    problem_of,
+    result_of,
+)
+from core.store.database import Database
+from core.store.moments import KEEP_DELETED, as_text, now
+from core.store.owner import is_alive, this_process
+from core.store.runs import storable
+
+_NEW_RUN = "lower(hex(randomblob(16)))"
+
+
+class Batches:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        problems: Sequence[Problem],
+        arms: Sequence[Arm],
+        seeds: Sequence[int] = (0,),
+    ) -> str:
+        """All jobs of it, waiting; returns its id. `settings`: JSON values, kept for the resume. Raises StoreError."""
+        batch = uuid.uuid4().hex
+        self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
+        return batch
+
+    def open(self, batch: str) -> Batch:
+        """Raises StoreError if it is not there."""
+        with self._database.reading() as connection:
+            row = connection.execute(f"{_BATCHES} WHERE batches.id = ?", (batch,)).fetchone()
+            if row is None:
+                raise StoreError("This batch is not in the store.", "It may have been deleted for good.")
+            return batch_of(row, _arms(connection, batch))
+
+    def all(self, deleted: bool = False) -> list[Batch]:
+        """Newest first; or those that are deleted and can be had back."""
+        condition = f"WHERE deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY created DESC"
+        with self._database.reading() as connection:
+            return [
+                batch_of(row, _arms(connection, row["id"])) for row in connection.execute(f"{_BATCHES} {condition}")
+            ]
+
+    def problems(self, batch: str) -> Iterator[Problem]:
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT problem FROM batch_problems WHERE batch = ? ORDER BY position", (batch,))
+            for row in rows:
+                yield problem_of(row["problem"])
+
+    def claim(self, batch: str, limit: int = 1, arms: Sequence[str] | None = None) -> list[Job]:
+        """The next jobs: all arms of a problem before the next problem; only these arms, if given. Empty: none wait.
+
+        A job that was begun by a program that is gone comes back with its `run`, whose events are still there.
+        """
+        return self._database.write(lambda connection: _claim(connection, batch, limit, arms))
+
+    def finish(self, job: Job, answer: str, verdict: Verdict | None, error: str = "") -> None:
+        """Its result. `error`: why there is no answer. Tokens and time are its run's: finish the recorder too."""
+        values = (storable(answer), *_verdict(verdict), storable(error), job.id)
+        self._change(
+            """UPDATE jobs SET state = 'done', owner = '', answer = ?, outcome = ?, how = ?, verdict_reason = ?,
+                error = ? WHERE id = ?""",
+            *values,
+        )
+
+    def give_back(self, job: Job) -> None:
+        """It was stopped and waits again."""
+        self._change("UPDATE jobs SET state = 'waiting', owner = '' WHERE id = ? AND state = 'claimed'", job.id)
+
+    def retry_failed(self, batch: str) -> int:
+        """Let the jobs that ended in an error wait again, each with a new run; returns how many."""
+        return self._change(
+            f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', run = {_NEW_RUN}
+                WHERE batch = ? AND state = 'done' AND error <> ''""",
+            batch,
+        )
+
+    def regrade(self, job: int, answer: str, verdict: Verdict) -> None:
+        """Another verdict on the same run."""
+        self._change(
+            "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?",
+            storable(answer),
+            *_verdict(verdict),
+            job,
+        )
+
+    def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
+        """A row for every job, those that wait included, in the order of problems, seeds and arms."""
+        with self._database.reading() as connection:
+            yield from map(result_of, connection.execute(_RESULTS, {"batch": batch, "arm": arm}))
+
+    def totals(self, batch: str) -> list[ArmTotals]:
+        """One for each arm, in their order."""
+        with self._database.reading() as connection:
+            return [ArmTotals(*row) for row in connection.execute(_TOTALS, (batch,))]
+
+    def paired(self, batch: str, one: str, other: str) -> Paired:
+        """Over problems and seeds that both arms have scored."""
+        with self._database.reading() as connection:
+            return Paired(*connection.execute(_PAIRED, (batch, one, other)).fetchone())
+
+    def rename(self, batch: str, name: str) -> None:
+        self._change("UPDATE batches SET name = ? WHERE id = ?", storable(name), batch)
+
+    def delete(self, batch: str) -> None:
+        """Out of the list; `restore` brings it back."""
+        self._change("UPDATE batches SET deleted = ? WHERE id = ?", now(), batch)
+
+    def restore(self, batch: str) -> None:
+        self._change("UPDATE batches SET deleted = NULL WHERE id = ?", batch)
+
+    def purge(self, older_than: timedelta = KEEP_DELETED) -> int:
+        """Remove for good what was deleted so long ago; returns how many."""
+        before = as_text(datetime.now(UTC) - older_than)
+        return self._change("DELETE FROM batches WHERE deleted <= ?", before)
+
+    def _change(self, statement: str, *values: Any) -> int:
+        return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
+
+
+_BATCHES = """SELECT *,
+    (SELECT count(*) FROM batch_problems WHERE batch = batches.id) AS problems,
+    (SELECT count(*) FROM jobs WHERE batch = batches.id) AS jobs,
+    (SELECT count(*) FROM jobs WHERE batch = batches.id AND state = 'done') AS done FROM batches"""
+
+_JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.settings AS arm_settings
+    FROM jobs JOIN batch_problems ON batch_problems.batch = jobs.batch AND batch_problems.position = jobs.problem
+    JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm"""
+
+_RESULTS = """SELECT jobs.*, batch_arms.position AS arm_position, runs.finish, runs.seconds, runs.small_tokens,
+    runs.large_tokens, runs.handoffs, runs.steps, runs.ribbon
+    FROM jobs JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm
+    LEFT JOIN runs ON runs.id = jobs.run
+    WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm)
+    ORDER BY jobs.id"""
+
+_TOTALS = """SELECT batch_arms.name, count(jobs.id), coalesce(sum(jobs.state = 'done'), 0),
+    coalesce(sum(jobs.state = 'done' AND outcome = 'correct'), 0),
+    coalesce(sum(jobs.state = 'done' AND outcome = 'wrong'), 0),
+    coalesce(sum(jobs.state = 'done' AND error <> ''), 0),
+    coalesce(sum(iif(jobs.state = 'done', small_tokens, 0)), 0),
+    coalesce(sum(iif(jobs.state = 'done', large_tokens, 0)), 0),
+    coalesce(sum(iif(jobs.state = 'done', seconds, 0)), 0.0)
+    FROM batch_arms LEFT JOIN jobs ON jobs.batch = batch_arms.batch AND jobs.arm = batch_arms.name
+    LEFT JOIN runs ON runs.id = jobs.run
+    WHERE batch_arms.batch = ? GROUP BY batch_arms.position ORDER BY batch_arms.position"""
+
+_PAIRED = """SELECT coalesce(sum(one.outcome = 'correct' AND other.outcome = 'correct'), 0),
+    coalesce(sum(one.outcome = 'correct' AND other.outcome = 'wrong'), 0),
+    coalesce(sum(one.outcome = 'wrong' AND other.outcome = 'correct'), 0),
+    coalesce(sum(one.outcome = 'wrong' AND other.outcome = 'wrong'), 0)
+    FROM jobs AS one JOIN jobs AS other
+    ON one.batch = other.batch AND one.problem = other.problem AND one.seed = other.seed
+    WHERE one.batch = ? AND one.arm = ? AND other.arm = ? AND one.state = 'done' AND other.state = 'done'"""
+
+
+def _create(
+    connection: sqlite3.Connection,
+    batch: str,
+    name: str,
+    settings: dict[str, Any],
+    problems: Sequence[Problem],
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+) -> None:
+    connection.execute(
+        "INSERT INTO batches (id, name, settings, created) VALUES (?, ?, ?, ?)",
+        (batch, storable(name), json.dumps(settings), now()),
+    )
+    connection.executemany(
+        "INSERT INTO batch_problems VALUES (?, ?, ?)",
+        ((batch, position, json.dumps(asdict(problem))) for position, problem in enumerate(problems)),
+    )
+    connection.executemany(
+        "INSERT INTO batch_arms VALUES (?, ?, ?, ?)",
+        ((batch, position, arm.name, json.dumps(arm.settings)) for position, arm in enumerate(arms)),
+    )
+    connection.executemany(
+        f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
+        ((batch, arm.name, position, seed) for position in range(len(problems)) for seed in seeds for arm in arms),
+    )
+
+
+def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequence[str] | None) -> list[Job]:
+    owners = connection.execute("SELECT DISTINCT owner FROM jobs WHERE batch = ? AND state = 'claimed'", (batch,))
+    for dead in [row["owner"] for row in owners if not is_alive(row["owner"])]:
+        connection.execute(
+            "UPDATE jobs SET state = 'waiting', owner = '' WHERE batch = ? AND state = 'claimed' AND owner = ?",
+            (batch, dead),
+        )
+    chosen = json.dumps(list(arms)) if arms is not None else None
+    rows = connection.execute(
+        f"""{_JOBS} WHERE jobs.batch = ? AND state = 'waiting'
+            AND (? IS NULL OR jobs.arm IN (SELECT value FROM json_each(?))) ORDER BY jobs.id LIMIT ?""",
+        (batch, chosen, chosen, limit),
+    ).fetchall()
+    connection.executemany(
+        f"UPDATE jobs SET state = '{JobState.CLAIMED.value}', owner = ?, attempt = attempt + 1 WHERE id = ?",
+        ((this_process(), row["id"]) for row in rows),
+    )
+    return [job_of(row) for row in rows]
+
+
+def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:
+    if verdict is None:
+        return None, None, ""
+    return verdict.outcome.value, verdict.how.value, storable(verdict.reason)
+
+
+def _arms(connection: sqlite3.Connection, batch: str) -> tuple[Arm, ...]:
+    rows = connection.execute("SELECT name, settings FROM batch_arms WHERE batch = ? ORDER BY position", (batch,))
+    return tuple(Arm(row["name"], json.loads(row["settings"])) for row in rows)

@@ -1,0 +1,220 @@
+"""Conversations: trees of exchanges, each a problem and its answer. Siblings are other tries at the same place.
+
+The answer is a run with the id of its exchange. Nothing is overwritten; what is deleted can be had back until it
+is purged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from core.errors import StoreError
+from core.store.database import Database
+from core.store.moments import KEEP_DELETED, as_moment, as_text, now
+from core.store.runs import storable
+
+UNTITLED = "New conversation"
+LONGEST_TITLE = 60
+MARK_START, MARK_END = "\x02", "\x03"
+"""Around the words that were found, in an excerpt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    id: str
+    """Also the id of its run."""
+    parent: str | None
+    problem: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    """JSON values, as `RunSettings.model_dump(mode="json")` gives them."""
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    id: str
+    title: str
+    """As a person named it; may be empty."""
+    exchanges: tuple[Exchange, ...]
+    """In the order in which they were made, so that a parent comes before its children."""
+    leaf: str | None
+    """The end of the path that was last shown."""
+    created: datetime
+    changed: datetime
+
+    @property
+    def name(self) -> str:
+        return self.title or title_of(self.exchanges[0].problem if self.exchanges else "")
+
+    def path(self) -> tuple[Exchange, ...]:
+        """From a root to the leaf."""
+        known = {exchange.id: exchange for exchange in self.exchanges}
+        path: list[Exchange] = []
+        at = self.leaf or (self.exchanges[-1].id if self.exchanges else None)
+        while at in known:
+            path.append(known[at])
+            at = known[at].parent
+        return tuple(path[::-1])
+
+
+class Headline(NamedTuple):
+    """A conversation in the list."""
+
+    id: str
+    name: str
+    changed: datetime
+    exchanges: int
+
+
+class Found(NamedTuple):
+    """An exchange that holds the words."""
+
+    conversation: str
+    name: str
+    exchange: str
+    excerpt: str
+    """Some words around; those found stand between MARK_START and MARK_END."""
+    changed: datetime
+
+
+class Conversations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, conversation: str, exchange: Exchange) -> None:
+        """Add it to the tree, below its parent, and show it; makes the conversation if it is new. Raises StoreError."""
+        self._database.write(lambda connection: _put(connection, conversation, exchange))
+
+    def show(self, conversation: str, exchange: str) -> None:
+        """Open on this leaf next time."""
+        self._change("UPDATE conversations SET leaf = ? WHERE id = ?", exchange, conversation)
+
+    def rename(self, conversation: str, title: str) -> None:
+        """An empty title gives it back to the first problem."""
+        self._change("UPDATE conversations SET title = ? WHERE id = ?", storable(title.strip()), conversation)
+
+    def delete(self, conversation: str) -> None:
+        """Out of all lists; `restore` brings it back until it is purged."""
+        self._change("UPDATE conversations SET deleted = ? WHERE id = ?", now(), conversation)
+
+    def restore(self, conversation: str) -> None:
+        self._change("UPDATE conversations SET deleted = NULL WHERE id = ?", conversation)
+
+    def purge(self, older_than: timedelta = KEEP_DELETED) -> int:
+        """Remove for good what was deleted so long ago; returns how many."""
+        before = as_text(datetime.now(UTC) - older_than)
+        return self._change("DELETE FROM conversations WHERE deleted <= ?", before)
+
+    def open(self, conversation: str) -> Conversation:
+        """Raises StoreError if it is not there (a deleted one is)."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM conversations WHERE id = ?", (conversation,)).fetchone()
+            if row is None:
+                raise StoreError("This conversation is not in the store.", "It may have been deleted for good.")
+            exchanges = connection.execute(
+                "SELECT * FROM exchanges WHERE conversation = ? ORDER BY number", (conversation,)
+            )
+            return Conversation(
+                row["id"],
+                row["title"],
+                tuple(map(_exchange, exchanges)),
+                row["leaf"],
+                as_moment(row["created"]),
+                as_moment(row["changed"]),
+            )
+
+    def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
+        """Last changed first; or those that are deleted and can be had back."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"""SELECT id, title, changed,
+                    (SELECT count(*) FROM exchanges WHERE conversation = conversations.id) AS exchanges,
+                    (SELECT substr(problem, 1, 400) FROM exchanges
+                        WHERE conversation = conversations.id ORDER BY number LIMIT 1) AS problem
+                    FROM conversations WHERE deleted IS {"NOT NULL" if deleted else "NULL"}
+                    ORDER BY changed DESC LIMIT ?""",
+                (limit,),
+            )
+            return [
+                Headline(
+                    row["id"], row["title"] or title_of(row["problem"]), as_moment(row["changed"]), row["exchanges"]
+                )
+                for row in rows
+            ]
+
+    def search(self, words: str, limit: int = 100) -> list[Found]:
+        """Exchanges whose problem or answer has all the words, or words that begin so; the best first."""
+        query = " ".join(f'"{word}"*' for word in re.findall(r"\w+", storable(words)))
+        if not query:
+            return []
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                """SELECT exchanges.conversation, exchanges.id, title, changed,
+                    (SELECT substr(problem, 1, 400) FROM exchanges AS first
+                        WHERE first.conversation = conversations.id ORDER BY number LIMIT 1) AS problem,
+                    snippet(exchange_text, -1, ?, ?, '…', 16) AS excerpt
+                    FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
+                    JOIN conversations ON conversations.id = exchanges.conversation
+                    WHERE exchange_text MATCH ? AND deleted IS NULL ORDER BY rank LIMIT ?""",
+                (MARK_START, MARK_END, query, limit),
+            )
+            return [
+                Found(
+                    row["conversation"],
+                    row["title"] or title_of(row["problem"]),
+                    row["id"],
+                    row["excerpt"],
+                    as_moment(row["changed"]),
+                )
+                for row in rows
+            ]
+
+    def _change(self, statement: str, *values: str) -> int:
+        return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
+
+
+def by_day(headlines: Iterable[Headline]) -> list[tuple[date, list[Headline]]]:
+    """Grouped by the day of their change, as the clock on the wall has it here."""
+    days = groupby(headlines, lambda headline: headline.changed.astimezone().date())
+    return [(day, list(group)) for day, group in days]
+
+
+def title_of(problem: str | None) -> str:
+    """The beginning of a problem, cut at a word. Never of thinking, which begins "Okay, so" every time."""
+    words = " ".join((problem or "").split())
+    if not words:
+        return UNTITLED
+    if len(words) <= LONGEST_TITLE:
+        return words
+    return words[:LONGEST_TITLE].rsplit(" ", 1)[0] + " …"
+
+
+def _put(connection: sqlite3.Connection, conversation: str, exchange: Exchange) -> None:
+    connection.execute(
+        """INSERT INTO conversations (id, leaf, created, changed) VALUES (?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET leaf = excluded.leaf, changed = excluded.changed""",
+        (conversation, exchange.id, as_text(exchange.created), now()),
+    )
+    connection.execute(
+        """INSERT INTO exchanges (id, conversation, parent, problem, settings, created)
+            VALUES (?, ?, ?, ?, ?, ?)""",
+        (
+            exchange.id,
+            conversation,
+            exchange.parent,
+            storable(exchange.problem),
+            json.dumps(exchange.settings),
+            as_text(exchange.created),
+        ),
+    )
+
+
+def _exchange(row: sqlite3.Row) -> Exchange:
+    return Exchange(row["id"], row["parent"], row["problem"], json.loads(row["settings"]), as_moment(row["created"]))

@@ -1,0 +1,50 @@
+"""Is the file sound? If not, it is set aside under another name: never deleted, never written to again."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from core.errors import StoreError
+from core.store.failures import DAMAGE, primary_code, store_error
+
+_STEPS_BETWEEN_LOOKS = 20_000
+_MOST_LOOKS = 100
+"""Together about a quarter of a second: a large file is checked in part, so that the program still starts at once."""
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether SQLite finds the file broken in the time there is. Raises StoreError if it cannot be looked at."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=5)) as connection:
+            looks = iter(range(_MOST_LOOKS))
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.set_progress_handler(lambda: next(looks, None) is None, _STEPS_BETWEEN_LOOKS)
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+    except sqlite3.Error as error:
+        if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
+            return False
+        if primary_code(error) in DAMAGE:
+            return True
+        raise store_error(error, path) from error
+
+
+def set_aside(path: Path) -> str:
+    """Rename the file, and what SQLite keeps beside it; returns a sentence that says so. Raises StoreError."""
+    stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
+    aside = path.with_stem(f"{path.stem}-damaged-{stamp}")
+    try:
+        # The journal first: a new file must never meet the journal of the old one.
+        for suffix in ("-wal", "-shm", ""):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise StoreError(
+            f"{path} is damaged and cannot be set aside: {error.strerror}.", "Rename it, then start Baton again."
+        ) from error
+    return f"{path.name} was damaged. It was set aside as {aside.name}, and a new one begun."

@@ -1,0 +1,147 @@
+"""One SQLite file in WAL mode: brought up to date when it is opened, written by one thread, read by any.
+
+WAL with `synchronous = NORMAL`: what a transaction has saved survives a kill of the program; a power cut may cost
+the last transactions, never the file (sqlite.org/wal.html).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from queue import Empty, LifoQueue
+from typing import TypeVar
+
+from core.errors import StoreError
+from core.store.damage import is_damaged, set_aside
+from core.store.failures import in_words, primary_code
+from core.store.migrations import MIGRATIONS, Migration
+from core.store.writer import Trouble, Writer
+
+T = TypeVar("T")
+_PATIENCE = 5.0
+"""Seconds to wait for another program that writes."""
+
+
+class Database:
+    """The open file. `notices` are sentences about what happened while it was opened. Raises StoreError."""
+
+    def __init__(
+        self, path: Path, on_trouble: Trouble | None = None, migrations: Sequence[Migration] = MIGRATIONS
+    ) -> None:
+        self.path = path
+        self.notices: tuple[str, ...] = ()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The folder {path.parent} cannot be made: {error.strerror}.", "Choose another data folder."
+            ) from error
+        if is_damaged(path):
+            self.notices = (set_aside(path),)
+        connection = self._connect()
+        try:
+            with in_words(path):
+                _use_wal(connection)
+                self._migrate(connection, migrations)
+        except StoreError:
+            connection.close()
+            raise
+        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
+        self._closed = False
+        self._writer = Writer(connection, path, on_trouble)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to read from, as the file stands now; never waits for the writer. Raises StoreError."""
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = self._connect(read_only=True)
+        try:
+            with in_words(self.path):
+                yield connection
+        finally:
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.put(connection)
+
+    def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Let the writer do this in one transaction, and wait for it. Raises StoreError."""
+        return self._writer.submit(change).result()
+
+    @property
+    def writer(self) -> Writer:
+        return self._writer
+
+    def close(self) -> None:
+        """Save what waits, then close. Raises StoreError if that cannot be saved. Closing twice is allowed."""
+        try:
+            self._writer.close()
+        finally:
+            self._closed = True
+            while not self._idle.empty():
+                self._idle.get_nowait().close()
+
+    def _connect(self, read_only: bool = False) -> sqlite3.Connection:
+        with in_words(self.path):
+            connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if read_only:
+                connection.execute("PRAGMA query_only = ON")
+            return connection
+
+    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+        version = _version(connection)
+        if version > len(migrations):
+            raise StoreError(
+                f"{self.path} was written by a newer Baton (version {version}; this one knows {len(migrations)}).",
+                "Update Baton, or let it use another data folder.",
+            )
+        if 0 < version < len(migrations):
+            self._back_up(connection, version)
+        for number, migration in enumerate(migrations, 1):
+            _apply(connection, number, migration)
+
+    def _back_up(self, connection: sqlite3.Connection, version: int) -> None:
+        """A copy of the file as it was before this version of Baton changes it."""
+        copy = self.path.with_stem(f"{self.path.stem}-version-{version}")
+        with closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+        self.notices += (f"{self.path.name} was brought up to date; {copy.name} is a copy of it from before.",)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _apply(connection: sqlite3.Connection, number: int, migration: Migration) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Asked again under the lock: another program may have been quicker.
+        if _version(connection) < number:
+            for statement in migration.statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite's own patience does not cover this change while another program opens the same new file."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

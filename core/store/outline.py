@@ -1,0 +1,170 @@
+"""A run without its single tokens: enough to show all steps at once, small enough to open at once.
+
+It is saved when a run ends, beside the events from which it follows, and made anew where it is missing or of an older
+kind. Views open on it and fetch the whole trace when somebody asks for tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any, NamedTuple
+
+from core.engines.body import Author
+from core.thinking.cues import Category, Cue
+from core.thinking.events import Rule
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+_KIND = 1
+RIBBON_SEGMENTS = 96
+
+
+class PieceOutline(NamedTuple):
+    """A `Piece` of a trace; fields of the same name mean the same."""
+
+    author: Author
+    step: int
+    position: int
+    text: str
+    token_count: int
+    rule: Rule | None
+    cue: Cue | None
+    start: float
+    end: float
+    handoff_seconds: float | None
+    reused: int | None
+    prefilled: int | None
+    replaced: str
+    replaced_tokens: int
+    reflections: int
+    in_answer: bool
+
+    @property
+    def seconds(self) -> float:
+        return max(0.0, self.end - self.start)
+
+
+class Segment(NamedTuple):
+    """A stretch of a ribbon."""
+
+    author: Author
+    tokens: int
+
+
+class Outline(NamedTuple):
+    pieces: tuple[PieceOutline, ...]
+    answer_position: int | None
+    """Where the answer begins in the body; None while the thinking is open, or if the model does not think apart."""
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def steps(self) -> int:
+        return self.pieces[-1].step + 1 if self.pieces else 0
+
+
+def outline_of(trace: Trace) -> Outline:
+    return Outline(tuple(map(_outlined, trace.pieces)), trace.closed.position if trace.closed else None)
+
+
+def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
+    """Neighbouring pieces of one author joined. Where there are too many, the ribbon is cut into equal lengths, and
+    what each author wrote of a length is joined: every author keeps its share."""
+    segments: list[Segment] = []
+    for piece in trace.pieces:
+        _extend(segments, Segment(piece.author, len(piece.tokens)))
+    if len(segments) <= RIBBON_SEGMENTS:
+        return tuple(segments)
+    authors = tuple(Author)
+    lengths = RIBBON_SEGMENTS // len(authors)
+    share = [[0] * lengths for _ in authors]
+    total, at = max(1, sum(segment.tokens for segment in segments)), 0
+    for segment in segments:
+        share[authors.index(segment.author)][min(lengths - 1, at * lengths // total)] += segment.tokens
+        at += segment.tokens
+    joined: list[Segment] = []
+    for length in range(lengths):
+        for author, counts in zip(authors, share, strict=True):
+            if counts[length]:
+                _extend(joined, Segment(author, counts[length]))
+    return tuple(joined)
+
+
+def pack_outline(outline: Outline) -> bytes:
+    """Column by column: half the time of an object for each piece."""
+    columns = [list(column) for column in zip(*map(_plain, outline.pieces), strict=True)]
+    data = {"kind": _KIND, "answer_position": outline.answer_position, "columns": columns}
+    return zlib.compress(json.dumps(data, separators=(",", ":")).encode("ascii"), 3)
+
+
+def unpack_outline(packed: bytes) -> Outline | None:
+    """None if it is broken or of another kind: then it has to be made anew from the events."""
+    try:
+        data = json.loads(zlib.decompress(packed))
+        if data["kind"] != _KIND:
+            return None
+        return Outline(_pieces(data["columns"]), data["answer_position"])
+    except (zlib.error, ValueError, KeyError, TypeError):
+        return None
+
+
+def _extend(segments: list[Segment], segment: Segment) -> None:
+    if segments and segments[-1].author is segment.author:
+        segments[-1] = Segment(segment.author, segments[-1].tokens + segment.tokens)
+    else:
+        segments.append(segment)
+
+
+def _outlined(piece: Piece) -> PieceOutline:
+    handoff = piece.handoff
+    return PieceOutline(
+        piece.author,
+        piece.step,
+        piece.position,
+        piece.text,
+        len(piece.tokens),
+        piece.rule,
+        piece.cue,
+        piece.start,
+        piece.end,
+        handoff.seconds if handoff else None,
+        handoff.reused if handoff else None,
+        handoff.prefilled if handoff else None,
+        piece.replaced,
+        piece.replaced_tokens,
+        piece.reflections,
+        piece.in_answer,
+    )
+
+
+def _plain(piece: PieceOutline) -> tuple[Any, ...]:
+    cue = piece.cue and (piece.cue.word, piece.cue.category.value, piece.cue.start, piece.cue.end)
+    return piece._replace(author=piece.author.value, rule=piece.rule and piece.rule.value, cue=cue)  # type: ignore[arg-type]
+
+
+def _pieces(columns: list[list[Any]]) -> tuple[PieceOutline, ...]:
+    if not columns:
+        return ()
+    authors = {author.value: author for author in Author}
+    rules = {None: None} | {rule.value: rule for rule in Rule}
+    author, step, position, text, count, rule, cue, *rest = columns
+    return tuple(
+        map(
+            PieceOutline,
+            map(authors.__getitem__, author),
+            step,
+            position,
+            text,
+            count,
+            map(rules.__getitem__, rule),
+            map(_cue, cue),
+            *rest,
+        )
+    )
+
+
+def _cue(value: list[Any] | None) -> Cue | None:
+    return Cue(value[0], Category(value[1]), value[2], value[3]) if value else None

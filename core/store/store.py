@@ -1,0 +1,45 @@
+"""The store as the window, the terminal and a batch hold it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from core.store.batches import Batches
+from core.store.conversations import Conversations
+from core.store.database import Database
+from core.store.runs import Runs
+from core.store.writer import Trouble
+
+
+class Store:
+    """Made by `Store.open`; a context manager that closes it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.conversations = Conversations(database)
+        self.runs = Runs(database)
+        self.batches = Batches(database)
+
+    @classmethod
+    def open(cls, path: Path, on_trouble: Trouble | None = None) -> Store:
+        """Open the file, or begin one. `on_trouble` hears, in the writer's thread, when saving fails (StoreError)
+        and when it works again (None). Raises StoreError."""
+        store = cls(Database(path, on_trouble))
+        store.runs.recover()
+        return store
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences about what happened while it was opened: a damaged file set aside, a copy made."""
+        return self._database.notices
+
+    def close(self) -> None:
+        """Save what is buffered, then close. Raises StoreError if it cannot be saved. Twice is allowed."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,152 @@
+"""The one thread that writes. Changes are done in the order in which they come, each in a transaction of its own.
+
+What streams is not written at once but gathered: a `Gathering` says that it has something, and is saved half a second
+later together with all others. If the disk refuses, it keeps what it has and is asked again until it is saved.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from core.errors import StoreError
+from core.store.failures import store_error
+
+T = TypeVar("T")
+Change = Callable[[sqlite3.Connection], Any]
+Trouble = Callable[[StoreError | None], None]
+"""Told when saving begins to fail, and told None when it works again; called in the writer's thread."""
+
+GATHER_SECONDS = 0.5
+RETRY_SECONDS = 2.0
+
+
+class Gathering(Protocol):
+    """Something that fills up and is saved from time to time."""
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """Write what is there, inside a transaction; may be asked again if that fails."""
+        ...
+
+    def saved(self) -> None:
+        """The transaction has been committed: forget what was written."""
+        ...
+
+
+class _Task(NamedTuple):
+    change: Change
+    future: Future[Any]
+
+
+class Writer:
+    def __init__(self, connection: sqlite3.Connection, path: Path, on_trouble: Trouble | None = None) -> None:
+        self._connection = connection
+        self._path = path
+        self._on_trouble = on_trouble
+        self._inbox: SimpleQueue[_Task | Gathering | None] = SimpleQueue()
+        self._waiting: dict[int, Gathering] = {}
+        self._due = float("inf")
+        self._trouble: StoreError | None = None
+        self._closed = False
+        self._thread = Thread(target=self._work, name="store writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """The result of the change once it is saved, or StoreError."""
+        future: Future[T] = Future()
+        if self._closed:
+            future.set_exception(StoreError("The store is closed.", "Start Baton again."))
+        else:
+            self._inbox.put(_Task(change, future))
+        return future
+
+    def gather(self, gathering: Gathering) -> None:
+        """Save it soon. Never blocks, never raises."""
+        self._inbox.put(gathering)
+
+    def close(self) -> None:
+        """Save everything and end the thread. Raises StoreError if something could not be saved."""
+        if not self._closed:
+            self._closed = True
+            self._inbox.put(None)
+        self._thread.join()
+        if self._waiting and self._trouble:
+            raise self._trouble
+
+    def _work(self) -> None:
+        while True:
+            try:
+                item = self._inbox.get(timeout=self._patience())
+            except Empty:
+                self._save_gathered()
+                continue
+            if item is None:
+                self._save_gathered()
+                self._connection.close()
+                return
+            if isinstance(item, _Task):
+                self._run(item)
+            else:
+                self._waiting[id(item)] = item
+                self._due = min(self._due, time.monotonic() + GATHER_SECONDS)
+            # A busy inbox must not keep what is gathered from being saved.
+            if time.monotonic() >= self._due:
+                self._save_gathered()
+
+    def _patience(self) -> float | None:
+        return None if self._due == float("inf") else max(0.0, self._due - time.monotonic())
+
+    def _run(self, task: _Task) -> None:
+        try:
+            result = self._in_transaction(task.change)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits gets it
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(result)
+
+    def _save_gathered(self) -> None:
+        self._due = float("inf")
+        gathered = list(self._waiting.values())
+        if not gathered:
+            return
+        try:
+            self._in_transaction(lambda connection: _save(gathered, connection))
+        except StoreError as error:
+            self._due = time.monotonic() + RETRY_SECONDS
+            self._tell(error)
+            return
+        for each in gathered:
+            each.saved()
+        self._waiting.clear()
+        self._tell(None)
+
+    def _tell(self, trouble: StoreError | None) -> None:
+        if self._on_trouble and (trouble is None) != (self._trouble is None):
+            self._on_trouble(trouble)
+        self._trouble = trouble
+
+    def _in_transaction(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = change(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise store_error(error, self._path) from error
+        return result
+
+
+def _save(gathered: list[Gathering], connection: sqlite3.Connection) -> None:
+    for each in gathered:
+        each.save(connection)
