@@ -1,0 +1,83 @@
+"""One run for one exchange, from the start of its thread to its last event."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import Errand
+from app.chat.conversation import Exchange
+from core.engines.body import Author
+from core.errors import BatonError
+from core.run import Pair, run
+from core.thinking.control import Control
+from core.thinking.events import Event, Finish, RunEnded, TakeoverStarted, WriteStarted
+from core.thinking.policy import Move
+
+
+class Answering(QObject):
+    """Lets the models write into the exchange's trace, and says when there is more to see."""
+
+    progressed = Signal()
+    ended = Signal(object)
+    """The BatonError that kept the run from starting or broke it, or None."""
+
+    def __init__(self, exchange: Exchange, pair: Pair, first: Move | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.exchange = exchange
+        self.control = Control()
+        self._fresh: list[Event] = []
+        conversation, settings, written = exchange.messages(), exchange.settings, exchange.trace.parts()
+
+        def work() -> Generator[Any, None, None]:
+            yield from run(pair, conversation, settings, control=self.control, written=written, first=first)
+
+        self._errand = Errand("answer", work, cancel=self.control.stop, parent=self)
+        self._errand.arrived.connect(self._apply)
+        self._errand.ended.connect(self._end)
+
+    def start(self) -> None:
+        self._errand.start()
+
+    @property
+    def running(self) -> bool:
+        return self._errand.running
+
+    @property
+    def author(self) -> Author | None:
+        """Who writes just now, for the buttons "take over" and "give back"."""
+        for event in reversed(self.exchange.trace.events):
+            if isinstance(event, WriteStarted):
+                return event.author
+            if isinstance(event, TakeoverStarted):
+                return Author.LARGE
+        return None
+
+    def stop(self) -> None:
+        """The text so far stays."""
+        self._errand.stop()
+
+    def finish(self) -> None:
+        """Stop and wait: the window is closing."""
+        self._errand.finish()
+
+    def take_fresh(self) -> list[Event]:
+        """Events since the last call, for the store."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def _apply(self, events: list[Event]) -> None:
+        trace = self.exchange.trace
+        for event in events:
+            trace.apply(event)
+        self._fresh += events
+        self.progressed.emit()
+
+    def _end(self, error: BatonError | None) -> None:
+        trace = self.exchange.trace
+        if error and trace.started and not trace.ended:
+            # The run broke before it could say so itself: the trace must not look as if it went on for ever.
+            self._apply([RunEnded(trace.seconds, Finish.FAILED, str(error))])
+        self.ended.emit(error)

@@ -1,0 +1,42 @@
+"""Where one answer goes on as another: the part of a trace that stands before a step."""
+
+from __future__ import annotations
+
+from core.engines.body import Author
+from core.thinking.events import Event, HandedOver, Rule, TakeoverStarted, WriteStarted
+from core.thinking.pieces import Piece
+from core.thinking.policy import Keep, Move, TakeOver, Until
+from core.thinking.trace import Trace
+
+STEP_CAP = 512
+"""Tokens that a step may have when the large model is asked to write it again."""
+
+
+def trace_before(trace: Trace, piece: Piece) -> Trace:
+    """A trace of its own that ends where the piece begins, with everything that had led there."""
+    events: list[Event] = trace.events
+    if piece.tokens:
+        first = piece.tokens[0]
+        end = next(i for i in range(len(events) - 1, -1, -1) if events[i] is first)
+    else:
+        earlier = Trace()
+        for end, event in enumerate(events):  # noqa: B007 - the place is what is wanted
+            if earlier.length == piece.position and _inserts(event, piece):
+                break
+            earlier.apply(event)
+    # What only announces the write that is not to happen goes, too.
+    kept = events[:end]
+    while kept and isinstance(kept[-1], WriteStarted | HandedOver | TakeoverStarted):
+        kept = kept[:-1]
+    return Trace.of(kept)
+
+
+def move_of(author: Author) -> Move:
+    """What lets this model write the next step; the policy decides from there."""
+    if author is Author.LARGE:
+        return TakeOver(STEP_CAP, Rule.PERSON, until=Until.STEP)
+    return Keep()
+
+
+def _inserts(event: Event, piece: Piece) -> bool:
+    return getattr(event, "text", None) == piece.text and getattr(event, "rule", None) is piece.rule

@@ -1,0 +1,98 @@
+"""A conversation as a tree: each exchange is a problem and its answer; its siblings are other tries at that place.
+
+Asked again with another seed, edited, or forked at a step, an exchange gets a sibling; nothing is ever overwritten.
+The path from a root to a leaf is what stands in the window.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from core.engines.base import Conversation as Messages
+from core.engines.base import Message
+from core.run import RunSettings, ask
+from core.thinking.trace import Trace
+
+UNTITLED = "New conversation"
+LONGEST_TITLE = 60
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One problem and what was written for it."""
+
+    problem: str
+    settings: RunSettings
+    parent: Exchange | None = None
+    trace: Trace = field(default_factory=Trace)
+    children: list[Exchange] = field(default_factory=list)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def path(self) -> list[Exchange]:
+        """From the root to this exchange."""
+        return [*(self.parent.path() if self.parent else []), self]
+
+    def messages(self) -> Messages:
+        """What the models are given: the earlier turns without their thinking, then this problem."""
+        before: list[Message] = []
+        for exchange in self.path()[:-1]:
+            before += [Message("user", exchange.problem), Message("assistant", exchange.trace.answer.strip())]
+        return ask(self.problem, self.settings, tuple(before))
+
+
+@dataclass(eq=False)
+class Conversation:
+    roots: list[Exchange] = field(default_factory=list)
+    leaf: Exchange | None = None
+    """The end of the path that is shown."""
+    title: str = ""
+    """As a person named it; else the first problem is its name."""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    changed: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def path(self) -> list[Exchange]:
+        return self.leaf.path() if self.leaf else []
+
+    @property
+    def name(self) -> str:
+        return self.title or (short_title(self.roots[0].problem) if self.roots else UNTITLED)
+
+    def siblings(self, exchange: Exchange) -> list[Exchange]:
+        """All tries at its place, itself included, oldest first."""
+        return exchange.parent.children if exchange.parent else self.roots
+
+    def add(self, exchange: Exchange) -> None:
+        """Put it into the tree below its parent, and show it."""
+        self.siblings(exchange).append(exchange)
+        self.leaf = exchange
+        self.touch()
+
+    def show(self, exchange: Exchange) -> None:
+        """Show the path through it, down its newest branch."""
+        while exchange.children:
+            exchange = exchange.children[-1]
+        self.leaf = exchange
+
+    def touch(self) -> None:
+        self.changed = datetime.now(UTC)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        """Every exchange, parents first."""
+        waiting = list(self.roots)
+        while waiting:
+            exchange = waiting.pop(0)
+            yield exchange
+            waiting += exchange.children
+
+
+def short_title(problem: str) -> str:
+    """The beginning of a problem, cut at a word. Never of thinking, which begins "Okay, so" every time."""
+    words = re.sub(r"\s+", " ", problem).strip()
+    if len(words) <= LONGEST_TITLE:
+        return words
+    return words[:LONGEST_TITLE].rsplit(" ", 1)[0] + " …"

@@ -1,0 +1,212 @@
+"""The pieces of a trace as one text document: written as they come, set in full when they close.
+
+One document for all steps of an answer, not a widget for each: one can select across steps, thousands of pieces cost
+a few kilobytes each, and only what is on the screen is painted (docs/window.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QColor, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
+
+from app.chat.typesetting import Typesetter
+from app.rendering import TextStyle, render_at
+from app.theme import Colours
+from core.engines.body import Author
+from core.thinking.cues import english
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+GAP = 15.0
+"""Pixels between two pieces: the padding of both, and a hairline of ground."""
+AT_ONCE = 24
+"""Pieces rendered in one go, about 8 ms; the rest of a long answer follows when the window is idle."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """A piece as it stands in the document, in the blocks from `first` up to the next piece's."""
+
+    piece: Piece
+    length: int
+    """Characters of it that are shown."""
+    first: int
+    is_set: bool = False
+    text: str = ""
+
+
+class StepsDocument(QObject):
+    """Follows a trace. `sync` brings the document up to it, whatever has happened at its end."""
+
+    grown = Signal()
+    """Pieces came, went or were set."""
+
+    def __init__(self, document: QTextDocument, typesetter: Typesetter, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.shown: list[Shown] = []
+        self._document = document
+        self._typesetter = typesetter
+        self._style: TextStyle | None = None
+        self._colours: Colours | None = None
+        self._pieces: Sequence[Piece] = ()
+        self._tag = ""
+        self._ended = False
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.timeout.connect(self._go_on)
+
+    def wear(self, style: TextStyle, colours: Colours) -> None:
+        """Other colours or another font: everything is written anew."""
+        self._style, self._colours = style, colours
+        self._document.clear()
+        self._document.setDefaultFont(style.font)
+        self.shown.clear()
+        self._go_on()
+
+    def sync(self, trace: Trace, pieces: Sequence[Piece]) -> None:
+        """Show these pieces of the trace; the last one may still be growing."""
+        self._pieces, self._ended = pieces, trace.ended is not None
+        self._tag = trace.closed.tag if trace.closed else ""
+        self._go_on()
+
+    @property
+    def complete(self) -> bool:
+        return len(self.shown) == len(self._pieces)
+
+    def _go_on(self) -> None:
+        if self._style is None:
+            return
+        self._drop_what_went()
+        for _ in range(AT_ONCE):
+            if self.complete:
+                break
+            self._close_last()
+            piece = self._pieces[len(self.shown)]
+            self._begin(piece)
+        else:
+            self._rest.start(0)
+        if self.complete and self.shown:
+            self._grow_last()
+            if self._ended:
+                self._close_last()
+        self.grown.emit()
+
+    def _drop_what_went(self) -> None:
+        """Only the end of a trace changes: go back from there to the first piece that is as it was."""
+        while self.shown:
+            index, last = len(self.shown) - 1, self.shown[-1]
+            same = index < len(self._pieces) and self._pieces[index] is last.piece
+            if same and last.length <= last.piece.length:
+                return
+            self._remove_from(last.first)
+            self.shown.pop()
+
+    def _remove_from(self, block: int) -> None:
+        cursor = QTextCursor(self._document.findBlockByNumber(block))
+        if block:
+            cursor.movePosition(QTextCursor.MoveOperation.PreviousCharacter)
+        cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
+        if not block:
+            cursor.setBlockFormat(QTextBlockFormat())
+
+    def _begin(self, piece: Piece) -> None:
+        cursor = QTextCursor(self._document)
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if self.shown:
+            _end_piece(cursor)
+            cursor.insertBlock(QTextBlockFormat(), self._plain(piece))
+        self.shown.append(Shown(piece, 0, cursor.block().blockNumber()))
+        self._grow_last()
+
+    def _grow_last(self) -> None:
+        last = self.shown[-1]
+        if last.is_set or last.length == last.piece.length:
+            return
+        fresh = last.piece.text[last.length :]
+        last.length = last.piece.length
+        fresh = fresh if last.text.strip() else fresh.lstrip()
+        last.text += fresh
+        if fresh:
+            cursor = QTextCursor(self._document)
+            cursor.movePosition(QTextCursor.MoveOperation.End)
+            cursor.insertText(fresh, self._plain(last.piece))
+
+    def _close_last(self) -> None:
+        """Its end has come: set it, once its formulas are ready."""
+        if not self.shown or self.shown[-1].is_set:
+            return
+        last, style = self.shown[-1], self._style
+        assert style is not None
+        last.is_set = True
+        self._typesetter.prepare(last.text, style.formula_size, lambda: self._set(last))
+
+    def _set(self, shown: Shown) -> None:
+        """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""
+        try:
+            index = self.shown.index(shown)
+        except ValueError:
+            return  # it was discarded, or the whole document written anew
+        document, before = self._document, self._document.blockCount()
+        cursor = QTextCursor(document.findBlockByNumber(shown.first))
+        cursor.beginEditBlock()
+        if index + 1 < len(self.shown):
+            following = document.findBlockByNumber(self.shown[index + 1].first)
+            cursor.setPosition(following.position() - 1, QTextCursor.MoveMode.KeepAnchor)
+        else:
+            cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
+        assert self._style is not None
+        style = self._style
+        if shown.piece.author is Author.INSERTED:
+            style = style.in_ink(style.muted)
+        render_at(cursor, self._words(shown), style)
+        if index + 1 < len(self.shown):
+            _end_piece(cursor)
+        cursor.endEditBlock()
+        if moved := document.blockCount() - before:
+            for later in self.shown[index + 1 :]:
+                later.first += moved
+        self._mark_cues(shown)
+        self.grown.emit()
+
+    def _words(self, shown: Shown) -> str:
+        text = shown.text
+        if self._tag and text.rstrip().endswith(self._tag):
+            text = text.rstrip().removesuffix(self._tag)
+        if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.rule:
+            return f"Thinking closed: {shown.piece.rule.value}."
+        return text.strip()
+
+    def _mark_cues(self, shown: Shown) -> None:
+        """The words for which the large model was called stand out in what it wrote."""
+        if shown.piece.author is not Author.LARGE or not shown.piece.cue:
+            return
+        assert self._colours is not None
+        mark = QTextCharFormat()
+        mark.setFontWeight(700)
+        mark.setFontUnderline(True)
+        mark.setUnderlineColor(QColor(self._colours.large))
+        at = self._document.findBlockByNumber(shown.first).position()
+        for cue in english().find(shown.text):
+            found = self._document.find(cue.word, at)
+            if found.isNull():
+                return
+            found.mergeCharFormat(mark)
+            at = found.position()
+
+    def _plain(self, piece: Piece) -> QTextCharFormat:
+        assert self._style is not None
+        form = QTextCharFormat()
+        form.setFont(self._style.font)
+        form.setForeground(QColor(self._style.muted if piece.author is Author.INSERTED else self._style.ink))
+        return form
+
+
+def _end_piece(cursor: QTextCursor) -> None:
+    form = QTextBlockFormat()
+    form.setBottomMargin(GAP)
+    cursor.mergeBlockFormat(form)

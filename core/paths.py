@@ -1,0 +1,51 @@
+"""Where Baton keeps its things, by the customs of each system (platformdirs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+APPLICATION = "baton"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Folders of one user; none need exist. Nothing that a person made lies in the cache folder."""
+
+    data: Path
+    """Conversations, batch runs, downloaded models."""
+    config: Path
+    cache: Path
+    """May vanish at any time without loss."""
+
+    @classmethod
+    def of_user(cls) -> Paths:
+        return cls(
+            data=platformdirs.user_data_path(APPLICATION),
+            config=platformdirs.user_config_path(APPLICATION),
+            cache=platformdirs.user_cache_path(APPLICATION),
+        )
+
+    @classmethod
+    def under(cls, folder: Path) -> Paths:
+        """All in one folder: for a portable program, and for tests."""
+        return cls(folder / "data", folder / "config", folder / "cache")
+
+    @property
+    def settings(self) -> Path:
+        return self.config / "settings.json"
+
+    @property
+    def store(self) -> Path:
+        return self.data / "baton.sqlite"
+
+    @property
+    def models(self) -> Path:
+        return self.data / "models"
+
+    @property
+    def joined_models(self) -> Path:
+        """Where packaged models that come in parts are put together; they can be made again."""
+        return self.cache / "packaged"

@@ -1,0 +1,128 @@
+"""What a person chose, as pydantic models: the form in the window is made from them, and so is the file.
+
+A value that is wrong or unknown (an older or newer Baton, a slip of an editor) falls back alone; the rest stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import SettingsError
+from core.run import RunSettings
+
+
+class Look(Enum):
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Appearance(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    look: Look = Field(Look.SYSTEM, title="Look", description="Light, dark, or as the system wishes.")
+    text_size: float = Field(1.0, ge=0.7, le=2.5, title="Text size", description="1 is the system's own size.")
+    fold_thinking: bool = Field(
+        True, title="Fold thinking", description="Show only the ribbon and the answer once it is there."
+    )
+
+
+class ModelChoice(BaseModel):
+    """The two models of the window. Paths name GGUF files; none means the built-in pair."""
+
+    model_config = ConfigDict(frozen=True)
+
+    small: Path | None = Field(None, title="Small model", description="A GGUF file.")
+    large: Path | None = Field(None, title="Large model", description="A GGUF file.")
+    context: int = Field(8192, ge=256, title="Context", description="Tokens of prompt and answer that one text may have.")
+    threads: int = Field(0, ge=0, title="Threads", description="Of each model on the CPU; 0 leaves room for the window.")
+    gpu_layers: int = Field(-1, ge=-1, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
+
+
+class WindowState(BaseModel):
+    """How the window was left; nothing here is asked in a form."""
+
+    model_config = ConfigDict(frozen=True)
+
+    geometry: str = ""
+    """Qt's own bytes, base64."""
+    sidebar: bool = True
+    inspector: bool = True
+    sidebar_width: int = Field(228, ge=120)
+    inspector_width: int = Field(372, ge=200)
+    page: str = "chat"
+    conversation: str = ""
+    """Which one was open."""
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    appearance: Appearance = Field(default_factory=Appearance, title="Appearance")
+    models: ModelChoice = Field(default_factory=ModelChoice, title="Models")
+    preset: str = Field("baton", title="Preset", description="Parameters to begin with: baton, paper or reference.")
+    run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Solving")
+    window: WindowState = Field(default_factory=WindowState, title="Window")
+
+
+class SettingsFile:
+    """The settings on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> Settings:
+        """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
+        try:
+            data = json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return Settings()
+        return tolerant(data) if isinstance(data, dict) else Settings()
+
+    def save(self, settings: Settings) -> None:
+        """Write the whole file, or leave the old one as it is. Raises SettingsError."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, unfinished = tempfile.mkstemp(prefix=f"{self.path.name}.", dir=self.path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(settings.model_dump_json(indent=2))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(unfinished).replace(self.path)
+        except OSError as error:
+            raise SettingsError(
+                f"The settings could not be saved in {self.path.parent}: {error.strerror or error}.",
+                "They hold until Baton is closed.",
+            ) from error
+
+
+def tolerant(data: dict[str, Any]) -> Settings:
+    """Settings from JSON values; each that is wrong is dropped, and its default stands."""
+    while True:
+        try:
+            return Settings.model_validate(data)
+        except ValidationError as error:
+            for fault in error.errors():
+                _drop(data, fault["loc"])
+
+
+def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> None:
+    """Remove the value at `place`; where the data does not go so deep, what is there instead."""
+    inside = data
+    for key in place[:-1]:
+        child = inside.get(str(key))
+        if not isinstance(child, dict):
+            inside.pop(str(key), None)
+            return
+        inside = child
+    if place:
+        inside.pop(str(place[-1]), None)
+    else:
+        data.clear()
