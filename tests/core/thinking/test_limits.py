@@ -1,0 +1,107 @@
+"""What a run may cost, and what happens to a text that goes round."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.engines.body import Author
+from core.thinking.events import Finish, Rule, TakeoverStarted, TextInserted, ThinkingClosed
+from core.thinking.limits import Limits, LimitsGuard, Repetition
+from core.thinking.loop import LoopSettings
+from core.thinking.policies.always import Always
+from core.thinking.policies.every_step import EveryStep
+from core.thinking.policies.never import Never
+from core.thinking.policy import Policy, Until, View
+from tests.core.thinking.running import Run, run
+from tests.fakes.scripted import ScriptedEngine
+
+
+def limited(limits: Limits, policy: Policy, small: list[str], large: list[str], max_tokens: int = 400) -> Run:
+    return run(policy, small, large, LoopSettings(max_tokens=max_tokens), [LimitsGuard(limits)])
+
+
+def rules(done: Run) -> list[Rule]:
+    return [takeover.rule for takeover in done.all(TakeoverStarted)]
+
+
+def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows() -> None:
+    done = limited(Limits(max_thinking_tokens=5), Never(), ["one two three four five six seven", "It is four."], [])
+    assert done.told == [
+        ("small", "one two three four five"),
+        ("inserted", "\n</think>\n\n"),
+        ("small", "It is four."),
+    ]
+    assert done.all(TextInserted)[0].rule is Rule.BUDGET
+
+
+def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice() -> None:
+    done = limited(Limits(max_thinking_tokens=3), Never(), ["one two</think> four"], [])
+    assert len(done.all(ThinkingClosed)) == 1
+    assert done.all(TextInserted) == []
+
+
+def test_no_takeover_begins_above_the_cap_on_the_large_share() -> None:
+    policy = EveryStep(4, 4, Until.TOKENS)
+    small = ["and one is so and so.\n\n" * 20] * 20
+    capped = limited(Limits(max_large_share=0.2), policy, small, ["The sum is thus not"] * 40)
+    free = limited(Limits(), EveryStep(4, 4, Until.TOKENS), small, ["The sum is thus not"] * 40)
+    assert free.trace.large_share > 0.3
+    assert 0.1 < capped.trace.large_share < 0.25
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_large_only_and_a_persons_wish_are_not_capped(share: float) -> None:
+    assert limited(Limits(max_large_share=share), Always(), [], ["One.</think>Four."]).trace.large_share == 1
+
+
+def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_closed() -> None:
+    small = ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nThree.\n\nThree.", "Four."]
+    done = limited(Limits(), Never(), small, ["Let me think.\n\nNo"])
+    assert rules(done) == [Rule.REPETITION]
+    assert done.trace.thinking_text.startswith("One.\n\nTwo.\n\nTwo.\n\nLet me think.\n\nThree.\n\nThree.\n\n")
+    assert [text.rule for text in done.all(TextInserted)] == [Rule.REPETITION]
+    assert done.trace.answer.strip() == "Four."
+
+
+def test_a_phrase_said_over_and_over_is_found_without_any_boundary() -> None:
+    done = limited(Limits(), Never(), ["So it is four and " * 200, "Done.</think>4"], ["Enough.\n\nNo"], 2000)
+    assert rules(done) == [Rule.REPETITION]
+    assert done.trace.totals[Author.SMALL].kept < 100
+
+
+def test_an_answer_that_goes_round_ends_the_run() -> None:
+    small = ["One.</think>" + "and so on " * 300] * 2
+    done = limited(Limits(), Never(), [small[0], "and so on " * 300], ["It\n\nNo"], 3000)
+    assert done.trace.finish is Finish.REPETITION
+
+
+def test_going_round_is_allowed_where_the_detector_is_off() -> None:
+    done = limited(Limits(repetition=False), Never(), ["Two.\n\nTwo.\n\nTwo.</think>"], [])
+    assert done.trace.text == "Two.\n\nTwo.\n\nTwo.</think>"
+
+
+def view(body: str, at_boundary: bool = False, tokens: int = Repetition.EVERY) -> View:
+    return View(body, 0, (), Author.SMALL, thinking=True, at_boundary=at_boundary, small_tokens=tokens)
+
+
+@pytest.mark.parametrize("text", ["no, " * 40, "3" * 200, ("a long phrase with many words, " * 5 + "\n") * 4])
+def test_what_is_a_loop(text: str) -> None:
+    assert Repetition().found(view(text))
+
+
+@pytest.mark.parametrize("text", ["no, no, no", " ".join(map(str, range(300))), "", "\n" * 300, "Two.\n\nThree.\n\n"])
+def test_what_is_none(text: str) -> None:
+    assert not Repetition().found(view(text, at_boundary=text.endswith(".\n\n")))
+
+
+def test_the_same_place_is_found_once() -> None:
+    repetition = Repetition()
+    assert repetition.found(view("Two.\n\nTwo.\n\n", at_boundary=True))
+    assert not repetition.found(view("Two.\n\nTwo.\n\n\n", at_boundary=True))
+
+
+def test_a_small_model_alone_cannot_be_handed_over() -> None:
+    small = ScriptedEngine("Two.\n\nTwo.\n\nNo", "Two.\n\nTwo.\n\nNo", "Four.")
+    done = run(Never(), small, interruptions=[LimitsGuard(Limits(max_large_share=0))])
+    assert rules(done) == []
+    assert done.trace.answer.strip() == "Four."
