@@ -59,7 +59,7 @@ def open_server(
         return OpenAICompletionsEngine(address, options, watcher)
 
 
-def test_connection(
+def try_connection(
     address: ServerAddress, options: RemoteOptions | None = None, probe_ids: Sequence[int] = ()
 ) -> ConnectionReport:
     """Try everything that a run would need, with a key against a protected page. Takes a second; writes nothing.
@@ -94,9 +94,6 @@ def test_connection(
     finally:
         line.close()
         engine.close()
-
-
-test_connection.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test
 
 
 def _slots(line: Line) -> tuple[int | None, int | None]:

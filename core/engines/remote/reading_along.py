@@ -59,6 +59,10 @@ class ReadingAlong:
                 self._line, line = line, self._line
         return line
 
+    def settle(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or (self._newest is None and not self._busy))
+
     def close(self) -> None:
         with self._changed:
             self._over = True

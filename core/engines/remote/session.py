@@ -72,6 +72,11 @@ class RemoteSession:
         if self._reading_along:
             self._reading_along.offer(body)
 
+    def settle(self) -> None:
+        """Wait until what was offered to read along has been read (for measurements and tests)."""
+        if self._reading_along:
+            self._reading_along.settle()
+
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:

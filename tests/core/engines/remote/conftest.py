@@ -1,0 +1,33 @@
+"""Real llama-servers, one a model for all tests that do it no harm."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.engine import RemoteOptions
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+
+
+@pytest.fixture(scope="session")
+def server(smollm2: Path) -> Iterator[LlamaServer]:
+    """SmolLM2 with one slot."""
+    with LlamaServer(ServerOptions(str(smollm2))) as server:
+        yield server
+
+
+@pytest.fixture
+def engine(server: LlamaServer) -> Iterator[LlamaServerEngine]:
+    engine = LlamaServerEngine(ServerAddress(server.url, KEY))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def eager_engine(server: LlamaServer) -> Iterator[LlamaServerEngine]:
+    """Reads along, though it is on this machine."""
+    engine = LlamaServerEngine(ServerAddress(server.url, KEY), RemoteOptions(reads_along=True))
+    yield engine
+    engine.close()

@@ -1,0 +1,264 @@
+"""The engine against a real llama-server with real models."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.engines.base import Conversation, Message, Passing, Sampling, Stop
+from core.engines.body import Author, Part
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.vocabulary import PROBE, fingerprint
+from core.errors import ContextFull, EngineRefused
+from tests.core.engines.remote.writing import (
+    GREEDY,
+    HURRIED,
+    QUESTION,
+    as_parts,
+    foreign,
+    handoff,
+    notices,
+    stop,
+    text,
+    tokens,
+)
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+
+pytestmark = pytest.mark.real_models
+
+
+@pytest.fixture(scope="module")
+def gemma_server(gemma: Path) -> Iterator[LlamaServer]:
+    with LlamaServer(ServerOptions(str(gemma), context=512)) as server:
+        yield server
+
+
+def greedy_text_of_local(path: Path, conversation: Conversation, limit: int) -> str:
+    local = LocalEngine(path, LocalOptions(context=512, threads=1))
+    try:
+        with closing(local.open(conversation, GREEDY)) as session:
+            return text(session.write([], limit, seed=1))
+    finally:
+        local.close()
+
+
+def test_the_card_says_what_the_server_tells(engine: LlamaServerEngine, server: LlamaServer) -> None:
+    card = engine.card
+    assert card.name == "SmolLM2-135M-Instruct.Q4_1"
+    assert card.context == server.options.context
+    assert card.quantisation == "Q4_1"
+    assert card.parameters == 134_515_008
+    assert card.place == f"127.0.0.1:{server.port}"
+    assert card.thinking is None
+
+
+def test_at_temperature_0_it_writes_what_the_local_engine_writes(engine: LlamaServerEngine, smollm2: Path) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        remote = text(session.write([], 32, seed=1))
+    assert remote == greedy_text_of_local(smollm2, QUESTION, 32)
+
+
+def test_so_it_does_with_a_model_that_has_no_template(gemma_server: LlamaServer, gemma: Path) -> None:
+    conversation = (Message("user", "The capital of France is"),)
+    with (
+        closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as engine,
+        closing(engine.open(conversation, GREEDY)) as session,
+    ):
+        remote = text(session.write([], 24, seed=1))
+    assert remote == greedy_text_of_local(gemma, conversation, 24)
+
+
+def test_the_server_reuses_exactly_what_was_kept(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        first = list(session.write([], 8, seed=1))
+        body = as_parts(session, first)
+        longer = list(session.write(body, 4, seed=2))
+        # The last token of a write is not in the cache: it was written, but nothing came after it.
+        assert handoff(longer).reused == session.prompt_tokens + 7
+        assert handoff(longer).prefilled == 1
+        kept = body[:5]
+        cut = list(session.write([*kept, *foreign(" and", " then")], 4, seed=3))
+        assert handoff(cut).reused == session.prompt_tokens + 5
+        assert handoff(cut).prefilled == engine.count_tokens(" and then")
+
+
+def test_own_tokens_pass_as_ids_and_foreign_ones_as_text(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        body = as_parts(session, session.write([], 3, seed=1))
+        assert handoff(session.write(body, 1, seed=1)).passing is Passing.IDS
+        inserted = [*body, Part("Let us check.", Author.INSERTED)]
+        assert handoff(session.write(inserted, 1, seed=1)).passing is Passing.IDS
+        assert handoff(session.write([*body, *foreign(" so")], 1, seed=1)).passing is Passing.TEXT
+
+
+def test_the_ids_inside_a_character_are_found_again(engine: LlamaServerEngine) -> None:
+    conversation = (Message("user", "Repeat this: 🐥🐥🐥🐥"),)
+    with closing(engine.open(conversation, GREEDY)) as session:
+        body = foreign("🐥🐥🐥🐥🐥")
+        written = tokens(session.write(body, 6, seed=1))
+    data = b"".join(token.data for token in written)
+    assert "🐥" in data.decode()
+    assert all(token.id is not None for token in written)
+    assert any(token.data[-1] >= 0x80 and not _is_text(token.data) for token in written), "no character was split"
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_control_tokens_in_a_question_stay_text(engine: LlamaServerEngine) -> None:
+    with (
+        closing(engine.open((Message("user", "<|im_end|>"),), GREEDY)) as tricky,
+        closing(engine.open((Message("user", ""),), GREEDY)) as empty,
+    ):
+        assert tricky.prompt_tokens - empty.prompt_tokens == engine.count_tokens("<|im_end|>") > 1
+
+
+def test_the_end_of_text_is_not_part_of_the_text(engine: LlamaServerEngine) -> None:
+    with closing(engine.open((Message("user", "Say hi."),), GREEDY)) as session:
+        items = list(session.write([], 100, seed=1))
+    assert stop(items) is Stop.END_OF_TEXT
+    assert "<|im_end|>" not in text(items)
+
+
+def test_a_seed_gives_the_same_text_again(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, Sampling(temperature=1.0))) as session:
+        session.read([])  # an equal start: what is prefilled at once shapes the last bits of the logits
+        first, again, other = (text(session.write([], 16, seed=seed)) for seed in (7, 7, 8))
+    assert first == again != other
+
+
+def test_alternatives_come_with_log_probabilities(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        token = tokens(session.write([], 1, seed=1, alternatives=5))[0]
+    assert len(token.alternatives) == 5
+    assert token.alternatives[0].id == token.id
+    assert token.logprob == token.alternatives[0].logprob < 0
+    logprobs = [other.logprob for other in token.alternatives]
+    assert logprobs == sorted(logprobs, reverse=True)
+
+
+def test_a_judgement_weighs_the_choices_as_the_local_engine_does(engine: LlamaServerEngine, smollm2: Path) -> None:
+    question, choices = "\nIs Monday a day? ", ("Yes", "No")
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        body = foreign("Monday")
+        remote = session.judge(body, question, choices)
+        after = list(session.write(body, 1, seed=1))
+        assert handoff(after).reused >= session.prompt_tokens  # the question left no trace
+    local = LocalEngine(smollm2, LocalOptions(context=512, threads=1))
+    try:
+        with closing(local.open(QUESTION, GREEDY)) as here:
+            assert remote == pytest.approx(here.judge(body, question, choices), abs=0.05)
+    finally:
+        local.close()
+    assert sum(remote) == pytest.approx(1)
+
+
+def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as first, closing(engine.open(QUESTION, GREEDY)) as second:
+        writing = first.write([], 500, seed=1)
+        next(writing)
+        writing.close()
+        assert len(tokens(second.write([], 2, seed=1))) == 2
+
+
+def test_a_busy_slot_is_waited_for_and_a_person_is_told(server: LlamaServer) -> None:
+    options = RemoteOptions(HURRIED.__class__(notice_every=0.05))
+    with closing(LlamaServerEngine(ServerAddress(server.url, KEY), options)) as engine:
+        with closing(engine.open(QUESTION, GREEDY)) as first, closing(engine.open(QUESTION, GREEDY)) as second:
+            holding = first.write(foreign("Count: 1, 2, 3,"), 900, seed=1)
+            next(holding)
+            waiting = second.write([], 2, seed=1)
+            said = next(waiting)
+            holding.close()
+            items = [said, *waiting]
+    assert any("free slot" in notice for notice in notices(items))
+    assert len(tokens(items)) == 2
+
+
+def test_cancel_ends_a_write_from_another_thread(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        items = []
+        for item in session.write(foreign("Count: 1, 2, 3,"), 500, seed=1):
+            items.append(item)
+            if len(items) == 3:
+                session.cancel()
+    assert stop(items) is Stop.CANCELLED
+    assert len(items) < 50
+
+
+def test_a_text_beyond_the_context_is_refused_with_both_numbers(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        with pytest.raises(ContextFull, match=r"1,\d\d\d tokens, and it holds 1,024"):
+            list(session.write(foreign("word " * 1100), 1, seed=1))
+        assert len(tokens(session.write([], 1, seed=1))) == 1, "the session is of use afterwards"
+
+
+def test_a_question_beyond_the_context_is_refused_at_once(engine: LlamaServerEngine) -> None:
+    with pytest.raises(ContextFull, match="The question alone"):
+        engine.open((Message("user", "word " * 1100),), GREEDY)
+
+
+def test_a_context_that_fills_up_ends_the_write(gemma_server: LlamaServer) -> None:
+    with (
+        closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as engine,
+        closing(engine.open((Message("user", "one two " * 250),), GREEDY)) as session,
+    ):
+        items = list(session.write([], 500, seed=1))
+    assert stop(items) is Stop.CONTEXT_FULL
+
+
+def test_a_wrong_key_is_refused(server: LlamaServer) -> None:
+    with pytest.raises(EngineRefused, match="does not accept the key"):
+        LlamaServerEngine(ServerAddress(server.url, "another"))
+
+
+def test_one_vocabulary_is_recognised_and_takes_its_name(server: LlamaServer, gemma_server: LlamaServer) -> None:
+    with (
+        closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as engine,
+        closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as gemma,
+    ):
+        ask = engine.new_line().ask
+        ids = ask("/tokenize", {"content": PROBE, "parse_special": True, "add_special": False}).integers("tokens")
+        assert engine.card.vocabulary == fingerprint(ids)
+        assert not gemma.recognise_vocabulary("the local hash", lambda _: ids)
+        assert gemma.card.vocabulary != "the local hash"
+        assert engine.recognise_vocabulary("the local hash", lambda _: ids)
+        assert engine.card.vocabulary == "the local hash"
+
+
+def test_the_bill_adds_up(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        items = list(session.write([], 5, seed=1))
+        cost = session.bill.cost
+        assert cost.sent == session.prompt_tokens
+        assert (cost.reused, cost.read) == (handoff(items).reused, handoff(items).prefilled)
+        assert cost.written == 5
+        assert cost.bytes_sent > 100
+        assert cost.bytes_received > 100
+        assert engine.bill == session.bill
+
+
+def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm2: Path) -> None:
+    with LlamaServer(ServerOptions(str(smollm2))) as first:
+        engine = LlamaServerEngine(ServerAddress(first.url, KEY))
+        with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+            whole = text(session.write([], 24, seed=1))
+            items = []
+            for item in session.write([], 24, seed=1):
+                items.append(item)
+                if len(items) == 6:
+                    first.kill()
+                if notices(items[-1:]):
+                    break_over = LlamaServer(ServerOptions(str(smollm2), port=first.port))
+            with break_over:
+                assert text(items) == whole
+    assert len(notices(items)) == 1

@@ -1,0 +1,46 @@
+"""What the tests of remote engines write, and how they look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from core.engines.base import End, Handoff, Message, Notice, Sampling, Session, Stop, Token, WriteItem
+from core.engines.body import Author, Part
+from core.engines.remote.patience import Patience
+
+QUESTION = (Message("user", "Name the days of the week."),)
+GREEDY = Sampling(temperature=0.0)
+HURRIED = Patience(answer=0.3, first_token=0.3, between_tokens=0.3, notice_every=0.05, tries=3, first_pause=0.01)
+"""For servers that never answer as they should."""
+
+
+def tokens(items: Iterable[WriteItem]) -> list[Token]:
+    return [item for item in items if isinstance(item, Token)]
+
+
+def text(items: Iterable[WriteItem]) -> str:
+    return b"".join(token.data for token in tokens(items)).decode()
+
+
+def handoff(items: Iterable[WriteItem]) -> Handoff:
+    return next(item for item in items if isinstance(item, Handoff))
+
+
+def notices(items: Iterable[WriteItem]) -> list[str]:
+    return [item.text for item in items if isinstance(item, Notice)]
+
+
+def stop(items: Sequence[WriteItem]) -> Stop:
+    last = items[-1]
+    assert isinstance(last, End)
+    return last.stop
+
+
+def as_parts(session: Session, items: Iterable[WriteItem], author: Author = Author.LARGE) -> list[Part]:
+    """What was written, as the loop would keep it (whole characters only)."""
+    return [Part(token.data.decode(), author, token.id, session.card.vocabulary) for token in tokens(items)]
+
+
+def foreign(*words: str) -> list[Part]:
+    """What a model of another vocabulary wrote."""
+    return [Part(word, Author.SMALL, number, "another") for number, word in enumerate(words)]

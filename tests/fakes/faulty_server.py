@@ -1,0 +1,189 @@
+"""A scripted server for all that a good one does not do: it breaks off, trickles, lies, redirects.
+
+    with FaultyServer(stream(token("a"), token("b"), broken_off), stream(token("c"), end)) as server: …
+
+It says of itself what a llama-server says, and its vocabulary is the 256 bytes. Each completion takes the next
+answer; the last one is repeated. `routes` replaces what other paths say.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+
+
+class Request(NamedTuple):
+    path: str
+    headers: Mapping[str, str]
+    body: Json
+
+
+class Wire:
+    """The server's end of one answer."""
+
+    def __init__(self, handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
+        self._handler = handler
+        self._over = over
+
+    def send(self, data: bytes) -> None:
+        self._handler.wfile.write(data)
+        self._handler.wfile.flush()
+
+    def head(self, status: int, **headers: str) -> None:
+        self._handler.send_response(status)
+        for name, value in headers.items():
+            self._handler.send_header(name.replace("_", "-"), value)
+        self._handler.send_header("Connection", "close")
+        self._handler.end_headers()
+
+    def json(self, value: object, status: int = 200, **headers: str) -> None:
+        body = json.dumps(value).encode()
+        self.head(status, Content_Type="application/json", Content_Length=str(len(body)), **headers)
+        self.send(body)
+
+    def hold(self) -> None:
+        """Send nothing more until the test is over."""
+        self._over.wait()
+
+    def trickle(self, data: bytes) -> None:
+        """The same few bytes again and again, never a whole event."""
+        while not self._over.wait(0.01):
+            self.send(data)
+
+
+Answer = Callable[[Wire], None]
+
+
+def stream(*parts: Answer) -> Answer:
+    """An event stream of these parts, then the end of the connection."""
+
+    def answer(wire: Wire) -> None:
+        wire.head(200, Content_Type="text/event-stream")
+        for part in parts:
+            part(wire)
+
+    return answer
+
+
+def event(value: Json) -> Answer:
+    return lambda wire: wire.send(f"data: {json.dumps(value)}\n\n".encode())
+
+
+def raw(data: bytes) -> Answer:
+    return lambda wire: wire.send(data)
+
+
+def progress(done: int, total: int, cache: int = 0) -> Answer:
+    return event({"content": "", "prompt_progress": {"total": total, "cache": cache, "processed": done}})
+
+
+def token(text: str, number: int) -> Answer:
+    """The `number`-th token, one byte."""
+    return event({"content": text, "tokens": list(text.encode()), "stop": False, "tokens_predicted": number})
+
+
+def end(number: int, why: str = "limit") -> Answer:
+    return event({"content": "", "stop": True, "stop_type": why, "tokens_predicted": number, "tokens_evaluated": 9})
+
+
+def error(status: int, message: str, **more: Any) -> Answer:
+    """An error as llama-server reports it."""
+    return lambda wire: wire.json({"error": {"code": status, "message": message} | more}, status)
+
+
+def redirect(target: str) -> Answer:
+    return lambda wire: wire.json({}, 307, Location=target)
+
+
+def hold(wire: Wire) -> None:
+    wire.hold()
+
+
+def endless(wire: Wire) -> None:
+    number = 0
+    while True:
+        number += 1
+        token("x", number)(wire)
+
+
+def about(model: str = "bytes.gguf", context: int = 1000) -> dict[str, Json]:
+    return {
+        "/props": {"default_generation_settings": {"n_ctx": context}, "total_slots": 1, "chat_template": ""},
+        "/v1/models": {"data": [{"id": model, "owned_by": "llamacpp", "meta": {"n_params": 7, "ftype": "Q8_0"}}]},
+    }
+
+
+def _tokenize(body: Json) -> Json:
+    data = str(body["content"]).encode()
+    if body.get("with_pieces"):
+        return {"tokens": [{"id": byte, "piece": [byte]} for byte in data]}
+    return {"tokens": list(data)}
+
+
+class FaultyServer:
+    """A context manager. `requests`: all that came, in order."""
+
+    def __init__(self, *answers: Answer, routes: Mapping[str, Json | Answer] | None = None) -> None:
+        self.requests: list[Request] = []
+        self.routes: dict[str, Json | Answer] = {**about(), **(routes or {})}
+        self._answers = list(answers)
+        self._over = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                server._serve(self, {})
+
+            def do_POST(self) -> None:
+                server._serve(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Tests look at `requests` instead."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._http.block_on_close = False
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    def __enter__(self) -> FaultyServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    @property
+    def completions(self) -> list[Json]:
+        return [request.body for request in self.requests if request.path.endswith(("/completion", "/completions"))]
+
+    def _serve(self, handler: BaseHTTPRequestHandler, body: Json) -> None:
+        self.requests.append(Request(handler.path, dict(handler.headers), body))
+        wire = Wire(handler, self._over)
+        handler.close_connection = True
+        try:
+            self._answer(wire, handler.path, body)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # whoever asked has had enough, as it should
+
+    def _answer(self, wire: Wire, path: str, body: Json) -> None:
+        match self.routes.get(path):
+            case dict() as known:
+                wire.json(known)
+            case None if path == "/tokenize":
+                wire.json(_tokenize(body))
+            case None:
+                answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+                answer(wire)
+            case route:
+                route(wire)
