@@ -81,7 +81,7 @@ class CompletionsDialect:
             return TextScript(self.card, text)
         return IdScript(self.card, self._tokenize(ask, text, add_special=True), self._tokenize)
 
-    def payload(self, prompt: Prompt, wish: Wish, ask: Ask) -> dict[str, Any]:
+    def payload(self, prompt: Prompt, wish: Wish, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
         can = self._abilities
         payload: dict[str, Any] = {
             "model": self._model,
@@ -102,7 +102,7 @@ class CompletionsDialect:
             payload["logprobs"] = min(wish.alternatives, 20)  # the most that vLLM allows unless told otherwise
         return payload
 
-    def answer(self, ask: Ask) -> CompletionsAnswer:
+    def answer(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
         return CompletionsAnswer(self.card)
 
     def count_tokens(self, text: str, ask: Ask) -> int:

@@ -48,7 +48,7 @@ class TextScript:
         self._card = card
         self._prompt = prompt
 
-    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
+    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:  # noqa: ARG002  the protocol's
         runs = rendered_runs(body, "", _closing(self._card))
         return self._prompt + "".join(run for run in runs if isinstance(run, str)) + extra
 

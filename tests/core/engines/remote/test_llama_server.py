@@ -12,11 +12,11 @@ from core.engines.llama_server import LlamaServerEngine
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.patience import Patience
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import ContextFull, EngineRefused
 from tests.core.engines.remote.writing import (
     GREEDY,
-    HURRIED,
     QUESTION,
     as_parts,
     foreign,
@@ -96,10 +96,8 @@ def test_own_tokens_pass_as_ids_and_foreign_ones_as_text(engine: LlamaServerEngi
 
 
 def test_the_ids_inside_a_character_are_found_again(engine: LlamaServerEngine) -> None:
-    conversation = (Message("user", "Repeat this: 🐥🐥🐥🐥"),)
-    with closing(engine.open(conversation, GREEDY)) as session:
-        body = foreign("🐥🐥🐥🐥🐥")
-        written = tokens(session.write(body, 6, seed=1))
+    with closing(engine.open((Message("user", "Count from one to ten. 🐥"),), GREEDY)) as session:
+        written = tokens(session.write([], 3, seed=1))
     data = b"".join(token.data for token in written)
     assert "🐥" in data.decode()
     assert all(token.id is not None for token in written)
@@ -171,7 +169,7 @@ def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
 
 
 def test_a_busy_slot_is_waited_for_and_a_person_is_told(server: LlamaServer) -> None:
-    options = RemoteOptions(HURRIED.__class__(notice_every=0.05))
+    options = RemoteOptions(Patience(notice_every=0.05))
     with closing(LlamaServerEngine(ServerAddress(server.url, KEY), options)) as engine:
         with closing(engine.open(QUESTION, GREEDY)) as first, closing(engine.open(QUESTION, GREEDY)) as second:
             holding = first.write(foreign("Count: 1, 2, 3,"), 900, seed=1)

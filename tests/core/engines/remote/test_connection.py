@@ -1,0 +1,149 @@
+"""The test of a connection, TLS, and several servers."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from core.engines.connection import Vocabulary, open_server, try_connection
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.openai_completions import OpenAICompletionsEngine
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.pool import ServerPool
+from core.engines.remote.vocabulary import PROBE
+from core.errors import EngineLost, EngineRefused
+from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
+from tests.fakes.faulty_server import FaultyServer, about, error, redirect, stream
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+
+
+@pytest.mark.real_models
+def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServerEngine) -> None:
+    ask = engine.new_line().ask
+    ids = ask("/tokenize", {"content": PROBE, "parse_special": True}).integers("tokens")
+    report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
+    assert report.reachable
+    assert report.key_accepted
+    assert report.card
+    assert report.card.context == 1024
+    assert (report.slots, report.free_slots) == (1, 1)
+    assert report.vocabulary is Vocabulary.SAME
+    assert report.milliseconds
+    assert report.cannot == ()
+    assert report.problem is None
+    assert try_connection(ServerAddress(server.url, KEY), probe_ids=[1, 2]).vocabulary is Vocabulary.OTHER
+
+
+@pytest.mark.real_models
+def test_a_wrong_key_is_found_out_at_a_protected_page(server: LlamaServer) -> None:
+    report = try_connection(ServerAddress(server.url, "wrong"))
+    assert report.reachable
+    assert report.key_accepted is False
+    assert "does not accept the key" in str(report.problem)
+
+
+def test_a_server_that_is_not_there_is_not_reachable() -> None:
+    with FaultyServer(stream()) as server:
+        pass
+    report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+    assert not report.reachable
+    assert "Nothing answers" in str(report.problem)
+
+
+def test_what_a_text_server_cannot_do_is_listed() -> None:
+    routes: dict[str, Any] = {
+        "/v1/models": {"data": [{"id": "m", "owned_by": "somebody"}]},
+        "/props": error(404, "not found"),
+        "/slots": error(404, "not found"),
+    }
+    with FaultyServer(stream(), routes=routes) as server:
+        report = try_connection(ServerAddress(server.url), RemoteOptions(template="{{ messages[0].content }}"))
+        with closing(open_server(server.url, RemoteOptions(template=""))) as engine:
+            assert isinstance(engine, OpenAICompletionsEngine)
+    assert len(report.cannot) == 2
+    assert report.vocabulary is Vocabulary.UNKNOWN
+    assert report.slots is None
+
+
+def test_a_redirect_is_no_reason_to_try_another_protocol() -> None:
+    with FaultyServer(stream(), routes={"/props": redirect("http://elsewhere.example")}) as server:
+        with pytest.raises(EngineRefused, match=r"sends on to http://elsewhere\.example"):
+            open_server(server.url)
+        assert [request.path for request in server.requests] == ["/props"]
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1, and its key, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "certificate.pem", folder / "key.pem"
+    public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return public, private
+
+
+@pytest.mark.real_models
+def test_tls_with_a_private_authority(smollm2: Path, tmp_path: Path) -> None:
+    public, private = make_certificate(tmp_path)
+    options = ServerOptions(str(smollm2), certificate=str(public), certificate_key=str(private))
+    with LlamaServer(options) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        with pytest.raises(EngineRefused, match="is not trusted"):
+            open_server(ServerAddress(url, KEY))
+        for trusting in (ServerAddress(url, KEY, authority=public), ServerAddress(url, KEY, any_certificate=True)):
+            with closing(open_server(trusting)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+                writing = session.write([], 500, seed=1)
+                next(writing)
+                writing.close()  # an encrypted connection can be cut as well
+                assert text(session.write([], 4, seed=1))
+
+
+def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
+    with FaultyServer(stream()) as first, FaultyServer(stream()) as second:
+        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
+        with closing(ServerPool(engines)) as pool:
+            assert pool.card == engines[0].card
+            assert pool.count_tokens("abc") == 3
+            sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
+            assert [engine.open_sessions for engine in engines] == [2, 2]
+            sessions[0].close()
+            first.routes["/tokenize"] = error(500, "gone")
+            pool.open(QUESTION, GREEDY)
+            assert [engine.open_sessions for engine in engines] == [1, 3]
+            second.routes["/tokenize"] = error(500, "gone")
+            with pytest.raises(EngineLost):
+                pool.open(QUESTION, GREEDY)
+
+
+def test_a_pool_takes_only_one_model() -> None:
+    with FaultyServer(stream()) as first, FaultyServer(stream(), routes=about("other.gguf")) as second:
+        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
+        with pytest.raises(EngineRefused, match="have to serve the same model"):
+            ServerPool(engines)
+        for engine in engines:
+            engine.close()

@@ -1,0 +1,208 @@
+"""What a server can do wrong, by a scripted one; what Baton makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from core.engines.base import Message, Stop, WriteItem
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.bill import Cap, Prices
+from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.state import ServerState
+from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from tests.core.engines.remote.writing import GREEDY, HURRIED, handoff, notices, stop, text, tokens
+from tests.fakes.faulty_server import (
+    Answer,
+    FaultyServer,
+    about,
+    end,
+    endless,
+    error,
+    event,
+    hold,
+    progress,
+    raw,
+    redirect,
+    stream,
+    token,
+)
+
+ASKED = (Message("user", "Q"),)
+A, B, C = token("a", 1), token("b", 2), token("c", 1)
+
+
+def write(server: FaultyServer, limit: int = 3, options: RemoteOptions | None = None) -> list[WriteItem]:
+    engine = LlamaServerEngine(ServerAddress(server.url, "secret"), options or RemoteOptions(HURRIED))
+    with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+        return list(session.write([], limit, seed=5))
+
+
+def test_it_goes_on_from_the_last_token_after_the_connection_broke() -> None:
+    with FaultyServer(stream(A, B), stream(C, end(1))) as server:
+        items = write(server)
+        first, second = server.completions
+    assert text(items) == "abc"
+    assert len(notices(items)) == 1
+    assert second["prompt"] == first["prompt"] + list(b"ab")
+    assert second["n_predict"] == first["n_predict"] - 2
+    assert second["seed"] != first["seed"]
+
+
+def test_a_break_inside_a_character_goes_on_before_it() -> None:
+    half = event({"content": "", "tokens": [], "stop": False, "tokens_predicted": 2})
+    with FaultyServer(stream(A, half), stream(token("é", 2), end(2))) as server:
+        items = write(server)
+        assert server.completions[1]["prompt"][-1] == ord("a")
+    assert text(items) == "aé"
+    assert [one.data for one in tokens(items)] == [b"a", b"\xc3", b"\xa9"]
+
+
+def test_a_server_that_is_lost_for_good_is_given_up() -> None:
+    with FaultyServer(stream(A), stream()) as server, pytest.raises(EngineLost, match="broke off"):
+        write(server)
+
+
+def test_nothing_there_is_told_with_advice() -> None:
+    with FaultyServer(stream()) as server:
+        url = server.url
+    with pytest.raises(EngineLost, match="Nothing answers") as raised:
+        LlamaServerEngine(ServerAddress(url), RemoteOptions(HURRIED))
+    assert "Start the server" in raised.value.advice
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (error(401, "Invalid API Key"), EngineRefused, "does not accept the key"),
+        (error(403, "No"), EngineRefused, "does not accept the key"),
+        (error(404, "File Not Found"), EngineRefused, "does not offer what is needed: “File Not Found”"),
+        (error(400, "bad grammar"), EngineRefused, "refused the request: “bad grammar”"),
+        (error(400, "maximum context length is 9"), ContextFull, "no longer fits"),
+        (error(500, "CUDA error"), EngineLost, "reports a failure: “CUDA error”"),
+        (stream(event({"error": {"code": 500, "message": "slot lost"}})), EngineLost, "slot lost"),
+        (stream(raw(b"data: {half\n\n")), EngineLost, "not an answer"),
+        (lambda wire: wire.json({"hello": "world"}), EngineLost, "not an answer"),
+        (redirect("https://elsewhere.example/"), EngineRefused, "sends on to https://elsewhere.example/"),
+        (hold, EngineLost, "has sent nothing for"),
+        (stream(A, hold), EngineLost, "has sent nothing for"),
+    ],
+)
+def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words: str) -> None:
+    with FaultyServer(answer) as server, pytest.raises(kind, match=words):
+        write(server)
+
+
+def test_bytes_that_trickle_in_are_silence() -> None:
+    def slow_loris(wire: object) -> None:
+        stream(A)(wire)  # type: ignore[arg-type]
+        wire.trickle(b"d")  # type: ignore[attr-defined]
+
+    with FaultyServer(slow_loris) as server, pytest.raises(EngineLost, match="has sent nothing for"):
+        write(server)
+
+
+def test_a_question_that_is_never_answered_is_given_up() -> None:
+    with (
+        FaultyServer(stream(), routes={"/props": hold}) as server,
+        pytest.raises(EngineLost, match="stopped answering"),
+    ):
+        LlamaServerEngine(ServerAddress(server.url), RemoteOptions(HURRIED))
+
+
+def test_a_stream_without_end_is_ended_at_the_limit() -> None:
+    with FaultyServer(stream(endless)) as server:
+        items = write(server, limit=5)
+    assert text(items) == "xxxxx"
+    assert stop(items) is Stop.LIMIT
+
+
+def test_a_server_that_loads_is_waited_for() -> None:
+    with FaultyServer(error(503, "Loading model"), stream(A, end(1))) as server:
+        items = write(server)
+    assert text(items) == "a"
+    assert "not ready: “Loading model”" in notices(items)[0]
+
+
+def test_another_model_after_a_restart_is_refused() -> None:
+    def restart(wire: object) -> None:
+        server.routes |= about("another.gguf")
+        stream(A)(wire)  # type: ignore[arg-type]
+
+    with FaultyServer(restart) as server, pytest.raises(EngineRefused, match=r"another model: another\.gguf"):
+        write(server)
+
+
+def test_neither_key_nor_text_follows_a_redirect() -> None:
+    with FaultyServer(stream()) as elsewhere:
+        with FaultyServer(redirect(f"{elsewhere.url}/completion")) as server:
+            with pytest.raises(EngineRefused, match="nothing was sent there"):
+                write(server)
+            assert server.requests[-1].headers["Authorization"] == "Bearer secret"
+        assert elsewhere.requests == []
+
+
+def test_progress_is_told_while_a_long_text_is_read() -> None:
+    with FaultyServer(stream(progress(2, 9, cache=2), hold)) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            said = next(session.write([], 3, seed=1))
+    assert notices([said]) == [f"{server.url.removeprefix('http://')} has read 2 of 9 tokens."]
+
+
+def test_the_handoff_is_what_the_server_measured() -> None:
+    with FaultyServer(stream(progress(4, 9, cache=4), progress(9, 9, cache=4), A, end(1))) as server:
+        items = write(server)
+    assert handoff(items)[:2] == (4, 5)
+
+
+def test_a_control_token_in_the_text_is_shown_and_the_end_token_is_not() -> None:
+    control = event({"content": "", "tokens": [7], "stop": False, "tokens_predicted": 1})
+    last = event({"content": "", "tokens": [2], "stop": False, "tokens_predicted": 3})
+    answer = stream(control, token("b", 2), last, end(3, "eos"))
+    with FaultyServer(answer, routes={"/detokenize": {"content": "</think>"}}) as server:
+        items = write(server, limit=9)
+    assert text(items) == "</think>b"
+    assert stop(items) is Stop.END_OF_TEXT
+
+
+def test_states_are_told_as_they_change() -> None:
+    seen: list[ServerState] = []
+    with FaultyServer(stream(progress(1, 2), A, hold), stream(progress(1, 2), B, end(1))) as server:
+        engine = LlamaServerEngine(ServerAddress(server.url), RemoteOptions(HURRIED), seen.append)
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            list(session.write([], 3, seed=1))
+    assert seen == [
+        ServerState.READING,
+        ServerState.BUSY,
+        ServerState.RECONNECTING,
+        ServerState.READING,
+        ServerState.BUSY,
+        ServerState.CONNECTED,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (RemoteOptions(HURRIED, answer_cap=Cap(tokens=11)), "cap of 11 tokens for this answer is reached"),
+        (RemoteOptions(HURRIED, cap=Cap(tokens=11)), "cap of 11 tokens for 127.0.0.1:"),
+        (
+            RemoteOptions(HURRIED, Prices(written=1_000_000, currency="EUR"), answer_cap=Cap(money=2.0)),
+            r"cap of 2\.00 EUR for this answer is reached",
+        ),
+    ],
+)
+def test_a_cap_shortens_the_last_write_and_refuses_the_next(options: RemoteOptions, words: str) -> None:
+    script: Callable[[], Answer] = lambda: stream(progress(9, 9), A, B, end(2))  # noqa: E731
+    with FaultyServer(script()) as server:
+        engine = LlamaServerEngine(server.url, options)
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            list(session.write([], 30, seed=1))
+            assert server.completions[0]["n_predict"] in (2, 11)
+            with pytest.raises(EngineRefused, match=words):
+                list(session.write([], 30, seed=1))
+            assert engine.state is ServerState.REFUSED

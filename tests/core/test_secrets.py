@@ -1,0 +1,58 @@
+"""Keys in the keyring, or in memory and told so."""
+
+import keyring.backends.fail
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked, PasswordDeleteError
+
+from core.secrets import SERVICE, Keeping, Secrets
+
+
+class MemoryKeyring(KeyringBackend):
+    """A keyring that works, of its own."""
+
+    priority = 1  # type: ignore[assignment]
+
+    def __init__(self, locked: bool = False) -> None:
+        self.held: dict[tuple[str, str], str] = {}
+        self.locked = locked
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.held.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if self.locked:
+            raise KeyringLocked
+        self.held[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if (service, username) not in self.held:
+            raise PasswordDeleteError
+        del self.held[service, username]
+
+
+def test_a_key_is_kept_in_the_keyring() -> None:
+    ring = MemoryKeyring()
+    secrets = Secrets(ring)
+    assert secrets.keep("office:8080", "abc") is Keeping.KEYRING
+    assert ring.held == {(SERVICE, "office:8080"): "abc"}
+    assert Secrets(ring).find("office:8080") == "abc"
+
+
+@pytest.mark.parametrize("ring", [keyring.backends.fail.Keyring(), MemoryKeyring(locked=True)])
+def test_where_there_is_no_keyring_it_is_kept_for_the_session_and_said_so(ring: KeyringBackend) -> None:
+    secrets = Secrets(ring)
+    assert secrets.keep("office:8080", "abc") is Keeping.SESSION
+    assert "until Baton is closed" in Keeping.SESSION.value
+    assert secrets.find("office:8080") == "abc"
+    assert Secrets(ring).find("office:8080") is None
+
+
+def test_a_forgotten_key_is_gone() -> None:
+    ring = MemoryKeyring()
+    secrets = Secrets(ring)
+    secrets.keep("office:8080", "abc")
+    secrets.forget("office:8080")
+    secrets.forget("office:8080")
+    assert secrets.find("office:8080") is None
+    assert not ring.held
