@@ -43,8 +43,8 @@ def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice() -> None:
 def test_no_takeover_begins_above_the_cap_on_the_large_share() -> None:
     policy = EveryStep(4, 4, Until.TOKENS)
     small = ["and one is so and so.\n\n" * 20] * 20
-    capped = limited(Limits(max_large_share=0.2), policy, small, ["The sum is thus not"] * 40)
-    free = limited(Limits(), EveryStep(4, 4, Until.TOKENS), small, ["The sum is thus not"] * 40)
+    capped = limited(Limits(max_large_share=0.2, repetition=False), policy, small, ["The sum is thus not"] * 40)
+    free = limited(Limits(repetition=False), EveryStep(4, 4, Until.TOKENS), small, ["The sum is thus not"] * 40)
     assert free.trace.large_share > 0.3
     assert 0.1 < capped.trace.large_share < 0.25
 

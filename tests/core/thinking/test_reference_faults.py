@@ -25,7 +25,8 @@ def rules(done: Run) -> list[Rule]:
 def test_a_boundary_is_found_however_many_tokens_it_takes() -> None:
     """The authors look for two newlines in the last five tokens."""
     small = ScriptedEngine("One." + "\n" + " " * 12 + "\nWait, no", " End.</think>", split=single_bytes)
-    assert rules(run(keywords(SHORT), small, ["It is so. No"])) == [Rule.REFLECTION]
+    six = BATON.model_copy(update={"n1": 6})
+    assert rules(run(keywords(six), small, ["It is so, and so. No"])) == [Rule.REFLECTION]
 
 
 def test_the_end_of_text_is_the_engines_word_and_not_looked_for_among_ids() -> None:
