@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,7 +98,10 @@ def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
 
 
 @cache
-def english(match: Match = Match.INFLECTED) -> Lexicon:
-    """The paper's cues."""
+def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
+    """The paper's cues; `one_cue`: only the first of each category, as in its ablation."""
     path = Path(__file__).parents[2] / "resources" / "cues" / "english.json"
-    return parse_lexicon(path.read_text(encoding="utf-8"), match)
+    lexicon = parse_lexicon(path.read_text(encoding="utf-8"), match)
+    if not one_cue:
+        return lexicon
+    return Lexicon({category: dict(islice(words.items(), 1)) for category, words in lexicon.cues.items()}, match)

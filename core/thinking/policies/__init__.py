@@ -25,6 +25,7 @@ class PolicySettings(KeywordSettings):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    one_cue: bool = Field(False, title="One cue a class", description="Only wait, yeah and verify count (ablation).")
     p: float = Field(0.2, ge=0, le=1, title="Chance", description="Of a takeover at a boundary (random).")
     tau: float = Field(0.95, ge=0, title="τ", description="First-token entropy for a takeover, in nats.")
     step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
@@ -62,4 +63,4 @@ def make_policy(name: str, settings: PolicySettings, seed: int, lexicon: Lexicon
     """A policy for one run. Raises SettingsError for a name that is not registered."""
     if name not in POLICIES:
         raise SettingsError(f"There is no policy called {name!r}.", f"Choose one of {', '.join(POLICIES)}.")
-    return POLICIES[name].make(settings, lexicon or english(settings.match), seed)
+    return POLICIES[name].make(settings, lexicon or english(settings.match, settings.one_cue), seed)

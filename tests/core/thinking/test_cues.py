@@ -91,3 +91,7 @@ def test_a_lexicon_of_another_language_is_data() -> None:
 def test_a_cue_list_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="cue list cannot be read"):
         parse_lexicon(text)
+
+
+def test_with_one_cue_a_class_only_the_first_of_each_is_left() -> None:
+    assert [list(words) for words in english(one_cue=True).cues.values()] == [["wait"], ["yeah"], ["verify"]]
