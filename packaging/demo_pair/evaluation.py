@@ -1,6 +1,6 @@
 """The pair at work, before any file is written: four ways to share the thinking, on hundreds of problems at once.
 
-Each problem is a generator that says who writes its next token. Both models read every token of every text, so
+Each text has a plan, a generator that says who writes its next token. Both models read every token of every text, so
 a handoff costs nothing here, and going back is forgetting ids. This imitates the program's loop (preset
 `baton`) closely enough to choose a pair; the program itself then judges the files.
 """
@@ -12,9 +12,6 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
-from math import sqrt
-
 import torch
 from torch import Tensor
 
@@ -94,7 +91,7 @@ def takeover(text: Text, tokens: int) -> Generator[Writer, None, None]:
         yield Writer.LARGE
 
 
-def speculative(text: Text, chance: random.Random) -> Generator[Writer, None, None]:
+def speculative(most_reflections: int, text: Text, chance: random.Random) -> Generator[Writer, None, None]:
     """METHOD: lookahead, cue, takeover; verification; excessive reflection."""
     reflections = 0
     writer = Writer.SMALL
@@ -103,7 +100,7 @@ def speculative(text: Text, chance: random.Random) -> Generator[Writer, None, No
         yield writer
         if start == text.prompt_length or not decode(text.ids[start - 1 : start]).endswith("\n\n"):
             continue
-        if reflections >= DEMO.c:
+        if reflections >= most_reflections:
             reflections = 0
             text.cut(start)
             text.append(encode(AUXILIARY), None)
@@ -184,17 +181,3 @@ def solve(
             else:
                 writers[row] = next(plans[row])
     return texts
-
-
-def large_share(texts: list[Text]) -> float:
-    """Kept tokens that the large model wrote / kept tokens that a model wrote."""
-    written = [writer for text in texts for writer in text.writers if writer]
-    return sum(writer is Writer.LARGE for writer in written) / len(written)
-
-
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95% interval of a proportion."""
-    share, spread = successes / trials, z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return middle - half, middle + half
