@@ -38,6 +38,10 @@ class LlamaServerEngine(RemoteEngine):
             lambda ask: LlamaServerDialect(self.address, ask, self.reads_along(), self.options.template)
         )
 
+    def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
+        """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
+        return self.asking(lambda ask: tokenize(ask, text, special))
+
     def recognise_vocabulary(self, vocabulary: str, tokenize: Callable[[str], Sequence[int]]) -> bool:
         """If `tokenize` gives the ids that this server gives, it is one vocabulary: the card takes that name.
 
@@ -222,12 +226,14 @@ class LlamaServerAnswer:
                 yield from self._spoken(self._silent)
             yield Finished(self._why(event), event.integer("tokens_predicted"))
             return
+        text, ids = event.text("content"), event.integers("tokens")
+        if not text and not ids:
+            return
         yield from self._spoken(self._silent)
         self._silent = None
         predicted = event.integer("tokens_predicted")
         missed, self._predicted = predicted - self._predicted - 1, predicted
-        text, ids = event.text("content"), event.integers("tokens")
-        if not text and ids:
+        if not text:
             self._silent = ids[-1]
         elif missed <= 0:
             yield Written((self._token(event, ids[-1] if ids else None, text.encode()),))

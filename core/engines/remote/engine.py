@@ -88,8 +88,7 @@ class RemoteEngine:
         return session
 
     def count_tokens(self, text: str) -> int:
-        with self._asking:
-            return self.patiently(lambda: self.dialect.count_tokens(text, self._line.ask))
+        return self.asking(lambda ask: self.dialect.count_tokens(text, ask))
 
     def close(self) -> None:
         self._closing.set()
@@ -106,6 +105,11 @@ class RemoteEngine:
         except EngineError:
             self._line.close()
             raise
+
+    def asking(self, question: Callable[[Ask], Result]) -> Result:
+        """A short question over the engine's own connection, one at a time."""
+        with self._asking:
+            return self.patiently(lambda: question(self._line.ask))
 
     # For sessions ---------------------------------------------------------------------------------------------------
 

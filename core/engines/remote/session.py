@@ -41,8 +41,12 @@ class RemoteSession:
         self._cancelled = threading.Event()
         self._stream: AnswerStream | None = None
         self._closed = False
-        self._script = engine.patiently(lambda: self._dialect.begin(conversation, self._line.ask))
-        self._refuse_beyond_context(self._script.prompt_tokens)
+        try:
+            self._script = engine.patiently(lambda: self._dialect.begin(conversation, self._line.ask))
+            self._refuse_beyond_context(self._script.prompt_tokens)
+        except EngineError:
+            self._line.close()
+            raise
         self._reading_along = (
             ReadingAlong(engine, self._script, self._meter, self._number) if self.card.reads_along else None
         )
