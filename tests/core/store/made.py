@@ -1,0 +1,57 @@
+"""Runs as a loop would report them, of any length."""
+
+from collections.abc import Iterator
+
+from core.engines.base import Alternative, Message, Passing
+from core.engines.body import Author
+from core.thinking.cues import Category, Cue
+from core.thinking.events import (
+    Event,
+    Finish,
+    HandedOver,
+    Rule,
+    RunEnded,
+    RunStarted,
+    TakeoverEnded,
+    TakeoverStarted,
+    TextDiscarded,
+    ThinkingClosed,
+    TokenWritten,
+    WriteStarted,
+)
+
+
+def tokens(author: Author, words: list[str], at: float = 0.0) -> Iterator[TokenWritten]:
+    for number, word in enumerate(words):
+        yield TokenWritten(at + number / 50, author, number, word, -0.5, (), word.endswith("\n\n"))
+
+
+def started(problem: str = "What is 2 + 2?") -> RunStarted:
+    return RunStarted(0.0, (Message("user", problem),), "keywords", {"seed": 7}, 7, None, None, 5, True)
+
+
+def a_run(problem: str = "What is 2 + 2?", answer: str = "The answer is 4.", steps: int = 4) -> list[Event]:
+    """Every second step is the large model's; the first takeover replaces a lookahead."""
+    events: list[Event] = [started(problem)]
+    position = 0
+    for step in range(steps):
+        author = Author.LARGE if step % 2 else Author.SMALL
+        at = float(step)
+        if author is Author.LARGE:
+            events.append(TextDiscarded(at, position, "Wait, maybe", 3))
+            events.append(TakeoverStarted(at, Rule.REFLECTION, Cue("wait", Category.REFLECTION, 0, 4), 20, position))
+        events.append(WriteStarted(at, author, Rule.REFLECTION if author is Author.LARGE else None, position))
+        events.append(HandedOver(at, author, 10 * step, 3, 0.01, Passing.IDS))
+        words = [f"Step {step}", " goes", " on.\n\n"]
+        if author is Author.SMALL:
+            events += tokens(Author.SMALL, [*words[:-1], words[-1]], at)
+        else:
+            events += tokens(Author.LARGE, words, at)
+            events.append(TakeoverEnded(at + 0.5, 3))
+        position += sum(map(len, words))
+    events += tokens(Author.SMALL, ["</think>"], float(steps))
+    position += len("</think>")
+    events.append(ThinkingClosed(float(steps), Author.SMALL, position, "</think>"))
+    events.append(TokenWritten(float(steps), Author.SMALL, 5, answer, -0.1, (Alternative(6, "5", -2.0),)))
+    events.append(RunEnded(steps + 1.0, Finish.END_OF_TEXT))
+    return events

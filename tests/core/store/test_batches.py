@@ -1,0 +1,132 @@
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from core.batch.problems import Problem
+from core.batch.verdict import How, Outcome, Verdict
+from core.errors import StoreError
+from core.store.batch_rows import Arm, JobState, Paired
+from core.store.store import Store
+from tests.core.store.made import a_run
+
+RIGHT = Verdict(Outcome.CORRECT, How.EXACT, "The same.")
+WRONG = Verdict(Outcome.WRONG, How.EXACT, "Not the same.")
+ARMS = [Arm("small", {"policy": "never"}), Arm("both", {"policy": "keywords", "c": 15})]
+PROBLEMS = [Problem(f"p{number}", f"Problem {number}", str(number), {"level": "1"}, number + 1) for number in range(3)]
+
+
+def create(store: Store) -> str:
+    return store.batches.create("MATH", {"parallel": 4}, PROBLEMS, ARMS, seeds=[0, 1])
+
+
+def test_a_batch_keeps_its_settings_problems_and_arms(store: Store) -> None:
+    batch = store.batches.open(create(store))
+    assert (batch.name, batch.settings, batch.arms) == ("MATH", {"parallel": 4}, tuple(ARMS))
+    assert (batch.problems, batch.jobs, batch.done) == (3, 12, 0)
+    assert list(store.batches.problems(batch.id)) == PROBLEMS
+    assert store.batches.all() == [batch]
+
+
+def test_a_job_is_claimed_once(store: Store) -> None:
+    batch = create(store)
+    jobs = store.batches.claim(batch, 5) + store.batches.claim(batch, 100)
+    assert len({(job.arm.name, job.problem.id, job.seed) for job in jobs}) == len(jobs) == 12
+    assert store.batches.claim(batch, 1) == []
+
+
+def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store) -> None:
+    jobs = store.batches.claim(create(store), 4)
+    assert [(job.position, job.seed, job.arm.name) for job in jobs] == [
+        (0, 0, "small"),
+        (0, 0, "both"),
+        (0, 1, "small"),
+        (0, 1, "both"),
+    ]
+
+
+def test_only_the_asked_arms_are_claimed(store: Store) -> None:
+    jobs = store.batches.claim(create(store), 100, arms=["both"])
+    assert [job.arm for job in jobs] == [ARMS[1]] * 6
+
+
+def test_two_programs_on_one_batch_share_its_jobs(store: Store, path: Path) -> None:
+    batch = create(store)
+    claimed: list[int] = []
+
+    def work(mine: Store) -> None:
+        while jobs := mine.batches.claim(batch, 1):
+            claimed.extend(job.id for job in jobs)
+
+    with Store.open(path) as other:
+        threads = [Thread(target=work, args=(each,)) for each in (store, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(claimed) == list(range(1, 13))
+
+
+def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -> None:
+    batch = create(store)
+    (job,) = store.batches.claim(batch)
+    recorder = store.runs.record(job.run)
+    recorder.record(a_run())
+    recorder.finish().result()
+    store.batches.finish(job, "4", RIGHT)
+    row, *rest = store.batches.results(batch)
+    assert (row.state, row.answer, row.verdict, row.tokens, row.seconds) == (JobState.DONE, "4", RIGHT, 14, 5.0)
+    assert row.ribbon
+    assert {each.state for each in rest} == {JobState.WAITING}
+    assert len(list(store.batches.results(batch, arm="both"))) == 6
+
+
+def test_a_job_that_is_given_back_waits_again_with_the_same_run(store: Store) -> None:
+    batch = create(store)
+    (job,) = store.batches.claim(batch)
+    store.batches.give_back(job)
+    (again,) = store.batches.claim(batch)
+    assert (again.id, again.run, again.attempt) == (job.id, job.run, 2)
+
+
+def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> None:
+    batch = create(store)
+    right, failed = store.batches.claim(batch, 2)
+    store.batches.finish(right, "4", RIGHT)
+    store.batches.finish(failed, "", None, error="The model ran out of memory.")
+    assert store.batches.retry_failed(batch) == 1
+    (again,) = store.batches.claim(batch)
+    assert again.id == failed.id
+    assert again.run != failed.run
+
+
+def test_totals_and_pairs_are_counted(store: Store) -> None:
+    batch = create(store)
+    verdicts = {("small", 0): RIGHT, ("small", 1): WRONG, ("both", 0): RIGHT, ("both", 1): RIGHT}
+    for job in store.batches.claim(batch, 8):
+        error = "" if job.seed == 0 else "It was lost."
+        store.batches.finish(job, "4", None if error else verdicts[job.arm.name, job.position], error)
+    small, both = store.batches.totals(batch)
+    assert (small.arm, small.jobs, small.done, small.correct, small.wrong, small.failed) == ("small", 6, 4, 1, 1, 2)
+    assert (both.correct, both.wrong, both.unscored) == (2, 0, 2)
+    assert store.batches.paired(batch, "small", "both") == Paired(1, 0, 1, 0)
+
+
+def test_a_new_verdict_stands_in_place_of_the_old(store: Store) -> None:
+    batch = create(store)
+    (job,) = store.batches.claim(batch)
+    store.batches.finish(job, "4", WRONG)
+    store.batches.regrade(job.id, "four", RIGHT)
+    row = next(store.batches.results(batch))
+    assert (row.answer, row.verdict) == ("four", RIGHT)
+
+
+def test_a_deleted_batch_can_be_had_back(store: Store) -> None:
+    batch = create(store)
+    store.batches.delete(batch)
+    assert store.batches.all() == []
+    assert [each.id for each in store.batches.all(deleted=True)] == [batch]
+    store.batches.restore(batch)
+    assert [each.id for each in store.batches.all()] == [batch]
+    with pytest.raises(StoreError, match="not in the store"):
+        store.batches.open("nothing")

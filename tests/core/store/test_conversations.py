@@ -1,0 +1,94 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.errors import StoreError
+from core.store.conversations import MARK_END, MARK_START, Exchange, Headline, by_day, title_of
+from core.store.store import Store
+from tests.core.store.made import a_run
+
+
+def answer(store: Store, exchange: str, text: str) -> None:
+    recorder = store.runs.record(exchange)
+    recorder.record(a_run(answer=text))
+    recorder.finish().result()
+
+
+def test_siblings_and_the_shown_path_come_back(store: Store) -> None:
+    first = Exchange("1", None, "What is 2 + 2?", {"seed": 1})
+    second = Exchange("2", "1", "And 3 + 3?")
+    again = Exchange("3", "1", "And 3 + 4?")
+    for exchange in (first, second, again):
+        store.conversations.put("c", exchange)
+    conversation = store.conversations.open("c")
+    assert conversation.exchanges == (first, second, again)
+    assert [exchange.id for exchange in conversation.path()] == ["1", "3"]
+    store.conversations.show("c", "2")
+    assert [exchange.id for exchange in store.conversations.open("c").path()] == ["1", "2"]
+
+
+def test_a_name_comes_from_the_problem_until_a_person_gives_one(store: Store) -> None:
+    store.conversations.put("c", Exchange("1", None, "How many  primes\nare below 100?"))
+    answer(store, "1", "Okay, so there are 25.")
+    assert store.conversations.recent()[0].name == "How many primes are below 100?"
+    store.conversations.rename("c", "Primes")
+    assert store.conversations.recent()[0].name == store.conversations.open("c").name == "Primes"
+    store.conversations.rename("c", " ")
+    assert store.conversations.open("c").name == "How many primes are below 100?"
+
+
+def test_a_long_problem_is_cut_at_a_word() -> None:
+    assert title_of("word " * 40) == "word " * 11 + "word …"
+
+
+def test_what_is_deleted_can_be_had_back(store: Store) -> None:
+    store.conversations.put("c", Exchange("1", None, "triangle"))
+    store.conversations.delete("c")
+    assert store.conversations.recent() == store.conversations.search("triangle") == []
+    assert [headline.id for headline in store.conversations.recent(deleted=True)] == ["c"]
+    assert store.conversations.purge() == 0
+    store.conversations.restore("c")
+    assert [headline.id for headline in store.conversations.recent()] == ["c"]
+    assert len(store.conversations.search("triangle")) == 1
+
+
+def test_what_is_purged_takes_its_events_and_its_words_with_it(store: Store) -> None:
+    store.conversations.put("c", Exchange("1", None, "triangle"))
+    store.conversations.put("c", Exchange("2", "1", "square"))
+    answer(store, "2", "It is round.")
+    store.conversations.delete("c")
+    assert store.conversations.purge(timedelta(0)) == 1
+    with pytest.raises(StoreError, match="not in the store"):
+        store.conversations.open("c")
+    assert list(store.runs.events("2")) == []
+    assert store.conversations.search("round") == []
+
+
+@pytest.mark.parametrize("words", ["eleven", "ELEV", "apples éleven", '"eleven', "eleven* OR", "apples"])
+def test_problems_and_answers_are_found_by_their_words(store: Store, words: str) -> None:
+    store.conversations.put("c", Exchange("1", None, "How many apples or pears?"))
+    store.conversations.put("d", Exchange("2", None, "Something else"))
+    answer(store, "1", "There are eleven.")
+    (found,) = store.conversations.search(words)
+    assert (found.conversation, found.exchange) == ("c", "1")
+    assert MARK_START in found.excerpt
+    assert MARK_END in found.excerpt
+
+
+@pytest.mark.parametrize("words", ["", "  ", '"', "***", "()"])
+def test_a_search_for_no_words_finds_nothing(store: Store, words: str) -> None:
+    store.conversations.put("c", Exchange("1", None, "How many?"))
+    assert store.conversations.search(words) == []
+
+
+def test_thinking_is_not_searched(store: Store) -> None:
+    store.conversations.put("c", Exchange("1", None, "How many?"))
+    answer(store, "1", "Eleven.")
+    assert "goes" in store.runs.trace("1").thinking_text
+    assert store.conversations.search("goes") == []
+
+
+def test_conversations_are_listed_by_the_day_of_their_change() -> None:
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    headlines = [Headline(str(days), "", noon - timedelta(days=days // 2), 1) for days in range(4)]
+    assert [[headline.id for headline in group] for _, group in by_day(headlines)] == [["0", "1"], ["2", "3"]]

@@ -1,0 +1,87 @@
+import pytest
+
+from core.engines.body import Author
+from core.errors import StoreError
+from core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
+from core.store.runs import RunState
+from core.store.store import Store
+from core.thinking.events import Finish, TokenWritten, WriteStarted
+from core.thinking.trace import Trace
+from tests.core.store.made import a_run, started
+
+
+def test_events_come_back_as_they_were(store: Store) -> None:
+    events = a_run()
+    recorder = store.runs.record("r")
+    for event in events:
+        recorder.record([event])
+    recorder.finish().result()
+    assert list(store.runs.events("r")) == events
+
+
+def test_a_summary_says_what_the_run_came_to(store: Store) -> None:
+    recorder = store.runs.record("r")
+    recorder.record(a_run(answer="It is 4."))
+    summary = recorder.finish().result()
+    assert summary == store.runs.summary("r")
+    assert (summary.state, summary.finish) == (RunState.ENDED, Finish.END_OF_TEXT)
+    assert (summary.small_tokens, summary.large_tokens, summary.steps) == (8, 6, 6)
+    assert summary.large_share == 6 / 14
+    assert summary.answer == "It is 4."
+    assert [segment.author for segment in summary.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
+
+
+def test_an_outline_is_the_trace_without_its_tokens(store: Store) -> None:
+    recorder = store.runs.record("r")
+    recorder.record(a_run())
+    recorder.finish().result()
+    outline, trace = store.runs.outline("r"), Trace.of(a_run())
+    assert outline == outline_of(trace)
+    assert outline.text == trace.text
+    assert [piece.token_count for piece in outline.pieces] == [len(piece.tokens) for piece in trace.pieces]
+    assert [piece.cue for piece in outline.pieces] == [piece.cue for piece in trace.pieces]
+    assert [piece.replaced for piece in outline.pieces] == [piece.replaced for piece in trace.pieces]
+
+
+def test_an_outline_can_be_had_while_the_run_goes_on(store: Store) -> None:
+    recorder = store.runs.record("r")
+    recorder.record(a_run()[:9])
+    recorder.finish().result()
+    store.runs.record("r").record([])
+    assert store.runs.summary("r").state is RunState.RUNNING
+    assert store.runs.outline("r") == outline_of(Trace.of(a_run()[:9]))
+
+
+def test_a_run_goes_on_where_it_stopped(store: Store) -> None:
+    events = a_run()
+    for part in (events[:10], events[10:]):
+        recorder = store.runs.record("r")
+        recorder.record(part)
+        recorder.finish().result()
+    assert list(store.runs.events("r")) == events
+
+
+def test_half_a_surrogate_pair_is_kept_in_the_events_and_replaced_in_the_answer(store: Store) -> None:
+    events = a_run(answer="broken \ud83d")
+    recorder = store.runs.record("r")
+    recorder.record(events)
+    assert recorder.finish().result().answer == "broken ?"
+    assert list(store.runs.events("r")) == events
+
+
+def test_a_run_that_is_not_there_is_said_to_be_missing(store: Store) -> None:
+    with pytest.raises(StoreError, match="not in the store"):
+        store.runs.summary("nobody")
+    assert list(store.runs.events("nobody")) == []
+
+
+def test_a_long_ribbon_keeps_the_share_of_each_author() -> None:
+    trace = Trace.of([started()])
+    for number in range(1000):
+        author = Author.LARGE if number % 5 == 0 else Author.SMALL
+        trace.apply(WriteStarted(0.0, author, None, 2 * number))
+        trace.apply(TokenWritten(0.0, author, 1, "ab"))
+    ribbon = ribbon_of(trace)
+    assert len(ribbon) <= RIBBON_SEGMENTS
+    assert sum(segment.tokens for segment in ribbon if segment.author is Author.LARGE) == 200
+    assert sum(segment.tokens for segment in ribbon) == 1000
