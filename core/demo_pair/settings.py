@@ -1,20 +1,15 @@
-"""The parameters of the method that suit the demo pair's short steps."""
+"""How the program should run the demo pair: the paper's method, with lengths that suit its short steps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from core.run import RunSettings
+from core.thinking.policies import PolicySettings
 
+DEMO_SETTINGS = RunSettings(
+    # A second look is 22 tokens, so n1 = 20 covers it; n2 and n3 each cover one line of 15 tokens.
+    parameters=PolicySettings(n1=20, n2=7, n3=10, n3_step=0),
+    max_tokens=400,
+)
 
-@dataclass(frozen=True)
-class DemoSettings:
-    """Names as in the method: lengths in tokens, c in reflective sentences."""
-
-    n1: int = 20
-    n2: int = 7
-    n3: int = 10
-    c: int = 15
-    temperature: float = 0.6
-    max_tokens: int = 400
-
-
-DEMO_SETTINGS = DemoSettings()
+FEW_REFLECTIONS = 3
+"""A value of c at which the excessive-reflection rule is seen at work; these short texts never reach 15."""

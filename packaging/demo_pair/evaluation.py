@@ -15,13 +15,14 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from core.demo_pair.settings import DEMO_SETTINGS as DEMO
+from core.demo_pair.settings import DEMO_SETTINGS
 from core.demo_pair.task import Problem
+from core.run import INSTRUCTION
 from demo_pair.model import Llama
 from demo_pair.tokenizer import ASSISTANT, BEGIN, END, END_ID, USER, decode, encode
-from demo_pair.traces import AUXILIARY, INSTRUCTION
+from demo_pair.traces import AUXILIARY
 
-TEMPERATURE, TOP_P = 0.6, 0.95
+DEMO = DEMO_SETTINGS.parameters
 LONGEST_TEXT = 480
 OVERRUN = 32
 CLOSING = "</think>"
@@ -143,13 +144,13 @@ def sample(logits: Tensor, temperature: float, generator: torch.Generator) -> Te
     if temperature == 0:
         return logits.argmax(-1)
     chances, order = (logits / temperature).softmax(-1).sort(descending=True)
-    chances[chances.cumsum(-1) - chances >= TOP_P] = 0
+    chances[chances.cumsum(-1) - chances >= DEMO_SETTINGS.top_p] = 0
     return order.gather(-1, torch.multinomial(chances, 1, generator=generator)).squeeze(-1)
 
 
 @torch.no_grad()
 def solve(
-    small: Llama, large: Llama, plan: Plan, problems: list[Problem], seed: int, temperature: float = TEMPERATURE
+    small: Llama, large: Llama, plan: Plan, problems: list[Problem], seed: int, temperature: float
 ) -> list[Text]:
     """Every tick, every text that is not done has one more token read by both models or written by one."""
     generator, chance = torch.Generator().manual_seed(seed), random.Random(seed)

@@ -7,19 +7,18 @@ from functools import partial
 from itertools import islice
 from math import sqrt
 
-from core.demo_pair.settings import DEMO_SETTINGS
+from core.demo_pair.settings import DEMO_SETTINGS, FEW_REFLECTIONS
 from core.demo_pair.task import held_out_problems
-from demo_pair.evaluation import TEMPERATURE, Plan, Text, Writer, alone, at_random, solve, speculative
+from demo_pair.evaluation import Plan, Text, Writer, alone, at_random, solve, speculative
 from demo_pair.model import Llama
 
 TUNING_SEED, FINAL_SEED = 7, 20_261_124
 """Problems to try things on, and those that were never looked at before the figures were final."""
 TUNING_PROBLEMS = 200
 BISECTIONS = 5
-FEW_REFLECTIONS = 3
 
 
-def table(small: Llama, large: Llama, length: int, problems: int, temperature: float = TEMPERATURE) -> Iterator[str]:
+def table(small: Llama, large: Llama, length: int, problems: int, temperature: float) -> Iterator[str]:
     """Rows of a Markdown table, each as soon as it is known."""
 
     def run(plan: Plan, seed: int, count: int) -> list[Text]:
@@ -27,11 +26,11 @@ def table(small: Llama, large: Llama, length: int, problems: int, temperature: f
 
     yield f"| {length - 2} steps, T = {temperature}, {problems} problems | accuracy (Wilson 95%) | large share | takeovers |"
     yield "|---|---|---|---|"
-    share = large_share(run(partial(speculative, DEMO_SETTINGS.c), TUNING_SEED, TUNING_PROBLEMS))
+    share = large_share(run(partial(speculative, DEMO_SETTINGS.parameters.c), TUNING_SEED, TUNING_PROBLEMS))
     plans = {
         "small alone": partial(alone, Writer.SMALL),
         "large alone": partial(alone, Writer.LARGE),
-        "speculative": partial(speculative, DEMO_SETTINGS.c),
+        "speculative": partial(speculative, DEMO_SETTINGS.parameters.c),
         f"speculative, c = {FEW_REFLECTIONS}": partial(speculative, FEW_REFLECTIONS),
         "random takeover": partial(
             at_random,

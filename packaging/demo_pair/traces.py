@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from core.demo_pair.task import FIRST_STEP, LONGEST, SHORTEST, Problem, Step, random_problem
+from core.run import INSTRUCTION
 from demo_pair.tokenizer import ASSISTANT, BEGIN, END, USER
-
-INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 
 # Seven tokens each (a test counts them), so that the line that follows finds its operands at one distance.
 SECOND_LOOKS = (
