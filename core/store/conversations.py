@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -55,13 +55,19 @@ class Conversation:
 
     def path(self) -> tuple[Exchange, ...]:
         """From a root to the leaf."""
-        known = {exchange.id: exchange for exchange in self.exchanges}
-        path: list[Exchange] = []
-        at = self.leaf or (self.exchanges[-1].id if self.exchanges else None)
-        while at in known:
-            path.append(known[at])
-            at = known[at].parent
-        return tuple(path[::-1])
+        return path_to(self.exchanges, self.leaf)
+
+
+def path_to(exchanges: Sequence[Exchange], leaf: str | None) -> tuple[Exchange, ...]:
+    """From a root to the leaf; to the newest exchange if no leaf is named."""
+    unseen = {exchange.id: exchange for exchange in exchanges}
+    path: list[Exchange] = []
+    at = leaf or (exchanges[-1].id if exchanges else None)
+    # Each is taken once, so that an imported tree which bites its tail has an end all the same.
+    while at is not None and (exchange := unseen.pop(at, None)):
+        path.append(exchange)
+        at = exchange.parent
+    return tuple(path[::-1])
 
 
 class Headline(NamedTuple):

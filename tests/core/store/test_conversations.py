@@ -44,7 +44,8 @@ def test_a_long_problem_is_cut_at_a_word() -> None:
 def test_what_is_deleted_can_be_had_back(store: Store) -> None:
     store.conversations.put("c", Exchange("1", None, "triangle"))
     store.conversations.delete("c")
-    assert store.conversations.recent() == store.conversations.search("triangle") == []
+    assert store.conversations.recent() == []
+    assert store.conversations.search("triangle") == []
     assert [headline.id for headline in store.conversations.recent(deleted=True)] == ["c"]
     assert store.conversations.purge() == 0
     store.conversations.restore("c")

@@ -1,0 +1,67 @@
+"""What an export is made of, and the way between it and the store."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from core.store.conversations import Exchange
+from core.store.store import Store
+from core.thinking.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A problem, and the trace of its answer."""
+
+    exchange: Exchange
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    name: str
+    exchanges: tuple[Answered, ...]
+    """The whole tree, parents first."""
+    leaf: str | None
+    created: datetime
+
+    def path(self) -> tuple[Answered, ...]:
+        """What was shown: from a root to the leaf."""
+        known = {each.exchange.id: each for each in self.exchanges}
+        whole = Conversation(
+            "", "", tuple(each.exchange for each in self.exchanges), self.leaf, self.created, self.created
+        )
+        return tuple(known[exchange.id] for exchange in whole.path())
+
+
+def gather(store: Store, conversation: str) -> Exported:
+    """Raises StoreError."""
+    found = store.conversations.open(conversation)
+    answered = tuple(Answered(exchange, store.runs.trace(exchange.id)) for exchange in found.exchanges)
+    return Exported(found.name, answered, found.leaf, found.created)
+
+
+def single_run(name: str, problem: str, trace: Trace) -> Exported:
+    """One run by itself, such as a row of a batch."""
+    exchange = Exchange(uuid.uuid4().hex, None, problem, trace.started.settings if trace.started else {})
+    return Exported(name, (Answered(exchange, trace),), exchange.id, datetime.now(UTC))
+
+
+def put_into(store: Store, exported: Exported) -> str:
+    """As a new conversation, whose exchanges have new ids; returns its id. Raises StoreError."""
+    conversation = uuid.uuid4().hex
+    ids = {each.exchange.id: uuid.uuid4().hex for each in exported.exchanges}
+    for each in exported.exchanges:
+        exchange = each.exchange
+        parent = ids.get(exchange.parent) if exchange.parent else None
+        store.conversations.put(conversation, replace(exchange, id=ids[exchange.id], parent=parent))
+        if each.trace.events:
+            recorder = store.runs.record(ids[exchange.id])
+            recorder.record(each.trace.events)
+            recorder.finish().result()
+    if exported.leaf in ids:
+        store.conversations.show(conversation, ids[exported.leaf])
+    store.conversations.rename(conversation, exported.name)
+    return conversation

@@ -1,0 +1,71 @@
+"""The whole tree with every event (docs/trace.md), so that it can be read in again without loss."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from core.errors import StoreError
+from core.export.exported import Answered, Exported
+from core.store.conversations import Exchange
+from core.thinking.event_json import event_to_json, events_from_json
+from core.thinking.trace import Trace
+
+_FORMAT = "baton conversation"
+_VERSION = 1
+
+
+def to_json(exported: Exported) -> str:
+    data = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "name": exported.name,
+        "created": exported.created.isoformat(),
+        "leaf": exported.leaf,
+        "exchanges": [_exchange_to_json(each) for each in exported.exchanges],
+    }
+    return json.dumps(data, indent=1, default=str)
+
+
+def read_json(text: str) -> Exported:
+    """Raises StoreError if this is no export of Baton, or of a newer one."""
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("format") != _FORMAT:
+            raise StoreError("This file is not a conversation that Baton exported.", "Choose another file.")
+        if data["version"] > _VERSION:
+            raise StoreError("This conversation was exported by a newer Baton.", "Update Baton.")
+        return Exported(
+            str(data["name"]),
+            tuple(map(_exchange_from_json, data["exchanges"])),
+            data["leaf"],
+            datetime.fromisoformat(data["created"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(f"This conversation cannot be read: {error}.", "Is the file complete?") from error
+
+
+def _exchange_to_json(each: Answered) -> dict[str, Any]:
+    exchange = each.exchange
+    return {
+        "id": exchange.id,
+        "parent": exchange.parent,
+        "problem": exchange.problem,
+        "settings": exchange.settings,
+        "created": exchange.created.isoformat(),
+        "answer": each.trace.answer.strip(),
+        "events": [event_to_json(event) for event in each.trace.events],
+    }
+
+
+def _exchange_from_json(data: dict[str, Any]) -> Answered:
+    parent = data["parent"]
+    exchange = Exchange(
+        str(data["id"]),
+        None if parent is None else str(parent),
+        str(data["problem"]),
+        dict(data["settings"]),
+        datetime.fromisoformat(data["created"]),
+    )
+    return Answered(exchange, Trace.of(events_from_json(data["events"])))

@@ -1,0 +1,125 @@
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from app.theme import colours
+from core.errors import StoreError
+from core.export import html_page
+from core.export.exported import Exported, gather, put_into, single_run
+from core.export.formats import FORMATS, write_file
+from core.export.json_file import read_json, to_json
+from core.store.conversations import Exchange
+from core.store.store import Store
+from core.thinking.trace import Trace
+from tests.core.store.made import a_run
+
+HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
+
+
+@pytest.fixture
+def exported() -> Exported:
+    return single_run("Sums <b>", "What is 2 + 2?", Trace.of(a_run(answer="It is \\boxed{4}.")))
+
+
+@pytest.fixture
+def hostile() -> Exported:
+    return single_run(HOSTILE, HOSTILE, Trace.of(a_run(HOSTILE, answer=HOSTILE)))
+
+
+class Tags(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not any(name.startswith("on") for name, _ in attrs)
+        self.tags.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_a_tree_survives_export_and_import(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        for exchange in (
+            Exchange("1", None, "One?", {"seed": 3}),
+            Exchange("2", "1", "Two?"),
+            Exchange("3", "1", "Three?"),
+        ):
+            store.conversations.put("c", exchange)
+            recorder = store.runs.record(exchange.id)
+            recorder.record(a_run(exchange.problem))
+            recorder.finish().result()
+        store.conversations.show("c", "2")
+        before = gather(store, "c")
+        after = gather(store, put_into(store, read_json(to_json(before))))
+        assert len(store.conversations.recent()) == 2
+    assert after.name == before.name
+    assert [each.trace.events for each in after.exchanges] == [each.trace.events for each in before.exchanges]
+    assert [each.exchange.settings for each in after.exchanges] == [{"seed": 3}, {}, {}]
+    assert [each.exchange.problem for each in after.path()] == ["One?", "Two?"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "nonsense", '{"format": "baton conversation", "version": 1}'])
+def test_what_is_no_export_is_refused_in_words(text: str) -> None:
+    with pytest.raises(StoreError):
+        read_json(text)
+
+
+def test_an_export_of_a_newer_baton_is_refused(exported: Exported) -> None:
+    newer = json.loads(to_json(exported)) | {"version": 99}
+    with pytest.raises(StoreError, match="newer"):
+        read_json(json.dumps(newer))
+
+
+def test_markdown_has_problem_answer_and_signed_thinking(exported: Exported) -> None:
+    text = FORMATS["md"](exported)
+    assert "> What is 2 + 2?" in text
+    assert "It is \\boxed{4}." in text
+    assert "● Step 0 goes on." in text
+    assert "◆ Step 1 goes on." in text
+
+
+def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> None:
+    page = FORMATS["html"](exported)
+    assert '<div class="piece small"><b title="small model">●</b>' in page
+    assert '<div class="piece large"><b title="large model">◆</b>' in page
+    assert "cue “wait”" in page
+    assert "It is \\boxed{4}." in page
+
+
+def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile: Exported) -> None:
+    tags = Tags(FORMATS["html"](hostile))
+    assert not {"script", "img", "link", "iframe"} & set(tags.tags)
+    assert tags.open == []
+
+
+def test_thinking_cannot_close_its_fold_in_markdown() -> None:
+    thinking = Trace.of(a_run())
+    thinking.pieces[0].insert("</details>")
+    assert FORMATS["md"](single_run("x", "y", thinking)).count("</details>") == 1
+
+
+def test_the_page_has_the_colours_of_the_window() -> None:
+    for page, window in ((html_page.LIGHT, colours.LIGHT), (html_page.DARK, colours.DARK)):
+        assert page == {name: getattr(window, name) for name in page}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"export.{ending}"
+    write_file(path, single_run("x", "y", Trace.of(a_run(answer="broken \ud83d"))))
+    assert "broken" in path.read_text(encoding="utf-8")
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exported) -> None:
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_file(tmp_path / "no folder" / "x.md", exported)
+    with pytest.raises(StoreError, match="no kind of export"):
+        write_file(tmp_path / "x.docx", exported)

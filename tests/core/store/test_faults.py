@@ -1,0 +1,235 @@
+"""Kills, full disks, damage, newer files and two programs at once: none of them made up."""
+
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from core.batch.problems import Problem
+from core.errors import StoreError
+from core.store.batch_rows import Arm, JobState
+from core.store.conversations import Exchange
+from core.store.database import Database
+from core.store.migrations import MIGRATIONS, Migration
+from core.store.runs import RunState
+from core.store.store import Store
+from core.thinking.events import TokenWritten
+from core.thinking.trace import Trace
+from tests.core.store.made import a_run, started
+
+WRITES_UNTIL_KILLED = """
+import sys, time
+from pathlib import Path
+from core.engines.body import Author
+from core.store.conversations import Exchange
+from core.store.store import Store
+from core.thinking.events import TokenWritten
+from tests.core.store.made import started
+
+store = Store.open(Path(sys.argv[1]))
+(job,) = store.batches.claim(store.batches.all()[0].id)
+recorder = store.runs.record(job.run)
+recorder.record([started()])
+number = 0
+while True:
+    recorder.record([TokenWritten(time.monotonic(), Author.SMALL, number, f" {number}")])
+    number += 1
+    print(number, time.monotonic(), flush=True)
+    time.sleep(0.002)
+"""
+
+
+def test_a_kill_loses_at_most_the_last_second_and_no_job(path: Path) -> None:
+    chance = random.Random(5)
+    with Store.open(path) as store:
+        problems = [Problem(str(number), "?", None, {}, number) for number in range(20)]
+        batch = store.batches.create("b", {}, problems, [Arm("small", {})])
+    for _ in range(20):
+        child = subprocess.Popen(
+            [sys.executable, "-c", WRITES_UNTIL_KILLED, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        for _ in range(chance.randint(1, 400)):
+            child.stdout.readline()
+        child.send_signal(signal.SIGKILL)
+        said = child.stdout.read().splitlines(keepends=True)
+        child.wait()
+        child.stdout.close()
+        died = float(said[-1].split()[1]) if said and said[-1].endswith("\n") else 0.0
+        with Store.open(path) as store:
+            (job,) = store.batches.claim(batch)
+            tokens = [event for event in store.runs.events(job.run) if isinstance(event, TokenWritten)]
+            assert [token.id for token in tokens] == list(range(len(tokens)))
+            assert not tokens or died - tokens[-1].at < 1.0
+            assert store.runs.summary(job.run).state is RunState.INTERRUPTED
+            assert job.attempt == 2
+            store.batches.finish(job, "", None)
+    with Store.open(path) as store:
+        assert store.batches.claim(batch) == []
+        assert [row.state for row in store.batches.results(batch)] == [JobState.DONE] * 20
+
+
+def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path: Path) -> None:
+    with Store.open(path) as store:
+        store.conversations.put("c", Exchange("e", None, "How many?"))
+        recorder = store.runs.record("e")
+        recorder.record(a_run(answer="Eleven.")[:-1])
+        recorder.finish().result()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET state = 'running', owner = '1@0.00', answer = ''")
+    with Store.open(path) as store:
+        store.conversations.rename("c", "")  # the writer has recovered what it found before it does this
+        assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
+        assert store.runs.summary("e").state is RunState.INTERRUPTED
+
+
+@contextmanager
+def a_full_disk(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
+    troubles: list[StoreError | None] = []
+    refused, accepted = Event(), Event()
+
+    def on_trouble(trouble: StoreError | None) -> None:
+        troubles.append(trouble)
+        (refused if trouble else accepted).set()
+
+    events = a_run(steps=400)
+    with Store.open(path, on_trouble) as store:
+        recorder = store.runs.record("r")
+        with a_full_disk(4096):
+            recorder.record(events[:500])
+            assert refused.wait(10)
+            with pytest.raises(StoreError, match="disk"):
+                recorder.finish().result()
+            with pytest.raises(StoreError, match="disk"):
+                store.conversations.put("c", Exchange("e", None, "?"))
+        recorder.record(events[500:])
+        recorder.finish().result()
+        assert list(store.runs.events("r")) == events
+        assert accepted.wait(10)
+        store.conversations.put("c", Exchange("e", None, "?"))
+    assert isinstance(troubles[0], StoreError)
+    assert troubles[-1] is None
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store.open(tmp_path / "file" / "baton.sqlite")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store.open(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("where", [0, 100, 5000])
+def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int) -> None:
+    with Store.open(path) as store:
+        for number in range(200):
+            store.conversations.put(f"c{number}", Exchange(f"e{number}", None, "How many? " * 20))
+    whole = path.read_bytes()
+    broken = whole[:where] + b"\xa5" * 12_000 + whole[where + 12_000 :]
+    path.write_bytes(broken)
+    with Store.open(path) as store:
+        (notice,) = store.notices
+        assert "set aside as" in notice
+        assert store.conversations.recent() == []
+        store.conversations.put("c", Exchange("e", None, "?"))
+    (aside,) = path.parent.glob("*-damaged-*.sqlite")
+    assert aside.read_bytes() == broken
+    assert aside.name in notice
+
+
+def test_a_file_of_a_newer_baton_is_left_alone(path: Path) -> None:
+    Store.open(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="newer Baton"):
+        Store.open(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.glob("*damaged*")) == []
+
+
+def test_an_older_file_is_copied_then_brought_up_to_date(path: Path) -> None:
+    Database(path, migrations=MIGRATIONS[:1]).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO conversations VALUES ('c', 'Old', NULL, '2026-01-01', '2026-01-01', NULL)")
+    with Store.open(path) as store:
+        (notice,) = store.notices
+        assert "baton-version-1.sqlite" in notice
+        assert [headline.name for headline in store.conversations.recent()] == ["Old"]
+        assert store.batches.all() == []
+    with closing(sqlite3.connect(path.with_name("baton-version-1.sqlite"))) as copy:
+        assert copy.execute("SELECT title FROM conversations").fetchall() == [("Old",)]
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
+    Store.open(path).close()
+    broken = Migration("broken", ("CREATE TABLE more (x)", "CREATE TABLE runs (x)"))
+    with pytest.raises(StoreError):
+        Database(path, migrations=[*MIGRATIONS, broken])
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchone() is None
+
+
+def test_two_programs_begin_one_file_at_once_and_both_write(path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from core.store.conversations import Exchange
+from core.store.store import Store
+with Store.open(Path(sys.argv[1])) as store:
+    for number in range(50):
+        store.conversations.put(sys.argv[2], Exchange(f"{sys.argv[2]}{number}", None, "?"))
+"""
+    children = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "ab"]
+    assert [child.wait() for child in children] == [0, 0]
+    with Store.open(path) as store:
+        assert store.notices == ()
+        assert [headline.exchanges for headline in store.conversations.recent()] == [50, 50]
+
+
+def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path: Path) -> None:
+    with Store.open(path) as store:
+        for part in (a_run()[:9], a_run()[9:]):
+            recorder = store.runs.record("r")
+            recorder.record(part)
+            recorder.finish().result()
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
+        summary = store.runs.record("r").finish().result()
+        assert "cannot be read" in summary.reason
+        assert store.runs.outline("r").text == Trace.of(a_run()[:9]).text
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.runs.trace("r")
+
+
+def test_a_closed_store_refuses_in_words(path: Path) -> None:
+    store = Store.open(path)
+    recorder = store.runs.record("r")
+    recorder.record([started()])
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.conversations.rename("c", "x")
+    with Store.open(path) as again:
+        assert list(again.runs.events("r")) == [started()]
