@@ -30,10 +30,8 @@ class Exported:
     def path(self) -> tuple[Answered, ...]:
         """What was shown: from a root to the leaf."""
         known = {each.exchange.id: each for each in self.exchanges}
-        whole = Conversation(
-            "", "", tuple(each.exchange for each in self.exchanges), self.leaf, self.created, self.created
-        )
-        return tuple(known[exchange.id] for exchange in whole.path())
+        path = path_to([each.exchange for each in self.exchanges], self.leaf)
+        return tuple(known[exchange.id] for exchange in path)
 
 
 def gather(store: Store, conversation: str) -> Exported:
