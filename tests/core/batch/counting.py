@@ -1,0 +1,43 @@
+"""Problems that scripted engines solve as real ones do: n has the answer n, and the small model errs on odd n."""
+
+from __future__ import annotations
+
+import re
+
+from core.batch.problems import Problem
+from core.engines.base import Conversation
+from core.run import Pair
+from tests.fakes.scripted import ScriptedEngine
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(f"p{n}", f"Count to {n}.", str(n), {}, n + 1) for n in range(count)]
+
+
+def number_in(conversation: Conversation) -> int:
+    return int(re.findall(r"Count to (\d+)", conversation[-1].content)[0])
+
+
+def solution(answer: int) -> str:
+    return f"First we count.\n\nThen we look.\n\nIt is so.\n\n</think>\n\nThe answer is \\boxed{{{answer}}}."
+
+
+def rest(whole: str, body: str) -> str:
+    """What is left of a text to be written after the body."""
+    return whole[len(body) :] if whole.startswith(body) else ""
+
+
+def small_engine() -> ScriptedEngine:
+    def text(conversation: Conversation, body: str) -> str:
+        n = number_in(conversation)
+        return rest(solution(n + n % 2), body)
+
+    return ScriptedEngine(continue_with=text)
+
+
+def large_engine() -> ScriptedEngine:
+    return ScriptedEngine(continue_with=lambda conversation, body: rest(solution(number_in(conversation)), body))
+
+
+def counting_pair() -> Pair:
+    return Pair(small_engine(), large_engine())

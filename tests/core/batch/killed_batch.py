@@ -1,0 +1,41 @@
+"""The program that is killed: `python -m tests.core.batch.killed_batch STORE BATCH` runs the batch to its end.
+
+It says on standard output what it does, one line each: "." for a token, "start JOB", "end JOB".
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from core.batch.grading import Grader
+from core.batch.happenings import JobEnded, JobStarted
+from core.batch.runner import Runner
+from core.engines.base import Conversation
+from core.run import Pair
+from core.store.store import Store
+from tests.core.batch.counting import number_in, rest, solution
+from tests.fakes.scripted import ScriptedEngine
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(path: str, batch: str) -> None:
+    def text(conversation: Conversation, body: str) -> str:
+        return rest(solution(number_in(conversation)), body)
+
+    pair = Pair(ScriptedEngine(continue_with=text, before_token=lambda _: say(".")))
+    with Store.open(Path(path)) as store, Grader() as grader:
+        for happening in Runner(store, batch, pair, grader, parallel=3).run():
+            match happening:
+                case JobStarted(job):
+                    say(f"start {job.id}")
+                case JobEnded(row):
+                    say(f"end {row.job}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

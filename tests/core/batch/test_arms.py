@@ -1,0 +1,66 @@
+"""Recipes make arms that differ from the chosen settings in one thing."""
+
+import pytest
+
+from core.batch.arms import RECIPES, Arm, arms_of, needs
+from core.errors import SettingsError
+from core.run import RunSettings
+from core.store.batch_rows import Arm as StoredArm
+from core.thinking.policies import PolicySettings
+from core.thinking.presets import PAPER, REFERENCE
+
+BASE = RunSettings(temperature=0.3, parameters=PolicySettings(n1=12))
+
+
+def only(recipe: str) -> RunSettings:
+    (arm,) = RECIPES[recipe].make(BASE)
+    return arm.settings
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_keeps_what_it_does_not_compare(recipe: str) -> None:
+    assert {arm.settings.temperature for arm in RECIPES[recipe].make(BASE)} == {0.3}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "policy"),
+    [("small", "never"), ("large", "always"), ("entropy", "first-token-entropy"), ("score", "step-score")],
+)
+def test_a_recipe_names_a_policy(recipe: str, policy: str) -> None:
+    assert only(recipe).policy == policy
+
+
+@pytest.mark.parametrize(("recipe", "preset"), [("paper", PAPER), ("reference", REFERENCE)])
+def test_a_preset_changes_its_own_values_and_leaves_chosen_lengths(recipe: str, preset: object) -> None:
+    parameters = only(recipe).parameters
+    assert parameters.n1 == 12
+    assert parameters.auxiliary_prompt == preset.auxiliary_prompt  # type: ignore[attr-defined]
+    assert parameters.keep_lookahead == preset.keep_lookahead  # type: ignore[attr-defined]
+
+
+def test_the_counter_of_reflections_is_varied_as_in_the_paper() -> None:
+    counts = [(a.settings.parameters.c, a.settings.parameters.c_most) for a in RECIPES["c"].make(BASE)]
+    assert counts == [(3, 3), (15, 15), (50, 50)]
+
+
+def test_the_random_arm_brings_the_arm_whose_share_it_takes() -> None:
+    assert [arm.name for arm in arms_of(["small", "random"], BASE)] == ["small", "baton", "random as baton"]
+
+
+def test_an_arm_that_is_named_twice_is_run_once() -> None:
+    assert [arm.name for arm in arms_of(["baton", "random", "baton"], BASE)] == ["baton", "random as baton"]
+
+
+def test_an_unknown_arm_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="Choose among chosen, small"):
+        arms_of(["huge"], BASE)
+
+
+def test_arms_say_which_models_they_need() -> None:
+    assert needs(arms_of(["small"], BASE)) == (True, False)
+    assert needs(arms_of(["large", "baton"], BASE)) == (True, True)
+
+
+def test_an_arm_of_another_version_is_refused_in_words() -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Arm.of(StoredArm("odd", {"settings": {"policy": 3, "warp": 9}}))

@@ -1,0 +1,61 @@
+"""Progress counts what ended, and names a time only when it can be known."""
+
+import pytest
+
+from core.batch.progress import Progress, in_words
+from core.batch.verdict import How, Outcome, Verdict
+from core.store.batch_rows import JobState, ResultRow
+from core.thinking.events import Finish
+
+
+def row(arm: str = "small", seconds: float = 0.0, outcome: Outcome | None = None, error: str = "") -> ResultRow:
+    verdict = Verdict(outcome, How.EXACT, "") if outcome else None
+    state = JobState.DONE if outcome or error else JobState.WAITING
+    return ResultRow(1, "", arm, 0, 0, state, "", verdict, error, Finish.END_OF_TEXT, seconds, 9, 0, 0, 1, ())
+
+
+RIGHT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
+
+
+def test_results_are_counted_by_what_became_of_them() -> None:
+    progress = Progress([row(outcome=RIGHT), row(outcome=WRONG), row(outcome=UNSCORED), row(error="Lost."), row()], 1)
+    assert (progress.jobs, progress.done) == (5, 4)
+    assert (progress.correct, progress.wrong, progress.unscored, progress.failed) == (1, 1, 1, 1)
+
+
+def test_no_time_is_named_after_one_problem() -> None:
+    assert Progress([row(seconds=9, outcome=RIGHT)] + [row()] * 9, 1).seconds_left() is None
+
+
+def test_what_waits_takes_the_mean_time_shared_by_the_problems_at_once() -> None:
+    rows = [row(seconds=s, outcome=RIGHT) for s in (8, 10, 12)] + [row()] * 10
+    assert Progress(rows, 1).seconds_left() == pytest.approx(100)
+    assert Progress(rows, 4).seconds_left() == pytest.approx(25)
+
+
+def test_a_slow_arm_counts_with_its_own_time() -> None:
+    rows = [row(seconds=1, outcome=RIGHT)] * 4 + [row("large", 10, RIGHT)] * 4 + [row("large")] * 3
+    assert Progress(rows, 1).seconds_left() == pytest.approx(30)
+
+
+def test_the_end_of_a_batch_never_takes_less_than_one_problem() -> None:
+    assert Progress([row(seconds=20, outcome=RIGHT)] * 5 + [row()], 8).seconds_left() == pytest.approx(20)
+
+
+def test_a_failure_tells_nothing_of_the_time() -> None:
+    rows = [row(error="Lost.")] * 5 + [row()] * 5
+    assert Progress(rows, 1).seconds_left() is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "time not known yet"),
+        (0, "done"),
+        (30, "under a minute left"),
+        (21 * 60 + 10, "21 min left"),
+        (2 * 3600 + 13 * 60, "2 h 10 min left"),
+    ],
+)
+def test_a_time_is_told_as_exactly_as_it_is_known(seconds: float | None, words: str) -> None:
+    assert in_words(seconds) == words

@@ -1,0 +1,239 @@
+"""A batch is run, graded, saved as it goes, and gone on with after anything."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.batch.arms import Arm, arms_of
+from core.batch.grading import Grader
+from core.batch.happenings import Calibrated, Happening, JobEnded, JobStarted, JobStopped
+from core.batch.problems import Problem
+from core.batch.runner import Runner
+from core.batch.verdict import Outcome
+from core.errors import EngineLost
+from core.run import Pair, RunSettings
+from core.store.batch_rows import JobState, ResultRow
+from core.store.store import Store
+from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine, solution
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+ROOT = Path(__file__).resolve().parents[3]
+KILLS = 20
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        yield store
+
+
+@pytest.fixture
+def grader() -> Iterator[Grader]:
+    with Grader() as grader:
+        yield grader
+
+
+def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (0,)) -> str:
+    arms = arms_of(recipes or ("small",), RunSettings())
+    return store.batches.create("counting", {}, problems(count), [arm.stored() for arm in arms], seeds)
+
+
+def run_all(store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 2) -> list[Happening]:
+    return list(Runner(store, batch, pair, grader, parallel).run())
+
+
+def rows(store: Store, batch: str, arm: str | None = None) -> list[ResultRow]:
+    return list(store.batches.results(batch, arm))
+
+
+def outcomes(store: Store, batch: str, arm: str) -> list[Outcome | None]:
+    return [row.verdict.outcome if row.verdict else None for row in rows(store, batch, arm)]
+
+
+def test_every_arm_solves_every_problem_with_every_seed(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 4, "small", "large", seeds=(1, 2))
+    run_all(store, batch, counting_pair(), grader)
+    solved = [(row.arm, row.position, row.seed) for row in rows(store, batch) if row.state is JobState.DONE]
+    expected = [(arm, n, seed) for n in range(4) for seed in (1, 2) for arm in ("small", "large")]
+    assert solved == expected
+
+
+def test_answers_are_graded(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 4, "small", "large")
+    run_all(store, batch, counting_pair(), grader)
+    right, wrong = Outcome.CORRECT, Outcome.WRONG
+    assert outcomes(store, batch, "small") == [right, wrong, right, wrong]
+    assert outcomes(store, batch, "large") == [right] * 4
+
+
+def test_a_problem_without_an_expected_answer_is_unscored(store: Store, grader: Grader) -> None:
+    arm = arms_of(["small"], RunSettings())[0]
+    batch = store.batches.create("one", {}, [Problem("a", "Count to 3.", None, {}, 1)], [arm.stored()])
+    run_all(store, batch, counting_pair(), grader)
+    (row,) = rows(store, batch)
+    assert (row.answer, row.verdict and row.verdict.outcome) == ("4", Outcome.UNSCORED)
+
+
+def test_each_result_is_told_as_the_store_has_it(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 3, "baton")
+    told = [each.row for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobEnded)]
+    assert sorted(told) == rows(store, batch)
+
+
+def test_so_many_problems_are_written_at_once(store: Store, grader: Grader) -> None:
+    """Each text waits for two others at its first token: fewer than three threads would never end."""
+
+    barrier = threading.Barrier(3, timeout=30)
+    engine = ScriptedEngine(
+        continue_with=small_engine().continue_with, before_token=lambda body: None if body else _wait(barrier)
+    )
+    batch = batch_of(store, 3)
+    run_all(store, batch, Pair(engine), grader, parallel=3)
+    assert store.batches.open(batch).done == 3
+
+
+def _wait(barrier: threading.Barrier) -> None:
+    barrier.wait()
+
+
+def test_problems_of_a_batch_have_seeds_of_their_own(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 3, seeds=(0, 1))
+    pair = counting_pair()
+    run_all(store, batch, pair, grader)
+    assert isinstance(pair.small, ScriptedEngine)
+    seeds = [session.calls[0].seed for session in pair.small.sessions]
+    assert len(set(seeds)) == len(seeds) == 6
+
+
+def test_a_failed_problem_is_a_result_with_a_reason_and_the_rest_goes_on(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 3)
+    lost = EngineLost("The model's process ended.", "Open it again.")
+    engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(2, lost)])
+    run_all(store, batch, Pair(engine), grader, parallel=1)
+    errors = [row.error for row in rows(store, batch)]
+    assert errors[0].startswith("The model's process ended.")
+    assert errors[1:] == ["", ""]
+    assert rows(store, batch)[0].verdict is None
+
+
+def test_a_model_that_is_missing_fails_its_problems_with_words(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 2, "large")
+    run_all(store, batch, Pair(small_engine()), grader)
+    assert all("needs a large model" in row.error for row in rows(store, batch))
+
+
+def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 4)
+    engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(2)])
+    run_all(store, batch, Pair(engine), grader, parallel=1)
+    assert store.batches.retry_failed(batch) == 1
+    started = [each for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobStarted)]
+    assert [each.job.position for each in started] == [0]
+    assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
+
+
+def test_stopped_in_the_middle_of_a_text_it_goes_on_from_there(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 2)
+    stopper: list[Runner] = []
+
+    def stop_at_the_second_step(body: str) -> None:
+        if body.endswith("Then"):
+            stopper[0].stop()
+
+    engine = ScriptedEngine(continue_with=small_engine().continue_with, before_token=stop_at_the_second_step)
+    stopper.append(Runner(store, batch, Pair(engine), grader))
+    assert any(isinstance(each, JobStopped) for each in stopper[0].run())
+    assert store.batches.open(batch).done == 0
+    again = small_engine()
+    run_all(store, batch, Pair(again), grader)
+    assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [solution(0), solution(2)]
+    assert again.sessions[0].calls[0].body.startswith("First we count.")
+
+
+def test_paused_it_begins_no_other_problem(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 3)
+    runner = Runner(store, batch, counting_pair(), grader, parallel=1)
+    happenings = runner.run()
+    for happening in happenings:
+        if isinstance(happening, JobStarted):
+            runner.pause()
+            break
+    assert isinstance(next(happenings), JobEnded)
+    assert runner.paused
+    runner.resume()
+    ended = [happening for happening in happenings if isinstance(happening, JobEnded)]
+    assert store.batches.open(batch).done == len(ended) + 1 == 3
+
+
+def test_whoever_stops_watching_stops_the_batch(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 50)
+    happenings = Runner(store, batch, counting_pair(), grader, parallel=2).run()
+    next(happenings)
+    happenings.close()
+    states = {row.state for row in rows(store, batch)}
+    assert JobState.CLAIMED not in states
+    assert JobState.WAITING in states
+
+
+def test_the_settings_of_the_run_are_kept_with_it(store: Store) -> None:
+    batch = batch_of(store, 1, "baton", "random")
+    assert tuple(map(Arm.of, store.batches.open(batch).arms)) == arms_of(["baton", "random"], RunSettings())
+
+
+def test_the_random_arm_gets_the_large_share_of_the_other(store: Store, grader: Grader) -> None:
+    """The small model doubts itself at every second step; then the large one writes."""
+    steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
+    text = f"{steps}</think>\n\n\\boxed{{1}}"
+    small = ScriptedEngine(continue_with=lambda _, body: rest_from(text, body))
+    large = ScriptedEngine(continue_with=lambda _, body: rest_from(text.replace("wait, no", "so"), body))
+    batch = batch_of(store, 6, "baton", "random")
+    told = run_all(store, batch, Pair(small, large), grader)
+    shares = {t.arm: t.large_tokens / (t.small_tokens + t.large_tokens) for t in store.batches.totals(batch)}
+    assert any(isinstance(each, Calibrated) and 0 < each.chance < 1 for each in told)
+    assert 0 < shares["baton"] < 1
+    assert shares["random as baton"] == pytest.approx(shares["baton"], abs=0.12)
+
+
+def rest_from(text: str, body: str) -> str:
+    """The steps of the text that the body does not have yet."""
+    done = body.count("\n\n")
+    return "\n\n".join(text.split("\n\n")[done:])
+
+
+def test_killed_twenty_times_no_problem_is_lost_and_none_run_twice(tmp_path: Path) -> None:
+    path, dice = tmp_path / "baton.sqlite", random.Random(5)
+    with Store.open(path) as store:
+        batch = batch_of(store, 60)
+    for _ in range(KILLS):
+        with Store.open(path) as store:
+            done = {row.job for row in rows(store, batch) if row.state is JobState.DONE}
+        started = lines_until_killed(path, batch, after=dice.randint(1, 90))
+        assert not done & started
+    with Store.open(path) as store:
+        assert 0 < store.batches.open(batch).done < 60, "all was done before the last kill"
+        with Grader() as grader:
+            run_all(store, batch, Pair(large_engine()), grader)
+        assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [solution(n) for n in range(60)]
+        assert {row.verdict.outcome for row in rows(store, batch) if row.verdict} == {Outcome.CORRECT}
+
+
+def lines_until_killed(path: Path, batch: str, after: int) -> set[int]:
+    """The jobs that a run of the batch began before kill -9, which comes after so many lines of its output."""
+    program = [sys.executable, "-m", "tests.core.batch.killed_batch", str(path), batch]
+    started = set()
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for number, line in enumerate(process.stdout, 1):
+            if line.startswith("start"):
+                started.add(int(line.split()[1]))
+            if number == after:
+                break
+        process.kill()
+    return started
