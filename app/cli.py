@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.terminal import solve
+from app.terminal import connect, solve
 from core.errors import BatonError, SettingsError
 
-COMMANDS = (solve,)
+COMMANDS = (solve, connect)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

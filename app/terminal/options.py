@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from core.engines.base import Engine
 from core.engines.local.client import LocalOptions
-from core.engines.opening import open_engine
+from core.engines.opening import Opening, open_engine, share_vocabulary
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.bill import Cap, Prices
+from core.engines.remote.engine import RemoteOptions
 from core.errors import SettingsError
 from core.models.packaged import packaged_pair
 from core.run import Pair, RunSettings
@@ -22,11 +27,49 @@ from core.thinking.presets import PRESETS
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("models")
-    group.add_argument("--small", metavar="FILE", help="GGUF file of the small model; the built-in one if not given")
-    group.add_argument("--large", metavar="FILE", help="GGUF file of the large model; the built-in one if not given")
+    where = "GGUF file, or http(s)://host:port of a server; the built-in one if not given"
+    group.add_argument("--small", metavar="MODEL", help=where)
+    group.add_argument("--large", metavar="MODEL", help=f"{where}; several servers with commas between")
     group.add_argument("--context", type=int, default=8192, help="tokens of context of each local model (%(default)s)")
     group.add_argument("--threads", type=int, default=0, help="threads of each local model; 0 chooses")
     group.add_argument("--gpu-layers", type=int, default=-1, help="layers on the GPU; -1 is all that fit")
+    add_server_options(parser)
+
+
+def add_server_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("servers")
+    group.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the key")
+    group.add_argument("--ca", type=Path, metavar="FILE", help="a private CA, or the server's own certificate, as PEM")
+    group.add_argument("--any-certificate", action="store_true", help="accept any certificate: a risk")
+    group.add_argument("--proxy", metavar="URL", help="instead of the one in HTTPS_PROXY")
+    group.add_argument("--read-along", choices=("auto", "on", "off"), default="auto", help="a server reads meanwhile")
+    group.add_argument("--cap-tokens", type=int, metavar="N", help="tokens that servers may read and write for us")
+    group.add_argument("--prices", metavar="READ,REUSED,WRITTEN", help="money for a million tokens each")
+    group.add_argument("--cap-money", type=float, metavar="SUM", help="money that servers may cost")
+
+
+def server_address(arguments: argparse.Namespace, url: str) -> ServerAddress:
+    """The address with what was given for it. Raises SettingsError, also if the key's variable is not set."""
+    key = None
+    if name := arguments.api_key_env:
+        key = os.environ.get(name)
+        if not key:
+            raise SettingsError(f"The environment variable {name} is not set.", "Put the server's key into it.")
+    return ServerAddress(url, key, arguments.ca, arguments.any_certificate, arguments.proxy)
+
+
+def remote_options(arguments: argparse.Namespace) -> RemoteOptions:
+    try:
+        read, reused, written = map(float, (arguments.prices or "0,0,0").split(","))
+    except ValueError as error:
+        raise SettingsError(f"--prices {arguments.prices} is not three numbers.", "Write them as 0.5,0.1,2.") from error
+    cap = Cap(arguments.cap_tokens, arguments.cap_money)
+    reads_along = {"auto": None, "on": True, "off": False}[arguments.read_along]
+    return RemoteOptions(
+        prices=Prices(read, reused, written),
+        cap=cap,
+        reads_along=reads_along,
+    )
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +117,11 @@ def _names() -> str:
 @contextmanager
 def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool = True) -> Iterator[Pair]:
     """The models that were named, or the built-in ones, loaded; closed at the end."""
-    options = LocalOptions(context=arguments.context, threads=arguments.threads, gpu_layers=arguments.gpu_layers)
+    opening = Opening(
+        LocalOptions(context=arguments.context, threads=arguments.threads, gpu_layers=arguments.gpu_layers),
+        remote_options(arguments),
+        lambda url: server_address(arguments, url),
+    )
     small_file, large_file = arguments.small, arguments.large
     if (small and not small_file) or (large and not large_file):
         built_in_small, built_in_large = _built_in()
@@ -84,11 +131,14 @@ def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool 
         def opened(wanted: bool, where: str) -> Engine | None:
             if not wanted:
                 return None
-            engine = open_engine(where, options)
+            engine = open_engine(where, opening)
             stack.callback(engine.close)
             return engine
 
-        yield Pair(opened(small, small_file), opened(large, large_file))
+        pair = Pair(opened(small, small_file), opened(large, large_file))
+        if pair.small and pair.large:
+            share_vocabulary(pair.small, pair.large)
+        yield pair
 
 
 def _built_in() -> tuple[str, str]:

@@ -7,6 +7,7 @@ import unicodedata
 from typing import TextIO
 
 from core.engines.body import Author
+from core.engines.remote.bill import Bill
 from core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -108,3 +109,15 @@ def summary(trace: Trace) -> str:
         if total.decoded
     ]
     return "\n".join([" · ".join(counts), *authors])
+
+
+def bill_in_words(host: str, bill: Bill) -> str:
+    """What a server did for us, and what it costs if prices are known."""
+    cost = bill.cost
+    about = "about " if cost.estimated else ""
+    words = (
+        f"{host}: {cost.requests} requests, {about}{cost.reused} tokens reused, {cost.read} read, "
+        f"{cost.written} written, {(cost.bytes_sent + cost.bytes_received) / 1024:.0f} KiB, "
+        f"{cost.seconds_waited:.1f} s waited"
+    )
+    return f"{words}, {bill.money:.4f} {bill.currency}".rstrip() if bill.money else words

@@ -23,8 +23,6 @@ from core.engines.base import (
 from core.engines.body import Part, rendered_runs
 from core.engines.local.messages import (
     Close,
-    Count,
-    Counted,
     Done,
     Failed,
     Halt,
@@ -34,6 +32,8 @@ from core.engines.local.messages import (
     Read,
     Show,
     Shown,
+    Tokenize,
+    Tokenized,
     Weighed,
     Wrote,
 )
@@ -95,10 +95,14 @@ class LocalEngine:
         return LocalSession(self, conversation, sampling)
 
     def count_tokens(self, text: str) -> int:
+        return len(self.tokenize(text))
+
+    def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
+        """Ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
         number = self.next_number()
-        counted = only_reply(self._process.ask(number, Count(number, text)))
-        assert isinstance(counted, Counted)
-        return counted.tokens
+        tokenized = only_reply(self._process.ask(number, Tokenize(number, text, special)))
+        assert isinstance(tokenized, Tokenized)
+        return tokenized.ids
 
     def restart(self) -> None:
         """Start the process again after it died; open sessions go on from the text they are given next."""
@@ -180,12 +184,12 @@ class LocalSession:
         engine = self._engine
         self._generation = engine.generation
         self._number, number = engine.next_number(), engine.next_number()
-        counted = only_reply(engine.process.ask(number, Open(self._number, number, self._conversation)))
-        assert isinstance(counted, Counted)
-        self._prompt_tokens = counted.tokens
-        if counted.tokens >= self.card.context:
+        prompt = only_reply(engine.process.ask(number, Open(self._number, number, self._conversation)))
+        assert isinstance(prompt, Tokenized)
+        self._prompt_tokens = len(prompt.ids)
+        if self._prompt_tokens >= self.card.context:
             raise ContextFull(
-                f"The prompt has {counted.tokens} tokens, and {self.card.name} holds {self.card.context}.",
+                f"The prompt has {self._prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",
                 "Shorten the prompt, or load the model with a longer context.",
             )
 

@@ -69,9 +69,11 @@ class Close(NamedTuple):
     session: int
 
 
-class Count(NamedTuple):
+class Tokenize(NamedTuple):
     request: int
     text: str
+    special: bool = False
+    """Recognise control tokens."""
 
 
 class Show(NamedTuple):
@@ -85,7 +87,7 @@ class Quit(NamedTuple):
     """End the process."""
 
 
-Request = Open | Read | Halt | Close | Count | Show | Quit
+Request = Open | Read | Halt | Close | Tokenize | Show | Quit
 
 
 # From the process ------------------------------------------------------------------------------------------------
@@ -104,11 +106,11 @@ class LoadFailed(NamedTuple):
     out_of_memory: bool
 
 
-class Counted(NamedTuple):
-    """Tokens of a prompt (answer to Open) or of a text (to Count)."""
+class Tokenized(NamedTuple):
+    """Token ids of a prompt (answer to Open) or of a text (to Tokenize)."""
 
     request: int
-    tokens: int
+    ids: tuple[int, ...]
 
 
 class Shown(NamedTuple):
@@ -153,4 +155,4 @@ class Failed(NamedTuple):
     reason: str
 
 
-Reply = Loaded | LoadFailed | Counted | Shown | HandedOver | Wrote | Weighed | Done | Failed
+Reply = Loaded | LoadFailed | Tokenized | Shown | HandedOver | Wrote | Weighed | Done | Failed

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from core.engines.local import worker
-from core.engines.local.messages import Counted, Failed, Loaded, LoadFailed, LoadOptions, Quit, Reply, Request, Shown
+from core.engines.local.messages import Failed, Loaded, LoadFailed, LoadOptions, Quit, Reply, Request, Shown, Tokenized
 from core.errors import EngineError, EngineLost, OutOfMemory
 
 Replies = queue.SimpleQueue[Reply | EngineLost]
@@ -151,12 +151,12 @@ class ModelProcess:
         return (telling or lines or [""])[-1].strip().rstrip(".")[:300]
 
 
-def only_reply(replies: Replies) -> Counted | Shown:
+def only_reply(replies: Replies) -> Tokenized | Shown:
     """The one reply of a request that is not streamed."""
     reply = replies.get()
     if isinstance(reply, EngineLost):
         raise reply
     if isinstance(reply, Failed):
         raise EngineError(reply.reason)
-    assert isinstance(reply, Counted | Shown)
+    assert isinstance(reply, Tokenized | Shown)
     return reply

@@ -12,8 +12,6 @@ from core.engines.base import Conversation
 from core.engines.local.llama import Llama, LoadError
 from core.engines.local.messages import (
     Close,
-    Count,
-    Counted,
     Failed,
     Halt,
     Loaded,
@@ -25,6 +23,8 @@ from core.engines.local.messages import (
     Request,
     Show,
     Shown,
+    Tokenize,
+    Tokenized,
 )
 from core.engines.local.scheduler import Scheduler
 from core.engines.templates import render_prompt
@@ -88,8 +88,8 @@ class Worker:
                 self.scheduler.halt(number, at_once)
             case Close(session):
                 self.scheduler.close(session)
-            case Count(number, text):
-                self.connection.send(Counted(number, len(self.llama.tokenize(text, False))))
+            case Tokenize(number, text, special):
+                self.connection.send(Tokenized(number, self.llama.tokenize(text, special)))
             case Show(session, number):
                 self.connection.send(Shown(number, self.scheduler.text_in_cache(session)))
             case Quit():
@@ -102,7 +102,7 @@ class Worker:
             self.connection.send(Failed(number, context_full=False, reason=error.what))
             return
         self.scheduler.open(session, prompt)
-        self.connection.send(Counted(number, len(prompt)))
+        self.connection.send(Tokenized(number, prompt))
 
     def _prompt(self, conversation: Conversation) -> tuple[int, ...]:
         llama, options = self.llama, self.options
