@@ -7,8 +7,7 @@ Field names are those of llama.cpp's tools/server/README.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
 from core.engines.remote.script import IdScript, tags_in
 from core.engines.remote.state import Watcher
-from core.engines.remote.vocabulary import PROBE, fingerprint, same_vocabulary
+from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.engines.templates import render_prompt
 from core.errors import EngineRefused
 
@@ -41,17 +40,6 @@ class LlamaServerEngine(RemoteEngine):
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
         return self.asking(lambda ask: tokenize(ask, text, special))
-
-    def recognise_vocabulary(self, vocabulary: str, tokenize: Callable[[str], Sequence[int]]) -> bool:
-        """If `tokenize` gives the ids that this server gives, it is one vocabulary: the card takes that name.
-
-        `vocabulary`: the hash on the other model's card. `tokenize`: its tokenizer, control tokens recognised,
-        without BOS. Call it before sessions are opened.
-        """
-        same = same_vocabulary(self.card, tokenize(PROBE))
-        if same:
-            self.dialect.card = replace(self.card, vocabulary=vocabulary)
-        return same
 
 
 class Served(NamedTuple):

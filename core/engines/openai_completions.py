@@ -6,7 +6,7 @@ flavour, tried once, and declared on the card.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from core.engines.remote.fields import Fields
 from core.engines.remote.flavours import Flavour, choose_model
 from core.engines.remote.script import BYTES_PER_TOKEN, IdScript, TextScript, tags_in
 from core.engines.remote.state import Watcher
-from core.engines.remote.vocabulary import PROBE, fingerprint, same_vocabulary
+from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.engines.templates import render_prompt
 from core.errors import EngineRefused
 
@@ -35,13 +35,6 @@ class OpenAICompletionsEngine(RemoteEngine):
     ) -> None:
         super().__init__(address, options, watcher)
         self.dialect = self.connect(lambda ask: CompletionsDialect(self.address, ask, self.options, self.reads_along()))
-
-    def recognise_vocabulary(self, vocabulary: str, tokenize: Callable[[str], Sequence[int]]) -> bool:
-        """As LlamaServerEngine's; False where the server tokenises nothing."""
-        same = self.card.gives_ids and same_vocabulary(self.card, tokenize(PROBE))
-        if same:
-            self.dialect.card = replace(self.card, vocabulary=vocabulary)
-        return same
 
 
 class CompletionsDialect:

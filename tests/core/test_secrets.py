@@ -7,11 +7,13 @@ from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from core.secrets import SERVICE, Keeping, Secrets
 
+NO_KEYRING = keyring.backends.fail.Keyring()  # type: ignore[no-untyped-call]
+
 
 class MemoryKeyring(KeyringBackend):
     """A keyring that works, of its own."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self, locked: bool = False) -> None:
         self.held: dict[tuple[str, str], str] = {}
@@ -39,7 +41,7 @@ def test_a_key_is_kept_in_the_keyring() -> None:
     assert Secrets(ring).find("office:8080") == "abc"
 
 
-@pytest.mark.parametrize("ring", [keyring.backends.fail.Keyring(), MemoryKeyring(locked=True)])
+@pytest.mark.parametrize("ring", [NO_KEYRING, MemoryKeyring(locked=True)])
 def test_where_there_is_no_keyring_it_is_kept_for_the_session_and_said_so(ring: KeyringBackend) -> None:
     secrets = Secrets(ring)
     assert secrets.keep("office:8080", "abc") is Keeping.SESSION

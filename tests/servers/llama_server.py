@@ -36,7 +36,9 @@ class LlamaServer:
         )
         assert self._process.stdout
         self.url = self._process.stdout.readline().strip()
-        assert self.url, "llama-server did not start"
+        if not self.url:
+            self.kill()
+            raise RuntimeError("llama-server did not start")
 
     @property
     def port(self) -> int:

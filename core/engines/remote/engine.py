@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from core.engines.base import Conversation, ModelCard, Sampling
@@ -15,6 +15,7 @@ from core.engines.remote.line import Line
 from core.engines.remote.patience import Patience, Retrying
 from core.engines.remote.session import RemoteSession
 from core.engines.remote.state import ServerState, StateBoard, Watcher
+from core.engines.remote.vocabulary import same_vocabulary
 from core.errors import EngineError, EngineLost
 
 Result = TypeVar("Result")
@@ -97,6 +98,17 @@ class RemoteEngine:
         for session in sessions:
             session.close()
         self._line.close()
+
+    def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
+        """If the server tokenises the probe just so, it has this vocabulary: its card takes the name, ids can pass.
+
+        `vocabulary`: the hash on the other model's card. `probe_ids`: `remote.vocabulary.PROBE` by its tokenizer,
+        control tokens recognised, without BOS. Call it before sessions are opened.
+        """
+        same = same_vocabulary(self.card, probe_ids)
+        if same:
+            self.dialect.card = replace(self.card, vocabulary=vocabulary)
+        return same
 
     def connect(self, dialect: Callable[[Ask], D]) -> D:
         """Ask the server what it is."""

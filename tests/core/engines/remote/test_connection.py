@@ -29,8 +29,7 @@ from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 @pytest.mark.real_models
 def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServerEngine) -> None:
-    ask = engine.new_line().ask
-    ids = ask("/tokenize", {"content": PROBE, "parse_special": True}).integers("tokens")
+    ids = engine.tokenize(PROBE, special=True)
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
     assert report.reachable
     assert report.key_accepted

@@ -1,5 +1,6 @@
 """The engine against a real llama-server with real models."""
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -144,20 +145,18 @@ def test_alternatives_come_with_log_probabilities(engine: LlamaServerEngine) -> 
     assert logprobs == sorted(logprobs, reverse=True)
 
 
-def test_a_judgement_weighs_the_choices_as_the_local_engine_does(engine: LlamaServerEngine, smollm2: Path) -> None:
-    question, choices = "\nIs Monday a day? ", ("Yes", "No")
+def test_a_judgement_gives_the_shares_of_the_choices(engine: LlamaServerEngine) -> None:
+    question = "\nMonday comes before"
     with closing(engine.open(QUESTION, GREEDY)) as session:
-        body = foreign("Monday")
-        remote = session.judge(body, question, choices)
-        after = list(session.write(body, 1, seed=1))
-        assert handoff(after).reused >= session.prompt_tokens  # the question left no trace
-    local = LocalEngine(smollm2, LocalOptions(context=512, threads=1))
-    try:
-        with closing(local.open(QUESTION, GREEDY)) as here:
-            assert remote == pytest.approx(here.judge(body, question, choices), abs=0.05)
-    finally:
-        local.close()
-    assert sum(remote) == pytest.approx(1)
+        asked = [*foreign("Monday"), Part(question, Author.INSERTED)]
+        session.read(asked)
+        likeliest = tokens(session.write(asked, 1, seed=1, alternatives=2))[0].alternatives
+        chances = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest))
+        after = handoff(session.write(foreign("Monday"), 1, seed=1))
+    odds = math.exp(likeliest[0].logprob - likeliest[1].logprob)
+    assert chances[0] / chances[1] == pytest.approx(odds, rel=0.1)
+    assert sum(chances) == pytest.approx(1)
+    assert after.reused >= session.prompt_tokens, "the question left its traces in the text"
 
 
 def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
@@ -170,14 +169,17 @@ def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
 
 def test_a_busy_slot_is_waited_for_and_a_person_is_told(server: LlamaServer) -> None:
     options = RemoteOptions(Patience(notice_every=0.05))
-    with closing(LlamaServerEngine(ServerAddress(server.url, KEY), options)) as engine:
-        with closing(engine.open(QUESTION, GREEDY)) as first, closing(engine.open(QUESTION, GREEDY)) as second:
-            holding = first.write(foreign("Count: 1, 2, 3,"), 900, seed=1)
-            next(holding)
-            waiting = second.write([], 2, seed=1)
-            said = next(waiting)
-            holding.close()
-            items = [said, *waiting]
+    with (
+        closing(LlamaServerEngine(ServerAddress(server.url, KEY), options)) as engine,
+        closing(engine.open(QUESTION, GREEDY)) as first,
+        closing(engine.open(QUESTION, GREEDY)) as second,
+    ):
+        holding = first.write(foreign("Count: 1, 2, 3,"), 900, seed=1)
+        next(holding)
+        waiting = second.write([], 2, seed=1)
+        said = next(waiting)
+        holding.close()
+        items = [said, *waiting]
     assert any("free slot" in notice for notice in notices(items))
     assert len(tokens(items)) == 2
 
@@ -224,12 +226,11 @@ def test_one_vocabulary_is_recognised_and_takes_its_name(server: LlamaServer, ge
         closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as engine,
         closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as gemma,
     ):
-        ask = engine.new_line().ask
-        ids = ask("/tokenize", {"content": PROBE, "parse_special": True, "add_special": False}).integers("tokens")
+        ids = engine.tokenize(PROBE, special=True)
         assert engine.card.vocabulary == fingerprint(ids)
-        assert not gemma.recognise_vocabulary("the local hash", lambda _: ids)
+        assert not gemma.adopt_vocabulary("the local hash", ids)
         assert gemma.card.vocabulary != "the local hash"
-        assert engine.recognise_vocabulary("the local hash", lambda _: ids)
+        assert engine.adopt_vocabulary("the local hash", ids)
         assert engine.card.vocabulary == "the local hash"
 
 
