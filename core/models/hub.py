@@ -1,0 +1,148 @@
+"""The Hugging Face Hub, or a mirror of it: search GGUF repositories, list their files with sizes and hashes.
+
+Listing goes through huggingface_hub; the download itself through `core.models.download`, which resumes and checks.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import HfApi, hf_hub_url, set_client_factory
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from huggingface_hub.hf_api import ModelInfo
+
+from core.errors import DownloadError
+from core.models.hub_failures import offline, refused, unreachable
+from core.models.order import Order, RemoteFile
+from core.models.quantisations import Quantisation, quantisations
+
+ENDPOINT = "https://huggingface.co"
+SECONDS_TO_ANSWER = 15.0
+MOST_RESULTS = 40
+
+
+@dataclass(frozen=True)
+class HubAccess:
+    """How the Hub is reached. `endpoint`: as HF_ENDPOINT, for a mirror; `token` is never written anywhere here."""
+
+    endpoint: str = ENDPOINT
+    token: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One search result."""
+
+    name: str
+    """“owner/name”."""
+    downloads: int
+    """In the last 30 days."""
+    likes: int
+    licence: str | None
+    gated: bool
+    """Its makers want you to agree to terms first."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository holds, at one commit: sizes and hashes stay true."""
+
+    repository: Repository
+    revision: str
+    parameters: int | None
+    """Of the whole model, if the Hub has read it from the files."""
+    choices: tuple[Quantisation, ...]
+
+
+class Hub:
+    """Questions to the Hub; each blocks for up to `SECONDS_TO_ANSWER`. Raises DownloadError with what to do."""
+
+    def __init__(self, access: HubAccess = HubAccess()) -> None:
+        self.access = access
+        set_client_factory(_client)  # huggingface_hub itself would wait for ever
+        self._api = HfApi(endpoint=access.endpoint, token=access.token or False, library_name="baton")
+
+    def search(self, words: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
+        """Repositories with GGUF files whose name has the words, the most downloaded first."""
+        with self._asking("The search", self.access.endpoint):
+            found = self._api.list_models(filter="gguf", search=words, sort="downloads", limit=limit, full=True)
+            return tuple(_repository(info) for info in found)
+
+    def list_files(self, repository: str) -> Listing:
+        """Every quantisation of a repository, with sizes and hashes."""
+        with self._asking(repository, f"{self.access.endpoint}/{repository}"):
+            info = self._api.model_info(repository, files_metadata=True, timeout=SECONDS_TO_ANSWER)
+        revision = info.sha or "main"
+        files = [
+            (sibling.rfilename, self._remote_file(repository, revision, sibling.rfilename, sibling.size, sibling.lfs))
+            for sibling in info.siblings or ()
+            if sibling.size is not None
+        ]
+        return Listing(_repository(info), revision, _parameters(info), quantisations(files))
+
+    def order(self, listing: Listing, choice: Quantisation, models: Path) -> Order:
+        """The download of one quantisation into `models`/owner/name, as LM Studio lays it out too."""
+        folder = models.joinpath(*listing.repository.name.split("/"))
+        return Order(f"{listing.repository.name.rpartition('/')[2]} {choice.label}", folder, choice.files)
+
+    def order_of_file(self, repository: str, file: str, models: Path) -> Order:
+        """The download of a model that is known by its file's name. Raises DownloadError if it is not there."""
+        listing = self.list_files(repository)
+        for choice in listing.choices:
+            if any(part.name == Path(file).name for part in choice.files):
+                return self.order(listing, choice, models)
+        raise DownloadError(
+            f"{repository} has no file {file} any more.", "Search for the model and choose another file."
+        )
+
+    def _remote_file(self, repository: str, revision: str, path: str, size: int, lfs: object) -> RemoteFile:
+        url = hf_hub_url(repository, path, revision=revision, endpoint=self.access.endpoint)
+        return RemoteFile(url, path.rpartition("/")[2], size, getattr(lfs, "sha256", None))
+
+    @contextmanager
+    def _asking(self, what: str, page: str) -> Generator[None, None, None]:
+        if self.access.offline:
+            raise offline(what)
+        try:
+            yield
+        except OfflineModeIsEnabled as error:  # HF_HUB_OFFLINE
+            raise offline(what) from error
+        except HfHubHTTPError as error:
+            answer = error.response
+            gated = answer.headers.get("X-Error-Code") == "GatedRepo"
+            status = 403 if gated else answer.status_code
+            raise refused(what, status, answer.reason_phrase, self.access.token is not None, page) from error
+        except httpx2.TimeoutException as error:
+            raise unreachable(self.access.endpoint, "it does not answer") from error
+        except httpx2.HTTPError as error:
+            raise unreachable(self.access.endpoint, str(error).rstrip(".") or type(error).__name__) from error
+        except HFValidationError as error:
+            raise DownloadError(f"“{what}” is no name on the Hub.", "Names have the form owner/model.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DownloadError(
+                f"{self.access.endpoint} answered with something that is no list of models.",
+                "Check the address of the mirror.",
+            ) from error
+
+
+def _client() -> httpx2.Client:
+    return httpx2.Client(follow_redirects=True, timeout=SECONDS_TO_ANSWER)
+
+
+def _repository(info: ModelInfo) -> Repository:
+    licences = [tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")]
+    return Repository(
+        name=info.id,
+        downloads=info.downloads or 0,
+        likes=info.likes or 0,
+        licence=licences[0] if licences else None,
+        gated=bool(info.gated),
+    )
+
+
+def _parameters(info: ModelInfo) -> int | None:
+    total = (info.gguf or {}).get("total")
+    return total if isinstance(total, int) else None

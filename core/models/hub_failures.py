@@ -1,0 +1,64 @@
+"""What the Hub answers when it will not, in words: one place from HTTP status to DownloadError."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from core.errors import DownloadError
+
+LONGEST_POLITE_WAIT = 120.0  # seconds; a server that asks for more is better asked again by a person
+
+
+def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> DownloadError:
+    """`what` was asked for and answered with `status`; `page`: where a person can read about it."""
+    match status:
+        case HTTPStatus.UNAUTHORIZED if has_token:
+            return DownloadError(
+                f"The Hub does not accept the token that was sent for {what}.",
+                "Make a new one on the Hub (Settings, Access Tokens) and enter it on the Models page.",
+            )
+        case HTTPStatus.UNAUTHORIZED:
+            return DownloadError(
+                f"{what} is private, gated or does not exist: the Hub asks who you are.",
+                "Check the name; if it is right, enter an access token on the Models page.",
+            )
+        case HTTPStatus.FORBIDDEN:
+            return DownloadError(
+                f"{what} is gated: its makers want you to agree to their terms first.",
+                f"Agree on {page} with your account, "
+                + ("then try again." if has_token else "then enter an access token on the Models page."),
+            )
+        case HTTPStatus.NOT_FOUND:
+            return DownloadError(f"{what} is not there, or no longer.", "Check the name, or search for it again.")
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return DownloadError(
+                f"The Hub has been asked too often{': ' + reason if reason else ''}.",
+                "Wait a few minutes; with an access token the limit is higher.",
+            )
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return DownloadError(f"The Hub has a fault of its own (HTTP {status}) with {what}.", "Try again later.")
+    return DownloadError(f"The Hub refused {what} (HTTP {status}{': ' + reason if reason else ''}).")
+
+
+def unreachable(host: str, reason: str) -> DownloadError:
+    return DownloadError(
+        f"{host} cannot be reached: {reason}.",
+        "Check the connection; if the Hub is blocked here, set a mirror on the Models page.",
+    )
+
+
+def offline(what: str) -> DownloadError:
+    return DownloadError(f"{what} needs the Hub, and Baton is set to offline.", "Allow it on the Models page.")
+
+
+def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
+    """Retry-After as seconds or as a date (RFC 9110, 10.2.3); `otherwise` if it is missing or nonsense."""
+    if retry_after is None:
+        return otherwise
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return otherwise
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0) if moment.tzinfo else otherwise

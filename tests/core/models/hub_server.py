@@ -1,0 +1,182 @@
+"""A small Hub on this machine: listing, ranges, hashes, gates, refusals, redirects to a second host, cut connections.
+
+It answers for real over a socket; a test says what goes wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Asked(NamedTuple):
+    """One request as the server saw it."""
+
+    host: str
+    path: str
+    range: str | None
+    token: str | None
+
+
+@dataclass
+class Faults:
+    """What goes wrong. Lists are used up from the front, one an answer with a file's bytes."""
+
+    cuts: list[int] = field(default_factory=list)
+    """End the connection after so many bytes of the body."""
+    refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Answer with this status and these headers instead."""
+    ignores_ranges: bool = False
+    wrong_total: bool = False
+
+
+@dataclass
+class HubServer:
+    """`files`: repository → path → content."""
+
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    gated: set[str] = field(default_factory=set)
+    token: str = "hf_right"
+    faults: Faults = field(default_factory=Faults)
+    asked: list[Asked] = field(default_factory=list)
+    endpoint: str = ""
+    storage: str = ""
+    """The second host, where the bytes are."""
+
+    def file_requests(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.host == self.storage]
+
+    def respond(self, handler: BaseHTTPRequestHandler) -> None:
+        host = f"http://{handler.headers['Host']}"
+        authorization = handler.headers.get("Authorization")
+        token = authorization.removeprefix("Bearer ") if authorization else None
+        self.asked.append(Asked(host, handler.path, handler.headers.get("Range"), token))
+        path, _, query = handler.path.partition("?")
+        if host == self.storage:
+            self._send_file(handler, path)
+        elif path == "/api/models":
+            self._send_search(handler, query)
+        elif path.startswith("/api/models/"):
+            self._send_listing(handler, path.removeprefix("/api/models/"), token)
+        else:
+            self._redirect(handler, path, token)
+
+    def _send_search(self, handler: BaseHTTPRequestHandler, query: str) -> None:
+        words = [part.partition("=")[2] for part in query.split("&") if part.startswith("search=")]
+        found = [
+            {"id": name, "downloads": 10, "likes": 3, "tags": ["gguf", "license:mit"], "gated": name in self.gated}
+            for name in self.files
+            if words and words[0].lower() in name.lower()
+        ]
+        _send_json(handler, found)
+
+    def _send_listing(self, handler: BaseHTTPRequestHandler, name: str, token: str | None) -> None:
+        if token not in (None, self.token):
+            _refuse(handler, 401, {"X-Error-Message": "Invalid credentials in Authorization header"})
+        elif name not in self.files:
+            _refuse(handler, 401 if token is None else 404, {"X-Error-Code": "RepoNotFound"})
+        else:
+            siblings = [
+                {
+                    "rfilename": path,
+                    "size": len(data),
+                    "blobId": "0",
+                    "lfs": {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130},
+                }
+                for path, data in self.files[name].items()
+            ]
+            gated = "manual" if name in self.gated else False
+            about = {"id": name, "sha": REVISION, "siblings": siblings, "tags": ["gguf", "license:mit"], "gated": gated}
+            _send_json(handler, about | {"downloads": 10, "likes": 3, "gguf": {"total": 1_777_088_000}})
+
+    def _redirect(self, handler: BaseHTTPRequestHandler, path: str, token: str | None) -> None:
+        name = "/".join(path.split("/")[1:3])
+        if name in self.gated and token != self.token:
+            _refuse(handler, 401 if token is None else 403, {"X-Error-Code": "GatedRepo"})
+            return
+        handler.send_response(302)
+        handler.send_header("Location", self.storage + path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    def _send_file(self, handler: BaseHTTPRequestHandler, path: str) -> None:
+        owner, name, _, _, *inside = path.strip("/").split("/")
+        data = self.files[f"{owner}/{name}"].get("/".join(inside))
+        faults = self.faults
+        if data is None:
+            _refuse(handler, 404, {})
+            return
+        if faults.refusals:
+            _refuse(handler, *faults.refusals.pop(0))
+            return
+        asked = handler.headers.get("Range")
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and not faults.ignores_ranges else 0
+        if asked and not faults.ignores_ranges:
+            handler.send_response(206)
+            total = len(data) + (1 if faults.wrong_total else 0)
+            handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        else:
+            handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data) - start))
+        handler.end_headers()
+        cut = faults.cuts.pop(0) if faults.cuts else len(data)
+        handler.wfile.write(data[start : start + cut])
+        handler.close_connection = True
+
+
+def _send_json(handler: BaseHTTPRequestHandler, content: object) -> None:
+    body = json.dumps(content).encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def _refuse(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle is what these tests do."""
+
+
+@contextmanager
+def running_hub() -> Iterator[HubServer]:
+    """A Hub with two hosts, at free ports; stopped at the end."""
+    hub = HubServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hub.respond(self)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    servers = [_Listener(("127.0.0.1", 0), Handler) for _ in range(2)]
+    hub.endpoint, hub.storage = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}) for server in servers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield hub
+    finally:
+        for server, thread in zip(servers, threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()

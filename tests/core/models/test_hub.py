@@ -1,0 +1,131 @@
+"""Searching and listing against a real server on this machine, and what is said when it will not answer."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from core.errors import DownloadError
+from core.models.hub import Hub, HubAccess
+from core.models.hub_failures import refused, seconds_to_wait
+from core.models.order import RemoteFile
+from core.models.quantisations import label_of, quantisations, recommended
+from tests.core.models.hub_server import REVISION, HubServer, running_hub
+
+REPOSITORY = "owner/model-GGUF"
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with running_hub() as server:
+        server.files[REPOSITORY] = {
+            "README.md": b"words",
+            "model-Q4_K_M.gguf": b"four bits",
+            "model-Q8_0/model-Q8_0-00001-of-00002.gguf": b"eight bits, ",
+            "model-Q8_0/model-Q8_0-00002-of-00002.gguf": b"second part",
+            "mmproj-model-f16.gguf": b"eyes",
+        }
+        yield server
+
+
+def test_a_search_finds_repositories_by_name(hub: HubServer) -> None:
+    (found,) = Hub(HubAccess(hub.endpoint)).search("MODEL")
+    assert (found.name, found.licence, found.downloads, found.gated) == (REPOSITORY, "mit", 10, False)
+    assert Hub(HubAccess(hub.endpoint)).search("nothing-like-it") == ()
+
+
+def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub: HubServer) -> None:
+    listing = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
+    assert [(choice.label, len(choice.files), choice.bytes) for choice in listing.choices] == [
+        ("Q4_K_M", 1, 9),
+        ("Q8_0", 2, 23),
+    ]
+    (file,) = listing.choices[0].files
+    assert file.url == f"{hub.endpoint}/{REPOSITORY}/resolve/{REVISION}/model-Q4_K_M.gguf"
+    assert file.sha256 == hashlib.sha256(b"four bits").hexdigest()
+    assert listing.parameters == 1_777_088_000
+
+
+def test_a_model_of_the_catalog_is_ordered_by_its_file_name(hub: HubServer, tmp_path: Path) -> None:
+    asking = Hub(HubAccess(hub.endpoint))
+    order = asking.order_of_file(REPOSITORY, "model-Q4_K_M.gguf", tmp_path)
+    assert order.model == tmp_path / "owner" / "model-GGUF" / "model-Q4_K_M.gguf"
+    with pytest.raises(DownloadError, match="has no file gone"):
+        asking.order_of_file(REPOSITORY, "gone.gguf", tmp_path)
+
+
+def test_an_unknown_repository_says_to_check_the_name(hub: HubServer) -> None:
+    with pytest.raises(DownloadError, match="private, gated or does not exist"):
+        Hub(HubAccess(hub.endpoint)).list_files("owner/unknown")
+    with pytest.raises(DownloadError, match="is not there, or no longer"):
+        Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/unknown")
+
+
+def test_a_wrong_token_is_named_as_such(hub: HubServer) -> None:
+    with pytest.raises(DownloadError, match="does not accept the token"):
+        Hub(HubAccess(hub.endpoint, "hf_wrong")).list_files(REPOSITORY)
+
+
+def test_a_name_that_is_none_is_refused_without_asking(hub: HubServer) -> None:
+    with pytest.raises(DownloadError, match="no name on the Hub"):
+        Hub(HubAccess(hub.endpoint)).list_files("a/b/c")
+    assert hub.asked == []
+
+
+def test_offline_asks_nobody(hub: HubServer) -> None:
+    with pytest.raises(DownloadError, match="set to offline"):
+        Hub(HubAccess(hub.endpoint, offline=True)).search("model")
+    assert hub.asked == []
+
+
+def test_a_host_that_is_not_there_is_named() -> None:
+    with running_hub() as hub:
+        gone = hub.endpoint
+    with pytest.raises(DownloadError, match=rf"{gone} cannot be reached"):
+        Hub(HubAccess(gone)).list_files(REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "asks who you are"), (403, "agree to their terms"), (429, "too often"), (502, "fault")]
+)
+def test_every_refusal_has_its_own_words(status: int, words: str) -> None:
+    assert words in str(refused("owner/model", status, "", False, "https://example.org/owner/model"))
+
+
+def test_retry_after_may_be_seconds_a_date_or_nonsense() -> None:
+    assert seconds_to_wait("30", 1.0) == 30
+    assert seconds_to_wait("soon", 4.0) == 4
+    assert seconds_to_wait(None, 4.0) == 4
+    in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    assert 50 < seconds_to_wait(in_a_minute, 1.0) <= 60
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf", "Q4_K_M"),
+        ("BF16/model-BF16-00001-of-00002.gguf", "BF16"),
+        ("model-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"),
+        ("gemma-3-270m-q4_k_m.gguf", "Q4_K_M"),
+        ("model-IQ4_XS.gguf", "IQ4_XS"),
+        ("ggml-model.gguf", "ggml-model"),
+    ],
+)
+def test_quantisations_are_named_as_people_say_them(path: str, label: str) -> None:
+    assert label_of(path) == label
+
+
+def test_the_recommended_choice_has_four_bits_or_else_is_the_largest() -> None:
+    def choices(*names: str) -> list[tuple[str, RemoteFile]]:
+        return [(name, RemoteFile("", name, size)) for size, name in enumerate(names, start=1)]
+
+    found = recommended(quantisations(choices("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-F16.gguf")))
+    assert found is not None
+    assert found.label == "Q4_K_M"
+    unusual = recommended(quantisations(choices("m-TQ1_0.gguf", "m-TQ2_0.gguf")))
+    assert unusual is not None
+    assert unusual.label == "TQ2_0"
+    assert recommended([]) is None
