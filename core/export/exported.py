@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from core.store.conversations import Exchange
+from core.store.conversations import Exchange, path_to
 from core.store.store import Store
 from core.thinking.trace import Trace
 
