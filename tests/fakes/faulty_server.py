@@ -9,6 +9,7 @@ answer; the last one is repeated. `routes` replaces what other paths say.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -128,7 +129,12 @@ def _tokenize(body: Json) -> Json:
 class FaultyServer:
     """A context manager. `requests`: all that came, in order."""
 
-    def __init__(self, *answers: Answer, routes: Mapping[str, Json | Answer] | None = None) -> None:
+    def __init__(
+        self,
+        *answers: Answer,
+        routes: Mapping[str, Json | Answer] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.requests: list[Request] = []
         self.routes: dict[str, Json | Answer] = {**about(), **(routes or {})}
         self._answers = list(answers)
@@ -150,7 +156,9 @@ class FaultyServer:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self._http.block_on_close = False
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if tls:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> FaultyServer:

@@ -21,8 +21,6 @@ class ServerOptions:
     port: int = 0
     """0: a free one."""
     key: str = KEY
-    certificate: str = ""
-    certificate_key: str = ""
 
 
 class LlamaServer:

@@ -19,8 +19,6 @@ def main() -> None:
     params.n_parallel = options["slots"]
     params.n_batch = params.n_ubatch = options["batch"]
     params.api_keys = [options["key"]] if options["key"] else []
-    params.ssl_file_cert = options["certificate"]
-    params.ssl_file_key = options["certificate_key"]
     params.cache_ram_mib = 0
     params.warmup = False
     params.verbosity = 0

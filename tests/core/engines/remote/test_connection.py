@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import ssl
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from core.engines.remote.pool import ServerPool
 from core.engines.remote.vocabulary import PROBE
 from core.errors import EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
-from tests.fakes.faulty_server import FaultyServer, about, error, redirect, stream
-from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, redirect, stream, token
+from tests.servers.llama_server import KEY, LlamaServer
 
 
 @pytest.mark.real_models
@@ -106,20 +107,22 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     return public, private
 
 
-@pytest.mark.real_models
-def test_tls_with_a_private_authority(smollm2: Path, tmp_path: Path) -> None:
+def test_tls_with_a_private_authority(tmp_path: Path) -> None:
     public, private = make_certificate(tmp_path)
-    options = ServerOptions(str(smollm2), certificate=str(public), certificate_key=str(private))
-    with LlamaServer(options) as server:
-        url = f"https://127.0.0.1:{server.port}"
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(public, private)
+    with FaultyServer(stream(token("a", 1), hold), stream(token("b", 1), end(1)), tls=tls) as server:
         with pytest.raises(EngineRefused, match="is not trusted"):
-            open_server(ServerAddress(url, KEY))
-        for trusting in (ServerAddress(url, KEY, authority=public), ServerAddress(url, KEY, any_certificate=True)):
-            with closing(open_server(trusting)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
-                writing = session.write([], 500, seed=1)
-                next(writing)
-                writing.close()  # an encrypted connection can be cut as well
-                assert text(session.write([], 4, seed=1))
+            open_server(ServerAddress(server.url, KEY), RemoteOptions(HURRIED))
+        assert server.requests == [], "the key was sent before the certificate was checked"
+        trusting = ServerAddress(server.url, KEY, authority=public)
+        with closing(open_server(trusting)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+            writing = session.write([], 9, seed=1)
+            assert text([next(writing), next(writing)]) == "a"
+            writing.close()  # an encrypted connection can be cut as well
+            assert text(session.write([], 9, seed=1)) == "b"
+        with closing(open_server(ServerAddress(server.url, KEY, any_certificate=True))) as engine:
+            assert engine.card.name == "bytes"
 
 
 def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:

@@ -104,7 +104,7 @@ def test_bytes_that_trickle_in_are_silence() -> None:
     with FaultyServer(slow_loris, stream(B, end(1))) as server:
         items = write(server)
     assert text(items) == "ab"
-    assert "has sent nothing for" in notices(items)[0]
+    assert any("has sent nothing for" in notice for notice in notices(items))
 
 
 def test_a_question_that_is_never_answered_is_given_up() -> None:
