@@ -130,7 +130,7 @@ def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
     alone = {}
     for n, question in enumerate(questions):
         session = engine.open(question, GREEDY)
-        alone[n] = [item for item in session.write([], 24, 1, alternatives=2) if isinstance(item, Token)]
+        alone[n] = [item for item in session.write([], 24, 1, alternatives=20) if isinstance(item, Token)]
         session.close()
     together: dict[int, list[int | None]] = {}
 
@@ -150,9 +150,9 @@ def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
             if token.id != other:
                 # Other batch shapes round differently, by up to 0.4 a logit for this model: two tokens whose
                 # logits lie closer than twice that may change places, others may not.
-                first, second = token.alternatives
-                assert other == second.id, f"problem {n} was given a token that was not even its second choice"
-                assert first.logprob - second.logprob < 0.8, f"problem {n} differs where the choice was clear"
+                chances = {choice.id: choice.logprob for choice in token.alternatives}
+                gap = token.alternatives[0].logprob - chances.get(other, -99)
+                assert gap < 0.8, f"problem {n} differs where the choice was clear ({gap:.2f} nats)"
                 break
 
 
