@@ -11,6 +11,8 @@ import keyring
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringError, PasswordDeleteError
 
+from core.errors import SettingsError
+
 SERVICE = "Baton"
 _PLAIN_TEXT_PACKAGE = "keyrings.alt"  # its backends write files that anybody can read
 
@@ -61,6 +63,7 @@ class Secrets:
             return None  # as if there were none: the person is asked for the key
 
     def forget(self, name: str) -> None:
+        """Raises SettingsError if the keyring is locked."""
         self._in_memory.pop(name, None)
         if self.keeping is Keeping.SESSION:
             return
@@ -68,3 +71,5 @@ class Secrets:
             self._backend.delete_password(SERVICE, name)
         except PasswordDeleteError:
             return  # it was not there
+        except KeyringError as error:
+            raise SettingsError("The system's keyring did not forget the key.", "Unlock it and try again.") from error

@@ -5,6 +5,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
+from core.errors import SettingsError
 from core.secrets import SERVICE, Keeping, Secrets
 
 NO_KEYRING = keyring.backends.fail.Keyring()  # type: ignore[no-untyped-call]
@@ -28,6 +29,8 @@ class MemoryKeyring(KeyringBackend):
         self.held[service, username] = password
 
     def delete_password(self, service: str, username: str) -> None:
+        if self.locked:
+            raise KeyringLocked
         if (service, username) not in self.held:
             raise PasswordDeleteError
         del self.held[service, username]
@@ -48,6 +51,11 @@ def test_where_there_is_no_keyring_it_is_kept_for_the_session_and_said_so(ring: 
     assert "until Baton is closed" in Keeping.SESSION.value
     assert secrets.find("office:8080") == "abc"
     assert Secrets(ring).find("office:8080") is None
+
+
+def test_a_locked_keyring_that_keeps_a_key_is_told() -> None:
+    with pytest.raises(SettingsError, match="did not forget"):
+        Secrets(MemoryKeyring(locked=True)).forget("office:8080")
 
 
 def test_a_forgotten_key_is_gone() -> None:
