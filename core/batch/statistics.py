@@ -49,12 +49,14 @@ class PairedCounts(NamedTuple):
         return sum(self)
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+def wilson(successes: float, trials: float, confidence: float = 0.95) -> Interval:
     """Wilson's score interval for a proportion (1927), good for small samples and near 0 and 1.
+
+    Effective sample sizes need not be whole.
 
     Raises ValueError for counts that cannot be.
     """
-    if not 0 <= successes <= trials or trials == 0:
+    if not 0 <= successes <= trials or trials <= 0:
         raise ValueError(f"{successes} successes of {trials} trials")
     z = _z(confidence)
     share = successes / trials

@@ -1,0 +1,37 @@
+"""What the report needs of one run beyond its row: reading, waste, and where the large model stepped in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.engines.body import Author
+from core.store.outline import Outline
+from core.thinking.events import Rule
+
+
+class Takeover(NamedTuple):
+    rule: Rule
+    place: float
+    """Of the step in which it began, 0 (the first) to 1 (the last)."""
+
+
+class Measured(NamedTuple):
+    """Tokens of one run."""
+
+    thrown_away: int
+    """Written and replaced: lookaheads, and steps that were written again."""
+    small_read: int
+    large_read: int
+    takeovers: tuple[Takeover, ...]
+
+    @classmethod
+    def of(cls, outline: Outline) -> Measured:
+        thrown_away, read, takeovers = 0, dict.fromkeys(Author, 0), []
+        last_step = max(1, outline.steps - 1)
+        for piece in outline.pieces:
+            thrown_away += piece.replaced_tokens
+            read[piece.author] += piece.prefilled or 0
+            # The pieces after the first of a takeover that runs over the end of a step have no handoff.
+            if piece.author is Author.LARGE and piece.rule and piece.handoff_seconds is not None:
+                takeovers.append(Takeover(piece.rule, piece.step / last_step))
+        return cls(thrown_away, read[Author.SMALL], read[Author.LARGE], tuple(takeovers))

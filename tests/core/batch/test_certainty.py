@@ -1,0 +1,59 @@
+"""Seeds of one problem are not independent problems, and nobody gets to count them as such."""
+
+import pytest
+
+from core.batch.certainty import clustered_accuracy, difference
+from core.batch.statistics import PairedCounts, mcnemar_exact, paired_difference, wilson
+
+RIGHT, WRONG = True, False
+
+
+def width(problems: list[list[bool]]) -> float:
+    estimate = clustered_accuracy(problems)
+    assert estimate
+    return estimate.interval.high - estimate.interval.low
+
+
+def test_with_one_seed_it_is_wilsons_interval() -> None:
+    estimate = clustered_accuracy([[RIGHT]] * 70 + [[WRONG]] * 30)
+    assert estimate is not None
+    assert estimate.interval == pytest.approx(wilson(70, 100))
+
+
+def test_seeds_that_always_agree_add_nothing() -> None:
+    """Three equal answers a problem warrant the interval of one answer a problem (n/(n-1) apart)."""
+    thrice = [[RIGHT] * 3] * 70 + [[WRONG] * 3] * 30
+    assert width(thrice) == pytest.approx(width([[RIGHT]] * 70 + [[WRONG]] * 30), rel=0.02)
+
+
+def test_seeds_that_agree_no_more_than_chance_count_fully() -> None:
+    mixed = [[RIGHT, RIGHT, WRONG], [RIGHT, WRONG, RIGHT], [WRONG, RIGHT, RIGHT]] * 30
+    low, high = wilson(180, 270)
+    assert width(mixed) == pytest.approx(high - low)
+
+
+def test_all_right_with_three_seeds_is_as_sure_as_with_one() -> None:
+    assert width([[RIGHT] * 3] * 50) == pytest.approx(width([[RIGHT]] * 50))
+
+
+def test_without_an_answer_there_is_no_accuracy() -> None:
+    assert clustered_accuracy([[], []]) is None
+    assert difference([([], [])]) is None
+
+
+def test_with_one_seed_two_arms_are_compared_by_mcnemar() -> None:
+    pairs = [([RIGHT], [RIGHT])] * 50 + [([RIGHT], [WRONG])] * 3 + [([WRONG], [RIGHT])] * 14
+    found = difference(pairs)
+    assert found is not None
+    assert (found.better_first, found.better_second, found.problems) == (3, 14, 67)
+    assert found.p == mcnemar_exact(3, 14)
+    assert found.estimate == paired_difference(PairedCounts(50, 3, 14, 0))
+
+
+def test_with_several_seeds_a_problem_counts_once_for_the_arm_that_solved_it_more_often() -> None:
+    pairs = [([RIGHT, WRONG, WRONG], [RIGHT, RIGHT, RIGHT])] * 6 + [([RIGHT, WRONG], [WRONG, RIGHT])] * 4
+    found = difference(pairs)
+    assert found is not None
+    assert (found.better_first, found.better_second) == (0, 6)
+    assert found.p == pytest.approx(2 / 2**6)
+    assert found.estimate.value == pytest.approx(0.4)
