@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from core.engines.base import Engine
 from core.engines.local.client import LocalOptions
 from core.engines.opening import Opening, open_engine, share_vocabulary
@@ -18,7 +19,6 @@ from core.engines.remote.address import ServerAddress
 from core.engines.remote.bill import Cap, Prices
 from core.engines.remote.engine import RemoteOptions
 from core.errors import SettingsError
-from core.models.packaged import packaged_pair
 from core.run import Pair, RunSettings
 from core.thinking.limits import Limits
 from core.thinking.policies import POLICIES, PolicySettings
@@ -27,7 +27,7 @@ from core.thinking.presets import PRESETS
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("models")
-    where = "GGUF file, or http(s)://host:port of a server; the built-in one if not given"
+    where = "GGUF file, or http(s)://host:port of a server; the demo pair's if not given"
     group.add_argument("--small", metavar="MODEL", help=where)
     group.add_argument("--large", metavar="MODEL", help=f"{where}; several servers with commas between")
     group.add_argument("--context", type=int, default=8192, help="tokens of context of each local model (%(default)s)")
@@ -89,6 +89,8 @@ def run_settings(arguments: argparse.Namespace) -> RunSettings:
         "max_tokens": arguments.max_tokens,
     }
     parameters = PRESETS[arguments.preset].model_dump()
+    if not (getattr(arguments, "small", None) or getattr(arguments, "large", None)):
+        parameters |= DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)  # the demo pair's steps are short
     limits: dict[str, Any] = {}
     for assignment in arguments.set:
         name, equals, value = assignment.partition("=")
@@ -122,10 +124,8 @@ def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool 
         remote_options(arguments),
         lambda url: server_address(arguments, url),
     )
-    small_file, large_file = arguments.small, arguments.large
-    if (small and not small_file) or (large and not large_file):
-        built_in_small, built_in_large = _built_in()
-        small_file, large_file = small_file or built_in_small, large_file or built_in_large
+    small_file = arguments.small or str(SMALL_MODEL)
+    large_file = arguments.large or str(LARGE_MODEL)
     with ExitStack() as stack:
 
         def opened(wanted: bool, where: str) -> Engine | None:
@@ -139,13 +139,3 @@ def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool 
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair
-
-
-def _built_in() -> tuple[str, str]:
-    pair = packaged_pair()
-    if pair is None:
-        raise SettingsError(
-            "No models are named, and the built-in pair is not installed.",
-            "Name two GGUF files with --small and --large, or run make setup.",
-        )
-    return str(pair[0]), str(pair[1])
