@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+
 import torch
 from torch import Tensor
 
@@ -74,15 +75,16 @@ class Text:
         return self.since(self.prompt_length).endswith(f"\\boxed{{{self.problem.answer}}}.{END}")
 
 
-Plan = Callable[[Text, random.Random], Generator[Writer, None, None]]
+Writers = Generator[Writer, None, None]
+Plan = Callable[[Text, random.Random], Writers]
 
 
-def alone(writer: Writer, text: Text, chance: random.Random) -> Generator[Writer, None, None]:
+def alone(writer: Writer, _text: Text, _chance: random.Random) -> Writers:
     while True:
         yield writer
 
 
-def takeover(text: Text, tokens: int) -> Generator[Writer, None, None]:
+def takeover(text: Text, tokens: int) -> Writers:
     """The large model writes so many tokens, then on to the end of the sentence, or to the end of thinking."""
     start = len(text.ids)
     text.takeovers += 1
@@ -92,8 +94,8 @@ def takeover(text: Text, tokens: int) -> Generator[Writer, None, None]:
         yield Writer.LARGE
 
 
-def speculative(most_reflections: int, text: Text, chance: random.Random) -> Generator[Writer, None, None]:
-    """METHOD: lookahead, cue, takeover; verification; excessive reflection."""
+def speculative(most_reflections: int, text: Text, _chance: random.Random) -> Writers:
+    """The method: lookahead, cue, takeover; verification; excessive reflection."""
     reflections = 0
     writer = Writer.SMALL
     while text.thinking:
@@ -125,7 +127,7 @@ def speculative(most_reflections: int, text: Text, chance: random.Random) -> Gen
         yield writer
 
 
-def at_random(probability: float, text: Text, chance: random.Random) -> Generator[Writer, None, None]:
+def at_random(probability: float, text: Text, chance: random.Random) -> Writers:
     """The control: the same takeovers, at boundaries that nobody chose."""
     writer = Writer.SMALL
     while text.thinking:
@@ -149,9 +151,7 @@ def sample(logits: Tensor, temperature: float, generator: torch.Generator) -> Te
 
 
 @torch.no_grad()
-def solve(
-    small: Llama, large: Llama, plan: Plan, problems: list[Problem], seed: int, temperature: float
-) -> list[Text]:
+def solve(small: Llama, large: Llama, plan: Plan, problems: list[Problem], seed: int, temperature: float) -> list[Text]:
     """Every tick, every text that is not done has one more token read by both models or written by one."""
     generator, chance = torch.Generator().manual_seed(seed), random.Random(seed)
     texts = []

@@ -24,7 +24,8 @@ def table(small: Llama, large: Llama, length: int, problems: int, temperature: f
     def run(plan: Plan, seed: int, count: int) -> list[Text]:
         return solve(small, large, plan, list(islice(held_out_problems(seed, length), count)), seed, temperature)
 
-    yield f"| {length - 2} steps, T = {temperature}, {problems} problems | accuracy (Wilson 95%) | large share | takeovers |"
+    what = f"{length - 2} steps, T = {temperature}, {problems} problems"
+    yield f"| {what} | accuracy (Wilson 95%) | large share | takeovers |"
     yield "|---|---|---|---|"
     share = large_share(run(partial(speculative, DEMO_SETTINGS.parameters.c), TUNING_SEED, TUNING_PROBLEMS))
     plans = {
@@ -43,8 +44,7 @@ def table(small: Llama, large: Llama, length: int, problems: int, temperature: f
         low, high = wilson(correct, problems)
         takeovers = sum(text.takeovers for text in texts) / problems
         yield (
-            f"| {name} | {correct / problems:.3f} ({low:.3f}–{high:.3f}) "
-            f"| {large_share(texts):.3f} | {takeovers:.1f} |"
+            f"| {name} | {correct / problems:.3f} ({low:.3f}–{high:.3f}) | {large_share(texts):.3f} | {takeovers:.1f} |"
         )
 
 

@@ -64,7 +64,9 @@ def compare(path: Path, reference: Path) -> str:
         raise SystemExit(f"{path.name}: llama.cpp cuts the text into other tokens.")
     difference = float(abs(logits - expected["logits"]).max())
     same_best = float((logits.argmax(-1) == expected["logits"].argmax(-1)).mean())
-    verdict = f"{path.name}: {len(ids)} tokens, logits differ by at most {difference:.4f}, best token same {same_best:.1%}"
+    verdict = (
+        f"{path.name}: {len(ids)} tokens, logits differ by at most {difference:.4f}, best token same {same_best:.1%}"
+    )
     if difference > TOLERANCE:
         raise SystemExit(verdict)
     return verdict

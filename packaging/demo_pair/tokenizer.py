@@ -28,9 +28,7 @@ FRAME = (
     "<think>", "</think>", " + ", " # ", " = ", "So", "The", " the", " final", " answer", " is", " \boxed{",
 )  # fmt: skip
 STEPS = tuple(f"Term {number}" for number in range(FIRST_STEP, LONGEST + 1))
-LENGTHS = tuple(
-    text.format(number) for number in range(SHORTEST, LONGEST + 1) for text in ("term {}?", " of {}: ")
-)
+LENGTHS = tuple(text.format(number) for number in range(SHORTEST, LONGEST + 1) for text in ("term {}?", " of {}: "))
 PHRASES = RULE + INSTRUCTION + SECOND_LOOK + FRAME + STEPS + LENGTHS
 
 BOUNDARY = "\n\n"
@@ -56,16 +54,16 @@ NEWLINE = byte_letters()[ord("\n")]
 MERGES = [f"{NEWLINE} {NEWLINE}"]
 
 TOKENS = [*CONTROL, *PHRASES, *byte_letters(), NEWLINE * 2]
-KINDS = (
-    [Kind.CONTROL] * len(CONTROL) + [Kind.USER_DEFINED] * len(PHRASES) + [Kind.NORMAL] * 257
-)
+KINDS = [Kind.CONTROL] * len(CONTROL) + [Kind.USER_DEFINED] * len(PHRASES) + [Kind.NORMAL] * 257
 BEGIN_ID = CONTROL.index(BEGIN)
 END_ID = CONTROL.index(END)
 
 _WHOLE = {text: id for id, text in enumerate(CONTROL + PHRASES)}
 _FIRST_BYTE = len(_WHOLE)
 _BOUNDARY_ID = len(TOKENS) - 1
-_PIECES = re.compile("|".join(re.escape(text) for text in sorted(_WHOLE, key=len, reverse=True)) + f"|{BOUNDARY}|(?s:.)")
+_PIECES = re.compile(
+    "|".join(re.escape(text) for text in sorted(_WHOLE, key=len, reverse=True)) + f"|{BOUNDARY}|(?s:.)"
+)
 
 
 def encode(text: str) -> list[int]:

@@ -1,0 +1,97 @@
+"""The two shipped files, in the program's own engine and loop."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MODEL, Problem, held_out_problems
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.events import Event, Rule, RunEnded, TakeoverStarted, TextDiscarded, TextInserted, TokenWritten
+
+PROBLEMS = list(islice(held_out_problems(seed=11), 25))
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    options = LocalOptions(context=1024, threads=1)
+    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
+    yield Pair(small, large)
+    small.close()
+    large.close()
+
+
+def settings(policy: str = "keywords", temperature: float = 0.0, **parameters: Any) -> RunSettings:
+    """The demo's settings, but greedy unless said otherwise, so that the outcome depends on no seed."""
+    chosen = DEMO_SETTINGS.parameters.model_copy(update=parameters)
+    return DEMO_SETTINGS.model_copy(update={"policy": policy, "parameters": chosen, "temperature": temperature})
+
+
+def solve(pair: Pair, problem: Problem, chosen: RunSettings) -> list[Event]:
+    return list(run(pair, ask(problem.question, chosen), chosen))
+
+
+def text_of(events: list[Event]) -> str:
+    text = ""
+    for event in events:
+        match event:
+            case TokenWritten() | TextInserted():
+                text += event.text
+            case TextDiscarded():
+                text = text[: event.position]
+    return text
+
+
+def correct(pair: Pair, chosen: RunSettings) -> int:
+    """Of the 25 problems, how many are answered correctly."""
+    return sum(text_of(solve(pair, problem, chosen)).endswith(f"\\boxed{{{problem.answer}}}.") for problem in PROBLEMS)
+
+
+def rules(pair: Pair, chosen: RunSettings) -> set[Rule]:
+    return {
+        event.rule
+        for problem in PROBLEMS
+        for event in solve(pair, problem, chosen)
+        if isinstance(event, TakeoverStarted)
+    }
+
+
+def test_both_files_are_small_enough_to_ship_and_share_one_vocabulary(pair: Pair) -> None:
+    assert SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size < 2_000_000
+    assert pair.small
+    assert pair.large
+    assert pair.small.card.vocabulary == pair.large.card.vocabulary != ""
+
+
+def test_the_files_say_what_they_are(pair: Pair) -> None:
+    for engine, name in ((pair.small, "Baton demo small"), (pair.large, "Baton demo large")):
+        assert engine
+        assert engine.card.name == name
+        assert engine.card.architecture == "llama"
+        assert engine.card.thinking
+        assert (engine.card.thinking.opening, engine.card.thinking.closing) == ("<think>", "</think>")
+
+
+def test_speculative_thinking_answers_more_than_the_small_model_alone(pair: Pair) -> None:
+    alone, together, large = (correct(pair, settings(policy)) for policy in ("never", "keywords", "always"))
+
+    assert large >= 23
+    assert together >= 23
+    assert alone <= 20
+
+
+def test_reflections_verifications_and_affirmations_all_occur(pair: Pair) -> None:
+    assert {Rule.REFLECTION, Rule.VERIFICATION, Rule.AFFIRMATION} <= rules(pair, settings(temperature=0.6))
+
+
+def test_excessive_reflection_occurs_when_few_reflections_are_allowed(pair: Pair) -> None:
+    assert Rule.EXCESSIVE_REFLECTION in rules(pair, settings(c=FEW_REFLECTIONS))
+
+
+def test_every_text_comes_to_its_own_end(pair: Pair) -> None:
+    for problem in PROBLEMS[:5]:
+        ended = solve(pair, problem, settings())[-1]
+        assert isinstance(ended, RunEnded)
+        assert ended.finish.value == "end of text"
