@@ -13,7 +13,7 @@ from core.engines.body import Author
 from core.errors import BatonError
 from core.run import Pair, run
 from core.thinking.control import Control
-from core.thinking.events import Event, Finish, RunEnded, TakeoverStarted, WriteStarted
+from core.thinking.events import Event, Finish, RunEnded, WriteStarted
 from core.thinking.policy import Move
 
 
@@ -28,6 +28,8 @@ class Answering(QObject):
         super().__init__(parent)
         self.exchange = exchange
         self.control = Control()
+        self.author: Author | None = None
+        """Who writes just now."""
         self._fresh: list[Event] = []
         conversation, settings, written = exchange.messages(), exchange.settings, exchange.trace.parts()
 
@@ -44,16 +46,6 @@ class Answering(QObject):
     @property
     def running(self) -> bool:
         return self._errand.running
-
-    @property
-    def author(self) -> Author | None:
-        """Who writes just now, for the buttons "take over" and "give back"."""
-        for event in reversed(self.exchange.trace.events):
-            if isinstance(event, WriteStarted):
-                return event.author
-            if isinstance(event, TakeoverStarted):
-                return Author.LARGE
-        return None
 
     def stop(self) -> None:
         """The text so far stays."""
@@ -72,6 +64,8 @@ class Answering(QObject):
         trace = self.exchange.trace
         for event in events:
             trace.apply(event)
+            if isinstance(event, WriteStarted):
+                self.author = event.author
         self._fresh += events
         self.progressed.emit()
 

@@ -6,7 +6,6 @@ The path from a root to a leaf is what stands in the window.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,10 +14,9 @@ from datetime import UTC, datetime
 from core.engines.base import Conversation as Messages
 from core.engines.base import Message
 from core.run import RunSettings, ask
+from core.store.conversations import title_of
 from core.thinking.trace import Trace
 
-UNTITLED = "New conversation"
-LONGEST_TITLE = 60
 
 
 @dataclass(eq=False)
@@ -31,6 +29,8 @@ class Exchange:
     trace: Trace = field(default_factory=Trace)
     children: list[Exchange] = field(default_factory=list)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    is_read: bool = True
+    """False while its trace is still being read from the store."""
 
     def path(self) -> list[Exchange]:
         """From the root to this exchange."""
@@ -60,7 +60,7 @@ class Conversation:
 
     @property
     def name(self) -> str:
-        return self.title or (short_title(self.roots[0].problem) if self.roots else UNTITLED)
+        return self.title or title_of(self.roots[0].problem if self.roots else "")
 
     def siblings(self, exchange: Exchange) -> list[Exchange]:
         """All tries at its place, itself included, oldest first."""
@@ -89,10 +89,3 @@ class Conversation:
             yield exchange
             waiting += exchange.children
 
-
-def short_title(problem: str) -> str:
-    """The beginning of a problem, cut at a word. Never of thinking, which begins "Okay, so" every time."""
-    words = re.sub(r"\s+", " ", problem).strip()
-    if len(words) <= LONGEST_TITLE:
-        return words
-    return words[:LONGEST_TITLE].rsplit(" ", 1)[0] + " …"

@@ -53,7 +53,7 @@ class StepsDocument(QObject):
         self._colours: Colours | None = None
         self._pieces: Sequence[Piece] = ()
         self._tag = ""
-        self._ended = False
+        self._live = False
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._go_on)
@@ -66,9 +66,9 @@ class StepsDocument(QObject):
         self.shown.clear()
         self._go_on()
 
-    def sync(self, trace: Trace, pieces: Sequence[Piece]) -> None:
-        """Show these pieces of the trace; the last one may still be growing."""
-        self._pieces, self._ended = pieces, trace.ended is not None
+    def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
+        """Show these pieces of the trace; `live`: the last one may still be growing."""
+        self._pieces, self._live = pieces, live
         self._tag = trace.closed.tag if trace.closed else ""
         self._go_on()
 
@@ -90,7 +90,7 @@ class StepsDocument(QObject):
             self._rest.start(0)
         if self.complete and self.shown:
             self._grow_last()
-            if self._ended:
+            if not self._live:
                 self._close_last()
         self.grown.emit()
 

@@ -39,8 +39,8 @@ class StepsView(RichText):
         self.setAccessibleName("Steps")
         self._set_anew()
 
-    def sync(self, trace: Trace, pieces: Sequence[Piece]) -> None:
-        self._steps.sync(trace, pieces)
+    def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
+        self._steps.sync(trace, pieces, live)
 
     @property
     def complete(self) -> bool:

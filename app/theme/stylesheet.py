@@ -29,6 +29,7 @@ class Role(Enum):
     PRIMARY = "primary"  # the button that Enter presses
     FLAT = "flat"  # a button without edges
     FIGURE = "figure"  # one big number
+    BARE = "bare"  # a field without edges, inside a card that has them
 
 
 def set_role(widget: QWidget, role: Role) -> None:
@@ -148,6 +149,7 @@ def stylesheet(c: Colours, point_size: float) -> str:
         background: {c.surface}; border: 1px solid {c.outline}; }}
     QSlider::handle:horizontal:focus {{ border-color: {c.accent}; background: {c.accent}; }}
     QTextBrowser {{ background: transparent; border: none; padding: 0; }}
+    *[role="bare"], *[role="bare"]:focus {{ background: transparent; border: none; }}
 
     QTabBar::tab {{
         background: transparent; color: {c.muted}; border: none; border-bottom: 2px solid transparent;

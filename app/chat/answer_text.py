@@ -1,0 +1,38 @@
+"""The answer itself, after the thinking: plain while it comes, set when it is there."""
+
+from __future__ import annotations
+
+from app.chat.typesetting import Typesetter
+from app.rendering import RichText
+from core.thinking.trace import Trace
+
+
+class AnswerText(RichText):
+    def __init__(self, typesetter: Typesetter) -> None:
+        super().__init__()
+        self.setAccessibleName("Answer")
+        self._typesetter = typesetter
+        self._length = 0
+        """Characters of the answer that are shown."""
+        self._trace: Trace | None = None
+        self._is_set = False
+
+    def follow(self, trace: Trace, live: bool) -> bool:
+        """Show the answer as it stands; whether there is any."""
+        written = sum(piece.length for piece in trace.pieces if piece.in_answer)
+        if trace is not self._trace or written < self._length or (self._is_set and written > self._length):
+            self._trace, self._length, self._is_set = trace, 0, False
+            self.set_markdown("")
+        if written > self._length:
+            text = "".join(piece.text for piece in trace.pieces if piece.in_answer)
+            fresh = text[self._length :]
+            self._length = written
+            self.append_live(fresh if self.markdown.strip() else fresh.lstrip())
+        if not live and written and not self._is_set:
+            self._is_set = True
+            self._typesetter.prepare(self.markdown, self._style().formula_size, self._set)
+        return bool(self.markdown.strip())
+
+    def _set(self) -> None:
+        if self._is_set:
+            self.close_live()

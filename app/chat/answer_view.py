@@ -1,0 +1,167 @@
+"""One answer: who wrote how much, the ribbon, the steps, and the answer below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from PySide6.QtCore import QPoint, QRectF, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.chat.answer_text import AnswerText
+from app.chat.conversation import Exchange
+from app.chat.segments import RibbonFollower
+from app.chat.steps_view import StepsView
+from app.chat.typesetting import Typesetter
+from app.chat.wording import count, ending, run_in_brief
+from app.theme import SIGN, Role, set_role
+from app.widgets.controls import IconButton, button, label
+from app.widgets.ribbon import Ribbon
+from core.engines.body import Author
+from core.thinking.events import Finish
+from core.thinking.pieces import Piece
+
+
+class Request(Enum):
+    """What the buttons of an answer ask for."""
+
+    CONTINUE = auto()
+    AGAIN = auto()
+    COPY = auto()
+    EXPORT = auto()
+
+
+class AnswerView(QWidget):
+    wanted = Signal(object)  # a Request
+    piece_chosen = Signal(object)  # a Piece
+    menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
+    piece_revealed = Signal(QRectF)
+    """Scroll there: a place in this widget."""
+
+    def __init__(self, exchange: Exchange, typesetter: Typesetter, folds: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.exchange = exchange
+        self._folds = folds
+        self._folded: bool | None = None
+        """As the person chose; None: as the settings say."""
+        self._live = False
+        self._title, self._brief = label("", Role.HEADING), label("", Role.MUTED)
+        self._share, self._handoffs = label("", Role.LARGE), label("", Role.MUTED)
+        self._fold = button("", self.toggle_fold, Role.FLAT)
+        self.ribbon = Ribbon()
+        self.ribbon.segment_clicked.connect(self._ribbon_clicked)
+        self._segments = RibbonFollower(self.ribbon)
+        self.steps = StepsView(typesetter)
+        self.steps.piece_clicked.connect(self._piece_clicked)
+        self.steps.menu_wanted.connect(self.menu_wanted)
+        self.answer = AnswerText(typesetter)
+        self._card = QFrame()
+        set_role(self._card, Role.CARD)
+        inside = QVBoxLayout(self._card)
+        inside.setContentsMargins(14, 11, 14, 6)
+        inside.addWidget(self.answer)
+        self._ending = label("", Role.MUTED)
+        self._ending.setWordWrap(True)
+        self._lay_out()
+        self.refresh(live=False)
+
+    @property
+    def folded(self) -> bool:
+        """Whether the steps are hidden. Only thinking folds, and only once there is an answer."""
+        trace = self.exchange.trace
+        if not trace.thinks or self._live:
+            return bool(self._folded)
+        return self._folds and trace.closed is not None if self._folded is None else self._folded
+
+    def toggle_fold(self) -> None:
+        self._folded = not self.folded
+        self.refresh(self._live)
+
+    def refresh(self, live: bool) -> None:
+        """Show what the trace holds now; `live`: it is being written."""
+        self._live = live
+        trace = self.exchange.trace
+        thinking = [p for p in trace.pieces if not p.in_answer and (p.length > 4 or p.text.strip())]
+        # A folded text is not even built: an old conversation opens at once, however long its thinking.
+        if not self.folded:
+            self.steps.sync(trace, thinking, live and trace.closed is None)
+        self.steps.setVisible(bool(thinking) and not self.folded)
+        self._segments.follow(trace)
+        self._card.setVisible(self.answer.follow(trace, live))
+        self._describe(live)
+
+    def choose(self, piece: Piece | None, reveal: bool = False) -> None:
+        """Mark a piece in text and ribbon; `reveal` opens the thinking and scrolls there."""
+        self.steps.select(piece)
+        self.ribbon.select(self._segments.index_of(piece) if piece else -1)
+        if piece is None or not reveal:
+            return
+        if self.folded and not piece.in_answer:
+            self.toggle_fold()
+        place = self.steps.place_of(piece)
+        if place is not None:
+            self.piece_revealed.emit(place.translated(self.steps.pos()))
+
+    def _describe(self, live: bool) -> None:
+        trace = self.exchange.trace
+        for widget in (self._title, self._brief, self._share, self._handoffs, self.ribbon):
+            widget.setVisible(bool(trace.started))
+        self._title.setText("Reasoning" if trace.thinks else "Answer")
+        self._brief.setText(run_in_brief(trace))
+        if trace.totals[Author.LARGE].kept:
+            self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}")
+            self._handoffs.setText(f"in {count(trace.handoffs, 'handoff')}")
+        else:
+            self._share.clear()
+            self._handoffs.clear()
+        self._fold.setVisible(bool(trace.pieces) and (trace.thinks or self.folded))
+        self._fold.setText("▸ show" if self.folded else "▾ collapse")
+        self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
+        words = ending(trace, live or not self.exchange.is_read)
+        self._ending.setText(words)
+        self._ending.setVisible(bool(words))
+        failed = trace.finish is Finish.FAILED
+        set_role(self._ending, Role.DANGER if failed else Role.MUTED)
+        over = bool(trace.started) and not live
+        self._continue.setVisible(over and trace.finish is not Finish.END_OF_TEXT)
+        self._again.setVisible(over)
+        self._copy.setVisible(over)
+        self._export.setVisible(over)
+
+    def _lay_out(self) -> None:
+        self._continue = button("Continue", lambda: self.wanted.emit(Request.CONTINUE), tip="Go on in the same text")
+        self._again = IconButton("again", "Answer once more, with another seed", self._asker(Request.AGAIN))
+        self._copy = IconButton("copy", "Copy the answer", self._asker(Request.COPY))
+        self._export = IconButton("download", "Export", self._asker(Request.EXPORT))
+        head, foot = QHBoxLayout(), QHBoxLayout()
+        head.setSpacing(8)
+        for widget in (self._title, self._brief, self._share, self._handoffs):
+            head.addWidget(widget)
+        head.addStretch()
+        head.addWidget(self._fold)
+        foot.setSpacing(2)
+        foot.addWidget(self._ending, 1)
+        foot.addStretch()
+        for widget in (self._continue, self._copy, self._again, self._export):
+            foot.addWidget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(self.ribbon)
+        column.addWidget(self.steps)
+        column.addSpacing(4)
+        column.addWidget(self._card)
+        column.addLayout(foot)
+
+    def _asker(self, request: Request) -> Callable[[], None]:
+        return lambda: self.wanted.emit(request)
+
+    def _piece_clicked(self, piece: Piece) -> None:
+        self.ribbon.select(self._segments.index_of(piece))
+        self.piece_chosen.emit(piece)
+
+    def _ribbon_clicked(self, index: int) -> None:
+        if piece := self._segments.piece_at(index):
+            self.choose(piece, reveal=True)
+            self.piece_chosen.emit(piece)

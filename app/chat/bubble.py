@@ -1,0 +1,61 @@
+"""What the person asked, at the right, and the ways to other tries at it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QTextDocument
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.rendering import RichText
+from app.theme import Role, set_role
+from app.widgets.controls import IconButton, label
+
+WIDEST = 560
+
+
+class Bubble(QWidget):
+    edit_wanted = Signal()
+    sibling_wanted = Signal(int)
+
+    def __init__(self, problem: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        frame = QFrame()
+        set_role(frame, Role.BUBBLE)
+        self._text = RichText()
+        self._text.setAccessibleName("Problem")
+        self._text.set_markdown(problem)
+        inside = QVBoxLayout(frame)
+        inside.setContentsMargins(14, 10, 14, 5)
+        inside.addWidget(self._text)
+        self._fit()
+
+        self._earlier = IconButton("chevron-left", "Earlier try", lambda: self.sibling_wanted.emit(-1))
+        self._later = IconButton("chevron-right", "Later try", lambda: self.sibling_wanted.emit(1))
+        self._place = label("", Role.MUTED)
+        edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        row.addStretch()
+        for widget in (self._earlier, self._place, self._later, edit):
+            row.addWidget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(frame, 0, Qt.AlignmentFlag.AlignRight)
+        column.addLayout(row)
+        self.show_place(0, 1)
+
+    def show_place(self, index: int, siblings: int) -> None:
+        """Which of how many tries this is."""
+        for widget in (self._earlier, self._place, self._later):
+            widget.setVisible(siblings > 1)
+        self._place.setText(f"{index + 1} / {siblings}")
+        self._place.setAccessibleName(f"Try {index + 1} of {siblings}")
+        self._earlier.setEnabled(index > 0)
+        self._later.setEnabled(index + 1 < siblings)
+
+    def _fit(self) -> None:
+        """As wide as its text, up to a width that is good to read."""
+        probe: QTextDocument = self._text.document().clone()
+        probe.setTextWidth(-1)
+        self._text.setFixedWidth(min(WIDEST, int(probe.idealWidth()) + 4))

@@ -1,0 +1,121 @@
+"""Where one writes a problem, and steers what is being written."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
+
+from app.chat.session import Activity
+from app.theme import SIGN, Role, current_theme, icon, set_role
+from app.widgets.controls import button
+from core.engines.body import Author
+
+MOST_LINES = 8
+
+
+class ProblemEdit(QPlainTextEdit):
+    """Grows with its text. Enter sends, Shift+Enter begins a line."""
+
+    sent = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setPlaceholderText("Ask something")
+        self.setAccessibleName("Problem")
+        self.setTabChangesFocus(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        set_role(self, Role.BARE)
+        self.document().setDocumentMargin(2)
+        self.textChanged.connect(self._fit)
+        current_theme().changed.connect(self._fit)
+        self._fit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        plain = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
+            self.sent.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, self.height())
+
+    def _fit(self) -> None:
+        lines = min(max(self.document().lineCount(), 1), MOST_LINES)
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 16)
+
+
+class Composer(QFrame):
+    sent = Signal(str)
+    stopped = Signal()
+    take_over_wanted = Signal()
+    give_back_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.CARD)
+        self.edit = ProblemEdit()
+        self.edit.sent.connect(self._send)
+        self.edit.textChanged.connect(self._enable)
+        self._ready = False
+        self._baton = button("", self._pass_baton)
+        self._baton_goes_to = Author.LARGE
+        self._send_button = button("Send", self._send, Role.PRIMARY, "Enter")
+        self._send_button.setAccessibleName("Send the problem")
+        self._stop_button = button("Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)")
+        self._stop_button.setAccessibleName("Stop writing")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 7, 9, 7)
+        row.setSpacing(8)
+        row.addWidget(self.edit, 1)
+        for widget in (self._baton, self._send_button, self._stop_button):
+            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
+        current_theme().changed.connect(self._draw)
+        self._draw()
+        self.show_activity(Activity.IDLE, ready=False)
+
+    def show_activity(self, activity: Activity, ready: bool) -> None:
+        self._ready = ready
+        self._send_button.setVisible(activity is Activity.IDLE)
+        self._stop_button.setVisible(activity is not Activity.IDLE)
+        self._baton.setVisible(activity is Activity.WRITING)
+        self._enable()
+
+    def show_writer(self, author: Author | None) -> None:
+        """Who writes now: the other one may be given the baton."""
+        to_large = author is not Author.LARGE
+        self._baton_goes_to = Author.LARGE if to_large else Author.SMALL
+        words = "Take over now" if to_large else "Give back"
+        self._baton.setText(f"{SIGN[self._baton_goes_to]} {words}")
+        self._baton.setAccessibleName(words)
+        self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
+
+    def press_baton(self) -> None:
+        if self._baton.isVisible():
+            self._pass_baton()
+
+    def set_text(self, text: str) -> None:
+        self.edit.setPlainText(text)
+        self.edit.setFocus()
+        self.edit.selectAll()
+
+    def _pass_baton(self) -> None:
+        if self._baton_goes_to is Author.LARGE:
+            self.take_over_wanted.emit()
+        else:
+            self.give_back_wanted.emit()
+
+    def _send(self) -> None:
+        text = self.edit.toPlainText().strip()
+        if text and self._ready:
+            self.edit.clear()
+            self.sent.emit(text)
+
+    def _enable(self) -> None:
+        self._send_button.setEnabled(self._ready and bool(self.edit.toPlainText().strip()))
+
+    def _draw(self) -> None:
+        colours = current_theme().colours
+        self._send_button.setIcon(icon("send", colours.on_accent))
+        self._stop_button.setIcon(icon("stop", colours.on_accent))

@@ -1,0 +1,115 @@
+"""The path of a conversation, from top to bottom: what was asked, and what the models wrote."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from app.chat.answer_view import AnswerView
+from app.chat.bubble import Bubble
+from app.chat.conversation import Conversation, Exchange
+from app.chat.typesetting import Typesetter
+from core.thinking.pieces import Piece
+
+WIDEST = 900
+"""Pixels of a line of text that is still good to read."""
+NEAR_END = 48
+"""Pixels from the end within which the view follows what is being written."""
+
+
+class ConversationView(QScrollArea):
+    wanted = Signal(object, object)  # an Exchange and a Request
+    edit_wanted = Signal(object)  # an Exchange
+    sibling_wanted = Signal(object, int)
+    piece_chosen = Signal(object, object)  # an Exchange and a Piece
+    menu_wanted = Signal(object, object, QPoint)
+
+    def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._typesetter = typesetter
+        self._answers: dict[str, AnswerView] = {}
+        self._bubbles: dict[str, Bubble] = {}
+        self.folds = True
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName("Conversation")
+        self._content = QWidget()
+        self._column = QVBoxLayout(self._content)
+        self._column.setContentsMargins(26, 18, 26, 18)
+        self._column.setSpacing(10)
+        self._column.addStretch()
+        self.setWidget(self._content)
+        self._follows = True
+        """Whether the end is kept in view; a person who scrolls up reads in peace."""
+        bar = self.verticalScrollBar()
+        bar.valueChanged.connect(self._scrolled)
+        bar.rangeChanged.connect(self._lengthened)
+
+    def show_path(self, conversation: Conversation) -> None:
+        """Other exchanges; those that were there already keep their widgets."""
+        path = conversation.path
+        wanted = {exchange.id for exchange in path}
+        for id in [id for id in self._answers if id not in wanted]:
+            for widget in (self._answers.pop(id), self._bubbles.pop(id)):
+                self._column.removeWidget(widget)
+                widget.hide()
+                widget.deleteLater()
+        for place, exchange in enumerate(path):
+            if exchange.id not in self._answers:
+                self._add(exchange, 2 * place)
+            siblings = conversation.siblings(exchange)
+            self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
+        self._follows = True
+        QTimer.singleShot(0, self, self._to_end)
+
+    def refresh(self, exchange: Exchange, live: bool) -> None:
+        if answer := self._answers.get(exchange.id):
+            answer.refresh(live)
+
+    def answer_of(self, exchange: Exchange) -> AnswerView | None:
+        return self._answers.get(exchange.id)
+
+    def answers(self) -> list[AnswerView]:
+        return list(self._answers.values())
+
+    def choose(self, exchange: Exchange, piece: Piece | None, reveal: bool = False) -> None:
+        for answer in self._answers.values():
+            answer.choose(piece if answer.exchange is exchange else None, reveal and answer.exchange is exchange)
+
+    def _add(self, exchange: Exchange, place: int) -> None:
+        bubble, answer = Bubble(exchange.problem), AnswerView(exchange, self._typesetter, self.folds)
+        bubble.edit_wanted.connect(lambda: self.edit_wanted.emit(exchange))
+        bubble.sibling_wanted.connect(lambda by: self.sibling_wanted.emit(exchange, by))
+        answer.wanted.connect(lambda request: self.wanted.emit(exchange, request))
+        answer.piece_chosen.connect(lambda piece: self._chosen(exchange, piece))
+        answer.menu_wanted.connect(lambda piece, where: self.menu_wanted.emit(exchange, piece, where))
+        answer.piece_revealed.connect(lambda rect: self._reveal(answer, rect))
+        self._bubbles[exchange.id], self._answers[exchange.id] = bubble, answer
+        for offset, widget in enumerate((bubble, answer)):
+            widget.setMaximumWidth(WIDEST)
+            self._column.insertWidget(place + offset, widget)
+
+    def _chosen(self, exchange: Exchange, piece: Piece) -> None:
+        for answer in self._answers.values():
+            if answer.exchange is not exchange:
+                answer.choose(None)
+        self.piece_chosen.emit(exchange, piece)
+
+    def _reveal(self, answer: AnswerView, place: QRectF) -> None:
+        self._follows = False
+        top = answer.mapTo(self._content, place.topLeft().toPoint()).y()
+        self.ensureVisible(0, top, 0, self.viewport().height() // 3)
+
+    def _scrolled(self, value: int) -> None:
+        self._follows = value >= self.verticalScrollBar().maximum() - NEAR_END
+
+    def _lengthened(self) -> None:
+        if self._follows:
+            self._to_end()
+
+    def _to_end(self) -> None:
+        bar = self.verticalScrollBar()
+        follows = self._follows
+        bar.setValue(bar.maximum() if follows else bar.value())
+        self._follows = follows

@@ -1,0 +1,199 @@
+"""The chat: conversations at the left, what is asked and written in the middle, the inspector at the right."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from app.chat.answer_view import Request
+from app.chat.composer import Composer
+from app.chat.conversation import Exchange
+from app.chat.conversation_view import WIDEST, ConversationView
+from app.chat.counters import Counters
+from app.chat.session import Activity, ChatSession
+from app.chat.sidebar import Sidebar
+from app.chat.typesetting import Typesetter
+from app.chat.welcome import Welcome
+from app.chat.wording import WHO
+from app.inspector.panel import Inspector
+from app.settings.preferences import Preferences
+from app.theme import Role, set_role
+from app.widgets.controls import Hairline
+from core.engines.body import Author
+from core.thinking.pieces import Piece
+
+
+class ChatPage(QSplitter):
+    export_wanted = Signal(object)  # an Exchange
+
+    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._session = session
+        self._preferences = preferences
+        self._typesetter = Typesetter(self)
+        self._edited: Exchange | None = None
+        """The exchange whose problem is in the composer to be asked anew."""
+        self.sidebar = Sidebar()
+        self.conversation = ConversationView(self._typesetter)
+        self.composer = Composer()
+        self.counters = Counters()
+        self.welcome = Welcome()
+        self.inspector = Inspector()
+        self._middle = QStackedWidget()
+        self._middle.addWidget(self.welcome)
+        self._middle.addWidget(self.conversation)
+        self.setChildrenCollapsible(False)
+        self.setHandleWidth(1)
+        for widget in (self.sidebar, self._centre(), self.inspector):
+            self.addWidget(widget)
+        self.setStretchFactor(1, 1)
+        self._connect()
+        self._show_preferences()
+        self._show_path()
+        self._show_activity()
+
+    def finish(self) -> None:
+        self._typesetter.finish()
+
+    def edit_again(self, exchange: Exchange) -> None:
+        self._edited = exchange
+        self.composer.set_text(exchange.problem)
+
+    def step_through(self, by: int) -> None:
+        """Choose the next or the previous piece of the answer that is looked at."""
+        exchange = self.inspector.exchange or self._session.current
+        if exchange is None or not exchange.trace.pieces:
+            return
+        pieces = exchange.trace.pieces
+        at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), len(pieces) - (by > 0))
+        piece = pieces[min(max(at + by, 0), len(pieces) - 1)]
+        self.conversation.choose(exchange, piece, reveal=True)
+        self.inspector.show_piece(exchange, piece)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _centre(self) -> QWidget:
+        centre, foot = QWidget(), QWidget()
+        set_role(foot, Role.BAR)
+        foot.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        inner = QVBoxLayout()
+        inner.setSpacing(5)
+        inner.addWidget(self.composer)
+        inner.addWidget(self.counters)
+        row = QHBoxLayout(foot)
+        row.setContentsMargins(26, 10, 26, 8)
+        row.addStretch(1)
+        holder = QWidget()
+        holder.setLayout(inner)
+        inner.setContentsMargins(0, 0, 0, 0)
+        holder.setMaximumWidth(WIDEST)
+        row.addWidget(holder, 1000)
+        row.addStretch(1)
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._middle, 1)
+        column.addWidget(Hairline())
+        column.addWidget(foot)
+        centre.setMinimumWidth(420)
+        return centre
+
+    def _connect(self) -> None:
+        session, view, composer = self._session, self.conversation, self.composer
+        composer.sent.connect(self._send)
+        composer.stopped.connect(session.stop)
+        composer.take_over_wanted.connect(session.take_over)
+        composer.give_back_wanted.connect(session.give_back)
+        composer.edit.textChanged.connect(self._count_draft)
+        self.counters.seed.valueChanged.connect(lambda seed: self._preferences.change_run(seed=seed))
+        self.welcome.example_chosen.connect(self._example)
+        self.sidebar.new_wanted.connect(self.new)
+        self.sidebar.open_wanted.connect(session.open)
+        session.path_changed.connect(self._show_path)
+        session.progressed.connect(self._show_progress)
+        session.activity_changed.connect(self._show_activity)
+        view.wanted.connect(self._carry_out)
+        view.edit_wanted.connect(self.edit_again)
+        view.sibling_wanted.connect(session.step_aside)
+        view.piece_chosen.connect(self.inspector.show_piece)
+        view.menu_wanted.connect(self._menu)
+        self.inspector.piece_chosen.connect(lambda exchange, piece: view.choose(exchange, piece, reveal=True))
+        self.inspector.rerun_wanted.connect(session.fork)
+        self.inspector.fork_wanted.connect(session.fork)
+        self._preferences.changed.connect(self._show_preferences)
+
+    def new(self) -> None:
+        self._session.new()
+        self.composer.edit.setFocus()
+
+    def _send(self, problem: str) -> None:
+        edited, self._edited = self._edited, None
+        if edited:
+            self._session.ask_again(edited, problem)
+        else:
+            self._session.ask(problem)
+
+    def _example(self, problem: str) -> None:
+        self.composer.set_text(problem)
+        self.composer.edit.moveCursor(self.composer.edit.textCursor().MoveOperation.End)
+
+    def _show_path(self) -> None:
+        self._edited = None
+        conversation = self._session.conversation
+        self._middle.setCurrentWidget(self.conversation if conversation.leaf else self.welcome)
+        self.conversation.show_path(conversation)
+        self.sidebar.show_current(conversation.id)
+        self.inspector.show_run(self._session.current)
+        self._count_draft()
+
+    def _show_progress(self, exchange: Exchange) -> None:
+        live = bool(self._session.answering and self._session.answering.exchange is exchange)
+        self.conversation.refresh(exchange, live)
+        if exchange is self._session.current:
+            self.counters.follow(exchange.trace)
+            self.inspector.follow(exchange)
+        if self._session.answering:
+            self.composer.show_writer(self._session.answering.author)
+
+    def _show_activity(self) -> None:
+        activity = self._session.activity
+        self.composer.show_activity(activity, self._session.ready)
+        self.composer.show_writer(None)
+        if activity is Activity.WRITING and self._session.current:
+            self.inspector.show_run(self._session.current)
+
+    def _show_preferences(self) -> None:
+        settings = self._preferences.value
+        self.conversation.folds = settings.appearance.fold_thinking
+        self.counters.seed.setValue(settings.run.seed)
+        self.inspector.models = settings.models
+
+    def _count_draft(self) -> None:
+        leaf = self._session.current
+        self.counters.follow(leaf.trace if leaf else None)
+
+    def _carry_out(self, exchange: Exchange, request: Request) -> None:
+        match request:
+            case Request.CONTINUE:
+                self._session.go_on(exchange)
+            case Request.AGAIN:
+                self._session.ask_again(exchange)
+            case Request.COPY:
+                QGuiApplication.clipboard().setText(exchange.trace.answer.strip() or exchange.trace.text.strip())
+            case Request.EXPORT:
+                self.export_wanted.emit(exchange)
+
+    def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
+        session = self._session
+        other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        again = menu.addAction(f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece, other))
+        fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece))
+        again.setEnabled(session.ready)
+        fork.setEnabled(session.ready)
+        menu.addSeparator()
+        menu.addAction("Copy step", lambda: QGuiApplication.clipboard().setText(piece.text.strip()))
+        menu.addAction("Copy all steps", lambda: QGuiApplication.clipboard().setText(exchange.trace.text.strip()))
+        menu.popup(where)

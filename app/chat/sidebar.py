@@ -1,0 +1,166 @@
+"""Conversations at the left: search, open, rename, delete with a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QInputDialog,
+    QLineEdit,
+    QListView,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.chat.archive import Archive
+from app.chat.history import History, HistoryRole, Index
+from app.theme import Role, current_theme, set_role
+from app.widgets.controls import IconButton
+from core.errors import StoreError
+
+SEARCH_AFTER_MS = 150
+
+
+class HistoryDelegate(QStyledItemDelegate):
+    """Headings are small and grey; everything else is the style's affair."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        if not index.data(HistoryRole.IS_HEADING):
+            super().paint(painter, option, index)
+            return
+        painter.save()
+        font = painter.font()
+        font.setPointSizeF(font.pointSizeF() * 0.82)
+        font.setWeight(font.Weight.DemiBold)
+        painter.setFont(font)
+        painter.setPen(QColor(current_theme().colours.muted))
+        area = option.rect.adjusted(8, 0, -8, -5)  # type: ignore[attr-defined]
+        painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, str(index.data()))
+        painter.restore()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        size = super().sizeHint(option, index)
+        return QSize(size.width(), size.height() + 6) if index.data(HistoryRole.IS_HEADING) else size
+
+
+class Sidebar(QWidget):
+    open_wanted = Signal(str)
+    new_wanted = Signal()
+    deleted = Signal(str, str)
+    """Id and name: it can be had back."""
+    failed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.BAR)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._archive: Archive | None = None
+        self._shown = ""
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search conversations")
+        self.search.setAccessibleName("Search conversations")
+        self.search.setClearButtonEnabled(True)
+        self._model = History(self)
+        self.list = QListView()
+        self.list.setAccessibleName("Conversations")
+        self.list.setModel(self._model)
+        self.list.setItemDelegate(HistoryDelegate(self.list))
+        self.list.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.list.setUniformItemSizes(False)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.clicked.connect(self._open)
+        self.list.activated.connect(self._open)
+        self.list.customContextMenuRequested.connect(self._menu)
+        for key, act in (("F2", self.rename), ("Delete", self.delete)):
+            QShortcut(QKeySequence(key), self.list, act, context=Qt.ShortcutContext.WidgetShortcut)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SEARCH_AFTER_MS)
+        self._timer.timeout.connect(self.refresh)
+        self.search.textChanged.connect(lambda: self._timer.start())
+        head = QHBoxLayout()
+        head.setSpacing(4)
+        head.addWidget(self.search)
+        head.addWidget(IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 10, 8, 8)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(self.list)
+
+    def use_archive(self, archive: Archive) -> None:
+        self._archive = archive
+        archive.changed.connect(self.refresh)
+        self.refresh()
+
+    def show_current(self, conversation: str) -> None:
+        """Mark the one that is open."""
+        self._shown = conversation
+        row = self._model.row_of(conversation)
+        self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
+
+    def refresh(self) -> None:
+        if not self._archive:
+            return
+        words = self.search.text().strip()
+        try:
+            if words:
+                self._model.show_found(self._archive.search(words))
+            else:
+                self._model.show_headlines(self._archive.headlines(), datetime.now().astimezone().date())
+        except StoreError as error:
+            self.failed.emit(error)
+        self.show_current(self._shown)
+
+    def rename(self) -> None:
+        index = self.list.currentIndex()
+        if not self._archive or not index.data(HistoryRole.CONVERSATION):
+            return
+        title, agreed = QInputDialog.getText(self, "Rename", "Title (empty: the first problem)", text=index.data())
+        if agreed:
+            self._attempt(lambda archive: archive.rename(index.data(HistoryRole.CONVERSATION), title))
+
+    def delete(self) -> None:
+        """Not asked for confirmation, since it can be undone."""
+        index = self.list.currentIndex()
+        conversation, name = index.data(HistoryRole.CONVERSATION), index.data()
+        if conversation and self._attempt(lambda archive: archive.delete(conversation)):
+            self.deleted.emit(conversation, name)
+
+    def restore(self, conversation: str) -> None:
+        self._attempt(lambda archive: archive.restore(conversation))
+
+    def _attempt(self, change: Callable[[Archive], None]) -> bool:
+        if not self._archive:
+            return False
+        try:
+            change(self._archive)
+        except StoreError as error:
+            self.failed.emit(error)
+            return False
+        return True
+
+    def _open(self, index: Index) -> None:
+        if conversation := index.data(HistoryRole.CONVERSATION):
+            self.open_wanted.emit(conversation)
+
+    def _menu(self, where: QPoint) -> None:
+        index = self.list.indexAt(where)
+        if not index.data(HistoryRole.CONVERSATION):
+            return
+        self.list.setCurrentIndex(index)
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Open", lambda: self._open(index))
+        menu.addAction("Rename …\tF2", self.rename)
+        menu.addAction("Delete\tDel", self.delete)
+        menu.popup(self.list.viewport().mapToGlobal(where))

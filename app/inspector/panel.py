@@ -1,0 +1,113 @@
+"""The inspector: one step, the course of the run in time, and the run as a whole."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QScrollArea, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+
+from app.chat.conversation import Exchange
+from app.inspector.run_page import RunPage
+from app.inspector.step_page import StepPage
+from app.inspector.timeline_page import TimelinePage
+from app.theme import Role, set_role
+from core.engines.body import Author
+from core.settings import ModelChoice
+from core.thinking.pieces import Piece
+
+
+class Tab(IntEnum):
+    STEP = 0
+    TIMELINE = 1
+    RUN = 2
+
+
+class Inspector(QWidget):
+    piece_chosen = Signal(object, object)  # an Exchange and a Piece
+    rerun_wanted = Signal(object, object, object)  # an Exchange, a Piece and who is to write it
+    fork_wanted = Signal(object, object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.BAR)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.exchange: Exchange | None = None
+        self.piece: Piece | None = None
+        self.models = ModelChoice()
+        """For the command line that repeats a run."""
+        self.tabs = QTabBar()
+        self.tabs.setAccessibleName("Inspector")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        for title in ("Step", "Timeline", "Run"):
+            self.tabs.addTab(title)
+        self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
+        self._stack = QStackedWidget()
+        for page in (self.step, self.timeline, self.run):
+            scroll = QScrollArea()
+            scroll.setWidgetResizable(True)
+            scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            scroll.setWidget(page)
+            self._stack.addWidget(scroll)
+        self.tabs.currentChanged.connect(self._turn)
+        self.timeline.piece_chosen.connect(self._chosen)
+        self.step.rerun_wanted.connect(self._rerun)
+        self.step.fork_wanted.connect(self._fork)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 6, 6, 6)
+        column.setSpacing(4)
+        column.addWidget(self.tabs)
+        column.addWidget(self._stack, 1)
+
+    def show_piece(self, exchange: Exchange, piece: Piece) -> None:
+        self.exchange, self.piece = exchange, piece
+        self.tabs.setTabText(Tab.STEP, f"Step {piece.step + 1}")
+        self.step.show_piece(exchange.trace, piece)
+        self.timeline.select(piece)
+        if self.tabs.currentIndex() == Tab.RUN:
+            self.tabs.setCurrentIndex(Tab.STEP)
+        self._refresh()
+
+    def show_run(self, exchange: Exchange | None) -> None:
+        """Look at another answer: its steps are chosen anew."""
+        if exchange is not self.exchange:
+            self.exchange, self.piece = exchange, None
+            self.tabs.setTabText(Tab.STEP, "Step")
+            self.step.show_nothing()
+        self._refresh()
+
+    def follow(self, exchange: Exchange) -> None:
+        """The answer has grown."""
+        if exchange is self.exchange:
+            self._refresh()
+
+    def _turn(self, page: int) -> None:
+        self._stack.setCurrentIndex(page)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Only the page in front follows the run."""
+        if self.exchange is None or not self.isVisible():
+            return
+        match self.tabs.currentIndex():
+            case Tab.TIMELINE:
+                self.timeline.follow(self.exchange.trace)
+            case Tab.RUN:
+                self.run.follow(self.exchange, self.models)
+            case _:
+                if self.piece:
+                    self.step.show_piece(self.exchange.trace, self.piece)
+
+    def _chosen(self, piece: Piece) -> None:
+        if self.exchange:
+            self.show_piece(self.exchange, piece)
+            self.piece_chosen.emit(self.exchange, piece)
+
+    def _rerun(self, author: Author) -> None:
+        if self.exchange and self.piece:
+            self.rerun_wanted.emit(self.exchange, self.piece, author)
+
+    def _fork(self) -> None:
+        if self.exchange and self.piece:
+            self.fork_wanted.emit(self.exchange, self.piece)

@@ -1,0 +1,109 @@
+"""The run as a whole: totals, both models, all parameters, and the command line that repeats it."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+from app.chat.conversation import Exchange
+from app.chat.wording import ending, seconds
+from app.inspector.command_line import command_line
+from app.inspector.facts import Fact, Facts
+from app.theme import SIGN, Role
+from app.widgets.controls import Hairline, button, label
+from core.engines.base import ModelCard
+from core.engines.body import Author
+from core.settings import ModelChoice
+from core.thinking.policies import POLICIES
+from core.thinking.trace import Trace
+
+
+class RunPage(QWidget):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._totals, self._small, self._large, self._parameters = (Facts() for _ in range(4))
+        self._command = QPlainTextEdit()
+        self._command.setReadOnly(True)
+        self._command.setAccessibleName("Command line that repeats the run")
+        self._command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self._command.setFixedHeight(110)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 8, 8)
+        column.setSpacing(8)
+        for title, facts in (
+            ("Totals", self._totals),
+            (f"{SIGN[Author.SMALL]} Small model", self._small),
+            (f"{SIGN[Author.LARGE]} Large model", self._large),
+            ("Parameters", self._parameters),
+        ):
+            column.addWidget(self._title(title))
+            column.addWidget(facts)
+            column.addWidget(Hairline())
+        column.addWidget(self._title("Do it again"))
+        column.addWidget(self._command)
+        column.addWidget(button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText())))
+        column.addStretch()
+
+    def follow(self, exchange: Exchange, models: ModelChoice) -> None:
+        trace = exchange.trace
+        self._totals.show_facts(totals(trace))
+        if trace.started is None:
+            return
+        self._small.show_facts(card_facts(trace.started.small))
+        self._large.show_facts(card_facts(trace.started.large))
+        self._parameters.show_facts(parameters(trace.started.policy, trace.started.settings))
+        command = command_line(exchange.problem, exchange.settings, models)
+        if command != self._command.toPlainText():
+            self._command.setPlainText(command)
+
+    def _title(self, words: str) -> QLabel:
+        return label(words, Role.HEADING)
+
+
+def totals(trace: Trace) -> list[Fact]:
+    small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
+    return [
+        ("Steps", f"{len(trace.steps):,}"),
+        ("Tokens", f"{trace.tokens:,} (● {small.kept:,}, ◆ {large.kept:,})"),
+        ("Large share", f"{trace.large_share:.1%}"),
+        ("Discarded", f"{small.discarded + large.discarded:,} tokens"),
+        ("Takeovers", f"{large.takeovers:,}"),
+        ("Handoffs", f"{trace.handoffs:,}, {seconds(small.handoff_seconds + large.handoff_seconds)} in all"),
+        ("Prefilled", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
+        ("Reused", f"● {small.reused:,}  ◆ {large.reused:,}"),
+        ("Decoding", f"● {small.tokens_per_second:.0f} tok/s  ◆ {large.tokens_per_second:.0f} tok/s"),
+        ("Time", seconds(trace.seconds)),
+        ("Ended", ending(trace, live=False) or (trace.finish.value if trace.finish else "")),
+        ("Notices", "\n".join(notice.text for notice in trace.notices)),
+    ]
+
+
+def card_facts(card: ModelCard | None) -> list[Fact]:
+    if card is None:
+        return [("Name", "none")]
+    return [
+        ("Name", card.name),
+        ("Kind", " · ".join(filter(None, (card.architecture, card.quantisation, parameter_count(card.parameters))))),
+        ("Place", card.place),
+        ("Context", f"{card.context:,} tokens"),
+        ("Vocabulary", card.vocabulary[:12]),
+        ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
+        ("Roll-back", "by cutting" if card.can_be_cut else "from snapshots"),
+    ]
+
+
+def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
+    """All settings of the run, nested ones with their own names."""
+    facts: list[Fact] = [("Policy", POLICIES[policy].title if policy in POLICIES else policy)]
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            facts += [(str(inner), str(worth)) for inner, worth in value.items()]
+        elif name != "policy":
+            facts.append((name, str(value)))
+    return facts
+
+
+def parameter_count(number: int) -> str:
+    if not number:
+        return ""
+    return f"{number / 1e9:.1f} B" if number >= 1e9 else f"{number / 1e6:.0f} M"

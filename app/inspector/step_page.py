@@ -1,0 +1,168 @@
+"""One piece of the text: who wrote it, why, instead of what, at what cost, and which tokens it might have been."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from app.chat.wording import RULES, WHO, count, seconds
+from app.inspector.facts import Fact, Facts
+from app.inspector.token_strip import TokenStrip
+from app.theme import SIGN, Role, current_theme, ink_of, tint_of
+from app.widgets.controls import Hairline, button, label
+from core.engines.body import Author
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL, Author.INSERTED: Author.SMALL}
+
+
+class StepPage(QWidget):
+    rerun_wanted = Signal(object)  # the Author who is to write it
+    fork_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._trace: Trace | None = None
+        self._piece: Piece | None = None
+        self._shown = (0, 0)
+        """Tokens and events that are shown."""
+        self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED)
+        self._nothing.setWordWrap(True)
+        self._head = QLabel()
+        self._head.setTextFormat(Qt.TextFormat.RichText)
+        self._facts = Facts()
+        self._replaced_title = label("What the small model was writing", Role.HEADING)
+        self._replaced = QLabel()
+        self._replaced.setTextFormat(Qt.TextFormat.PlainText)
+        self._replaced.setWordWrap(True)
+        self._replaced.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._replaced.setContentsMargins(10, 8, 10, 8)
+        font = self._replaced.font()
+        font.setStrikeOut(True)
+        self._replaced.setFont(font)
+        self._replaced_line = Hairline()
+        self._tokens_line = Hairline()
+        self.tokens = TokenStrip()
+        self._again = button("", lambda: self.rerun_wanted.emit(OTHER[self._piece.author] if self._piece else None))
+        fork = button("Fork", self.fork_wanted.emit, tip="Another answer that goes on from before this step")
+        copy = button("Copy", self._copy, tip="Copy the text of this step")
+        self._buttons = QFrame()
+        row = QHBoxLayout(self._buttons)
+        row.setContentsMargins(0, 4, 0, 0)
+        for widget in (self._again, fork, copy):
+            row.addWidget(widget)
+        row.addStretch()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 8, 8)
+        column.setSpacing(9)
+        for widget in (
+            self._nothing,
+            self._head,
+            self._facts,
+            self._replaced_line,
+            self._replaced_title,
+            self._replaced,
+            self._tokens_line,
+            self.tokens,
+            self._buttons,
+        ):
+            column.addWidget(widget)
+        column.addStretch()
+        current_theme().changed.connect(self._draw)
+        self.show_nothing()
+
+    def show_nothing(self) -> None:
+        self._trace = self._piece = None
+        self._show_parts()
+
+    def show_piece(self, trace: Trace, piece: Piece) -> None:
+        state = (len(piece.tokens), id(piece.judged))
+        if piece is self._piece and state == self._shown:
+            return
+        fresh = piece is not self._piece
+        self._trace, self._piece, self._shown = trace, piece, state
+        self._facts.show_facts(facts_of(trace, piece))
+        self._replaced.setText(piece.replaced.strip())
+        self._replaced_title.setText(
+            "What the small model was writing" if piece.author is Author.LARGE else "What stood here before"
+        )
+        self.tokens.show_piece(piece, keep_choice=not fresh)
+        self._again.setText(f"Re-run from here with {SIGN[OTHER[piece.author]]}")
+        self._again.setAccessibleName(f"Re-run from here with {WHO[OTHER[piece.author]]}")
+        self._show_parts()
+        if fresh:
+            self._draw()
+
+    def _show_parts(self) -> None:
+        piece = self._piece
+        self._nothing.setVisible(piece is None)
+        for widget in (self._head, self._facts, self._buttons):
+            widget.setVisible(piece is not None)
+        replaced = bool(piece and piece.replaced.strip())
+        for widget in (self._replaced_line, self._replaced_title, self._replaced):
+            widget.setVisible(replaced)
+        has_tokens = bool(piece and piece.tokens)
+        for widget in (self._tokens_line, self.tokens):
+            widget.setVisible(has_tokens)
+
+    def _draw(self) -> None:
+        if self._piece is None:
+            return
+        colours, author = current_theme().colours, self._piece.author
+        ink = ink_of(author, colours)
+        words = "Inserted by the policy" if author is Author.INSERTED else f"Written by {WHO[author]}"
+        self._head.setText(f'<span style="color:{ink}">{SIGN[author]}</span>&nbsp; <b>{words}</b>')
+        self._head.setAccessibleName(words)
+        palette = self._replaced.palette()
+        palette.setColor(palette.ColorRole.WindowText, colours.small)
+        palette.setColor(palette.ColorRole.Window, tint_of(Author.SMALL, colours))
+        self._replaced.setPalette(palette)
+        self._replaced.setAutoFillBackground(True)
+
+    def _copy(self) -> None:
+        if self._piece:
+            QGuiApplication.clipboard().setText(self._piece.text.strip())
+
+
+def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
+    """What is known of a piece, as a person reads it."""
+    handoff, takeover = piece.handoff, piece.takeover
+    planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
+    limit = f" of {trace.counted.limit}" if trace.counted else ""
+    return [
+        ("Rule", RULES[piece.rule] if piece.rule else ""),
+        ("Cue", cue_words(piece)),
+        ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
+        (
+            "Handoff",
+            f"{seconds(handoff.seconds)}: {handoff.prefilled:,} tokens prefilled, {handoff.reused:,} reused, "
+            f"as {handoff.passing.value}"
+            if handoff
+            else "",
+        ),
+        ("Speed", f"{piece.tokens_per_second:.0f} tok/s" if piece.tokens_per_second else ""),
+        ("Began at", seconds(piece.start)),
+        ("Reflections", f"{piece.reflections}{limit}" if trace.counted else ""),
+        ("Score", score_words(piece)),
+        ("Seed", str(trace.started.seed) if trace.started else ""),
+    ]
+
+
+def cue_words(piece: Piece) -> str:
+    """“Wait”, word 1 of what the small model was writing."""
+    cue = piece.cue
+    if cue is None or piece.author is Author.INSERTED:
+        return ""
+    before = piece.replaced[: cue.start] if piece.replaced else ""
+    place = f", word {len(before.split()) + 1}" if piece.replaced else ""
+    return f"“{cue.word}”{place} ({cue.category.value})"
+
+
+def score_words(piece: Piece) -> str:
+    if not piece.judged:
+        return ""
+    chances = dict(zip(piece.judged.choices, piece.judged.probabilities, strict=True))
+    likeliest = max(chances, key=lambda choice: chances[choice])
+    return f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {seconds(piece.judged.seconds)}"

@@ -1,0 +1,190 @@
+"""Two lanes in real time: what each model did when. The wheel zooms, a drag or the arrow keys move."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from app.chat.wording import seconds
+from app.inspector.lanes import Doing, Lanes, Stretch
+from app.theme import SIGN, blend, current_theme, ink_of
+from core.engines.body import Author
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+LANE = 20
+LABEL = 20
+AUTHORS = (Author.SMALL, Author.LARGE)
+CLOSEST = 0.05
+"""Seconds that the whole width shows at most zoom."""
+
+
+class Timeline(QWidget):
+    piece_chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._lanes = Lanes()
+        self._trace: Trace | None = None
+        self._selected: Piece | None = None
+        self._zoom = 1.0
+        self._start = 0.0
+        """Seconds at the left edge."""
+        self._pressed: QPointF | None = None
+        self._moved = False
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Timeline")
+        current_theme().changed.connect(self.update)
+
+    def follow(self, trace: Trace) -> None:
+        if trace is not self._trace:
+            self._trace, self._zoom, self._start = trace, 1.0, 0.0
+        if self._lanes.follow(trace.events):
+            small, large = (trace.totals[author].decode_seconds for author in AUTHORS)
+            self.setAccessibleDescription(
+                f"{seconds(trace.seconds)}: the small model wrote for {seconds(small)}, the large for {seconds(large)}."
+            )
+        self.update()
+
+    def select(self, piece: Piece | None) -> None:
+        self._selected = piece
+        self.update()
+
+    def zoom(self, factor: float, at: float | None = None) -> None:
+        """Show more (below 1) or less time (above 1) around a pixel, or the middle."""
+        at = self.width() / 2 if at is None else at
+        fixed = self._time(at)
+        most = max(1.0, self._lanes.seconds / CLOSEST)
+        self._zoom = min(max(self._zoom * factor, 1.0), most)
+        self._move_to(fixed - at / max(1, self.width()) * self._span)
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, 2 * (LANE + LABEL) + 24)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours = current_theme().colours
+        for author in AUTHORS:
+            lane = self._lane(author)
+            painter.setPen(QColor(ink_of(author, colours)))
+            words = QRectF(lane.left(), lane.top() - LABEL, lane.width(), LABEL)
+            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{SIGN[author]} {author.value}")
+            painter.fillRect(lane, QColor(colours.panel))
+        self._paint_stretches(painter)
+        if self._selected is not None and self._selected.author in AUTHORS:
+            left, right = self._x(self._selected.start), self._x(self._selected.end)
+            lane = self._lane(self._selected.author)
+            painter.setPen(QPen(QColor(colours.text), 1.6))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(left, lane.top() - 1, max(right - left, 3), LANE + 2), 2, 2)
+        painter.setPen(QColor(colours.muted))
+        axis = QRectF(0, 2 * (LANE + LABEL) + 2, self.width(), 20)
+        painter.drawText(axis, Qt.AlignmentFlag.AlignLeft, seconds(self._start))
+        painter.drawText(axis, Qt.AlignmentFlag.AlignRight, seconds(self._start + self._span))
+
+    def _paint_stretches(self, painter: QPainter) -> None:
+        """Stretches narrower than a pixel are drawn once a pixel: a long run costs no more than a short one."""
+        colours = current_theme().colours
+        stretches = self._lanes.stretches
+        first = bisect_left(stretches, self._start, key=lambda stretch: stretch.end)
+        last = bisect_right(stretches, self._start + self._span, key=lambda stretch: stretch.start)
+        drawn = dict.fromkeys(AUTHORS, -1.0)
+        for stretch in stretches[first:last]:
+            left, right = self._x(stretch.start), self._x(stretch.end)
+            if right <= drawn[stretch.author]:
+                continue
+            left = max(left, drawn[stretch.author])
+            drawn[stretch.author] = max(right, left + 1.0)
+            ink = ink_of(stretch.author, colours)
+            faint = stretch.doing is not Doing.DECODE
+            lane = self._lane(stretch.author)
+            place = QRectF(left, lane.top(), max(right - left, 1.0), LANE)
+            if stretch.doing is Doing.JUDGING:
+                place = place.adjusted(0, LANE / 2, 0, 0)
+            painter.fillRect(place, QColor(blend(colours.surface, ink, 0.35) if faint else ink))
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
+            if stretch := self._stretch_at(QPointF(event.pos())):
+                QToolTip.showText(event.globalPos(), describe(stretch), self)
+            else:
+                QToolTip.hideText()
+            return True
+        return super().event(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self.zoom(1.25 ** (event.angleDelta().y() / 120), event.position().x())
+        event.accept()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        match event.key():
+            case Qt.Key.Key_Plus | Qt.Key.Key_Equal:
+                self.zoom(1.5)
+            case Qt.Key.Key_Minus:
+                self.zoom(1 / 1.5)
+            case Qt.Key.Key_Left:
+                self._move_to(self._start - self._span / 8)
+            case Qt.Key.Key_Right:
+                self._move_to(self._start + self._span / 8)
+            case Qt.Key.Key_0:
+                self.zoom(1 / self._zoom)
+            case _:
+                super().keyPressEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._pressed, self._moved = event.position(), False
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._pressed is not None and abs(event.position().x() - self._pressed.x()) > 3:
+            self._moved = True
+            self._move_to(self._start - (event.position().x() - self._pressed.x()) / max(1, self.width()) * self._span)
+            self._pressed = event.position()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._pressed = None
+        stretch = self._stretch_at(event.position())
+        if self._moved or stretch is None or self._trace is None:
+            return
+        pieces = self._trace.pieces
+        at = bisect_right(pieces, stretch.position, key=lambda piece: piece.position) - 1
+        if at >= 0:
+            self.piece_chosen.emit(pieces[at])
+
+    @property
+    def _span(self) -> float:
+        return max(self._lanes.seconds, 1e-3) / self._zoom
+
+    def _lane(self, author: Author) -> QRectF:
+        return QRectF(0, LABEL + AUTHORS.index(author) * (LANE + LABEL), self.width(), LANE)
+
+    def _x(self, time: float) -> float:
+        return (time - self._start) / self._span * self.width()
+
+    def _time(self, x: float) -> float:
+        return self._start + x / max(1, self.width()) * self._span
+
+    def _move_to(self, start: float) -> None:
+        self._start = min(max(start, 0.0), max(0.0, self._lanes.seconds - self._span))
+        self.update()
+
+    def _stretch_at(self, point: QPointF) -> Stretch | None:
+        author = next((author for author in AUTHORS if self._lane(author).contains(point)), None)
+        time = self._time(point.x())
+        near = self._span / max(1, self.width()) * 2
+        found = (s for s in self._lanes.stretches if s.author is author and s.start - near <= time <= s.end + near)
+        return next(found, None)
+
+
+def describe(stretch: Stretch) -> str:
+    """The large model, decode: 1.2 s, from 3.4 s on."""
+    what = {Doing.DECODE: "writing", Doing.PREFILL: "reading", Doing.JUDGING: "judging"}[stretch.doing]
+    lasted = seconds(stretch.end - stretch.start)
+    return f"{SIGN[stretch.author]} {stretch.author.value} model {what}: {lasted}, from {seconds(stretch.start)} on"

@@ -1,0 +1,87 @@
+"""The two models of the window, as a button of the top bar: which they are, or how far their loading is."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+
+from app.models_in_use import ModelsInUse, State
+from app.theme import SIGN, Role, set_role
+from app.widgets.controls import label
+from core.engines.base import ModelCard
+from core.engines.body import Author
+
+LONGEST_NAME = 170
+"""Pixels; the whole name is in the tool tip."""
+
+
+class PairButton(QPushButton):
+    choose_wanted = Signal()
+
+    def __init__(self, models: ModelsInUse, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._models = models
+        self.clicked.connect(lambda: self.choose_wanted.emit())
+        self._words = label("", Role.MUTED)
+        self._signs = {author: label(SIGN[author], role) for author, role in ROLES.items()}
+        self._names = {author: label() for author in ROLES}
+        self._details = {author: label("", Role.MUTED) for author in ROLES}
+        self._between = label("⇄", Role.MUTED)
+        self._all: list[QLabel] = [self._words]
+        for author in ROLES:
+            self._all += [self._signs[author], self._names[author], self._details[author]]
+        self._all.insert(4, self._between)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 0, 12, 0)
+        row.setSpacing(7)
+        for widget in self._all:
+            widget.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            row.addWidget(widget)
+        self.is_narrow = False
+        models.changed.connect(self.refresh)
+        self.refresh()
+
+    def sizeHint(self) -> QSize:
+        layout = self.layout()
+        assert layout is not None
+        return QSize(layout.sizeHint().width(), super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, super().sizeHint().height())
+
+    def show_narrow(self, narrow: bool) -> None:
+        """Leave out what is not needed to tell the models apart."""
+        if narrow is not self.is_narrow:
+            self.is_narrow = narrow
+            self.refresh()
+
+    def refresh(self) -> None:
+        ready = self._models.state is State.READY
+        self._words.setVisible(not ready)
+        self._words.setText("Choose two models …" if self._models.state is State.NONE else self._models.words)
+        set_role(self._words, Role.DANGER if self._models.state is State.FAILED else Role.MUTED)
+        told = []
+        for author in ROLES:
+            engine = self._models.pair.get(author)
+            card = engine.card if engine else None
+            name = card.name if card else "none"
+            metrics = QFontMetrics(self._names[author].font())
+            self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, LONGEST_NAME))
+            self._details[author].setText("" if self.is_narrow or not card else detail(card))
+            told.append(f"{author.value} model {name}")
+            for widget in (self._signs[author], self._names[author], self._details[author]):
+                widget.setVisible(ready and bool(widget.text()))
+        self._between.setVisible(ready)
+        self.setAccessibleName("Models: " + (", ".join(told) if ready else self._words.text()))
+        self.setToolTip("\n".join([*told, "Choose other models (Ctrl+M)"]) if ready else self._models.words)
+        self.updateGeometry()
+
+
+ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
+
+
+def detail(card: ModelCard) -> str:
+    """Q4_K_M · office-server"""
+    place = "" if card.place == "this machine" else card.place
+    return " · ".join(filter(None, (card.quantisation, place)))

@@ -1,0 +1,68 @@
+"""Which policy and preset the next answer uses, as a button of the top bar."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QMenu, QPushButton, QWidget
+
+from app.settings.preferences import Preferences
+from core.thinking.policies import POLICIES, PolicySettings
+from core.thinking.presets import PRESETS
+
+PRESET_POLICY = "keywords"
+"""Presets are parameters of this policy (METHOD's table)."""
+
+
+class PolicyButton(QPushButton):
+    parameters_wanted = Signal()
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self.setAccessibleName("Policy")
+        self.setToolTip("When the large model takes over (Ctrl+P)")
+        self._menu = QMenu(self)
+        self.setMenu(self._menu)
+        self._choices: dict[tuple[str, str], QAction] = {}
+        group = QActionGroup(self)
+        for preset in PRESETS:
+            self._add(group, PRESET_POLICY, preset, f"{POLICIES[PRESET_POLICY].title}: {preset} preset")
+        self._menu.addSeparator()
+        for name, kind in POLICIES.items():
+            if name != PRESET_POLICY:
+                self._add(group, name, "", kind.title)
+        self._menu.addSeparator()
+        self._menu.addAction("Parameters …", self.parameters_wanted.emit)
+        preferences.changed.connect(self._show)
+        self._show()
+
+    def choose(self, policy: str, preset: str = "") -> None:
+        settings = self._preferences.value
+        run = settings.run.model_copy(update={"policy": policy})
+        if preset:
+            parameters = run.parameters.model_copy(update=PRESETS[preset].model_dump())
+            run = run.model_copy(update={"parameters": parameters})
+        self._preferences.change(run=run, preset=preset or settings.preset)
+
+    def _add(self, group: QActionGroup, policy: str, preset: str, title: str) -> None:
+        action = self._menu.addAction(title, lambda: self.choose(policy, preset))
+        action.setCheckable(True)
+        group.addAction(action)
+        self._choices[policy, preset] = action
+
+    def _show(self) -> None:
+        settings = self._preferences.value
+        policy = settings.run.policy
+        preset = matching_preset(settings.run.parameters) if policy == PRESET_POLICY else ""
+        for choice, action in self._choices.items():
+            action.setChecked(choice == (policy, preset))
+        kind = POLICIES.get(policy)
+        title = kind.title if kind else policy
+        self.setText(f"{title} ({preset or 'own values'})  " if policy == PRESET_POLICY else f"{title}  ")
+
+
+def matching_preset(parameters: PolicySettings) -> str:
+    """The preset whose values these are; empty if a person changed any."""
+    values = parameters.model_dump()
+    return next((name for name, preset in PRESETS.items() if preset.model_dump().items() <= values.items()), "")

@@ -1,0 +1,53 @@
+"""The settings while the window is open: one value, changed as a whole, saved a moment after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from core.errors import SettingsError
+from core.settings import Settings, SettingsFile
+
+SAVE_AFTER_MS = 800
+"""So that a splitter that is dragged is written once."""
+
+
+class Preferences(QObject):
+    changed = Signal()
+    failed = Signal(object)
+    """A SettingsError: they could not be saved."""
+
+    def __init__(self, file: SettingsFile, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._file = file
+        self.value = file.load()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SAVE_AFTER_MS)
+        self._timer.timeout.connect(self.save)
+
+    def replace(self, value: Settings) -> None:
+        if value != self.value:
+            self.value = value
+            self._timer.start()
+            self.changed.emit()
+
+    def change(self, **fields: Any) -> None:
+        """Other values for fields of the settings, already valid."""
+        self.replace(self.value.model_copy(update=fields))
+
+    def change_run(self, **fields: Any) -> None:
+        self.change(run=self.value.run.model_copy(update=fields))
+
+    def change_window(self, **fields: Any) -> None:
+        """What a window remembers of itself concerns nobody else: nothing is emitted."""
+        self.value = self.value.model_copy(update={"window": self.value.window.model_copy(update=fields)})
+        self._timer.start()
+
+    def save(self) -> None:
+        self._timer.stop()
+        try:
+            self._file.save(self.value)
+        except SettingsError as error:
+            self.failed.emit(error)

@@ -1,0 +1,68 @@
+"""Buttons and labels as the whole window has them: named for a screen reader, drawn in the colours of now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QLabel, QPushButton, QToolButton, QWidget
+
+from app.theme import Role, current_theme, icon, set_role
+
+
+def label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:
+    """Plain text, whatever it contains."""
+    made = QLabel(text, parent)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        set_role(made, role)
+    return made
+
+
+def button(text: str, press: Callable[[], object], role: Role | None = None, tip: str = "") -> QPushButton:
+    made = QPushButton(text)
+    made.setAutoDefault(False)
+    made.clicked.connect(lambda: press())
+    if tip:
+        made.setToolTip(tip)
+    if role:
+        set_role(made, role)
+    return made
+
+
+class IconButton(QToolButton):
+    """A picture to press; its name is its tool tip, too."""
+
+    def __init__(self, picture: str, name: str, press: Callable[[], object], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._picture = picture
+        self.setAccessibleName(name)
+        self.setToolTip(name)
+        self.setIconSize(QSize(16, 16))
+        set_role(self, Role.FLAT)
+        self.clicked.connect(lambda: press())
+        current_theme().changed.connect(self._draw)
+        self._draw()
+
+    def show_picture(self, picture: str) -> None:
+        self._picture = picture
+        self._draw()
+
+    def _draw(self) -> None:
+        self.setIcon(icon(self._picture, current_theme().colours.muted))
+
+
+class Hairline(QWidget):
+    """One pixel between two parts of the window."""
+
+    def __init__(self, vertical: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        if vertical:
+            self.setFixedWidth(1)
+        else:
+            self.setFixedHeight(1)
+        current_theme().changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), QColor(current_theme().colours.border))

@@ -1,0 +1,82 @@
+"""The commands of the window, with their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app.commands import Command
+from core.errors import BatonError
+
+if TYPE_CHECKING:
+    from app.chat.conversation import Exchange
+    from app.window import Window
+
+
+def commands_of(window: Window) -> list[Command]:
+    session, chat = window.session, window.chat
+
+    def on_last(act: Callable[[Exchange], object]) -> Callable[[], None]:
+        """Something that is done to the answer in front, when none is being written."""
+
+        def do() -> None:
+            exchange = session.conversation.leaf
+            if exchange and session.ready:
+                act(exchange)
+            elif exchange is None:
+                window.tell(BatonError("There is no answer yet.", "Ask something first."))
+            else:
+                window.tell(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+
+        return do
+
+    def toggle_fold() -> None:
+        exchange = session.current
+        if exchange and (answer := chat.conversation.answer_of(exchange)):
+            answer.toggle_fold()
+
+    return [
+        Command("New conversation", chat.new, "Ctrl+N", "Conversation"),
+        Command("Search conversations", lambda: _focus_search(window), "Ctrl+F", "Conversation"),
+        Command("Write a problem", chat.composer.edit.setFocus, "Ctrl+L", "Conversation"),
+        Command("Edit the last problem and ask again", on_last(chat.edit_again), "Ctrl+E", "Conversation"),
+        Command("Answer once more, with another seed", on_last(session.ask_again), "Ctrl+R", "Answer"),
+        Command("Continue the answer", on_last(session.go_on), "Ctrl+Return", "Answer"),
+        Command("Earlier try", on_last(lambda exchange: session.step_aside(exchange, -1)), "Alt+Left", "Answer"),
+        Command("Later try", on_last(lambda exchange: session.step_aside(exchange, 1)), "Alt+Right", "Answer"),
+        Command("Show or hide the steps", toggle_fold, "Ctrl+H", "Answer"),
+        Command("Next step", lambda: chat.step_through(1), "Ctrl+Down", "Answer"),
+        Command("Previous step", lambda: chat.step_through(-1), "Ctrl+Up", "Answer"),
+        Command("Stop", session.stop, "Esc", "While it writes"),
+        Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
+        Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
+        Command("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R", "While it writes"),
+        Command("Choose models …", window.choose_models, "Ctrl+M", "Window"),
+        Command("Policy …", window.topbar.policy.showMenu, "Ctrl+P", "Window"),
+        Command("Settings …", window.show_settings, "Ctrl+,", "Window"),
+        Command("Conversations at the left", window.topbar.sidebar_wanted.emit, "Ctrl+B", "Window"),
+        Command("Inspector at the right", window.topbar.inspector_wanted.emit, "Ctrl+I", "Window"),
+        Command("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L", "Window"),
+        Command("Command palette", lambda: _show_palette(window), "Ctrl+K", "Window"),
+        Command("Shortcuts", lambda: _show_shortcuts(window), "Ctrl+/", "Window"),
+        Command("Quit", window.close, "Ctrl+Q", "Window"),
+    ]
+
+
+def _focus_search(window: Window) -> None:
+    window.show_sidebar(True)
+    window.chat.sidebar.search.setFocus()
+
+
+def _show_palette(window: Window) -> None:
+    from app.palette import Palette
+
+    palette = Palette(window.commands, window)
+    palette.show()
+    palette.edit.setFocus()
+
+
+def _show_shortcuts(window: Window) -> None:
+    from app.shortcuts import Shortcuts
+
+    Shortcuts(window.commands, window).show()
