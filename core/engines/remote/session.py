@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -94,8 +94,8 @@ class RemoteSession:
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
         wish = Wish(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
-        with self._turn():
-            for item in self._write(body, wish, question):
+        with self._turn(), closing(self._write(body, wish, question)) as items:
+            for item in items:
                 if isinstance(item, Token):
                     return choice_probabilities(item.alternatives, choices)
         return choice_probabilities((), choices)
@@ -112,6 +112,7 @@ class RemoteSession:
         self.cancel()
         if self._reading_along:
             self._reading_along.close()
+        self._line.cut()
         self._line.close()
         self._engine.forget(self)
 
@@ -156,11 +157,12 @@ class RemoteSession:
                     return
                 # Another seed after a break: the same random numbers would otherwise be drawn again.
                 rest = replace(wish, limit=wish.limit - len(kept), seed=(wish.seed + len(kept)) % 2**31)
-                for item in self._answer(extended(prompt, kept), rest, how):
-                    if isinstance(item, Token):
-                        kept.append(item)
-                        retrying.progressed()
-                    yield item
+                with closing(self._answer(extended(prompt, kept), rest, how)) as items:
+                    for item in items:
+                        if isinstance(item, Token):
+                            kept.append(item)
+                            retrying.progressed()
+                        yield item
                 return
             except EngineLost as error:
                 pause = retrying.pause_after(error)
