@@ -13,7 +13,7 @@ from demo_pair.evaluation import Plan, Text, Writer, alone, at_random, solve, sp
 from demo_pair.model import Llama
 
 TUNING_SEED, FINAL_SEED = 7, 20_261_124
-"""Problems to try things on, and those that were never looked at before the figures were final."""
+"""Problems to try things on, and problems for the figures, which no choice of a pair may look at."""
 TUNING_PROBLEMS = 200
 BISECTIONS = 5
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Trains the demo pair (about six minutes on two cores), measures it, writes both GGUF files and checks them.
+# Trains the demo pair (about six minutes to train on two cores, and as long to measure), measures it, writes both GGUF files and checks them.
 # Usage: packaging/demo_pair/make.sh [SEED]; PYTHON names the program's own interpreter (it has llama-cpp-python).
 set -eu
 cd "$(dirname "$0")/../.."
-seed=${1:-1}
-python=${PYTHON:-python3}
+seed=${1:-2}
+python=${PYTHON:-.venv/bin/python}
 built=build/demo_pair
 trainer=$built/venv/bin/python
 

@@ -1,4 +1,4 @@
-"""A vocabulary of 352 tokens: five control tokens, phrases, the 256 bytes, and one merge.
+"""A vocabulary of 327 tokens: five control tokens, phrases, the 256 bytes, and one merge.
 
 It is a GPT-2 byte-level BPE as llama.cpp reads it, with next to nothing to merge: the phrases are "user-defined"
 tokens, matched before anything else. Digits are bytes, so a term is always three tokens.

@@ -15,7 +15,7 @@ from core.demo_pair.task import FIRST_STEP, LONGEST, SHORTEST, Problem, Step, ra
 from core.run import INSTRUCTION
 from demo_pair.tokenizer import ASSISTANT, BEGIN, END, USER
 
-# Seven tokens each (a test counts them), so that the line that follows finds its operands at one distance.
+# Seven tokens each, so that the line that follows finds its operands at one distance.
 SECOND_LOOKS = (
     "Wait, let me see. ",
     "Hold on, let me see. ",
