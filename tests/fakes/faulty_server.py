@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 
@@ -176,11 +177,12 @@ class FaultyServer:
         return [request.body for request in self.requests if request.path.endswith(("/completion", "/completions"))]
 
     def _serve(self, handler: BaseHTTPRequestHandler, body: Json) -> None:
-        self.requests.append(Request(handler.path, dict(handler.headers), body))
+        path = urlsplit(handler.path).path  # a proxy is asked for whole URLs
+        self.requests.append(Request(path, dict(handler.headers), body))
         wire = Wire(handler, self._over)
         handler.close_connection = True
         try:
-            self._answer(wire, handler.path, body)
+            self._answer(wire, path, body)
         except (BrokenPipeError, ConnectionResetError):
             return  # whoever asked has had enough, as it should
 

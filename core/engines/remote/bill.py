@@ -46,6 +46,19 @@ class Cost(NamedTuple):
     estimated: bool = False
     """The server gave no counts: four bytes were taken for a token."""
 
+    def plus(self, other: Cost) -> Cost:
+        return Cost(
+            self.requests + other.requests,
+            self.sent + other.sent,
+            self.reused + other.reused,
+            self.read + other.read,
+            self.written + other.written,
+            self.bytes_sent + other.bytes_sent,
+            self.bytes_received + other.bytes_received,
+            self.seconds_waited + other.seconds_waited,
+            self.estimated or other.estimated,
+        )
+
 
 class Bill(NamedTuple):
     """All that was spent so far."""
@@ -69,18 +82,7 @@ class Meter:
 
     def add(self, cost: Cost) -> None:
         with self._lock:
-            old = self._spent
-            self._spent = Cost(
-                old.requests + cost.requests,
-                old.sent + cost.sent,
-                old.reused + cost.reused,
-                old.read + cost.read,
-                old.written + cost.written,
-                old.bytes_sent + cost.bytes_sent,
-                old.bytes_received + cost.bytes_received,
-                old.seconds_waited + cost.seconds_waited,
-                old.estimated or cost.estimated,
-            )
+            self._spent = self._spent.plus(cost)
         if self._whole:
             self._whole.add(cost)
 

@@ -41,6 +41,7 @@ class Line:
             headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
             verify=tls,
             proxy=address.proxy,
+            trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
             limits=httpx2.Limits(max_connections=1),
             timeout=httpx2.Timeout(None, connect=patience.connect),
             follow_redirects=False,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from core.engines.base import Conversation, ModelCard, Sampling
+from core.engines.remote.bill import Bill, Cost
 from core.engines.remote.engine import RemoteEngine
 from core.engines.remote.session import RemoteSession
 from core.errors import EngineLost, EngineRefused
@@ -31,6 +32,15 @@ class ServerPool:
         """Of the first, with the smallest context of all."""
         smallest = min(self.engines, key=lambda engine: engine.card.context)
         return smallest.card
+
+    @property
+    def bill(self) -> Bill:
+        """Of all servers together."""
+        bills = [engine.bill for engine in self.engines]
+        cost = Cost(requests=0)
+        for bill in bills:
+            cost = cost.plus(bill.cost)
+        return Bill(cost, sum(bill.money for bill in bills), bills[0].currency)
 
     def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
         """On the least busy server that answers. Raises EngineLost if none does."""

@@ -125,12 +125,27 @@ def test_tls_with_a_private_authority(tmp_path: Path) -> None:
             assert engine.card.name == "bytes"
 
 
+def test_a_proxy_is_gone_through() -> None:
+    with FaultyServer(stream(token("a", 1), end(1))) as proxy:
+        address = ServerAddress("http://office.example:8080", "secret", proxy=proxy.url)
+        with closing(open_server(address)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+            assert text(session.write([], 1, seed=1)) == "a"
+        assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
+
+
+def test_the_environment_does_not_send_this_machine_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with FaultyServer(stream()) as server, closing(open_server(server.url)) as engine:
+        assert engine.card.name == "bytes"
+
+
 def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
     with FaultyServer(stream()) as first, FaultyServer(stream()) as second:
         engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
         with closing(ServerPool(engines)) as pool:
             assert pool.card == engines[0].card
             assert pool.count_tokens("abc") == 3
+            assert pool.bill.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
             assert [engine.open_sessions for engine in engines] == [2, 2]
             sessions[0].close()
