@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.terminal import connect, solve
+from app.terminal import batch, connect, demo, evidence, solve
 from core.errors import BatonError, SettingsError
 
-COMMANDS = (solve, connect)
+COMMANDS = (solve, batch, demo, evidence, connect)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

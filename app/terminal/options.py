@@ -120,7 +120,12 @@ def _names() -> str:
 def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool = True) -> Iterator[Pair]:
     """The models that were named, or the built-in ones, loaded; closed at the end."""
     opening = Opening(
-        LocalOptions(context=arguments.context, threads=arguments.threads, gpu_layers=arguments.gpu_layers),
+        LocalOptions(
+            context=arguments.context,
+            parallel=getattr(arguments, "parallel", 1),
+            threads=arguments.threads,
+            gpu_layers=arguments.gpu_layers,
+        ),
         remote_options(arguments),
         lambda url: server_address(arguments, url),
     )

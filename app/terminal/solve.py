@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Protocol
 
 from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
 from app.terminal.printer import Printer, bill_in_words
@@ -90,8 +91,12 @@ def print_json(events: Iterator[Event]) -> Trace:
     return trace
 
 
+class Stoppable(Protocol):
+    def stop(self) -> None: ...
+
+
 @contextmanager
-def stops_on_interrupt(control: Control) -> Iterator[None]:
+def stops_on_interrupt(control: Stoppable) -> Iterator[None]:
     """Ctrl+C ends the run and keeps what is there; a second one ends the program."""
 
     def interrupt(*_: object) -> None:

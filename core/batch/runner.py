@@ -65,12 +65,16 @@ class Runner:
 
         A failed problem is a result. Raises StoreError when results cannot be saved.
         """
-        independent = [name for name, arm in self._arms.items() if not arm.equal_share_of]
+        # One arm after the other: side by side they would slow each other, and no speed could be compared.
+        in_order = sorted(self._arms, key=lambda name: bool(self._arms[name].equal_share_of))
         try:
-            yield from self._run_arms(independent)
-            for name, arm in self._arms.items():
-                if arm.equal_share_of and not self._stopped:
-                    yield from self._run_at_equal_share(name, arm)
+            for name in in_order:
+                if self._stopped:
+                    return
+                if self._arms[name].equal_share_of:
+                    yield from self._run_at_equal_share(name, self._arms[name])
+                else:
+                    yield from self._run_arm(name)
         finally:
             self.stop()
 
@@ -108,11 +112,11 @@ class Runner:
             return
         self._arms[name] = _with_chance(arm, chance)
         yield Calibrated(name, chance, share)
-        yield from self._run_arms([name])
+        yield from self._run_arm(name)
 
-    def _run_arms(self, names: Sequence[str]) -> Iterator[Happening]:
+    def _run_arm(self, name: str) -> Iterator[Happening]:
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
-            workers = [pool.submit(self._work, names) for _ in range(self.parallel)]
+            workers = [pool.submit(self._work, name) for _ in range(self.parallel)]
             for worker in workers:
                 worker.add_done_callback(lambda _: self._happenings.put(None))
             try:
@@ -132,11 +136,11 @@ class Runner:
             else:
                 yield happening
 
-    def _work(self, names: Sequence[str]) -> None:
+    def _work(self, arm: str) -> None:
         """What each thread does: claim, carry out, again, until nothing waits."""
         while True:
             self._may_begin.wait()
-            if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, names)):
+            if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, [arm])):
                 return
             try:
                 self._carry_out(jobs[0])

@@ -1,0 +1,188 @@
+"""`baton batch`: a file of problems under one or several arms, graded, resumable, with a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
+from app.terminal.solve import ExitCode, stops_on_interrupt
+from core.batch.arms import RECIPES, Arm, arms_of, needs
+from core.batch.columns import Columns
+from core.batch.exports import EXPORTS, export
+from core.batch.grading import Grader
+from core.batch.happenings import Calibrated, Happening, JobEnded
+from core.batch.problems import Problem, read_problems
+from core.batch.progress import Progress, in_words
+from core.batch.report import Report, batch_settings, report_of
+from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
+from core.batch.runner import Runner
+from core.batch.verdict import How
+from core.errors import SettingsError, StoreError
+from core.run import Pair
+from core.store.batch_rows import Batch, ResultRow
+from core.store.store import Store
+
+STORE_FILE = "batch.sqlite"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("batch", help="solve and grade a file of problems", description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, help="JSON, CSV, text, Markdown, Parquet, or a folder of them")
+    arms = ", ".join(f"{name} ({recipe.title})" for name, recipe in RECIPES.items())
+    parser.add_argument("--arm", action="append", choices=RECIPES, metavar="NAME", help=f"compare: {arms}")
+    parser.add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds, from --seed on")
+    parser.add_argument("--limit", type=_count, metavar="K", help="only the first K problems")
+    parser.add_argument("--problem-column", metavar="NAME", help="if the guess is wrong")
+    parser.add_argument("--answer-column", metavar="NAME", help="if the guess is wrong")
+    parser.add_argument("--grade", choices=[how.value for how in How if how is not How.REGEX], default=How.AUTO.value)
+    add_batch_options(parser)
+    add_model_options(parser)
+    add_run_options(parser)
+    parser.set_defaults(carry_out=batch)
+
+
+def add_batch_options(parser: argparse.ArgumentParser, parallel: int = 8) -> None:
+    parser.add_argument("--parallel", type=_count, default=parallel, metavar="N", help="problems at once (%(default)s)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results and report")
+    parser.add_argument("--resume", action="store_true", help="go on with the batch in the folder")
+    parser.add_argument("--json", action="store_true", help="one JSON result a line, the report in the last one")
+
+
+def batch(arguments: argparse.Namespace) -> int:
+    folder = arguments.out or Path(f"{arguments.file.stem}-results" if arguments.file else "results")
+    if arguments.resume:
+        return go_on(arguments, folder)
+    if arguments.file is None:
+        raise SettingsError("No file of problems is named.", "Name one: baton batch problems.jsonl.")
+    columns = None
+    if arguments.problem_column:
+        columns = Columns(arguments.problem_column, arguments.answer_column)
+    elif arguments.answer_column:
+        raise SettingsError("--answer-column needs --problem-column.", "Name both.")
+    found = read_problems(arguments.file, columns, arguments.limit)
+    for line in (*found.notes, *(f"{bad.source} line {bad.line}: {bad.reason}" for bad in found.rejected)):
+        print(f"baton: {line}", file=sys.stderr)
+    arms = arms_of(arguments.arm or ["chosen"], run_settings(arguments))
+    return begin(arguments, folder, found.name, found.problems, arms)
+
+
+def begin(
+    arguments: argparse.Namespace, folder: Path, name: str, problems: Sequence[Problem], arms: Sequence[Arm]
+) -> int:
+    """A new batch in the folder, run to its end."""
+    if (folder / STORE_FILE).exists():
+        raise SettingsError(f"{folder} holds a batch already.", "Add --resume to go on with it, or name another --out.")
+    small, large = needs(arms)
+    seeds = [getattr(arguments, "seed", 0) + number for number in range(arguments.seeds)]
+    with open_pair(arguments, small=small, large=large) as pair, Store.open(folder / STORE_FILE) as store:
+        settings = batch_settings(pair, arguments.parallel, len(seeds))
+        batch_id = store.batches.create(name, settings, problems, [arm.stored() for arm in arms], seeds)
+        return _run(arguments, folder, store, batch_id, pair)
+
+
+def go_on(arguments: argparse.Namespace, folder: Path) -> int:
+    """The batch that the folder holds, with the settings it was begun with."""
+    if not (folder / STORE_FILE).exists():
+        raise SettingsError(f"{folder} holds no batch to go on with.", "Leave out --resume, or name its --out.")
+    with Store.open(folder / STORE_FILE) as store:
+        known = store.batches.all()
+        if not known:
+            raise StoreError(f"{folder} holds no batch to go on with.", "Leave out --resume.")
+        small, large = needs([Arm.of(stored) for stored in known[0].arms])
+        with open_pair(arguments, small=small, large=large) as pair:
+            _refuse_other_models(known[0], pair)
+            return _run(arguments, folder, store, known[0].id, pair)
+
+
+def _run(arguments: argparse.Namespace, folder: Path, store: Store, batch_id: str, pair: Pair) -> int:
+    how = How(getattr(arguments, "grade", How.AUTO.value))
+    store.batches.retry_failed(batch_id)
+    with Grader() as grader:
+        runner = Runner(store, batch_id, pair, grader, arguments.parallel, how)
+        progress = Progress(store.batches.results(batch_id), arguments.parallel)
+        with stops_on_interrupt(runner):
+            (_print_json if arguments.json else _print_progress)(runner.run(), progress, store, batch_id)
+    for ending in EXPORTS:
+        export(store, batch_id, folder / f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}")
+    report = report_of(store, batch_id)
+    print(json.dumps({"report": report_to_json(report)}, ensure_ascii=False) if arguments.json else in_full(report))
+    if progress.done < progress.jobs:
+        print(f"baton: Stopped. To go on: --out {folder} --resume", file=sys.stderr)
+        return ExitCode.STOPPED
+    return ExitCode.FAILED if progress.failed else ExitCode.ANSWERED
+
+
+def in_full(report: Report) -> str:
+    """What the terminal shows at the end."""
+    parts = (heading(report), table(report), comparisons(report), footnotes(report))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _print_json(happenings: Iterable[Happening], progress: Progress, store: Store, batch_id: str) -> None:
+    problems = list(store.batches.problems(batch_id))
+    for happening in happenings:
+        if isinstance(happening, JobEnded):
+            progress.ended(happening.row)
+            line = _row_to_json(happening.row, problems[happening.row.position])
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+def _print_progress(happenings: Iterable[Happening], progress: Progress, _store: Store, _batch_id: str) -> None:
+    """One line that is written over in a terminal; elsewhere a line at each tenth."""
+    live = sys.stderr.isatty()
+    tenth = 0
+    for happening in happenings:
+        if isinstance(happening, Calibrated):
+            told = f"{happening.arm}: p = {happening.chance:.3f} for a large share of {happening.share:.1%}"
+            print(f"\r\033[K{told}" if live else told, file=sys.stderr)
+        if not isinstance(happening, JobEnded):
+            continue
+        progress.ended(happening.row)
+        line = (
+            f"{progress.done:,} of {progress.jobs:,} · {progress.correct:,} ✓ {progress.wrong:,} ✗ "
+            f"{progress.unscored:,} – · {progress.failed:,} errors · {in_words(progress.seconds_left())}"
+        )
+        if live:
+            sys.stderr.write(f"\r\033[K{line}")
+            sys.stderr.flush()
+        elif progress.done * 10 // progress.jobs > tenth:
+            tenth = progress.done * 10 // progress.jobs
+            print(line, file=sys.stderr)
+    if live:
+        print(file=sys.stderr)
+
+
+def _row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
+    return {
+        "id": problem.id,
+        "arm": row.arm,
+        "seed": row.seed,
+        "answer": row.answer,
+        "expected": problem.expected,
+        "outcome": row.verdict.outcome.value if row.verdict else None,
+        "error": row.error,
+        "large_share": row.large_share,
+        "tokens": row.tokens,
+        "seconds": row.seconds,
+    }
+
+
+def _refuse_other_models(known: Batch, pair: Pair) -> None:
+    """A batch that went on with other models would compare nothing."""
+    for which, engine in (("small", pair.small), ("large", pair.large)):
+        told = known.settings.get(which)
+        if engine and isinstance(told, dict) and told.get("name") != engine.card.name:
+            raise SettingsError(
+                f"This batch was begun with the {which} model {told.get('name')}, not {engine.card.name}.",
+                f"Name that one with --{which}.",
+            )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 1")
+    return int(text)

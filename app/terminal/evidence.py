@@ -1,0 +1,55 @@
+"""`baton evidence`: the method's claim, tested on the demo pair: does it matter where the large model writes?
+
+Small only, large only, the three presets, and takeovers by chance with the large share of the first preset, on
+problems that neither model was trained on. Anyone can repeat it in minutes, offline.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+from app.terminal.batch import add_batch_options, begin, go_on
+from app.terminal.options import add_model_options
+from core.batch.arms import Arm, arms_of
+from core.batch.problems import Problem
+from core.demo_pair import DEMO_SETTINGS, held_out_problems
+
+ARMS = ("small", "large", "baton", "paper", "reference", "random")
+SECOND_LOOK = 24
+"""n1 at which takeovers that end after so many tokens, and not with a sentence, cover a second look of this pair."""
+PROBLEM_SEED = 20_261_124
+"""Never used to choose a model or a parameter."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("evidence", help="test the method's claim on the demo pair", description=__doc__)
+    parser.add_argument("--problems", type=int, default=400, metavar="N", help="held-out problems (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds of each (%(default)s)")
+    add_batch_options(parser, parallel=16)
+    add_model_options(parser)
+    parser.set_defaults(carry_out=evidence, context=1024)
+
+
+def evidence(arguments: argparse.Namespace) -> int:
+    folder = arguments.out or Path("evidence")
+    if arguments.resume:
+        return go_on(arguments, folder)
+    return begin(arguments, folder, "evidence", demo_problems(arguments.problems), evidence_arms())
+
+
+def evidence_arms() -> tuple[Arm, ...]:
+    """With n1 = 20, `paper` and `reference` hand back two tokens before a second look is over, just before the value:
+    they are shown as they are, and once more with room for it."""
+    arms = arms_of(ARMS, DEMO_SETTINGS)
+    longer = DEMO_SETTINGS.parameters.model_copy(update={"n1": SECOND_LOOK})
+    with_room = arms_of(("paper", "reference"), DEMO_SETTINGS.model_copy(update={"parameters": longer}))
+    renamed = [arm.model_copy(update={"name": f"{arm.name}, n1 = {SECOND_LOOK}"}) for arm in with_room]
+    return (*arms[:-1], *renamed, arms[-1])
+
+
+def demo_problems(count: int) -> list[Problem]:
+    """The same ones each time."""
+    made = islice(held_out_problems(PROBLEM_SEED), count)
+    return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]

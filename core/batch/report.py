@@ -1,0 +1,239 @@
+"""A batch as evidence: what each arm came to, and what sets the arms apart."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.batch.certainty import Difference, clustered_accuracy, difference
+from core.batch.measured import Measured
+from core.batch.statistics import Estimate, pareto_front
+from core.batch.verdict import Outcome
+from core.engines.base import ModelCard
+from core.run import Pair
+from core.store.batch_rows import Batch, JobState, ResultRow
+from core.store.store import Store
+from core.thinking.events import Rule
+
+PLACES = 10
+"""Bars of the step-position histogram."""
+
+
+class Model(NamedTuple):
+    """What a report says of a model."""
+
+    name: str
+    parameters: int
+    place: str
+
+    @classmethod
+    def of(cls, card: ModelCard) -> Model:
+        return cls(card.name, card.parameters, card.place)
+
+
+@dataclass(frozen=True)
+class ArmReport:
+    """Sums and means over the jobs of an arm that have ended without an error."""
+
+    name: str
+    jobs: int
+    done: int
+    correct: int
+    wrong: int
+    unscored: int
+    failed: int
+    accuracy: Estimate | None
+    """Of the scored answers; None if there is none."""
+    small_tokens: int
+    large_tokens: int
+    thrown_away: int
+    small_read: int
+    large_read: int
+    seconds: float
+    """Sum over the problems, each by the clock."""
+    compute: float
+    """FLOP: 2 · parameters · tokens, of both models, read, written and thrown away. 0 if parameters are not known."""
+    takeovers: dict[Rule, int] = field(default_factory=dict)
+    places: tuple[int, ...] = (0,) * PLACES
+    """Takeovers by the place of their step, from the first tenth of the steps to the last."""
+
+    @property
+    def answers(self) -> int:
+        return self.done - self.failed
+
+    @property
+    def tokens(self) -> int:
+        return self.small_tokens + self.large_tokens
+
+    @property
+    def large_share(self) -> float:
+        """0 to 1, over all tokens of the arm."""
+        return self.large_tokens / max(1, self.tokens)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens that stand, by the clock, a problem among those at once: handoffs and waste slow it."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+    @property
+    def tokens_per_answer(self) -> float:
+        return self.tokens / max(1, self.answers)
+
+    @property
+    def seconds_per_answer(self) -> float:
+        return self.seconds / max(1, self.answers)
+
+    @property
+    def compute_per_answer(self) -> float:
+        return self.compute / max(1, self.answers)
+
+
+class Comparison(NamedTuple):
+    """`second` against `first` on the problems and seeds that both have answered."""
+
+    first: str
+    second: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Report:
+    name: str
+    problems: int
+    seeds: int
+    parallel: int
+    small: Model | None
+    large: Model | None
+    arms: tuple[ArmReport, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def front(self) -> list[ArmReport]:
+        """The arms that no other beats in accuracy and speed, fastest last."""
+        shown = [arm for arm in self.arms if arm.accuracy]
+        return pareto_front(shown, lambda arm: -arm.tokens_per_second, accuracy_of)[::-1]
+
+
+def accuracy_of(arm: ArmReport) -> float:
+    return arm.accuracy.value if arm.accuracy else 0.0
+
+
+def batch_settings(pair: Pair, parallel: int, seeds: int, source: str = "") -> dict[str, object]:
+    """What a batch keeps besides its arms, for its report and for going on."""
+    return {
+        "source": source,
+        "parallel": parallel,
+        "seeds": seeds,
+        "small": Model.of(pair.small.card)._asdict() if pair.small else None,
+        "large": Model.of(pair.large.card)._asdict() if pair.large else None,
+    }
+
+
+def report_of(store: Store, batch_id: str) -> Report:
+    """Reads every run's outline: a second for some thousand runs. Raises StoreError."""
+    batch = store.batches.open(batch_id)
+    small, large = _model(batch, "small"), _model(batch, "large")
+    rows: defaultdict[str, list[ResultRow]] = defaultdict(list)
+    for row in store.batches.results(batch_id):
+        rows[row.arm].append(row)
+    arms = []
+    for arm in batch.arms:
+        answered = [row for row in rows[arm.name] if row.state is JobState.DONE and not row.error]
+        measured = [Measured.of(store.runs.outline(row.run)) for row in answered]
+        arms.append(_arm_report(arm.name, rows[arm.name], answered, measured, small, large))
+    parallel, seeds = (batch.settings.get(name) for name in ("parallel", "seeds"))
+    return Report(
+        batch.name,
+        batch.problems,
+        seeds if isinstance(seeds, int) else 1,
+        parallel if isinstance(parallel, int) else 1,
+        small,
+        large,
+        tuple(arms),
+        tuple(_comparisons(batch, rows)),
+    )
+
+
+def _arm_report(
+    name: str,
+    rows: Sequence[ResultRow],
+    answered: Sequence[ResultRow],
+    measured: Sequence[Measured],
+    small: Model | None,
+    large: Model | None,
+) -> ArmReport:
+    outcomes = Counter(_outcome(row) for row in answered)
+    failed = sum(bool(row.error) for row in rows)
+    small_tokens, large_tokens = sum(row.small_tokens for row in answered), sum(row.large_tokens for row in answered)
+    thrown_away = sum(each.thrown_away for each in measured)
+    small_read, large_read = sum(each.small_read for each in measured), sum(each.large_read for each in measured)
+    takeovers = [takeover for each in measured for takeover in each.takeovers]
+    places = Counter(min(PLACES - 1, int(takeover.place * PLACES)) for takeover in takeovers)
+    compute = 2.0 * (
+        (small.parameters if small else 0) * (small_tokens + thrown_away + small_read)
+        + (large.parameters if large else 0) * (large_tokens + large_read)
+    )
+    return ArmReport(
+        name,
+        len(rows),
+        len(answered) + failed,
+        outcomes[Outcome.CORRECT],
+        outcomes[Outcome.WRONG],
+        outcomes[Outcome.UNSCORED],
+        failed,
+        clustered_accuracy(list(_marks(answered).values())),
+        small_tokens,
+        large_tokens,
+        thrown_away,
+        small_read,
+        large_read,
+        sum(row.seconds for row in answered),
+        compute,
+        dict(Counter(takeover.rule for takeover in takeovers).most_common()),
+        tuple(places[place] for place in range(PLACES)),
+    )
+
+
+def _comparisons(batch: Batch, rows: dict[str, list[ResultRow]]) -> Iterable[Comparison]:
+    """Every arm against every later one, as far as both have got."""
+    scored = {
+        arm.name: {(row.position, row.seed): _is_right(row) for row in rows[arm.name] if _scored(row)}
+        for arm in batch.arms
+    }
+    names = list(scored)
+    for index, first in enumerate(names):
+        for second in names[index + 1 :]:
+            pairs: defaultdict[int, tuple[list[bool], list[bool]]] = defaultdict(lambda: ([], []))
+            for key in sorted(scored[first].keys() & scored[second].keys()):
+                pairs[key[0]][0].append(scored[first][key])
+                pairs[key[0]][1].append(scored[second][key])
+            if found := difference(list(pairs.values())):
+                yield Comparison(first, second, found)
+
+
+def _marks(rows: Iterable[ResultRow]) -> dict[int, list[bool]]:
+    marks: defaultdict[int, list[bool]] = defaultdict(list)
+    for row in rows:
+        if _scored(row):
+            marks[row.position].append(_is_right(row))
+    return marks
+
+
+def _outcome(row: ResultRow) -> Outcome:
+    return row.verdict.outcome if row.verdict else Outcome.UNSCORED
+
+
+def _scored(row: ResultRow) -> bool:
+    return row.state is JobState.DONE and _outcome(row) is not Outcome.UNSCORED
+
+
+def _is_right(row: ResultRow) -> bool:
+    return _outcome(row) is Outcome.CORRECT
+
+
+def _model(batch: Batch, which: str) -> Model | None:
+    told = batch.settings.get(which)
+    if not isinstance(told, dict):
+        return None
+    return Model(str(told.get("name", "")), int(told.get("parameters") or 0), str(told.get("place", "")))
