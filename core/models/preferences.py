@@ -1,0 +1,98 @@
+"""What a person chose about models: where they are kept, how the Hub is reached, how each is loaded.
+
+Kept in one file, `models.json`, beside the settings; the Hub's token is not in it, but in the keyring.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.engines.local.client import LocalOptions
+from core.errors import SettingsError
+from core.models.fit import KvType
+from core.models.hub import ENDPOINT, HubAccess
+
+
+class Choice(Enum):
+    """A switch that may be left to llama.cpp."""
+
+    AUTOMATIC = "automatic"
+    ON = "on"
+    OFF = "off"
+
+
+class LoadingChoice(BaseModel):
+    """How one model is loaded. The names are llama.cpp's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    context: int = Field(8192, ge=256, le=2**20, title="Context", description="Tokens of prompt and answer.")
+    batch: int = Field(512, ge=16, le=8192, title="Batch", description="Tokens read at once: larger reads faster.")
+    threads: int = Field(0, ge=0, le=512, title="Threads", description="On the CPU; 0 leaves room for the window.")
+    gpu_layers: int = Field(-1, ge=-1, le=999, title="GPU layers", description="-1 is as many as fit.")
+    kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
+    flash_attention: Choice = Field(Choice.AUTOMATIC, title="Flash attention")
+
+    def options(self, fitting_layers: int | None = None) -> LocalOptions:
+        """For the local engine; `fitting_layers` stands in for -1, if it is known how many fit."""
+        layers = fitting_layers if self.gpu_layers < 0 and fitting_layers is not None else self.gpu_layers
+        flash = {Choice.AUTOMATIC: None, Choice.ON: True, Choice.OFF: False}[self.flash_attention]
+        return LocalOptions(
+            context=self.context,
+            batch=self.batch,
+            threads=self.threads,
+            gpu_layers=layers,
+            kv_type=self.kv_type.name.lower(),
+            flash_attention=flash,
+        )
+
+
+class ModelPreferences(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path | None = None
+    """Where downloads go; None is the program's own folder."""
+    more_folders: tuple[Path, ...] = ()
+    """Looked into, and never changed but for a deletion that a person asked for."""
+    endpoint: str = Field(
+        ENDPOINT, title="Hub", pattern=r"^https?://[^\s]+$", description="Or the address of a mirror."
+    )
+    offline: bool = Field(False, title="Offline", description="Never ask the Hub.")
+    loading: Mapping[str, LoadingChoice] = Field(default_factory=dict)
+    """By the path of the model."""
+
+    def loading_of(self, model: Path) -> LoadingChoice:
+        return self.loading.get(str(model), LoadingChoice())
+
+    def with_loading(self, model: Path, choice: LoadingChoice) -> "ModelPreferences":
+        return self.model_copy(update={"loading": {**self.loading, str(model): choice}})
+
+    def access(self, token: str | None) -> HubAccess:
+        """HF_ENDPOINT counts unless a person set a mirror; HF_TOKEN unless there is one in the keyring."""
+        endpoint = self.endpoint if self.endpoint != ENDPOINT else os.environ.get("HF_ENDPOINT", ENDPOINT)
+        return HubAccess(endpoint.rstrip("/"), token or os.environ.get("HF_TOKEN") or None, self.offline)
+
+
+def load_preferences(path: Path) -> ModelPreferences:
+    """What the file says; the defaults if it is missing or cannot be read."""
+    try:
+        return ModelPreferences.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return ModelPreferences()
+
+
+def save_preferences(preferences: ModelPreferences, path: Path) -> None:
+    """Write the whole file, or leave the old one as it is. Raises SettingsError."""
+    unfinished = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(preferences.model_dump_json(indent=2), encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"The choices about models could not be saved in {path.parent}: {error.strerror or error}.",
+            "They hold until Baton is closed.",
+        ) from error

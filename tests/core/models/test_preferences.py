@@ -1,0 +1,54 @@
+"""Choices about models: kept in a file, and used when a model is loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from core.models.fit import KvType
+from core.models.hub import ENDPOINT
+from core.models.preferences import Choice, LoadingChoice, ModelPreferences, load_preferences, save_preferences
+
+
+def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
+    choice = LoadingChoice(context=4096, kv_type=KvType.Q8_0, flash_attention=Choice.ON)
+    preferences = ModelPreferences(offline=True, more_folders=(tmp_path,)).with_loading(Path("m.gguf"), choice)
+    save_preferences(preferences, tmp_path / "config" / "models.json")
+    assert load_preferences(tmp_path / "config" / "models.json") == preferences
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"endpoint": "not an address"}'])
+def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path: Path, content: str) -> None:
+    (tmp_path / "models.json").write_text(content)
+    assert load_preferences(tmp_path / "models.json") == ModelPreferences()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("a file, not a folder")
+    with pytest.raises(SettingsError, match="could not be saved"):
+        save_preferences(ModelPreferences(), tmp_path / "config" / "models.json")
+
+
+def test_every_choice_reaches_the_engine() -> None:
+    choice = LoadingChoice(
+        context=2048, batch=64, threads=3, gpu_layers=7, kv_type=KvType.Q8_0, flash_attention=Choice.OFF
+    )
+    options = choice.options(fitting_layers=99)
+    assert (options.context, options.batch, options.threads, options.gpu_layers) == (2048, 64, 3, 7)
+    assert (options.kv_type, options.flash_attention) == ("q8_0", False)
+
+
+def test_layers_left_to_the_program_are_those_that_fit() -> None:
+    assert LoadingChoice().options(fitting_layers=12).gpu_layers == 12
+    assert LoadingChoice().options().gpu_layers == -1
+
+
+def test_mirror_and_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
+    monkeypatch.setenv("HF_TOKEN", "hf_environment")
+    assert ModelPreferences().access(None).endpoint == "https://mirror.example"
+    assert ModelPreferences().access(None).token == "hf_environment"
+    chosen = ModelPreferences(endpoint="https://other.example").access("hf_keyring")
+    assert (chosen.endpoint, chosen.token) == ("https://other.example", "hf_keyring")
+    monkeypatch.delenv("HF_ENDPOINT")
+    assert ModelPreferences().access(None).endpoint == ENDPOINT
