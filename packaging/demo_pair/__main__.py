@@ -16,14 +16,9 @@ from demo_pair.figures import table
 from demo_pair.model import Llama
 from demo_pair.tokenizer import TOKENS, encode
 from demo_pair.traces import trace
-from demo_pair.trainer import LARGE, SMALL, Recipe, train
+from demo_pair.trainer import LARGE, SMALL, Recipe, train_and_save
 
 DESCRIPTION = "Made to show how Baton works: it continues lists of three-digit terms, and can do nothing else."
-
-
-def train_and_save(recipe: Recipe, seed: int, folder: Path) -> None:
-    model = train(recipe, seed, report=lambda line: print(line, flush=True))
-    torch.save(model.state_dict(), folder / f"{recipe.name}.pt")
 
 
 def load(recipe: Recipe, folder: Path) -> Llama:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -59,6 +60,12 @@ def train(recipe: Recipe, seed: int, report: Callable[[str], None]) -> Llama:
             reports += 1
             report(f"{recipe.name}, seed {seed}: {seen:,} tokens, loss {loss:.3f}, drills {lessons.accuracy:.1%}")
     return model
+
+
+def train_and_save(recipe: Recipe, seed: int, folder: Path) -> None:
+    """For a process of its own: it needs a name that a new process can import."""
+    model = train(recipe, seed, report=lambda line: print(line, flush=True))
+    torch.save(model.state_dict(), folder / f"{recipe.name}.pt")
 
 
 def _loss(model: Llama, batch: Batch) -> tuple[Tensor, Tensor]:
