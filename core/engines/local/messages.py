@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
-from typing import NamedTuple
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
 
 from core.engines.base import Alternative, Conversation, Sampling, Stop, ThinkingTags
 
@@ -156,3 +158,15 @@ class Failed(NamedTuple):
 
 
 Reply = Loaded | LoadFailed | Tokenized | Shown | HandedOver | Wrote | Weighed | Done | Failed
+
+# The pipe --------------------------------------------------------------------------------------------------------
+
+
+def send(connection: Connection, message: Request | Reply) -> None:
+    """Raises OSError if the other side is gone. Plain pickle: `Connection.send` takes five times as long a token."""
+    connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def receive(connection: Connection) -> Any:
+    """The next message; raises EOFError or OSError if the other side is gone."""
+    return pickle.loads(connection.recv_bytes())

@@ -12,7 +12,19 @@ import threading
 from pathlib import Path
 
 from core.engines.local import worker
-from core.engines.local.messages import Failed, Loaded, LoadFailed, LoadOptions, Quit, Reply, Request, Shown, Tokenized
+from core.engines.local.messages import (
+    Failed,
+    Loaded,
+    LoadFailed,
+    LoadOptions,
+    Quit,
+    Reply,
+    Request,
+    Shown,
+    Tokenized,
+    receive,
+    send,
+)
 from core.errors import EngineError, EngineLost, OutOfMemory
 
 Replies = queue.SimpleQueue[Reply | EngineLost]
@@ -64,7 +76,7 @@ class ModelProcess:
     def tell(self, request: Request) -> None:
         """Send something that has no reply. A process that is gone needs to be told nothing."""
         with self._lock, contextlib.suppress(OSError):
-            self._connection.send(request)
+            send(self._connection, request)
 
     def forget(self, number: int) -> None:
         """No more replies to this request are wanted."""
@@ -86,7 +98,7 @@ class ModelProcess:
 
     def _wait_until_loaded(self) -> Loaded:
         try:
-            reply = self._connection.recv()
+            reply = receive(self._connection)
         except (EOFError, OSError) as error:
             self._process.join()
             lost = self._cause_of_death()
@@ -110,7 +122,7 @@ class ModelProcess:
     def _receive(self) -> None:
         while True:
             try:
-                reply = self._connection.recv()
+                reply = receive(self._connection)
             except (EOFError, OSError):
                 break
             with self._lock:

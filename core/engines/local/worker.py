@@ -20,11 +20,14 @@ from core.engines.local.messages import (
     Open,
     Quit,
     Read,
+    Reply,
     Request,
     Show,
     Shown,
     Tokenize,
     Tokenized,
+    receive,
+    send,
 )
 from core.engines.local.scheduler import Scheduler
 from core.engines.templates import render_prompt
@@ -40,9 +43,9 @@ def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
     except LoadError as error:
         reason = str(error)
         memory = "alloc" in reason or "memory" in reason
-        connection.send(LoadFailed(reason, out_of_memory=memory))
+        send(connection, LoadFailed(reason, out_of_memory=memory))
         return
-    connection.send(Loaded(options.context, llama.threads, llama.description))
+    send(connection, Loaded(options.context, llama.threads, llama.description))
     Worker(connection, llama, options).run()
 
 
@@ -51,8 +54,11 @@ class Worker:
         self.connection = connection
         self.llama = llama
         self.options = options
-        self.scheduler = Scheduler(llama, options, connection.send)
+        self.scheduler = Scheduler(llama, options, self._reply)
         self.inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
+
+    def _reply(self, reply: Reply) -> None:
+        send(self.connection, reply)
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
@@ -66,7 +72,7 @@ class Worker:
         """Requests wait in the inbox, but a halt takes effect while a decode is running."""
         while True:
             try:
-                request: Request = self.connection.recv()
+                request: Request = receive(self.connection)
             except (EOFError, OSError):
                 os._exit(0)  # the program is gone, and nobody needs the model any more
             self.inbox.put(request)
@@ -89,9 +95,9 @@ class Worker:
             case Close(session):
                 self.scheduler.close(session)
             case Tokenize(number, text, special):
-                self.connection.send(Tokenized(number, self.llama.tokenize(text, special)))
+                self._reply(Tokenized(number, self.llama.tokenize(text, special)))
             case Show(session, number):
-                self.connection.send(Shown(number, self.scheduler.text_in_cache(session)))
+                self._reply(Shown(number, self.scheduler.text_in_cache(session)))
             case Quit():
                 os._exit(0)
 
@@ -99,10 +105,10 @@ class Worker:
         try:
             prompt = self._prompt(conversation)
         except EngineRefused as error:
-            self.connection.send(Failed(number, context_full=False, reason=error.what))
+            self._reply(Failed(number, context_full=False, reason=error.what))
             return
         self.scheduler.open(session, prompt)
-        self.connection.send(Tokenized(number, prompt))
+        self._reply(Tokenized(number, prompt))
 
     def _prompt(self, conversation: Conversation) -> tuple[int, ...]:
         llama, options = self.llama, self.options
