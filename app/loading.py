@@ -1,53 +1,59 @@
-"""Loads the pair that a person chose, or the built-in one, and says what it is doing."""
+"""Opens the pair that a person chose, or the demo pair, and says what it is doing."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from app.models_in_use import Loading
 from core.engines.base import Engine
 from core.engines.body import Author
 from core.run import Pair
+from core.secrets import Secrets
 from core.settings import ModelChoice
 
 
-class LocalLoader:
-    """Models on this machine, each in a process of its own."""
+class PairLoader:
+    """Files become models in processes of their own; addresses become connections, with the keys that are kept."""
 
-    def __init__(self, joined_models: Path) -> None:
-        self._joined_models = joined_models
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
 
     def __call__(self, choice: ModelChoice) -> Loading:
-        # Imported here, in the loading thread: the window stands before any of it is needed.
-        from core.engines.local.client import LocalEngine, LocalOptions
-        from core.models.packaged import packaged_pair
+        # Imported in the loading thread: the window stands before any of it is needed.
+        from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+        from core.engines.local.client import LocalOptions
+        from core.engines.opening import Opening, open_engine, share_vocabulary
+        from core.engines.remote.address import ServerAddress
 
-        options = LocalOptions(context=choice.context, threads=choice.threads, gpu_layers=choice.gpu_layers)
-        files = {Author.SMALL: choice.small, Author.LARGE: choice.large}
-        if None in files.values():
-            yield "Looking for the built-in models …"
-            built_in = packaged_pair(self._joined_models)
-            if built_in:
-                files = {author: files[author] or file for author, file in zip(files, built_in, strict=True)}
-        loaded: dict[Author, Engine] = {}
-        complete = False
-        try:
-            for author, file in files.items():
-                if file is None:
-                    continue
-                if author is Author.LARGE and file == files[Author.SMALL]:
-                    loaded[author] = loaded[Author.SMALL]
-                    continue
-                yield f"Loading the {author.value} model, {file.name} ({_size(file)}) …"
-                loaded[author] = LocalEngine(file, options)
-            yield Pair(loaded.get(Author.SMALL), loaded.get(Author.LARGE))
-            complete = True
-        finally:
-            if not complete:
-                for engine in loaded.values():
-                    engine.close()
+        opening = Opening(
+            LocalOptions(
+                context=choice.context,
+                parallel=choice.parallel,
+                threads=choice.threads,
+                gpu_layers=choice.gpu_layers,
+            ),
+            address=lambda url: ServerAddress(url, self._secrets.find(url)),
+        )
+        names = {Author.SMALL: choice.small or str(SMALL_MODEL), Author.LARGE: choice.large or str(LARGE_MODEL)}
+        with ExitStack() as undo:
+            engines: dict[str, Engine] = {}
+            for author, name in names.items():
+                if name not in engines:
+                    yield f"Opening the {author.value} model, {in_words(name)} …"
+                    engines[name] = open_engine(name, opening)
+                    undo.callback(engines[name].close)
+            small, large = (engines[name] for name in names.values())
+            if small is not large:
+                share_vocabulary(small, large)
+            undo.pop_all()
+            yield Pair(small, large)
 
 
-def _size(file: Path) -> str:
-    megabytes = file.stat().st_size / 1e6 if file.exists() else 0
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+def in_words(name: str) -> str:
+    """A file with its size, or a server's address."""
+    file = Path(name).expanduser()
+    if not file.is_file():
+        return name
+    megabytes = file.stat().st_size / 1e6
+    return f"{file.name} ({megabytes / 1000:.1f} GB)" if megabytes >= 1000 else f"{file.name} ({megabytes:.1f} MB)"

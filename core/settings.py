@@ -35,15 +35,22 @@ class Appearance(BaseModel):
 
 
 class ModelChoice(BaseModel):
-    """The two models of the window. Paths name GGUF files; none means the built-in pair."""
+    """The two models of the window. Empty names the demo pair's."""
 
     model_config = ConfigDict(frozen=True)
 
-    small: Path | None = Field(None, title="Small model", description="A GGUF file.")
-    large: Path | None = Field(None, title="Large model", description="A GGUF file.")
-    context: int = Field(8192, ge=256, title="Context", description="Tokens of prompt and answer that one text may have.")
-    threads: int = Field(0, ge=0, title="Threads", description="Of each model on the CPU; 0 leaves room for the window.")
+    small: str = Field("", title="Small model", description="A GGUF file, or the address of a server.")
+    large: str = Field("", title="Large model", description="A GGUF file, or the address of a server.")
+    context: int = Field(8192, ge=256, title="Context", description="Tokens that prompt and answer may have together.")
+    threads: int = Field(
+        0, ge=0, title="Threads", description="Of each model on the CPU; 0 leaves room for the window."
+    )
     gpu_layers: int = Field(-1, ge=-1, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
+    parallel: int = Field(1, ge=1, title="Texts at once", description="A batch asks for as many as it needs.")
+
+    @property
+    def is_demo(self) -> bool:
+        return not self.small and not self.large
 
 
 class WindowState(BaseModel):

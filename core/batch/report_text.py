@@ -46,7 +46,7 @@ def comparisons(report: Report) -> str:
         lines.append(
             f"{second} less {first}: {100 * found.estimate.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), "
             f"better on {found.better_second}, worse on {found.better_first} of {found.problems} problems, "
-            f"p = {probability(found.p)}"
+            f"{probability(found.p)}"
         )
     return "\n".join(lines)
 
@@ -79,7 +79,7 @@ def interval(estimate: Estimate | None) -> str:
 
 
 def probability(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}".rstrip("0").rstrip(".")
+    return "p < 0.0001" if p < 0.0001 else "p = " + f"{p:.4f}".rstrip("0").rstrip(".")
 
 
 def report_to_json(report: Report) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class Batches:
         self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
         return batch
 
+    def add_arm(self, batch: str, arm: Arm) -> None:
+        """The same problems and seeds under one arm more. Raises StoreError, also if the name is taken."""
+        self._database.write(lambda connection: _add_arm(connection, batch, arm))
+
     def open(self, batch: str) -> Batch:
         """Raises StoreError if it is not there."""
         with self._database.reading() as connection:
@@ -208,6 +212,20 @@ def _create(
     connection.executemany(
         f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
         ((batch, arm.name, position, seed) for position in range(len(problems)) for seed in seeds for arm in arms),
+    )
+
+
+def _add_arm(connection: sqlite3.Connection, batch: str, arm: Arm) -> None:
+    if arm.name in {known.name for known in _arms(connection, batch)}:
+        raise StoreError(f"This batch has an arm “{arm.name}” already.", "Give the other one another name.")
+    connection.execute(
+        "INSERT INTO batch_arms SELECT ?, count(*), ?, ? FROM batch_arms WHERE batch = ?",
+        (batch, arm.name, json.dumps(arm.settings), batch),
+    )
+    connection.execute(
+        f"""INSERT INTO jobs (batch, arm, problem, seed, run)
+            SELECT batch, ?, problem, seed, {_NEW_RUN} FROM jobs WHERE batch = ? GROUP BY problem, seed""",
+        (arm.name, batch),
     )
 
 

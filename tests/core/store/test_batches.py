@@ -130,3 +130,17 @@ def test_a_deleted_batch_can_be_had_back(store: Store) -> None:
     assert [each.id for each in store.batches.all()] == [batch]
     with pytest.raises(StoreError, match="not in the store"):
         store.batches.open("nothing")
+
+
+def test_an_arm_is_added_with_the_same_problems_and_seeds(store: Store) -> None:
+    batch = create(store)
+    store.batches.add_arm(batch, Arm("large", {"policy": "always"}))
+    jobs = store.batches.claim(batch, 100, arms=["large"])
+    assert [(job.position, job.seed) for job in jobs] == [(n, seed) for n in range(3) for seed in (0, 1)]
+    assert [arm.name for arm in store.batches.open(batch).arms] == ["small", "both", "large"]
+
+
+def test_an_arm_whose_name_is_taken_is_refused(store: Store) -> None:
+    batch = create(store)
+    with pytest.raises(StoreError, match="has an arm “both” already"):
+        store.batches.add_arm(batch, ARMS[1])
