@@ -1,0 +1,207 @@
+"""Downloads under way, paused and failed: each with its progress, and ways to pause, go on and cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from enum import Enum, auto
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+
+from app.bridge import Errand
+from app.models.room import ModelRoom
+from app.models.wording import progress_words
+from app.theme import Role, set_role
+from app.widgets.controls import button, label
+from core.errors import BatonError
+from core.models.download import Downloader, Progress
+from core.models.fit import in_gib
+from core.models.order import Order, discard, find_unfinished
+
+THOUSANDTHS = 1000
+
+
+class State(Enum):
+    RUNNING = auto()
+    PAUSED = auto()
+    FAILED = auto()
+    DONE = auto()
+    CANCELLED = auto()
+
+
+class DownloadRow(QWidget):
+    ended = Signal(object)
+    """The row itself, when it is done or cancelled."""
+
+    def __init__(self, order: Order, room: ModelRoom, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.order = order
+        self._room = room
+        self._errand: Errand | None = None
+        self.state = State.PAUSED
+        self.words = label("", Role.MUTED)
+        self.words.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, THOUSANDTHS)
+        self.bar.setAccessibleName(f"Progress of {order.title}")
+        self.switch = button("Go on", self.toggle)
+        self._cancel = button("Cancel", self.cancel, tip="Remove what has arrived")
+        head = QHBoxLayout()
+        head.addWidget(label(order.title, Role.HEADING), 1)
+        head.addWidget(self.switch)
+        head.addWidget(self._cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 12, 16, 12)
+        column.addLayout(head)
+        column.addWidget(self.bar)
+        column.addWidget(self.words)
+        set_role(self, Role.CARD)
+        self._show_amount()
+
+    def toggle(self) -> None:
+        if self.state is State.RUNNING:
+            self._stop(State.PAUSED)
+        elif self._errand is None and self.state in (State.PAUSED, State.FAILED):
+            self.start()
+
+    def start(self) -> None:
+        order, access = self.order, self._room.access()
+        # The token is for the Hub that it was made for, and no other host that a note on the disk may name.
+        own = order.files[0].url.startswith(f"{access.endpoint}/")
+        token = access.token if own else None
+
+        def work() -> Generator[Progress, None, None]:
+            downloader = Downloader(token)
+            try:
+                with closing(downloader.download(order)) as steps:
+                    yield from steps
+            finally:
+                downloader.close()
+
+        self._show(State.RUNNING, "Connecting …")
+        self._errand = Errand(f"download {order.title}", work, parent=self)
+        self._errand.arrived.connect(self._arrived)
+        self._errand.ended.connect(self._ended)
+        self._errand.start()
+
+    def cancel(self) -> None:
+        if self._errand is not None:
+            self._stop(State.CANCELLED)
+        else:
+            self._discard()
+
+    def finish(self) -> None:
+        """The window is closing: what has arrived stays for the next time."""
+        if self._errand is not None:
+            self._errand.finish()
+
+    def _stop(self, state: State) -> None:
+        self._show(state, "Stopping …")
+        if self._errand is not None:
+            self._errand.stop()
+
+    def _arrived(self, steps: list[Progress]) -> None:
+        last = steps[-1]
+        self.bar.setValue(last.done * THOUSANDTHS // max(last.total, 1))
+        if self.state is State.RUNNING:
+            self.words.setText(progress_words(last))
+
+    def _ended(self, error: BatonError | None) -> None:
+        assert self._errand is not None
+        self._errand.deleteLater()
+        self._errand = None
+        if self.state is State.CANCELLED:
+            self._discard()
+        elif error is not None:
+            self._show(State.FAILED, f"✗ {error}")
+        elif self.state is State.PAUSED and not self.order.model.exists():
+            self._show_amount()
+        else:
+            self._show(State.DONE, "✓ On this machine")
+            self.ended.emit(self)
+
+    def _discard(self) -> None:
+        try:
+            discard(self.order)
+        except BatonError as error:
+            self._show(State.FAILED, f"✗ {error}")
+            return
+        self._show(State.CANCELLED, "Cancelled; nothing of it is left")
+        self.ended.emit(self)
+
+    def _show_amount(self) -> None:
+        here = self.order.bytes_here()
+        self.bar.setValue(here * THOUSANDTHS // max(self.order.bytes, 1))
+        self._show(State.PAUSED, f"Paused: {in_gib(here)} of {in_gib(self.order.bytes)} are here")
+
+    def _show(self, state: State, words: str) -> None:
+        self.state = state
+        self.words.setText(words)
+        set_role(self.words, Role.DANGER if state is State.FAILED else Role.MUTED)
+        over = state in (State.DONE, State.CANCELLED)
+        self.switch.setText("Pause" if state is State.RUNNING else "Go on")
+        self.switch.setVisible(not over)
+        self._cancel.setVisible(not over)
+
+
+class Downloads(QScrollArea):
+    arrived = Signal(object)
+    """The path of a model that is now on this machine."""
+    count_changed = Signal(int)
+    """Downloads that are not over."""
+
+    def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self.rows: list[DownloadRow] = []
+        self._empty = label("Nothing is being downloaded.", Role.MUTED)
+        self.setWidgetResizable(True)
+        inside = QWidget()
+        self._column = QVBoxLayout(inside)
+        self._column.setSpacing(10)
+        self._column.addWidget(self._empty)
+        self._column.addStretch(1)
+        self.setWidget(inside)
+
+    def find_unfinished(self) -> None:
+        """Show what an earlier session, or a crash, has left; it waits for a person to go on."""
+        known = {row.order.model for row in self.rows}
+        for order in find_unfinished(self._room.folder):
+            if order.model not in known:
+                self._add(order)
+
+    def begin(self, order: Order) -> DownloadRow:
+        """Start a download; one that is here already goes on."""
+        for row in self.rows:
+            if row.order.model == order.model and row.state not in (State.DONE, State.CANCELLED):
+                if row.state is not State.RUNNING:
+                    row.toggle()
+                return row
+        row = self._add(order)
+        row.start()
+        return row
+
+    def finish(self) -> None:
+        for row in self.rows:
+            row.finish()
+
+    def _add(self, order: Order) -> DownloadRow:
+        row = DownloadRow(order, self._room)
+        row.ended.connect(self._ended)
+        self.rows.append(row)
+        self._column.insertWidget(self._column.count() - 1, row)
+        self._count()
+        return row
+
+    def _ended(self, row: DownloadRow) -> None:
+        if row.state is State.DONE:
+            model: Path = row.order.model
+            self.arrived.emit(model)
+            self._room.refresh()
+        self._count()
+
+    def _count(self) -> None:
+        self._empty.setVisible(not self.rows)
+        self.count_changed.emit(sum(row.state not in (State.DONE, State.CANCELLED) for row in self.rows))

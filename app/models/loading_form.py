@@ -1,0 +1,101 @@
+"""How one model is loaded: context, batch, threads, GPU layers, KV cache, flash attention, judged before loading."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
+
+from app.models.room import ModelRoom
+from app.theme import Role, set_role
+from app.widgets.controls import label
+from core.models.fit import FitKind, KvType, estimate, in_gib
+from core.models.library import Model
+from core.models.preferences import Choice, LoadingChoice
+
+_NUMBERS = ("context", "batch", "threads", "gpu_layers")
+_KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.F32)
+
+
+class LoadingForm(QWidget):
+    """Every change counts at once, for the next time the model is loaded."""
+
+    changed = Signal()
+
+    def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self._model: Model | None = None
+        self._numbers = {name: self._number(name) for name in _NUMBERS}
+        self._kv_type = QComboBox()
+        for kind in _KV_TYPES:
+            self._kv_type.addItem(kind.name.lower(), kind)
+        self._flash = QComboBox()
+        for choice in Choice:
+            self._flash.addItem(choice.value, choice)
+        self.sentence = label("")
+        self.sentence.setWordWrap(True)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        for name, box in self._numbers.items():
+            self._add(form, name, box)
+        self._add(form, "kv_type", self._kv_type)
+        self._add(form, "flash_attention", self._flash)
+        form.addRow(self.sentence)
+        self._kv_type.currentIndexChanged.connect(self._take)
+        self._flash.currentIndexChanged.connect(self._take)
+        room.devices_found.connect(self._judge)
+
+    @property
+    def choice(self) -> LoadingChoice:
+        values = {name: box.value() for name, box in self._numbers.items()}
+        return LoadingChoice.model_validate(
+            values | {"kv_type": self._kv_type.currentData(), "flash_attention": self._flash.currentData()}
+        )
+
+    def show_model(self, model: Model) -> None:
+        self._model = None  # so that filling in the fields is no choice of the person's
+        choice = self._room.preferences.loading_of(model.header.path)
+        self._numbers["context"].setMaximum(model.header.context_length or 2**20)
+        self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
+        for name, box in self._numbers.items():
+            box.setValue(getattr(choice, name))
+        self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
+        self._flash.setCurrentIndex(list(Choice).index(choice.flash_attention))
+        self._model = model
+        self._judge()
+
+    def _number(self, name: str) -> QSpinBox:
+        box = QSpinBox()
+        minimum = {"context": 256, "batch": 16, "threads": 0, "gpu_layers": -1}[name]
+        box.setRange(minimum, {"context": 2**20, "batch": 8192, "threads": 512, "gpu_layers": 999}[name])
+        box.setGroupSeparatorShown(True)
+        if name == "context":
+            box.setSingleStep(1024)
+        if minimum <= 0:
+            box.setSpecialValueText("automatic")
+        box.valueChanged.connect(self._take)
+        return box
+
+    def _add(self, form: QFormLayout, name: str, field: QWidget) -> None:
+        about = LoadingChoice.model_fields[name]
+        field.setAccessibleName(about.title or name)
+        field.setToolTip(about.description or "")
+        form.addRow(about.title or name, field)
+
+    def _take(self) -> None:
+        if self._model is not None:
+            self._room.change_loading(self._model.header.path, self.choice)
+            self._judge()
+            self.changed.emit()
+
+    def _judge(self) -> None:
+        """Say before loading whether it fits, and what would help if it does not."""
+        if self._model is None:
+            return
+        choice = self.choice
+        needs = estimate(self._model.header, choice.context, choice.kv_type, batch=choice.batch)
+        parts = f"{in_gib(needs.total_bytes)}: model {in_gib(needs.tensor_bytes)}, KV cache {in_gib(needs.kv_bytes)}"
+        fit = self._room.fit_of(self._model, choice)
+        lacks = fit is not None and fit.kind is FitKind.DOES_NOT_FIT
+        self.sentence.setText(f"{'✗ ' if lacks else ''}{parts}. {fit.advice if fit else ''}".strip())
+        set_role(self.sentence, Role.DANGER if lacks else Role.MUTED)

@@ -1,0 +1,165 @@
+"""What the parts of the Models page share: the models here, the machine, the choices; found out in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.bridge import Errand
+from core.errors import BatonError
+from core.models.devices import Devices, find_devices
+from core.models.fit import Fit, estimate, fit
+from core.models.gguf import read_header
+from core.models.hub import HubAccess
+from core.models.library import Inventory, Library, Model, known_folders
+from core.models.preferences import LoadingChoice, ModelPreferences, load_preferences, save_preferences
+from core.models.trash import Deletion, Trash
+from core.paths import Paths
+from core.secrets import Secrets
+
+TOKEN = "huggingface.co"
+PREFERENCES_FILE = "models.json"
+
+
+class ModelRoom(QObject):
+    inventory_changed = Signal()
+    devices_found = Signal()
+    preferences_changed = Signal()
+    failed = Signal(object)
+    """A BatonError that a person should read."""
+    deleted = Signal(object)
+    """A Deletion, which can be undone."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        secrets: Secrets,
+        *,
+        built_in: tuple[Path, ...] = (),
+        home: Path | None = None,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._paths = paths
+        self._secrets = secrets
+        self._built_in = built_in
+        self._home = home
+        self._errands: list[Errand] = []
+        self._library = Library(())
+        self.inventory = Inventory((), (), ())
+        self.devices: Devices | None = None
+        """None until the machine has answered."""
+        self.preferences = load_preferences(paths.config / PREFERENCES_FILE)
+        self.trash = Trash(paths.data / "trash")
+
+    @property
+    def folder(self) -> Path:
+        """Where downloads go."""
+        return self.preferences.folder or self._paths.models
+
+    def refresh(self) -> None:
+        """Look at the folders again, and at the machine once."""
+        chosen = self.preferences.more_folders
+        folders = known_folders(self.folder, chosen, built_in=self._built_in, home=self._home)
+        if folders != self._library.folders:
+            self._library = Library(folders)
+        library = self._library
+
+        def work() -> Generator[Any, None, None]:
+            yield library.scan()
+            if self.devices is None:
+                yield find_devices()
+
+        self._run("look for models", work)
+
+    def change(self, **fields: Any) -> None:
+        self._replace(self.preferences.model_copy(update=fields))
+
+    def change_loading(self, model: Path, choice: LoadingChoice) -> None:
+        self._replace(self.preferences.with_loading(model, choice))
+
+    def add(self, paths: list[Path]) -> None:
+        """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""
+        folders = []
+        for path in paths:
+            try:
+                folders.append(path if path.is_dir() else read_header(path).path.parent)
+            except BatonError as error:
+                self.failed.emit(error)
+        new = [folder for folder in dict.fromkeys(folders) if folder not in self.preferences.more_folders]
+        if new:
+            self.change(more_folders=(*self.preferences.more_folders, *new))
+        self.refresh()
+
+    def delete(self, model: Model) -> None:
+        try:
+            deletion = self.trash.delete(model)
+        except BatonError as error:
+            self.failed.emit(error)
+            return
+        self.deleted.emit(deletion)
+        self.refresh()
+
+    def undo(self, deletion: Deletion) -> None:
+        try:
+            self.trash.undo(deletion)
+        except BatonError as error:
+            self.failed.emit(error)
+        self.refresh()
+
+    def fit_of(self, model: Model, choice: LoadingChoice) -> Fit | None:
+        """Where the model would lie; None while the machine has not answered yet."""
+        if self.devices is None:
+            return None
+        return fit(estimate(model.header, choice.context, choice.kv_type, batch=choice.batch), self.devices)
+
+    def access(self) -> HubAccess:
+        return self.preferences.access(self._secrets.find(TOKEN))
+
+    def keep_token(self, token: str) -> str:
+        """Keep or forget (“”) the Hub's token; says for how long it is kept."""
+        if not token:
+            self._secrets.forget(TOKEN)
+            return "forgotten"
+        return self._secrets.keep(TOKEN, token).value
+
+    def finish(self) -> None:
+        """The window is closing: end the threads, and free what was deleted."""
+        for errand in list(self._errands):
+            errand.finish()
+        self.trash.empty()
+
+    def _replace(self, preferences: ModelPreferences) -> None:
+        if preferences == self.preferences:
+            return
+        self.preferences = preferences
+        try:
+            save_preferences(preferences, self._paths.config / PREFERENCES_FILE)
+        except BatonError as error:
+            self.failed.emit(error)
+        self.preferences_changed.emit()
+
+    def _run(self, name: str, work: Any) -> None:
+        errand = Errand(name, work, parent=self)
+        self._errands.append(errand)
+        errand.arrived.connect(self._arrived)
+        errand.ended.connect(lambda error: self._ended(errand, error))
+        errand.start()
+
+    def _arrived(self, items: list[Inventory | Devices]) -> None:
+        for item in items:
+            if isinstance(item, Devices):
+                self.devices = item
+                self.devices_found.emit()
+            else:
+                self.inventory = item
+                self.inventory_changed.emit()
+
+    def _ended(self, errand: Errand, error: BatonError | None) -> None:
+        self._errands.remove(errand)
+        errand.deleteLater()
+        if error:
+            self.failed.emit(error)

@@ -1,0 +1,164 @@
+"""Search the Hub: repositories at the left, the quantisations of the chosen one at the right, judged for here."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.models.errands import Question
+from app.models.room import ModelRoom
+from app.models.wording import fit_words
+from app.theme import Role, set_role
+from app.widgets.controls import button, label
+from core.errors import BatonError
+from core.models.fit import FitKind, estimate, fit, in_gib
+from core.models.hub import Hub, Listing, Repository
+from core.models.preferences import LoadingChoice
+from core.models.quantisations import Quantisation, recommended
+from core.models.rough_shape import rough_shape
+
+_HEADS = ("Quantisation", "Size", "On this machine, about", "")
+
+
+class HubSearch(QWidget):
+    download_wanted = Signal(object)
+    """An Order."""
+
+    def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self._question = Question(self._say_error, self)
+        self._listing: Listing | None = None
+        self._hub = Hub(room.access())
+        self.words = QLineEdit()
+        self.words.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
+        self.words.setAccessibleName("Search the Hub")
+        self.words.returnPressed.connect(self.search)
+        self.said = label("", Role.MUTED)
+        self.said.setWordWrap(True)
+        self.results = QListWidget()
+        self.results.setAccessibleName("Repositories")
+        self.results.currentItemChanged.connect(lambda item: self._list(item))
+        self.choices = QTableWidget(0, len(_HEADS))
+        self.choices.setHorizontalHeaderLabels(_HEADS)
+        self.choices.setAccessibleName("Quantisations")
+        self.choices.verticalHeader().hide()
+        self.choices.setShowGrid(False)
+        self.choices.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.choices.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.choices.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.choices.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.choices.horizontalHeader().setStretchLastSection(True)
+        self.choices.itemSelectionChanged.connect(self._show_button)
+        self.fetch = button("Download", self.download, Role.PRIMARY)
+        self._lay_out()
+        self._show_button()
+
+    def search(self) -> None:
+        words = self.words.text().strip()
+        if not words:
+            return
+        self._hub = hub = Hub(self._room.access())
+        self._say("Searching …")
+        self._question.ask(lambda: hub.search(words), self._show_results)
+
+    def download(self) -> None:
+        if self._listing is not None and (choice := self._chosen()) is not None:
+            self.download_wanted.emit(self._hub.order(self._listing, choice, self._room.folder))
+
+    def finish(self) -> None:
+        self._question.finish()
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.addWidget(self.words, 1)
+        top.addWidget(button("Search", self.search))
+        right = QVBoxLayout()
+        right.addWidget(self.choices, 1)
+        foot = QHBoxLayout()
+        foot.addStretch(1)
+        foot.addWidget(self.fetch)
+        right.addLayout(foot)
+        middle = QHBoxLayout()
+        middle.addWidget(self.results, 2)
+        middle.addLayout(right, 3)
+        column = QVBoxLayout(self)
+        column.addLayout(top)
+        column.addWidget(self.said)
+        column.addLayout(middle, 1)
+
+    def _show_results(self, found: tuple[Repository, ...]) -> None:
+        self.results.clear()
+        self._show_listing(None)
+        for repository in found:
+            facts = [repository.licence or "licence not said", f"{repository.downloads:,} downloads a month"]
+            gate = " · terms to agree to" if repository.gated else ""
+            item = QListWidgetItem(f"{repository.name}\n{' · '.join(facts)}{gate}", self.results)
+            item.setData(Qt.ItemDataRole.UserRole, repository.name)
+        self._say(f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words.")
+
+    def _list(self, item: QListWidgetItem | None) -> None:
+        if item is None:
+            return
+        name, hub = str(item.data(Qt.ItemDataRole.UserRole)), self._hub
+        self._show_listing(None)
+        self._say(f"Listing {name} …")
+        self._question.ask(lambda: hub.list_files(name), self._show_listing)
+
+    def _show_listing(self, listing: Listing | None) -> None:
+        self._listing = listing
+        choices = listing.choices if listing else ()
+        fits = [self._fit(listing, choice) for choice in choices] if listing else []
+        best = recommended(choice for choice, kind in zip(choices, fits, strict=True) if kind[0])
+        self.choices.setRowCount(len(choices))
+        for row, (choice, (_, words)) in enumerate(zip(choices, fits, strict=True)):
+            parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
+            cells = (choice.label, f"{in_gib(choice.bytes)}{parts}", words, "★ recommended" if choice is best else "")
+            for column, text in enumerate(cells):
+                self.choices.setItem(row, column, QTableWidgetItem(text))
+            if choice is best:
+                self.choices.selectRow(row)
+        if listing is not None:
+            name = listing.repository.name
+            page = f"{self._hub.access.endpoint}/{name}"
+            gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
+            self._say(f"{name}.{gate}")
+        self._show_button()
+
+    def _fit(self, listing: Listing, choice: Quantisation) -> tuple[bool, str]:
+        """Whether it fits, and in words; guessed from its size."""
+        if self._room.devices is None:
+            return True, ""
+        shape = rough_shape(choice.bytes, listing.parameters)
+        place = fit(estimate(shape, LoadingChoice().context), self._room.devices)
+        return place.kind is not FitKind.DOES_NOT_FIT, fit_words(place)
+
+    def _chosen(self) -> Quantisation | None:
+        row = self.choices.currentRow()
+        return self._listing.choices[row] if self._listing and 0 <= row < len(self._listing.choices) else None
+
+    def _show_button(self) -> None:
+        choice = self._chosen()
+        self.fetch.setEnabled(choice is not None)
+        self.fetch.setText(f"Download {choice.label} ({in_gib(choice.bytes)})" if choice else "Download")
+
+    def _say(self, words: str) -> None:
+        self.said.setText(words)
+        set_role(self.said, Role.MUTED)
+
+    def _say_error(self, error: BatonError) -> None:
+        self.said.setText(f"✗ {error}")
+        set_role(self.said, Role.DANGER)

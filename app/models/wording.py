@@ -1,0 +1,50 @@
+"""Words and signs of the Models page: numbers as people read them, fits with a sign and a word, never colour alone."""
+
+from pathlib import Path
+
+from core.models.catalog import Evidence
+from core.models.download import Progress, Stage
+from core.models.fit import Fit, FitKind, in_gib
+
+FIT_SIGNS = {
+    FitKind.WHOLE_ON_GPU: "✓ fits on the GPU",
+    FitKind.SPLIT: "◐ GPU and RAM",
+    FitKind.RAM_ONLY: "✓ fits in RAM",
+    FitKind.DOES_NOT_FIT: "✗ does not fit",
+}
+EVIDENCE = {
+    Evidence.PAPER: "measured in the paper",
+    Evidence.REBUTTAL: "measured in the paper's discussion",
+    Evidence.UNTESTED: "nobody has published figures",
+}
+
+
+def fit_words(fit: Fit) -> str:
+    return FIT_SIGNS[fit.kind]
+
+
+def duration(seconds: float) -> str:
+    """“2 h 5 min”, “3 min”, “40 s”."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
+
+
+def progress_words(progress: Progress) -> str:
+    amount = f"{in_gib(progress.done)} of {in_gib(progress.total)}"
+    match progress.stage:
+        case Stage.CHECKING:
+            return f"Checking what arrived: {amount}"
+        case Stage.WAITING:
+            return f"{amount} · {progress.note}"
+        case Stage.DOWNLOADING:
+            left = progress.seconds_left
+            speed = f" · {progress.speed / 1e6:.1f} MB/s" if progress.speed else ""
+            return f"{amount}{speed}" + (f" · {duration(left)} left" if left is not None else "")
+
+
+def short_path(path: Path) -> str:
+    """With ~ for the home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
