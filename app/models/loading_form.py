@@ -54,15 +54,17 @@ class LoadingForm(QWidget):
 
     def show_model(self, model: Model) -> None:
         self._model = None  # so that filling in the fields is no choice of the person's
-        choice = self._room.preferences.loading_of(model.header.path)
-        self._numbers["context"].setMaximum(model.header.context_length or 2**20)
+        self._numbers["context"].setMaximum(max(model.header.context_length or 2**20, 256))
         self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
+        self.show_values(self._room.preferences.loading_of(model.header.path))
+        self._model = model
+        self._judge()
+
+    def show_values(self, choice: LoadingChoice) -> None:
         for name, box in self._numbers.items():
             box.setValue(getattr(choice, name))
         self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
         self._flash.setCurrentIndex(list(Choice).index(choice.flash_attention))
-        self._model = model
-        self._judge()
 
     def _number(self, name: str) -> QSpinBox:
         box = QSpinBox()

@@ -15,13 +15,18 @@ from core.models.fit import Fit, estimate, fit
 from core.models.gguf import read_header
 from core.models.hub import HubAccess
 from core.models.library import Inventory, Library, Model, known_folders
-from core.models.preferences import LoadingChoice, ModelPreferences, load_preferences, save_preferences
+from core.models.preferences import (
+    PREFERENCES_FILE,
+    LoadingChoice,
+    ModelPreferences,
+    load_preferences,
+    save_preferences,
+)
 from core.models.trash import Deletion, Trash
 from core.paths import Paths
 from core.secrets import Secrets
 
 TOKEN = "huggingface.co"
-PREFERENCES_FILE = "models.json"
 
 
 class ModelRoom(QObject):

@@ -15,6 +15,8 @@ from core.errors import SettingsError
 from core.models.fit import KvType
 from core.models.hub import ENDPOINT, HubAccess
 
+PREFERENCES_FILE = "models.json"
+
 
 class Choice(Enum):
     """A switch that may be left to llama.cpp."""

@@ -1,0 +1,50 @@
+"""A Models page in an empty home, beside a small Hub on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from keyring.backends.null import Keyring
+from pytestqt.qtbot import QtBot
+
+from app.models.page import ModelsPage
+from app.models.room import ModelRoom
+from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
+from core.paths import Paths
+from core.secrets import Secrets
+from tests.core.models.hub_server import HubServer, running_hub
+
+REPOSITORY = "owner/demo-GGUF"
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """It offers the demo pair's own files."""
+    with running_hub() as server:
+        server.files[REPOSITORY] = {
+            "demo-Q4_K_M.gguf": SMALL_MODEL.read_bytes(),
+            "demo-Q8_0.gguf": LARGE_MODEL.read_bytes(),
+        }
+        yield server
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    return Secrets(Keyring())
+
+
+@pytest.fixture
+def room(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelRoom:
+    return ModelRoom(Paths.under(tmp_path), secrets, built_in=(SMALL_MODEL.parent,), home=tmp_path / "home")
+
+
+@pytest.fixture
+def page(room: ModelRoom, qtbot: QtBot) -> Iterator[ModelsPage]:
+    """Shown, and with the machine and the folders looked at."""
+    page = ModelsPage(room)
+    qtbot.addWidget(page)
+    page.resize(1200, 800)
+    with qtbot.waitSignals([room.inventory_changed, room.devices_found]):
+        page.show()
+    yield page
+    page.finish()

@@ -1,0 +1,230 @@
+"""The Models page with real models, a real download and a real folder, through its own widgets."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.models.card import facts_of
+from app.models.downloads import DownloadRow, State
+from app.models.page import ModelsPage
+from app.models.room import ModelRoom
+from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
+from core.engines.body import Author
+from core.models.library import Model
+from core.models.preferences import PREFERENCES_FILE, LoadingChoice, load_preferences
+from core.paths import Paths
+from core.secrets import Secrets
+from tests.app.models.conftest import REPOSITORY
+from tests.core.models.hub_server import HubServer
+
+# Without a screen there are no windows whose size a window system could hold.
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def drop(page: ModelsPage, *paths: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    no = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+    page.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, *no))
+
+
+def names_on(page: ModelsPage) -> list[str]:
+    return [page.library.data(page.library.index(row)) for row in range(page.library.rowCount())]
+
+
+def choose(page: ModelsPage, path: Path) -> Model:
+    for row, entry in enumerate(page.library.rows):
+        if isinstance(entry, Model) and entry.header.path == path:
+            page.list.setCurrentIndex(page.library.index(row))
+            return entry
+    raise AssertionError(f"{path} is not in the list")
+
+
+def own_copy(tmp_path: Path) -> Path:
+    """A model in a folder of the person's."""
+    path = tmp_path / "elsewhere" / "mine.gguf"
+    path.parent.mkdir()
+    path.write_bytes(SMALL_MODEL.read_bytes())
+    return path
+
+
+def search(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
+    """Find the repository and wait until its quantisations are listed."""
+    page.room.change(endpoint=hub.endpoint)
+    page.search.words.setText("demo")
+    page.search.search()
+    qtbot.waitUntil(lambda: page.search.results.count() == 1)
+    page.search.results.setCurrentRow(0)
+    qtbot.waitUntil(lambda: page.search.choices.rowCount() == 2)
+
+
+def wait_for(row: DownloadRow, state: State, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: row.state is state)
+
+
+def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPage) -> None:
+    assert len(names_on(page)) == 2
+    assert all("fits in RAM" in name or "on the GPU" in name for name in names_on(page))
+
+
+def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
+    model = choose(page, LARGE_MODEL)
+    facts = dict(facts_of(model, page.room.inventory.models))
+    assert facts["Parameters"].startswith(model.header.size_label)
+    assert model.header.vocabulary_hash[:12] in facts["Vocabulary"]
+    assert page.card.template.toPlainText() == (model.header.chat_template or "")
+
+
+def test_a_card_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+    copy = own_copy(tmp_path)
+    with qtbot.waitSignal(page.room.inventory_changed):
+        drop(page, copy)
+    model = choose(page, copy)
+    assert model.header.name in dict(facts_of(model, page.room.inventory.models))["Shared with"]
+
+
+def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+    copy = own_copy(tmp_path)
+    with qtbot.waitSignal(page.room.inventory_changed):
+        drop(page, copy)
+    entry = page.library.rows[page.list.currentIndex().row()]
+    assert isinstance(entry, Model)
+    assert entry.header.path == copy
+    assert load_preferences(Paths.under(tmp_path).config / PREFERENCES_FILE).more_folders == (copy.parent,)
+
+
+def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.gguf"
+    letter.write_text("Dear reader")
+    drop(page, letter)
+    assert "letter.gguf" in page.notice.text
+
+
+def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+    copy = own_copy(tmp_path)
+    with qtbot.waitSignal(page.room.inventory_changed):
+        drop(page, copy)
+    choose(page, copy)
+    with qtbot.waitSignal(page.room.inventory_changed):
+        page.card.delete.click()
+    assert not copy.exists()
+    assert "was deleted; " in page.notice.text
+    (undo,) = [way for way in page.notice.findChildren(QPushButton) if way.text() == "Undo"]
+    with qtbot.waitSignal(page.room.inventory_changed):
+        undo.click()
+    assert copy.exists()
+
+
+def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
+    choose(page, SMALL_MODEL)
+    assert not page.card.delete.isEnabled()
+
+
+def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path) -> None:
+    choose(page, LARGE_MODEL)
+    page.card.loading.show_values(LoadingChoice(context=256, batch=64, threads=2))
+    kept = load_preferences(Paths.under(tmp_path).config / PREFERENCES_FILE).loading_of(LARGE_MODEL)
+    assert (kept.batch, kept.threads) == (64, 2)
+    assert "KV cache" in page.card.loading.sentence.text()
+
+
+def test_a_model_that_does_not_fit_says_what_would_help(page: ModelsPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = page.room.devices
+    assert devices is not None
+    monkeypatch.setattr(page.room, "devices", type(devices)(ram_total=2**30, ram_free=2**30, gpus=()))
+    choose(page, LARGE_MODEL)
+    assert page.card.loading.sentence.text().startswith("✗ ")
+    assert "close other programs" in page.card.loading.sentence.text()
+
+
+def test_either_model_of_the_pair_is_chosen_from_its_card(page: ModelsPage, qtbot: QtBot) -> None:
+    choose(page, SMALL_MODEL)
+    with qtbot.waitSignal(page.model_wanted) as wanted:
+        page.card.use[Author.LARGE].click()
+    assert wanted.args == [Author.LARGE, SMALL_MODEL]
+
+
+def test_a_model_is_searched_downloaded_and_then_there(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
+    search(page, hub, qtbot)
+    assert page.search.fetch.text().startswith("Download Q4_K_M")
+    page.search.download()
+    (row,) = page.downloads.rows
+    wait_for(row, State.DONE, qtbot)
+    assert row.order.model.read_bytes() == SMALL_MODEL.read_bytes()
+    qtbot.waitUntil(lambda: page.library.rowCount() == 3)
+    choose(page, row.order.model)
+
+
+def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
+    page: ModelsPage, hub: HubServer, qtbot: QtBot, secrets: Secrets, tmp_path: Path
+) -> None:
+    search(page, hub, qtbot)
+    hub.faults.cuts = [10_000]
+    hub.faults.refusals = [(429, {"Retry-After": "100"})]
+    page.search.download()
+    (row,) = page.downloads.rows
+    qtbot.waitUntil(lambda: "HTTP 429" in row.words.text())
+    row.toggle()
+    wait_for(row, State.PAUSED, qtbot)
+    qtbot.waitUntil(lambda: row.words.text().startswith("Paused"))
+    later = ModelsPage(ModelRoom(Paths.under(tmp_path), secrets, home=tmp_path / "home"))
+    qtbot.addWidget(later)
+    later.downloads.find_unfinished()
+    (found,) = later.downloads.rows
+    assert found.order == row.order
+    found.toggle()
+    wait_for(found, State.DONE, qtbot)
+    later.finish()
+
+
+def test_a_cancelled_download_leaves_nothing(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
+    search(page, hub, qtbot)
+    hub.faults.refusals = [(429, {"Retry-After": "100"})]
+    page.search.download()
+    (row,) = page.downloads.rows
+    qtbot.waitUntil(lambda: "HTTP 429" in row.words.text())
+    row.cancel()
+    wait_for(row, State.CANCELLED, qtbot)
+    qtbot.waitUntil(lambda: "nothing of it is left" in row.words.text())
+    assert not row.order.folder.exists()
+
+
+def test_a_search_offline_says_so(page: ModelsPage, qtbot: QtBot) -> None:
+    page.access.offline.setChecked(True)
+    page.search.words.setText("demo")
+    page.search.search()
+    qtbot.waitUntil(lambda: "set to offline" in page.search.said.text())
+
+
+def test_the_token_is_kept_out_of_every_file(page: ModelsPage, tmp_path: Path) -> None:
+    page.access.token.setText("hf_secret_of_mine")
+    page.access.token.returnPressed.emit()
+    page.access.mirror.setText("mirror.example")
+    page.access.mirror.editingFinished.emit()
+    assert page.room.access().token == "hf_secret_of_mine"
+    assert page.room.access().endpoint == "https://mirror.example"
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"hf_secret" in content for content in files)
+
+
+def test_the_page_begins_with_the_demo_pair_pairs_that_fit_and_a_server(page: ModelsPage, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(page.pair_wanted) as wanted:
+        page.begin.demo_wanted.emit()
+    assert wanted.args == [SMALL_MODEL, LARGE_MODEL]
+    with qtbot.waitSignal(page.server_wanted):
+        page.begin.server_wanted.emit()
+
+
+def test_the_gated_search_result_leads_to_its_terms(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
+    hub.gated.add(REPOSITORY)
+    search(page, hub, qtbot)
+    assert "agree to their terms" in page.search.said.text()
+    page.search.download()
+    (row,) = page.downloads.rows
+    wait_for(row, State.FAILED, qtbot)
+    assert "access token" in row.words.text()
