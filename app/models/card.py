@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QPlainTextEdit, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.loading_form import LoadingForm
 from app.models.room import ModelRoom
@@ -99,7 +99,7 @@ class ModelCardView(QScrollArea):
             words.setAccessibleName(f"{name}: {value}")
             self._form.addRow(label(name, Role.MUTED), words)
 
-    def _use_button(self, author: Author) -> QWidget:
+    def _use_button(self, author: Author) -> QPushButton:
         def press() -> None:
             if self._model is not None:
                 self.use_wanted.emit(author, self._model)

@@ -2,39 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.models.page import ModelsPage
-from app.models.room import ModelRoom
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
 from app.window import Window
-from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
-from core.engines.body import Author
-from core.secrets import Secrets
+
+if TYPE_CHECKING:
+    from app.models.page import ModelsPage
+    from core.secrets import Secrets
 
 
-def add_models_page(window: Window, secrets: Secrets, home: Path | None = None) -> ModelsPage:
-    """`home`: another home folder than the person's, for tests."""
-    built_in = SMALL_MODEL.parent
-    room = ModelRoom(window.paths, secrets, built_in=(built_in,), home=home, parent=window)
-    page = ModelsPage(room)
+def add_models_page(
+    window: Window, secrets: Callable[[], Secrets] | None = None, home: Path | None = None
+) -> ModelsTab:
+    """`secrets` and `home`: others than the person's own, for tests."""
+    tab = ModelsTab(window, secrets, home)
+    window.add_page("models", "Models", tab, tab.finish)
+    return tab
 
-    def use(**files: str) -> None:
-        choice = window.preferences.value.models.model_copy(update=files)
-        window.preferences.change(models=choice)
-        window.reload_models()
 
-    def use_pair(small: Path, large: Path) -> None:
-        use(small=str(small), large=str(large))
-        window.show_page("chat")
+class ModelsTab(QWidget):
+    """The page's place. The page itself, with all that it imports, is made when it is first looked at."""
 
-    def use_one(author: Author, model: Path) -> None:
-        chosen = window.preferences.value.models
-        # Until a person chooses, both are the demo pair.
-        files = {"small": chosen.small or str(SMALL_MODEL), "large": chosen.large or str(LARGE_MODEL)}
-        use(**(files | {author.value: str(model)}))
+    def __init__(self, window: Window, secrets: Callable[[], Secrets] | None, home: Path | None) -> None:
+        super().__init__()
+        self._window = window
+        self._secrets = secrets
+        self._home = home
+        self._page: ModelsPage | None = None
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
 
-    page.pair_wanted.connect(use_pair)
-    page.model_wanted.connect(use_one)
-    page.server_wanted.connect(window.choose_models)
-    window.add_page("models", "Models", page, page.finish)
-    return page
+    @property
+    def page(self) -> ModelsPage:
+        if self._page is None:
+            self._page = self._make()
+        return self._page
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self.page.show()
+        super().showEvent(event)
+
+    def finish(self) -> None:
+        if self._page is not None:
+            self._page.finish()
+
+    def _make(self) -> ModelsPage:
+        from app.models.page import ModelsPage
+        from app.models.room import ModelRoom
+        from core.demo_pair.files import SMALL_MODEL
+        from core.secrets import Secrets
+
+        secrets = (self._secrets or Secrets)()
+        room = ModelRoom(self._window.paths, secrets, built_in=(SMALL_MODEL.parent,), home=self._home, parent=self)
+        page = ModelsPage(room)
+        page.pair_wanted.connect(self._use_pair)
+        page.model_wanted.connect(lambda author, model: self._use(**{author.value: str(model)}))
+        page.server_wanted.connect(self._window.choose_models)
+        layout = self.layout()
+        assert layout is not None
+        layout.addWidget(page)
+        return page
+
+    def _use_pair(self, small: Path, large: Path) -> None:
+        from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
+
+        if (small, large) == (SMALL_MODEL, LARGE_MODEL):
+            self._use(small="", large="")  # settings outlive the place of the program, and of its demo pair
+        else:
+            self._use(small=str(small), large=str(large))
+        self._window.show_page("chat")
+
+    def _use(self, **files: str) -> None:
+        """Load the pair with these in place of what was there; the other model stays."""
+        choice = self._window.preferences.value.models.model_copy(update=files)
+        self._window.preferences.change(models=choice)
+        self._window.reload_models()

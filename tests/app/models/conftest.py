@@ -30,7 +30,7 @@ def hub() -> Iterator[HubServer]:
 
 @pytest.fixture
 def secrets() -> Secrets:
-    return Secrets(Keyring())
+    return Secrets(Keyring())  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
