@@ -164,6 +164,7 @@ def stylesheet(c: Colours, point_size: float) -> str:
     QListView::item, QTreeView::item {{ padding: 6px 8px; border-radius: 6px; }}
     QListView::item:hover, QTreeView::item:hover {{ background: {c.background}; }}
     QListView::item:selected, QTreeView::item:selected {{ background: {c.panel}; color: {c.text}; }}
+    QTableView::item {{ padding: 0 8px; }}
     QHeaderView::section {{
         background: {c.surface}; color: {c.muted}; border: none;
         border-bottom: 1px solid {c.border}; padding: 7px 8px; }}

@@ -1,0 +1,134 @@
+"""The batch page: drop a file, look at it, run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
+
+from app.batch.preview import Preview
+from app.batch.run_view import RunView
+from app.batch.session import BatchSession
+from app.batch.welcome import BatchWelcome
+from app.models_in_use import ModelsInUse
+from app.settings.preferences import Preferences
+from core.batch.arms import arms_of
+from core.batch.columns import Columns
+from core.batch.problems import ProblemSet
+from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
+from core.errors import BatonError
+from core.run import RunSettings
+from core.store.store import Store
+
+
+class BatchPage(QStackedWidget):
+    failed = Signal(object)
+    """A BatonError, for the window's notice."""
+    told = Signal(str)
+    """Something to know, for the window's notice."""
+    run_wanted = Signal(object, object)
+    """A ResultRow and its Problem, to look at in the inspector."""
+
+    def __init__(self, models: ModelsInUse, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self.session = BatchSession(models, lambda: preferences.value.models, self)
+        self.welcome, self.preview, self.view = BatchWelcome(), Preview(), RunView(self.session)
+        self._path = Path()
+        for page in (self.welcome, self.preview, self.view):
+            self.addWidget(page)
+        self.setAcceptDrops(True)
+        self._connect()
+
+    def use_store(self, store: Store) -> None:
+        """The store is open: batches can be kept, and earlier ones are there."""
+        self.session.use_store(store)
+        self._show_welcome()
+
+    def open_file(self, path: Path) -> None:
+        """Show what it holds, and how it could be run."""
+        self._path = path
+        self.session.read_file(path)
+
+    def finish(self) -> None:
+        """The window is closing."""
+        self.session.finish()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        if paths := [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]:
+            event.acceptProposedAction()
+            self.open_file(paths[0])
+
+    def _show_preview(self, found: ProblemSet) -> None:
+        self.preview.show_problems(found)
+        self.setCurrentWidget(self.preview)
+
+    def _show_welcome(self) -> None:
+        if store := self.session.store:
+            self.welcome.show_batches(store.batches.all())
+        self.setCurrentWidget(self.welcome)
+
+    def _read_again(self, columns: Columns) -> None:
+        self.session.read_file(self._path, columns)
+
+    def _start(self) -> None:
+        preview = self.preview
+        try:
+            arms = arms_of(preview.chosen_arms or ["chosen"], self._settings())
+            problems = preview.chosen_problems()
+            self.session.create(problems, arms, preview.seeds.value(), preview.parallel.value())
+        except BatonError as error:
+            self.failed.emit(error)
+
+    def _add_arm(self, recipe: str) -> None:
+        try:
+            self.session.add_arms(arms_of([recipe], self._settings()))
+        except BatonError as error:
+            self.failed.emit(error)
+
+    def _open_batch(self, batch_id: str) -> None:
+        try:
+            self.session.open(batch_id)
+        except BatonError as error:
+            self.failed.emit(error)
+
+    def _settings(self) -> RunSettings:
+        """What the person chose, without alternatives for every token; the demo pair's lengths for the demo pair."""
+        settings, models = self._preferences.value.run, self._preferences.value.models
+        if not models.small and not models.large:
+            settings = settings.model_copy(
+                update={"parameters": DEMO_SETTINGS.parameters, "max_tokens": DEMO_SETTINGS.max_tokens}
+            )
+        return settings.model_copy(update={"alternatives": 0})
+
+    def _choose_file(self) -> None:
+        where, _ = QFileDialog.getOpenFileName(self, "Problems")
+        if where:
+            self.open_file(Path(where))
+
+    def _choose_folder(self) -> None:
+        if where := QFileDialog.getExistingDirectory(self, "Folder of problems"):
+            self.open_file(Path(where))
+
+    def _connect(self) -> None:
+        session = self.session
+        session.read.connect(self._show_preview)
+        session.opened.connect(lambda: self.setCurrentWidget(self.view))
+        session.failed.connect(self.failed)
+        session.exported.connect(lambda path: self.told.emit(f"Written: {path}"))
+        self.welcome.file_wanted.connect(self._choose_file)
+        self.welcome.folder_wanted.connect(self._choose_folder)
+        self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))
+        self.welcome.batch_wanted.connect(self._open_batch)
+        self.preview.columns_wanted.connect(self._read_again)
+        self.preview.start_wanted.connect(self._start)
+        self.preview.cancelled.connect(self._show_welcome)
+        self.view.left.connect(self._show_welcome)
+        self.view.arm_wanted.connect(self._add_arm)
+        self.view.row_opened.connect(self.run_wanted)

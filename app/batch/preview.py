@@ -1,0 +1,170 @@
+"""What a dropped file holds, and how to run it: columns to correct, arms to compare, seeds, how many at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QSpinBox,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.theme import Role, set_role
+from app.widgets.controls import button, label
+from core.batch.arms import RECIPES
+from core.batch.columns import Columns
+from core.batch.problems import ProblemSet
+
+ROWS = 8
+NONE = "(none)"
+USUAL = ("small", "large", "baton")
+
+
+class Preview(QWidget):
+    columns_wanted = Signal(object)
+    """`Columns` that a person chose instead of the guess."""
+    start_wanted = Signal()
+    cancelled = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.found: ProblemSet | None = None
+        self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
+        self.problem, self.answer, self.identity = (_combo(name) for name in ("Problem", "Answer", "Id"))
+        for combo in (self.problem, self.answer, self.identity):
+            combo.activated.connect(self._columns_chosen)
+        self.rows = QStandardItemModel(self)
+        self.table = QTableView()
+        self.notes = QPlainTextEdit()
+        self.notes.setReadOnly(True)
+        self.notes.setMaximumHeight(90)
+        self.notes.setAccessibleName("What was guessed, and rows that cannot be read")
+        self.arms = {name: QCheckBox(recipe.title) for name, recipe in RECIPES.items()}
+        for name in USUAL:
+            self.arms[name].setChecked(True)
+        self.parallel, self.seeds, self.limit = _spin(8, 1, 64), _spin(1, 1, 20), _spin(0, 0, 1_000_000)
+        self.limit.setSpecialValueText("all")
+        self.start = button("Start", self.start_wanted.emit, Role.PRIMARY)
+        self._lay_out()
+
+    @property
+    def chosen_arms(self) -> list[str]:
+        return [name for name, box in self.arms.items() if box.isChecked()]
+
+    def chosen_problems(self) -> ProblemSet:
+        assert self.found
+        limit = self.limit.value()
+        return replace(self.found, problems=self.found.problems[:limit]) if limit else self.found
+
+    def show_problems(self, found: ProblemSet) -> None:
+        self.found = found
+        self.title.setText(found.name)
+        scored = sum(problem.expected is not None for problem in found.problems)
+        self.count.setText(f"{len(found.problems):,} problems, {scored:,} with an answer to grade against")
+        columns = found.columns
+        for combo, chosen in (
+            (self.problem, columns.problem),
+            (self.answer, columns.answer or columns.solution),
+            (self.identity, columns.id),
+        ):
+            combo.clear()
+            combo.addItems([*([] if combo is self.problem else [NONE]), *found.available_columns])
+            combo.setCurrentText(chosen or NONE)
+        self.rows.clear()
+        self.rows.setHorizontalHeaderLabels(["Id", "Problem", "Expected answer"])
+        for problem in islice(found.problems, ROWS):
+            cells = (problem.id, " ".join(problem.text[:300].split()), problem.expected or "")
+            self.rows.appendRow([QStandardItem(cell) for cell in cells])
+        for column, width in enumerate((140, 720)):
+            self.table.setColumnWidth(column, width)
+        bad = [f"{each.source}, line {each.line}: {each.reason}" for each in found.rejected[:1000]]
+        self.notes.setPlainText("\n".join((*found.notes, *bad)))
+        self.notes.setVisible(bool(found.notes or bad))
+
+    def _columns_chosen(self) -> None:
+        assert self.found
+        answer, identity = self.answer.currentText(), self.identity.currentText()
+        self.columns_wanted.emit(
+            replace(
+                self.found.columns,
+                problem=self.problem.currentText(),
+                answer=None if answer == NONE else answer,
+                solution=None,
+                id=None if identity == NONE else identity,
+            )
+            if self.found.columns
+            else Columns(self.problem.currentText())
+        )
+
+    def _lay_out(self) -> None:
+        columns = QFormLayout()
+        for name, combo in (("Problem", self.problem), ("Answer", self.answer), ("Id", self.identity)):
+            columns.addRow(name, combo)
+        run = QFormLayout()
+        for name, spin in (("Problems at once", self.parallel), ("Seeds", self.seeds), ("Only the first", self.limit)):
+            spin.setAccessibleName(name)
+            run.addRow(name, spin)
+        choices = QHBoxLayout()
+        choices.addLayout(columns, 1)
+        choices.addSpacing(24)
+        choices.addLayout(run)
+        choices.addStretch(1)
+        arms = QGridLayout()
+        for place, box in enumerate(self.arms.values()):
+            arms.addWidget(box, place // 2, place % 2)
+        table = self.table
+        table.setWordWrap(False)
+        table.setModel(self.rows)
+        table.setAccessibleName("The first problems")
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setShowGrid(False)
+        table.verticalHeader().hide()
+        table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        table.horizontalHeader().setStretchLastSection(True)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(button("Cancel", self.cancelled.emit))
+        buttons.addWidget(self.start)
+        card = QFrame()
+        set_role(card, Role.CARD)
+        inside = QVBoxLayout(card)
+        inside.setContentsMargins(20, 18, 20, 18)
+        inside.setSpacing(12)
+        inside.addWidget(self.title)
+        inside.addWidget(self.count)
+        inside.addLayout(choices)
+        inside.addWidget(table, 1)
+        inside.addWidget(self.notes)
+        inside.addWidget(label("Compare", Role.HEADING))
+        inside.addLayout(arms)
+        inside.addLayout(buttons)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(22, 16, 22, 16)
+        outside.addWidget(card)
+
+
+def _combo(name: str) -> QComboBox:
+    combo = QComboBox()
+    combo.setAccessibleName(f"Column of the {name.lower()}")
+    combo.setMinimumWidth(200)
+    return combo
+
+
+def _spin(value: int, least: int, most: int) -> QSpinBox:
+    spin = QSpinBox()
+    spin.setRange(least, most)
+    spin.setValue(value)
+    return spin

@@ -1,0 +1,286 @@
+"""A batch as it runs: progress, figures, the live table, charts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.batch.charts import PlaceChart, RuleChart, SpeedChart
+from app.batch.comparison_card import ComparisonCard
+from app.batch.figures import Figures
+from app.batch.result_table import Column, ResultTable, Shown
+from app.batch.ribbon_cell import RibbonCell
+from app.batch.session import BatchSession
+from app.theme import Role
+from app.widgets.controls import button, label
+from core.batch.exports import EXPORTS
+from core.batch.happenings import Calibrated, Happening, JobEnded, JobGrew, JobStarted, JobStopped
+from core.batch.progress import Progress, in_words
+from core.batch.report import ArmReport, Report
+from core.store.batch_rows import JobState
+
+REPORT_EVERY_MS = 3000
+ALL_ARMS = "All arms"
+_WIDTHS = {
+    Column.NUMBER: 48,
+    Column.PROBLEM: 260,
+    Column.ARM: 110,
+    Column.RIBBON: 130,
+    Column.SHARE: 58,
+    Column.ANSWER: 90,
+    Column.EXPECTED: 90,
+    Column.MARK: 68,
+    Column.TOKENS: 66,
+    Column.TIME: 62,
+}
+
+
+class RunView(QWidget):
+    row_opened = Signal(object, object)
+    """A ResultRow and its Problem, to look at in full."""
+    left = Signal()
+    arm_wanted = Signal(str)
+
+    def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.progress = Progress((), 1)
+        self.model = ResultTable()
+        self.title, self.told = label("", Role.HEADING), label("", Role.MUTED)
+        self.bar, self.left_words = QProgressBar(), label("", Role.MUTED)
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the batch")
+        self.run = button("Start", self._press_run, Role.PRIMARY)
+        self.stop = button("Stop", session.stop, tip="What is being written is kept, and goes on next time")
+        self.retry = button("Retry errors", session.retry_errors)
+        self.export = QPushButton("Export")
+        self.arm, self.shown = QComboBox(), QComboBox()
+        self.figures, self.comparison = Figures(), ComparisonCard()
+        self.speed, self.rules, self.places = SpeedChart(), RuleChart(), PlaceChart()
+        self.table = QTableView()
+        self._report: Report | None = None
+        self._report_timer = QTimer(self)
+        self._report_timer.setInterval(REPORT_EVERY_MS)
+        self._report_timer.timeout.connect(session.report)
+        self._fill_controls()
+        self._lay_out()
+        self._connect()
+
+    def _open(self) -> None:
+        """Another batch is to be shown."""
+        session, batch = self.session, self.session.batch
+        assert batch
+        assert session.store
+        rows = list(session.store.batches.results(batch.id))
+        self.progress = Progress(rows, session.parallel)
+        self.model.show(session.problems, rows)
+        self.title.setText(batch.name)
+        models = " ⇄ ".join(
+            str(told.get("name")) for which in ("small", "large") if isinstance(told := batch.settings.get(which), dict)
+        )
+        self.told.setText(f"{batch.problems:,} problems · {models}")
+        self.arm.clear()
+        self.arm.addItems([ALL_ARMS, *(arm.name for arm in batch.arms)])
+        self.table.setColumnHidden(Column.ARM, len(batch.arms) < 2)
+        self._show_state()
+
+    def _take(self, happenings: list[Happening]) -> None:
+        for happening in happenings:
+            match happening:
+                case JobStarted(job):
+                    self.model.set_state(job.id, JobState.CLAIMED)
+                case JobStopped(job):
+                    self.model.set_state(job, JobState.WAITING)
+                case JobGrew():
+                    self.model.grow(happening)
+                case JobEnded(row):
+                    self.model.take(row)
+                    self.progress.ended(row)
+                case Calibrated(arm, chance, share):
+                    self.told.setText(f"{arm}: p = {chance:.3f} gives a large share of {share:.1%}")
+        self._show_progress()
+
+    def _show_report(self, report: Report) -> None:
+        self._report = report
+        self.speed.show_report(report)
+        self.comparison.show_report(report)
+        self._show_arm()
+
+    def _show_arm(self) -> None:
+        arm = self._chosen_arm()
+        self.figures.show_arm(arm)
+        self.rules.show_arm(arm)
+        self.places.show_arm(arm)
+
+    def _chosen_arm(self) -> ArmReport | None:
+        """The one in the list; of all, the first in which both models wrote."""
+        if not self._report or not self._report.arms:
+            return None
+        name = self.arm.currentText()
+        chosen = [arm for arm in self._report.arms if arm.name == name]
+        both = [arm for arm in self._report.arms if arm.takeovers and arm.small_tokens]
+        return (chosen or both or list(self._report.arms))[0]
+
+    def _filter(self) -> None:
+        name = self.arm.currentText()
+        self.model.choose(self.shown.currentData(), None if name in ("", ALL_ARMS) else name)
+        self._show_arm()
+
+    def _show_state(self) -> None:
+        session = self.session
+        over = self.progress.done >= self.progress.jobs
+        self.run.setText("Resume" if session.paused or (self.progress.done and not session.running) else "Start")
+        if session.running and not session.paused:
+            self.run.setText("Pause")
+        self.run.setEnabled(not over and not session.waits_for_models)
+        self.stop.setEnabled(session.running)
+        if session.running and not self._report_timer.isActive():
+            self._report_timer.start()
+        elif not session.running:
+            self._report_timer.stop()
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        progress, session = self.progress, self.session
+        self.bar.setMaximum(max(1, progress.jobs))
+        self.bar.setValue(progress.done)
+        words = f"{progress.done:,} / {progress.jobs:,}"
+        if session.waits_for_models:
+            words += f" · {session.models.words}"
+        elif session.paused:
+            words += " · paused"
+        elif session.running:
+            words += f" · {session.parallel} at once · {in_words(progress.seconds_left())}"
+        self.left_words.setText(words)
+        self.retry.setVisible(progress.failed > 0)
+        self.retry.setEnabled(not session.running)
+        self.retry.setText(f"Retry {progress.failed:,} errors" if progress.failed != 1 else "Retry 1 error")
+
+    def _press_run(self) -> None:
+        if self.session.paused:
+            self.session.resume()
+        elif self.session.running:
+            self.session.pause()
+        else:
+            self.session.start()
+
+    def _export(self, ending: str) -> None:
+        name = self.session.batch.name if self.session.batch else "results"
+        where, _ = QFileDialog.getSaveFileName(self, "Export", f"{name}{ending}", f"*{ending}")
+        if where:
+            self.session.export(Path(where).with_suffix(ending))
+
+    def _save_chart(self) -> None:
+        where, _ = QFileDialog.getSaveFileName(self, "Save chart", "chart.png", "*.png")
+        if where:
+            self.speed.grab().save(str(Path(where).with_suffix(".png")))
+
+    def _open_row(self, index: QModelIndex) -> None:
+        self.row_opened.emit(self.model.row_at(index.row()), self.model.problem_at(index.row()))
+
+    def _fill_controls(self) -> None:
+        self.arm.setAccessibleName("Arm")
+        self.shown.setAccessibleName("Which rows")
+        for shown in Shown:
+            self.shown.addItem(shown.value, shown)
+        menu = QMenu(self.export)
+        titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
+        titles |= {".json": "Report (JSON)", ".svg": "Chart (SVG)"}
+        for ending in EXPORTS:
+            menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
+        menu.addAction("Chart (PNG)").triggered.connect(lambda _: self._save_chart())
+        self.export.setMenu(menu)
+        table = self.table
+        table.setModel(self.model)
+        table.setAccessibleName("Results")
+        table.setItemDelegateForColumn(Column.RIBBON, RibbonCell(table))
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 12)
+        header = table.horizontalHeader()
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        header.setSortIndicatorClearable(True)
+        header.setHighlightSections(False)
+        table.setSortingEnabled(True)
+        for column, width in _WIDTHS.items():
+            table.setColumnWidth(column, width)
+        header.setSectionResizeMode(Column.PROBLEM, QHeaderView.ResizeMode.Stretch)
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.addWidget(button("‹ Batches", self.left.emit, Role.FLAT))
+        for words in (self.title, self.told):
+            head.addWidget(words)
+        head.addStretch(1)
+        for widget in (self.run, self.stop, self.retry, self.export):
+            head.addWidget(widget)
+        progress = QHBoxLayout()
+        progress.addWidget(self.bar, 1)
+        progress.addSpacing(8)
+        progress.addWidget(self.left_words)
+        rows = QHBoxLayout()
+        rows.addWidget(self.arm)
+        rows.addWidget(self.shown)
+        rows.addStretch(1)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 10, 0)
+        column.setSpacing(10)
+        for layout in (head, progress):
+            column.addLayout(layout)
+        column.addWidget(self.figures)
+        column.addLayout(rows)
+        column.addWidget(self.table, 1)
+        cards = QWidget()
+        right = QVBoxLayout(cards)
+        right.setContentsMargins(0, 0, 4, 0)
+        right.setSpacing(10)
+        for card in (self.speed, self.rules, self.places, self.comparison):
+            right.addWidget(card)
+        right.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(cards)
+        for ground in (scroll.viewport(), cards):
+            ground.setAutoFillBackground(False)
+        split = QSplitter()
+        split.addWidget(left)
+        split.addWidget(scroll)
+        split.setStretchFactor(0, 1)
+        split.setSizes([1000, 400])
+        split.setChildrenCollapsible(False)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(22, 14, 16, 14)
+        outside.addWidget(split)
+
+    def _connect(self) -> None:
+        session = self.session
+        session.opened.connect(self._open)
+        session.happened.connect(self._take)
+        session.changed.connect(self._show_state)
+        session.reported.connect(self._show_report)
+        self.arm.currentIndexChanged.connect(self._filter)
+        self.shown.currentIndexChanged.connect(self._filter)
+        self.table.activated.connect(self._open_row)
+        self.comparison.arm_wanted.connect(self.arm_wanted)

@@ -1,0 +1,64 @@
+"""The empty batch page: where to drop a file, and earlier batches to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from app.theme import Role, set_role
+from app.widgets.controls import button, label
+from core.store.batch_rows import Batch
+
+MOST = 8
+
+
+class BatchWelcome(QWidget):
+    file_wanted = Signal()
+    folder_wanted = Signal()
+    sample_wanted = Signal()
+    batch_wanted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        card = QFrame()
+        set_role(card, Role.CARD)
+        card.setMaximumWidth(640)
+        inside = QVBoxLayout(card)
+        inside.setContentsMargins(28, 24, 28, 24)
+        inside.setSpacing(10)
+        inside.addWidget(label("Drop a file of problems", Role.TITLE))
+        words = label(
+            "JSON, CSV, text, Markdown, Parquet, or a folder of them. Baton solves and grades them, several at once, "
+            "and compares ways to share the thinking. Closed or killed, it goes on where it was.",
+            Role.MUTED,
+        )
+        words.setWordWrap(True)
+        inside.addWidget(words)
+        self.choose = button("Choose a file …", self.file_wanted.emit, Role.PRIMARY)
+        self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
+        for way in (self.choose, button("Choose a folder …", self.folder_wanted.emit), self.sample):
+            inside.addWidget(way)
+        self._heading = label("Earlier batches", Role.CAPTION)
+        inside.addSpacing(8)
+        inside.addWidget(self._heading)
+        self._earlier = QVBoxLayout()
+        self._earlier.setSpacing(2)
+        inside.addLayout(self._earlier)
+        column = QVBoxLayout(self)
+        column.addStretch(1)
+        column.addWidget(card, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(2)
+
+    def show_batches(self, batches: Sequence[Batch]) -> None:
+        while item := self._earlier.takeAt(0):
+            if widget := item.widget():
+                widget.deleteLater()
+        self._heading.setVisible(bool(batches))
+        for batch in batches[:MOST]:
+            done = "done" if batch.done == batch.jobs else f"{batch.done:,} of {batch.jobs:,} done"
+            arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
+            words = f"{batch.name}  ·  {batch.problems:,} problems, {arms}  ·  {done}"
+            self._earlier.addWidget(button(words, partial(self.batch_wanted.emit, batch.id), Role.FLAT))
