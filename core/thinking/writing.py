@@ -12,7 +12,7 @@ from core.engines.body import Author
 from core.thinking.events import Event, HandedOver, Noticed, Rule, TextDiscarded, TokenWritten, WriteStarted
 from core.thinking.manuscript import Manuscript
 
-READ_ALONG_EVERY = 8
+READ_ALONG_EVERY = 4
 """Tokens of the small model after which the large one is offered to read along."""
 
 
@@ -71,7 +71,7 @@ class Pen:
                     case Token(id, _, logprob, others):
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         yield TokenWritten(self.now(), author, id, written, logprob, others, ends_step)
-                        self._offer_reading_along(author)
+                        self._offer_reading_along(author, ends_step)
                     case Handoff(reused, prefilled, seconds, passing):
                         yield HandedOver(self.now(), author, reused, prefilled, seconds, passing)
                     case Notice(sentence):
@@ -83,8 +83,9 @@ class Pen:
         text, tokens = self.text.discard(position)
         return TextDiscarded(self.now(), position, text, tokens)
 
-    def _offer_reading_along(self, author: Author) -> None:
+    def _offer_reading_along(self, author: Author, ends_step: bool) -> None:
+        """At the end of a step too: a lookahead gives the large model time to read all of it."""
         large = self.sessions.get(Author.LARGE)
-        due = author is Author.SMALL and self.text.tokens[author] % READ_ALONG_EVERY == 0
+        due = author is Author.SMALL and (ends_step or self.text.tokens[author] % READ_ALONG_EVERY == 0)
         if due and large and large.card.reads_along and not self.text.inside_character:
             large.read_along(tuple(self.text.body.parts))

@@ -10,7 +10,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from core.engines.base import Message
+from core.engines.base import Message, Sampling
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.engines.local.llama import Entry, Llama
 from core.engines.local.messages import LoadOptions
@@ -24,13 +24,14 @@ QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 
 
 def bare(connection: Connection, path: str) -> None:
-    """Child process: at each request decode TOKENS tokens one by one, as llama-bench does, and report tok/s."""
+    """Child process: at each request read a prompt of so many tokens, then decode TOKENS more one by one, as
+    llama-bench does (nothing is sampled), and report tok/s."""
     llama = Llama(LoadOptions(path, context=1024))
-    while connection.recv():
+    while prompt := connection.recv():
         llama.cut(0, -1)
-        llama.decode([Entry(1, 0, 0, True)])
+        llama.decode([Entry(1, position, 0, position == prompt - 1) for position in range(prompt)])
         began = time.perf_counter()
-        for position in range(1, TOKENS):
+        for position in range(prompt, prompt + TOKENS - 1):
             llama.decode([Entry(100 + position, position, 0, True)])
             llama.logits(0)[0]  # waits until the decode is done
         connection.send((TOKENS - 1) / (time.perf_counter() - began))
@@ -51,9 +52,12 @@ def main() -> None:
     process = multiprocessing.get_context("spawn").Process(target=bare, args=(theirs, str(path)), daemon=True)
     process.start()
     engine = LocalEngine(Path(path), LocalOptions(context=1024))
+    session = engine.open(QUESTION, Sampling())
+    prompt = session.prompt_tokens
+    session.close()
 
     def bare_round() -> float:
-        ours.send(True)
+        ours.send(prompt)
         speed: float = ours.recv()
         return speed
 
@@ -64,7 +68,7 @@ def main() -> None:
             "baton, 20 alternatives": lambda: through_baton(engine, 20),
         }
     )
-    ours.send(False)
+    ours.send(0)
     process.join()
     engine.close()
     print(f"P1  small only, {path.name}, {engine.threads} thread(s)")
