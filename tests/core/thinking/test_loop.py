@@ -117,7 +117,7 @@ def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
 
 def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written() -> None:
     large = ScriptedEngine(name="large", reads_along=True)
-    done = run(Never(), ["one two three four five six seven eight nine ten.</think>"], large)
+    done = run(Never(), ["one two three four five six seven eight nine.</think>"], large)
     assert [call.body for call in done.large.calls] == [
         "one two three four",
         "one two three four five six seven eight",
