@@ -9,7 +9,7 @@ import sys
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from app.loading import LocalLoader
+from app.loading import PairLoader
 from app.window import Window
 from core.paths import APPLICATION, Paths
 
@@ -25,7 +25,7 @@ def main() -> int:
     application.setApplicationName(APPLICATION)
     application.setApplicationDisplayName("Baton")
     paths = Paths.of_user()
-    window = Window(paths, LocalLoader(paths.joined_models))
+    window = Window(paths, PairLoader())
     window.show()
     QTimer.singleShot(0, window, window.begin_work)
     return application.exec()

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.models_in_use import Loading
 from core.engines.base import Engine
 from core.engines.body import Author
 from core.run import Pair
-from core.secrets import Secrets
 from core.settings import ModelChoice
+
+if TYPE_CHECKING:
+    from core.secrets import Secrets
 
 
 class PairLoader:
     """Files become models in processes of their own; addresses become connections, with the keys that are kept."""
 
-    def __init__(self, secrets: Secrets) -> None:
-        self._secrets = secrets
+    @cached_property
+    def _secrets(self) -> Secrets:
+        from core.secrets import Secrets
+
+        return Secrets()
+
+    def keep_key(self, address: str, key: str) -> str:
+        return self._secrets.keep(address, key).value
 
     def __call__(self, choice: ModelChoice) -> Loading:
         # Imported in the loading thread: the window stands before any of it is needed.

@@ -3,8 +3,9 @@ thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from enum import Enum, auto
+from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 
@@ -15,7 +16,14 @@ from core.settings import ModelChoice
 
 Loading = Generator[str | Pair, None, None]
 """Yields words on how far it is, and at the end the pair."""
-Loader = Callable[[ModelChoice], Loading]
+
+
+class Loader(Protocol):
+    def __call__(self, choice: ModelChoice) -> Loading: ...
+
+    def keep_key(self, address: str, key: str) -> str:
+        """Keep the key of a server; says in words for how long."""
+        ...
 
 
 class State(Enum):
@@ -32,6 +40,7 @@ class ModelsInUse(QObject):
     def __init__(self, loader: Loader, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
+        self.keep_key = loader.keep_key
         self._errand: Errand | None = None
         self._wanted: ModelChoice | None = None
         self.state = State.NONE

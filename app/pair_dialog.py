@@ -1,7 +1,8 @@
-"""Choose the two models: files on this machine, or the built-in pair."""
+"""Choose the two models: files on this machine, addresses of servers, or the demo pair."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -14,88 +15,114 @@ from core.errors import ModelFileError
 from core.models.gguf import read_header
 from core.settings import ModelChoice
 
+ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
+FIRST_SERVER = "http"
+
 
 class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
 
-    def __init__(self, choice: ModelChoice, parent: QWidget) -> None:
+    def __init__(self, choice: ModelChoice, keep_key: Callable[[str, str], str], parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose two models")
         self._choice = choice
-        self._edits = {Author.SMALL: QLineEdit(), Author.LARGE: QLineEdit()}
-        self._told = {author: label("", Role.MUTED) for author in self._edits}
-        self._context = QSpinBox()
-        self._context.setRange(256, 1 << 20)
-        self._context.setSingleStep(1024)
-        self._context.setValue(choice.context)
-        self._context.setAccessibleName("Context in tokens")
+        self._keep_key = keep_key
+        self.edits = {Author.SMALL: QLineEdit(choice.small), Author.LARGE: QLineEdit(choice.large)}
+        self.told = {author: label("", Role.MUTED) for author in self.edits}
+        self.key = QLineEdit()
+        self.key.setEchoMode(QLineEdit.EchoMode.Password)
+        self.key.setPlaceholderText("only if a server asks for one; goes to the system's keyring")
+        self.key.setAccessibleName("Key of the server")
+        self.context = QSpinBox()
+        self.context.setRange(256, 1 << 20)
+        self.context.setSingleStep(1024)
+        self.context.setValue(choice.context)
+        self.context.setAccessibleName("Context in tokens")
+        self.load = button("Load", self._take, Role.PRIMARY)
+        self.load.setDefault(True)
+        self._lay_out()
+        self._look()
+
+    def exchange(self) -> None:
+        small, large = self.edits.values()
+        one, other = small.text(), large.text()
+        small.setText(other)
+        large.setText(one)
+
+    def clear(self) -> None:
+        for edit in self.edits.values():
+            edit.clear()
+
+    def _lay_out(self) -> None:
         grid = QGridLayout()
         grid.setVerticalSpacing(6)
-        for row, (author, edit) in enumerate(self._edits.items()):
-            chosen = choice.small if author is Author.SMALL else choice.large
-            edit.setText(str(chosen) if chosen else "")
-            edit.setPlaceholderText("the built-in model")
-            edit.setAccessibleName(f"File of the {author.value} model")
-            edit.setMinimumWidth(360)
+        grid.setHorizontalSpacing(10)
+        for row, (author, edit) in enumerate(self.edits.items()):
+            edit.setPlaceholderText("the demo pair's, or a file, or http://host:port")
+            edit.setAccessibleName(f"File or address of the {author.value} model")
+            edit.setMinimumWidth(380)
             edit.textChanged.connect(self._look)
             browse = button("Choose …", lambda author=author: self._browse(author))  # type: ignore[misc]
             browse.setAccessibleName(f"Choose the file of the {author.value} model")
-            sign = label(f"{SIGN[author]} {author.value.capitalize()} model")
-            set_role(sign, Role.SMALL if author is Author.SMALL else Role.LARGE)
-            self._told[author].setWordWrap(True)
-            grid.addWidget(sign, 2 * row, 0)
+            self.told[author].setWordWrap(True)
+            grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
             grid.addWidget(edit, 2 * row, 1)
             grid.addWidget(browse, 2 * row, 2)
-            grid.addWidget(self._told[author], 2 * row + 1, 1, 1, 2)
-        grid.addWidget(label("Context"), 4, 0)
-        grid.addWidget(self._context, 4, 1)
-        self._load = button("Load", self._take, Role.PRIMARY)
-        self._load.setDefault(True)
+            grid.addWidget(self.told[author], 2 * row + 1, 1, 1, 2)
+        self._key_name = label("Key")
+        for row, (name, widget) in enumerate(((self._key_name, self.key), (label("Context"), self.context)), 4):
+            grid.addWidget(name, row, 0)
+            grid.addWidget(widget, row, 1)
         buttons = QHBoxLayout()
-        buttons.addWidget(button("Exchange", self._exchange, tip="The small one becomes the large one"))
-        buttons.addWidget(button("Built-in pair", self._clear))
+        buttons.addWidget(button("Exchange", self.exchange, tip="The small one becomes the large one"))
+        buttons.addWidget(button("Demo pair", self.clear, tip="The two tiny models that come with Baton"))
         buttons.addStretch()
         buttons.addWidget(button("Cancel", self.reject))
-        buttons.addWidget(self._load)
+        buttons.addWidget(self.load)
         column = QVBoxLayout(self)
         column.setContentsMargins(18, 16, 18, 14)
         column.setSpacing(14)
         column.addLayout(grid)
         column.addLayout(buttons)
-        self._look()
 
     def _browse(self, author: Author) -> None:
-        start = self._edits[author].text() or str(Path.home())
-        file, _ = QFileDialog.getOpenFileName(self, f"The {author.value} model", start, "Models (*.gguf);;All files (*)")
+        start = self.edits[author].text() or str(Path.home())
+        file, _ = QFileDialog.getOpenFileName(
+            self, f"The {author.value} model", start, "Models (*.gguf);;All files (*)"
+        )
         if file:
-            self._edits[author].setText(file)
-
-    def _exchange(self) -> None:
-        small, large = self._edits.values()
-        one, other = small.text(), large.text()
-        small.setText(other)
-        large.setText(one)
-
-    def _clear(self) -> None:
-        for edit in self._edits.values():
-            edit.clear()
+            self.edits[author].setText(file)
 
     def _look(self) -> None:
         """Say what the files are before anything is loaded: reading a header takes milliseconds."""
         usable = True
-        for author, edit in self._edits.items():
+        for author, edit in self.edits.items():
             words, role = "", Role.MUTED
-            if path := edit.text().strip():
+            name = edit.text().strip()
+            if name.startswith(FIRST_SERVER):
+                words = "A server: llama-server, or one that speaks OpenAI's completions."
+            elif name:
                 try:
-                    header = read_header(Path(path))
-                    words = f"{header.name or Path(path).stem} · {header.architecture} · {header.quantisation}"
+                    header = read_header(Path(name).expanduser())
+                    words = f"{header.name or Path(name).stem} · {header.architecture} · {header.quantisation}"
                 except ModelFileError as error:
                     words, role, usable = str(error), Role.DANGER, False
-            self._told[author].setText(words)
-            set_role(self._told[author], role)
-        self._load.setEnabled(usable)
+            self.told[author].setText(words)
+            self.told[author].setVisible(bool(words))
+            set_role(self.told[author], role)
+        for widget in (self._key_name, self.key):
+            widget.setVisible(bool(self._servers()))
+        self.load.setEnabled(usable)
+
+    def _servers(self) -> list[str]:
+        names = [edit.text().strip() for edit in self.edits.values()]
+        return [url for name in names if name.startswith(FIRST_SERVER) for url in name.split(",")]
 
     def _take(self) -> None:
-        small, large = (Path(text) if (text := edit.text().strip()) else None for edit in self._edits.values())
-        self.chosen.emit(self._choice.model_copy(update={"small": small, "large": large, "context": self._context.value()}))
+        if self.key.text():
+            for url in self._servers():
+                self._keep_key(url, self.key.text())
+        small, large = (edit.text().strip() for edit in self.edits.values())
+        fields = {"small": small, "large": large, "context": self.context.value()}
+        self.chosen.emit(self._choice.model_copy(update=fields))
         self.accept()

@@ -7,7 +7,8 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from app.settings.preferences import Preferences
-from core.thinking.policies import POLICIES, PolicySettings
+from core.settings import matching_preset
+from core.thinking.policies import POLICIES
 from core.thinking.presets import PRESETS
 
 PRESET_POLICY = "keywords"
@@ -38,12 +39,11 @@ class PolicyButton(QPushButton):
         self._show()
 
     def choose(self, policy: str, preset: str = "") -> None:
-        settings = self._preferences.value
-        run = settings.run.model_copy(update={"policy": policy})
+        run = self._preferences.value.run.model_copy(update={"policy": policy})
         if preset:
             parameters = run.parameters.model_copy(update=PRESETS[preset].model_dump())
             run = run.model_copy(update={"parameters": parameters})
-        self._preferences.change(run=run, preset=preset or settings.preset)
+        self._preferences.change(run=run)
 
     def _add(self, group: QActionGroup, policy: str, preset: str, title: str) -> None:
         action = self._menu.addAction(title, lambda: self.choose(policy, preset))
@@ -60,9 +60,3 @@ class PolicyButton(QPushButton):
         kind = POLICIES.get(policy)
         title = kind.title if kind else policy
         self.setText(f"{title} ({preset or 'own values'})  " if policy == PRESET_POLICY else f"{title}  ")
-
-
-def matching_preset(parameters: PolicySettings) -> str:
-    """The preset whose values these are; empty if a person changed any."""
-    values = parameters.model_dump()
-    return next((name for name, preset in PRESETS.items() if preset.model_dump().items() <= values.items()), "")

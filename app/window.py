@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import QByteArray
 from PySide6.QtGui import QCloseEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app.chat.archive import Archive
 from app.chat.page import ChatPage
 from app.chat.session import ChatSession
+from app.chat.transfer import FILTERS, Transfer
 from app.commands import install
 from app.models_in_use import Loader, ModelsInUse
 from app.settings.preferences import Preferences
@@ -42,6 +44,7 @@ class Window(QMainWindow):
         self.chat = ChatPage(self.session, self.preferences)
         self._pages = QStackedWidget()
         self._finishers: list[Callable[[], None]] = []
+        self._transfer: Transfer | None = None
         self.add_page("chat", "Chat", self.chat)
         self.commands = commands_of(self)
         install(self, self.commands)
@@ -54,7 +57,7 @@ class Window(QMainWindow):
         page.setObjectName(name)
         self._pages.addWidget(page)
         self.topbar.add_page(name, title)
-        self.topbar.show_page(self._pages.currentWidget().objectName())
+        self.topbar.show_page(self._pages.widget(0).objectName())
         if finish:
             self._finishers.append(finish)
 
@@ -84,6 +87,10 @@ class Window(QMainWindow):
         archive = Archive(store, self)
         self.session.use_archive(archive)
         self.chat.sidebar.use_archive(archive)
+        self._transfer = Transfer(store, self)
+        self._transfer.written.connect(lambda path: self.notice.tell(f"Written: {path}", warns=False))
+        self._transfer.read.connect(self._imported)
+        self._transfer.failed.connect(self.tell)
         for sentence in store.notices:
             self.notice.tell(sentence, warns=False)
         if last := self.preferences.value.window.conversation:
@@ -104,10 +111,26 @@ class Window(QMainWindow):
     def choose_models(self) -> None:
         from app.pair_dialog import PairDialog
 
-        dialog = PairDialog(self.preferences.value.models, self)
+        dialog = PairDialog(self.preferences.value.models, self.models.keep_key, self)
         dialog.chosen.connect(self._take_models)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def export(self, conversation: str = "") -> None:
+        """Save a conversation, the open one if none is named, as a file that the person chooses."""
+        conversation = conversation or (self.session.conversation.id if self.session.conversation.roots else "")
+        if not self._transfer or not conversation:
+            self.tell(BatonError("There is nothing to export yet.", "Ask something first."))
+            return
+        name = f"{self.session.conversation.name[:40]}.html"
+        file, _ = QFileDialog.getSaveFileName(self, "Export the conversation", name, FILTERS)
+        if file:
+            self._transfer.write(conversation, Path(file))
+
+    def import_file(self) -> None:
+        file, _ = QFileDialog.getOpenFileName(self, "Import a conversation", "", "Conversations (*.json)")
+        if file and self._transfer:
+            self._transfer.read_file(Path(file))
 
     def show_settings(self, section: str = "") -> None:
         from app.settings.dialog import SettingsDialog
@@ -150,6 +173,8 @@ class Window(QMainWindow):
         self.hide()
         for finish in self._finishers:
             finish()
+        if self._transfer:
+            self._transfer.finish()
         self.session.finish()
         self.chat.finish()
         self.models.finish()
@@ -180,6 +205,8 @@ class Window(QMainWindow):
         self.session.failed.connect(self.tell)
         self.chat.sidebar.failed.connect(self.tell)
         self.chat.sidebar.deleted.connect(self._deleted)
+        self.chat.sidebar.export_wanted.connect(self.export)
+        self.chat.export_wanted.connect(self.export)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
         self.preferences.changed.connect(self._dress)
@@ -212,6 +239,10 @@ class Window(QMainWindow):
     def _deleted(self, conversation: str, name: str) -> None:
         self.session.forget(conversation)
         self.notice.tell(f"“{name}” was deleted.", ("Undo", lambda: self._undo(conversation)), warns=False)
+
+    def _imported(self, conversation: str) -> None:
+        self.chat.sidebar.refresh()
+        self.session.open(conversation)
 
     def _undo(self, conversation: str) -> None:
         self.chat.sidebar.restore(conversation)

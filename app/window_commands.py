@@ -38,6 +38,8 @@ def commands_of(window: Window) -> list[Command]:
     return [
         Command("New conversation", chat.new, "Ctrl+N", "Conversation"),
         Command("Search conversations", lambda: _focus_search(window), "Ctrl+F", "Conversation"),
+        Command("Export the conversation …", window.export, "Ctrl+S", "Conversation"),
+        Command("Import a conversation …", window.import_file, "Ctrl+O", "Conversation"),
         Command("Write a problem", chat.composer.edit.setFocus, "Ctrl+L", "Conversation"),
         Command("Edit the last problem and ask again", on_last(chat.edit_again), "Ctrl+E", "Conversation"),
         Command("Answer once more, with another seed", on_last(session.ask_again), "Ctrl+R", "Answer"),

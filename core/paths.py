@@ -44,8 +44,3 @@ class Paths:
     @property
     def models(self) -> Path:
         return self.data / "models"
-
-    @property
-    def joined_models(self) -> Path:
-        """Where packaged models that come in parts are put together; they can be made again."""
-        return self.cache / "packaged"

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import SettingsError
 from core.run import RunSettings
+from core.thinking.presets import PRESETS, KeywordSettings
 
 
 class Look(Enum):
@@ -74,9 +75,14 @@ class Settings(BaseModel):
 
     appearance: Appearance = Field(default_factory=Appearance, title="Appearance")
     models: ModelChoice = Field(default_factory=ModelChoice, title="Models")
-    preset: str = Field("baton", title="Preset", description="Parameters to begin with: baton, paper or reference.")
     run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Solving")
     window: WindowState = Field(default_factory=WindowState, title="Window")
+
+
+def matching_preset(parameters: KeywordSettings) -> str:
+    """The preset whose values these are; empty if a person changed any."""
+    values = parameters.model_dump()
+    return next((name for name, preset in PRESETS.items() if preset.model_dump().items() <= values.items()), "")
 
 
 class SettingsFile:

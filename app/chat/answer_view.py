@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 
-from PySide6.QtCore import QPoint, QRectF, Signal
+from PySide6.QtCore import QPoint, QRectF, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.chat.answer_text import AnswerText
@@ -13,13 +13,15 @@ from app.chat.conversation import Exchange
 from app.chat.segments import RibbonFollower
 from app.chat.steps_view import StepsView
 from app.chat.typesetting import Typesetter
-from app.chat.wording import count, ending, run_in_brief
+from app.chat.wording import WHO, count, ending, run_in_brief
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import IconButton, button, label
 from app.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.events import Finish
 from core.thinking.pieces import Piece
+
+ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 class Request(Enum):
@@ -57,9 +59,12 @@ class AnswerView(QWidget):
         self.answer = AnswerText(typesetter)
         self._card = QFrame()
         set_role(self._card, Role.CARD)
-        inside = QVBoxLayout(self._card)
-        inside.setContentsMargins(14, 11, 14, 6)
-        inside.addWidget(self.answer)
+        self._writer = label()
+        inside = QHBoxLayout(self._card)
+        inside.setContentsMargins(13, 11, 14, 6)
+        inside.setSpacing(12)
+        inside.addWidget(self._writer, 0, Qt.AlignmentFlag.AlignTop)
+        inside.addWidget(self.answer, 1)
         self._ending = label("", Role.MUTED)
         self._ending.setWordWrap(True)
         self._lay_out()
@@ -88,6 +93,7 @@ class AnswerView(QWidget):
         self.steps.setVisible(bool(thinking) and not self.folded)
         self._segments.follow(trace)
         self._card.setVisible(self.answer.follow(trace, live))
+        self._sign_answer()
         self._describe(live)
 
     def choose(self, piece: Piece | None, reveal: bool = False) -> None:
@@ -101,6 +107,14 @@ class AnswerView(QWidget):
         place = self.steps.place_of(piece)
         if place is not None:
             self.piece_revealed.emit(place.translated(self.steps.pos()))
+
+    def _sign_answer(self) -> None:
+        """The sign of who wrote the answer, or its end if both did."""
+        last = next((piece for piece in reversed(self.exchange.trace.pieces) if piece.in_answer), None)
+        if last and last.author in ROLES and self._writer.text() != SIGN[last.author]:
+            self._writer.setText(SIGN[last.author])
+            self._writer.setToolTip(f"Answered by {WHO[last.author]}")
+            set_role(self._writer, ROLES[last.author])
 
     def _describe(self, live: bool) -> None:
         trace = self.exchange.trace
@@ -142,8 +156,8 @@ class AnswerView(QWidget):
         foot.setSpacing(2)
         foot.addWidget(self._ending, 1)
         foot.addStretch()
-        for widget in (self._continue, self._copy, self._again, self._export):
-            foot.addWidget(widget)
+        for press in (self._continue, self._copy, self._again, self._export):
+            foot.addWidget(press)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)

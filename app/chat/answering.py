@@ -24,7 +24,9 @@ class Answering(QObject):
     ended = Signal(object)
     """The BatonError that kept the run from starting or broke it, or None."""
 
-    def __init__(self, exchange: Exchange, pair: Pair, first: Move | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self, exchange: Exchange, pair: Pair, first: Move | None = None, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self.exchange = exchange
         self.control = Control()

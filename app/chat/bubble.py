@@ -33,16 +33,14 @@ class Bubble(QWidget):
         self._later = IconButton("chevron-right", "Later try", lambda: self.sibling_wanted.emit(1))
         self._place = label("", Role.MUTED)
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
-        row = QHBoxLayout()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
         row.addStretch()
         for widget in (self._earlier, self._place, self._later, edit):
-            row.addWidget(widget)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(frame, 0, Qt.AlignmentFlag.AlignRight)
-        column.addLayout(row)
+            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
+        row.addSpacing(6)
+        row.addWidget(frame)
         self.show_place(0, 1)
 
     def show_place(self, index: int, siblings: int) -> None:

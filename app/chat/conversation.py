@@ -18,7 +18,6 @@ from core.store.conversations import title_of
 from core.thinking.trace import Trace
 
 
-
 @dataclass(eq=False)
 class Exchange:
     """One problem and what was written for it."""
@@ -88,4 +87,3 @@ class Conversation:
             exchange = waiting.pop(0)
             yield exchange
             waiting += exchange.children
-

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QIntValidator
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from app.chat.wording import count, seconds
 from app.theme import SIGN, Role, current_theme, set_role
@@ -12,9 +14,12 @@ from core.thinking.trace import Trace
 
 SMALLER = 0.9
 NEARLY_FULL = 0.9
+LARGEST_SEED = 2**31 - 1
 
 
 class Counters(QWidget):
+    seed_given = Signal(int)
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.context = label("", Role.MUTED)
@@ -22,26 +27,29 @@ class Counters(QWidget):
         self.small, self.large = label("", Role.SMALL), label("", Role.LARGE)
         self.share, self.handoff = label("", Role.MUTED), label("", Role.MUTED)
         for name, widget in {
-            "Context used": self.context,
+            "Context used, of what both models hold": self.context,
             "Small model": self.small,
             "Large model": self.large,
-            "Large share": self.share,
-            "Last handoff": self.handoff,
+            "Tokens that the large model wrote, of all": self.share,
+            "Last handoff: time, and tokens that did not have to be read again": self.handoff,
         }.items():
             widget.setToolTip(name)
-        self.seed = QSpinBox()
-        self.seed.setRange(0, 2**31 - 1)
-        self.seed.setPrefix("seed ")
+        self.seed = QLineEdit()
+        self.seed.setValidator(QIntValidator(0, LARGEST_SEED, self.seed))
         self.seed.setAccessibleName("Seed")
         self.seed.setToolTip("The same seed repeats an answer on the same local models")
-        self.seed.setFrame(False)
-        self.seed.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.seed.editingFinished.connect(self._take_seed)
+        set_role(self.seed, Role.BARE)
+        self._seed_name = label("seed", Role.MUTED)
+        self._seed_name.setBuddy(self.seed)
         row = QHBoxLayout(self)
         row.setContentsMargins(2, 0, 2, 0)
-        row.setSpacing(18)
+        row.setSpacing(16)
         for widget in self._labels():
             row.addWidget(widget)
         row.addStretch()
+        row.addWidget(self._seed_name)
+        row.addSpacing(-14)
         row.addWidget(self.seed)
         current_theme().changed.connect(self._shrink)
         self._shrink()
@@ -63,22 +71,32 @@ class Counters(QWidget):
             set_role(self.context, Role.DANGER if nearly_full else Role.MUTED)
         self._speak(self.small, trace, Author.SMALL)
         self._speak(self.large, trace, Author.LARGE)
-        self.share.setText(f"large share {trace.large_share:.0%}")
+        self.share.setText(f"large {trace.large_share:.0%}")
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
-        self.handoff.setText(f"handoff {seconds(last.seconds)} ({last.reused:,} tokens reused)" if last else "")
+        self.handoff.setText(f"handoff {seconds(last.seconds)} ({last.reused:,} reused)" if last else "")
+
+    def show_seed(self, seed: int) -> None:
+        self.seed.setText(str(seed))
+        self.seed.setFixedWidth(self.seed.fontMetrics().horizontalAdvance(str(seed) + "00") + 16)
+
+    def _take_seed(self) -> None:
+        seed = int(self.seed.text() or 0)
+        self.show_seed(seed)
+        self.seed_given.emit(seed)
 
     def _labels(self) -> tuple[QLabel, ...]:
         return self.context, self.small, self.large, self.share, self.handoff
 
     def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]
-        words = f"{SIGN[author]} {count(total.kept, 'token')}"
+        words = f"{SIGN[author]} {total.kept:,}"
         if total.tokens_per_second:
             words += f" · {total.tokens_per_second:.0f} tok/s"
         widget.setText(words if total.decoded else "")
+        widget.setToolTip(f"Tokens that the {author.value} model wrote, and how many a second")
 
     def _shrink(self) -> None:
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * SMALLER)
-        for widget in (*self._labels(), self.seed):
+        for widget in (*self._labels(), self._seed_name, self.seed):
             widget.setFont(font)

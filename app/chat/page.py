@@ -25,7 +25,7 @@ from core.thinking.pieces import Piece
 
 
 class ChatPage(QSplitter):
-    export_wanted = Signal(object)  # an Exchange
+    export_wanted = Signal()
 
     def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -106,7 +106,7 @@ class ChatPage(QSplitter):
         composer.take_over_wanted.connect(session.take_over)
         composer.give_back_wanted.connect(session.give_back)
         composer.edit.textChanged.connect(self._count_draft)
-        self.counters.seed.valueChanged.connect(lambda seed: self._preferences.change_run(seed=seed))
+        self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
         self.welcome.example_chosen.connect(self._example)
         self.sidebar.new_wanted.connect(self.new)
         self.sidebar.open_wanted.connect(session.open)
@@ -166,7 +166,7 @@ class ChatPage(QSplitter):
     def _show_preferences(self) -> None:
         settings = self._preferences.value
         self.conversation.folds = settings.appearance.fold_thinking
-        self.counters.seed.setValue(settings.run.seed)
+        self.counters.show_seed(settings.run.seed)
         self.inspector.models = settings.models
 
     def _count_draft(self) -> None:
@@ -182,7 +182,7 @@ class ChatPage(QSplitter):
             case Request.COPY:
                 QGuiApplication.clipboard().setText(exchange.trace.answer.strip() or exchange.trace.text.strip())
             case Request.EXPORT:
-                self.export_wanted.emit(exchange)
+                self.export_wanted.emit()
 
     def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session

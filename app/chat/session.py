@@ -15,6 +15,7 @@ from app.settings.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings
+from core.settings import matching_preset
 from core.thinking.pieces import Piece
 from core.thinking.policy import Keep, Move
 
@@ -154,7 +155,16 @@ class ChatSession(QObject):
 
     @property
     def _settings(self) -> RunSettings:
-        return self.preferences.value.run
+        """As chosen. The demo pair's steps are so short that it has its own lengths, unless a person set them."""
+        settings = self.preferences.value
+        if settings.models.is_demo and matching_preset(settings.run.parameters):
+            from core.demo_pair import DEMO_SETTINGS
+
+            lengths = DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)
+            parameters = settings.run.parameters.model_copy(update=lengths)
+            most = min(settings.run.max_tokens, DEMO_SETTINGS.max_tokens)
+            return settings.run.model_copy(update={"parameters": parameters, "max_tokens": most})
+        return settings.run
 
     def _seeds(self, exchange: Exchange) -> list[int]:
         return [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]

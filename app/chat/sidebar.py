@@ -41,7 +41,7 @@ class HistoryDelegate(QStyledItemDelegate):
         font.setWeight(font.Weight.DemiBold)
         painter.setFont(font)
         painter.setPen(QColor(current_theme().colours.muted))
-        area = option.rect.adjusted(8, 0, -8, -5)  # type: ignore[attr-defined]
+        area = option.rect.adjusted(8, 0, -8, -5)
         painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, str(index.data()))
         painter.restore()
 
@@ -55,6 +55,7 @@ class Sidebar(QWidget):
     new_wanted = Signal()
     deleted = Signal(str, str)
     """Id and name: it can be had back."""
+    export_wanted = Signal(str)
     failed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -162,5 +163,6 @@ class Sidebar(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Open", lambda: self._open(index))
         menu.addAction("Rename …\tF2", self.rename)
+        menu.addAction("Export …", lambda: self.export_wanted.emit(index.data(HistoryRole.CONVERSATION)))
         menu.addAction("Delete\tDel", self.delete)
         menu.popup(self.list.viewport().mapToGlobal(where))

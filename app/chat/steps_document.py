@@ -139,6 +139,7 @@ class StepsDocument(QObject):
         """Its end has come: set it, once its formulas are ready."""
         if not self.shown or self.shown[-1].is_set:
             return
+        self._grow_last()
         last, style = self.shown[-1], self._style
         assert style is not None
         last.is_set = True

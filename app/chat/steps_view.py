@@ -161,5 +161,3 @@ class StepsView(RichText):
         painter.setFont(font)
         line = painter.fontMetrics().height() * 1.18
         painter.drawText(QRectF(8, place.top() + PAD, 24, line), Qt.AlignmentFlag.AlignCenter, SIGN[author])
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.theme import SIGN, Role
 from app.widgets.controls import button, label
@@ -13,6 +13,13 @@ EXAMPLES = (
     "Ed has 2 dogs, 3 cats and twice as many fish as cats and dogs combined. How many pets does Ed have in total?",
     "Convert the point $(0, 3)$ in rectangular coordinates to polar coordinates.",
     "How many positive whole-number divisors does 196 have?",
+)
+
+
+LEGEND = (
+    (Author.SMALL, Role.SMALL, "the small model"),
+    (Author.LARGE, Role.LARGE, "the large model"),
+    (Author.INSERTED, Role.MUTED, "inserted by the policy"),
 )
 
 
@@ -26,9 +33,13 @@ class Welcome(QWidget):
         column.setSpacing(8)
         column.addStretch(2)
         self._add(column, label("A small model thinks. A large one writes the hard steps.", Role.TITLE))
-        small, large, inserted = (SIGN[author] for author in Author)
-        told = label(f"{small} the small model   {large} the large model   {inserted} inserted by the policy", Role.MUTED)
-        self._add(column, told)
+        row = QHBoxLayout()
+        row.setSpacing(18)
+        row.addStretch()
+        for author, role, words in LEGEND:
+            row.addWidget(label(f"{SIGN[author]} {words}", role))
+        row.addStretch()
+        column.addLayout(row)
         column.addSpacing(14)
         for example in EXAMPLES:
             words = example if len(example) < 78 else example[:76].rsplit(" ", 1)[0] + " …"

@@ -44,6 +44,7 @@ class Inspector(QWidget):
             self.tabs.addTab(title)
         self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
         self._stack = QStackedWidget()
+        set_role(self._stack, Role.BAR)
         for page in (self.step, self.timeline, self.run):
             scroll = QScrollArea()
             scroll.setWidgetResizable(True)

@@ -41,7 +41,9 @@ class RunPage(QWidget):
             column.addWidget(Hairline())
         column.addWidget(self._title("Do it again"))
         column.addWidget(self._command)
-        column.addWidget(button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText())))
+        column.addWidget(
+            button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText()))
+        )
         column.addStretch()
 
     def follow(self, exchange: Exchange, models: ModelChoice) -> None:
@@ -106,4 +108,7 @@ def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
 def parameter_count(number: int) -> str:
     if not number:
         return ""
-    return f"{number / 1e9:.1f} B" if number >= 1e9 else f"{number / 1e6:.0f} M"
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)

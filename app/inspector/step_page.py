@@ -51,8 +51,8 @@ class StepPage(QWidget):
         self._buttons = QFrame()
         row = QHBoxLayout(self._buttons)
         row.setContentsMargins(0, 4, 0, 0)
-        for widget in (self._again, fork, copy):
-            row.addWidget(widget)
+        for press in (self._again, fork, copy):
+            row.addWidget(press)
         row.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 8, 8)
@@ -98,14 +98,19 @@ class StepPage(QWidget):
     def _show_parts(self) -> None:
         piece = self._piece
         self._nothing.setVisible(piece is None)
-        for widget in (self._head, self._facts, self._buttons):
-            widget.setVisible(piece is not None)
-        replaced = bool(piece and piece.replaced.strip())
-        for widget in (self._replaced_line, self._replaced_title, self._replaced):
-            widget.setVisible(replaced)
-        has_tokens = bool(piece and piece.tokens)
-        for widget in (self._tokens_line, self.tokens):
-            widget.setVisible(has_tokens)
+        replaced, has_tokens = bool(piece and piece.replaced.strip()), bool(piece and piece.tokens)
+        shown: dict[QWidget, bool] = {
+            self._head: piece is not None,
+            self._facts: piece is not None,
+            self._buttons: piece is not None,
+            self._replaced_line: replaced,
+            self._replaced_title: replaced,
+            self._replaced: replaced,
+            self._tokens_line: has_tokens,
+            self.tokens: has_tokens,
+        }
+        for widget, is_shown in shown.items():
+            widget.setVisible(is_shown)
 
     def _draw(self) -> None:
         if self._piece is None:

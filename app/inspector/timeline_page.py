@@ -26,7 +26,11 @@ class TimelinePage(QWidget):
         legend.setWordWrap(True)
         self._facts = Facts()
         row = QHBoxLayout()
-        for words, name, factor in (("−", "Zoom out (−)", 1 / 1.5), ("+", "Zoom in (+)", 1.5), ("All", "All (0)", 1e-9)):
+        for words, name, factor in (
+            ("−", "Zoom out (−)", 1 / 1.5),
+            ("+", "Zoom in (+)", 1.5),
+            ("All", "All (0)", 1e-9),
+        ):
             made = button(words, lambda factor=factor: self.timeline.zoom(factor), tip=name)  # type: ignore[misc]
             made.setAccessibleName(name)
             row.addWidget(made)

@@ -64,5 +64,5 @@ class Hairline(QWidget):
             self.setFixedHeight(1)
         current_theme().changed.connect(self.update)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         QPainter(self).fillRect(self.rect(), QColor(current_theme().colours.border))

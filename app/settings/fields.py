@@ -1,0 +1,98 @@
+"""An editor for each kind of value that a setting may have, made from its pydantic field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NamedTuple
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
+
+from core.thinking.policies import POLICIES
+
+LARGEST = 2**31 - 1
+CHOICES = {"policy": {name: kind.title for name, kind in POLICIES.items()}}
+"""Texts that are names of something registered."""
+
+
+class Editor(NamedTuple):
+    """What the form needs of a widget."""
+
+    widget: QWidget
+    value: Callable[[], Any]
+    show: Callable[[Any], None]
+
+
+def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Editor:
+    """`changed` is called when a person has given another value."""
+    kind = field.annotation
+    if name in CHOICES:
+        return _choice(CHOICES[name], changed)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _choice({member: str(member.value) for member in kind}, changed)
+    if kind is bool:
+        return _switch(changed)
+    if kind is int:
+        return _whole(field, changed)
+    if kind is float:
+        return _real(field, changed)
+    return _text(changed)
+
+
+def _choice(choices: dict[Any, str], changed: Callable[[], None]) -> Editor:
+    box = QComboBox()
+    keys = list(choices)
+    box.addItems(list(choices.values()))
+    box.activated.connect(lambda _: changed())
+    return Editor(box, lambda: keys[box.currentIndex()], lambda value: box.setCurrentIndex(keys.index(value)))
+
+
+def _switch(changed: Callable[[], None]) -> Editor:
+    box = QCheckBox()
+    box.clicked.connect(lambda _: changed())
+    return Editor(box, box.isChecked, box.setChecked)
+
+
+def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
+    box = QSpinBox()
+    low, high = _bounds(field)
+    box.setRange(int(low), int(min(high, LARGEST)))
+    box.setKeyboardTracking(False)
+    box.valueChanged.connect(lambda _: changed())
+    return Editor(box, box.value, box.setValue)
+
+
+def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
+    box = QDoubleSpinBox()
+    low, high = _bounds(field)
+    box.setDecimals(2)
+    box.setSingleStep(0.05)
+    open_below = any(isinstance(bound, Gt) for bound in field.metadata)
+    box.setRange(low + (0.01 if open_below else 0.0), high)
+    box.setKeyboardTracking(False)
+    box.valueChanged.connect(lambda _: changed())
+    return Editor(box, box.value, box.setValue)
+
+
+def _text(changed: Callable[[], None]) -> Editor:
+    edit = QLineEdit()
+    edit.editingFinished.connect(changed)
+
+    def show(value: Any) -> None:
+        edit.setText(str(value))
+        edit.setCursorPosition(0)
+
+    return Editor(edit, edit.text, show)
+
+
+def _bounds(field: FieldInfo) -> tuple[float, float]:
+    low, high = 0.0, float(LARGEST)
+    for bound in field.metadata:
+        match bound:
+            case Ge(ge=value) | Gt(gt=value):
+                low = float(value)  # type: ignore[arg-type]
+            case Le(le=value) | Lt(lt=value):
+                high = float(value)  # type: ignore[arg-type]
+    return low, high
