@@ -7,7 +7,7 @@ from contextlib import closing
 from enum import Enum, auto
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from app.bridge import Errand
@@ -58,6 +58,7 @@ class DownloadRow(QWidget):
         column.addWidget(self.bar)
         column.addWidget(self.words)
         set_role(self, Role.CARD)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._show_amount()
 
     def toggle(self) -> None:

@@ -12,6 +12,9 @@ from core.models.fit import FitKind, KvType, estimate, in_gib
 from core.models.library import Model
 from core.models.preferences import Choice, LoadingChoice
 
+WIDTH = 180
+"""Pixels: the longest number, with room for larger text."""
+
 _NUMBERS = ("context", "batch", "threads", "gpu_layers")
 _KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.F32)
 
@@ -36,6 +39,7 @@ class LoadingForm(QWidget):
         self.sentence.setWordWrap(True)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.FieldsStayAtSizeHint)
         for name, box in self._numbers.items():
             self._add(form, name, box)
         self._add(form, "kv_type", self._kv_type)
@@ -80,6 +84,7 @@ class LoadingForm(QWidget):
 
     def _add(self, form: QFormLayout, name: str, field: QWidget) -> None:
         about = LoadingChoice.model_fields[name]
+        field.setMinimumWidth(WIDTH)
         field.setAccessibleName(about.title or name)
         field.setToolTip(about.description or "")
         form.addRow(about.title or name, field)

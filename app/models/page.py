@@ -49,6 +49,7 @@ class ModelsPage(QWidget):
         self.access = Access(room)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         here = QSplitter(Qt.Orientation.Horizontal)
         here.addWidget(self.list)
         here.addWidget(self.card)

@@ -33,6 +33,7 @@ class Begin(QScrollArea):
         self._question = Question(self._say_error, self)
         self.said = label("", Role.MUTED)
         self.said.setWordWrap(True)
+        self.said.hide()
         self._machine = label("Looking at this machine …", Role.MUTED)
         self._machine.setWordWrap(True)
         self.setWidgetResizable(True)
@@ -117,8 +118,7 @@ class Begin(QScrollArea):
 
     def _fetch(self, models: list[CatalogModel]) -> None:
         hub, folder = Hub(self._room.access()), self._room.folder
-        self.said.setText("Asking the Hub for sizes and hashes …")
-        set_role(self.said, Role.MUTED)
+        self._say("Asking the Hub for sizes and hashes …", Role.MUTED)
 
         def ask() -> list[Order]:
             return [hub.order_of_file(model.repository, model.file, folder) for model in models]
@@ -126,13 +126,17 @@ class Begin(QScrollArea):
         self._question.ask(ask, self._begin)
 
     def _begin(self, orders: list[Order]) -> None:
-        self.said.clear()
+        self.said.hide()
         for order in orders:
             self.download_wanted.emit(order)
 
     def _say_error(self, error: BatonError) -> None:
-        self.said.setText(f"✗ {error}")
-        set_role(self.said, Role.DANGER)
+        self._say(f"✗ {error}", Role.DANGER)
+
+    def _say(self, words: str, role: Role) -> None:
+        self.said.setText(words)
+        set_role(self.said, role)
+        self.said.show()
 
 
 def _card(title: str, words: str, press: QWidget) -> QWidget:

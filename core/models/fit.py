@@ -167,5 +167,7 @@ def _smaller_file(needs: Estimate, free: int) -> str:
 
 
 def in_gib(size: int) -> str:
-    """“4.7 GiB”, and “310 MiB” for less than one."""
-    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 2**20:.0f} MiB"
+    """“4.7 GiB”, “310 MiB” for less than one, and “120 KiB” for less than one of these."""
+    if size >= GIB:
+        return f"{size / GIB:.1f} GiB"
+    return f"{size / 2**20:.0f} MiB" if size >= 2**20 or not size else f"{size / 2**10:.0f} KiB"
