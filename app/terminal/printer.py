@@ -55,13 +55,21 @@ class Printer:
 
     def _show(self, piece: Piece) -> None:
         """Add what is new; white space at the end waits until something follows it."""
-        text = piece.text.strip()
+        text = self._without_tag(piece.text).strip()
         if not text:
             return
         if not self._shown:
             self._print(self._in_colour(piece.author, f"{SIGNS[piece.author]} "))
         self._print(self._in_colour(piece.author, text[len(self._shown) :].replace("\n", "\n  ")))
         self._shown = text
+
+    def _without_tag(self, text: str) -> str:
+        """The tag that closes the thinking is for models; people see the answer begin."""
+        started = self.trace.started
+        for card in (started.small, started.large) if started else ():
+            if card and card.thinking:
+                text = text.replace(card.thinking.closing, "")
+        return text
 
     def _end_piece(self) -> None:
         if self._piece is not None:

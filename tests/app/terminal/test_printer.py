@@ -1,0 +1,59 @@
+"""What a run looks like in a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from app.terminal.printer import Printer, width
+from core.engines.body import Author
+from core.thinking.events import Event, Finish, Noticed, Rule, RunEnded, TextDiscarded, TextInserted, TokenWritten
+
+
+def token(text: str, author: Author = Author.SMALL) -> TokenWritten:
+    return TokenWritten(0.0, author, 1, text, ends_step=text.endswith("\n\n"))
+
+
+def printed(*events: Event, live: bool) -> str:
+    out = io.StringIO()
+    printer = Printer(out, live=live, colour=False)
+    for event in events:
+        printer.feed(event)
+    printer.finish()
+    return out.getvalue()
+
+
+LOOKAHEAD = (token("One.\n\n"), token("Wait"), token(","), TextDiscarded(0.0, 6, "Wait,", 2))
+
+
+def test_discarded_text_never_appears_in_a_file() -> None:
+    text = printed(*LOOKAHEAD, token("Let me see.", Author.LARGE), RunEnded(0.0, Finish.END_OF_TEXT), live=False)
+    assert text.startswith("● One.\n◆ Let me see.\n")
+    assert "Wait" not in text
+
+
+def test_discarded_text_is_wiped_off_a_terminal() -> None:
+    text = printed(*LOOKAHEAD, token("Let me see.", Author.LARGE), live=True)
+    assert "● Wait,\r\033[J◆ Let me see." in text
+
+
+def test_all_rows_of_a_long_lookahead_are_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = "word " * 40
+    text = printed(token("One.\n\n"), token(long), TextDiscarded(0.0, 6, long, 1), live=True)
+    assert "\033[2A\033[J" in text, "two hundred columns are three rows of eighty"
+
+
+def test_inserted_text_and_notices_stand_on_lines_of_their_own() -> None:
+    text = printed(token("One.\n\n"), TextInserted(0.0, "Let us check.", Rule.EXCESSIVE_REFLECTION), live=False)
+    assert "▣ Let us check.\n" in text
+    assert "  It was started again.\n" in printed(token("One."), Noticed(0.0, "It was started again."), live=False)
+
+
+def test_a_run_that_did_not_end_by_itself_says_how_it_ended() -> None:
+    assert "ended by: time limit" in printed(token("One."), RunEnded(0.0, Finish.TIME), live=False)
+
+
+def test_chinese_characters_are_two_columns_wide() -> None:
+    assert width("漢字ab") == 6

@@ -1,0 +1,108 @@
+"""`baton solve` as a person or a program calls it, on the demo pair."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL, Problem
+from core.thinking.trace_json import trace_from_lines
+
+PROBLEM = Problem(836, 100)
+
+
+def baton(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=60,
+    )
+
+
+def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary() -> None:
+    done = baton("solve", PROBLEM.question)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("● Term 3 of 12: 836 # 100 = 936.")
+    assert any(line.startswith("◆ ") for line in lines)
+    assert f"\\boxed{{{PROBLEM.answer}}}" in done.stdout
+    assert "large share" in done.stdout
+    assert "\033" not in done.stdout, "no colours where nobody sees them"
+    assert "</think>" not in done.stdout
+
+
+def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last() -> None:
+    done = baton("solve", PROBLEM.question, "--json")
+    *events, last = map(json.loads, done.stdout.splitlines())
+    assert events[0]["event"] == "run_started"
+    assert events[-1]["event"] == "run_ended"
+    assert last["event"] == "trace"
+    rebuilt = trace_from_lines(done.stdout.splitlines())
+    assert rebuilt.answer.strip() == last["answer"].strip()
+    assert rebuilt.large_share == pytest.approx(last["large_share"])
+
+
+def test_the_same_seed_gives_the_same_text() -> None:
+    first, again = (baton("solve", PROBLEM.question, "--json", "--seed", "5").stdout.splitlines()[-1] for _ in "ab")
+    assert [piece["text"] for piece in json.loads(first)["pieces"]] == [
+        piece["text"] for piece in json.loads(again)["pieces"]
+    ]
+
+
+def test_small_only_needs_no_large_model() -> None:
+    done = baton("solve", PROBLEM.question, "--policy", "never", "--small", str(SMALL_MODEL), "--large", "nothing.gguf")
+    assert done.returncode == 0, done.stderr
+    assert "◆" not in done.stdout
+
+
+def test_a_limit_has_an_exit_code_of_its_own() -> None:
+    assert baton("solve", PROBLEM.question, "--max-tokens", "20").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["solve", "x", "--small", "nowhere.gguf"], 1, "nowhere.gguf cannot be read"),
+        (["solve", "x", "--small", __file__], 1, "is not a GGUF file"),
+        (["solve", "x", "--set", "n1=many"], 2, "n1 cannot be 'many'"),
+        (["solve", "x", "--set", "nonsense=1"], 2, "names no setting"),
+        (["solve", "  "], 2, "There is no problem"),
+        (["solve", "x", "--large", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"], 2, "NO_SUCH_KEY is not set"),
+        (["solve", "word " * 3000], 3, "prompt"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence_on_standard_error(arguments: list[str], code: int, words: str) -> None:
+    done = baton(*arguments)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.real_models
+def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: Path) -> None:
+    command = [sys.executable, "-m", "app.cli", "solve", "Tell a story without end.", "--small", str(smollm2)]
+    process = subprocess.Popen([*command, "--policy", "never", "--json"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(json.loads(line))
+        if len(lines) == 5:
+            process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert lines[-1]["finish"] == "stopped"
+    assert lines[-1]["tokens"] > 0
+    process.stdout.close()
+
+
+def test_both_files_may_be_the_same_model(tmp_path: Path) -> None:
+    done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), "--json")
+    handoffs = [e for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
+    assert {handoff["passing"] for handoff in handoffs} == {"ids"}
