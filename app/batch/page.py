@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 
 from app.batch.preview import Preview
-from app.batch.run_view import RunView
 from app.batch.session import BatchSession
 from app.batch.welcome import BatchWelcome
 from app.models_in_use import ModelsInUse
 from app.settings.preferences import Preferences
 from core.batch.arms import arms_of
 from core.batch.columns import Columns
-from core.batch.problems import ProblemSet
+from core.batch.problems import Problem, ProblemSet
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError
 from core.run import RunSettings
+from core.store.batch_rows import ResultRow
 from core.store.store import Store
+
+if TYPE_CHECKING:
+    from app.batch.run_view import RunView
 
 
 class BatchPage(QStackedWidget):
@@ -28,19 +33,29 @@ class BatchPage(QStackedWidget):
     """A BatonError, for the window's notice."""
     told = Signal(str)
     """Something to know, for the window's notice."""
-    run_wanted = Signal(object, object)
-    """A ResultRow and its Problem, to look at in the inspector."""
 
     def __init__(self, models: ModelsInUse, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
         self.session = BatchSession(models, lambda: preferences.value.models, self)
-        self.welcome, self.preview, self.view = BatchWelcome(), Preview(), RunView(self.session)
+        self.welcome, self.preview = BatchWelcome(), Preview()
         self._path = Path()
-        for page in (self.welcome, self.preview, self.view):
+        for page in (self.welcome, self.preview):
             self.addWidget(page)
         self.setAcceptDrops(True)
         self._connect()
+
+    @cached_property
+    def view(self) -> RunView:
+        """Made when it is first needed: the charts take longer to load than the window may wait."""
+        from app.batch.run_view import RunView
+
+        view = RunView(self.session)
+        view.left.connect(self._show_welcome)
+        view.arm_wanted.connect(self._add_arm)
+        view.row_opened.connect(self._open_run)
+        self.addWidget(view)
+        return view
 
     def use_store(self, store: Store) -> None:
         """The store is open: batches can be kept, and earlier ones are there."""
@@ -73,6 +88,22 @@ class BatchPage(QStackedWidget):
         if store := self.session.store:
             self.welcome.show_batches(store.batches.all())
         self.setCurrentWidget(self.welcome)
+
+    def _show_view(self) -> None:
+        self.view.show_batch()
+        self.setCurrentWidget(self.view)
+
+    def _open_run(self, row: ResultRow, problem: Problem) -> None:
+        """Every step of one run, in a window of its own."""
+        from app.batch.run_window import RunWindow
+
+        assert self.session.store
+        try:
+            window = RunWindow(self.session.store.runs.trace(row.run), row, problem, self)
+        except BatonError as error:
+            self.failed.emit(error)
+            return
+        window.show()
 
     def _read_again(self, columns: Columns) -> None:
         self.session.read_file(self._path, columns)
@@ -119,7 +150,7 @@ class BatchPage(QStackedWidget):
     def _connect(self) -> None:
         session = self.session
         session.read.connect(self._show_preview)
-        session.opened.connect(lambda: self.setCurrentWidget(self.view))
+        session.opened.connect(self._show_view)
         session.failed.connect(self.failed)
         session.exported.connect(lambda path: self.told.emit(f"Written: {path}"))
         self.welcome.file_wanted.connect(self._choose_file)
@@ -129,6 +160,3 @@ class BatchPage(QStackedWidget):
         self.preview.columns_wanted.connect(self._read_again)
         self.preview.start_wanted.connect(self._start)
         self.preview.cancelled.connect(self._show_welcome)
-        self.view.left.connect(self._show_welcome)
-        self.view.arm_wanted.connect(self._add_arm)
-        self.view.row_opened.connect(self.run_wanted)

@@ -82,8 +82,8 @@ class RunView(QWidget):
         self._lay_out()
         self._connect()
 
-    def _open(self) -> None:
-        """Another batch is to be shown."""
+    def show_batch(self) -> None:
+        """Another batch of the session is the one to show."""
         session, batch = self.session, self.session.batch
         assert batch
         assert session.store
@@ -276,7 +276,6 @@ class RunView(QWidget):
 
     def _connect(self) -> None:
         session = self.session
-        session.opened.connect(self._open)
         session.happened.connect(self._take)
         session.changed.connect(self._show_state)
         session.reported.connect(self._show_report)

@@ -1,0 +1,89 @@
+"""One run of a batch in full: the problem, the verdict, every step, and the inspector beside them."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from app.batch.result_table import mark_of
+from app.chat.conversation import Exchange
+from app.chat.segments import RibbonFollower
+from app.chat.steps_view import StepsView
+from app.chat.typesetting import Typesetter
+from app.inspector.panel import Inspector, Tab
+from app.theme import Role
+from app.widgets.controls import label
+from app.widgets.ribbon import Ribbon
+from core.batch.problems import Problem
+from core.run import RunSettings
+from core.store.batch_rows import ResultRow
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+
+class RunWindow(QDialog):
+    def __init__(self, trace: Trace, row: ResultRow, problem: Problem, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(f"{problem.id} · {row.arm}")
+        self.resize(1100, 760)
+        settings = RunSettings.model_validate(trace.started.settings) if trace.started else RunSettings()
+        self.exchange = Exchange(problem.text, settings, trace=trace)
+        self._typesetter = Typesetter(self)
+        self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), Inspector()
+        self._segments = RibbonFollower(self.ribbon)
+        self._segments.follow(trace)
+        self.steps.sync(trace, trace.pieces, live=False)
+        self.steps.piece_clicked.connect(self._show_piece)
+        self.ribbon.segment_clicked.connect(self._show_segment)
+        self.inspector.show_run(self.exchange)
+        self.inspector.tabs.setCurrentIndex(Tab.RUN)
+        self._lay_out(_verdict(row, problem), problem.text)
+
+    def done(self, result: int) -> None:
+        self._typesetter.finish()
+        super().done(result)
+
+    def _show_piece(self, piece: Piece) -> None:
+        self.steps.select(piece)
+        self.inspector.show_piece(self.exchange, piece)
+
+    def _show_segment(self, index: int) -> None:
+        if piece := self._segments.piece_at(index):
+            self._show_piece(piece)
+
+    def _lay_out(self, verdict: str, problem: str) -> None:
+        text = QWidget()
+        column = QVBoxLayout(text)
+        column.setContentsMargins(20, 16, 16, 16)
+        column.setSpacing(10)
+        for words, role in ((problem, None), (verdict, Role.HEADING)):
+            line = label(words, role)
+            line.setWordWrap(True)
+            line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            column.addWidget(line)
+        column.addWidget(self.ribbon)
+        column.addWidget(self.steps)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(text)
+        for ground in (scroll.viewport(), text):
+            ground.setAutoFillBackground(False)
+        split = QSplitter()
+        split.addWidget(scroll)
+        split.addWidget(self.inspector)
+        split.setStretchFactor(0, 1)
+        split.setSizes([720, 380])
+        outside = QHBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(split)
+
+
+def _verdict(row: ResultRow, problem: Problem) -> str:
+    """Sign, answer, what was expected, and why."""
+    told = (
+        f"{mark_of(row).value} {row.answer or 'no answer'}, expected {problem.expected or 'nothing to grade against'}"
+    )
+    reason = row.error or (row.verdict.reason if row.verdict else "")
+    return f"{told}. {reason}".strip()

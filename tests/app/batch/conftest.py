@@ -1,0 +1,57 @@
+"""A batch page over scripted models and a store in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.batch.page import BatchPage
+from app.models_in_use import Loading, ModelsInUse
+from app.settings.preferences import Preferences
+from core.settings import ModelChoice, SettingsFile
+from core.store.store import Store
+from tests.core.batch.counting import counting_pair
+
+
+class ScriptedLoader:
+    """Loads the counting pair; remembers for how many texts at once it was asked."""
+
+    def __init__(self) -> None:
+        self.parallel: list[int] = []
+
+    def __call__(self, choice: ModelChoice) -> Loading:
+        self.parallel.append(choice.parallel)
+        yield counting_pair()
+
+    def keep_key(self, address: str, key: str) -> str:
+        return ""
+
+
+@pytest.fixture
+def loader() -> ScriptedLoader:
+    return ScriptedLoader()
+
+
+@pytest.fixture
+def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader) -> Iterator[BatchPage]:
+    models = ModelsInUse(loader)
+    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")))
+    qtbot.addWidget(page)
+    page.resize(1400, 900)
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        page.use_store(store)
+        yield page
+        page.finish()
+        models.finish()
+
+
+@pytest.fixture
+def problem_file(tmp_path: Path) -> Path:
+    """Six problems; the small model gets the odd ones wrong."""
+    path = tmp_path / "counting.csv"
+    lines = [f"p{n},Count to {n}.,{n},{7 - n}" for n in range(6)]
+    path.write_text("id,question,answer,other\n" + "\n".join(lines))
+    return path

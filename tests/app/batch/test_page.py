@@ -1,0 +1,163 @@
+"""A file is dropped, looked at, corrected, run, compared, exported, and gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from pytestqt.qtbot import QtBot
+
+from app.batch.page import BatchPage
+from app.batch.result_table import Column, Mark, Shown, mark_of
+from app.batch.run_window import RunWindow
+from tests.app.batch.conftest import ScriptedLoader
+
+
+def dropped(page: BatchPage, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    event = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    page.dropEvent(event)
+
+
+def preview(page: BatchPage, qtbot: QtBot, path: Path) -> None:
+    with qtbot.waitSignal(page.session.read):
+        dropped(page, path)
+
+
+def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
+    preview(page, qtbot, path)
+    for name, box in page.preview.arms.items():
+        box.setChecked(name in arms)
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+
+
+def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not page.session.running, timeout=20_000)
+    qtbot.waitUntil(lambda: page.session._reporting is None, timeout=20_000)
+
+
+def marks(page: BatchPage) -> list[str]:
+    model = page.view.model
+    return [model.index(row, Column.MARK).data() for row in range(model.rowCount())]
+
+
+def test_a_dropped_file_shows_its_columns_and_first_problems(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    preview(page, qtbot, problem_file)
+    shown = page.preview
+    assert page.currentWidget() is shown
+    assert (shown.problem.currentText(), shown.answer.currentText(), shown.identity.currentText()) == (
+        "question",
+        "answer",
+        "id",
+    )
+    assert shown.count.text() == "6 problems, 6 with an answer to grade against"
+    assert shown.rows.item(5, 1).text() == "Count to 5."
+
+
+def test_a_wrong_guess_is_corrected_with_a_combo_box(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    preview(page, qtbot, problem_file)
+    with qtbot.waitSignal(page.session.read):
+        page.preview.answer.setCurrentText("other")
+        page.preview.answer.activated.emit(page.preview.answer.currentIndex())
+    assert page.preview.rows.item(0, 2).text() == "7"
+    assert page.preview.answer.currentText() == "other"
+
+
+def test_a_file_that_cannot_be_read_is_told_in_words(page: BatchPage, qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    with qtbot.waitSignal(page.failed) as failure:
+        page.open_file(tmp_path / "empty.csv")
+    assert "empty" in str(failure.args[0])
+    assert page.currentWidget() is page.welcome
+
+
+def test_rows_that_cannot_be_read_are_listed_with_their_line(page: BatchPage, qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "odd.jsonl").write_text('{"problem": "Count to 1.", "answer": "1"}\n{broken\n')
+    preview(page, qtbot, tmp_path / "odd.jsonl")
+    assert "line 2" in page.preview.notes.toPlainText()
+
+
+def test_every_problem_gets_its_mark(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small")
+    assert marks(page) == ["✓", "✗"] * 3
+    assert page.view.left_words.text() == "6 / 6"
+
+
+def test_models_are_loaded_with_room_for_the_problems_at_once(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
+) -> None:
+    preview(page, qtbot, problem_file)
+    page.preview.parallel.setValue(3)
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+    assert loader.parallel == [3]
+
+
+def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small", "large")
+    view = page.view
+    assert "50.0% correct (18.8–81.2)" in view.figures.words
+    assert "small 50.0%" in view.comparison.words
+    assert "large less small: +50.0 points" in view.comparison.words
+    assert view.speed.plot.accessibleDescription().startswith("small 50% at ")
+
+
+def test_only_what_the_arms_disagree_on_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small", "large")
+    page.view.shown.setCurrentIndex(page.view.shown.findData(Shown.DISAGREEMENTS))
+    assert [page.view.model.row_at(row).position for row in range(6)] == [1, 1, 3, 3, 5, 5]
+
+
+def test_an_arm_is_added_to_what_has_run(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small")
+    page.view.comparison.arm_wanted.emit("large")
+    wait_until_done(page, qtbot)
+    assert page.view.model.rowCount() == 12
+    assert "large 100.0%" in page.view.comparison.words
+
+
+def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    preview(page, qtbot, problem_file)
+    session = page.session
+    stopping = session.happened.connect(lambda _: session.stop())
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+    session.happened.disconnect(stopping)
+    page.view.left.emit()
+    assert session.batch
+    page.welcome.batch_wanted.emit(session.batch.id)
+    session.start()
+    wait_until_done(page, qtbot)
+    assert Mark.WAITING not in {mark_of(page.view.model.row_at(row)) for row in range(page.view.model.rowCount())}
+    assert page.view.progress.done == page.view.progress.jobs
+
+
+def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
+    run(page, qtbot, problem_file, "small")
+    for ending in (".csv", ".html"):
+        with qtbot.waitSignal(page.told):
+            page.session.export(tmp_path / f"out{ending}")
+    assert len((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()) == 7
+    assert "<svg" in (tmp_path / "out.html").read_text("utf-8")
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
+def test_a_row_opens_with_all_its_steps(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small")
+    page.view.table.activated.emit(page.view.model.index(1, 0))
+    (window,) = page.findChildren(RunWindow)
+    assert window.windowTitle() == "p1 · small"
+    assert "It is so." in window.exchange.trace.text
+    window.close()
+
+
+def test_every_control_has_a_name_for_a_screen_reader(page: BatchPage) -> None:
+    view, shown = page.view, page.preview
+    controls = [view.table, view.arm, view.shown, view.bar, shown.table, shown.problem, shown.answer, shown.parallel]
+    assert all(control.accessibleName() for control in controls)
