@@ -179,8 +179,13 @@ class ResultTable(QAbstractTableModel):
         self.layoutAboutToBeChanged.emit()
         self._sorted_by = None if column < 0 else Column(column)
         self._falling = order is Qt.SortOrder.DescendingOrder
+        chosen = self.persistentIndexList()
+        numbers = [self._shown[index.row()] for index in chosen]
         self._arrange()
-        self.changePersistentIndexList(self.persistentIndexList(), [])
+        moved = [
+            self.index(self._place_of[number], index.column()) for number, index in zip(numbers, chosen, strict=True)
+        ]
+        self.changePersistentIndexList(chosen, moved)
         self.layoutChanged.emit()
 
     def _arrange(self) -> None:
