@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray
@@ -25,6 +26,9 @@ from core.errors import BatonError, EngineError, ModelFileError, SettingsError
 from core.paths import Paths
 from core.settings import Look, ModelChoice, SettingsFile
 
+if TYPE_CHECKING:
+    from core.store.store import Store
+
 NARROW = 1120
 """Pixels below which the inspector makes room for the text unless it is asked for."""
 
@@ -43,6 +47,7 @@ class Window(QMainWindow):
         self.topbar = TopBar(self.models, self.preferences)
         self.chat = ChatPage(self.session, self.preferences)
         self._pages = QStackedWidget()
+        self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._transfer: Transfer | None = None
         self.add_page("chat", "Chat", self.chat)
@@ -57,13 +62,14 @@ class Window(QMainWindow):
         page.setObjectName(name)
         self._pages.addWidget(page)
         self.topbar.add_page(name, title)
-        self.topbar.show_page(self._pages.widget(0).objectName())
+        self.topbar.show_page(self._shown_page)
         if finish:
             self._finishers.append(finish)
 
     def show_page(self, name: str) -> None:
         page = self._pages.findChild(QWidget, name)
         if page is not None:
+            self._shown_page = name
             self._pages.setCurrentWidget(page)
             self.topbar.show_page(name)
             self.preferences.change_window(page=name)
@@ -87,6 +93,7 @@ class Window(QMainWindow):
         archive = Archive(store, self)
         self.session.use_archive(archive)
         self.chat.sidebar.use_archive(archive)
+        self._add_batch_page(store)
         self._transfer = Transfer(store, self)
         self._transfer.written.connect(lambda path: self.notice.tell(f"Written: {path}", warns=False))
         self._transfer.read.connect(self._imported)
@@ -95,6 +102,15 @@ class Window(QMainWindow):
             self.notice.tell(sentence, warns=False)
         if last := self.preferences.value.window.conversation:
             self.session.open(last, quietly=True)
+
+    def _add_batch_page(self, store: Store) -> None:
+        from app.batch.page import BatchPage
+
+        batch = BatchPage(self.models, self.preferences)
+        batch.failed.connect(self.tell)
+        batch.told.connect(lambda words: self.notice.tell(words, warns=False))
+        batch.use_store(store)
+        self.add_page("batch", "Batch", batch, batch.finish)
 
     def tell(self, error: BatonError) -> None:
         """Say what went wrong, with the way on that fits it."""

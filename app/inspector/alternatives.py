@@ -37,7 +37,7 @@ class Alternatives(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(200, self.height())
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         if self._token is None:
             return
         painter = QPainter(self)

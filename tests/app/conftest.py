@@ -1,0 +1,109 @@
+"""The window with scripted models, in a folder of its own; and a fixture that finds what a test left behind."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.models_in_use import Loading
+from app.window import Window
+from core.errors import BatonError
+from core.paths import Paths
+from core.run import Pair
+from core.settings import ModelChoice
+from tests.fakes.scripted import ScriptedEngine
+
+SMALL = "First step.\n\nWait, that is", " so.\n\nDone.</think>\n\nThe answer is \\boxed{4}."
+LARGE = ("Wait, let me see: two and two. That is four.",)
+
+
+class ScriptedLoader:
+    """Gives the pair it was made with; or the error, or waits until it is let go."""
+
+    def __init__(self, *, error: BatonError | None = None, gate: threading.Event | None = None) -> None:
+        self.small = ScriptedEngine(*SMALL)
+        self.large = ScriptedEngine(*LARGE, name="large")
+        self.error = error
+        self.gate = gate
+        self.choices: list[ModelChoice] = []
+        self.keys: dict[str, str] = {}
+
+    def keep_key(self, address: str, key: str) -> str:
+        self.keys[address] = key
+        return "kept for the test"
+
+    def __call__(self, choice: ModelChoice) -> Loading:
+        self.choices.append(choice)
+        yield "Opening the small model …"
+        if self.gate:
+            self.gate.wait()
+        if self.error:
+            error, self.error = self.error, None
+            raise error
+        yield Pair(self.small, self.large)
+
+
+@pytest.fixture
+def no_leaks(qapp: QApplication) -> Iterator[None]:
+    """Fails a test that leaves a thread, a running timer or a top-level widget behind."""
+    before = set(threading.enumerate())
+    widgets = set(map(id, qapp.topLevelWidgets()))
+    yield
+    qapp.processEvents()
+    gc.collect()
+    threads = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    ours = [thread for thread in threading.enumerate() if thread not in before and thread.name in OUR_THREADS]
+    assert not threads + ours, f"threads left: {[thread.name for thread in threads + ours]}"
+    left = [widget for widget in qapp.topLevelWidgets() if id(widget) not in widgets and widget.isVisible()]
+    assert not left, f"widgets left: {left}"
+    timers = [timer for timer in qapp.findChildren(QTimer) if timer.isActive()]
+    assert not timers, f"timers left: {timers}"
+
+
+OUR_THREADS = {"answer", "load models", "set formulas", "read traces", "export", "import"}
+
+
+@pytest.fixture
+def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callable[..., Window]]:
+    """Windows over one folder, closed at the end of the test."""
+    windows: list[Window] = []
+
+    def make(loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440) -> Window:
+        window = Window(Paths.under(tmp_path), loader or ScriptedLoader())
+        windows.append(window)
+        window.resize(width, 900)
+        window.show()
+        if begin:
+            window.begin_work()
+        return window
+
+    yield make
+    for window in windows:
+        window.close()
+        window.deleteLater()
+    QApplication.processEvents()
+
+
+@pytest.fixture
+def window(make_window: Callable[..., Window]) -> Window:
+    return make_window()
+
+
+@pytest.fixture
+def ask(qtbot: QtBot, window: Window) -> Callable[[str], Window]:
+    """Asks, and waits for the end of the answer."""
+
+    def ask(problem: str) -> Window:
+        qtbot.waitUntil(lambda: window.session.ready)
+        window.session.ask(problem)
+        qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+        return window
+
+    return ask
