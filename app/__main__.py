@@ -1,17 +1,13 @@
-"""`baton-window`: open the window at once, then everything that takes longer."""
+"""`baton-window`: open the window at once, then everything that takes longer. Without a display, the terminal's demo."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
-
-from app.loading import PairLoader
-from app.window import Window
-from core.paths import APPLICATION, Paths
+from app import cli
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that sets formulas lets the window go on; Python's own 5 ms would be seen."""
@@ -19,6 +15,28 @@ SWITCH_INTERVAL = 0.001
 
 def main() -> int:
     multiprocessing.freeze_support()
+    if not has_display():
+        print("There is no display, so here is the demo in the terminal (baton --help lists what else it can do).\n")
+        return cli.main(["demo"])
+    return open_window()
+
+
+def has_display() -> bool:
+    """Whether a window can be opened; macOS and Windows always have one."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def open_window() -> int:
+    # Imported here: without a display Qt's libraries need not even be there.
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
+
+    from app.loading import PairLoader
+    from app.window import Window
+    from core.paths import APPLICATION, Paths
+
     sys.setswitchinterval(SWITCH_INTERVAL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     application = QApplication(sys.argv)
