@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ from core.engines.local.messages import (
     Wrote,
 )
 from core.engines.local.process import ModelProcess, only_reply
-from core.errors import ContextFull, EngineError, EngineLost
+from core.engines.local.retreat import attempts, given_up, layers_to_begin_with
+from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
 from core.models.gguf import GgufHeader, read_header
 
 RESTARTS = 1
@@ -64,20 +65,52 @@ class LocalEngine:
     Raises ModelFileError before any native code sees a broken file, OutOfMemory or EngineError if loading fails.
     """
 
-    def __init__(self, path: Path, options: LocalOptions = LocalOptions()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        options: LocalOptions = LocalOptions(),
+        on_progress: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """`on_progress` is told how much of the model has been read, 0 to 1, from the thread that loads."""
         header = read_header(path)
         self._options = _load_options(header, options)
         self._card = _card(header, self._options)
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts_left = RESTARTS
-        self._process = ModelProcess(self._options)
+        self.retreat = ""
+        """How the model was loaded if not as asked, for want of memory: “with 12 of 33 layers on the GPU”."""
+        self._process = self._load(header, on_progress)
         self.generation = 0
         """How often the process has been started again: sessions of an earlier one open themselves anew."""
+
+    def _load(self, header: GgufHeader, on_progress: Callable[[float], object]) -> ModelProcess:
+        """As asked; if the device is out of memory, lighter and lighter."""
+        layers = layers_to_begin_with(header, self._options)
+        if layers and self._options.gpu_layers < 0:
+            self._options = replace(self._options, gpu_layers=layers)
+        tried: list[str] = []
+        failure: OutOfMemory | None = None
+        for options, change in attempts(self._options, layers):
+            try:
+                process = ModelProcess(options, on_progress)
+            except OutOfMemory as error:
+                failure = error
+                tried += [change] if change else []
+            else:
+                self._options, self.retreat = options, change
+                return process
+        assert failure is not None
+        raise given_up(header.name, failure, tried) from failure
 
     @property
     def card(self) -> ModelCard:
         return self._card
+
+    @property
+    def loaded_as(self) -> LoadOptions:
+        """How the model was really loaded."""
+        return self._options
 
     @property
     def threads(self) -> int:
@@ -260,7 +293,7 @@ def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
         path=str(header.path),
         context=context,
         parallel=options.parallel,
-        batch=min(options.batch, context),
+        batch=max(min(options.batch, context), options.parallel),
         threads=options.threads,
         gpu_layers=options.gpu_layers,
         kv_type=options.kv_type,

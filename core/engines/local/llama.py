@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -46,13 +47,14 @@ class Decoded:
 class Llama:
     """One loaded model with one context of `parallel` sequences that share the KV cache."""
 
-    def __init__(self, options: LoadOptions) -> None:
+    def __init__(self, options: LoadOptions, on_progress: Callable[[float], None]) -> None:
+        """`on_progress` is told how much of the model has been read, 0 to 1, once every percent."""
         self.threads = options.threads or default_threads()
         self.batch_size = options.batch
         self._said: deque[str] = deque(maxlen=20)
         self._listen_to_log()
         ll.llama_backend_init()
-        self.model = self._load(options)
+        self.model = self._load(options, on_progress)
         self.vocab = ll.llama_model_get_vocab(self.model)
         self.vocabulary_size: int = ll.llama_vocab_n_tokens(self.vocab)
         self.context = self._make_context(options)
@@ -74,8 +76,18 @@ class Llama:
         self._log_callback = ll.llama_log_callback(heard)  # kept: ctypes callbacks die with their last reference
         ll.llama_log_set(self._log_callback, ctypes.c_void_p(0))
 
-    def _load(self, options: LoadOptions) -> Any:
+    def _load(self, options: LoadOptions, on_progress: Callable[[float], None]) -> Any:
+        told = -1
+
+        def progressed(fraction: float, _: Any) -> bool:
+            nonlocal told
+            if (percent := int(fraction * 100)) > told:
+                told = percent
+                on_progress(fraction)
+            return True  # go on
+
         params = ll.llama_model_default_params()
+        params.progress_callback = ll.llama_progress_callback(progressed)
         params.n_gpu_layers = 999 if options.gpu_layers < 0 else options.gpu_layers
         model = ll.llama_model_load_from_file(os.fsencode(options.path), params)
         if not model:

@@ -95,6 +95,12 @@ Request = Open | Read | Halt | Close | Tokenize | Show | Quit
 # From the process ------------------------------------------------------------------------------------------------
 
 
+class Loading(NamedTuple):
+    """So much of the model has been read: 0 to 1."""
+
+    fraction: float
+
+
 class Loaded(NamedTuple):
     """The model is ready: tokens per session, threads used, and llama.cpp's own description of it."""
 
@@ -157,7 +163,7 @@ class Failed(NamedTuple):
     reason: str
 
 
-Reply = Loaded | LoadFailed | Tokenized | Shown | HandedOver | Wrote | Weighed | Done | Failed
+Reply = Loading | Loaded | LoadFailed | Tokenized | Shown | HandedOver | Wrote | Weighed | Done | Failed
 
 # The pipe --------------------------------------------------------------------------------------------------------
 

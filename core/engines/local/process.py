@@ -9,6 +9,7 @@ import queue
 import signal
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from core.engines.local import worker
@@ -16,6 +17,7 @@ from core.engines.local.messages import (
     Failed,
     Loaded,
     LoadFailed,
+    Loading,
     LoadOptions,
     Quit,
     Reply,
@@ -37,7 +39,8 @@ class ModelProcess:
     Raises EngineError (or OutOfMemory) if the model cannot be loaded.
     """
 
-    def __init__(self, options: LoadOptions) -> None:
+    def __init__(self, options: LoadOptions, on_progress: Callable[[float], object] = lambda _: None) -> None:
+        """`on_progress` is told how much of the model has been read, 0 to 1."""
         self.name = Path(options.path).name
         self._replies: dict[int, Replies] = {}
         self._lock = threading.Lock()
@@ -51,7 +54,7 @@ class ModelProcess:
         )
         self._process.start()
         theirs.close()
-        self.loaded = self._wait_until_loaded()
+        self.loaded = self._wait_until_loaded(on_progress)
         self._receiver = threading.Thread(target=self._receive, name=f"replies of {self.name}", daemon=True)
         self._receiver.start()
 
@@ -96,14 +99,18 @@ class ModelProcess:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _wait_until_loaded(self) -> Loaded:
+    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> Loaded:
         try:
             reply = receive(self._connection)
+            while isinstance(reply, Loading):
+                on_progress(reply.fraction)
+                reply = receive(self._connection)
         except (EOFError, OSError) as error:
             self._process.join()
             lost = self._cause_of_death()
             self._said.unlink(missing_ok=True)
-            raise EngineError(f"{self.name} could not be loaded: {lost.what}", lost.advice) from error
+            kind = OutOfMemory if "out of memory" in lost.what else EngineError
+            raise kind(f"{self.name} could not be loaded: {lost.what}", lost.advice) from error
         if isinstance(reply, LoadFailed):
             self._process.join()
             self._said.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from core.engines.local.messages import (
     Halt,
     Loaded,
     LoadFailed,
+    Loading,
     LoadOptions,
     Open,
     Quit,
@@ -39,7 +40,7 @@ def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
     os.dup2(os.open(said_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
     try:
-        llama = Llama(options)
+        llama = Llama(options, lambda fraction: send(connection, Loading(fraction)))
     except LoadError as error:
         reason = str(error)
         memory = "alloc" in reason or "memory" in reason

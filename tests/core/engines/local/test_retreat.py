@@ -1,0 +1,75 @@
+"""What is tried when memory is short: the order of attempts, and the real thing under a limit on address space."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.messages import LoadOptions
+from core.engines.local.retreat import attempts
+from core.errors import OutOfMemory
+
+GIB = 2**30
+
+
+@contextmanager
+def address_space(limit: int) -> Iterator[None]:
+    """Processes that are started inside can have no more than `limit` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_layers_leave_the_gpu_first_and_batches_shrink_last() -> None:
+    ways = list(attempts(LoadOptions("m.gguf", batch=512, gpu_layers=-1), layers=32))
+    assert [way.options.gpu_layers for way in ways] == [-1, 24, 16, 8, 0, 0, 0]
+    assert [way.options.batch for way in ways] == [512, 512, 512, 512, 512, 128, 32]
+    assert ways[0].change == ""
+    assert ways[1].change == "with 24 of 32 layers on the GPU"
+
+
+def test_without_a_gpu_only_the_batch_shrinks() -> None:
+    ways = list(attempts(LoadOptions("m.gguf", batch=128), layers=0))
+    assert [(way.options.gpu_layers, way.options.batch) for way in ways] == [(-1, 128), (-1, 32)]
+
+
+def test_the_context_that_a_person_chose_is_never_shortened() -> None:
+    assert {way.options.context for way in attempts(LoadOptions("m.gguf", context=4096), layers=9)} == {4096}
+
+
+def test_a_batch_keeps_room_for_one_token_of_every_text() -> None:
+    assert [way.options.batch for way in attempts(LoadOptions("m.gguf", batch=256, parallel=64), layers=0)] == [
+        256,
+        128,
+    ]
+
+
+def test_loading_tells_how_far_it_is(smollm2: Path) -> None:
+    told: list[float] = []
+    engine = LocalEngine(smollm2, LocalOptions(context=512, threads=1), told.append)
+    engine.close()
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_a_batch_that_memory_cannot_hold_is_made_smaller_by_itself(smollm2: Path) -> None:
+    with address_space(2 * GIB):
+        engine = LocalEngine(smollm2, LocalOptions(context=8192, batch=8192, threads=1))
+    try:
+        assert engine.retreat == "with a batch of 128 tokens"
+        assert engine.loaded_as.batch == 128
+        assert engine.count_tokens("It loads, and works.") > 3
+    finally:
+        engine.close()
+
+
+def test_what_cannot_be_loaded_at_all_ends_in_a_sentence(smollm2: Path) -> None:
+    with address_space(3 * GIB), pytest.raises(OutOfMemory, match="not even with a batch of 32 tokens") as caught:
+        LocalEngine(smollm2, LocalOptions(context=8192, parallel=24, batch=256, threads=1))
+    assert "shorter context" in caught.value.advice
