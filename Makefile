@@ -28,7 +28,7 @@ bench:
 
 screenshots:
 	@packaging/setup.sh test
-	@QT_QPA_PLATFORM=offscreen $(PYTHON) -m packaging.screenshots
+	@QT_QPA_PLATFORM=offscreen $(PYTHON) packaging/screenshots.py
 
 demo-pair:
 	@packaging/demo_pair/make.sh

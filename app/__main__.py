@@ -1,4 +1,4 @@
-"""`baton-window`: open the window at once, then everything that takes longer. Without a display, the terminal's demo."""
+"""`baton-window`: open the window at once, then what takes longer. Without a display, the demo in the terminal."""
 
 from __future__ import annotations
 
