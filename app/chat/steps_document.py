@@ -143,7 +143,7 @@ class StepsDocument(QObject):
         last, style = self.shown[-1], self._style
         assert style is not None
         last.is_set = True
-        self._typesetter.prepare(last.text, style.formula_size, lambda: self._set(last))
+        self._typesetter.prepare(last.text, style.formula_size, lambda: self._set(last), self)
 
     def _set(self, shown: Shown) -> None:
         """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""

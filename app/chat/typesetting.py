@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from PySide6.QtCore import QObject
+from shiboken6 import isValid
 
 from app.bridge import Errand
 from app.rendering import prepare
@@ -28,14 +29,15 @@ class Typesetter(QObject):
         self._errand.arrived.connect(_call_all)
         self._started = False
 
-    def prepare(self, markdown: str, formula_size: float, ready: Ready) -> None:
+    def prepare(self, markdown: str, formula_size: float, ready: Ready, owner: QObject) -> None:
+        """`ready` is not called if its owner is gone by then."""
         if not lift_formulas(markdown).formulas:
             ready()
             return
         if not self._started:
             self._started = True
             self._errand.start()
-        self._jobs.put((markdown, formula_size, ready))
+        self._jobs.put((markdown, formula_size, lambda: ready() if isValid(owner) else None))
 
     def finish(self) -> None:
         """What is not set yet stays plain: the window is closing."""

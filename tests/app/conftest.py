@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; tests touch no display
 
 import pytest
 from PySide6.QtCore import QTimer
@@ -20,8 +23,11 @@ from core.run import Pair
 from core.settings import ModelChoice
 from tests.fakes.scripted import ScriptedEngine
 
-SMALL = "First step.\n\nWait, that is", " so.\n\nDone.</think>\n\nThe answer is \\boxed{4}."
-LARGE = ("Wait, let me see: two and two. That is four.",)
+SMALL = "First step.\n\nWait, that is", "\n\nDone.</think>\n\nThe answer is \\boxed{4}."
+LARGE = (
+    "Wait, let me see: two and two, which are what the problem gives us here, make four. "
+    "No more of this is written, since the takeover ends with the sentence above.",
+)
 
 
 class ScriptedLoader:

@@ -1,0 +1,212 @@
+"""What one can do with an answer, from the first key to the last event, on scripted models."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from pytestqt.qtbot import QtBot
+
+from app.chat.answer_view import AnswerView, Request
+from app.chat.conversation import Exchange
+from app.chat.session import Activity
+from app.window import Window
+from core.engines.body import Author
+from core.errors import EngineLost
+from core.thinking.events import Finish
+from tests.app.conftest import ScriptedLoader
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+Ask = Callable[[str], Window]
+Make = Callable[..., Window]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def leaf(window: Window) -> Exchange:
+    exchange = window.session.conversation.leaf
+    assert exchange
+    return exchange
+
+
+def view(window: Window) -> AnswerView:
+    answer = window.chat.conversation.answer_of(leaf(window))
+    assert answer
+    return answer
+
+
+STEPS = "".join(f"This is step {number} of very many.\n\n" for number in range(600))
+NEVER = threading.Event()
+
+
+def endless() -> ScriptedLoader:
+    """Both models write, a token a millisecond, for longer than any test takes."""
+
+    def pace(_: str) -> None:
+        NEVER.wait(0.001)
+
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(continue_with=lambda *_: STEPS, before_token=pace)
+    loader.large = ScriptedEngine(continue_with=lambda *_: STEPS, before_token=pace, name="large")
+    return loader
+
+
+def test_enter_sends_the_problem_and_the_answer_comes(window: Window, qtbot: QtBot) -> None:
+    edit = window.chat.composer.edit
+    edit.setPlainText("What is 2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready)
+    qtbot.keyClick(edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
+    trace = leaf(window).trace
+    assert trace.finish is Finish.END_OF_TEXT
+    assert edit.toPlainText() == ""
+    assert "four" in view(window).steps.toPlainText()
+    assert "</think>" not in view(window).steps.toPlainText()
+    assert "\\boxed{4}" in view(window).answer.markdown
+
+
+def test_shift_enter_begins_a_line(window: Window, qtbot: QtBot) -> None:
+    edit = window.chat.composer.edit
+    qtbot.keyClicks(edit, "a")
+    qtbot.keyClick(edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClicks(edit, "b")
+    assert edit.toPlainText() == "a\nb"
+    assert window.session.current is None
+
+
+def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(ScriptedLoader(gate=gate))
+    window.session.ask("2 + 2?")
+    assert window.session.activity is Activity.WAITING
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert leaf(window).trace.finish is Finish.END_OF_TEXT
+
+
+def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(endless())
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
+    window.session.stop()
+    qtbot.waitUntil(lambda: window.session.ready)
+    trace = leaf(window).trace
+    kept = trace.text
+    assert trace.finish is Finish.STOPPED
+    assert kept.startswith("This is step 0")
+    leaf(window).settings = leaf(window).settings.model_copy(update={"max_tokens": trace.tokens + 5})
+    view(window).wanted.emit(Request.CONTINUE)
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert trace.text.startswith(kept)
+    assert len(trace.text) > len(kept)
+
+
+def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(endless())
+    window.session.ask("2 + 2?")
+    current = window.session
+    qtbot.waitUntil(lambda: bool(current.current and current.current.trace.tokens > 10))
+    window.chat.composer.press_baton()
+    qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.LARGE))
+    qtbot.waitUntil(lambda: "Give back" in window.chat.composer._baton.text())
+    window.chat.composer.press_baton()
+    qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.SMALL))
+    window.session.stop()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert {piece.author for piece in leaf(window).trace.pieces} >= {Author.SMALL, Author.LARGE}
+
+
+def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = leaf(window)
+    view(window).wanted.emit(Request.AGAIN)
+    qtbot.waitUntil(lambda: window.session.ready)
+    second = leaf(window)
+    assert second is not first
+    assert second.problem == first.problem
+    assert second.settings.seed == first.settings.seed + 1
+    window.session.step_aside(second, -1)
+    assert leaf(window) is first
+
+
+def test_editing_asks_another_problem_at_the_same_place(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = leaf(window)
+    window.chat.edit_again(first)
+    window.chat.composer.edit.setPlainText("3 + 3?")
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert leaf(window).problem == "3 + 3?"
+    assert window.session.conversation.siblings(first) == [first, leaf(window)]
+
+
+def test_a_fork_keeps_the_steps_before_it(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = leaf(window)
+    piece = next(piece for piece in first.trace.pieces if piece.author is Author.LARGE)
+    window.session.fork(first, piece, Author.SMALL)
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert leaf(window) is not first
+    assert leaf(window).trace.text.startswith(first.trace.text[: piece.position])
+
+
+def test_a_click_on_the_ribbon_shows_the_step_in_the_inspector(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    pieces = leaf(window).trace.pieces
+    index = next(i for i, piece in enumerate(pieces) if piece.author is Author.LARGE)
+    view(window).ribbon.segment_clicked.emit(index)
+    assert window.chat.inspector.piece is pieces[index]
+    assert view(window).steps.selected is pieces[index]
+    assert view(window).steps.isVisible()
+
+
+def test_thinking_is_folded_once_the_answer_is_there(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    assert not view(window).steps.isVisible()
+    assert view(window).answer.isVisible()
+    view(window).toggle_fold()
+    assert view(window).steps.isVisible()
+
+
+def test_the_answer_is_copied_as_it_was_written(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    view(window).wanted.emit(Request.COPY)
+    assert QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
+
+
+def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(
+        "One.\n\nTwo and more.", faults=[Fault(4, EngineLost("The process of small.gguf was killed.", "Restart it."))]
+    )
+    window = make_window(loader)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    trace = leaf(window).trace
+    assert trace.finish is Finish.FAILED
+    assert trace.text.startswith("One.")
+    assert "was killed" in view(window)._ending.text()
+    assert view(window)._continue.isVisible()
+
+
+def test_models_that_cannot_be_loaded_are_said_to_be_so_and_can_be_tried_again(
+    make_window: Make, qtbot: QtBot
+) -> None:
+    loader = ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file."))
+    window = make_window(loader)
+    qtbot.waitUntil(window.notice.isVisible)
+    assert window.notice.text == "small.gguf could not be loaded. Choose another file."
+    window.reload_models()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    assert len(loader.choices) == 2
+
+
+def test_counters_follow_the_run(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    trace = leaf(window).trace
+    counters = window.chat.counters
+    assert f"{trace.totals[Author.SMALL].kept}" in counters.small.text()
+    assert f"{trace.large_share:.0%}" in counters.share.text()
+    assert "100,000" in counters.context.text()
