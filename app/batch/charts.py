@@ -75,6 +75,7 @@ class SpeedChart(ChartCard):
         dashed = pg.mkPen(colours.muted, style=Qt.PenStyle.DashLine)
         self.plot.plot([x for x, _ in front], [y for _, y in front], pen=dashed)
         fastest = max(arm.tokens_per_second for arm in arms)
+        labelled: list[tuple[float, float]] = []
         for number, arm in enumerate(arms):
             assert arm.accuracy
             x, y = arm.tokens_per_second, 100 * arm.accuracy.value
@@ -83,7 +84,9 @@ class SpeedChart(ChartCard):
             ink = _ink(arm)
             sign = _SIGNS[number % len(_SIGNS)]
             self.plot.plot([x], [y], pen=None, symbol=sign, symbolSize=11, symbolBrush=ink, symbolPen=ink)
-            self.write(arm.name, x, y, (1.08, 0.5) if x > fastest / 2 else (-0.08, 0.5))
+            crowded = any(abs(x - px) < fastest / 3 and abs(y - py) < 8 for px, py in labelled)
+            labelled.append((x, y))
+            self.write(arm.name, x, y, (1.08 if x > fastest / 2 else -0.08, -0.25 if crowded else 0.5))
         self.plot.setXRange(0, fastest * 1.1)
         told = "; ".join(
             f"{a.name} {a.accuracy.value:.0%} at {a.tokens_per_second:.0f} tok/s" for a in arms if a.accuracy

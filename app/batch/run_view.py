@@ -148,6 +148,8 @@ class RunView(QWidget):
         self.run.setText("Resume" if session.paused or (self.progress.done and not session.running) else "Start")
         if session.running and not session.paused:
             self.run.setText("Pause")
+        if over:
+            self.run.setText("Done")
         self.run.setEnabled(not over and not session.waits_for_models)
         self.stop.setEnabled(session.running)
         if session.running and not self._report_timer.isActive():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from app.batch.result_table import mark_of
@@ -36,9 +37,12 @@ class RunWindow(QDialog):
         self.steps.sync(trace, trace.pieces, live=False)
         self.steps.piece_clicked.connect(self._show_piece)
         self.ribbon.segment_clicked.connect(self._show_segment)
-        self.inspector.show_run(self.exchange)
         self.inspector.tabs.setCurrentIndex(Tab.RUN)
         self._lay_out(_verdict(row, problem), problem.text)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.inspector.show_run(self.exchange)  # it fills only what can be seen
 
     def done(self, result: int) -> None:
         self._typesetter.finish()

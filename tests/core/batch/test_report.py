@@ -1,0 +1,187 @@
+"""The report says what was measured, and every export holds it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from core.batch.arms import arms_of
+from core.batch.exports import EXPORTS, export
+from core.batch.grading import Grader
+from core.batch.measured import Measured, Takeover
+from core.batch.problems import Problem
+from core.batch.report import Report, accuracy_of, batch_settings, report_of
+from core.batch.report_html import html_report
+from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
+from core.batch.runner import Runner
+from core.batch.statistics import wilson
+from core.batch.svg_charts import accuracy_against_speed, places_of_takeovers, takeovers_by_rule
+from core.errors import EngineLost, StoreError
+from core.run import Pair, RunSettings, run
+from core.store.outline import outline_of
+from core.store.store import Store
+from core.thinking.events import Rule
+from core.thinking.trace import Trace
+from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
+from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        yield store
+
+
+def solved(store: Store, *recipes: str, pair: Pair | None = None, found: list[Problem] | None = None) -> str:
+    pair = pair or counting_pair()
+    arms = [arm.stored() for arm in arms_of(recipes, RunSettings())]
+    batch = store.batches.create("counting", batch_settings(pair, 2, 1), found or problems(6), arms)
+    with Grader() as grader:
+        list(Runner(store, batch, pair, grader, 2).run())
+    return batch
+
+
+def report(store: Store, *recipes: str) -> Report:
+    return report_of(store, solved(store, *recipes))
+
+
+def test_an_arm_has_its_accuracy_with_an_interval(store: Store) -> None:
+    small, large = report(store, "small", "large").arms
+    assert small.accuracy is not None
+    assert (small.accuracy.value, small.accuracy.interval) == (0.5, wilson(3, 6))
+    assert (large.correct, large.wrong, accuracy_of(large)) == (6, 0, 1.0)
+
+
+def test_two_arms_are_compared_on_the_same_problems(store: Store) -> None:
+    (comparison,) = report(store, "small", "large").comparisons
+    assert (comparison.first, comparison.second) == ("small", "large")
+    assert (comparison.difference.better_first, comparison.difference.better_second) == (0, 3)
+    assert comparison.difference.p == 0.25
+
+
+def test_compute_counts_both_models_reading_included(store: Store) -> None:
+    pair = Pair(small_engine().with_card(parameters=10), large_engine().with_card(parameters=100))
+    small, large = report_of(store, solved(store, "small", "large", pair=pair)).arms
+    assert small.compute == 2 * 10 * (small.small_tokens + small.small_read)
+    assert large.compute == 2 * 100 * (large.large_tokens + large.large_read)
+    assert small.small_read > 0
+
+
+def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store: Store) -> None:
+    found = [*problems(3), Problem("open", "Count to 9.", None, {}, 4)]
+    engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(3, EngineLost("Gone."))])
+    made = report_of(store, solved(store, "small", pair=Pair(engine), found=found))
+    (arm,) = made.arms
+    assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
+    assert footnotes(made) == "small: 1 unscored, 1 errors, 0 not run"
+
+
+def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() -> None:
+    small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
+    large = ScriptedEngine("Wait, it is not.", name="large")
+    trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
+    measured = Measured.of(outline_of(trace))
+    assert [takeover.rule for takeover in measured.takeovers] == [Rule.REFLECTION]
+    assert isinstance(measured.takeovers[0], Takeover)
+    assert measured.thrown_away == sum(total.discarded for total in trace.totals.values()) > 0
+    assert (measured.small_read, measured.large_read) == tuple(
+        total.prefilled for author, total in trace.totals.items() if total.decoded
+    )
+
+
+def test_the_table_has_a_line_for_each_arm(store: Store) -> None:
+    lines = table(report(store, "small", "large")).splitlines()
+    assert [line.split()[0] for line in lines] == ["arm", "small", "large"]
+    assert "50.0%" in lines[1]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_the_table_can_stand_in_a_readme(store: Store) -> None:
+    lines = table(report(store, "small"), markdown=True).splitlines()
+    assert lines[1].startswith("|---|---:")
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_words_tell_what_was_compared(store: Store) -> None:
+    made = report(store, "small", "large")
+    assert heading(made).startswith("counting: 6 problems, 1 seed, 2 at once; small small")
+    assert comparisons(made).startswith("large less small: +50.0 points")
+    assert comparisons(made).endswith("p = 0.25")
+
+
+def test_the_front_holds_the_arms_that_no_other_beats(store: Store) -> None:
+    made = report(store, "small", "large")
+    assert made.front()[-1] in made.arms
+    best = max(made.arms, key=accuracy_of)
+    assert best in made.front()
+
+
+@pytest.mark.parametrize("chart", [takeovers_by_rule, places_of_takeovers])
+def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
+    arm = report(store, "baton").arms[0]
+    assert ElementTree.fromstring(chart(arm)).tag.endswith("svg")  # type: ignore[operator]
+
+
+def test_the_speed_chart_names_every_arm(store: Store) -> None:
+    svg = accuracy_against_speed(report(store, "small", "large"))
+    texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
+    assert {"small", "large", "% correct", "tokens per second"} <= texts
+
+
+def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
+    arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
+    made = report_of(store, store.batches.create("new", {}, problems(2), arms))
+    assert "No arm has a scored answer yet." in accuracy_against_speed(made)
+    assert table(made).splitlines()[1].split()[1] == "–"
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:
+    batch = solved(store, "small", "large")
+    store.batches.rename(batch, "<script>alert(1)</script>")
+    page = html_report(report_of(store, batch))
+    assert "<script" not in page
+    assert not re.search(r"(?:src|href)=|url\(|@import", page)
+    assert page.count("<svg") >= 1
+
+
+def test_json_holds_the_figures(store: Store) -> None:
+    data = json.loads(json.dumps(report_to_json(report(store, "small", "large"))))
+    assert [arm["accuracy"] for arm in data["arms"]] == [0.5, 1.0]
+    assert data["comparisons"][0]["p"] == 0.25
+
+
+def test_a_formula_in_an_answer_does_not_run_in_a_spreadsheet(store: Store, tmp_path: Path) -> None:
+    engine = ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")
+    batch = solved(store, "small", pair=Pair(engine), found=problems(1))
+    export(store, batch, tmp_path / "out.csv")
+    (row,) = csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines())
+    assert row["answer"] == "'=HYPERLINK(1)"
+
+
+def test_json_lines_hold_a_result_each_with_its_metadata(store: Store, tmp_path: Path) -> None:
+    found = [Problem("a", "Count to 2.", "2", {"level": "5"}, 1, "set.jsonl")]
+    export(store, solved(store, "small", found=found), tmp_path / "out.jsonl")
+    (line,) = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
+    result = json.loads(line)
+    assert (result["id"], result["answer"], result["outcome"], result["source"]) == ("a", "2", "correct", "set.jsonl")
+    assert result["metadata"] == {"level": "5"}
+
+
+@pytest.mark.parametrize("ending", EXPORTS)
+def test_every_kind_of_file_is_written(store: Store, tmp_path: Path, ending: str) -> None:
+    export(store, solved(store, "small"), tmp_path / f"out{ending}")
+    assert (tmp_path / f"out{ending}").stat().st_size > 100
+
+
+def test_an_unknown_kind_and_a_full_place_are_told_in_words(store: Store, tmp_path: Path) -> None:
+    batch = solved(store, "small")
+    with pytest.raises(StoreError, match="no kind of file"):
+        export(store, batch, tmp_path / "out.docx")
+    with pytest.raises(StoreError, match="cannot be written"):
+        export(store, batch, tmp_path / "missing" / "out.csv")
