@@ -34,6 +34,7 @@ def open_window() -> int:
     from PySide6.QtWidgets import QApplication
 
     from app.loading import PairLoader
+    from app.models.joining import add_models_page
     from app.window import Window
     from core.paths import APPLICATION, Paths
 
@@ -43,7 +44,8 @@ def open_window() -> int:
     application.setApplicationName(APPLICATION)
     application.setApplicationDisplayName("Baton")
     paths = Paths.of_user()
-    window = Window(paths, PairLoader())
+    window = Window(paths, PairLoader(paths.model_preferences))
+    add_models_page(window)
     window.show()
     QTimer.singleShot(0, window, window.begin_work)
     return application.exec()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from app.models_in_use import Loading
@@ -14,11 +17,21 @@ from core.run import Pair
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
+    from core.engines.local.client import LocalEngine, LocalOptions
     from core.secrets import Secrets
+
+LOOK_EVERY = 0.1
+"""Seconds after which the thread sees that a model is there, or that nobody waits for it any more."""
 
 
 class PairLoader:
-    """Files become models in processes of their own; addresses become connections, with the keys that are kept."""
+    """Files become models in processes of their own; addresses become connections, with the keys that are kept.
+
+    `choices`: the file with what a person chose for single models (`core.models.preferences`).
+    """
+
+    def __init__(self, choices: Path | None = None) -> None:
+        self._choices = choices
 
     @cached_property
     def _secrets(self) -> Secrets:
@@ -33,8 +46,11 @@ class PairLoader:
         # Imported in the loading thread: the window stands before any of it is needed.
         from core.demo_pair import LARGE_MODEL, SMALL_MODEL
         from core.engines.local.client import LocalOptions
-        from core.engines.opening import Opening, open_engine, share_vocabulary
+        from core.engines.opening import Opening, is_address, open_engine, share_vocabulary
         from core.engines.remote.address import ServerAddress
+        from core.models.preferences import ModelPreferences, load_preferences
+
+        preferences = load_preferences(self._choices) if self._choices else ModelPreferences()
 
         opening = Opening(
             LocalOptions(
@@ -50,14 +66,37 @@ class PairLoader:
             engines: dict[str, Engine] = {}
             for author, name in names.items():
                 if name not in engines:
-                    yield f"Opening the {author.value} model, {in_words(name)} …"
-                    engines[name] = open_engine(name, opening)
+                    words = f"Opening the {author.value} model, {in_words(name)} …"
+                    yield words
+                    if is_address(name):
+                        engines[name] = open_engine(name, opening)
+                    else:
+                        file = Path(name).expanduser()
+                        engines[name] = yield from loaded(file, preferences.options_for(file, opening.local), words)
                     undo.callback(engines[name].close)
             small, large = (engines[name] for name in names.values())
             if small is not large:
                 share_vocabulary(small, large)
             undo.pop_all()
             yield Pair(small, large)
+
+
+def loaded(file: Path, options: LocalOptions, words: str) -> Generator[str, None, LocalEngine]:
+    """Load a model in a thread beside this one, and yield how far it is in between."""
+    from core.engines.local.client import LocalEngine
+
+    progress: SimpleQueue[float] = SimpleQueue()
+    with ThreadPoolExecutor(1) as beside:
+        loading = beside.submit(LocalEngine, file, options, progress.put)
+        try:
+            while not loading.done():
+                with suppress(Empty):
+                    yield f"{words} {progress.get(timeout=LOOK_EVERY):.0%}"
+        except GeneratorExit:
+            if loading.exception() is None:
+                loading.result().close()
+            raise
+        return loading.result()
 
 
 def in_words(name: str) -> str:

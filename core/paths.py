@@ -38,6 +38,10 @@ class Paths:
         return self.config / "settings.json"
 
     @property
+    def model_preferences(self) -> Path:
+        return self.config / "models.json"
+
+    @property
     def store(self) -> Path:
         return self.data / "baton.sqlite"
 

@@ -16,7 +16,6 @@ from core.models.gguf import read_header
 from core.models.hub import HubAccess
 from core.models.library import Inventory, Library, Model, known_folders
 from core.models.preferences import (
-    PREFERENCES_FILE,
     LoadingChoice,
     ModelPreferences,
     load_preferences,
@@ -57,7 +56,7 @@ class ModelRoom(QObject):
         self.inventory = Inventory((), (), ())
         self.devices: Devices | None = None
         """None until the machine has answered."""
-        self.preferences = load_preferences(paths.config / PREFERENCES_FILE)
+        self.preferences = load_preferences(paths.model_preferences)
         self.trash = Trash(paths.data / "trash")
 
     @property
@@ -142,7 +141,7 @@ class ModelRoom(QObject):
             return
         self.preferences = preferences
         try:
-            save_preferences(preferences, self._paths.config / PREFERENCES_FILE)
+            save_preferences(preferences, self._paths.model_preferences)
         except BatonError as error:
             self.failed.emit(error)
         self.preferences_changed.emit()

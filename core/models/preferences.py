@@ -5,6 +5,7 @@ Kept in one file, `models.json`, beside the settings; the Hub's token is not in 
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
 from core.models.hub import ENDPOINT, HubAccess
-
-PREFERENCES_FILE = "models.json"
 
 
 class Choice(Enum):
@@ -38,15 +37,13 @@ class LoadingChoice(BaseModel):
     kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
     flash_attention: Choice = Field(Choice.AUTOMATIC, title="Flash attention")
 
-    def options(self, fitting_layers: int | None = None) -> LocalOptions:
-        """For the local engine; `fitting_layers` stands in for -1, if it is known how many fit."""
-        layers = fitting_layers if self.gpu_layers < 0 and fitting_layers is not None else self.gpu_layers
+    def options(self) -> LocalOptions:
         flash = {Choice.AUTOMATIC: None, Choice.ON: True, Choice.OFF: False}[self.flash_attention]
         return LocalOptions(
             context=self.context,
             batch=self.batch,
             threads=self.threads,
-            gpu_layers=layers,
+            gpu_layers=self.gpu_layers,
             kv_type=self.kv_type.name.lower(),
             flash_attention=flash,
         )
@@ -68,6 +65,11 @@ class ModelPreferences(BaseModel):
 
     def loading_of(self, model: Path) -> LoadingChoice:
         return self.loading.get(str(model), LoadingChoice())
+
+    def options_for(self, model: Path, otherwise: LocalOptions) -> LocalOptions:
+        """What a person chose for this model; `otherwise` if nothing. Texts at once are never a model's own choice."""
+        choice = self.loading.get(str(model))
+        return replace(choice.options(), parallel=otherwise.parallel) if choice else otherwise
 
     def with_loading(self, model: Path, choice: LoadingChoice) -> "ModelPreferences":
         return self.model_copy(update={"loading": {**self.loading, str(model): choice}})

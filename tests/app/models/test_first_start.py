@@ -13,8 +13,10 @@ from app.loading import PairLoader
 from app.models.joining import add_models_page
 from app.models_in_use import State
 from app.window import Window
-from core.demo_pair import READY_PROBLEMS
+from core.demo_pair import READY_PROBLEMS, SMALL_MODEL
 from core.demo_pair.settings import DEMO_SETTINGS
+from core.engines.local.client import LocalEngine
+from core.models.preferences import LoadingChoice
 from core.paths import Paths
 from core.secrets import Secrets
 from core.thinking.events import Finish
@@ -24,16 +26,21 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
-    window = Window(Paths.under(tmp_path / "baton"), PairLoader())
+    paths = Paths.under(tmp_path / "baton")
+    window = Window(paths, PairLoader(paths.model_preferences))
     qtbot.addWidget(window)
     page = add_models_page(window, lambda: secrets, home=tmp_path).page
     with qtbot.waitSignals([page.room.inventory_changed, page.room.devices_found]):
         window.show()
         window.show_page("models")
     window.open_store()
+    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, batch=64))
     (demo,) = [press for press in page.begin.findChildren(QPushButton) if press.text() == "Use the demo pair"]
     demo.click()
     qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=60_000)
+    small = window.models.pair.small
+    assert isinstance(small, LocalEngine)
+    assert small.loaded_as.batch == 64
     window.preferences.change(run=DEMO_SETTINGS)
     problem = json.loads(READY_PROBLEMS.read_text().splitlines()[0])["problem"]
     window.chat.composer.set_text(problem)

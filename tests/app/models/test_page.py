@@ -15,7 +15,7 @@ from app.models.room import ModelRoom
 from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.models.library import Model
-from core.models.preferences import PREFERENCES_FILE, LoadingChoice, load_preferences
+from core.models.preferences import LoadingChoice, load_preferences
 from core.paths import Paths
 from core.secrets import Secrets
 from tests.app.models.conftest import REPOSITORY
@@ -94,7 +94,7 @@ def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_
     entry = page.library.rows[page.list.currentIndex().row()]
     assert isinstance(entry, Model)
     assert entry.header.path == copy
-    assert load_preferences(Paths.under(tmp_path).config / PREFERENCES_FILE).more_folders == (copy.parent,)
+    assert load_preferences(Paths.under(tmp_path).model_preferences).more_folders == (copy.parent,)
 
 
 def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
 def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path) -> None:
     choose(page, LARGE_MODEL)
     page.card.loading.show_values(LoadingChoice(context=256, batch=64, threads=2))
-    kept = load_preferences(Paths.under(tmp_path).config / PREFERENCES_FILE).loading_of(LARGE_MODEL)
+    kept = load_preferences(Paths.under(tmp_path).model_preferences).loading_of(LARGE_MODEL)
     assert (kept.batch, kept.threads) == (64, 2)
     assert "KV cache" in page.card.loading.sentence.text()
 

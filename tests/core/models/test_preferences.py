@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
 from core.models.hub import ENDPOINT
@@ -33,14 +34,17 @@ def test_every_choice_reaches_the_engine() -> None:
     choice = LoadingChoice(
         context=2048, batch=64, threads=3, gpu_layers=7, kv_type=KvType.Q8_0, flash_attention=Choice.OFF
     )
-    options = choice.options(fitting_layers=99)
+    options = choice.options()
     assert (options.context, options.batch, options.threads, options.gpu_layers) == (2048, 64, 3, 7)
     assert (options.kv_type, options.flash_attention) == ("q8_0", False)
 
 
-def test_layers_left_to_the_program_are_those_that_fit() -> None:
-    assert LoadingChoice().options(fitting_layers=12).gpu_layers == 12
-    assert LoadingChoice().options().gpu_layers == -1
+def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone() -> None:
+    general = LocalOptions(context=1024, parallel=3)
+    preferences = ModelPreferences().with_loading(Path("m.gguf"), LoadingChoice(context=4096))
+    assert preferences.options_for(Path("other.gguf"), general) == general
+    own = preferences.options_for(Path("m.gguf"), general)
+    assert (own.context, own.parallel) == (4096, 3)
 
 
 def test_mirror_and_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
