@@ -26,7 +26,7 @@ QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 def bare(connection: Connection, path: str) -> None:
     """Child process: at each request read a prompt of so many tokens, then decode TOKENS more one by one, as
     llama-bench does (nothing is sampled), and report tok/s."""
-    llama = Llama(LoadOptions(path, context=1024))
+    llama = Llama(LoadOptions(path, context=1024), lambda _: None)
     while prompt := connection.recv():
         llama.cut(0, -1)
         llama.decode([Entry(1, position, 0, position == prompt - 1) for position in range(prompt)])
