@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.terminal import batch, connect, demo, evidence, solve
+from app.terminal import batch, connect, demo, evidence, profile, solve
 from core.errors import BatonError, SettingsError
 
-COMMANDS = (solve, batch, demo, evidence, connect)
+COMMANDS = (solve, batch, demo, evidence, connect, profile)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
