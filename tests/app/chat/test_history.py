@@ -1,0 +1,136 @@
+"""Conversations are kept, found again, renamed, and deleted with a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.chat.history import HistoryRole, day_name
+from app.window import Window
+
+Ask = Callable[[str], Window]
+Make = Callable[..., Window]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def names(window: Window) -> list[str]:
+    """The conversations in the list, without the headings."""
+    model = window.chat.sidebar.list.model()
+    rows = [model.index(row, 0) for row in range(model.rowCount())]
+    return [str(row.data()) for row in rows if row.data(HistoryRole.CONVERSATION)]
+
+
+def choose_first(window: Window) -> None:
+    view = window.chat.sidebar.list
+    view.setCurrentIndex(view.model().index(1, 0))
+
+
+def test_a_conversation_is_listed_under_its_first_problem(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("How many fish are there?")
+    qtbot.waitUntil(lambda: names(window) == ["How many fish are there?"])
+    assert window.chat.sidebar.list.model().index(0, 0).data() == "TODAY"
+
+
+def test_the_next_window_opens_on_the_last_conversation(ask: Ask, make_window: Make, qtbot: QtBot) -> None:
+    first = ask("How many fish?")
+    told = first.session.conversation.leaf
+    assert told
+    first.close()
+    second = make_window()
+    qtbot.waitUntil(lambda: second.session.ready and bool(second.session.conversation.leaf))
+    leaf = second.session.conversation.leaf
+    assert leaf
+    assert leaf.problem == "How many fish?"
+    assert leaf.trace.text == told.trace.text
+    assert [piece.author for piece in leaf.trace.pieces] == [piece.author for piece in told.trace.pieces]
+
+
+def test_search_finds_words_of_the_answer(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("How many fish?")
+    search = window.chat.sidebar.search
+    search.setText("boxed")
+    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
+    search.setText("elephant")
+    qtbot.waitUntil(lambda: names(window) == [])
+    search.clear()
+    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
+
+
+def test_delete_takes_it_from_the_list_and_undo_brings_it_back(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("How many fish?")
+    qtbot.waitUntil(lambda: len(names(window)) == 1)
+    choose_first(window)
+    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
+    assert names(window) == []
+    assert window.session.conversation.leaf is None
+    undo = next(button for button in window.notice.findChildren(QPushButton) if button.text() == "Undo")
+    qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
+    assert names(window) == ["How many fish?"]
+    assert window.session.conversation.leaf is not None
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_a_new_conversation_leaves_the_old_one_in_the_list(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("How many fish?")
+    window.chat.new()
+    assert window.session.conversation.leaf is None
+    assert window.chat.welcome.isVisible()
+    ask("And how many cats?")
+    qtbot.waitUntil(lambda: sorted(names(window)) == ["And how many cats?", "How many fish?"])
+
+
+def test_what_was_stopped_can_be_read_and_continued_later(ask: Ask, make_window: Make, qtbot: QtBot) -> None:
+    window = ask("How many fish?")
+    conversation = window.session.conversation.id
+    window.chat.new()
+    window.session.open(conversation)
+    qtbot.waitUntil(lambda: window.session.ready)
+    leaf = window.session.conversation.leaf
+    assert leaf
+    before = leaf.trace.text
+    leaf.settings = leaf.settings.model_copy(update={"max_tokens": leaf.trace.tokens + 3})
+    window.session.go_on(leaf)
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert leaf.trace.text.startswith(before)
+
+
+def test_an_export_is_read_in_again_as_another_conversation(
+    ask: Ask, qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    window = ask("How many fish?")
+    file = tmp_path_factory.mktemp("export") / "fish.json"
+    assert window._transfer
+    with qtbot.waitSignal(window._transfer.written):
+        window._transfer.write(window.session.conversation.id, file)
+    with qtbot.waitSignal(window._transfer.read):
+        window._transfer.read_file(file)
+    qtbot.waitUntil(lambda: names(window) == ["How many fish?"] * 2)
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_a_file_that_is_no_export_is_refused_in_words(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    file = tmp_path / "nonsense.json"
+    file.write_text("nonsense")
+    assert window._transfer
+    window._transfer.read_file(file)
+    qtbot.waitUntil(window.notice.isVisible)
+    assert window.notice.text
+
+
+@pytest.mark.parametrize(
+    ("day", "name"),
+    [
+        (date(2026, 3, 5), "TODAY"),
+        (date(2026, 3, 4), "YESTERDAY"),
+        (date(2026, 3, 1), "SUNDAY, 1 MARCH"),
+        (date(2025, 12, 31), "31 DECEMBER 2025"),
+    ],
+)
+def test_days_are_named_as_people_name_them(day: date, name: str) -> None:
+    assert day_name(day, today=date(2026, 3, 5)) == name
