@@ -10,7 +10,7 @@ from app.models.room import ModelRoom
 from app.models.wording import short_path
 from app.theme import Role
 from app.widgets.controls import button, label
-from core.models.hub import ENDPOINT
+from core.models.hub_listing import ENDPOINT
 
 
 class Access(QWidget):

@@ -16,7 +16,7 @@ from app.models.wording import progress_words
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.errors import BatonError
-from core.models.download import Downloader, Progress
+from core.models.download_progress import Progress
 from core.models.fit import in_gib
 from core.models.order import Order, discard, find_unfinished
 
@@ -74,6 +74,8 @@ class DownloadRow(QWidget):
         token = access.token if own else None
 
         def work() -> Generator[Progress, None, None]:
+            from core.models.download import Downloader  # with it comes the network
+
             downloader = Downloader(token)
             try:
                 with closing(downloader.download(order)) as steps:
@@ -94,9 +96,9 @@ class DownloadRow(QWidget):
             self._discard()
 
     def finish(self) -> None:
-        """The window is closing: what has arrived stays for the next time."""
+        """The window is closing: what has arrived stays for the next time. A silent server is not waited for."""
         if self._errand is not None:
-            self._errand.finish()
+            self._errand.stop()
 
     def _stop(self, state: State) -> None:
         self._show(state, "Stopping …")

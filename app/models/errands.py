@@ -34,8 +34,9 @@ class Question(QObject):
         errand.start()
 
     def finish(self) -> None:
-        for errand in list(self._errands):
-            errand.finish()
+        """The window is closing: a silent server is not waited for."""
+        for errand in self._errands:
+            errand.stop()
 
     def _arrived(self, errand: Errand, answer: Any, answered: Callable[[Any], object]) -> None:
         if errand is self._errands[-1]:

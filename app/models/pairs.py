@@ -15,7 +15,6 @@ from core.errors import BatonError
 from core.models.catalog import CatalogModel, FittingPair, pairs_that_fit
 from core.models.devices import disk_free
 from core.models.fit import in_gib
-from core.models.hub import Hub
 from core.models.order import Order
 
 
@@ -117,10 +116,13 @@ class Begin(QScrollArea):
         return None
 
     def _fetch(self, models: list[CatalogModel]) -> None:
-        hub, folder = Hub(self._room.access()), self._room.folder
+        access, folder = self._room.access(), self._room.folder
         self._say("Asking the Hub for sizes and hashes …", Role.MUTED)
 
         def ask() -> list[Order]:
+            from core.models.hub import Hub
+
+            hub = Hub(access)
             return [hub.order_of_file(model.repository, model.file, folder) for model in models]
 
         self._question.ask(ask, self._begin)

@@ -13,7 +13,7 @@ from core.errors import BatonError
 from core.models.devices import Devices, find_devices
 from core.models.fit import Fit, estimate, fit
 from core.models.gguf import read_header
-from core.models.hub import HubAccess
+from core.models.hub_listing import HubAccess
 from core.models.library import Inventory, Library, Model, known_folders
 from core.models.preferences import (
     LoadingChoice,

@@ -23,7 +23,7 @@ from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.errors import BatonError
 from core.models.fit import FitKind, estimate, fit, in_gib
-from core.models.hub import Hub, Listing, Repository
+from core.models.hub_listing import Listing, Repository, order_for
 from core.models.preferences import LoadingChoice
 from core.models.quantisations import Quantisation, recommended
 from core.models.rough_shape import rough_shape
@@ -40,7 +40,6 @@ class HubSearch(QWidget):
         self._room = room
         self._question = Question(self._say_error, self)
         self._listing: Listing | None = None
-        self._hub = Hub(room.access())
         self.words = QLineEdit()
         self.words.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
         self.words.setAccessibleName("Search the Hub")
@@ -69,13 +68,19 @@ class HubSearch(QWidget):
         words = self.words.text().strip()
         if not words:
             return
-        self._hub = hub = Hub(self._room.access())
+        access = self._room.access()
+
+        def find() -> tuple[Repository, ...]:
+            from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
+
+            return Hub(access).search(words)
+
         self._say("Searching …")
-        self._question.ask(lambda: hub.search(words), self._show_results)
+        self._question.ask(find, self._show_results)
 
     def download(self) -> None:
         if self._listing is not None and (choice := self._chosen()) is not None:
-            self.download_wanted.emit(self._hub.order(self._listing, choice, self._room.folder))
+            self.download_wanted.emit(order_for(self._listing, choice, self._room.folder))
 
     def finish(self) -> None:
         self._question.finish()
@@ -113,10 +118,16 @@ class HubSearch(QWidget):
     def _list(self, item: QListWidgetItem | None) -> None:
         if item is None:
             return
-        name, hub = str(item.data(Qt.ItemDataRole.UserRole)), self._hub
+        name, access = str(item.data(Qt.ItemDataRole.UserRole)), self._room.access()
+
+        def list_files() -> Listing:
+            from core.models.hub import Hub
+
+            return Hub(access).list_files(name)
+
         self._show_listing(None)
         self._say(f"Listing {name} …")
-        self._question.ask(lambda: hub.list_files(name), self._show_listing)
+        self._question.ask(list_files, self._show_listing)
 
     def _show_listing(self, listing: Listing | None) -> None:
         self._listing = listing
@@ -133,7 +144,7 @@ class HubSearch(QWidget):
                 self.choices.selectRow(row)
         if listing is not None:
             name = listing.repository.name
-            page = f"{self._hub.access.endpoint}/{name}"
+            page = f"{self._room.access().endpoint}/{name}"
             gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
             self._say(f"{name}.{gate}")
         self._show_button()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core.models.catalog import Evidence
-from core.models.download import Progress, Stage
+from core.models.download_progress import Progress, Stage
 from core.models.fit import Fit, FitKind, in_gib
 
 FIT_SIGNS = {

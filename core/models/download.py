@@ -10,17 +10,15 @@ import errno
 import hashlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Generator
-from enum import Enum, auto
 from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx2
 
 from core.errors import DownloadError
 from core.models.devices import disk_free
+from core.models.download_progress import Meter, Progress, Stage
 from core.models.fit import in_gib
 from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
 from core.models.order import Order, RemoteFile, keep_only_what_fits, write_note
@@ -30,28 +28,6 @@ SPARE_BYTES = 64 * 2**20  # a disk filled to the last byte harms other programs
 SILENCE = 10.0  # seconds without a byte after which the connection is made anew
 ATTEMPTS = 6  # in a row without a single byte
 _RETRIED = frozenset({429, 500, 502, 503, 504})
-
-
-class Stage(Enum):
-    DOWNLOADING = auto()
-    WAITING = auto()
-    """For the server, or for the connection to come back."""
-    CHECKING = auto()
-
-
-class Progress(NamedTuple):
-    """How far an order is. `done` and `total` in bytes of the stage, all files together; speed in bytes a second."""
-
-    stage: Stage
-    done: int
-    total: int
-    speed: float = 0.0
-    note: str = ""
-    """Why it is waiting."""
-
-    @property
-    def seconds_left(self) -> float | None:
-        return (self.total - self.done) / self.speed if self.speed > 0 else None
 
 
 Steps = Generator[Progress, None, None]
@@ -97,7 +73,7 @@ class Downloader:
 
     # One file ----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, order: Order, file: RemoteFile, meter: "Meter") -> Steps:
+    def _fetch(self, order: Order, file: RemoteFile, meter: Meter) -> Steps:
         """Ask again after every cut, from the byte that is missing; give up after `ATTEMPTS` answers without one."""
         fruitless = 0
         while order.bytes_of(file) < file.bytes or not _is_there(order, file):
@@ -116,7 +92,7 @@ class Downloader:
                 yield from self._pause(meter, wait if fruitless else 0.0, why)
 
     def _request(
-        self, order: Order, file: RemoteFile, meter: "Meter", wait: float
+        self, order: Order, file: RemoteFile, meter: Meter, wait: float
     ) -> Generator[Progress, None, tuple[float, str]]:
         """One request; returns how long to wait before the next and why ("" if nothing is wrong)."""
         offset = order.bytes_of(file)
@@ -145,41 +121,13 @@ class Downloader:
                     yield meter.advance(len(piece))
         return 0.0, "" if order.bytes_of(file) >= file.bytes else "the connection was cut"
 
-    def _pause(self, meter: "Meter", seconds: float, why: str) -> Steps:
+    def _pause(self, meter: Meter, seconds: float, why: str) -> Steps:
         """Wait in small pieces, so that closing the generator takes effect soon."""
         while seconds > 0:
             piece = min(seconds, 0.5)
             yield Progress(Stage.WAITING, meter.done, meter.total, 0.0, f"{why}; trying again in {seconds:.0f} s")
             self._sleep(piece)
             seconds -= piece
-
-
-class Meter:
-    """Counts bytes, and how fast they came in the last seconds."""
-
-    WINDOW = 5.0  # seconds
-
-    def __init__(self, total: int, done: int, clock: Callable[[], float]) -> None:
-        self.total = total
-        self.done = done
-        self._clock = clock
-        self._marks: deque[tuple[float, int]] = deque([(clock(), done)])
-
-    def advance(self, size: int) -> Progress:
-        self.done += size
-        now = self._clock()
-        self._marks.append((now, self.done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > self.WINDOW:
-            self._marks.popleft()
-        since, before = self._marks[0]
-        speed = (self.done - before) / (now - since) if now > since else 0.0
-        return Progress(Stage.DOWNLOADING, self.done, self.total, speed)
-
-    def set_back(self, size: int) -> None:
-        """So many bytes have to come again."""
-        if size:
-            self.done -= size
-            self._marks = deque([(self._clock(), self.done)])
 
 
 # Before, between and after -----------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ Listing goes through huggingface_hub; the download itself through `core.models.d
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -15,52 +14,18 @@ from huggingface_hub.hf_api import ModelInfo
 
 from core.errors import DownloadError
 from core.models.hub_failures import offline, refused, unreachable
+from core.models.hub_listing import HubAccess, Listing, Repository, order_for
 from core.models.order import Order, RemoteFile
-from core.models.quantisations import Quantisation, quantisations
+from core.models.quantisations import quantisations
 
-ENDPOINT = "https://huggingface.co"
 SECONDS_TO_ANSWER = 15.0
 MOST_RESULTS = 40
-
-
-@dataclass(frozen=True)
-class HubAccess:
-    """How the Hub is reached. `endpoint`: as HF_ENDPOINT, for a mirror; `token` is never written anywhere here."""
-
-    endpoint: str = ENDPOINT
-    token: str | None = None
-    offline: bool = False
-
-
-@dataclass(frozen=True)
-class Repository:
-    """One search result."""
-
-    name: str
-    """“owner/name”."""
-    downloads: int
-    """In the last 30 days."""
-    likes: int
-    licence: str | None
-    gated: bool
-    """Its makers want you to agree to terms first."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a repository holds, at one commit: sizes and hashes stay true."""
-
-    repository: Repository
-    revision: str
-    parameters: int | None
-    """Of the whole model, if the Hub has read it from the files."""
-    choices: tuple[Quantisation, ...]
 
 
 class Hub:
     """Questions to the Hub; each blocks for up to `SECONDS_TO_ANSWER`. Raises DownloadError with what to do."""
 
-    def __init__(self, access: HubAccess = HubAccess()) -> None:
+    def __init__(self, access: HubAccess) -> None:
         self.access = access
         set_client_factory(_client)  # huggingface_hub itself would wait for ever
         self._api = HfApi(endpoint=access.endpoint, token=access.token or False, library_name="baton")
@@ -83,17 +48,12 @@ class Hub:
         ]
         return Listing(_repository(info), revision, _parameters(info), quantisations(files))
 
-    def order(self, listing: Listing, choice: Quantisation, models: Path) -> Order:
-        """The download of one quantisation into `models`/owner/name, as LM Studio lays it out too."""
-        folder = models.joinpath(*listing.repository.name.split("/"))
-        return Order(f"{listing.repository.name.rpartition('/')[2]} {choice.label}", folder, choice.files)
-
     def order_of_file(self, repository: str, file: str, models: Path) -> Order:
         """The download of a model that is known by its file's name. Raises DownloadError if it is not there."""
         listing = self.list_files(repository)
         for choice in listing.choices:
             if any(part.name == Path(file).name for part in choice.files):
-                return self.order(listing, choice, models)
+                return order_for(listing, choice, models)
         raise DownloadError(
             f"{repository} has no file {file} any more.", "Search for the model and choose another file."
         )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
-from core.models.hub import ENDPOINT, HubAccess
+from core.models.hub_listing import ENDPOINT, HubAccess
 
 
 class Choice(Enum):

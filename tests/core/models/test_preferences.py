@@ -7,7 +7,7 @@ import pytest
 from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
-from core.models.hub import ENDPOINT
+from core.models.hub_listing import ENDPOINT
 from core.models.preferences import Choice, LoadingChoice, ModelPreferences, load_preferences, save_preferences
 
 
