@@ -1,0 +1,86 @@
+"""Models whose memory cannot be cut go back by snapshots: a recurrent and a hybrid one, grown in the test."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.engines.base import Message, Sampling, Token
+from core.engines.body import Author, Part
+from core.engines.local.client import LocalEngine, LocalOptions, LocalSession
+from core.models.gguf import read_header
+from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
+
+QUESTION = (Message("user", "a"),)
+
+
+@pytest.fixture(scope="module", params=["mamba2", "lfm2"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+    folder = tmp_path_factory.mktemp("grown")
+    name, blocks, keys, wanted = next(recipe for recipe in RECIPES if recipe[0] == request.param)
+    recipe = {"architecture": name, "keys": USUAL | {"block_count": blocks} | keys, "wanted": wanted}
+    command = [sys.executable, "-m", "tests.core.models.grown_models", str(folder), json.dumps([recipe])]
+    subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, timeout=120)
+    path = folder / f"{name}.gguf"
+    give_weights(path)
+    engine = LocalEngine(path, LocalOptions(context=256))
+    yield engine
+    engine.close()
+
+
+def give_weights(path: Path) -> None:
+    """Random weights in place of the zeros that the model was grown with, so that its past makes a difference."""
+    size = read_header(path).tensor_bytes // 4
+    weights = np.random.default_rng(1).normal(0.0, 0.2, size).astype(np.float32)
+    with path.open("r+b") as file:
+        file.seek(-size * 4, 2)
+        file.write(weights.tobytes())
+
+
+def body(engine: LocalEngine, *ids: int) -> list[Part]:
+    return [Part("", Author.SMALL, id, engine.card.vocabulary) for id in ids]
+
+
+def likeliest(session: LocalSession, text: list[Part]) -> list[tuple[int | None, float]]:
+    token = next(item for item in session.write(text, 1, 1, alternatives=5) if isinstance(item, Token))
+    return [(choice.id, choice.logprob) for choice in token.alternatives]
+
+
+def test_a_text_cut_back_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(engine: LocalEngine) -> None:
+    assert not engine.card.can_be_cut
+    session = engine.open(QUESTION, Sampling())
+    kept, gone, instead = [3, 4, 5, 6], [7, 8, 9], [10, 11]
+    session.read(body(engine, *kept))
+    session.read(body(engine, *kept, *gone))
+    again = session.read(body(engine, *kept, *instead))
+    assert again.prefilled == len(instead), "only what is new is read"
+    found = likeliest(session, body(engine, *kept, *instead))
+    session.close()
+
+    fresh = engine.open(QUESTION, Sampling())
+    fresh.read(body(engine, *kept))
+    expected = likeliest(fresh, body(engine, *kept, *instead))
+    fresh.close()
+    assert [id for id, _ in found] == [id for id, _ in expected]
+    assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
+
+
+def test_its_past_makes_a_difference(engine: LocalEngine) -> None:
+    """Otherwise the test above could not fail."""
+    sessions = [engine.open(QUESTION, Sampling()) for _ in range(2)]
+    one, other = (likeliest(s, body(engine, *ids)) for s, ids in zip(sessions, ([3, 4, 5], [9, 8, 5]), strict=True))
+    assert one != other
+    for session in sessions:
+        session.close()
+
+
+def test_a_text_cut_back_further_than_any_snapshot_is_read_anew(engine: LocalEngine) -> None:
+    session = engine.open(QUESTION, Sampling())
+    session.read(body(engine, 3, 4, 5))
+    again = session.read(body(engine, 9))
+    assert (again.reused, again.prefilled) == (0, session.prompt_tokens + 1)
+    session.close()
