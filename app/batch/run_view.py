@@ -86,10 +86,8 @@ class RunView(QWidget):
         """Another batch of the session is the one to show."""
         session, batch = self.session, self.session.batch
         assert batch
-        assert session.store
-        rows = list(session.store.batches.results(batch.id))
-        self.progress = Progress(rows, session.parallel)
-        self.model.show(session.problems, rows)
+        self.progress = Progress(session.rows, session.parallel)
+        self.model.show(session.problems, session.rows)
         self.title.setText(batch.name)
         models = " ⇄ ".join(
             str(told.get("name")) for which in ("small", "large") if isinstance(told := batch.settings.get(which), dict)

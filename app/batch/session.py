@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
@@ -20,8 +20,16 @@ from core.batch.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
 from core.run import Pair
 from core.settings import ModelChoice
-from core.store.batch_rows import Batch
+from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store
+
+
+class Opened(NamedTuple):
+    """A batch with all that its table shows."""
+
+    batch: Batch
+    problems: list[Problem]
+    rows: list[ResultRow]
 
 
 class BatchSession(QObject):
@@ -48,6 +56,8 @@ class BatchSession(QObject):
         self.store: Store | None = None
         self.batch: Batch | None = None
         self.problems: Sequence[Problem] = ()
+        self.rows: Sequence[ResultRow] = ()
+        """As they were when the batch was opened; what came later was told in `happened`."""
         self.parallel = 8
         self._runner: Runner | None = None
         self._running: Errand | None = None
@@ -80,22 +90,39 @@ class BatchSession(QObject):
         self._do("read problems", work, lambda found: self.read.emit(found))
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
-        """A new batch, begun at once."""
+        """A new batch, begun at once. Raises SettingsError while another is running."""
+        self._refuse_while_running()
         store = self._stored()
         settings = batch_settings(self.models.pair, parallel, seeds, found.name)
         rows = [arm.stored() for arm in arms]
-        self.open(store.batches.create(found.name, settings, found.problems, rows, range(seeds)))
-        self.start()
 
-    def open(self, batch_id: str) -> None:
-        """Show a batch of the store."""
+        def work() -> Generator[Opened, None, None]:
+            yield _opened(store, store.batches.create(found.name, settings, found.problems, rows, range(seeds)))
+
+        self._do("create batch", work, self._show_and_start)
+
+    def open(self, batch_id: str, start: bool = False) -> None:
+        """Show a batch of the store, read in a thread: it may have 50,000 rows. Raises SettingsError while another
+        is running."""
+        if self.batch is None or batch_id != self.batch.id:
+            self._refuse_while_running()
         store = self._stored()
-        self.batch = store.batches.open(batch_id)
-        self.problems = list(store.batches.problems(batch_id))
+
+        def work() -> Generator[Opened, None, None]:
+            yield _opened(store, batch_id)
+
+        self._do("open batch", work, self._show_and_start if start else self._show)
+
+    def _show(self, opened: Opened) -> None:
+        self.batch, self.problems, self.rows = opened
         parallel = self.batch.settings.get("parallel")
         self.parallel = parallel if isinstance(parallel, int) else self.parallel
         self.opened.emit()
         self.report()
+
+    def _show_and_start(self, opened: Opened) -> None:
+        self._show(opened)
+        self.start()
 
     def start(self) -> None:
         """Run what waits, as soon as the models are there."""
@@ -111,19 +138,21 @@ class BatchSession(QObject):
             self.models.load(self._choice().model_copy(update={"parallel": self.parallel}))
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
-        """Run the same problems under other settings, too."""
+        """Run the same problems under other settings, too. Raises SettingsError while the batch is running."""
         assert self.batch is not None
+        self._refuse_while_running()
         store = self._stored()
         known = {arm.name for arm in self.batch.arms}
         for arm in arms:
             if arm.name not in known:
                 store.batches.add_arm(self.batch.id, arm.stored())
-        self._begin_again()
+        self.open(self.batch.id, start=True)
 
     def retry_errors(self) -> None:
+        """The view offers it only while nothing runs."""
         assert self.batch is not None
         self._stored().batches.retry_failed(self.batch.id)
-        self._begin_again()
+        self.open(self.batch.id, start=True)
 
     def pause(self) -> None:
         """What is being written comes to its end; nothing else is begun."""
@@ -171,13 +200,10 @@ class BatchSession(QObject):
         for errand in self.findChildren(Errand):
             errand.finish()
 
-    def _begin_again(self) -> None:
-        assert self.batch is not None
-        if not self.running:
-            self.open(self.batch.id)
-            self.start()
-        else:
-            self.failed.emit(SettingsError("The batch is running.", "Stop it first, or wait until it is done."))
+    def _refuse_while_running(self) -> None:
+        if self.running:
+            name = self.batch.name if self.batch else "A batch"
+            raise SettingsError(f"“{name}” is running.", "Stop it first, or wait until it is done.")
 
     def _models_changed(self) -> None:
         if not self._waits_for_models:
@@ -241,3 +267,9 @@ class BatchSession(QObject):
         if self.store is None:
             raise StoreError("Results cannot be kept yet.", "Wait until the window has opened its data.")
         return self.store
+
+
+def _opened(store: Store, batch_id: str) -> Opened:
+    """Raises StoreError."""
+    batches = store.batches
+    return Opened(batches.open(batch_id), list(batches.problems(batch_id)), list(batches.results(batch_id)))

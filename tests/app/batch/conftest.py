@@ -11,9 +11,11 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.models_in_use import Loading, ModelsInUse
 from app.settings.preferences import Preferences
+from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
 from core.store.store import Store
-from tests.core.batch.counting import counting_pair
+from tests.core.batch.counting import large_engine, small_engine
+from tests.fakes.scripted import Fault, ScriptedEngine
 
 
 class ScriptedLoader:
@@ -21,10 +23,13 @@ class ScriptedLoader:
 
     def __init__(self) -> None:
         self.parallel: list[int] = []
+        self.faults: list[Fault] = []
+        """Of the small model."""
 
     def __call__(self, choice: ModelChoice) -> Loading:
         self.parallel.append(choice.parallel)
-        yield counting_pair()
+        small = ScriptedEngine(continue_with=small_engine().continue_with, faults=self.faults)
+        yield Pair(small, large_engine())
 
     def keep_key(self, address: str, key: str) -> str:
         return ""

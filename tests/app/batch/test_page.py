@@ -12,7 +12,10 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.batch.result_table import Column, Mark, Shown, mark_of
 from app.batch.run_window import RunWindow
+from app.bridge import Errand
+from core.errors import EngineLost
 from tests.app.batch.conftest import ScriptedLoader
+from tests.fakes.scripted import Fault
 
 
 def dropped(page: BatchPage, path: Path) -> None:
@@ -38,8 +41,8 @@ def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
 
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not page.session.running, timeout=20_000)
-    qtbot.waitUntil(lambda: page.session._reporting is None, timeout=20_000)
+    """No errand is left: nothing is opened, run or reported."""
+    qtbot.waitUntil(lambda: not page.session.findChildren(Errand) and not page.session.running, timeout=20_000)
 
 
 def marks(page: BatchPage) -> list[str]:
@@ -131,11 +134,34 @@ def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot
     session.happened.disconnect(stopping)
     page.view.left.emit()
     assert session.batch
-    page.welcome.batch_wanted.emit(session.batch.id)
+    with qtbot.waitSignal(session.opened):
+        page.welcome.batch_wanted.emit(session.batch.id)
     session.start()
     wait_until_done(page, qtbot)
     assert Mark.WAITING not in {mark_of(page.view.model.row_at(row)) for row in range(page.view.model.rowCount())}
     assert page.view.progress.done == page.view.progress.jobs
+
+
+def test_while_a_batch_runs_no_other_is_begun(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    preview(page, qtbot, problem_file)
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: page.session.running)
+    with qtbot.waitSignal(page.failed) as failure:
+        page.preview.start.click()
+    assert "“counting” is running" in str(failure.args[0])
+    wait_until_done(page, qtbot)
+
+
+def test_errors_alone_are_tried_again(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
+) -> None:
+    loader.faults = [Fault(3, EngineLost("The model's process ended."))]
+    run(page, qtbot, problem_file, "small")
+    assert marks(page).count("error") == 1
+    assert page.view.retry.text() == "Retry 1 error"
+    page.view.retry.click()
+    wait_until_done(page, qtbot)
+    assert sorted(marks(page)) == sorted(["✓", "✗"] * 3)
 
 
 def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
