@@ -116,6 +116,8 @@ class RunView(QWidget):
 
     def _show_report(self, report: Report) -> None:
         self._report = report
+        # A report reads every run: of a large batch it comes less often, to take a tenth of the time at most.
+        self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         self.speed.show_report(report)
         self.comparison.show_report(report)
         self._show_arm()
@@ -201,7 +203,7 @@ class RunView(QWidget):
             self.shown.addItem(shown.value, shown)
         menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
-        titles |= {".json": "Report (JSON)", ".svg": "Chart (SVG)"}
+        titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Chart (SVG)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
         menu.addAction("Chart (PNG)").triggered.connect(lambda _: self._save_chart())

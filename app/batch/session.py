@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +60,8 @@ class BatchSession(QObject):
         self.rows: Sequence[ResultRow] = ()
         """As they were when the batch was opened; what came later was told in `happened`."""
         self.parallel = 8
+        self.report_seconds = 0.0
+        """What the last report took."""
         self._runner: Runner | None = None
         self._running: Errand | None = None
         self._reporting: Errand | None = None
@@ -179,7 +182,10 @@ class BatchSession(QObject):
         store, batch_id = self._stored(), self.batch.id
 
         def work() -> Generator[Report, None, None]:
-            yield report_of(store, batch_id)
+            began = time.monotonic()
+            report = report_of(store, batch_id)
+            self.report_seconds = time.monotonic() - began
+            yield report
 
         self._reporting = self._do("report", work, lambda found: self.reported.emit(found))
         self._reporting.ended.connect(self._report_over)

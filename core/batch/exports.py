@@ -12,7 +12,7 @@ from typing import Any
 
 from core.batch.report import report_of
 from core.batch.report_html import html_report
-from core.batch.report_text import report_to_json
+from core.batch.report_text import markdown_report, report_to_json
 from core.batch.spreadsheet import Cell, write_csv
 from core.batch.svg_charts import accuracy_against_speed
 from core.errors import StoreError
@@ -57,6 +57,10 @@ def export_html(store: Store, batch: str, path: Path) -> None:
     path.write_text(html_report(report_of(store, batch)), encoding="utf-8")
 
 
+def export_markdown(store: Store, batch: str, path: Path) -> None:
+    path.write_text(markdown_report(report_of(store, batch)), encoding="utf-8")
+
+
 def export_json(store: Store, batch: str, path: Path) -> None:
     path.write_text(json.dumps(report_to_json(report_of(store, batch)), indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -69,6 +73,7 @@ EXPORTS: dict[str, Callable[[Store, str, Path], None]] = {
     ".csv": export_csv,
     ".jsonl": export_jsonl,
     ".html": export_html,
+    ".md": export_markdown,
     ".json": export_json,
     ".svg": export_svg,
 }

@@ -51,6 +51,12 @@ def comparisons(report: Report) -> str:
     return "\n".join(lines)
 
 
+def markdown_report(report: Report) -> str:
+    """Heading, table and comparisons, to stand in a README."""
+    lines = "".join(f"- {line}\n" for line in (*comparisons(report).splitlines(), *footnotes(report).splitlines()))
+    return f"{heading(report)}\n\n{table(report, markdown=True)}\n\n{lines}"
+
+
 def heading(report: Report) -> str:
     """What was compared, in one line."""
     models = " and ".join(
