@@ -66,6 +66,7 @@ class ModelCardView(QScrollArea):
             column.addWidget(part)
         column.addStretch(1)
         self.setWidget(sheet)
+        room.loaded_changed.connect(lambda: self.show_row(self._model) if self._model else None)
         self.show_row(None)
 
     def show_row(self, row: Model | BrokenFile | None) -> None:
@@ -78,6 +79,8 @@ class ModelCardView(QScrollArea):
         if model is not None:
             self._title.setText(model.header.name)
             self._add_facts(facts_of(model, self._room.inventory.models))
+            if words := self._room.loaded.get(model.header.path):
+                self._add_facts(iter([("Loaded now", words)]))
             self.loading.show_model(model)
             template = model.header.chat_template
             self._template_head.setText("Chat template" if template else "No chat template: it is given plain text")

@@ -13,6 +13,8 @@ from app.window import Window
 
 if TYPE_CHECKING:
     from app.models.page import ModelsPage
+    from app.models.room import ModelRoom
+    from core.engines.local.client import LocalEngine
     from core.secrets import Secrets
 
 
@@ -34,6 +36,7 @@ class ModelsTab(QWidget):
         self._secrets = secrets
         self._home = home
         self._page: ModelsPage | None = None
+        self._room: ModelRoom | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
 
@@ -58,8 +61,12 @@ class ModelsTab(QWidget):
         from core.secrets import Secrets
 
         secrets = (self._secrets or Secrets)()
-        room = ModelRoom(self._window.paths, secrets, built_in=(SMALL_MODEL.parent,), home=self._home, parent=self)
+        self._room = room = ModelRoom(
+            self._window.paths, secrets, built_in=(SMALL_MODEL.parent,), home=self._home, parent=self
+        )
         page = ModelsPage(room)
+        self._window.models.changed.connect(self._show_loaded)
+        self._show_loaded()
         page.pair_wanted.connect(self._use_pair)
         page.model_wanted.connect(lambda author, model: self._use(**{author.value: str(model)}))
         page.server_wanted.connect(self._window.choose_models)
@@ -67,6 +74,14 @@ class ModelsTab(QWidget):
         assert layout is not None
         layout.addWidget(page)
         return page
+
+    def _show_loaded(self) -> None:
+        from core.engines.local.client import LocalEngine
+
+        pair = self._window.models.pair
+        engines = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
+        assert self._room is not None
+        self._room.show_loaded({Path(engine.loaded_as.path): loaded_words(engine) for engine in engines})
 
     def _use_pair(self, small: Path, large: Path) -> None:
         from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
@@ -82,3 +97,12 @@ class ModelsTab(QWidget):
         choice = self._window.preferences.value.models.model_copy(update=files)
         self._window.preferences.change(models=choice)
         self._window.reload_models()
+
+
+def loaded_words(engine: LocalEngine) -> str:
+    """How a model was really loaded, which may be less than was asked for."""
+    options = engine.loaded_as
+    layers = f"{options.gpu_layers} layers on the GPU" if options.gpu_layers > 0 else "in RAM"
+    facts = f"{options.context:,} tokens, batch {options.batch}, {engine.threads} threads, {options.kv_type} KV cache"
+    lack = f"; {engine.retreat}, for want of memory" if engine.retreat else ""
+    return f"{facts}, {layers}{lack}"

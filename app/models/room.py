@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class ModelRoom(QObject):
     preferences_changed = Signal()
     failed = Signal(object)
     """A BatonError that a person should read."""
+    loaded_changed = Signal()
     deleted = Signal(object)
     """A Deletion, which can be undone."""
 
@@ -54,6 +55,8 @@ class ModelRoom(QObject):
         self._errands: list[Errand] = []
         self._library = Library(())
         self.inventory = Inventory((), (), ())
+        self.loaded: Mapping[Path, str] = {}
+        """The models that are loaded now, and how they really were, in words."""
         self.devices: Devices | None = None
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
@@ -84,6 +87,10 @@ class ModelRoom(QObject):
 
     def change_loading(self, model: Path, choice: LoadingChoice) -> None:
         self._replace(self.preferences.with_loading(model, choice))
+
+    def show_loaded(self, loaded: Mapping[Path, str]) -> None:
+        self.loaded = loaded
+        self.loaded_changed.emit()
 
     def add(self, paths: list[Path]) -> None:
         """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""

@@ -54,4 +54,5 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
     assert trace().finish is Finish.END_OF_TEXT
     assert trace().answer.strip()
     assert trace().large_share > 0
+    assert "1,024 tokens, batch 64" in page.room.loaded[SMALL_MODEL]
     window.close()
