@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.chat.answer_view import AnswerView
@@ -11,6 +12,7 @@ from app.chat.conversation import Conversation, Exchange
 from app.chat.typesetting import Typesetter
 from core.thinking.pieces import Piece
 
+EDGE = 26
 WIDEST = 900
 """Pixels of a line of text that is still good to read."""
 NEAR_END = 48
@@ -36,7 +38,7 @@ class ConversationView(QScrollArea):
         self.setAccessibleName("Conversation")
         self._content = QWidget()
         self._column = QVBoxLayout(self._content)
-        self._column.setContentsMargins(26, 18, 26, 18)
+        self._column.setContentsMargins(EDGE, 18, EDGE, 18)
         self._column.setSpacing(10)
         self._column.addStretch()
         self.setWidget(self._content)
@@ -77,6 +79,12 @@ class ConversationView(QScrollArea):
         for answer in self._answers.values():
             answer.choose(piece if answer.exchange is exchange else None, reveal and answer.exchange is exchange)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The text stands in the middle, no wider than is good to read."""
+        super().resizeEvent(event)
+        edge = max(EDGE, (self.viewport().width() - WIDEST) // 2)
+        self._column.setContentsMargins(edge, 18, edge, 18)
+
     def _add(self, exchange: Exchange, place: int) -> None:
         bubble, answer = Bubble(exchange.problem), AnswerView(exchange, self._typesetter, self.folds)
         bubble.edit_wanted.connect(lambda: self.edit_wanted.emit(exchange))
@@ -87,7 +95,6 @@ class ConversationView(QScrollArea):
         answer.piece_revealed.connect(lambda rect: self._reveal(answer, rect))
         self._bubbles[exchange.id], self._answers[exchange.id] = bubble, answer
         for offset, widget in enumerate((bubble, answer)):
-            widget.setMaximumWidth(WIDEST)
             self._column.insertWidget(place + offset, widget)
 
     def _chosen(self, exchange: Exchange, piece: Piece) -> None:

@@ -14,7 +14,7 @@ from app.chat.counters import Counters
 from app.chat.session import Activity, ChatSession
 from app.chat.sidebar import Sidebar
 from app.chat.typesetting import Typesetter
-from app.chat.welcome import Welcome
+from app.chat.welcome import EXAMPLES, Welcome, demo_examples
 from app.chat.wording import WHO
 from app.inspector.panel import Inspector
 from app.settings.preferences import Preferences
@@ -168,6 +168,7 @@ class ChatPage(QSplitter):
         self.conversation.folds = settings.appearance.fold_thinking
         self.counters.show_seed(settings.run.seed)
         self.inspector.models = settings.models
+        self.welcome.offer(demo_examples() if settings.models.is_demo else EXAMPLES)
 
     def _count_draft(self) -> None:
         leaf = self._session.current

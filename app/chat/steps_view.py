@@ -36,10 +36,12 @@ class StepsView(RichText):
         self._steps.grown.connect(self._grown)
         self._selected: Piece | None = None
         self._pressed_at = QPoint()
+        self._is_live = False
         self.setAccessibleName("Steps")
         self._set_anew()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
+        self._is_live = live
         self._steps.sync(trace, pieces, live)
 
     @property
@@ -77,6 +79,11 @@ class StepsView(RichText):
             if place.top() > event.rect().bottom():
                 break
             self._paint_margin(painter, self._steps.shown[index], place, colours)
+        if self._is_live:
+            end = self.textCursor()
+            end.movePosition(end.MoveOperation.End)
+            place = self.cursorRect(end)
+            painter.fillRect(place.adjusted(3, 2, 6, -2), QColor(colours.muted))
         painter.end()
         super().paintEvent(event)
 
@@ -88,10 +95,12 @@ class StepsView(RichText):
         super().mouseReleaseEvent(event)
         here = event.position().toPoint()
         moved = (here - self._pressed_at).manhattanLength() > 4
-        if event.button() is Qt.MouseButton.LeftButton and not moved and not self.textCursor().hasSelection():
-            if piece := self.piece_at(here):
-                self.select(piece)
-                self.piece_clicked.emit(piece)
+        if event.button() is not Qt.MouseButton.LeftButton or moved or self.textCursor().hasSelection():
+            return
+        event.accept()
+        if piece := self.piece_at(here):
+            self.select(piece)
+            self.piece_clicked.emit(piece)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         if piece := self.piece_at(event.pos()):

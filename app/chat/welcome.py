@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -16,6 +18,7 @@ EXAMPLES = (
 )
 
 
+LONGEST = 96
 LEGEND = (
     (Author.SMALL, Role.SMALL, "the small model"),
     (Author.LARGE, Role.LARGE, "the large model"),
@@ -41,12 +44,43 @@ class Welcome(QWidget):
         row.addStretch()
         column.addLayout(row)
         column.addSpacing(14)
-        for example in EXAMPLES:
-            words = example if len(example) < 78 else example[:76].rsplit(" ", 1)[0] + " …"
-            choose = button(words.replace("$", ""), lambda text=example: self.example_chosen.emit(text), tip=example)  # type: ignore[misc]
-            choose.setAccessibleName(f"Ask: {example}")
-            self._add(column, choose)
+        self._examples = QVBoxLayout()
+        self._examples.setSpacing(8)
+        column.addLayout(self._examples)
         column.addStretch(3)
+        self._offered: tuple[str, ...] = ()
+        self.offer(EXAMPLES)
+
+    def offer(self, examples: tuple[str, ...]) -> None:
+        """Problems to try, in place of those offered before."""
+        if examples == self._offered:
+            return
+        self._offered = examples
+        while item := self._examples.takeAt(0):
+            if widget := item.widget():
+                widget.hide()
+                widget.deleteLater()
+        for example in examples:
+            choose = button(
+                in_brief(example).replace("$", ""), lambda text=example: self.example_chosen.emit(text), tip=example
+            )  # type: ignore[misc]
+            choose.setAccessibleName(f"Ask: {example}")
+            self._add(self._examples, choose)
 
     def _add(self, column: QVBoxLayout, widget: QWidget) -> None:
         column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+
+
+def in_brief(problem: str) -> str:
+    """Beginning and end: the end is where problems of one kind differ."""
+    if len(problem) <= LONGEST:
+        return problem
+    return f"{problem[: LONGEST // 3].rsplit(' ', 1)[0]} … {problem[-LONGEST // 2 :].split(' ', 1)[1]}"
+
+
+def demo_examples() -> tuple[str, ...]:
+    """Problems that the demo pair was made for: it can do nothing else."""
+    from core.demo_pair import READY_PROBLEMS
+
+    lines = READY_PROBLEMS.read_text("utf-8").splitlines()[:3]
+    return tuple(str(json.loads(line)["problem"]) for line in lines)

@@ -50,6 +50,8 @@ class Inspector(QWidget):
             scroll.setWidgetResizable(True)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             scroll.setWidget(page)
+            for ground in (scroll.viewport(), page):
+                ground.setAutoFillBackground(False)  # Qt switches it on; the panel's own ground is to be seen
             self._stack.addWidget(scroll)
         self.tabs.currentChanged.connect(self._turn)
         self.timeline.piece_chosen.connect(self._chosen)

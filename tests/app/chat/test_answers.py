@@ -191,9 +191,7 @@ def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtb
     assert view(window)._continue.isVisible()
 
 
-def test_models_that_cannot_be_loaded_are_said_to_be_so_and_can_be_tried_again(
-    make_window: Make, qtbot: QtBot
-) -> None:
+def test_models_that_cannot_be_loaded_are_said_to_be_so_and_can_be_tried_again(make_window: Make, qtbot: QtBot) -> None:
     loader = ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file."))
     window = make_window(loader)
     qtbot.waitUntil(window.notice.isVisible)

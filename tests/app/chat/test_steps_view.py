@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -82,7 +83,7 @@ def test_each_piece_stands_below_the_one_before(steps: StepsView, events: Sequen
     places = [steps.place_of(piece) for piece in trace.pieces if not piece.in_answer]
     known = [place for place in places if place]
     assert len(known) == len(places)
-    assert all(above.bottom() <= below.top() + 3 for above, below in zip(known, known[1:], strict=False))
+    assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(known))
 
 
 def test_a_click_chooses_the_piece_under_it(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:

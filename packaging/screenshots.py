@@ -1,0 +1,199 @@
+"""Makes every picture of the window in README and docs: `make screenshots` writes docs/images/*.png.
+
+The window is as it is, and the models are the demo pair, but for the busy pictures: there scripted models write at the
+speed of large ones. Runs offscreen, or in a real window under Xvfb.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app.loading import PairLoader
+from app.models_in_use import Loading, State
+from app.window import Window
+from core.demo_pair import READY_PROBLEMS
+from core.engines.base import Engine
+from core.engines.body import Author
+from core.errors import EngineLost
+from core.paths import Paths
+from core.run import Pair
+from core.settings import Appearance, Look, ModelChoice
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+WIDE, USUAL, NARROW = (1720, 980), (1440, 900), (900, 800)
+PATIENCE_MS = 30_000
+
+
+SMALL_NAME, LARGE_NAME = "R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-32B"
+STORY_PROBLEM = (
+    "Ed has 2 dogs, 3 cats and twice as many fish as cats and dogs combined. How many pets does Ed have in total?"
+)
+BY_SMALL = (
+    "Okay, so Ed has 2 dogs and 3 cats. That gives \\(2 + 3 = 5\\) cats and dogs combined.\n\n"
+    "The number of fish is twice as many as cats and dogs, so that's \\(2 \\times 3 = 6\\) fish.\n\n"
+    "Wait, but the fish could be counted with the cats first, so 3 times 2 is 6 and",
+    "\n\nSo there are \\(2 \\times 5 = 10\\) fish.\n\nAdding everything up: dogs 2, cats 3, fish 10.\n\n"
+    "Let me verify that, though, by counting",
+    "\n\nSo the total is \\(2 + 3 + 10 = 15\\).\n\n",
+)
+BY_LARGE = (
+    'Wait, "twice as many fish as cats and dogs combined" means twice the 5, not twice the cats alone. '
+    "No more of this sentence is ever seen.",
+    "Let me verify this by recounting each kind: 2 dogs, 3 cats and 10 fish are 15 animals, and 10 is indeed twice "
+    "5. Everything is consistent with the statement, and nothing has been counted twice along the way. ",
+)
+
+
+class StoryLoader(PairLoader):
+    """Two models that tell one story, at 58 and 31 tokens a second."""
+
+    def __call__(self, _choice: ModelChoice) -> Loading:
+        from tests.fakes.scripted import ScriptedEngine
+
+        def engine(name: str, texts: tuple[str, ...], rate: float) -> Engine:
+            made = ScriptedEngine(
+                *texts, name=name, context=8192, chances=lambda _: CHANCES, before_token=lambda _: time.sleep(1 / rate)
+            )
+            return made.with_card(quantisation="Q4_K_M")
+
+        yield Pair(engine(SMALL_NAME, BY_SMALL, 58), engine(LARGE_NAME, BY_LARGE, 31))
+
+
+CHANCES = (0.71, 0.18, 0.06, 0.03)
+
+
+class FailingLoader(PairLoader):
+    """As when the large model does not fit."""
+
+    def __call__(self, _choice: ModelChoice) -> Loading:
+        yield "Opening the large model …"
+        raise EngineLost(
+            "There is not enough memory for R1-Distill-Qwen-32B: 19.8 GB are needed, 11.2 GB are free.",
+            "Choose a shorter context, fewer GPU layers or a smaller quantisation.",
+        )
+
+
+def main() -> int:
+    application = QApplication(sys.argv)
+    sys.path.insert(0, str(ROOT))  # the scripted models are the tests', which are not installed
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for look in (Look.LIGHT, Look.DARK):
+            chat(Paths.under(Path(folder) / look.value), look)
+            busy(Paths.under(Path(folder) / f"busy-{look.value}"), look)
+        failed(Paths.under(Path(folder) / "failed"))
+    application.quit()
+    return 0
+
+
+def chat(paths: Paths, look: Look) -> None:
+    """Empty, busy, an answer with its steps, and the three pages of the inspector."""
+    window = opened(paths, PairLoader(), look)
+    until(lambda: window.models.state is State.READY)
+    save(window, f"empty-{look.value}")
+    first, second, third = problems()[:3]
+    for problem in (second, third, first):
+        window.session.new()
+        window.session.ask(problem)
+        until(lambda: window.session.ready)
+    exchange = window.session.conversation.leaf
+    assert exchange
+    save(window, f"folded-{look.value}")
+    piece = next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
+    window.chat.conversation.choose(exchange, piece, reveal=True)
+    window.chat.inspector.show_piece(exchange, piece)
+    for page, name in enumerate(("chat", "timeline", "run")):
+        window.chat.inspector.tabs.setCurrentIndex(page)
+        save(window, f"{name}-{look.value}")
+    window.chat.inspector.tabs.setCurrentIndex(0)
+    if look is Look.LIGHT:
+        for size, name in ((NARROW, "narrow"), (WIDE, "wide")):
+            window.resize(*size)
+            save(window, name)
+        window.resize(*USUAL)
+        window.show_settings("run")
+        save_dialog("Settings", "settings")
+        window.choose_models()
+        save_dialog("Choose two models", "models")
+    window.close()
+
+
+def busy(paths: Paths, look: Look) -> None:
+    """In the middle of a takeover, with formulas."""
+    window = opened(paths, StoryLoader(), look)
+    window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
+    until(lambda: window.models.state is State.READY)
+    window.session.ask(STORY_PROBLEM)
+    until(lambda: "recounting each kind" in written_text(window))
+    save(window, f"busy-{look.value}")
+    window.session.stop()
+    window.close()
+
+
+def failed(paths: Paths) -> None:
+    window = opened(paths, FailingLoader(), Look.LIGHT)
+    until(lambda: window.models.state is State.FAILED)
+    save(window, "failed")
+    window.close()
+
+
+def opened(paths: Paths, loader: PairLoader, look: Look) -> Window:
+    window = Window(paths, loader)
+    window.preferences.change(appearance=Appearance(look=look))
+    window.resize(*USUAL)
+    window.show()
+    window.begin_work()
+    return window
+
+
+def problems() -> list[str]:
+    return [str(json.loads(line)["problem"]) for line in READY_PROBLEMS.read_text("utf-8").splitlines()]
+
+
+def written_text(window: Window) -> str:
+    return window.session.current.trace.text if window.session.current else ""
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Let the window work until this is so."""
+    loop, waited = QEventLoop(), [0]
+    poll = QTimer()
+    poll.setInterval(20)
+
+    def look() -> None:
+        waited[0] += poll.interval()
+        if true():
+            loop.quit()
+        elif waited[0] > PATIENCE_MS:
+            raise SystemExit("The window did not come to the state that was to be shown.")
+
+    poll.timeout.connect(look)
+    poll.start()
+    loop.exec()
+
+
+def save(widget: QWidget, name: str) -> None:
+    settle = QEventLoop()
+    QTimer.singleShot(250, settle.quit)
+    settle.exec()
+    widget.grab().save(str(IMAGES / f"{name}.png"))
+    print(IMAGES / f"{name}.png")
+
+
+def save_dialog(title: str, name: str) -> None:
+    dialog = next(widget for widget in QApplication.topLevelWidgets() if widget.windowTitle() == title)
+    save(dialog, name)
+    dialog.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
