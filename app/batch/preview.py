@@ -25,7 +25,6 @@ from PySide6.QtWidgets import (
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.batch.arms import RECIPES
-from core.batch.columns import Columns
 from core.batch.problems import ProblemSet
 
 ROWS = 8
@@ -97,17 +96,14 @@ class Preview(QWidget):
     def _columns_chosen(self) -> None:
         assert self.found
         answer, identity = self.answer.currentText(), self.identity.currentText()
-        self.columns_wanted.emit(
-            replace(
-                self.found.columns,
-                problem=self.problem.currentText(),
-                answer=None if answer == NONE else answer,
-                solution=None,
-                id=None if identity == NONE else identity,
-            )
-            if self.found.columns
-            else Columns(self.problem.currentText())
+        chosen = replace(
+            self.found.columns,
+            problem=self.problem.currentText(),
+            answer=None if answer == NONE else answer,
+            solution=None,
+            id=None if identity == NONE else identity,
         )
+        self.columns_wanted.emit(chosen)
 
     def _lay_out(self) -> None:
         columns = QFormLayout()
