@@ -115,11 +115,12 @@ class DownloadRow(QWidget):
         assert self._errand is not None
         self._errand.deleteLater()
         self._errand = None
-        if self.state is State.CANCELLED:
+        is_whole = error is None and self.order.model.exists()  # it may have ended before it could be stopped
+        if self.state is State.CANCELLED and not is_whole:
             self._discard()
         elif error is not None:
             self._show(State.FAILED, f"✗ {error}")
-        elif self.state is State.PAUSED and not self.order.model.exists():
+        elif self.state is State.PAUSED and not is_whole:
             self._show_amount()
         else:
             self._show(State.DONE, "✓ On this machine")

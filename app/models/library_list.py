@@ -21,6 +21,8 @@ class LibraryModel(QAbstractListModel):
         super().__init__(room)
         self._room = room
         self.rows: list[Model | BrokenFile] = []
+        self._texts: list[str] = []
+        """Kept: judging a model that does not fit takes milliseconds, and a list is painted often."""
         room.inventory_changed.connect(self._reload)
         room.devices_found.connect(self._judge)
         room.preferences_changed.connect(self._judge)
@@ -33,7 +35,7 @@ class LibraryModel(QAbstractListModel):
             return None
         row = self.rows[index.row()]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return self._words(row)
+            return self._texts[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.reason if isinstance(row, BrokenFile) else str(row.header.path)
         return None
@@ -50,8 +52,10 @@ class LibraryModel(QAbstractListModel):
         inventory = self._room.inventory
         self.beginResetModel()
         self.rows = [*inventory.models, *inventory.broken]
+        self._texts = [self._words(row) for row in self.rows]
         self.endResetModel()
 
     def _judge(self) -> None:
+        self._texts = [self._words(row) for row in self.rows]
         if self.rows:
             self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
