@@ -1,7 +1,7 @@
 """`baton evidence`: the method's claim, tested on the demo pair: does it matter where the large model writes?
 
-Small only, large only, the three presets, first-token entropy, step score, and takeovers by chance with the large
-share of the first preset, on problems that neither model was trained on. Anyone can repeat it in minutes, offline.
+Small only, large only, the three presets, first-token entropy, and takeovers by chance with the large share of the
+first preset, on problems that neither model was trained on. Anyone can repeat it in minutes, offline.
 
 `paper` and `reference` read a fixed lookahead of n1 tokens. Steps of this pair are shorter than that, so a cue is often
 found a step late, and the takeover replaces the wrong one; `baton` stops at the first cue or the sentence's end.
@@ -19,7 +19,7 @@ from core.batch.arms import arms_of
 from core.batch.problems import Problem
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
 
-ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "score", "random")
+ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "random")
 PROBLEM_SEED = 20_261_124
 """Never used to choose a model or a parameter."""
 
