@@ -102,7 +102,10 @@ class ModelCardView(QScrollArea):
             words.setWordWrap(True)
             words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             words.setAccessibleName(f"{name}: {value}")
-            self._form.addRow(label(name, Role.MUTED), words)
+            head = label(name, Role.MUTED)
+            self._form.addRow(head, words)
+            for part in (head, words):
+                part.show()  # a layout would do it one paint later, which is seen as a flicker
 
     def _use_button(self, author: Author) -> QPushButton:
         def press() -> None:

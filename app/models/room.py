@@ -89,8 +89,9 @@ class ModelRoom(QObject):
         self._replace(self.preferences.with_loading(model, choice))
 
     def show_loaded(self, loaded: Mapping[Path, str]) -> None:
-        self.loaded = loaded
-        self.loaded_changed.emit()
+        if loaded != self.loaded:  # loading says how far it is a hundred times
+            self.loaded = loaded
+            self.loaded_changed.emit()
 
     def add(self, paths: list[Path]) -> None:
         """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""
