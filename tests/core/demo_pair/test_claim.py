@@ -1,0 +1,74 @@
+"""The claim of the demo pair, on the shipped files: where the large model writes matters, not only how much.
+
+Two hundred held-out problems in each arm, through the program's own engines and loop, at the temperature of use. The
+margins are so wide that chance cannot close them; a worse pair, loop or policy can.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple
+
+import pytest
+
+from core.batch.statistics import Interval, wilson
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, Problem, held_out_problems
+from core.engines.body import Author
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.run import Pair, ask, run
+from core.thinking.trace import Trace
+
+PROBLEMS = list(islice(held_out_problems(seed=40_417), 200))
+AT_ONCE = 16
+CHANCE = 0.3
+"""Of a takeover at a boundary, for the random arm: enough to give it no smaller a large share than the method."""
+
+
+class Outcome(NamedTuple):
+    """How one arm did: its accuracy with Wilson's 95% interval, and the large model's part of all kept tokens."""
+
+    accuracy: float
+    interval: Interval
+    large_share: float
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    options = LocalOptions(context=1024, parallel=AT_ONCE, threads=1)
+    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
+    yield Pair(small, large)
+    small.close()
+    large.close()
+
+
+def outcome(pair: Pair, policy: str, chance: float = 0.0) -> Outcome:
+    parameters = DEMO_SETTINGS.parameters.model_copy(update={"p": chance})
+
+    def solve(numbered: tuple[int, Problem]) -> Trace:
+        seed, problem = numbered
+        changes = {"policy": policy, "parameters": parameters, "seed": seed}
+        settings = DEMO_SETTINGS.model_copy(update=changes)
+        return Trace.of(run(pair, ask(problem.question, settings), settings))
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        traces = list(pool.map(solve, enumerate(PROBLEMS)))
+    correct = sum(
+        trace.text.endswith(f"\\boxed{{{problem.answer}}}.") for trace, problem in zip(traces, PROBLEMS, strict=True)
+    )
+    large = sum(trace.totals[Author.LARGE].kept for trace in traces)
+    written = sum(trace.tokens for trace in traces)
+    return Outcome(correct / len(traces), wilson(correct, len(traces)), large / written)
+
+
+def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair: Pair) -> None:
+    small = outcome(pair, "never")
+    speculative = outcome(pair, "keywords")
+    at_random = outcome(pair, "random", CHANCE)
+
+    assert speculative.large_share <= at_random.large_share
+    assert speculative.interval.low > small.interval.high
+    assert speculative.interval.low > at_random.accuracy
+
+
+def test_the_large_model_is_nearly_always_right(pair: Pair) -> None:
+    assert outcome(pair, "always").interval.low > 0.95
