@@ -47,7 +47,12 @@ def open_window() -> int:
     window = Window(paths, PairLoader(paths.model_preferences))
     add_models_page(window)
     window.show()
-    QTimer.singleShot(0, window, window.begin_work)
+
+    def begin() -> None:
+        window.begin_work()
+        window.chat.greet()
+
+    QTimer.singleShot(0, window, begin)
     return application.exec()
 
 

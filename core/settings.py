@@ -30,6 +30,13 @@ class Appearance(BaseModel):
 
     look: Look = Field(Look.SYSTEM, title="Look", description="Light, dark, or as the system wishes.")
     text_size: float = Field(1.0, ge=0.7, le=2.5, title="Text size", description="1 is the system's own size.")
+    demo_pace: int = Field(
+        40,
+        ge=0,
+        le=1000,
+        title="Pace of the demo",
+        description="Tokens a second of the demo pair; 0: as fast as it goes.",
+    )
     fold_thinking: bool = Field(
         True, title="Fold thinking", description="Show only the ribbon and the answer once it is there."
     )
@@ -65,6 +72,8 @@ class WindowState(BaseModel):
     inspector: bool = True
     sidebar_width: int = Field(228, ge=120)
     inspector_width: int = Field(372, ge=200)
+    greeted: bool = False
+    """The first start has shown a problem being solved."""
     page: str = "chat"
     conversation: str = ""
     """Which one was open."""

@@ -11,6 +11,7 @@ from app.bridge import Errand
 from app.chat.conversation import Exchange
 from core.engines.body import Author
 from core.errors import BatonError
+from core.pace import paced
 from core.run import Pair, run
 from core.thinking.control import Control
 from core.thinking.events import Event, Finish, RunEnded, WriteStarted
@@ -25,8 +26,14 @@ class Answering(QObject):
     """The BatonError that kept the run from starting or broke it, or None."""
 
     def __init__(
-        self, exchange: Exchange, pair: Pair, first: Move | None = None, parent: QObject | None = None
+        self,
+        exchange: Exchange,
+        pair: Pair,
+        first: Move | None = None,
+        parent: QObject | None = None,
+        pace: float = 0,
     ) -> None:
+        """`pace`: tokens a second that a person wants to see at most; 0 is no limit."""
         super().__init__(parent)
         self.exchange = exchange
         self.control = Control()
@@ -36,7 +43,8 @@ class Answering(QObject):
         conversation, settings, written = exchange.messages(), exchange.settings, exchange.trace.parts()
 
         def work() -> Generator[Any, None, None]:
-            yield from run(pair, conversation, settings, control=self.control, written=written, first=first)
+            events = run(pair, conversation, settings, control=self.control, written=written, first=first)
+            yield from paced(events, pace)
 
         self._errand = Errand("answer", work, cancel=self.control.stop, parent=self)
         self._errand.arrived.connect(self._apply)

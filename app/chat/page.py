@@ -14,7 +14,7 @@ from app.chat.counters import Counters
 from app.chat.session import Activity, ChatSession
 from app.chat.sidebar import Sidebar
 from app.chat.typesetting import Typesetter
-from app.chat.welcome import EXAMPLES, Welcome, demo_examples
+from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.chat.wording import WHO
 from app.inspector.panel import Inspector
 from app.settings.preferences import Preferences
@@ -66,7 +66,8 @@ class ChatPage(QSplitter):
         if exchange is None or not exchange.trace.pieces:
             return
         pieces = exchange.trace.pieces
-        at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), len(pieces) - (by > 0))
+        outside = -1 if by > 0 else len(pieces)
+        at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), outside)
         piece = pieces[min(max(at + by, 0), len(pieces) - 1)]
         self.conversation.choose(exchange, piece, reveal=True)
         self.inspector.show_piece(exchange, piece)
@@ -108,6 +109,8 @@ class ChatPage(QSplitter):
         composer.edit.textChanged.connect(self._count_draft)
         self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
         self.welcome.example_chosen.connect(self._example)
+        self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
+        self.welcome.demo.pace_chosen.connect(self._take_pace)
         self.sidebar.new_wanted.connect(self.new)
         self.sidebar.open_wanted.connect(session.open)
         session.path_changed.connect(self._show_path)
@@ -137,6 +140,16 @@ class ChatPage(QSplitter):
     def _example(self, problem: str) -> None:
         self.composer.set_text(problem)
         self.composer.edit.moveCursor(self.composer.edit.textCursor().MoveOperation.End)
+
+    def _take_pace(self, pace: int) -> None:
+        appearance = self._preferences.value.appearance.model_copy(update={"demo_pace": pace})
+        self._preferences.change(appearance=appearance)
+
+    def greet(self) -> None:
+        """At the very first start: a problem is solved at once, so that one sees what this is."""
+        if self._preferences.value.models.is_demo and not self._preferences.value.window.greeted:
+            self._preferences.change_window(greeted=True)
+            self._session.ask(demo_examples()[0])
 
     def _show_path(self) -> None:
         self._edited = None
@@ -169,6 +182,8 @@ class ChatPage(QSplitter):
         self.counters.show_seed(settings.run.seed)
         self.inspector.models = settings.models
         self.welcome.offer(demo_examples() if settings.models.is_demo else EXAMPLES)
+        self.welcome.demo.setVisible(settings.models.is_demo)
+        self.welcome.demo.show_pace(settings.appearance.demo_pace)
 
     def _count_draft(self) -> None:
         leaf = self._session.current

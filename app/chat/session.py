@@ -166,6 +166,11 @@ class ChatSession(QObject):
             return settings.run.model_copy(update={"parameters": parameters, "max_tokens": most})
         return settings.run
 
+    def _pace(self) -> float:
+        """The demo pair would be done before anybody saw it begin."""
+        settings = self.preferences.value
+        return settings.appearance.demo_pace if settings.models.is_demo else 0
+
     def _seeds(self, exchange: Exchange) -> list[int]:
         return [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
 
@@ -194,7 +199,7 @@ class ChatSession(QObject):
                 self.models.load(self.preferences.value.models)
             return
         self._waiting = None
-        self.answering = Answering(exchange, self.models.pair, first, self)
+        self.answering = Answering(exchange, self.models.pair, first, self, pace=self._pace())
         self.answering.progressed.connect(self._progressed)
         self.answering.ended.connect(self._ended)
         self.answering.start()

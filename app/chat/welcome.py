@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.chat.demo_note import DemoNote
 from app.theme import SIGN, Role
 from app.widgets.controls import button, label
 from core.engines.body import Author
@@ -47,6 +50,8 @@ class Welcome(QWidget):
         self._examples = QVBoxLayout()
         self._examples.setSpacing(8)
         column.addLayout(self._examples)
+        self.demo = DemoNote()
+        column.addWidget(self.demo, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(3)
         self._offered: tuple[str, ...] = ()
         self.offer(EXAMPLES)
@@ -61,9 +66,8 @@ class Welcome(QWidget):
                 widget.hide()
                 widget.deleteLater()
         for example in examples:
-            choose = button(
-                in_brief(example).replace("$", ""), lambda text=example: self.example_chosen.emit(text), tip=example
-            )  # type: ignore[misc]
+            words = in_brief(example).replace("$", "")
+            choose = button(words, partial(self.example_chosen.emit, example), tip=example)
             choose.setAccessibleName(f"Ask: {example}")
             self._add(self._examples, choose)
 
@@ -84,3 +88,10 @@ def demo_examples() -> tuple[str, ...]:
 
     lines = READY_PROBLEMS.read_text("utf-8").splitlines()[:3]
     return tuple(str(json.loads(line)["problem"]) for line in lines)
+
+
+def another_problem() -> str:
+    """One that neither model of the demo pair saw in training, and another at each call."""
+    from core.demo_pair import held_out_problems
+
+    return next(held_out_problems(random.randrange(1 << 30))).question

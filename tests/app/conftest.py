@@ -83,6 +83,8 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
 
     def make(loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440) -> Window:
         window = Window(Paths.under(tmp_path), loader or ScriptedLoader())
+        appearance = window.preferences.value.appearance.model_copy(update={"demo_pace": 0})
+        window.preferences.change(appearance=appearance)
         windows.append(window)
         window.resize(width, 900)
         window.show()
