@@ -31,7 +31,9 @@ class Palette(QDialog):
         column.addWidget(self.edit)
         column.addWidget(self.list)
         self.resize(min(520, parent.width() - 40), 360)
-        self.move(parent.mapToGlobal(parent.rect().center()).x() - self.width() // 2, parent.mapToGlobal(parent.pos()).y())
+        self.move(
+            parent.mapToGlobal(parent.rect().center()).x() - self.width() // 2, parent.mapToGlobal(parent.pos()).y()
+        )
         self._filter("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -7,6 +7,7 @@ speed of large ones. Runs offscreen, or in a real window under Xvfb.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -83,6 +84,8 @@ class FailingLoader(PairLoader):
 
 
 def main() -> int:
+    if not os.environ.get("DISPLAY"):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     application = QApplication(sys.argv)
     sys.path.insert(0, str(ROOT))  # the scripted models are the tests', which are not installed
     IMAGES.mkdir(parents=True, exist_ok=True)

@@ -113,9 +113,13 @@ class Composer(QFrame):
             self.sent.emit(text)
 
     def _enable(self) -> None:
-        self._send_button.setEnabled(self._ready and bool(self.edit.toPlainText().strip()))
+        can_send = self._ready and bool(self.edit.toPlainText().strip())
+        if can_send is not self._send_button.isEnabled():
+            self._send_button.setEnabled(can_send)
+            self._draw()
 
     def _draw(self) -> None:
         colours = current_theme().colours
-        self._send_button.setIcon(icon("send", colours.on_accent))
+        is_enabled = self._send_button.isEnabled()
+        self._send_button.setIcon(icon("send", colours.on_accent if is_enabled else colours.muted))
         self._stop_button.setIcon(icon("stop", colours.on_accent))

@@ -82,8 +82,7 @@ class StepsView(RichText):
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
-            place = self.cursorRect(end)
-            painter.fillRect(place.adjusted(3, 2, 6, -2), QColor(colours.muted))
+            painter.fillRect(self.cursorRect(end).adjusted(3, 2, 6, -2), QColor(colours.muted))
         painter.end()
         super().paintEvent(event)
 

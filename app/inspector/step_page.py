@@ -45,7 +45,7 @@ class StepPage(QWidget):
         self._replaced_line = Hairline()
         self._tokens_line = Hairline()
         self.tokens = TokenStrip()
-        self._again = button("", lambda: self.rerun_wanted.emit(OTHER[self._piece.author] if self._piece else None))
+        self._again = button("Re-run from here", self._ask_again)
         fork = button("Fork", self.fork_wanted.emit, tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
         self._buttons = QFrame()
@@ -125,6 +125,10 @@ class StepPage(QWidget):
         palette.setColor(palette.ColorRole.Window, tint_of(Author.SMALL, colours))
         self._replaced.setPalette(palette)
         self._replaced.setAutoFillBackground(True)
+
+    def _ask_again(self) -> None:
+        if self._piece:
+            self.rerun_wanted.emit(OTHER[self._piece.author])
 
     def _copy(self) -> None:
         if self._piece:

@@ -1,0 +1,53 @@
+"""The command line of a run gives, read by the terminal, the same settings."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+import pytest
+
+from app.inspector.command_line import command_line
+from app.terminal.options import add_model_options, add_run_options, run_settings
+from core.run import RunSettings
+from core.settings import ModelChoice
+from core.thinking.cues import Match
+from core.thinking.limits import Limits
+from core.thinking.policies import PolicySettings
+from core.thinking.presets import PAPER
+
+FILES = ModelChoice(small="small.gguf", large="http://host:8080")
+
+
+def read_again(line: str) -> tuple[argparse.Namespace, RunSettings]:
+    words = shlex.split(line)
+    assert words[:2] == ["baton", "solve"]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("problem")
+    add_model_options(parser)
+    add_run_options(parser)
+    arguments = parser.parse_args(words[2:])
+    return arguments, run_settings(arguments)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        RunSettings(),
+        RunSettings(policy="random", seed=7, max_tokens=99, parameters=PolicySettings(p=0.5)),
+        RunSettings(parameters=PolicySettings(**PAPER.model_dump())),
+        RunSettings(parameters=PolicySettings(**(PAPER.model_dump() | {"n1": 5, "match": Match.SUBSTRING}))),
+        RunSettings(temperature=0, top_k=0, limits=Limits(max_seconds=3.5, repetition=False)),
+        RunSettings(instruction="Answer in one word, without “quotes”."),
+    ],
+)
+def test_the_terminal_reads_the_same_settings(settings: RunSettings) -> None:
+    _, again = read_again(command_line("2 + 2?", settings, FILES))
+    assert again == settings
+
+
+def test_problem_and_models_are_quoted() -> None:
+    problem = 'It\'s $5 & "more";\nhow much?'
+    arguments, _ = read_again(command_line(problem, RunSettings(), FILES))
+    assert arguments.problem == problem
+    assert (arguments.small, arguments.large) == ("small.gguf", "http://host:8080")

@@ -1,0 +1,118 @@
+"""The inspector tells of a step what its trace knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from app.chat.conversation import Exchange
+from app.inspector.panel import Tab
+from app.inspector.step_page import facts_of
+from app.inspector.token_flow import TokenFlow, entropy, visible
+from app.window import Window
+from core.engines.base import Alternative
+from core.engines.body import Author
+from core.thinking.events import TokenWritten
+from core.thinking.pieces import Piece
+
+Ask = Callable[[str], Window]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def takeover(window: Window) -> tuple[Exchange, Piece]:
+    exchange = window.session.conversation.leaf
+    assert exchange
+    return exchange, next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
+
+
+def texts(window: Window) -> str:
+    return " | ".join(label.text() for label in window.chat.inspector.findChildren(QLabel) if label.isVisible())
+
+
+def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    exchange, piece = takeover(window)
+    window.chat.inspector.show_piece(exchange, piece)
+    told = texts(window)
+    assert "Written by the large model" in told
+    assert "Reflection takeover" in told
+    assert "“Wait”, word 1 (reflection)" in told
+    assert "What the small model was writing" in told
+    facts = dict(facts_of(exchange.trace, piece))
+    assert piece.handoff
+    assert f"{piece.handoff.prefilled} tokens prefilled" in facts["Handoff"]
+
+
+def test_keys_walk_from_step_to_step(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    exchange, _ = takeover(window)
+    for by, place in ((-1, -1), (-1, -2), (1, -1), (1, -1)):
+        window.chat.step_through(by)
+        assert window.chat.inspector.piece is exchange.trace.pieces[place]
+
+
+def test_the_run_page_has_the_command_line(ask: Ask) -> None:
+    window = ask("How many fish?")
+    window.chat.inspector.tabs.setCurrentIndex(Tab.RUN)
+    assert "baton solve 'How many fish?'" in window.chat.inspector.run._command.toPlainText()
+
+
+def test_a_click_in_the_timeline_chooses_the_step(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    inspector = window.chat.inspector
+    inspector.tabs.setCurrentIndex(Tab.TIMELINE)
+    timeline = inspector.timeline.timeline
+    lane = timeline._lane(Author.LARGE)
+    stretch = next(s for s in timeline._lanes.stretches if s.author is Author.LARGE)
+    x = timeline._x((stretch.start + stretch.end) / 2)
+    with qtbot.waitSignal(timeline.piece_chosen):
+        qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPointF(x, lane.center().y()).toPoint())
+    assert inspector.piece is not None
+    assert inspector.piece.author is Author.LARGE
+
+
+def test_re_run_from_here_lets_the_other_model_write(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    exchange, piece = takeover(window)
+    window.chat.inspector.show_piece(exchange, piece)
+    window.chat.inspector.step._again.click()
+    qtbot.waitUntil(lambda: window.session.ready)
+    again = window.session.conversation.leaf
+    assert again
+    assert again is not exchange
+    assert again.trace.text[: piece.position] == exchange.trace.text[: piece.position]
+    assert all(part.author is Author.SMALL for part in again.trace.pieces if part.position == piece.position)
+
+
+def token(text: str, *chances: float) -> TokenWritten:
+    alternatives = tuple(Alternative(n, f"t{n}", math.log(chance)) for n, chance in enumerate(chances))
+    return TokenWritten(0.0, Author.SMALL, 0, text, None, alternatives)
+
+
+def test_entropy_is_that_of_the_alternatives() -> None:
+    assert entropy(token("a")) == 0
+    assert entropy(token("a", 1.0)) == 0
+    assert round(entropy(token("a", 0.25, 0.25)), 6) == round(math.log(2), 6)
+
+
+def test_blanks_and_line_ends_can_be_seen() -> None:
+    assert visible(" a\n") == "·a↵"
+    assert visible("") == "∅"
+
+
+def test_arrow_keys_choose_tokens(qtbot: QtBot) -> None:
+    flow = TokenFlow()
+    qtbot.addWidget(flow)
+    flow.resize(120, 40)
+    flow.show_tokens([token(word) for word in ("one", " two", " three")])
+    qtbot.keyClick(flow, Qt.Key.Key_Home)
+    qtbot.keyClick(flow, Qt.Key.Key_Right)
+    assert flow.chosen == 1
+    assert flow.accessibleDescription() == "Token 2: ·two"
+    qtbot.keyClick(flow, Qt.Key.Key_End)
+    assert flow.chosen == 2

@@ -1,0 +1,135 @@
+"""The window as a whole: keys, palette, look, layout, closing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.pair_dialog import PairDialog
+from app.palette import Palette
+from app.shortcuts import Shortcuts
+from app.window import Window
+from core.engines.body import Author
+from core.settings import Look, SettingsFile
+from tests.app.conftest import ScriptedLoader
+
+Make = Callable[..., Window]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def test_keys_are_given_once(window: Window) -> None:
+    keys = [command.key for command in window.commands if command.key]
+    assert len(keys) == len(set(keys))
+
+
+def test_whatever_can_be_pressed_or_written_into_has_a_name(window: Window) -> None:
+    for kind in (QAbstractButton, QLineEdit):
+        for widget in window.findChildren(kind):
+            if widget.objectName().startswith("qt_") or isinstance(widget.parent(), QLineEdit):
+                continue  # Qt's own, inside a widget of ours that has a name
+            named = widget.accessibleName() or (isinstance(widget, QAbstractButton) and widget.text())
+            assert named, f"{widget} in {widget.parent()} has no name"
+
+
+def test_the_palette_finds_a_command_and_runs_it(window: Window, qtbot: QtBot) -> None:
+    looked = window.preferences.value.appearance.look
+    palette = Palette(window.commands, window)
+    palette.show()
+    qtbot.keyClicks(palette.edit, "light dark")
+    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
+    assert window.preferences.value.appearance.look is not looked
+
+
+def test_the_list_of_shortcuts_names_every_key(window: Window, qtbot: QtBot) -> None:
+    shortcuts = Shortcuts(window.commands, window)
+    qtbot.addWidget(shortcuts)
+
+    shown = {label.text() for label in shortcuts.findChildren(QLabel)}
+    assert {command.title for command in window.commands if command.key} <= shown
+
+
+def test_light_and_dark_hold_until_the_next_start(make_window: Make) -> None:
+    window = make_window()
+    window.turn_light_or_dark()
+    chosen = window.preferences.value.appearance.look
+    assert chosen in (Look.LIGHT, Look.DARK)
+    window.close()
+    assert SettingsFile(window.paths.settings).load().appearance.look is chosen
+
+
+def test_a_narrow_window_leaves_the_inspector_out_until_it_is_asked_for(make_window: Make) -> None:
+    window = make_window(width=900)
+    assert window.width() == 900
+    assert not window.chat.inspector.isVisible()
+    window.show_inspector(True)
+    assert window.chat.inspector.isVisible()
+    assert not window.chat.sidebar.isVisible()
+    window.resize(1440, 900)
+    assert window.chat.sidebar.isVisible()
+    assert window.chat.inspector.isVisible()
+
+
+def test_another_pair_is_loaded_and_remembered(window: Window, qtbot: QtBot) -> None:
+    loader = window.models._loader
+    assert isinstance(loader, ScriptedLoader)
+    qtbot.waitUntil(lambda: window.models.pair.small is not None)
+    dialog = PairDialog(window.preferences.value.models, loader.keep_key, window)
+    qtbot.addWidget(dialog)
+    dialog.chosen.connect(window._take_models)
+    dialog.edits[Author.LARGE].setText("http://host:8080")
+    dialog.key.setText("secret")
+    dialog.load.click()
+    qtbot.waitUntil(lambda: len(loader.choices) == 2 and window.models.pair.small is not None)
+    assert loader.choices[1].large == "http://host:8080"
+    assert loader.keys == {"http://host:8080": "secret"}
+    assert "secret" not in window.preferences.value.model_dump_json()
+
+
+def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: Window, qtbot: QtBot) -> None:
+    dialog = PairDialog(window.preferences.value.models, lambda *_: "", window)
+    qtbot.addWidget(dialog)
+    dialog.edits[Author.SMALL].setText("/nowhere/model.gguf")
+    assert not dialog.load.isEnabled()
+    assert "model.gguf" in dialog.told[Author.SMALL].text()
+    dialog.exchange()
+    assert dialog.edits[Author.LARGE].text() == "/nowhere/model.gguf"
+    dialog.clear()
+    assert dialog.load.isEnabled()
+
+
+def test_policy_and_preset_are_chosen_in_the_top_bar(window: Window) -> None:
+    window.topbar.policy.choose("keywords", "paper")
+    assert window.preferences.value.run.parameters.c_most == 15
+    assert "paper" in window.topbar.policy.text()
+    window.topbar.policy.choose("never")
+    assert window.preferences.value.run.policy == "never"
+    assert window.topbar.policy.text().strip() == "Small only"
+
+
+def test_a_further_page_is_shown_in_the_top_bar(window: Window) -> None:
+    page = QWidget()
+    window.add_page("more", "More", page)
+    window.show_page("more")
+    assert page.isVisible()
+    assert window.preferences.value.window.page == "more"
+
+
+def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Make, qtbot: QtBot) -> None:
+    from tests.app.chat.test_answers import endless
+
+    window = make_window(endless())
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
+    kept = window.session.current
+    assert kept
+    window.close()
+    again = make_window()
+    qtbot.waitUntil(lambda: again.session.ready and bool(again.session.conversation.leaf))
+    leaf = again.session.conversation.leaf
+    assert leaf
+    assert leaf.trace.text == kept.trace.text
+    assert leaf.trace.ended is not None

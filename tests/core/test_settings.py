@@ -1,0 +1,69 @@
+"""Settings survive a bad file value by value, and a crash while they are written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from core.settings import Appearance, Look, ModelChoice, Settings, SettingsFile, matching_preset, tolerant
+from core.thinking.policies import PolicySettings
+from core.thinking.presets import PAPER
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    file = SettingsFile(tmp_path / "deep" / "settings.json")
+    chosen = Settings(appearance=Appearance(look=Look.DARK), models=ModelChoice(small="/models/small.gguf"))
+    file.save(chosen)
+    assert file.load() == chosen
+
+
+@pytest.mark.parametrize("content", ["", "not json", "[1, 2]", '"text"', '{"run": 5, "models": []}', "\udcff"])
+def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
+    assert SettingsFile(path).load() == Settings()
+
+
+def test_each_bad_value_falls_back_alone() -> None:
+    settings = tolerant(
+        {
+            "appearance": {"look": "pink", "text_size": 1.5},
+            "run": {"seed": -3, "top_k": 20, "parameters": {"n1": "many", "n2": 7, "unheard": 1}, "limits": 3},
+            "window": {"page": "batch", "sidebar_width": 4},
+            "from the future": True,
+        }
+    )
+    assert settings.appearance == Appearance(text_size=1.5)
+    assert (settings.run.seed, settings.run.top_k) == (0, 20)
+    assert (settings.run.parameters.n1, settings.run.parameters.n2) == (20, 7)
+    assert settings.window.page == "batch"
+
+
+def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way of the folder")
+    with pytest.raises(SettingsError, match="could not be saved"):
+        SettingsFile(blocked / "settings.json").save(Settings())
+    assert blocked.read_text() == "in the way of the folder"
+
+
+def test_nothing_unfinished_is_left_beside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    SettingsFile(path).save(Settings())
+    SettingsFile(path).save(Settings(models=ModelChoice(large="x.gguf")))
+    assert [file.name for file in tmp_path.iterdir()] == ["settings.json"]
+    assert json.loads(path.read_text())["models"]["large"] == "x.gguf"
+
+
+def test_a_preset_is_known_by_its_values() -> None:
+    assert matching_preset(PolicySettings()) == "baton"
+    assert matching_preset(PolicySettings(**PAPER.model_dump())) == "paper"
+    assert matching_preset(PolicySettings(n1=21)) == ""
+
+
+def test_only_two_empty_names_mean_the_demo_pair() -> None:
+    assert ModelChoice().is_demo
+    assert not ModelChoice(large="other.gguf").is_demo
