@@ -26,7 +26,7 @@ AT_ONCE = 24
 """Pieces rendered in one go, about 8 ms; the rest of a long answer follows when the window is idle."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Shown:
     """A piece as it stands in the document, in the blocks from `first` up to the next piece's."""
 
@@ -147,9 +147,9 @@ class StepsDocument(QObject):
 
     def _set(self, shown: Shown) -> None:
         """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""
-        try:
-            index = self.shown.index(shown)
-        except ValueError:
+        # Looked for from the end, near which it is.
+        index = next((i for i in range(len(self.shown) - 1, -1, -1) if self.shown[i] is shown), None)
+        if index is None:
             return  # it was discarded, or the whole document written anew
         document, before = self._document, self._document.blockCount()
         cursor = QTextCursor(document.findBlockByNumber(shown.first))
