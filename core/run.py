@@ -11,6 +11,7 @@ from core.engines.base import Conversation, Engine, Message, Sampling, Session
 from core.engines.body import Author, Part
 from core.errors import BatonError, ContextFull, SettingsError
 from core.thinking.control import Control
+from core.thinking.cues import Lexicon, parse_lexicon
 from core.thinking.events import Event, Finish, RunEnded, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
@@ -37,6 +38,13 @@ class RunSettings(BaseModel):
     alternatives: int = Field(0, ge=0, le=20, title="Alternatives", description="Likeliest tokens to record.")
     small_alone: bool = Field(True, title="Go on alone", description="The small model finishes if the large is lost.")
     limits: Limits = Field(default_factory=Limits, title="Limits")
+
+    cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
+
+    @property
+    def lexicon(self) -> Lexicon | None:
+        """The run's own cues; None means the paper's. Raises SettingsError if the list cannot be read."""
+        return parse_lexicon(self.cue_list, self.parameters.match) if self.cue_list else None
 
     @property
     def sampling(self) -> Sampling:
@@ -87,7 +95,7 @@ def run(
             control.attach(sessions.values())
         loop = Loop(
             sessions,
-            make_policy(settings.policy, settings.parameters, settings.seed),
+            make_policy(settings.policy, settings.parameters, settings.seed, settings.lexicon),
             LoopSettings(settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone),
             interruptions=[*([control] if control else []), LimitsGuard(settings.limits)],
             written=written,

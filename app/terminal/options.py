@@ -77,6 +77,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--policy", choices=POLICIES, default="keywords", help="when the large model takes over")
     group.add_argument("--preset", choices=PRESETS, default="baton", help="parameters to begin with (%(default)s)")
     group.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=f"change {_names()}")
+    group.add_argument("--cues", type=Path, metavar="FILE", help="another cue list (baton profile proposes one)")
     group.add_argument("--seed", type=int, default=0, help="the same seed repeats an answer on the same local models")
     group.add_argument("--max-tokens", type=int, default=4096, help="longest answer in tokens (%(default)s)")
 
@@ -92,6 +93,8 @@ def run_settings(arguments: argparse.Namespace) -> RunSettings:
     if not (getattr(arguments, "small", None) or getattr(arguments, "large", None)):
         parameters |= DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)  # the demo pair's steps are short
     limits: dict[str, Any] = {}
+    if arguments.cues:
+        run["cue_list"] = _text_of(arguments.cues)
     for assignment in arguments.set:
         name, equals, value = assignment.partition("=")
         places = ((PolicySettings, parameters), (Limits, limits), (RunSettings, run))
@@ -106,6 +109,13 @@ def run_settings(arguments: argparse.Namespace) -> RunSettings:
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {first['msg']}.") from error
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}.", "It has to be JSON in UTF-8.") from error
 
 
 def _settable(model: type[BaseModel]) -> list[str]:

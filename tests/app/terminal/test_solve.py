@@ -106,3 +106,13 @@ def test_both_files_may_be_the_same_model(tmp_path: Path) -> None:
     done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), "--json")
     handoffs = [e for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
     assert {handoff["passing"] for handoff in handoffs} == {"ids"}
+
+
+def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: Path) -> None:
+    cues = tmp_path / "cues.json"
+    cues.write_text('{"reflection": {"term 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
+    done = baton("solve", PROBLEM.question, "--cues", str(cues))
+    assert "◆ Term 5 of 12:" in done.stdout, done.stderr
+    cues.write_text("wait, hold on", encoding="utf-8")
+    refused = baton("solve", PROBLEM.question, "--cues", str(cues))
+    assert (refused.returncode, "cue list cannot be read" in refused.stderr) == (2, True)
