@@ -33,6 +33,7 @@ def open_window() -> int:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
+    from app.chat.demo_note import WORDS
     from app.loading import PairLoader
     from app.models.joining import add_models_page
     from app.window import Window
@@ -45,12 +46,13 @@ def open_window() -> int:
     application.setApplicationDisplayName("Baton")
     paths = Paths.of_user()
     window = Window(paths, PairLoader(paths.model_preferences))
-    add_models_page(window)
     window.show()
 
     def begin() -> None:
         window.begin_work()
-        window.chat.greet()
+        add_models_page(window)
+        if window.chat.greet():
+            window.notice.tell(WORDS, ("Choose models …", window.choose_models), warns=False)
 
     QTimer.singleShot(0, window, begin)
     return application.exec()

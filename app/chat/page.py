@@ -145,11 +145,13 @@ class ChatPage(QSplitter):
         appearance = self._preferences.value.appearance.model_copy(update={"demo_pace": pace})
         self._preferences.change(appearance=appearance)
 
-    def greet(self) -> None:
-        """At the very first start: a problem is solved at once, so that one sees what this is."""
-        if self._preferences.value.models.is_demo and not self._preferences.value.window.greeted:
-            self._preferences.change_window(greeted=True)
-            self._session.ask(demo_examples()[0])
+    def greet(self) -> bool:
+        """At the very first start: a problem is solved at once, so that one sees what this is. Says if it was."""
+        if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:
+            return False
+        self._preferences.change_window(greeted=True)
+        self._session.ask(demo_examples()[0])
+        return True
 
     def _show_path(self) -> None:
         self._edited = None
