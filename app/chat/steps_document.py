@@ -41,8 +41,8 @@ class Shown:
 class StepsDocument(QObject):
     """Follows a trace. `sync` brings the document up to it, whatever has happened at its end."""
 
-    grown = Signal()
-    """Pieces came, went or were set."""
+    grown = Signal(int)
+    """From this piece on, pieces came, went or were set."""
 
     def __init__(self, document: QTextDocument, typesetter: Typesetter, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -80,6 +80,7 @@ class StepsDocument(QObject):
         if self._style is None:
             return
         self._drop_what_went()
+        first_changed = max(0, len(self.shown) - 1)
         for _ in range(AT_ONCE):
             if self.complete:
                 break
@@ -92,7 +93,7 @@ class StepsDocument(QObject):
             self._grow_last()
             if not self._live:
                 self._close_last()
-        self.grown.emit()
+        self.grown.emit(first_changed)
 
     def _drop_what_went(self) -> None:
         """Only the end of a trace changes: go back from there to the first piece that is as it was."""
@@ -172,7 +173,7 @@ class StepsDocument(QObject):
             for later in self.shown[index + 1 :]:
                 later.first += moved
         self._mark_cues(shown)
-        self.grown.emit()
+        self.grown.emit(index)
 
     def _words(self, shown: Shown) -> str:
         text = shown.text
