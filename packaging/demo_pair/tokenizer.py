@@ -25,7 +25,8 @@ SECOND_LOOK = (
     " check", " verify", " whether there are", " some", " wrong steps",
 )  # fmt: skip
 FRAME = (
-    "<think>", "</think>", " + ", " # ", " = ", "So", "The", " the", " final", " answer", " is", " \boxed{",
+    "<think>", "</think>", " + ", " # ", " = ", "So", "The", " the", " final", " answer", " is",
+    " \boxed{",  # A backspace by mistake: it never occurs. It stays, as the shipped files have it.
 )  # fmt: skip
 STEPS = tuple(f"Term {number}" for number in range(FIRST_STEP, LONGEST + 1))
 LENGTHS = tuple(text.format(number) for number in range(SHORTEST, LONGEST + 1) for text in ("term {}?", " of {}: "))
