@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHES = ("path", "economy", "remote", "handoff", "batch", "schedule")
+BENCHES = ("path", "economy", "remote", "handoff", "batch", "schedule", "window")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHES:

@@ -1,0 +1,153 @@
+"""P6: the window. Start to first paint (goal < 1 s), longest stall of the main thread while 300 tok/s stream into a
+long answer with formulas (goal < 16 ms), opening an answer of 20,000 steps (goal < 150 ms). Scripted models."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtWidgets import QApplication
+
+from app.__main__ import SWITCH_INTERVAL
+from app.models_in_use import Loading
+from app.window import Window
+from core.paths import Paths
+from core.run import Pair, RunSettings, ask, run
+from core.settings import ModelChoice
+from core.store.conversations import Exchange
+from core.store.store import Store
+from core.thinking.limits import Limits
+from tests.fakes.scripted import ScriptedEngine
+
+RATE = 300
+SECONDS = 12
+STEPS = 20_000
+STARTS = 3
+START = """
+import time; began = time.perf_counter()
+import sys, tempfile; from pathlib import Path
+from PySide6.QtWidgets import QApplication
+from app.loading import PairLoader; from app.window import Window; from core.paths import Paths
+application = QApplication(sys.argv)
+window = Window(Paths.under(Path(tempfile.mkdtemp())), PairLoader()); window.show(); application.processEvents()
+print(time.perf_counter() - began)
+"""
+
+
+class Scripted:
+    """A pair that writes the given text, at most `RATE` tokens a second."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._written = 0
+        self._began = 0.0
+
+    def keep_key(self, address: str, key: str) -> str:
+        return f"{address}: {bool(key)}"
+
+    def __call__(self, choice: ModelChoice) -> Loading:
+        yield f"Opening {choice.small}"
+        engine = ScriptedEngine(continue_with=lambda *_: self._text, before_token=self._pace)
+        yield Pair(engine, engine)
+
+    def _pace(self, _body: str) -> None:
+        self._began = self._began or time.perf_counter()
+        self._written += 1
+        time.sleep(max(0.0, self._began + self._written / RATE - time.perf_counter()))
+
+
+def main() -> None:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    print("P6  the window, offscreen")
+    starts = [float(subprocess.check_output([sys.executable, "-c", START], text=True)) for _ in range(STARTS)]
+    print(f"    start to first paint       {statistics.median(starts):.2f} s")
+    application = QApplication.instance() or QApplication(sys.argv)
+    with tempfile.TemporaryDirectory() as folder:
+        stalls = sorted(streaming(Paths.under(Path(folder) / "stream")))
+        at_99 = stalls[int(len(stalls) * 0.99)]
+        print(f"    longest stall, {RATE} tok/s    {stalls[-1] * 1000:.0f} ms (99 in 100 below {at_99 * 1000:.0f} ms)")
+        print(f"    opening {STEPS:,} steps        {opening(Paths.under(Path(folder) / 'long')) * 1000:.0f} ms")
+    application.quit()
+
+
+def streaming(paths: Paths) -> list[float]:
+    """Seconds between two beats of the event loop while an answer is written."""
+    steps = (
+        f"Step {n}: " + "some words that fill the line and mean nothing " * 4
+        + (f"so \\({n} \\times {n + 1} = {n * (n + 1)}\\)" if n % 3 == 0 else "") + ".\n\n"
+        for n in range(4 * SECONDS)
+    )  # fmt: skip
+    window = opened(paths, "".join(steps) * 3)
+    gaps: list[float] = []
+    last = [time.perf_counter()]
+
+    def beat() -> None:
+        now = time.perf_counter()
+        gaps.append(now - last[0])
+        last[0] = now
+
+    timer = QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.timeout.connect(beat)
+    window.session.ask("A long problem")
+    until(lambda: bool(window.session.current and window.session.current.trace.tokens > RATE))
+    last[0] = time.perf_counter()
+    timer.start(1)
+    end = time.perf_counter() + SECONDS
+    until(lambda: time.perf_counter() > end)
+    timer.stop()
+    window.close()
+    return gaps
+
+
+def opening(paths: Paths) -> float:
+    """Seconds from the click on a conversation in the list until its answer is on the screen."""
+    conversation = uuid.uuid4().hex
+    store_long_answer(paths, conversation)
+    window = opened(paths, "")
+    began = time.perf_counter()
+    window.session.open(conversation)
+    QApplication.processEvents()
+    took = time.perf_counter() - began
+    until(lambda: window.session.ready)
+    window.close()
+    return took
+
+
+def store_long_answer(paths: Paths, conversation: str) -> None:
+    text = "".join(f"Step {n}.\n\n" for n in range(STEPS)) + "</think>\n\nThe answer is \\boxed{4}."
+    settings = RunSettings(policy="never", max_tokens=10**6, limits=Limits(repetition=False))
+    exchange = Exchange(uuid.uuid4().hex, None, "2 + 2?", settings.model_dump(mode="json"))
+    with Store.open(paths.store) as store:
+        store.conversations.put(conversation, exchange)
+        recorder = store.runs.record(exchange.id)
+        recorder.record(run(Pair(ScriptedEngine(text, context=10**6)), ask("2 + 2?", settings), settings))
+        recorder.finish().result()
+
+
+def opened(paths: Paths, text: str) -> Window:
+    window = Window(paths, Scripted(text))
+    window.preferences.change(models=ModelChoice(small="scripted", large="scripted"))
+    window.preferences.change_run(policy="never", alternatives=0, limits=Limits(repetition=False))
+    window.resize(1440, 900)
+    window.show()
+    window.begin_work()
+    until(lambda: window.session.ready and window.models.pair.small is not None)
+    return window
+
+
+def until(true: Callable[[], bool]) -> None:
+    loop = QEventLoop()
+    poll = QTimer()
+    poll.timeout.connect(lambda: loop.quit() if true() else None)
+    poll.start(20)
+    loop.exec()
