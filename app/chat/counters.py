@@ -24,6 +24,7 @@ class Counters(QWidget):
         super().__init__(parent)
         self.context = label("", Role.MUTED)
         self._nearly_full = False
+        self.draft = label("", Role.MUTED)
         self.small, self.large = label("", Role.SMALL), label("", Role.LARGE)
         self.share, self.handoff = label("", Role.MUTED), label("", Role.MUTED)
         for name, widget in {
@@ -47,6 +48,7 @@ class Counters(QWidget):
         row.setSpacing(16)
         for widget in self._labels():
             row.addWidget(widget)
+        row.addWidget(self.draft)
         row.addStretch()
         row.addWidget(self._seed_name)
         row.addSpacing(-14)
@@ -54,12 +56,14 @@ class Counters(QWidget):
         current_theme().changed.connect(self._shrink)
         self._shrink()
 
-    def follow(self, trace: Trace | None, draft_tokens: int = 0) -> None:
-        """Show the run; `draft_tokens`: what the text in the composer would add."""
+    def show_draft(self, tokens: int) -> None:
+        """What the text in the composer would add."""
+        self.draft.setText(f"+ {count(tokens, 'token')} to send" if tokens else "")
+
+    def follow(self, trace: Trace | None) -> None:
         if trace is None or trace.started is None:
             for widget in self._labels():
                 widget.clear()
-            self.context.setText(count(draft_tokens, "token") + " to send" if draft_tokens else "")
             return
         cards = [card for card in (trace.started.small, trace.started.large) if card]
         used = trace.started.prompt_tokens + trace.tokens
@@ -98,5 +102,5 @@ class Counters(QWidget):
     def _shrink(self) -> None:
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * SMALLER)
-        for widget in (*self._labels(), self._seed_name, self.seed):
+        for widget in (*self._labels(), self.draft, self._seed_name, self.seed):
             widget.setFont(font)

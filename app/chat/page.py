@@ -11,6 +11,7 @@ from app.chat.composer import Composer
 from app.chat.conversation import Exchange
 from app.chat.conversation_view import WIDEST, ConversationView
 from app.chat.counters import Counters
+from app.chat.draft_count import DraftCount
 from app.chat.session import Activity, ChatSession
 from app.chat.sidebar import Sidebar
 from app.chat.typesetting import Typesetter
@@ -32,6 +33,7 @@ class ChatPage(QSplitter):
         self._session = session
         self._preferences = preferences
         self._typesetter = Typesetter(self)
+        self._draft = DraftCount(self)
         self._edited: Exchange | None = None
         """The exchange whose problem is in the composer to be asked anew."""
         self.sidebar = Sidebar()
@@ -55,6 +57,7 @@ class ChatPage(QSplitter):
 
     def finish(self) -> None:
         self._typesetter.finish()
+        self._draft.finish()
 
     def edit_again(self, exchange: Exchange) -> None:
         self._edited = exchange
@@ -107,6 +110,7 @@ class ChatPage(QSplitter):
         composer.take_over_wanted.connect(session.take_over)
         composer.give_back_wanted.connect(session.give_back)
         composer.edit.textChanged.connect(self._count_draft)
+        self._draft.counted.connect(self.counters.show_draft)
         self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
         self.welcome.example_chosen.connect(self._example)
         self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
@@ -159,8 +163,9 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self.welcome)
         self.conversation.show_path(conversation)
         self.sidebar.show_current(conversation.id)
-        self.inspector.show_run(self._session.current)
-        self._count_draft()
+        current = self._session.current
+        self.inspector.show_run(current)
+        self.counters.follow(current.trace if current else None)
 
     def _show_progress(self, exchange: Exchange) -> None:
         live = bool(self._session.answering and self._session.answering.exchange is exchange)
@@ -188,8 +193,8 @@ class ChatPage(QSplitter):
         self.welcome.demo.show_pace(settings.appearance.demo_pace)
 
     def _count_draft(self) -> None:
-        leaf = self._session.current
-        self.counters.follow(leaf.trace if leaf else None)
+        pair = self._session.models.pair
+        self._draft.count(pair.small or pair.large, self.composer.edit.toPlainText().strip())
 
     def _carry_out(self, exchange: Exchange, request: Request) -> None:
         match request:

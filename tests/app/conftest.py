@@ -73,7 +73,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     assert not timers, f"timers left: {timers}"
 
 
-OUR_THREADS = {"answer", "load models", "set formulas", "read traces", "export", "import"}
+OUR_THREADS = {"answer", "load models", "set formulas", "read traces", "export", "import", "count tokens"}
 
 
 @pytest.fixture

@@ -208,3 +208,12 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     assert f"{trace.totals[Author.SMALL].kept}" in counters.small.text()
     assert f"{trace.large_share:.0%}" in counters.share.text()
     assert "100,000" in counters.context.text()
+
+
+def test_the_tokens_of_a_problem_are_counted_before_it_is_sent(window: Window, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    draft = window.chat.counters.draft
+    window.chat.composer.edit.setPlainText("one two three")
+    qtbot.waitUntil(lambda: draft.text() == "+ 3 tokens to send")
+    window.chat.composer.edit.clear()
+    assert draft.text() == ""
