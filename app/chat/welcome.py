@@ -51,7 +51,12 @@ class Welcome(QWidget):
         self._examples.setSpacing(8)
         column.addLayout(self._examples)
         self.demo = DemoNote()
-        column.addWidget(self.demo, 0, Qt.AlignmentFlag.AlignHCenter)
+        # Between stretches, not aligned: only so does Qt ask wrapped words how high they are at this width.
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        middle.addWidget(self.demo, 1000)
+        middle.addStretch(1)
+        column.addLayout(middle)
         column.addStretch(3)
         self._offered: tuple[str, ...] = ()
         self.offer(EXAMPLES)
