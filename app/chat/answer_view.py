@@ -131,7 +131,8 @@ class AnswerView(QWidget):
         self._fold.setVisible(bool(trace.pieces) and (trace.thinks or self.folded))
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
-        words = ending(trace, live or not self.exchange.is_read)
+        told = [notice.text for notice in trace.notices]
+        words = "\n".join(filter(None, (*told, ending(trace, live or not self.exchange.is_read))))
         self._ending.setText(words)
         self._ending.setVisible(bool(words))
         failed = trace.finish is Finish.FAILED

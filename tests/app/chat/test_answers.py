@@ -217,3 +217,12 @@ def test_the_tokens_of_a_problem_are_counted_before_it_is_sent(window: Window, q
     qtbot.waitUntil(lambda: draft.text() == "+ 3 tokens to send")
     window.chat.composer.edit.clear()
     assert draft.text() == ""
+
+
+def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."})
+    window = make_window(loader)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    assert view(window)._ending.text() == "The model was started again."
