@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QTextDocument
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.rendering import RichText
 from app.theme import Role, set_role
@@ -21,6 +21,7 @@ class Bubble(QWidget):
         super().__init__(parent)
         frame = QFrame()
         set_role(frame, Role.BUBBLE)
+        frame.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self._text = RichText()
         self._text.setAccessibleName("Problem")
         self._text.set_markdown(problem)
@@ -36,7 +37,7 @@ class Bubble(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
-        row.addStretch()
+        row.addStretch(1)
         for widget in (self._earlier, self._place, self._later, edit):
             row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
         row.addSpacing(6)
