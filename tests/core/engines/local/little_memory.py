@@ -1,0 +1,28 @@
+"""Run in a process of its own: load a model where memory is short, and print how it went.
+
+    python -m tests.core.engines.local.little_memory BYTES FILE CONTEXT PARALLEL BATCH
+
+The limit on address space holds for this process and the model's, not for the tests', which are larger already.
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.errors import OutOfMemory
+
+
+def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        engine = LocalEngine(Path(file), LocalOptions(context=context, parallel=parallel, batch=batch, threads=1))
+    except OutOfMemory as error:
+        print(f"out of memory: {error}")
+        return
+    print(f"{engine.retreat}; {engine.loaded_as.batch}; {engine.count_tokens('It loads, and works.')}")
+    engine.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))
