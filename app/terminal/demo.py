@@ -26,7 +26,13 @@ MARKS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong", Outcome.UNSCO
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("demo", help="one problem by small, large and both", description=__doc__)
-    parser.add_argument("number", nargs="?", type=int, default=1, help="which of the ready problems (%(default)s)")
+    parser.add_argument(
+        "number",
+        nargs="?",
+        type=int,
+        default=3,
+        help="which of the ready problems; the third is one that the small model gets wrong (%(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed, other words")
     add_model_options(parser)
     parser.set_defaults(carry_out=demo, context=1024)
