@@ -18,6 +18,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.loading import PairLoader
+from app.models.joining import add_models_page
 from app.models_in_use import Loading, State
 from app.window import Window
 from core.demo_pair import READY_PROBLEMS
@@ -155,6 +156,7 @@ def opened(paths: Paths, loader: PairLoader, look: Look) -> Window:
     window.resize(*USUAL)
     window.show()
     window.begin_work()
+    add_models_page(window)
     return window
 
 
