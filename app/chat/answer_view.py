@@ -82,6 +82,11 @@ class AnswerView(QWidget):
         self._folded = not self.folded
         self.refresh(self._live)
 
+    def keep_open(self) -> None:
+        """The steps stay in view when the answer is there."""
+        self._folded = False
+        self.refresh(self._live)
+
     def refresh(self, live: bool) -> None:
         """Show what the trace holds now; `live`: it is being written."""
         self._live = live

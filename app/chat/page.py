@@ -155,6 +155,9 @@ class ChatPage(QSplitter):
             return False
         self._preferences.change_window(greeted=True)
         self._session.ask(demo_examples()[0])
+        current = self._session.current
+        if current and (answer := self.conversation.answer_of(current)):
+            answer.keep_open()  # who wrote what is what there is to see
         return True
 
     def _show_path(self) -> None:

@@ -34,6 +34,9 @@ class Inspector(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.exchange: Exchange | None = None
         self.piece: Piece | None = None
+        """The piece that a person chose."""
+        self._newest: Piece | None = None
+        """The newest takeover: shown until a person chooses."""
         self.models = ModelChoice()
         """For the command line that repeats a run."""
         self.tabs = QTabBar()
@@ -65,8 +68,7 @@ class Inspector(QWidget):
 
     def show_piece(self, exchange: Exchange, piece: Piece) -> None:
         self.exchange, self.piece = exchange, piece
-        self.tabs.setTabText(Tab.STEP, f"Step {piece.step + 1}")
-        self.step.show_piece(exchange.trace, piece)
+        self._show_step(exchange, piece)
         self.timeline.select(piece)
         if self.tabs.currentIndex() == Tab.RUN:
             self.tabs.setCurrentIndex(Tab.STEP)
@@ -75,7 +77,7 @@ class Inspector(QWidget):
     def show_run(self, exchange: Exchange | None) -> None:
         """Look at another answer: its steps are chosen anew."""
         if exchange is not self.exchange:
-            self.exchange, self.piece = exchange, None
+            self.exchange, self.piece, self._newest = exchange, None, None
             self.tabs.setTabText(Tab.STEP, "Step")
             self.step.show_nothing()
         self._refresh()
@@ -83,7 +85,17 @@ class Inspector(QWidget):
     def follow(self, exchange: Exchange) -> None:
         """The answer has grown."""
         if exchange is self.exchange:
+            by_large = (p for p in reversed(exchange.trace.pieces) if p.author is Author.LARGE and not p.in_answer)
+            self._newest = next(by_large, None)
             self._refresh()
+
+    @property
+    def _shown(self) -> Piece | None:
+        return self.piece or self._newest
+
+    def _show_step(self, exchange: Exchange, piece: Piece) -> None:
+        self.tabs.setTabText(Tab.STEP, f"Step {piece.step + 1}")
+        self.step.show_piece(exchange.trace, piece)
 
     def _turn(self, page: int) -> None:
         self._stack.setCurrentIndex(page)
@@ -99,8 +111,8 @@ class Inspector(QWidget):
             case Tab.RUN:
                 self.run.follow(self.exchange, self.models)
             case _:
-                if self.piece:
-                    self.step.show_piece(self.exchange.trace, self.piece)
+                if self._shown:
+                    self._show_step(self.exchange, self._shown)
 
     def _chosen(self, piece: Piece) -> None:
         if self.exchange:
@@ -108,9 +120,9 @@ class Inspector(QWidget):
             self.piece_chosen.emit(self.exchange, piece)
 
     def _rerun(self, author: Author) -> None:
-        if self.exchange and self.piece:
-            self.rerun_wanted.emit(self.exchange, self.piece, author)
+        if self.exchange and self._shown:
+            self.rerun_wanted.emit(self.exchange, self._shown, author)
 
     def _fork(self) -> None:
-        if self.exchange and self.piece:
-            self.fork_wanted.emit(self.exchange, self.piece)
+        if self.exchange and self._shown:
+            self.fork_wanted.emit(self.exchange, self._shown)

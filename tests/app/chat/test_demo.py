@@ -21,6 +21,9 @@ def test_the_very_first_start_solves_a_problem_by_itself_and_later_ones_do_not(
     leaf = window.session.conversation.leaf
     assert leaf is not None
     assert leaf.problem == demo_examples()[0]
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    assert not answer.folded  # who wrote what is what there is to see
     window.session.new()
     window.chat.greet()
     assert window.session.conversation.leaf is None

@@ -48,6 +48,17 @@ def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
     assert f"{piece.handoff.prefilled} tokens prefilled" in facts["Handoff"]
 
 
+def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    exchange, piece = takeover(window)
+    assert "Written by the large model" in texts(window)
+    assert window.chat.inspector.tabs.tabText(Tab.STEP) == f"Step {piece.step + 1}"
+    assert window.chat.inspector.piece is None
+    window.chat.inspector.show_piece(exchange, exchange.trace.pieces[0])
+    window.chat.inspector.follow(exchange)
+    assert "Written by the small model" in texts(window)
+
+
 def test_keys_walk_from_step_to_step(ask: Ask) -> None:
     window = ask("2 + 2?")
     exchange, _ = takeover(window)
