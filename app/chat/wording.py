@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.engines.body import Author
+from core.thinking.advice import advice_on
 from core.thinking.events import Finish, Rule
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -69,9 +70,9 @@ def run_in_brief(trace: Trace) -> str:
 
 
 def ending(trace: Trace, live: bool) -> str:
-    """How the run ended, if that needs a word."""
+    """How the run ended, if that needs a word, and what to make of it."""
     if live or not trace.started:
         return ""
     if trace.ended is None:
         return "Interrupted: Baton was closed while this was written."
-    return trace.ended.reason or ENDINGS[trace.ended.finish]
+    return trace.ended.reason or ENDINGS[trace.ended.finish] or advice_on(trace)

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from core.engines.body import Author
 from core.engines.remote.bill import Bill
+from core.thinking.advice import advice_on
 from core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -104,7 +105,7 @@ def width(text: str) -> int:
 
 
 def summary(trace: Trace) -> str:
-    """Steps, tokens by author, large share, handoffs, speed and time, in two lines."""
+    """Steps, tokens by author, large share, handoffs, speed and time, a line each for the run and its authors."""
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     counts = [f"{len(trace.steps)} steps", f"{trace.seconds:.1f} s", f"large share {trace.large_share:.0%}"]
     counts.append(f"{trace.handoffs} handoffs")
@@ -116,7 +117,7 @@ def summary(trace: Trace) -> str:
         for author, total in ((Author.SMALL, small), (Author.LARGE, large))
         if total.decoded
     ]
-    return "\n".join([" · ".join(counts), *authors])
+    return "\n".join(filter(None, [" · ".join(counts), *authors, advice_on(trace)]))
 
 
 def bill_in_words(host: str, bill: Bill) -> str:
