@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QMenu, QPushButton, Q
 
 from app.theme import Role, set_role
 from app.widgets.controls import label
-from core.batch.arms import RECIPES
+from core.batch.recipes import ABLATIONS, ARMS
 from core.batch.report import Report
 from core.batch.report_text import interval, percent, probability
 
@@ -27,8 +27,10 @@ class ComparisonCard(QFrame):
         self._differences.setWordWrap(True)
         self.add = QPushButton("Compare with …")
         menu = QMenu(self.add)
-        for name, recipe in RECIPES.items():
-            menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
+        for section, recipes in (("Arms", ARMS), ("Ablations", ABLATIONS)):
+            menu.addSection(section)
+            for name, recipe in recipes.items():
+                menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
         self.add.setMenu(menu)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 10, 12, 12)

@@ -15,9 +15,9 @@ from app.batch.session import BatchSession
 from app.batch.welcome import BatchWelcome
 from app.models_in_use import ModelsInUse
 from app.settings.preferences import Preferences
-from core.batch.arms import arms_of
 from core.batch.columns import Columns
 from core.batch.problems import Problem, ProblemSet
+from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError
 from core.run import RunSettings

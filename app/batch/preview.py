@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
-from core.batch.arms import RECIPES
 from core.batch.problems import ProblemSet
+from core.batch.recipes import RECIPES
 
 ROWS = 8
 NONE = "(none)"

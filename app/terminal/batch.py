@@ -10,13 +10,14 @@ from pathlib import Path
 
 from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
 from app.terminal.solve import ExitCode, stops_on_interrupt
-from core.batch.arms import RECIPES, Arm, arms_of, needs
+from core.batch.arms import Arm, needs
 from core.batch.columns import Columns
 from core.batch.exports import EXPORTS, export
 from core.batch.grading import Grader
 from core.batch.happenings import Calibrated, Happening, JobEnded
 from core.batch.problems import Problem, read_problems
 from core.batch.progress import Progress, in_words
+from core.batch.recipes import RECIPES, arms_of
 from core.batch.report import Report, batch_settings, report_of
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
 from core.batch.runner import Runner

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from app.terminal.batch import add_batch_options, begin, go_on
 from app.terminal.options import add_model_options
-from core.batch.arms import arms_of
 from core.batch.problems import Problem
+from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
 
 ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "random")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from itertools import islice
 
-from core.batch.arms import arms_of
+from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.run import Pair, RunSettings, ask, run

@@ -2,10 +2,12 @@
 
 import pytest
 
-from core.batch.arms import RECIPES, Arm, arms_of, needs
+from core.batch.arms import Arm, by_large_model, needs
+from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.store.batch_rows import Arm as StoredArm
+from core.thinking.cues import Category, Cue
 from core.thinking.policies import PolicySettings
 from core.thinking.presets import PAPER, REFERENCE
 
@@ -64,3 +66,31 @@ def test_arms_say_which_models_they_need() -> None:
 def test_an_arm_of_another_version_is_refused_in_words() -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         Arm.of(StoredArm("odd", {"settings": {"policy": 3, "warp": 9}}))
+
+
+def test_a_sweep_tries_several_values_of_one_parameter() -> None:
+    arms = RECIPES["n1"].make(BASE)
+    assert [(arm.name, arm.sweep, arm.settings.parameters.n1) for arm in arms] == [
+        ("n1 = 6", "n1", 6),
+        ("n1 = 12", "n1", 12),
+        ("n1 = 24", "n1", 24),
+    ]
+
+
+def test_one_class_of_cues_at_a_time_leaves_the_others_no_words() -> None:
+    arms = RECIPES["one-class"].make(BASE)
+    signs = [{cue.category for cue in english_text_cues(arm)} for arm in arms]
+    assert signs == [{Category.REFLECTION}, {Category.AFFIRMATION}, {Category.VERIFICATION}]
+
+
+def english_text_cues(arm: Arm) -> list[Cue]:
+    assert arm.settings.lexicon
+    return arm.settings.lexicon.find("Wait, yes, let me verify.")
+
+
+def test_every_other_large_model_is_an_arm_that_runs_after_the_batch_s_own() -> None:
+    arms = arms_of(["large", "chosen"], BASE, guides=["/models/Big-32B.gguf", "http://office:8080"])
+    groups = by_large_model(arms[::-1])
+    assert list(groups) == ["", "http://office:8080", "/models/Big-32B.gguf"]
+    assert [arm.name for arm in groups["/models/Big-32B.gguf"]] == ["guide Big-32B"]
+    assert [arm.name for arm in groups["http://office:8080"]] == ["guide office:8080"]

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from core.batch.arms import arms_of
 from core.batch.exports import EXPORTS, export
 from core.batch.grading import Grader
 from core.batch.measured import Measured, Takeover
 from core.batch.problems import Problem
+from core.batch.recipes import arms_of
 from core.batch.report import Report, accuracy_of, batch_settings, report_of
 from core.batch.report_html import html_report
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.arms import Arm, arms_of
+from core.batch.arms import Arm
 from core.batch.grading import Grader
 from core.batch.happenings import Calibrated, Happening, JobEnded, JobStarted, JobStopped
 from core.batch.problems import Problem
+from core.batch.recipes import arms_of
 from core.batch.runner import Runner
 from core.batch.verdict import Outcome
 from core.errors import EngineLost

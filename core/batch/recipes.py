@@ -1,0 +1,151 @@
+"""Recipes: from the settings that a person chose to the arms that the paper compares (§4 and its ablations).
+
+A new recipe is a function and a line in `ARMS` or `ABLATIONS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from core.batch.arms import Arm
+from core.errors import SettingsError
+from core.run import RunSettings
+from core.thinking.cues import Category, english, parse_lexicon
+from core.thinking.presets import BATON, PRESETS
+
+Make = Callable[[RunSettings], tuple[Arm, ...]]
+"""From the chosen settings to arms that differ from them in one thing."""
+
+
+class Recipe(NamedTuple):
+    title: str
+    make: Make
+
+
+def with_policy(name: str, policy: str, **parameters: Any) -> Make:
+    """One arm: the chosen settings under another policy, with these parameters changed."""
+    return lambda base: (Arm(name=name, settings=_changed(base, policy, parameters)),)
+
+
+def with_preset(preset: str) -> Make:
+    """One arm: the keyword policy as this preset has it. What every preset leaves alike stays as it was chosen."""
+    return with_policy(preset, "keywords", **_differences(preset))
+
+
+def random_at_share_of(preset: str) -> Make:
+    """The control: takeovers by chance, each as long as this preset's, and as many as give its large share."""
+
+    def make(base: RunSettings) -> tuple[Arm, ...]:
+        settings = _changed(base, "random", _differences(preset))
+        return (Arm(name=f"random as {preset}", settings=settings, equal_share_of=preset),)
+
+    return make
+
+
+def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
+    """The counter of rule 3 with each of the paper's values, and without its growth."""
+    return tuple(
+        Arm(name=f"c = {c}", settings=_changed(base, "keywords", {"c": c, "c_step": 0, "c_most": c}), sweep="c")
+        for c in (3, 15, 50)
+    )
+
+
+def takeover_lengths(base: RunSettings) -> tuple[Arm, ...]:
+    """Half the tokens that were chosen for a takeover at a cue, as many, and twice as many."""
+    chosen = base.parameters.n1
+    return tuple(
+        Arm(name=f"n1 = {n1}", settings=_changed(base, "keywords", {"n1": n1}), sweep="n1")
+        for n1 in (max(1, chosen // 2), chosen, 2 * chosen)
+    )
+
+
+def entropy_thresholds(base: RunSettings) -> tuple[Arm, ...]:
+    """Takeovers above 0.5, 0.95 (GlimpRouter's) and 1.5 nats of first-token entropy."""
+    return tuple(
+        Arm(name=f"τ = {tau:g}", settings=_changed(base, "first-token-entropy", {"tau": tau}), sweep="tau")
+        for tau in (0.5, 0.95, 1.5)
+    )
+
+
+def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
+    """The cues of reflection alone, of affirmation alone, and of verification alone."""
+    lexicon = parse_lexicon(base.cue_list) if base.cue_list else english()
+    return tuple(
+        Arm(
+            name=f"{category.value} alone",
+            settings=_changed(base, "keywords", {}).model_copy(
+                update={"cue_list": json.dumps({category.value: lexicon.cues.get(category, {})})}
+            ),
+        )
+        for category in (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
+    )
+
+
+def guided_by(models: Sequence[str]) -> Make:
+    """One arm a large model (a file or an address): the chosen settings, guided by it."""
+    return lambda base: tuple(
+        Arm(name=f"guide {PurePath(model).name.removesuffix('.gguf')}", settings=base, large=model) for model in models
+    )
+
+
+def _changed(base: RunSettings, policy: str, parameters: dict[str, Any]) -> RunSettings:
+    changed = base.parameters.model_copy(update=parameters)
+    return base.model_copy(update={"policy": policy, "parameters": changed})
+
+
+def _differences(preset: str) -> dict[str, Any]:
+    """What sets a preset apart from the default one."""
+    ours, theirs = BATON.model_dump(), PRESETS[preset]
+    return {name: getattr(theirs, name) for name in ours if getattr(theirs, name) != getattr(BATON, name)}
+
+
+def _several(*makes: Make) -> Make:
+    return lambda base: tuple(arm for make in makes for arm in make(base))
+
+
+ARMS: dict[str, Recipe] = {
+    "chosen": Recipe("the settings as they are chosen", lambda base: (Arm(name="chosen", settings=base),)),
+    "small": Recipe("small only", with_policy("small", "never")),
+    "large": Recipe("large only", with_policy("large", "always")),
+    "baton": Recipe("cues, Baton's preset", with_preset("baton")),
+    "paper": Recipe("cues, the paper's preset", with_preset("paper")),
+    "reference": Recipe("cues, the authors' code", with_preset("reference")),
+    "random": Recipe("takeovers by chance, with the large share of baton", random_at_share_of("baton")),
+    "entropy": Recipe("first-token entropy", with_policy("entropy", "first-token-entropy")),
+    "score": Recipe("step score by the large model", with_policy("score", "step-score")),
+    "every-step": Recipe("every step begun by the large model", with_policy("every-step", "every-step")),
+}
+
+ABLATIONS: dict[str, Recipe] = {
+    "c": Recipe("reflections allowed: 3, 15, 50", reflections_allowed),
+    "n1": Recipe("takeover at a cue: half as long, as chosen, twice", takeover_lengths),
+    "tau": Recipe("first-token entropy above 0.5, 0.95, 1.5", entropy_thresholds),
+    "one-cue": Recipe("one cue a class", with_policy("one cue", "keywords", one_cue=True)),
+    "one-class": Recipe("one class of cues at a time", single_cue_classes),
+    "opening": Recipe(
+        "the large model's opening, on and off",
+        _several(with_policy("opening", "keywords", opening=100), with_policy("no opening", "keywords", opening=0)),
+    ),
+    "presets": Recipe("the authors' code against Baton's preset", _several(*map(with_preset, ("reference", "baton")))),
+}
+
+RECIPES = ARMS | ABLATIONS
+
+
+def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = ()) -> tuple[Arm, ...]:
+    """The arms of these recipes, what they need first included, then one for each other large model; each name once.
+
+    Raises SettingsError for a name that is no recipe.
+    """
+    arms: dict[str, Arm] = {}
+    for name in names:
+        if name not in RECIPES:
+            raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
+        for arm in RECIPES[name].make(base):
+            if arm.equal_share_of and arm.equal_share_of not in arms:
+                arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
+            arms[arm.name] = arm
+    return tuple((arms | {arm.name: arm for arm in guided_by(guides)(base)}).values())
