@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.engines.base import Conversation, Engine, Message, Sampling, Session
 from core.engines.body import Author, Part
 from core.errors import BatonError, ContextFull, SettingsError
+from core.thinking.accounts import Accounts
 from core.thinking.control import Control
 from core.thinking.cues import Lexicon, parse_lexicon
 from core.thinking.events import Event, Finish, RunEnded, RunStarted
@@ -100,7 +101,7 @@ def run(
             interruptions=[*([control] if control else []), LimitsGuard(settings.limits)],
             written=written,
         )
-        yield from loop.run(first)
+        yield from Accounts(sessions, loop.pen.began).told_among(loop.run(first))
     finally:
         for session in sessions.values():
             session.close()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Rule, TakeoverStarted, WriteStarted
+from core.thinking.events import Billed, Event, HandedOver, ReadAlong, Rule, TakeoverStarted, WriteStarted
 from core.thinking.pieces import Piece
 from core.thinking.policy import Keep, Move, TakeOver, Until
 from core.thinking.trace import Trace
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""
+ANNOUNCING = WriteStarted | HandedOver | TakeoverStarted
+ACCOUNTS = Billed | ReadAlong
 
 
 def trace_before(trace: Trace, piece: Piece) -> Trace:
@@ -24,11 +26,12 @@ def trace_before(trace: Trace, piece: Piece) -> Trace:
             if earlier.length == piece.position and _inserts(event, piece):
                 break
             earlier.apply(event)
-    # What only announces the write that is not to happen goes, too.
-    kept = events[:end]
-    while kept and isinstance(kept[-1], WriteStarted | HandedOver | TakeoverStarted):
-        kept = kept[:-1]
-    return Trace.of(kept)
+    # What only announces the write that is not to happen goes, too. What was paid for it stays.
+    announced = end
+    while announced and isinstance(events[announced - 1], ANNOUNCING | ACCOUNTS):
+        announced -= 1
+    accounts: list[Event] = [event for event in events[announced:end] if isinstance(event, ACCOUNTS)]
+    return Trace.of(events[:announced] + accounts)
 
 
 def move_of(author: Author) -> Move:

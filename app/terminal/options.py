@@ -16,8 +16,8 @@ from core.engines.base import Engine
 from core.engines.local.client import LocalOptions
 from core.engines.opening import Opening, open_engine, share_vocabulary
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.bill import Cap, Prices
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.meter import Cap, Prices
 from core.errors import SettingsError
 from core.run import Pair, RunSettings
 from core.thinking.limits import Limits

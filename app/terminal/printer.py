@@ -6,8 +6,8 @@ import shutil
 import unicodedata
 from typing import TextIO
 
+from core.engines.bill import Bill
 from core.engines.body import Author
-from core.engines.remote.bill import Bill
 from core.thinking.advice import advice_on
 from core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.pieces import Piece

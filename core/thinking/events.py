@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from core.engines.base import Alternative, Conversation, ModelCard, Passing
+from core.engines.bill import Bill
 from core.engines.body import Author as Author
 from core.thinking.cues import Cue
 
@@ -159,6 +160,30 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAlong:
+    """A model's server read in the background while the other model wrote: one request, complete or cut.
+
+    It is told when that model is next used, or when the run ends, so `at` may be long after it.
+    """
+
+    at: float
+    author: Author
+    began: float
+    """Seconds since the run began."""
+    seconds: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What one model's server has cost since the run began; the last one of a run is complete."""
+
+    at: float
+    author: Author
+    bill: Bill
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     at: float
     text: str
@@ -184,6 +209,8 @@ Event = (
     | ThinkingClosed
     | Judged
     | Counted
+    | ReadAlong
+    | Billed
     | Noticed
     | RunEnded
 )

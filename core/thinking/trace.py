@@ -6,15 +6,19 @@ Views, exports and the batch table read this. Applying a token takes the same sh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from core.engines.bill import Bill
 from core.engines.body import Author, Body, Part
 from core.thinking.events import (
+    Billed,
     Counted,
     Event,
     Finish,
     HandedOver,
     Judged,
     Noticed,
+    ReadAlong,
     Rule,
     RunEnded,
     RunStarted,
@@ -43,12 +47,17 @@ class Trace:
         self.ended: RunEnded | None = None
         self.notices: list[Noticed] = []
         self.counted: Counted | None = None
+        self.readings: list[ReadAlong] = []
+        """What servers read in the background. Their times are those of the trace: runs that went on are added."""
+        self.bills: dict[Author, Bill] = {}
+        """What each model on a server has cost so far; none for a model on this machine."""
         self.handoffs = 0
         """How often a model was brought up to date to write after the other."""
         self.length = 0
         """Characters of the body."""
         self.seconds = 0.0
         self._offset = 0.0
+        self._earlier_bills: dict[Author, Bill] = {}
         self._writer: Author | None = None
         self._new_piece = True
         self._step_over = False
@@ -108,6 +117,7 @@ class Trace:
         self.events.append(event)
         if isinstance(event, RunStarted):
             self._offset = self.seconds
+            self._earlier_bills = dict(self.bills)
             self.started, self.ended, self._writer, self._new_piece = event, None, None, True
         self.seconds = self._offset + event.at
         match event:
@@ -137,6 +147,10 @@ class Trace:
                     self.pieces[-1].judged = event
             case Counted():
                 self.counted = event
+            case ReadAlong(began=began):
+                self.readings.append(replace(event, at=self.seconds, began=self._offset + began))
+            case Billed(author=author, bill=bill):
+                self.bills[author] = self._earlier_bills.get(author, Bill()).plus(bill)
             case Noticed():
                 self.notices.append(event)
             case RunEnded():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from core.engines.bill import Bill
 from core.engines.body import Author
 from core.errors import StoreError
 from core.thinking.event_json import Json, event_to_json, events_from_json
@@ -39,6 +40,11 @@ def trace_to_json(trace: Trace) -> Json:
         "steps": len(trace.steps),
         "thinking": trace.thinking_text,
         "answer": trace.answer,
+        "bills": {author.value: bill_to_json(bill) for author, bill in trace.bills.items()},
+        "read_along": [
+            {"author": each.author.value, "began": each.began, "seconds": each.seconds, "tokens": each.tokens}
+            for each in trace.readings
+        ],
         "notices": [notice.text for notice in trace.notices],
         "totals": {
             author.value: {
@@ -57,6 +63,10 @@ def trace_to_json(trace: Trace) -> Json:
         },
         "pieces": [piece_to_json(piece) for piece in trace.pieces],
     }
+
+
+def bill_to_json(bill: Bill) -> Json:
+    return {**bill.cost._asdict(), "money": bill.money, "currency": bill.currency}
 
 
 def piece_to_json(piece: Piece) -> Json:

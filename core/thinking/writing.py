@@ -37,11 +37,11 @@ class Pen:
         self.stop: Stop | None = None
         """Why the last write ended; None if it was ended from outside."""
         self._writes = 0
-        self._began = time.perf_counter()
+        self.began = time.perf_counter()
 
     def now(self) -> float:
         """Seconds since the run began."""
-        return time.perf_counter() - self._began
+        return time.perf_counter() - self.began
 
     @property
     def room(self) -> int:

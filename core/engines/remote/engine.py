@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from core.engines.base import Conversation, ModelCard, Sampling
+from core.engines.bill import Bill
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.bill import Bill, Cap, Meter, Prices
 from core.engines.remote.dialect import Ask, Dialect
 from core.engines.remote.line import Line
+from core.engines.remote.meter import Cap, Meter, Prices
 from core.engines.remote.patience import Patience, Retrying
 from core.engines.remote.session import RemoteSession
 from core.engines.remote.state import ServerState, StateBoard, Watcher

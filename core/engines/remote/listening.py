@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from core.engines.base import Handoff, Notice, Passing
-from core.engines.remote.bill import Cost, Meter
+from core.engines.bill import Cost, ReadingAhead
 from core.engines.remote.dialect import Finished, Heard, Prompt, Reading, Written
 from core.engines.remote.fields import Fields
 from core.engines.remote.line import Line
+from core.engines.remote.meter import Meter
 from core.engines.remote.script import BYTES_PER_TOKEN
 from core.engines.remote.state import ServerState
 from core.engines.remote.stream import AnswerStream, Signal
@@ -87,6 +88,11 @@ class Listening:
         self._handed_over = True
         reused, done, _ = self._read
         return Handoff(reused, done - reused, self._first_token - self._began, how)
+
+    def as_reading_ahead(self) -> ReadingAhead:
+        """What was read from the beginning until now."""
+        reused, done, _ = self._read
+        return ReadingAhead(self._began, time.perf_counter() - self._began, done - reused)
 
     @contextmanager
     def billed(self, line: Line, meter: Meter) -> Iterator[None]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from core.engines.base import Conversation, ModelCard, Sampling
-from core.engines.remote.bill import Bill, Cost
+from core.engines.bill import Bill, Cost
 from core.engines.remote.engine import RemoteEngine
 from core.engines.remote.session import RemoteSession
 from core.errors import EngineLost, EngineRefused

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.engines.base import Sampling
+from core.engines.bill import ReadingAhead
 from core.engines.body import Part
-from core.engines.remote.bill import Meter
 from core.engines.remote.dialect import Finished, Prompt, Script, Wish
 from core.engines.remote.fields import Fields
 from core.engines.remote.line import Line
 from core.engines.remote.listening import Listening
+from core.engines.remote.meter import Meter
 from core.engines.remote.state import ServerState
 from core.engines.remote.stream import AnswerStream
 from core.errors import EngineError, EngineRefused
@@ -39,6 +40,7 @@ class ReadingAlong:
         self._changed = threading.Condition()
         self._newest: Sequence[Part] | None = None
         self._busy = False
+        self._ended: list[ReadingAhead] = []
         self._unwanted = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._run, name=f"reading along on {engine.address.host}", daemon=True)
@@ -58,6 +60,11 @@ class ReadingAlong:
             if self._line.is_open and not line.is_open:
                 self._line, line = line, self._line
         return line
+
+    def take_readings(self) -> tuple[ReadingAhead, ...]:
+        with self._changed:
+            ended, self._ended = tuple(self._ended), []
+        return ended
 
     def settle(self) -> None:
         with self._changed:
@@ -115,4 +122,6 @@ class ReadingAlong:
                         if isinstance(heard, Finished):
                             return
         finally:
+            with self._changed:
+                self._ended.append(hearing.as_reading_ahead())
             self._engine.board.set(self._number, ServerState.CONNECTED)

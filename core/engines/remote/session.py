@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Passing, Sampling, Stop, Token, WriteItem
+from core.engines.bill import Bill, ReadingAhead
 from core.engines.body import Part
-from core.engines.remote.bill import Bill
 from core.engines.remote.dialect import Finished, Prompt, Reading, Wish, choice_probabilities, extended, passing
 from core.engines.remote.listening import Listening
 from core.engines.remote.patience import Retrying
@@ -75,6 +75,10 @@ class RemoteSession:
     def read_along(self, body: Sequence[Part]) -> None:
         if self._reading_along:
             self._reading_along.offer(body)
+
+    def take_readings(self) -> tuple[ReadingAhead, ...]:
+        """The background readings that have ended since the last call."""
+        return self._reading_along.take_readings() if self._reading_along else ()
 
     def settle(self) -> None:
         """Wait until what was offered to read along has been read (for measurements and tests)."""
@@ -146,6 +150,7 @@ class RemoteSession:
         prompt: Prompt | None = None
         kept: list[Token] = []
         retrying = Retrying(self._engine.patience)
+        end = End(Stop.CANCELLED)
         while True:
             try:
                 if retrying.failures:
@@ -159,10 +164,16 @@ class RemoteSession:
                 rest = replace(wish, limit=wish.limit - len(kept), seed=(wish.seed + len(kept)) % 2**31)
                 with closing(self._answer(extended(prompt, kept), rest, how)) as items:
                     for item in items:
+                        if isinstance(item, End):
+                            end = item
+                            break
                         if isinstance(item, Token):
                             kept.append(item)
                             retrying.progressed()
                         yield item
+                if end.stop is Stop.LIMIT and len(kept) < wish.limit and (reached := self._meter.reached()):
+                    yield Notice(reached)
+                yield end
                 return
             except EngineLost as error:
                 pause = retrying.pause_after(error)

@@ -3,9 +3,10 @@
 import pytest
 
 from app.chat.branching import move_of, trace_before
+from core.engines.bill import Bill, Cost
 from core.engines.body import Author
 from core.thinking.cues import english
-from core.thinking.events import Rule
+from core.thinking.events import Billed, Rule
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Keep, TakeOver, Until
 from core.thinking.presets import KeywordSettings
@@ -40,6 +41,15 @@ def test_the_pieces_before_are_the_same(trace: Trace) -> None:
 def test_a_takeover_that_is_not_to_happen_is_not_counted(trace: Trace) -> None:
     first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
     assert trace_before(trace, first).totals[Author.LARGE].takeovers == 0
+
+
+def test_what_was_paid_for_a_takeover_that_is_not_to_happen_stays_on_the_bill(trace: Trace) -> None:
+    first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
+    begins = next(i for i, event in enumerate(trace.events) if event is first.tokens[0])
+    billed = Billed(first.start, Author.LARGE, Bill(Cost(1, read=9), 0.5, "EUR"))
+    fork = trace_before(Trace.of([*trace.events[:begins], billed, *trace.events[begins:]]), first)
+    assert fork.bills == {Author.LARGE: billed.bill}
+    assert fork.totals[Author.LARGE].takeovers == 0
 
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says() -> None:

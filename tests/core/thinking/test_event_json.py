@@ -5,6 +5,7 @@ import json
 import pytest
 
 from core.engines.base import Alternative, Message, ModelCard, Passing, ThinkingTags
+from core.engines.bill import Bill, Cost
 from core.engines.body import Author
 from core.errors import StoreError
 from core.thinking import events
@@ -40,6 +41,9 @@ ONE_OF_EACH: list[Event] = [
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
     events.Counted(4.0, 3, 15),
+    events.ReadAlong(4.0, Author.LARGE, 1.5, 0.25, 30),
+    events.Billed(4.0, Author.LARGE, Bill(Cost(3, sent=9, estimated=True), 0.5, "EUR")),
+    events.Billed(4.0, Author.SMALL, Bill()),
     events.Noticed(4.5, "The large model was started again."),
     events.RunEnded(5.0, Finish.END_OF_TEXT),
     events.RunEnded(5.0, Finish.FAILED, "It broke."),

@@ -10,8 +10,8 @@ import pytest
 from core.engines.base import Message, Stop, WriteItem
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.bill import Cap, Prices
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.meter import Cap, Prices
 from core.engines.remote.state import ServerState
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, handoff, notices, stop, text, tokens

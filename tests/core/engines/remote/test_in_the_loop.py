@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
-from core.engines.base import Sampling
 from core.engines.body import Author
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.bill import Cap
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.meter import Cap, Prices
+from core.engines.remote.state import ServerState
+from core.run import Pair, RunSettings, run
 from core.thinking.events import Event, Finish, HandedOver, Noticed, RunEnded, TakeoverStarted, TokenWritten
-from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policies.random_takeover import RandomTakeover
+from core.thinking.policies import PolicySettings
 from core.thinking.policy import Until
+from core.thinking.trace import Trace
 from tests.core.engines.remote.writing import HURRIED
 from tests.fakes.faulty_server import FaultyServer, end, error, progress, stream, token
 from tests.fakes.scripted import QUESTION, ScriptedEngine
@@ -24,13 +27,16 @@ from tests.servers.llama_server import KEY, LlamaServer
 STEPS = ("First we count the days.\n\n", " There are seven of them.\n\n", " That is all.")
 
 
-def run_with(engine: LlamaServerEngine) -> list[Event]:
+SETTINGS = RunSettings(
+    policy="random", parameters=PolicySettings(p=1.0, n1=4, until=Until.TOKENS), max_tokens=60, top_p=1
+)
+
+
+def run_with(engine: LlamaServerEngine, before_token: Callable[[str], None] = lambda _: None) -> list[Event]:
     """The small model writes three steps; after the first two, the large one writes four tokens."""
-    small = ScriptedEngine(*STEPS)
-    policy = RandomTakeover(p=1.0, tokens=4, until=Until.TOKENS, seed=0)
-    with closing(engine), closing(engine.open(QUESTION, Sampling())) as large:
-        loop = Loop({Author.SMALL: small.open(), Author.LARGE: large}, policy, LoopSettings(max_tokens=60))
-        return list(loop.run())
+    small = ScriptedEngine(*STEPS, before_token=before_token)
+    with closing(engine):
+        return list(run(Pair(small, engine), QUESTION, SETTINGS))
 
 
 def written(events: list[Event], author: Author) -> str:
@@ -47,6 +53,28 @@ def test_takeovers_are_written_by_the_server(server: LlamaServer) -> None:
     assert handoffs[1].reused > handoffs[0].reused
 
 
+@pytest.mark.real_models
+def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaServer) -> None:
+    at_rest = threading.Event()
+
+    def wait_for_the_reading(body: str) -> None:
+        if body.endswith(" days"):
+            at_rest.wait()
+
+    engine = LlamaServerEngine(
+        ServerAddress(server.url, KEY),
+        RemoteOptions(prices=Prices(1, 1, 1, "EUR"), reads_along=True),
+        lambda state: at_rest.set() if state is ServerState.CONNECTED else None,
+    )
+    trace = Trace.of(run_with(engine, wait_for_the_reading))
+    assert trace.bills == {Author.LARGE: engine.bill}
+    assert trace.bills[Author.LARGE].money > 0
+    takeovers = trace.totals[Author.LARGE].takeovers
+    assert len(trace.readings) == engine.bill.cost.requests - takeovers > 0
+    assert trace.readings[0].tokens > 0
+    assert all(0 <= reading.began < reading.began + reading.seconds <= reading.at for reading in trace.readings)
+
+
 def test_at_a_cap_the_small_model_goes_on_alone_and_the_trace_says_so() -> None:
     answer = stream(progress(5, 5), token("x", 1), token("y", 2), end(2))
     with FaultyServer(answer) as server:
@@ -54,6 +82,7 @@ def test_at_a_cap_the_small_model_goes_on_alone_and_the_trace_says_so() -> None:
     assert written(events, Author.LARGE) == "xy"
     assert written(events, Author.SMALL) == "".join(STEPS)
     told = [event.text for event in events if isinstance(event, Noticed)]
+    assert told[0] == "The cap of 7 tokens for this answer is reached."
     assert "cap of 7 tokens for this answer is reached" in told[-1]
     assert "The small model goes on alone." in told[-1]
     assert isinstance(events[-1], RunEnded)

@@ -1,11 +1,11 @@
-"""What a server has done for us and what that costs, with caps."""
+"""Adding up what a server does for us, at the prices it has and up to a cap."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from core.engines.bill import Bill, Cost
 from core.errors import EngineRefused
 
 MILLION = 1_000_000
@@ -28,44 +28,6 @@ class Cap:
     tokens: int | None = None
     """Read and written; what is reused costs the server nothing."""
     money: float | None = None
-
-
-class Cost(NamedTuple):
-    """What one request took. Tokens: `sent` with the prompt, of which `reused` were in the KV cache already and
-    `read` were not; `written` by the model. Bytes as they went over the line, headers apart."""
-
-    requests: int = 1
-    sent: int = 0
-    reused: int = 0
-    read: int = 0
-    written: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    seconds_waited: float = 0.0
-    """Until the first token."""
-    estimated: bool = False
-    """The server gave no counts: four bytes were taken for a token."""
-
-    def plus(self, other: Cost) -> Cost:
-        return Cost(
-            self.requests + other.requests,
-            self.sent + other.sent,
-            self.reused + other.reused,
-            self.read + other.read,
-            self.written + other.written,
-            self.bytes_sent + other.bytes_sent,
-            self.bytes_received + other.bytes_received,
-            self.seconds_waited + other.seconds_waited,
-            self.estimated or other.estimated,
-        )
-
-
-class Bill(NamedTuple):
-    """All that was spent so far."""
-
-    cost: Cost
-    money: float
-    currency: str
 
 
 class Meter:
@@ -107,6 +69,14 @@ class Meter:
             self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {prices.currency}".rstrip())
             room = min(room, affordable)
         return self._whole.room(room) if self._whole else room
+
+    def reached(self) -> str:
+        """The cap that leaves no room for one more token, in a sentence; empty if there is room."""
+        try:
+            self.room(1)
+        except EngineRefused as refusal:
+            return refusal.what
+        return ""
 
     def _refuse_below_one(self, left: int, cap: str) -> None:
         if left < 1:
