@@ -84,6 +84,7 @@ def run(
     policy's. Raises SettingsError if the policy needs a model or a capability that is not there.
     """
     engines = _engines_needed(pair, settings)
+    settings = _with_cues_of(pair.small, settings)
     sessions: dict[Author, Session] = {}
     try:
         failure = _open_sessions(sessions, engines, conversation, settings)
@@ -105,6 +106,13 @@ def run(
     finally:
         for session in sessions.values():
             session.close()
+
+
+def _with_cues_of(small: Engine | None, settings: RunSettings) -> RunSettings:
+    """The small model's own cues, unless the run has a list of its own; so that the trace tells what was used."""
+    if small is None or settings.cue_list or not small.card.own.cue_list:
+        return settings
+    return settings.model_copy(update={"cue_list": small.card.own.cue_list})
 
 
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
@@ -134,7 +142,7 @@ def _open_sessions(
 ) -> BatonError | None:
     try:
         for author, engine in engines.items():
-            sessions[author] = engine.open(conversation, settings.sampling)
+            sessions[author] = engine.open(conversation, engine.card.own.sampling(settings.sampling))
     except BatonError as error:
         return error
     return None

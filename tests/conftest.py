@@ -6,7 +6,16 @@ import pytest
 
 from core.models.packaged import gemma_path, smollm2_path
 
+KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
 JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"
+
+
+@pytest.fixture(autouse=True)
+def nobodys_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person chose on this machine, for single models say, makes no difference to a test."""
+    empty = tmp_path_factory.getbasetemp() / "nobody"
+    for kind in KINDS_OF_FOLDERS:
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(empty / kind.lower()))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.meter import Cap, Prices
 from core.errors import SettingsError
+from core.models.preferences import load_preferences
+from core.paths import Paths
 from core.run import Pair, RunSettings
 from core.thinking.limits import Limits
 from core.thinking.policies import POLICIES, PolicySettings
@@ -30,10 +33,24 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     where = "GGUF file, or http(s)://host:port of a server; the demo pair's if not given"
     group.add_argument("--small", metavar="MODEL", help=where)
     group.add_argument("--large", metavar="MODEL", help=f"{where}; several servers with commas between")
-    group.add_argument("--context", type=int, default=8192, help="tokens of context of each local model (%(default)s)")
-    group.add_argument("--threads", type=int, default=0, help="threads of each local model; 0 chooses")
-    group.add_argument("--gpu-layers", type=int, default=-1, help="layers on the GPU; -1 is all that fit")
+    add_loading_options(parser)
     add_server_options(parser)
+
+
+def add_loading_options(parser: argparse.ArgumentParser) -> None:
+    """Without a default: what is not given is as a person chose for the model in the window."""
+    group = parser.add_argument_group("local models", "where not given, as chosen for the model on the Models page")
+    group.add_argument("--context", type=int, metavar="N", help=f"tokens of context (else {LocalOptions().context})")
+    group.add_argument("--threads", type=int, metavar="N", help="0 chooses")
+    group.add_argument("--gpu-layers", type=int, metavar="N", help="layers on the GPU; -1 is all that fit")
+
+
+def local_options(arguments: argparse.Namespace, model: str) -> LocalOptions:
+    """How to load this file: as a person chose for it, but for what the options say."""
+    chosen = load_preferences(Paths.of_user().model_preferences)
+    options = chosen.options_for(Path(model).expanduser(), LocalOptions(parallel=getattr(arguments, "parallel", 1)))
+    given = {name: getattr(arguments, name) for name in ("context", "threads", "gpu_layers")}
+    return replace(options, **{name: value for name, value in given.items() if value is not None})
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
@@ -129,16 +146,7 @@ def _names() -> str:
 @contextmanager
 def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool = True) -> Iterator[Pair]:
     """The models that were named, or the built-in ones, loaded; closed at the end."""
-    opening = Opening(
-        LocalOptions(
-            context=arguments.context,
-            parallel=getattr(arguments, "parallel", 1),
-            threads=arguments.threads,
-            gpu_layers=arguments.gpu_layers,
-        ),
-        remote_options(arguments),
-        lambda url: server_address(arguments, url),
-    )
+    opening = Opening(LocalOptions(), remote_options(arguments), lambda url: server_address(arguments, url))
     small_file = arguments.small or str(SMALL_MODEL)
     large_file = arguments.large or str(LARGE_MODEL)
     with ExitStack() as stack:
@@ -146,7 +154,7 @@ def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool 
         def opened(wanted: bool, where: str) -> Engine | None:
             if not wanted:
                 return None
-            engine = open_engine(where, opening)
+            engine = open_engine(where, replace(opening, local=local_options(arguments, where)))
             stack.callback(engine.close)
             return engine
 

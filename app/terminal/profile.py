@@ -6,9 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.terminal.options import add_server_options, server_address
+from app.terminal.options import add_loading_options, add_server_options, local_options, server_address
 from core.batch.problems import read_problems
-from core.engines.local.client import LocalOptions
 from core.engines.opening import Opening, open_engine
 from core.errors import SettingsError
 from core.models.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
@@ -27,9 +26,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--limit", type=int, default=8, metavar="N", help="use the first N problems (%(default)s)")
     parser.add_argument("--tokens", type=int, default=1024, metavar="N", help="tokens a problem (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--context", type=int, default=8192, help="tokens of context of a local model (%(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="threads of a local model; 0 chooses")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the proposed cue list here, as JSON")
+    add_loading_options(parser)
     add_server_options(parser)
     parser.set_defaults(carry_out=profile_model)
 
@@ -38,7 +36,7 @@ def profile_model(arguments: argparse.Namespace) -> int:
     problems = _problems(arguments)
     settings = RunSettings(seed=arguments.seed, max_tokens=arguments.tokens)
     opening = Opening(
-        LocalOptions(context=arguments.context, threads=arguments.threads),
+        local_options(arguments, arguments.model),
         address=lambda url: server_address(arguments, url),
     )
     engine = open_engine(arguments.model, opening)

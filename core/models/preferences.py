@@ -1,4 +1,4 @@
-"""What a person chose about models: where they are kept, how the Hub is reached, how each is loaded.
+"""What a person chose about models: where they are kept, how the Hub is reached, how each is loaded and writes.
 
 Kept in one file, `models.json`, beside the settings; the Hub's token is not in it, but in the keyring.
 """
@@ -9,12 +9,14 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
 from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
 from core.models.hub_listing import ENDPOINT, HubAccess
+from core.thinking.cues import parse_lexicon
 
 
 class Choice(Enum):
@@ -49,6 +51,48 @@ class LoadingChoice(BaseModel):
         )
 
 
+class Tags(Enum):
+    """Where the thinking tags of a model come from."""
+
+    TEMPLATE = "as its chat template says"
+    OTHER = "others"
+    NONE = "none: it does not think"
+
+
+class WritingChoice(BaseModel):
+    """How one model writes, wherever that is to be other than the run's settings; None and “” leave those."""
+
+    model_config = ConfigDict(frozen=True)
+
+    temperature: float | None = Field(None, ge=0, le=5, title="Temperature", description="0 takes the likeliest token.")
+    top_p: float | None = Field(None, gt=0, le=1, title="Top-p", description="Draw from a share of the chances.")
+    top_k: int | None = Field(None, ge=0, le=1000, title="Top-k", description="Draw from so many; 0 is no limit.")
+    tags: Tags = Field(Tags.TEMPLATE, title="Thinking tags", description="What opens and closes its thinking.")
+    opening: str = Field("", title="Opening tag")
+    closing: str = Field("", title="Closing tag")
+    cue_list: str = Field("", title="Cues", description="Of its family, as JSON; used while it is the small model.")
+
+    @field_validator("cue_list")
+    @classmethod
+    def _is_a_cue_list(cls, text: str) -> str:
+        if text:
+            try:
+                parse_lexicon(text)
+            except SettingsError as error:
+                raise ValueError(error.what) from error
+        return text
+
+    @property
+    def own(self) -> OwnSettings:
+        thinking = {Tags.TEMPLATE: None, Tags.NONE: NO_TAGS, Tags.OTHER: self._other_tags}[self.tags]
+        return OwnSettings(self.temperature, self.top_p, self.top_k, thinking, self.cue_list)
+
+    @property
+    def _other_tags(self) -> ThinkingTags | None:
+        """None while one of the two is missing."""
+        return ThinkingTags(self.opening, self.closing) if self.opening and self.closing else None
+
+
 class ModelPreferences(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -62,17 +106,29 @@ class ModelPreferences(BaseModel):
     offline: bool = Field(False, title="Offline", description="Never ask the Hub.")
     loading: Mapping[str, LoadingChoice] = Field(default_factory=dict)
     """By the path of the model."""
+    writing: Mapping[str, WritingChoice] = Field(default_factory=dict)
+    """By the path of the model, or the address of its server."""
 
     def loading_of(self, model: Path) -> LoadingChoice:
         return self.loading.get(str(model), LoadingChoice())
 
+    def writing_of(self, model: Path | str) -> WritingChoice:
+        return self.writing.get(str(model), WritingChoice())
+
     def options_for(self, model: Path, otherwise: LocalOptions) -> LocalOptions:
         """What a person chose for this model; `otherwise` if nothing. Texts at once are never a model's own choice."""
         choice = self.loading.get(str(model))
-        return replace(choice.options(), parallel=otherwise.parallel) if choice else otherwise
+        options = replace(choice.options(), parallel=otherwise.parallel) if choice else otherwise
+        return replace(options, own=self.writing_of(model).own)
 
     def with_loading(self, model: Path, choice: LoadingChoice) -> "ModelPreferences":
         return self.model_copy(update={"loading": {**self.loading, str(model): choice}})
+
+    def with_writing(self, model: Path | str, choice: WritingChoice) -> "ModelPreferences":
+        writing = {**self.writing, str(model): choice}
+        if choice == WritingChoice():
+            del writing[str(model)]
+        return self.model_copy(update={"writing": writing})
 
     def access(self, token: str | None) -> HubAccess:
         """HF_ENDPOINT counts unless a person set a mirror; HF_TOKEN unless there is one in the keyring."""

@@ -28,6 +28,7 @@ from core.engines.base import (
     Message,
     ModelCard,
     Notice,
+    OwnSettings,
     Passing,
     Sampling,
     Stop,
@@ -245,6 +246,7 @@ class ScriptedEngine:
         split: Split = words,
         gives_ids: bool = True,
         reads_along: bool = False,
+        own: OwnSettings | None = None,
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
         marks: Iterable[str] = (),
         faults: Sequence[Fault] = (),
@@ -268,6 +270,7 @@ class ScriptedEngine:
             thinking=thinking,
             gives_ids=gives_ids,
             reads_along=reads_along,
+            own=own or OwnSettings(),
         )
         self._marks = iter(marks)
         self._faults = list(faults)

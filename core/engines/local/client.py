@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from core.engines.base import (
     Handoff,
     ModelCard,
     Notice,
+    OwnSettings,
     Passing,
     Sampling,
     Token,
@@ -57,6 +58,7 @@ class LocalOptions:
     gpu_layers: int = -1
     kv_type: str = "f16"
     flash_attention: bool | None = None
+    own: OwnSettings = field(default_factory=OwnSettings)
 
 
 class LocalEngine:
@@ -74,7 +76,7 @@ class LocalEngine:
         """`on_progress` is told how much of the model has been read, 0 to 1, from the thread that loads."""
         header = read_header(path)
         self._options = _load_options(header, options)
-        self._card = _card(header, self._options)
+        self._card = _card(header, self._options, options.own)
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts_left = RESTARTS
@@ -301,11 +303,11 @@ def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
         can_be_cut=header.memory_can_be_cut,
         space_prefix=bool(header.add_space_prefix),
         template=header.chat_template or "",
-        thinking=header.thinking_tags,
+        thinking=options.own.tags(header.thinking_tags),
     )
 
 
-def _card(header: GgufHeader, options: LoadOptions) -> ModelCard:
+def _card(header: GgufHeader, options: LoadOptions, own: OwnSettings) -> ModelCard:
     return ModelCard(
         name=header.name or header.path.stem,
         vocabulary=header.vocabulary_hash,
@@ -315,4 +317,5 @@ def _card(header: GgufHeader, options: LoadOptions) -> ModelCard:
         parameters=header.parameters,
         thinking=options.thinking,
         can_be_cut=options.can_be_cut,
+        own=own,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from core.engines.base import Conversation, ModelCard, Sampling
+from core.engines.base import Conversation, ModelCard, OwnSettings, Sampling
 from core.engines.bill import Bill
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.dialect import Ask, Dialect
@@ -39,6 +39,7 @@ class RemoteOptions:
     """A chat template (Jinja) in place of the server's own; needed where it tells none."""
     reads_along: bool | None = None
     """None: if the server is another machine. Where it has a device of its own on this one, say True."""
+    own: OwnSettings = field(default_factory=OwnSettings)
 
 
 class RemoteEngine:
@@ -112,12 +113,15 @@ class RemoteEngine:
         return same
 
     def connect(self, dialect: Callable[[Ask], D]) -> D:
-        """Ask the server what it is."""
+        """Ask the server what it is. What a person set for its model has the last word."""
         try:
-            return dialect(self._line.ask)
+            found = dialect(self._line.ask)
         except EngineError:
             self._line.close()
             raise
+        own = self.options.own
+        found.card = replace(found.card, thinking=own.tags(found.card.thinking), own=own)
+        return found
 
     def asking(self, question: Callable[[Ask], Result]) -> Result:
         """A short question over the engine's own connection, one at a time."""

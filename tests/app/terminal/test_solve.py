@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL, Problem
+from core.engines.base import ModelCard
+from core.models.preferences import LoadingChoice, ModelPreferences, WritingChoice, save_preferences
 from core.thinking.trace_json import trace_from_lines
 
 PROBLEM = Problem(836, 100)
@@ -48,6 +50,23 @@ def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last() -> None:
     rebuilt = trace_from_lines(done.stdout.splitlines())
     assert rebuilt.answer.strip() == last["answer"].strip()
     assert rebuilt.large_share == pytest.approx(last["large_share"])
+
+
+def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(tmp_path: Path) -> None:
+    chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadingChoice(context=700))
+    chosen = chosen.with_writing(SMALL_MODEL, WritingChoice(temperature=0.25))
+    paths = {"XDG_CONFIG_HOME": str(tmp_path)}
+    save_preferences(chosen, tmp_path / "baton" / "models.json")
+
+    def small_card(*options: str) -> ModelCard:
+        done = baton("solve", PROBLEM.question, "--json", "--max-tokens", "2", *options, **paths)
+        trace = trace_from_lines(done.stdout.splitlines())
+        assert trace.started is not None
+        assert trace.started.small is not None
+        return trace.started.small
+
+    assert (small_card().context, small_card().own.temperature) == (700, 0.25)
+    assert small_card("--context", "600").context == 600
 
 
 def test_the_same_seed_gives_the_same_text() -> None:

@@ -4,16 +4,29 @@ from pathlib import Path
 
 import pytest
 
+from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
 from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
 from core.models.hub_listing import ENDPOINT
-from core.models.preferences import Choice, LoadingChoice, ModelPreferences, load_preferences, save_preferences
+from core.models.preferences import (
+    Choice,
+    LoadingChoice,
+    ModelPreferences,
+    Tags,
+    WritingChoice,
+    load_preferences,
+    save_preferences,
+)
+
+CUES = '{"reflection": {"moment": []}}'
 
 
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
     choice = LoadingChoice(context=4096, kv_type=KvType.Q8_0, flash_attention=Choice.ON)
+    writing = WritingChoice(temperature=0.8, tags=Tags.OTHER, opening="<t>", closing="</t>", cue_list=CUES)
     preferences = ModelPreferences(offline=True, more_folders=(tmp_path,)).with_loading(Path("m.gguf"), choice)
+    preferences = preferences.with_writing(Path("m.gguf"), writing).with_writing("http://server:80", writing)
     save_preferences(preferences, tmp_path / "config" / "models.json")
     assert load_preferences(tmp_path / "config" / "models.json") == preferences
 
@@ -45,6 +58,32 @@ def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone() 
     assert preferences.options_for(Path("other.gguf"), general) == general
     own = preferences.options_for(Path("m.gguf"), general)
     assert (own.context, own.parallel) == (4096, 3)
+
+
+def test_how_a_model_writes_reaches_the_engine_even_where_its_loading_is_left_alone() -> None:
+    preferences = ModelPreferences().with_writing(Path("m.gguf"), WritingChoice(top_k=20, cue_list=CUES))
+    options = preferences.options_for(Path("m.gguf"), LocalOptions(context=1024))
+    assert options == LocalOptions(context=1024, own=OwnSettings(top_k=20, cue_list=CUES))
+
+
+def test_tags_are_the_templates_others_or_none() -> None:
+    template = ThinkingTags("<think>", "</think>")
+    assert WritingChoice().own.tags(template) == template
+    assert WritingChoice(tags=Tags.NONE).own == OwnSettings(thinking=NO_TAGS)
+    assert WritingChoice(tags=Tags.NONE).own.tags(template) is None
+    other = WritingChoice(tags=Tags.OTHER, opening="[T]", closing="[/T]")
+    assert other.own.tags(template) == ThinkingTags("[T]", "[/T]")
+    assert other.model_copy(update={"closing": ""}).own.tags(template) == template
+
+
+def test_a_choice_that_leaves_everything_as_it_is_is_not_kept() -> None:
+    chosen = ModelPreferences().with_writing(Path("m.gguf"), WritingChoice(top_k=20))
+    assert chosen.with_writing(Path("m.gguf"), WritingChoice()) == ModelPreferences()
+
+
+def test_a_cue_list_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(ValueError, match="cue list cannot be read"):
+        WritingChoice(cue_list="wait, hmm")
 
 
 def test_mirror_and_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, End, Message, Notice, Passing, Sampling, Stop, Token
+from core.engines.base import (
+    Conversation,
+    End,
+    Message,
+    Notice,
+    OwnSettings,
+    Passing,
+    Sampling,
+    Stop,
+    ThinkingTags,
+    Token,
+)
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.errors import ContextFull, EngineLost, ModelFileError
@@ -24,24 +35,38 @@ def test_the_card_says_what_the_model_is(small_engine: LocalEngine, large_engine
     assert card.vocabulary != large_engine.card.vocabulary
 
 
+def test_tags_that_a_person_set_open_the_thinking(smollm2: Path) -> None:
+    tags = ThinkingTags("<reasoning>", "</reasoning>")
+    engine = LocalEngine(smollm2, LocalOptions(context=256, own=OwnSettings(thinking=tags)))
+    try:
+        assert engine.card.thinking == tags
+        session = engine.open((Message("user", "2 + 2?"),), Sampling())
+        session.read([])
+        assert session.text_in_cache().decode().endswith("<|im_start|>assistant\n<reasoning>\n")
+    finally:
+        engine.close()
+
+
 def test_a_first_write_reads_the_prompt_and_the_next_one_only_what_is_new(small_engine: LocalEngine) -> None:
     session, body = small_engine.open(QUESTION, Sampling()), Body()
-    first = handoff(write(session, body, limit=20))
+    items = write(session, body, limit=20)
+    first, written = handoff(items), len(ids(items))
     assert (first.reused, first.prefilled, first.passing) == (0, session.prompt_tokens, Passing.IDS)
     body.append(Part(" And so on, he said.", Author.INSERTED))
     second = handoff(write(session, body, limit=5))
     inserted = small_engine.count_tokens(" And so on, he said.")
-    assert second.reused + second.prefilled == session.prompt_tokens + 20 + inserted
-    assert second.prefilled == 1 + inserted, "the last token of the first write was never decoded before"
+    assert second.reused + second.prefilled == session.prompt_tokens + written + inserted
+    not_decoded = int(items[-1] != End(Stop.END_OF_TEXT))  # the last token of a write that its limit ended
+    assert second.prefilled == not_decoded + inserted
     assert second.passing is Passing.TEXT
     session.close()
 
 
 def test_going_on_where_it_was_stopped_decodes_nothing_anew(small_engine: LocalEngine) -> None:
     session, body = small_engine.open(QUESTION, Sampling()), Body()
-    write(session, body, limit=50, stop_after=10)
+    written = len(ids(write(session, body, limit=50, stop_after=10)))
     again = handoff(write(session, body, limit=5))
-    assert again.reused + again.prefilled == session.prompt_tokens + 10
+    assert again.reused + again.prefilled == session.prompt_tokens + written
     assert again.prefilled <= 1
     session.close()
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from core.engines.base import OwnSettings, ThinkingTags
 from core.engines.connection import Vocabulary, open_server, try_connection
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.openai_completions import OpenAICompletionsEngine
@@ -164,3 +165,12 @@ def test_a_pool_takes_only_one_model() -> None:
             ServerPool(engines)
         for engine in engines:
             engine.close()
+
+
+def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
+    own = OwnSettings(temperature=0.2, thinking=ThinkingTags("[T]", "[/T]"))
+    with FaultyServer(stream(token("a", 1), end(1))) as server:
+        engine = open_server(ServerAddress(server.url), RemoteOptions(HURRIED, own=own))
+        with closing(engine):
+            assert engine.card.own == own
+            assert engine.card.thinking == ThinkingTags("[T]", "[/T]")

@@ -1,0 +1,46 @@
+"""What a person set for one model overrules the run, for that model alone, and stands in the trace."""
+
+from core.engines.base import OwnSettings, Sampling
+from core.run import Pair, RunSettings, run
+from core.thinking.events import Rule, RunStarted, TakeoverStarted
+from core.thinking.trace import Trace
+from tests.fakes.scripted import QUESTION, ScriptedEngine
+
+CUES = '{"reflection": {"moment": []}}'
+STEPS = "First step.\n\nOne moment, that is", "\n\nDone.</think>\n\n4"
+
+
+def trace_of(small: ScriptedEngine, settings: RunSettings) -> Trace:
+    return Trace.of(run(Pair(small, ScriptedEngine("Let me see. It is 4.", name="large")), QUESTION, settings))
+
+
+def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs() -> None:
+    small = ScriptedEngine(*STEPS, own=OwnSettings(temperature=0.8, top_k=20))
+    large = ScriptedEngine("It is 4.", name="large")
+    settings = RunSettings(policy="every-step", temperature=0.3, top_p=0.9, top_k=7)
+    list(run(Pair(small, large), QUESTION, settings))
+    assert [session.sampling for session in small.sessions] == [Sampling(0.8, 0.9, 20)]
+    assert [session.sampling for session in large.sessions] == [Sampling(0.3, 0.9, 7)]
+
+
+def test_the_small_models_own_cues_bring_the_large_model_in_and_are_recorded() -> None:
+    assert not takeovers(trace_of(ScriptedEngine(*STEPS), RunSettings()))
+    trace = trace_of(ScriptedEngine(*STEPS, own=OwnSettings(cue_list=CUES)), RunSettings())
+    assert takeovers(trace) == [Rule.REFLECTION]
+    started = trace.started
+    assert isinstance(started, RunStarted)
+    assert started.settings["cue_list"] == CUES
+    assert started.small is not None
+    assert started.small.own.cue_list == CUES
+
+
+def test_a_cue_list_of_the_run_comes_before_the_models() -> None:
+    other = '{"reflection": {"perhaps": []}}'
+    trace = trace_of(ScriptedEngine(*STEPS, own=OwnSettings(cue_list=CUES)), RunSettings(cue_list=other))
+    assert not takeovers(trace)
+    assert trace.started is not None
+    assert trace.started.settings["cue_list"] == other
+
+
+def takeovers(trace: Trace) -> list[Rule]:
+    return [event.rule for event in trace.events if isinstance(event, TakeoverStarted)]
