@@ -112,6 +112,10 @@ class RemoteEngine:
             self.dialect.card = replace(self.card, vocabulary=vocabulary)
         return same
 
+    def share_meter(self, meter: Meter) -> None:
+        """All that is spent here counts there as well, and its cap holds here. Call it before sessions are opened."""
+        self._meter.join(meter)
+
     def connect(self, dialect: Callable[[Ask], D]) -> D:
         """Ask the server what it is. What a person set for its model has the last word."""
         try:

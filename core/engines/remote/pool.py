@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import reduce
 
 from core.engines.base import Conversation, ModelCard, Sampling
-from core.engines.bill import Bill, Cost
+from core.engines.bill import Bill
 from core.engines.remote.engine import RemoteEngine
+from core.engines.remote.meter import Cap, Meter
 from core.engines.remote.session import RemoteSession
 from core.errors import EngineLost, EngineRefused
 
@@ -16,7 +18,10 @@ class ServerPool:
     """An Engine made of engines that serve the same model. A batch spreads over them by opening its sessions."""
 
     def __init__(self, engines: Sequence[RemoteEngine]) -> None:
-        """Raises EngineRefused if they do not all have one vocabulary and one name."""
+        """The lowest of their caps holds for all together.
+
+        Raises EngineRefused if they do not all have one vocabulary and one name.
+        """
         first, *others = engines
         for engine in others:
             if (engine.card.name, engine.card.vocabulary) != (first.card.name, first.card.vocabulary):
@@ -25,6 +30,10 @@ class ServerPool:
                     "Servers that share the work have to serve the same model.",
                 )
         self.engines = tuple(engines)
+        cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
+        self._meter = Meter(first.options.prices, cap, "all servers together")
+        for engine in engines:
+            engine.share_meter(self._meter)
         self._lock = threading.Lock()
 
     @property
@@ -35,12 +44,8 @@ class ServerPool:
 
     @property
     def bill(self) -> Bill:
-        """Of all servers together."""
-        bills = [engine.bill for engine in self.engines]
-        cost = Cost(requests=0)
-        for bill in bills:
-            cost = cost.plus(bill.cost)
-        return Bill(cost, sum(bill.money for bill in bills), bills[0].currency)
+        """Of all servers together, at each one's prices."""
+        return self._meter.bill
 
     def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
         """On the least busy server that answers. Raises EngineLost if none does."""

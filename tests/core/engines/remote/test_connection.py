@@ -16,16 +16,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from core.engines.base import OwnSettings, ThinkingTags
+from core.engines.bill import Bill
 from core.engines.connection import Vocabulary, open_server, try_connection
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.meter import Cap, Prices
 from core.engines.remote.pool import ServerPool
 from core.engines.remote.vocabulary import PROBE
 from core.errors import EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
-from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, redirect, stream, token
+from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.llama_server import KEY, LlamaServer
 
 
@@ -156,6 +158,22 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
             second.routes["/tokenize"] = error(500, "gone")
             with pytest.raises(EngineLost):
                 pool.open(QUESTION, GREEDY)
+
+
+def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
+    answer = stream(progress(4, 4), token("a", 1), end(1))
+    with FaultyServer(answer) as first, FaultyServer(answer) as second:
+        cheap = RemoteOptions(HURRIED, Prices(written=1_000_000, currency="EUR"), Cap(tokens=40))
+        dear = RemoteOptions(HURRIED, Prices(written=3_000_000, currency="EUR"), Cap(tokens=10))
+        engines = [LlamaServerEngine(first.url, cheap), LlamaServerEngine(second.url, dear)]
+        with closing(ServerPool(engines)) as pool:
+            sessions = [pool.open(QUESTION, GREEDY) for _ in engines]
+            for session in sessions:
+                assert text(session.write([], 30, seed=1)) == "a"
+            assert second.completions[0]["n_predict"] == 5, "the first server took half of the cap"
+            assert pool.bill == Bill(engines[0].bill.cost.plus(engines[1].bill.cost), 4.0, "EUR")
+            with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
+                list(sessions[0].write([], 30, seed=1))
 
 
 def test_a_pool_takes_only_one_model() -> None:
