@@ -7,6 +7,7 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.models_in_use import ModelsInUse, State
+from app.placement_words import retreat_words
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import label
 from core.engines.base import ModelCard
@@ -70,6 +71,8 @@ class PairButton(QPushButton):
             self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, LONGEST_NAME))
             self._details[author].setText("" if self.is_narrow or not card else detail(card))
             told.append(f"{author.value} model {name}")
+            if card and (less := retreat_words(card)):
+                told.append(less)
             for widget in (self._signs[author], self._names[author], self._details[author]):
                 widget.setVisible(ready and bool(widget.text()))
         self._between.setVisible(ready)
@@ -84,4 +87,4 @@ ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 def detail(card: ModelCard) -> str:
     """Q4_K_M · office-server"""
     place = "" if card.place == "this machine" else card.place
-    return " · ".join(filter(None, (card.quantisation, place)))
+    return " · ".join(filter(None, (card.quantisation, place, "⚠ less" if retreat_words(card) else "")))

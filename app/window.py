@@ -15,7 +15,8 @@ from app.chat.page import ChatPage
 from app.chat.session import ChatSession
 from app.chat.transfer import FILTERS, Transfer
 from app.commands import install
-from app.models_in_use import Loader, ModelsInUse
+from app.models_in_use import Loader, ModelsInUse, State
+from app.placement_words import retreat_words
 from app.settings.preferences import Preferences
 from app.theme import Scheme, apply
 from app.topbar import TopBar
@@ -251,6 +252,11 @@ class Window(QMainWindow):
     def _models_changed(self) -> None:
         if self.models.error:
             self.tell(self.models.error)
+        elif self.models.state is State.READY:
+            pair = self.models.pair
+            cards = [engine.card for engine in (pair.small, pair.large) if engine]
+            if words := " ".join(dict.fromkeys(filter(None, map(retreat_words, cards)))):
+                self.notice.tell(words)
 
     def _deleted(self, conversation: str, name: str) -> None:
         self.session.forget(conversation)

@@ -9,6 +9,7 @@ from app.chat.conversation import Exchange
 from app.chat.wording import ending, seconds
 from app.inspector.command_line import command_line
 from app.inspector.facts import Fact, Facts
+from app.placement_words import own_facts, placement_facts
 from app.theme import SIGN, Role
 from app.widgets.controls import Hairline, button, label
 from core.engines.base import ModelCard
@@ -91,6 +92,8 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         ("Vocabulary", card.vocabulary[:12]),
         ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
         ("Roll-back", "by cutting" if card.can_be_cut else "from snapshots"),
+        *own_facts(card.own),
+        *placement_facts(card),
     ]
 
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QPlainTextEdit, QPushBut
 from app.models.loading_form import LoadingForm
 from app.models.room import ModelRoom
 from app.models.wording import short_path
+from app.placement_words import placement_facts
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import button, label
 from core.engines.body import Author
@@ -79,8 +80,8 @@ class ModelCardView(QScrollArea):
         if model is not None:
             self._title.setText(model.header.name)
             self._add_facts(facts_of(model, self._room.inventory.models))
-            if words := self._room.loaded.get(model.header.path):
-                self._add_facts(iter([("Loaded now", words)]))
+            if card := self._room.loaded.get(model.header.path):
+                self._add_facts(placement_facts(card))
             self.loading.show_model(model)
             template = model.header.chat_template
             self._template_head.setText("Chat template" if template else "No chat template: it is given plain text")

@@ -14,7 +14,6 @@ from app.window import Window
 if TYPE_CHECKING:
     from app.models.page import ModelsPage
     from app.models.room import ModelRoom
-    from core.engines.local.client import LocalEngine
     from core.secrets import Secrets
 
 
@@ -81,7 +80,7 @@ class ModelsTab(QWidget):
         pair = self._window.models.pair
         engines = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
         assert self._room is not None
-        self._room.show_loaded({Path(engine.loaded_as.path): loaded_words(engine) for engine in engines})
+        self._room.show_loaded({Path(engine.loaded_as.path): engine.card for engine in engines})
 
     def _use_pair(self, small: Path, large: Path) -> None:
         from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
@@ -97,12 +96,3 @@ class ModelsTab(QWidget):
         choice = self._window.preferences.value.models.model_copy(update=files)
         self._window.preferences.change(models=choice)
         self._window.reload_models()
-
-
-def loaded_words(engine: LocalEngine) -> str:
-    """How a model was really loaded, which may be less than was asked for."""
-    options = engine.loaded_as
-    layers = f"{options.gpu_layers} layers on the GPU" if options.gpu_layers > 0 else "in RAM"
-    facts = f"{options.context:,} tokens, batch {options.batch}, {engine.threads} threads, {options.kv_type} KV cache"
-    lack = f"; {engine.retreat}, for want of memory" if engine.retreat else ""
-    return f"{facts}, {layers}{lack}"

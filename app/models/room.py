@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Errand
+from core.engines.base import ModelCard
 from core.errors import BatonError
 from core.models.devices import Devices, find_devices
 from core.models.fit import Fit, estimate, fit
@@ -55,8 +56,8 @@ class ModelRoom(QObject):
         self._errands: list[Errand] = []
         self._library = Library(())
         self.inventory = Inventory((), (), ())
-        self.loaded: Mapping[Path, str] = {}
-        """The models that are loaded now, and how they really were, in words."""
+        self.loaded: Mapping[Path, ModelCard] = {}
+        """The models that are loaded now, and how they really were."""
         self.devices: Devices | None = None
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
@@ -88,7 +89,7 @@ class ModelRoom(QObject):
     def change_loading(self, model: Path, choice: LoadingChoice) -> None:
         self._replace(self.preferences.with_loading(model, choice))
 
-    def show_loaded(self, loaded: Mapping[Path, str]) -> None:
+    def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
         if loaded != self.loaded:  # loading says how far it is a hundred times
             self.loaded = loaded
             self.loaded_changed.emit()

@@ -74,6 +74,34 @@ class OwnSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceShare:
+    """What one device holds of a loaded model, in bytes, as llama.cpp says."""
+
+    device: str
+    """“RAM”, or ggml's name of a GPU: “CUDA0”."""
+    layers: int
+    """The output layer counts as one."""
+    weights: int
+    cache: int
+    """KV cache and running states."""
+    compute: int
+    mapped: int = 0
+    """Of the weights, pages of the file itself, which the system takes back when memory is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a model on this machine was really loaded, and where it lies."""
+
+    shares: tuple[DeviceShare, ...]
+    batch: int
+    threads: int
+    kv_type: str
+    retreat: str = ""
+    """What is less than was asked for, for want of memory: “with 12 of 33 layers on the GPU”."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """What a model is and what its engine can do: capabilities are data, nobody guesses them."""
 
@@ -95,6 +123,8 @@ class ModelCard:
     reads_along: bool = False
     """True: `read_along` does something, because the model sits on a device of its own."""
     own: OwnSettings = OwnSettings()
+    placement: Placement | None = None
+    """None on a server."""
 
 
 class Alternative(NamedTuple):

@@ -35,6 +35,9 @@ class DeviceKind(Enum):
     SEVERAL = 4
 
 
+GPUS = (DeviceKind.GPU, DeviceKind.INTEGRATED_GPU)
+
+
 @dataclass(frozen=True)
 class Device:
     """One ggml device; memory in bytes."""
@@ -66,7 +69,7 @@ def find_devices() -> Devices:
     """Ask the machine now. Instant without a GPU backend; with one, a second or two: not on a main thread."""
     memory = psutil.virtual_memory()
     found = ask_in_a_process() if has_gpu_backend() else ()
-    gpus = (device for device in found if device.kind in (DeviceKind.GPU, DeviceKind.INTEGRATED_GPU))
+    gpus = (device for device in found if device.kind in GPUS)
     return Devices(memory.total, memory.available, tuple(gpu for gpu in gpus if gpu.total_bytes > 0))
 
 
@@ -103,17 +106,38 @@ def ggml_devices() -> tuple[Device, ...]:
     return tuple(_device(ggml, number) for number in range(ggml.ggml_backend_dev_count()))
 
 
+def gpu_names() -> tuple[str, ...]:
+    """ggml's names of the GPUs, without asking them anything. For a process that has loaded llama.cpp."""
+    if not has_gpu_backend():
+        return ()
+    ggml = _load_ggml()
+    handles = [_handle(ggml, number) for number in range(ggml.ggml_backend_dev_count())]
+    return tuple(_name(ggml, handle) for handle in handles if _kind(ggml, handle) in GPUS)
+
+
 def _device(ggml: ctypes.CDLL, number: int) -> Device:
-    handle = ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(number)))
+    handle = _handle(ggml, number)
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     ggml.ggml_backend_dev_memory(handle, ctypes.byref(free), ctypes.byref(total))
     return Device(
-        name=ggml.ggml_backend_dev_name(handle).decode(errors="replace"),
+        name=_name(ggml, handle),
         description=ggml.ggml_backend_dev_description(handle).decode(errors="replace"),
-        kind=DeviceKind(ggml.ggml_backend_dev_type(handle)),
+        kind=_kind(ggml, handle),
         free_bytes=free.value,
         total_bytes=total.value,
     )
+
+
+def _handle(ggml: ctypes.CDLL, number: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(number)))
+
+
+def _name(ggml: ctypes.CDLL, handle: ctypes.c_void_p) -> str:
+    return str(ggml.ggml_backend_dev_name(handle).decode(errors="replace"))
+
+
+def _kind(ggml: ctypes.CDLL, handle: ctypes.c_void_p) -> DeviceKind:
+    return DeviceKind(ggml.ggml_backend_dev_type(handle))
 
 
 def _load_ggml() -> ctypes.CDLL:

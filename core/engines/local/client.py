@@ -17,6 +17,7 @@ from core.engines.base import (
     Notice,
     OwnSettings,
     Passing,
+    Placement,
     Sampling,
     Token,
     WriteItem,
@@ -76,18 +77,16 @@ class LocalEngine:
         """`on_progress` is told how much of the model has been read, 0 to 1, from the thread that loads."""
         header = read_header(path)
         self._options = _load_options(header, options)
-        self._card = _card(header, self._options, options.own)
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts_left = RESTARTS
-        self.retreat = ""
-        """How the model was loaded if not as asked, for want of memory: “with 12 of 33 layers on the GPU”."""
-        self._process = self._load(header, on_progress)
+        self._process, retreat = self._load(header, on_progress)
+        self._card = _card(header, self._options, options.own, self._placement(retreat))
         self.generation = 0
         """How often the process has been started again: sessions of an earlier one open themselves anew."""
 
-    def _load(self, header: GgufHeader, on_progress: Callable[[float], object]) -> ModelProcess:
-        """As asked; if the device is out of memory, lighter and lighter."""
+    def _load(self, header: GgufHeader, on_progress: Callable[[float], object]) -> tuple[ModelProcess, str]:
+        """As asked; if the device is out of memory, lighter and lighter. Also says what is less than was asked for."""
         layers = layers_to_begin_with(header, self._options)
         if layers and self._options.gpu_layers < 0:
             self._options = replace(self._options, gpu_layers=layers)
@@ -100,10 +99,14 @@ class LocalEngine:
                 failure = error
                 tried += [change] if change else []
             else:
-                self._options, self.retreat = options, change
-                return process
+                self._options = options
+                return process, change
         assert failure is not None
         raise given_up(header.name, failure, tried) from failure
+
+    def _placement(self, retreat: str) -> Placement:
+        loaded = self._process.loaded
+        return Placement(loaded.shares, self._options.batch, loaded.threads, self._options.kv_type, retreat)
 
     @property
     def card(self) -> ModelCard:
@@ -307,7 +310,7 @@ def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
     )
 
 
-def _card(header: GgufHeader, options: LoadOptions, own: OwnSettings) -> ModelCard:
+def _card(header: GgufHeader, options: LoadOptions, own: OwnSettings, placement: Placement) -> ModelCard:
     return ModelCard(
         name=header.name or header.path.stem,
         vocabulary=header.vocabulary_hash,
@@ -318,4 +321,5 @@ def _card(header: GgufHeader, options: LoadOptions, own: OwnSettings) -> ModelCa
         thinking=options.thinking,
         can_be_cut=options.can_be_cut,
         own=own,
+        placement=placement,
     )

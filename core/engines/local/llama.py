@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.engines.base import Alternative, Sampling
+from core.engines.local.loading_log import LoadingLog
 from core.engines.local.messages import LoadOptions
+from core.models.devices import gpu_names
 
 Logits = npt.NDArray[np.float32]
 
@@ -52,6 +54,7 @@ class Llama:
         self.threads = options.threads or default_threads()
         self.batch_size = options.batch
         self._said: deque[str] = deque(maxlen=20)
+        self._loading_log = LoadingLog()
         self._listen_to_log()
         ll.llama_backend_init()
         self.model = self._load(options, on_progress)
@@ -65,13 +68,17 @@ class Llama:
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
         self.space_prefix = options.space_prefix
         self._make_abortable()
+        self.shares = self._loading_log.shares(gpu_names())
+        """What each device holds of the model."""
 
     # Loading -----------------------------------------------------------------------------------------------------
 
     def _listen_to_log(self) -> None:
         def heard(level: int, text: bytes, _: Any) -> None:
+            line = text.decode(errors="replace")
+            self._loading_log.hear(line)
             if level >= _ERROR:
-                self._said.append(text.decode(errors="replace").strip())
+                self._said.append(line.strip())
 
         self._log_callback = ll.llama_log_callback(heard)  # kept: ctypes callbacks die with their last reference
         ll.llama_log_set(self._log_callback, ctypes.c_void_p(0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, Sampling, Stop, ThinkingTags
+from core.engines.base import Alternative, Conversation, DeviceShare, Sampling, Stop, ThinkingTags
 
 Run = tuple[int, ...] | str
 """Part of a body: ids of the model's own vocabulary, or a text that it tokenises."""
@@ -102,11 +102,12 @@ class Loading(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The model is ready: tokens per session, threads used, and llama.cpp's own description of it."""
+    """The model is ready: tokens per session, threads used, llama.cpp's own description of it, and where it lies."""
 
     context: int
     threads: int
     description: str
+    shares: tuple[DeviceShare, ...]
 
 
 class LoadFailed(NamedTuple):

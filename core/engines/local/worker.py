@@ -46,7 +46,7 @@ def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
         memory = "alloc" in reason or "memory" in reason
         send(connection, LoadFailed(reason, out_of_memory=memory))
         return
-    send(connection, Loaded(options.context, llama.threads, llama.description))
+    send(connection, Loaded(options.context, llama.threads, llama.description, llama.shares))
     Worker(connection, llama, options).run()
 
 

@@ -12,10 +12,12 @@ from pytestqt.qtbot import QtBot
 from app.loading import PairLoader
 from app.models.joining import add_models_page
 from app.models_in_use import State
+from app.placement_words import placement_facts
 from app.window import Window
 from core.demo_pair import READY_PROBLEMS, SMALL_MODEL
 from core.demo_pair.settings import DEMO_SETTINGS
 from core.engines.local.client import LocalEngine
+from core.models.gguf import read_header
 from core.models.preferences import LoadingChoice
 from core.paths import Paths
 from core.secrets import Secrets
@@ -54,5 +56,7 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
     assert trace().finish is Finish.END_OF_TEXT
     assert trace().answer.strip()
     assert trace().large_share > 0
-    assert "1,024 tokens, batch 64" in page.room.loaded[SMALL_MODEL]
+    facts = dict(placement_facts(page.room.loaded[SMALL_MODEL]))
+    assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
+    assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")
     window.close()

@@ -20,7 +20,8 @@ def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None
     except OutOfMemory as error:
         print(f"out of memory: {error}")
         return
-    print(f"{engine.retreat}; {engine.loaded_as.batch}; {engine.count_tokens('It loads, and works.')}")
+    assert engine.card.placement is not None
+    print(f"{engine.card.placement.retreat}; {engine.loaded_as.batch}; {engine.count_tokens('It loads, and works.')}")
     engine.close()
 
 
