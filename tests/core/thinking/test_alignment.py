@@ -1,0 +1,124 @@
+"""Steps of texts side by side: every step in one row, in order, with what is like it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.thinking import alignment
+from core.thinking.alignment import Likeness, Row, align, parting, thinking_steps
+from core.thinking.events import ThinkingClosed
+from core.thinking.policies.keywords import Keywords
+from core.thinking.presets import KeywordSettings
+from core.thinking.trace import Trace
+from tests.core.thinking.running import keywords, run
+
+ONE = "First we add the two numbers."
+TWO = "Then the sum is halved again."
+THREE = "The half of it is seven."
+WRONG = "The half of it is eight."
+WAIT = "Wait, did I carry the digit over?"
+END = "So that is what was asked for."
+SAME, ALIKE, OTHER = Likeness.SAME, Likeness.ALIKE, Likeness.OTHER
+
+steps = st.sampled_from([ONE, TWO, THREE, WRONG, WAIT, END, "So.", ""])
+texts = st.lists(st.lists(steps, max_size=9), min_size=1, max_size=3)
+
+
+def places(rows: list[Row]) -> list[tuple[int | None, ...]]:
+    return [row.steps for row in rows]
+
+
+@given(texts)
+def test_every_step_stands_in_one_row_in_its_order(columns: list[list[str]]) -> None:
+    rows = align(columns)
+    for place, column in enumerate(columns):
+        assert [row.steps[place] for row in rows if row.steps[place] is not None] == list(range(len(column)))
+    assert all(any(step is not None for step in row.steps) for row in rows)
+
+
+@given(texts)
+def test_a_likeness_says_what_the_texts_are(columns: list[list[str]]) -> None:
+    for row in align(columns):
+        for place, found in enumerate(row.likeness):
+            one, other = row.steps[place], row.steps[place + 1]
+            pair = ("" if one is None else columns[place][one], "" if other is None else columns[place + 1][other])
+            assert (found is None) == ("" in pair)
+            assert (found is SAME) == (pair[0] == pair[1] != "")
+
+
+@given(st.lists(steps.filter(bool), max_size=9), st.lists(steps, max_size=4), st.lists(steps, max_size=4))
+def test_a_shared_beginning_stands_row_by_row(shared: list[str], one: list[str], other: list[str]) -> None:
+    rows = align([shared + one, shared + other])
+    assert places(rows)[: len(shared)] == [(number, number) for number in range(len(shared))]
+    assert parting(rows) >= len(shared)
+
+
+@given(texts)
+def test_a_text_beside_itself_never_parts(columns: list[list[str]]) -> None:
+    known = [step for step in columns[0] if step]
+    rows = align([known, known, known])
+    assert len(rows) == parting(rows) == len(known)
+
+
+def test_a_step_more_stands_alone_and_the_rest_lines_up_again() -> None:
+    rows = align([[ONE, TWO, THREE, END], [ONE, TWO, WAIT, THREE, END]])
+    assert places(rows) == [(0, 0), (1, 1), (None, 2), (2, 3), (3, 4)]
+    assert parting(rows) == 2
+
+
+def test_steps_that_are_alike_share_a_row() -> None:
+    rows = align([[ONE, THREE, END], [ONE, WAIT, WRONG, END]])
+    assert places(rows) == [(0, 0), (None, 1), (1, 2), (2, 3)]
+    assert [row.likeness[0] for row in rows] == [SAME, None, ALIKE, SAME]
+
+
+def test_steps_that_have_nothing_in_common_stand_by_their_number() -> None:
+    rows = align([[ONE, THREE, END], [ONE, WAIT]])
+    assert places(rows) == [(0, 0), (1, 1), (2, None)]
+    assert rows[1].likeness == (OTHER,)
+    assert parting(rows) == 1
+
+
+def test_a_third_text_is_lined_up_with_the_first_two() -> None:
+    rows = align([[ONE, THREE, END], [ONE, WAIT, THREE, END], [ONE, WAIT, WRONG, END]])
+    assert places(rows) == [(0, 0, 0), (None, 1, 1), (1, 2, 2), (2, 3, 3)]
+    assert rows[1].likeness == (None, SAME)
+    assert rows[2].likeness == (SAME, ALIKE)
+
+
+def test_too_many_steps_to_compare_stand_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alignment, "MOST_PAIRS", 1)
+    rows = align([[ONE, THREE, END], [ONE, WAIT, WRONG, END]])
+    assert places(rows)[:3] == [(0, 0), (1, 1), (None, 2)]
+
+
+def test_a_text_that_is_not_as_long_has_not_parted() -> None:
+    rows = align([[ONE, TWO, END], [ONE], []])
+    assert parting(rows) == len(rows) == 3
+
+
+def test_white_space_makes_no_difference() -> None:
+    assert align([["Two  and\ntwo."], ["Two and two."]])[0].likeness == (SAME,)
+
+
+def test_no_texts_have_no_rows() -> None:
+    assert align([]) == []
+    assert parting([]) == 0
+
+
+def test_the_steps_of_a_trace_are_those_of_its_thinking() -> None:
+    policy: Keywords = keywords(KeywordSettings())
+    trace = run(policy, [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace
+    assert thinking_steps(trace) == [ONE, TWO]
+
+
+def test_what_a_live_step_is_like_is_not_known_yet() -> None:
+    whole = run(keywords(KeywordSettings()), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace.events
+    closed = next(index for index, event in enumerate(whole) if isinstance(event, ThinkingClosed))
+    trace = Trace.of(whole[: closed - 2])
+    assert thinking_steps(trace, live=True) == [ONE, ""]
+    rows = align([[ONE, THREE], thinking_steps(trace, live=True)])
+    assert places(rows) == [(0, 0), (1, 1)]
+    assert parting(rows) == 2
