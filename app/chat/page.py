@@ -171,7 +171,7 @@ class ChatPage(QSplitter):
         self.counters.follow(current.trace if current else None)
 
     def _show_progress(self, exchange: Exchange) -> None:
-        live = bool(self._session.answering and self._session.answering.exchange is exchange)
+        live = self._session.writes(exchange)
         self.conversation.refresh(exchange, live)
         if exchange is self._session.current:
             self.counters.follow(exchange.trace)

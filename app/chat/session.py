@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
+from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
@@ -25,6 +27,8 @@ class Activity(Enum):
     WAITING = auto()
     """For the models to be loaded."""
     WRITING = auto()
+    COMPARING = auto()
+    """Several answers to one problem are being written. Nobody steers them, or they could not be compared."""
 
 
 class ChatSession(QObject):
@@ -41,9 +45,12 @@ class ChatSession(QObject):
         self.models = models
         self.preferences = preferences
         self.conversation = Conversation()
-        self.answering: Answering | None = None
         self._archive: Archive | None = None
-        self._waiting: tuple[Exchange, Move | None] | None = None
+        self._running: list[Answering] = []
+        self._waiting: list[tuple[Exchange, Move | None]] = []
+        """For the models, or for their turn."""
+        self._at_once = 1
+        self._compares = False
         models.changed.connect(self._models_changed)
 
     def use_archive(self, archive: Archive) -> None:
@@ -53,9 +60,22 @@ class ChatSession(QObject):
 
     @property
     def activity(self) -> Activity:
-        if self.answering:
-            return Activity.WRITING
+        if self._running:
+            return Activity.COMPARING if self._compares else Activity.WRITING
         return Activity.WAITING if self._waiting else Activity.IDLE
+
+    @property
+    def answering(self) -> Answering | None:
+        """The one answer that is being written, which can be steered."""
+        return self._running[0] if self.activity is Activity.WRITING else None
+
+    def writes(self, exchange: Exchange) -> bool:
+        """Whether its answer is being written just now."""
+        return any(answering.exchange is exchange for answering in self._running)
+
+    def waits(self, exchange: Exchange) -> bool:
+        """Whether its answer is still to be begun."""
+        return any(waiting is exchange for waiting, _ in self._waiting)
 
     @property
     def ready(self) -> bool:
@@ -65,9 +85,9 @@ class ChatSession(QObject):
     @property
     def current(self) -> Exchange | None:
         """The exchange that is being written or waits for its models; else the last one."""
-        if self.answering:
-            return self.answering.exchange
-        return self._waiting[0] if self._waiting else self.conversation.leaf
+        if self._running:
+            return self._running[0].exchange
+        return self._waiting[0][0] if self._waiting else self.conversation.leaf
 
     # Conversations
 
@@ -95,8 +115,13 @@ class ChatSession(QObject):
         """Show the sibling so many places later."""
         siblings = self.conversation.siblings(exchange)
         place = siblings.index(exchange) + by
-        if self.activity is Activity.IDLE and 0 <= place < len(siblings):
-            self.conversation.show(siblings[place])
+        if 0 <= place < len(siblings):
+            self.show(siblings[place])
+
+    def show(self, exchange: Exchange) -> None:
+        """Show the path through it."""
+        if self.activity is Activity.IDLE:
+            self.conversation.show(exchange)
             if self._archive:
                 self._archive.show(self.conversation)
             self.path_changed.emit()
@@ -104,11 +129,27 @@ class ChatSession(QObject):
     # Answers
 
     def ask(self, problem: str) -> None:
-        self._begin(Exchange(problem, self._settings, self.conversation.leaf))
+        self._begin(Exchange(problem, self.settings, self.conversation.leaf))
+
+    def compare(
+        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, at_once: bool = False
+    ) -> list[Exchange]:
+        """One problem under several settings, as tries at one place; one after the other, or all `at_once`.
+
+        Each becomes a part of the conversation when its turn comes. They are written as fast as it goes, whatever
+        pace a person set: their times are compared.
+        """
+        if not self.ready:
+            return []
+        exchanges = [Exchange(problem, settings, parent) for settings in arms]
+        self._compares, self._at_once = True, len(exchanges) if at_once else 1
+        self._waiting = [(exchange, None) for exchange in exchanges]
+        self._start_next()
+        return exchanges
 
     def ask_again(self, exchange: Exchange, problem: str = "") -> None:
         """The same place in the conversation once more: with another seed, or another problem."""
-        settings = self._settings
+        settings = self.settings
         if not problem and settings == exchange.settings:
             settings = settings.model_copy(update={"seed": max(self._seeds(exchange)) + 1})
         self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
@@ -121,15 +162,14 @@ class ChatSession(QObject):
         """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
         trace = trace_before(exchange.trace, piece)
         self._begin(
-            Exchange(exchange.problem, self._settings, exchange.parent, trace), move_of(author) if author else None
+            Exchange(exchange.problem, self.settings, exchange.parent, trace), move_of(author) if author else None
         )
 
     def stop(self) -> None:
-        if self.answering:
-            self.answering.stop()
-        elif self._waiting:
-            self._waiting = None
-            self.activity_changed.emit()
+        self._waiting.clear()
+        for answering in self._running:
+            answering.stop()
+        self.activity_changed.emit()
 
     def take_over(self, now: bool = True) -> None:
         if self.answering:
@@ -145,16 +185,16 @@ class ChatSession(QObject):
 
     def finish(self) -> None:
         """Stop, and see that everything is saved: the window is closing."""
-        self._waiting = None
-        if self.answering:
-            self.answering.finish()
+        self._waiting.clear()
+        for answering in list(self._running):
+            answering.finish()
         if self._archive:
             self._archive.finish()
 
     # -----------------------------------------------------------------------------------------------------------------
 
     @property
-    def _settings(self) -> RunSettings:
+    def settings(self) -> RunSettings:
         """As chosen. The demo pair's steps are so short that it has its own lengths, unless a person set them."""
         settings = self.preferences.value
         if settings.models.is_demo and matching_preset(settings.run.parameters):
@@ -166,8 +206,9 @@ class ChatSession(QObject):
             return settings.run.model_copy(update={"parameters": parameters, "max_tokens": most})
         return settings.run
 
-    def _pace(self) -> float:
-        """The demo pair would be done before anybody saw it begin."""
+    @property
+    def pace(self) -> float:
+        """Tokens a second at most; 0 is no limit. The demo pair would be done before anybody saw it begin."""
         settings = self.preferences.value
         return settings.appearance.demo_pace if settings.models.is_demo else 0
 
@@ -180,60 +221,67 @@ class ChatSession(QObject):
         self.activity_changed.emit()
 
     def _begin(self, exchange: Exchange, first: Move | None = None) -> None:
-        if not self.ready:
-            return
+        if self.ready:
+            self._keep(exchange)
+            self.path_changed.emit()
+            self._start(exchange, first)
+
+    def _keep(self, exchange: Exchange) -> None:
         self.conversation.add(exchange)
         if self._archive:
             try:
                 self._archive.add(self.conversation, exchange)
             except StoreError as error:
                 self.failed.emit(error)
-        self.path_changed.emit()
-        self._start(exchange, first)
 
     def _start(self, exchange: Exchange, first: Move | None = None) -> None:
-        if self.models.state is not State.READY:
-            self._waiting = (exchange, first)
-            self.activity_changed.emit()
-            if self.models.state is not State.LOADING:
-                self.models.load(self.preferences.value.models)
-            return
-        self._waiting = None
-        self.answering = Answering(exchange, self.models.pair, first, self, pace=self._pace())
-        self.answering.progressed.connect(self._progressed)
-        self.answering.ended.connect(self._ended)
-        self.answering.start()
+        self._compares, self._at_once = False, 1
+        self._waiting = [(exchange, first)]
+        self._start_next()
+
+    def _start_next(self) -> None:
+        """Begin what waits, as much of it as may be written at once."""
+        is_ready = self.models.state is State.READY
+        while is_ready and self._waiting and len(self._running) < self._at_once:
+            exchange, first = self._waiting.pop(0)
+            if self._compares:
+                self._keep(exchange)
+            answering = Answering(exchange, self.models.pair, first, self, pace=0 if self._compares else self.pace)
+            answering.progressed.connect(partial(self._progressed, answering))
+            answering.ended.connect(partial(self._ended, answering))
+            self._running.append(answering)
+            answering.start()
         self.activity_changed.emit()
+        if self._waiting and self.models.state in (State.NONE, State.FAILED):
+            self.models.load(self.preferences.value.models)
 
-    def _progressed(self) -> None:
-        if self.answering:
-            exchange = self.answering.exchange
-            if self._archive:
-                try:
-                    self._archive.record(exchange, self.answering.take_fresh())
-                except StoreError as error:
-                    self.failed.emit(error)
-            self.progressed.emit(exchange)
+    def _progressed(self, answering: Answering) -> None:
+        if self._archive:
+            try:
+                self._archive.record(answering.exchange, answering.take_fresh())
+            except StoreError as error:
+                self.failed.emit(error)
+        self.progressed.emit(answering.exchange)
 
-    def _ended(self, error: BatonError | None) -> None:
-        assert self.answering is not None
-        exchange, self.answering = self.answering.exchange, None
+    def _ended(self, answering: Answering, error: BatonError | None) -> None:
+        self._running.remove(answering)
         self.conversation.touch()
         if self._archive:
-            self._archive.run_ended(exchange)
-        self.activity_changed.emit()
-        self.progressed.emit(exchange)
+            self._archive.run_ended(answering.exchange)
+        self._start_next()
+        self.progressed.emit(answering.exchange)
         if error:
             self.failed.emit(error)
 
     def _models_changed(self) -> None:
         if self._waiting and self.models.state is State.READY:
-            self._start(*self._waiting)
+            self._start_next()
         elif self._waiting and self.models.state in (State.FAILED, State.NONE):
-            self._waiting = None
+            self._waiting.clear()
             self.activity_changed.emit()
 
     def _read(self, exchange: Exchange) -> None:
-        if exchange in self.conversation.path:
+        if any(exchange is known for known in self.conversation):
             self.progressed.emit(exchange)
+        if exchange in self.conversation.path:
             self.activity_changed.emit()
