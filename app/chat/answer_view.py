@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 
-from PySide6.QtCore import QPoint, QRectF, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QRectF, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.chat.answer_text import AnswerText
+from app.chat.answer_card import AnswerCard
 from app.chat.conversation import Exchange
 from app.chat.segments import RibbonFollower
+from app.chat.steps_document import thinking_pieces
 from app.chat.steps_view import StepsView
 from app.chat.typesetting import Typesetter
-from app.chat.wording import WHO, count, ending, run_in_brief
+from app.chat.wording import count, ending, run_in_brief
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import IconButton, button, label
 from app.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.events import Finish
 from core.thinking.pieces import Piece
-
-ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 class Request(Enum):
@@ -56,15 +55,8 @@ class AnswerView(QWidget):
         self.steps = StepsView(typesetter)
         self.steps.piece_clicked.connect(self._piece_clicked)
         self.steps.menu_wanted.connect(self.menu_wanted)
-        self.answer = AnswerText(typesetter)
-        self._card = QFrame()
-        set_role(self._card, Role.CARD)
-        self._writer = label()
-        inside = QHBoxLayout(self._card)
-        inside.setContentsMargins(13, 11, 14, 6)
-        inside.setSpacing(12)
-        inside.addWidget(self._writer, 0, Qt.AlignmentFlag.AlignTop)
-        inside.addWidget(self.answer, 1)
+        self._card = AnswerCard(typesetter)
+        self.answer = self._card.text
         self._ending = label("", Role.MUTED)
         self._ending.setWordWrap(True)
         self._lay_out()
@@ -91,14 +83,13 @@ class AnswerView(QWidget):
         """Show what the trace holds now; `live`: it is being written."""
         self._live = live
         trace = self.exchange.trace
-        thinking = [p for p in trace.pieces if not p.in_answer and (p.length > 4 or p.text.strip())]
+        thinking = thinking_pieces(trace)
         # A folded text is not even built: an old conversation opens at once, however long its thinking.
         if not self.folded:
             self.steps.sync(trace, thinking, live and trace.closed is None)
         self.steps.setVisible(bool(thinking) and not self.folded)
         self._segments.follow(trace)
-        self._card.setVisible(self.answer.follow(trace, live))
-        self._sign_answer()
+        self._card.follow(trace, live)
         self._describe(live)
 
     def choose(self, piece: Piece | None, reveal: bool = False) -> None:
@@ -112,14 +103,6 @@ class AnswerView(QWidget):
         place = self.steps.place_of(piece)
         if place is not None:
             self.piece_revealed.emit(place.translated(self.steps.pos()))
-
-    def _sign_answer(self) -> None:
-        """The sign of who wrote the answer, or its end if both did."""
-        last = next((piece for piece in reversed(self.exchange.trace.pieces) if piece.in_answer), None)
-        if last and last.author in ROLES and self._writer.text() != SIGN[last.author]:
-            self._writer.setText(SIGN[last.author])
-            self._writer.setToolTip(f"Answered by {WHO[last.author]}")
-            set_role(self._writer, ROLES[last.author])
 
     def _describe(self, live: bool) -> None:
         trace = self.exchange.trace

@@ -6,7 +6,7 @@ a few kilobytes each, and only what is on the screen is painted (docs/window.md)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -36,6 +36,13 @@ class Shown:
     first: int
     is_set: bool = False
     text: str = ""
+    free: float = 0.0
+    """Pixels kept free above it, beyond the gap that all have."""
+
+
+def thinking_pieces(trace: Trace) -> list[Piece]:
+    """What is shown as steps: all that is not the answer, without white space that stands alone."""
+    return [p for p in trace.pieces if not p.in_answer and (p.length > 4 or p.text.strip())]
 
 
 class StepsDocument(QObject):
@@ -75,6 +82,17 @@ class StepsDocument(QObject):
     @property
     def complete(self) -> bool:
         return len(self.shown) == len(self._pieces)
+
+    def keep_free(self, pixels: Mapping[int, float]) -> None:
+        """Keep so much room above these pieces (indexes of `shown`). Above the first one it is the view's to keep."""
+        cursor = QTextCursor(self._document)
+        cursor.beginEditBlock()
+        for index, free in pixels.items():
+            self.shown[index].free = free
+            if index:
+                cursor.setPosition(self._document.findBlockByNumber(self.shown[index].first).position() - 1)
+                _end_piece(cursor, free)
+        cursor.endEditBlock()
 
     def _go_on(self) -> None:
         if self._style is None:
@@ -167,7 +185,7 @@ class StepsDocument(QObject):
             style = style.in_ink(style.muted)
         render_at(cursor, self._words(shown), style)
         if index + 1 < len(self.shown):
-            _end_piece(cursor)
+            _end_piece(cursor, self.shown[index + 1].free)
         cursor.endEditBlock()
         if moved := document.blockCount() - before:
             for later in self.shown[index + 1 :]:
@@ -208,7 +226,7 @@ class StepsDocument(QObject):
         return form
 
 
-def _end_piece(cursor: QTextCursor) -> None:
+def _end_piece(cursor: QTextCursor, free: float = 0.0) -> None:
     form = QTextBlockFormat()
-    form.setBottomMargin(GAP)
+    form.setBottomMargin(GAP + free)
     cursor.mergeBlockFormat(form)

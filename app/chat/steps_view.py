@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
@@ -29,6 +29,8 @@ class StepsView(RichText):
 
     piece_clicked = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
+    grown = Signal(int)
+    """From this piece on (an index of `shown`), pieces came, went or were set."""
 
     def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,13 +61,25 @@ class StepsView(RichText):
 
     def place_of(self, piece: Piece) -> QRectF | None:
         """Where the piece stands in the widget; None while it is not shown."""
-        index = next((i for i, shown in enumerate(self._steps.shown) if shown.piece is piece), None)
+        index = next((i for i, shown in enumerate(self.shown) if shown.piece is piece), None)
         return None if index is None else self._place(index)
 
     def piece_at(self, point: QPoint) -> Piece | None:
         """The piece at a point of the widget."""
         index = self._index_at(point.y())
-        return self._steps.shown[index].piece if index is not None else None
+        if index is None or point.y() > self._place(index).bottom() + GAP:
+            return None
+        return self.shown[index].piece
+
+    @property
+    def shown(self) -> Sequence[Shown]:
+        """The pieces that are in the document, in their order."""
+        return self._steps.shown
+
+    def keep_free(self, pixels: Mapping[int, float]) -> None:
+        """Keep so much room above these pieces (indexes of `shown`), to line them up with pieces beside them."""
+        self._steps.keep_free(pixels)
+        self._set_margins()
 
     # Qt's own
 
@@ -74,11 +88,11 @@ class StepsView(RichText):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colours = current_theme().colours
         first = self._index_at(event.rect().top())
-        for index in range(first or 0, len(self._steps.shown)):
+        for index in range(first or 0, len(self.shown)):
             place = self._place(index)
             if place.top() > event.rect().bottom():
                 break
-            self._paint_margin(painter, self._steps.shown[index], place, colours)
+            self._paint_margin(painter, self.shown[index], place, colours)
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
@@ -119,36 +133,44 @@ class StepsView(RichText):
     def _set_margins(self) -> None:
         frame = self.document().rootFrame()
         form = frame.frameFormat()
+        top = PAD + (self.shown[0].free if self.shown else 0)
+        if form.leftMargin() == MARGIN and form.topMargin() == top:
+            return
         form.setMargin(0)
         form.setLeftMargin(MARGIN)
         form.setRightMargin(12)
-        form.setTopMargin(PAD)
+        form.setTopMargin(top)
         form.setBottomMargin(PAD)
         frame.setFrameFormat(form)
 
     def _grown(self, first_changed: int) -> None:
         """Only what has changed is painted again: all that is seen would cost 5 ms each time."""
+        if first_changed == 0:
+            self._set_margins()
         area = self.viewport().rect()
-        if first_changed < len(self._steps.shown):
-            area.setTop(int(self._top(first_changed)) - 1)
+        if first_changed < len(self.shown):
+            area.setTop(int(self.top_of(first_changed)) - 1)
         self.viewport().update(area)
+        self.grown.emit(first_changed)
 
     def _index_at(self, y: float) -> int | None:
-        shown = self._steps.shown
+        shown = self.shown
         if not shown:
             return None
-        found = bisect_right(range(len(shown)), y, key=lambda index: self._top(index))
+        found = bisect_right(range(len(shown)), y, key=lambda index: self.top_of(index))
         return max(0, found - 1)
 
-    def _top(self, index: int) -> float:
-        block = self.document().findBlockByNumber(self._steps.shown[index].first)
+    def top_of(self, index: int) -> float:
+        """Where a shown piece begins, in pixels of the widget."""
+        block = self.document().findBlockByNumber(self.shown[index].first)
         # A table or code lies in a frame that begins before its first block.
         return self.document().documentLayout().blockBoundingRect(block).top() - PAD
 
     def _place(self, index: int) -> QRectF:
-        top = self._top(index)
-        last = index + 1 == len(self._steps.shown)
-        bottom = self.document().size().height() - 1 if last else self._top(index + 1) - 2
+        top = self.top_of(index)
+        last = index + 1 == len(self.shown)
+        below = None if last else self.shown[index + 1]
+        bottom = self.top_of(index + 1) - below.free - 2 if below else self.document().size().height() - 1
         return QRectF(0, top, self.viewport().width(), bottom - top)
 
     def _paint_margin(self, painter: QPainter, shown: Shown, place: QRectF, colours: Colours) -> None:

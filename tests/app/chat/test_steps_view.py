@@ -105,3 +105,19 @@ def test_a_long_answer_comes_in_portions_and_completely(steps: StepsView, qtbot:
     assert not steps.complete
     qtbot.waitUntil(lambda: steps.complete)
     assert steps.toPlainText().count("Step ") == 300
+
+
+def test_room_kept_above_a_piece_moves_it_and_what_follows(
+    steps: StepsView, events: Sequence[Event], qtbot: QtBot
+) -> None:
+    settled(steps, Trace.of(events), qtbot)
+    before = [steps.top_of(index) for index in range(len(steps.shown))]
+    steps.keep_free({0: 10, 2: 40})
+    moved = [after - top for after, top in zip(map(steps.top_of, range(len(before))), before, strict=True)]
+    assert moved == pytest.approx([10, 10] + [50] * (len(before) - 2), abs=1)
+    place = steps.place_of(steps.shown[1].piece)
+    assert place
+    assert place.bottom() < steps.top_of(2) - 40
+    assert steps.piece_at(QPoint(100, int(steps.top_of(2) - 20))) is None
+    steps.keep_free({0: 0, 2: 0})
+    assert [steps.top_of(index) for index in range(len(before))] == pytest.approx(before, abs=1)
