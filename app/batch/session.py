@@ -12,11 +12,12 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import Errand, Work
 from app.models_in_use import ModelsInUse, State
 from core.batch.arms import Arm
+from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
 from core.batch.exports import export
 from core.batch.grading import Grader
 from core.batch.problems import Problem, ProblemSet, read_problems
-from core.batch.report import Report, batch_settings, report_of
+from core.batch.report import Report, report_of
 from core.batch.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
 from core.run import Pair
@@ -96,7 +97,7 @@ class BatchSession(QObject):
         """A new batch, begun at once. Raises SettingsError while another is running."""
         self._refuse_while_running()
         store = self._stored()
-        settings = batch_settings(self.models.pair, parallel, seeds, found.name)
+        settings = BatchSettings(source=found.name, parallel=parallel, seeds=seeds).stored()
         rows = [arm.stored() for arm in arms]
 
         def work() -> Generator[Opened, None, None]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
 from app.terminal.solve import ExitCode, stops_on_interrupt
-from core.batch.arms import Arm, needs
+from core.batch.arms import Arm, by_large_model, needs
+from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
 from core.batch.exports import EXPORTS, export
 from core.batch.grading import Grader
@@ -18,10 +19,11 @@ from core.batch.happenings import Calibrated, Happening, JobEnded
 from core.batch.problems import Problem, read_problems
 from core.batch.progress import Progress, in_words
 from core.batch.recipes import RECIPES, arms_of
-from core.batch.report import Report, batch_settings, report_of
+from core.batch.regrading import regrade
+from core.batch.report import Report, report_of
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
 from core.batch.runner import Runner
-from core.batch.verdict import How
+from core.batch.verdict import How, Regex
 from core.errors import SettingsError, StoreError
 from core.run import Pair
 from core.store.batch_rows import Batch, ResultRow
@@ -34,12 +36,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("batch", help="solve and grade a file of problems", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, help="JSON, CSV, text, Markdown, Parquet, or a folder of them")
     arms = ", ".join(f"{name} ({recipe.title})" for name, recipe in RECIPES.items())
-    parser.add_argument("--arm", action="append", choices=RECIPES, metavar="NAME", help=f"compare: {arms}")
+    parser.add_argument("--arm", "--recipe", action="append", choices=RECIPES, metavar="NAME", help=f"compare: {arms}")
+    parser.add_argument("--guide", action="append", default=[], metavar="MODEL", help="compare: another large model")
     parser.add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds, from --seed on")
     parser.add_argument("--limit", type=_count, metavar="K", help="only the first K problems")
     parser.add_argument("--problem-column", metavar="NAME", help="if the guess is wrong")
     parser.add_argument("--answer-column", metavar="NAME", help="if the guess is wrong")
-    parser.add_argument("--grade", choices=[how.value for how in How if how is not How.REGEX], default=How.AUTO.value)
+    parser.add_argument("--grade", choices=[how.value for how in How], help="how answers are compared (auto)")
+    parser.add_argument("--pattern", metavar="REGEX", help="found in a right answer; {expected} is the expected one")
+    parser.add_argument("--regrade", action="store_true", help="grade the results in the folder again, run nothing")
     add_batch_options(parser)
     add_model_options(parser)
     add_run_options(parser)
@@ -55,6 +60,8 @@ def add_batch_options(parser: argparse.ArgumentParser, parallel: int = 8) -> Non
 
 def batch(arguments: argparse.Namespace) -> int:
     folder = arguments.out or Path(f"{arguments.file.stem}-results" if arguments.file else "results")
+    if arguments.regrade:
+        return grade_again(arguments, folder)
     if arguments.resume:
         return go_on(arguments, folder)
     if arguments.file is None:
@@ -64,57 +71,109 @@ def batch(arguments: argparse.Namespace) -> int:
         columns = Columns(arguments.problem_column, arguments.answer_column)
     elif arguments.answer_column:
         raise SettingsError("--answer-column needs --problem-column.", "Name both.")
+    how = _how(arguments)
     found = read_problems(arguments.file, columns, arguments.limit)
     for line in (*found.notes, *(f"{bad.source} line {bad.line}: {bad.reason}" for bad in found.rejected)):
         print(f"baton: {line}", file=sys.stderr)
-    arms = arms_of(arguments.arm or ["chosen"], run_settings(arguments))
-    return begin(arguments, folder, found.name, found.problems, arms)
+    arms = arms_of(arguments.arm or ["chosen"], run_settings(arguments), arguments.guide)
+    return begin(arguments, folder, found.name, found.problems, arms, how)
 
 
 def begin(
-    arguments: argparse.Namespace, folder: Path, name: str, problems: Sequence[Problem], arms: Sequence[Arm]
+    arguments: argparse.Namespace,
+    folder: Path,
+    name: str,
+    problems: Sequence[Problem],
+    arms: Sequence[Arm],
+    how: How | Regex = How.AUTO,
 ) -> int:
     """A new batch in the folder, run to its end."""
     if (folder / STORE_FILE).exists():
         raise SettingsError(f"{folder} holds a batch already.", "Add --resume to go on with it, or name another --out.")
-    small, large = needs(arms)
     seeds = [getattr(arguments, "seed", 0) + number for number in range(arguments.seeds)]
-    with open_pair(arguments, small=small, large=large) as pair, Store.open(folder / STORE_FILE) as store:
-        settings = batch_settings(pair, arguments.parallel, len(seeds))
-        batch_id = store.batches.create(name, settings, problems, [arm.stored() for arm in arms], seeds)
-        return _run(arguments, folder, store, batch_id, pair)
+    settings = BatchSettings(source=name, parallel=arguments.parallel, seeds=len(seeds)).graded_by(how)
+
+    def create(store: Store) -> str:
+        return store.batches.create(name, settings.stored(), problems, [arm.stored() for arm in arms], seeds)
+
+    return _run(arguments, folder, arms, create)
 
 
 def go_on(arguments: argparse.Namespace, folder: Path) -> int:
-    """The batch that the folder holds, with the settings it was begun with."""
-    if not (folder / STORE_FILE).exists():
-        raise SettingsError(f"{folder} holds no batch to go on with.", "Leave out --resume, or name its --out.")
-    with Store.open(folder / STORE_FILE) as store:
-        known = store.batches.all()
-        if not known:
-            raise StoreError(f"{folder} holds no batch to go on with.", "Leave out --resume.")
-        small, large = needs([Arm.of(stored) for stored in known[0].arms])
-        with open_pair(arguments, small=small, large=large) as pair:
-            _refuse_other_models(known[0], pair)
-            return _run(arguments, folder, store, known[0].id, pair)
+    """The batch that the folder holds, with the settings it was begun with; its errors are tried again."""
+    with _open_store(folder) as store:
+        batch = _only_batch(store, folder)
+        store.batches.retry_failed(batch.id)
+        unfinished = {total.arm for total in store.batches.totals(batch.id) if total.done < total.jobs}
+        arms = [Arm.of(stored) for stored in batch.arms if stored.name in unfinished]
+    return _run(arguments, folder, arms, lambda _: batch.id) if arms else _conclude(arguments, folder, batch.id)
 
 
-def _run(arguments: argparse.Namespace, folder: Path, store: Store, batch_id: str, pair: Pair) -> int:
-    how = How(getattr(arguments, "grade", How.AUTO.value))
-    store.batches.retry_failed(batch_id)
+def grade_again(arguments: argparse.Namespace, folder: Path) -> int:
+    """Other verdicts on the answers that the folder holds."""
+    how = _how(arguments)
+    with _open_store(folder) as store, Grader() as grader:
+        batch = _only_batch(store, folder)
+        graded = sum(1 for _ in regrade(store, batch.id, grader, how))
+        print(f"baton: {graded:,} answers were graded again.", file=sys.stderr)
+    return _conclude(arguments, folder, batch.id)
+
+
+def _run(arguments: argparse.Namespace, folder: Path, arms: Sequence[Arm], batch: Callable[[Store], str]) -> int:
+    """Each pair of models after the other; the batch is begun when the first is loaded."""
+    batch_id = ""
+    for guide, group in by_large_model(arms).items():
+        small, large = needs(group)
+        models = argparse.Namespace(**vars(arguments) | ({"large": guide} if guide else {}))
+        with open_pair(models, small=small, large=large) as pair, Store.open(folder / STORE_FILE) as store:
+            batch_id = batch_id or batch(store)
+            _run_with(pair, guide, arguments, store, batch_id)
+            left = {total.arm for total in store.batches.totals(batch_id) if total.done < total.jobs}
+        if left & {arm.name for arm in group}:
+            break  # Ctrl+C
+    return _conclude(arguments, folder, batch_id)
+
+
+def _run_with(pair: Pair, guide: str, arguments: argparse.Namespace, store: Store, batch_id: str) -> None:
+    """All arms of these models, until they are done or Ctrl+C is pressed."""
     with Grader() as grader:
-        runner = Runner(store, batch_id, pair, grader, arguments.parallel, how)
+        runner = Runner(store, batch_id, pair, grader, arguments.parallel, guide)
         progress = Progress(store.batches.results(batch_id), arguments.parallel)
         with stops_on_interrupt(runner):
             (_print_json if arguments.json else _print_progress)(runner.run(), progress, store, batch_id)
-    for ending in EXPORTS:
-        export(store, batch_id, folder / f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}")
-    report = report_of(store, batch_id)
+
+
+def _conclude(arguments: argparse.Namespace, folder: Path, batch_id: str) -> int:
+    """Write results and report, and say how it stands."""
+    with Store.open(folder / STORE_FILE) as store:
+        for ending in EXPORTS:
+            export(store, batch_id, folder / f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}")
+        report = report_of(store, batch_id)
     print(json.dumps({"report": report_to_json(report)}, ensure_ascii=False) if arguments.json else in_full(report))
-    if progress.done < progress.jobs:
+    if any(arm.done < arm.jobs for arm in report.arms):
         print(f"baton: Stopped. To go on: --out {folder} --resume", file=sys.stderr)
         return ExitCode.STOPPED
-    return ExitCode.FAILED if progress.failed else ExitCode.ANSWERED
+    return ExitCode.FAILED if any(arm.failed for arm in report.arms) else ExitCode.ANSWERED
+
+
+def _open_store(folder: Path) -> Store:
+    if not (folder / STORE_FILE).exists():
+        raise SettingsError(f"{folder} holds no batch.", "Name the --out of one, or a file to begin one with.")
+    return Store.open(folder / STORE_FILE)
+
+
+def _only_batch(store: Store, folder: Path) -> Batch:
+    known = store.batches.all()
+    if not known:
+        raise StoreError(f"{folder} holds no batch.", "Name a file to begin one with, and another --out.")
+    return known[0]
+
+
+def _how(arguments: argparse.Namespace) -> How | Regex:
+    how = How(arguments.grade or (How.REGEX if arguments.pattern else How.AUTO))
+    if (how is How.REGEX) is not bool(arguments.pattern):
+        raise SettingsError("--grade regex and --pattern belong together.", "Give both, or neither.")
+    return Regex(arguments.pattern) if arguments.pattern else how
 
 
 def in_full(report: Report) -> str:
@@ -170,17 +229,6 @@ def _row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
         "tokens": row.tokens,
         "seconds": row.seconds,
     }
-
-
-def _refuse_other_models(known: Batch, pair: Pair) -> None:
-    """A batch that went on with other models would compare nothing."""
-    for which, engine in (("small", pair.small), ("large", pair.large)):
-        told = known.settings.get(which)
-        if engine and isinstance(told, dict) and told.get("name") != engine.card.name:
-            raise SettingsError(
-                f"This batch was begun with the {which} model {told.get('name')}, not {engine.card.name}.",
-                f"Name that one with --{which}.",
-            )
 
 
 def _count(text: str) -> int:

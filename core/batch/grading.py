@@ -50,10 +50,10 @@ class Grader:
         if not (given and given.strip()):
             return Verdict(Outcome.WRONG, named, "The model gave no answer.")
         expected = expected or ""
-        if max(len(expected), len(given)) > _LONGEST_ANSWER:
-            return Verdict(Outcome.UNSCORED, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
         if isinstance(how, Regex):
             return self._ask(RegexQuestion(how.filled(expected), given), How.REGEX)
+        if max(len(expected), len(given)) > _LONGEST_ANSWER:
+            return Verdict(Outcome.UNSCORED, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
         match how:
             case How.EXACT:
                 return compare_exact(expected, given)

@@ -138,7 +138,7 @@ RECIPES = ARMS | ABLATIONS
 def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = ()) -> tuple[Arm, ...]:
     """The arms of these recipes, what they need first included, then one for each other large model; each name once.
 
-    Raises SettingsError for a name that is no recipe.
+    Raises SettingsError for a name that is no recipe, and for two large models of one name.
     """
     arms: dict[str, Arm] = {}
     for name in names:
@@ -148,4 +148,8 @@ def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = ())
             if arm.equal_share_of and arm.equal_share_of not in arms:
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
             arms[arm.name] = arm
-    return tuple((arms | {arm.name: arm for arm in guided_by(guides)(base)}).values())
+    for arm in guided_by(guides)(base):
+        if arm.name in arms:
+            raise SettingsError(f"Two large models are called “{arm.name}”.", "Leave one out, or rename its file.")
+        arms[arm.name] = arm
+    return tuple(arms.values())

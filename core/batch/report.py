@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from core.batch.batch_settings import BatchSettings, Model
 from core.batch.certainty import Difference, clustered_accuracy, difference
 from core.batch.measured import Measured
 from core.batch.statistics import Estimate, pareto_front
 from core.batch.verdict import Outcome
-from core.engines.base import ModelCard
-from core.run import Pair
-from core.store.batch_rows import Batch, JobState, ResultRow
+from core.store.batch_rows import Arm, Batch, JobState, ResultRow
 from core.store.store import Store
 from core.thinking.events import Rule
 
@@ -21,23 +20,13 @@ PLACES = 10
 """Bars of the step-position histogram."""
 
 
-class Model(NamedTuple):
-    """What a report says of a model."""
-
-    name: str
-    parameters: int
-    place: str
-
-    @classmethod
-    def of(cls, card: ModelCard) -> Model:
-        return cls(card.name, card.parameters, card.place)
-
-
 @dataclass(frozen=True)
 class ArmReport:
     """Sums and means over the jobs of an arm that have ended without an error."""
 
     name: str
+    sweep: str
+    """The parameter that this arm tries a value of, if any."""
     jobs: int
     done: int
     correct: int
@@ -119,21 +108,10 @@ def accuracy_of(arm: ArmReport) -> float:
     return arm.accuracy.value if arm.accuracy else 0.0
 
 
-def batch_settings(pair: Pair, parallel: int, seeds: int, source: str = "") -> dict[str, object]:
-    """What a batch keeps besides its arms, for its report and for going on."""
-    return {
-        "source": source,
-        "parallel": parallel,
-        "seeds": seeds,
-        "small": Model.of(pair.small.card)._asdict() if pair.small else None,
-        "large": Model.of(pair.large.card)._asdict() if pair.large else None,
-    }
-
-
 def report_of(store: Store, batch_id: str) -> Report:
     """Reads every run's outline: a second for some thousand runs. Raises StoreError."""
     batch = store.batches.open(batch_id)
-    small, large = _model(batch, "small"), _model(batch, "large")
+    settings = BatchSettings.of(batch)
     rows: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in store.batches.results(batch_id):
         rows[row.arm].append(row)
@@ -141,28 +119,27 @@ def report_of(store: Store, batch_id: str) -> Report:
     for arm in batch.arms:
         answered = [row for row in rows[arm.name] if row.state is JobState.DONE and not row.error]
         measured = [Measured.of(store.runs.outline(row.run)) for row in answered]
-        arms.append(_arm_report(arm.name, rows[arm.name], answered, measured, small, large))
-    parallel, seeds = (batch.settings.get(name) for name in ("parallel", "seeds"))
+        arms.append(_arm_report(arm, rows[arm.name], answered, measured, settings))
     return Report(
         batch.name,
         batch.problems,
-        seeds if isinstance(seeds, int) else 1,
-        parallel if isinstance(parallel, int) else 1,
-        small,
-        large,
+        settings.seeds,
+        settings.parallel,
+        settings.small,
+        settings.large,
         tuple(arms),
         tuple(_comparisons(batch, rows)),
     )
 
 
 def _arm_report(
-    name: str,
+    arm: Arm,
     rows: Sequence[ResultRow],
     answered: Sequence[ResultRow],
     measured: Sequence[Measured],
-    small: Model | None,
-    large: Model | None,
+    settings: BatchSettings,
 ) -> ArmReport:
+    small, large = settings.small, settings.large_of(arm.settings.get("large", ""))
     outcomes = Counter(_outcome(row) for row in answered)
     failed = sum(bool(row.error) for row in rows)
     small_tokens, large_tokens = sum(row.small_tokens for row in answered), sum(row.large_tokens for row in answered)
@@ -175,7 +152,8 @@ def _arm_report(
         + (large.parameters if large else 0) * (large_tokens + large_read)
     )
     return ArmReport(
-        name,
+        arm.name,
+        arm.settings.get("sweep", ""),
         len(rows),
         len(answered) + failed,
         outcomes[Outcome.CORRECT],
@@ -230,10 +208,3 @@ def _scored(row: ResultRow) -> bool:
 
 def _is_right(row: ResultRow) -> bool:
     return _outcome(row) is Outcome.CORRECT
-
-
-def _model(batch: Batch, which: str) -> Model | None:
-    told = batch.settings.get(which)
-    if not isinstance(told, dict):
-        return None
-    return Model(str(told.get("name", "")), int(told.get("parameters") or 0), str(told.get("place", "")))

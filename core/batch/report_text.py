@@ -95,8 +95,8 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "problems": report.problems,
         "seeds": report.seeds,
         "parallel": report.parallel,
-        "small": report.small._asdict() if report.small else None,
-        "large": report.large._asdict() if report.large else None,
+        "small": report.small.model_dump() if report.small else None,
+        "large": report.large.model_dump() if report.large else None,
         "arms": [_arm_to_json(arm) for arm in report.arms],
         "comparisons": [
             {

@@ -18,10 +18,12 @@ from queue import SimpleQueue
 
 from core.batch.answers import choice_letter, extract_answer, extract_choice
 from core.batch.arms import Arm
+from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.grading import Grader
 from core.batch.happenings import Calibrated, Happening, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.problems import Problem
+from core.batch.regrading import verdict_on
 from core.batch.verdict import How, Regex
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
@@ -44,15 +46,17 @@ class Runner:
     """One go at a batch. `run` is called once; `pause`, `resume` and `stop` from any thread."""
 
     def __init__(
-        self, store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 1, how: How | Regex = How.AUTO
+        self, store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 1, guide: str = ""
     ) -> None:
+        """Runs the arms whose large model is this `guide`, loaded in `pair`; "" is the batch's own large model."""
         self.store = store
         self.batch = batch
         self.pair = pair
         self.grader = grader
         self.parallel = parallel
-        self.how = how
-        self._arms = {stored.name: Arm.of(stored) for stored in store.batches.open(batch).arms}
+        self.guide = guide
+        self._arms: dict[str, Arm] = {}
+        self._how: How | Regex = How.AUTO
         self._may_begin = threading.Event()
         self._may_begin.set()
         self._stopped = False
@@ -63,8 +67,10 @@ class Runner:
     def run(self) -> Generator[Happening, None, None]:
         """What happens, until no job waits or `stop` is called. Closing it stops, too.
 
-        A failed problem is a result. Raises StoreError when results cannot be saved.
+        A failed problem is a result. Raises StoreError when results cannot be saved, and SettingsError for other models
+        than the batch was begun with.
         """
+        self._take_settings()
         # One arm after the other: side by side they would slow each other, and no speed could be compared.
         in_order = sorted(self._arms, key=lambda name: bool(self._arms[name].equal_share_of))
         try:
@@ -97,6 +103,14 @@ class Runner:
         for control in controls:
             control.stop()
         self._may_begin.set()
+
+    def _take_settings(self) -> None:
+        """The batch's own; and keep with it which models run it, for its report and for going on."""
+        stored = self.store.batches.open(self.batch)
+        settings = BatchSettings.of(stored).with_models(self.pair, self.guide)
+        self.store.batches.set_settings(self.batch, settings.stored())
+        self._how = settings.how
+        self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.large == self.guide}
 
     def _run_at_equal_share(self, name: str, arm: Arm) -> Iterator[Happening]:
         chance = self._recorded_chance(name)
@@ -165,7 +179,7 @@ class Runner:
         except BatonError as failure:
             error = str(failure)
         answer = "" if error else answer_of(trace, job.problem.expected) or ""
-        verdict = None if error else self.grader.grade(job.problem.expected, answer or None, self.how)
+        verdict = None if error else verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how)
         self.store.batches.finish(job, answer, verdict, error)
         self._happenings.put(JobEnded.of(job, answer, verdict, error, summary))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -109,14 +109,11 @@ class Batches:
             batch,
         )
 
-    def regrade(self, job: int, answer: str, verdict: Verdict) -> None:
-        """Another verdict on the same run."""
-        self._change(
-            "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?",
-            storable(answer),
-            *_verdict(verdict),
-            job,
-        )
+    def regrade(self, verdicts: Iterable[tuple[int, Verdict]]) -> None:
+        """Other verdicts on the answers of these jobs, all or none."""
+        values = [(*_verdict(verdict), job) for job, verdict in verdicts]
+        statement = "UPDATE jobs SET outcome = ?, how = ?, verdict_reason = ? WHERE id = ?"
+        self._database.write(lambda connection: connection.executemany(statement, values))
 
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
         """A row for every job, those that wait included, in the order of problems, seeds and arms."""
@@ -132,6 +129,10 @@ class Batches:
         """Over problems and seeds that both arms have scored."""
         with self._database.reading() as connection:
             return Paired(*connection.execute(_PAIRED, (batch, one, other)).fetchone())
+
+    def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
+        """JSON values, in place of those that were there."""
+        self._change("UPDATE batches SET settings = ? WHERE id = ?", json.dumps(settings), batch)
 
     def rename(self, batch: str, name: str) -> None:
         self._change("UPDATE batches SET name = ? WHERE id = ?", storable(name), batch)

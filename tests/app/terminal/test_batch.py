@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from core.demo_pair import BATCH_PROBLEMS
+from core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL
 
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
 
@@ -45,6 +45,25 @@ def test_a_batch_that_is_done_is_only_reported_again(tmp_path: Path) -> None:
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
 
 
+def test_answers_are_graded_again_without_running_anything(tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    assert baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out).returncode == 0
+    again = baton("batch", "--regrade", "--pattern", "no such words", "--out", out, "--json")
+    assert again.returncode == 0, again.stderr
+    assert "2 answers were graded again" in again.stderr
+    assert json.loads(again.stdout)["report"]["arms"][0]["wrong"] == 2
+
+
+def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path: Path) -> None:
+    arms = ("--recipe", "large", "--guide", str(SMALL_MODEL))
+    done = baton("batch", str(BATCH_PROBLEMS), *arms, *TWO, "--out", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])["report"]
+    assert [arm["name"] for arm in report["arms"]] == ["large", f"guide {SMALL_MODEL.stem}"]
+    assert [arm["done"] for arm in report["arms"]] == [2, 2]
+    assert all(arm["compute"] for arm in report["arms"])
+
+
 def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "batch.sqlite").touch()
     assert main(["batch", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2
@@ -56,7 +75,9 @@ def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytes
     [
         (["batch"], "No file of problems is named"),
         (["batch", "missing.csv"], "cannot be read"),
-        (["batch", "--resume", "--out", "nowhere"], "no batch to go on with"),
+        (["batch", "--resume", "--out", "nowhere"], "nowhere holds no batch"),
+        (["batch", "x.csv", "--grade", "regex"], "belong together"),
+        (["batch", "--regrade", "--out", "nowhere", "--pattern", "("], "is not valid"),
         (["demo", "99"], "no ready problem 99"),
     ],
 )

@@ -36,7 +36,9 @@ def small_engine() -> ScriptedEngine:
 
 
 def large_engine() -> ScriptedEngine:
-    return ScriptedEngine(continue_with=lambda conversation, body: rest(solution(number_in(conversation)), body))
+    return ScriptedEngine(
+        name="large", continue_with=lambda conversation, body: rest(solution(number_in(conversation)), body)
+    )
 
 
 def counting_pair() -> Pair:

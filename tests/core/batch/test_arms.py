@@ -94,3 +94,8 @@ def test_every_other_large_model_is_an_arm_that_runs_after_the_batch_s_own() -> 
     assert list(groups) == ["", "http://office:8080", "/models/Big-32B.gguf"]
     assert [arm.name for arm in groups["/models/Big-32B.gguf"]] == ["guide Big-32B"]
     assert [arm.name for arm in groups["http://office:8080"]] == ["guide office:8080"]
+
+
+def test_two_large_models_of_one_name_are_refused() -> None:
+    with pytest.raises(SettingsError, match="called “guide Big”"):
+        arms_of([], BASE, guides=["a/Big.gguf", "b/Big.gguf"])

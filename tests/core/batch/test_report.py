@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS, export
 from core.batch.grading import Grader
 from core.batch.measured import Measured, Takeover
 from core.batch.problems import Problem
 from core.batch.recipes import arms_of
-from core.batch.report import Report, accuracy_of, batch_settings, report_of
+from core.batch.report import Report, accuracy_of, report_of
 from core.batch.report_html import html_report
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
 from core.batch.runner import Runner
@@ -41,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def solved(store: Store, *recipes: str, pair: Pair | None = None, found: list[Problem] | None = None) -> str:
     pair = pair or counting_pair()
     arms = [arm.stored() for arm in arms_of(recipes, RunSettings())]
-    batch = store.batches.create("counting", batch_settings(pair, 2, 1), found or problems(6), arms)
+    batch = store.batches.create("counting", BatchSettings(parallel=2).stored(), found or problems(6), arms)
     with Grader() as grader:
         list(Runner(store, batch, pair, grader, 2).run())
     return batch

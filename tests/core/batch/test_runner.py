@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from core.batch.arms import Arm
+from core.batch.batch_settings import BatchSettings, Model
 from core.batch.grading import Grader
 from core.batch.happenings import Calibrated, Happening, JobEnded, JobStarted, JobStopped
 from core.batch.problems import Problem
-from core.batch.recipes import arms_of
+from core.batch.recipes import arms_of, guided_by
 from core.batch.runner import Runner
 from core.batch.verdict import Outcome
-from core.errors import EngineLost
+from core.errors import EngineLost, SettingsError
 from core.run import Pair, RunSettings
 from core.store.batch_rows import JobState, ResultRow
 from core.store.store import Store
@@ -153,7 +154,7 @@ def test_stopped_in_the_middle_of_a_text_it_goes_on_from_there(store: Store, gra
     assert any(isinstance(each, JobStopped) for each in stopper[0].run())
     assert store.batches.open(batch).done == 0
     again = small_engine()
-    run_all(store, batch, Pair(again), grader)
+    run_all(store, batch, Pair(again), grader, parallel=1)
     assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [solution(0), solution(2)]
     assert again.sessions[0].calls[0].body.startswith("First we count.")
 
@@ -188,6 +189,37 @@ def test_the_settings_of_the_run_are_kept_with_it(store: Store) -> None:
     assert tuple(map(Arm.of, store.batches.open(batch).arms)) == arms_of(["baton", "random"], RunSettings())
 
 
+def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 1)
+    run_all(store, batch, counting_pair(), grader)
+    settings = BatchSettings.of(store.batches.open(batch))
+    assert settings.small == Model(name="small", parameters=0, place="this machine")
+    assert settings.large == Model(name="large", parameters=0, place="this machine")
+
+
+def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 1)
+    run_all(store, batch, counting_pair(), grader)
+    other = Pair(small_engine().with_card(name="another"))
+    with pytest.raises(SettingsError, match="begun with the small model small, not another"):
+        run_all(store, batch, other, grader)
+
+
+def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, grader: Grader) -> None:
+    arms = arms_of(["large"], RunSettings()) + guided_by(["big.gguf"])(RunSettings(policy="always"))
+    batch = store.batches.create("counting", {}, problems(2), [arm.stored() for arm in arms])
+    guide = Pair(large=large_engine().with_card(name="big", parameters=32))
+    list(Runner(store, batch, guide, grader, guide="big.gguf").run())
+    assert [row.state for row in rows(store, batch, "large")] == [JobState.WAITING] * 2
+    assert outcomes(store, batch, "guide big") == [Outcome.CORRECT] * 2
+    run_all(store, batch, counting_pair(), grader)
+    settings = BatchSettings.of(store.batches.open(batch))
+    assert (settings.large_of(""), settings.large_of("big.gguf")) == (
+        Model(name="large", place="this machine"),
+        Model(name="big", parameters=32, place="this machine"),
+    )
+
+
 def test_the_random_arm_gets_the_large_share_of_the_other(store: Store, grader: Grader) -> None:
     """The small model doubts itself at every second step; then the large one writes."""
     steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
@@ -220,7 +252,7 @@ def test_killed_twenty_times_no_problem_is_lost_and_none_run_twice(tmp_path: Pat
     with Store.open(path) as store:
         assert 0 < store.batches.open(batch).done < 60, "all was done before the last kill"
         with Grader() as grader:
-            run_all(store, batch, Pair(large_engine()), grader)
+            run_all(store, batch, Pair(large_engine().with_card(name="small")), grader)
         assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [solution(n) for n in range(60)]
         assert {row.verdict.outcome for row in rows(store, batch) if row.verdict} == {Outcome.CORRECT}
 

@@ -116,9 +116,9 @@ def test_a_new_verdict_stands_in_place_of_the_old(store: Store) -> None:
     batch = create(store)
     (job,) = store.batches.claim(batch)
     store.batches.finish(job, "4", WRONG)
-    store.batches.regrade(job.id, "four", RIGHT)
+    store.batches.regrade([(job.id, RIGHT)])
     row = next(store.batches.results(batch))
-    assert (row.answer, row.verdict) == ("four", RIGHT)
+    assert (row.answer, row.verdict) == ("4", RIGHT)
 
 
 def test_a_deleted_batch_can_be_had_back(store: Store) -> None:

@@ -1,0 +1,41 @@
+"""Other verdicts on answers that are there: grading is cheap, and no model has to write anything again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.batch.batch_settings import BatchSettings
+from core.batch.grading import Grader
+from core.batch.problems import Problem
+from core.batch.verdict import How, Regex, Verdict
+from core.store.batch_rows import JobState, ResultRow
+from core.store.store import Store
+
+PORTION = 200
+"""Verdicts saved in one transaction."""
+
+
+def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:
+    """A pattern is looked for in all that was written after the thinking; every other way compares the answer that was
+    found in it."""
+    given = written if isinstance(how, Regex) else answer
+    return grader.grade(problem.expected, given or None, how)
+
+
+def regrade(store: Store, batch: str, grader: Grader, how: How | Regex) -> Iterator[ResultRow]:
+    """Grade every answer of the batch again, and those to come: yields each row as its new verdict is saved.
+
+    What waits or ended in an error stays as it is. Raises StoreError.
+    """
+    settings = BatchSettings.of(store.batches.open(batch)).graded_by(how)
+    store.batches.set_settings(batch, settings.stored())
+    problems = list(store.batches.problems(batch))
+    answered = [row for row in store.batches.results(batch) if row.state is JobState.DONE and not row.error]
+    for begin in range(0, len(answered), PORTION):
+        graded = []
+        for row in answered[begin : begin + PORTION]:
+            written = store.runs.summary(row.run).answer if isinstance(how, Regex) else ""
+            verdict = verdict_on(grader, problems[row.position], row.answer, written, how)
+            graded.append(row._replace(verdict=verdict))
+        store.batches.regrade([(row.job, row.verdict) for row in graded if row.verdict])
+        yield from graded

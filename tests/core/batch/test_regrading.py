@@ -1,0 +1,93 @@
+"""Answers that are there get other verdicts, and nothing is written again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.batch.batch_settings import BatchSettings
+from core.batch.grading import Grader
+from core.batch.problems import Problem
+from core.batch.recipes import arms_of
+from core.batch.regrading import regrade
+from core.batch.runner import Runner
+from core.batch.verdict import How, Outcome, Regex
+from core.errors import EngineLost, SettingsError
+from core.run import Pair, RunSettings
+from core.store.batch_rows import JobState
+from core.store.store import Store
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+TEXT = "</think>The speed is 0.50 m/s, so \\boxed{0.50}."
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        yield store
+
+
+@pytest.fixture
+def grader() -> Iterator[Grader]:
+    with Grader() as grader:
+        yield grader
+
+
+def answered(store: Store, grader: Grader, expected: str = "1/2", fault: Fault | None = None) -> str:
+    """A batch of two problems; both are answered with 0.50, or the first ends in an error."""
+    problems = [Problem(f"p{n}", "How fast?", expected, {}, n) for n in range(2)]
+    arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
+    batch = store.batches.create("speeds", BatchSettings().stored(), problems, arms)
+    engine = ScriptedEngine(continue_with=lambda _, body: TEXT.removeprefix(body), faults=[fault] if fault else [])
+    list(Runner(store, batch, Pair(engine), grader).run())
+    return batch
+
+
+def outcomes(store: Store, batch: str) -> list[Outcome | None]:
+    return [row.verdict.outcome if row.verdict else None for row in store.batches.results(batch)]
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        (How.AUTO, Outcome.CORRECT),
+        (How.NUMERIC, Outcome.CORRECT),
+        (How.EXACT, Outcome.WRONG),
+        (How.CHOICE, Outcome.UNSCORED),
+        (Regex(r"speed is 0\.5"), Outcome.CORRECT),
+        (Regex("speed is {expected}"), Outcome.WRONG),
+    ],
+)
+def test_every_way_to_grade_gives_its_own_verdict(
+    store: Store, grader: Grader, how: How | Regex, outcome: Outcome
+) -> None:
+    batch = answered(store, grader)
+    list(regrade(store, batch, grader, How.EXACT if outcome is Outcome.CORRECT else How.NUMERIC))
+    told = [row.verdict.outcome if row.verdict else None for row in regrade(store, batch, grader, how)]
+    assert told == outcomes(store, batch) == [outcome] * 2
+
+
+def test_what_is_run_later_is_graded_in_the_same_way(store: Store, grader: Grader) -> None:
+    batch = answered(store, grader)
+    list(regrade(store, batch, grader, Regex(" m/s")))
+    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored())
+    list(Runner(store, batch, Pair(large=ScriptedEngine("</think>It is 3 km/s.")), grader).run())
+    assert {row.verdict.how for row in store.batches.results(batch) if row.verdict} == {How.REGEX}
+    assert outcomes(store, batch)[-1] is Outcome.WRONG
+
+
+def test_errors_and_what_waits_stay_as_they_are(store: Store, grader: Grader) -> None:
+    batch = answered(store, grader, fault=Fault(1, EngineLost("The model is gone.")))
+    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored())
+    assert len(list(regrade(store, batch, grader, How.NUMERIC))) == 1
+    rows = list(store.batches.results(batch))
+    assert [bool(row.error) for row in rows] == [True, False, False, False]
+    assert [row.state for row in rows] == [JobState.DONE] * 2 + [JobState.WAITING] * 2
+
+
+def test_settings_of_another_version_are_refused_in_words(store: Store) -> None:
+    batch = store.batches.create("odd", {"parallel": "many"}, [], [])
+    with pytest.raises(SettingsError, match="cannot be read"):
+        BatchSettings.of(store.batches.open(batch))
