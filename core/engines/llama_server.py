@@ -228,6 +228,9 @@ class LlamaServerAnswer:
         else:
             yield Written(self._completed(event, text))
 
+    def finish(self) -> None:
+        """It always says so itself when it has finished."""
+
     def _spoken(self, silent: int | None) -> Iterator[Written]:
         if silent is not None:
             yield Written((Token(silent, self._text(silent).encode()),))

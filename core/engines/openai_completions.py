@@ -21,7 +21,7 @@ from core.engines.remote.script import BYTES_PER_TOKEN, IdScript, TextScript, ta
 from core.engines.remote.state import Watcher
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.engines.templates import render_prompt
-from core.errors import EngineRefused
+from core.errors import EngineLost, EngineRefused
 
 UNKNOWN_CONTEXT = 32_768
 """Tokens, where a server does not tell; it refuses what is too long."""
@@ -96,7 +96,7 @@ class CompletionsDialect:
         return payload
 
     def answer(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
-        return CompletionsAnswer(self.card)
+        return CompletionsAnswer(self.card, counts_at_end=self._abilities.usage)
 
     def count_tokens(self, text: str, ask: Ask) -> int:
         return len(self._tokenize(ask, text)) if self._abilities.ids else len(text.encode()) // BYTES_PER_TOKEN
@@ -116,7 +116,7 @@ class CompletionsDialect:
         """A template, or a prompt made with it: either shows the thinking tags."""
         if self._template is not None:
             return self._template
-        if not self._abilities.ids:
+        if not (self._abilities.ids and self._abilities.renders):
             raise EngineRefused(
                 f"{self.flavour.value} does not tell the chat template of {self._model}.",
                 "Choose the model's chat template in the settings of the server.",
@@ -137,38 +137,55 @@ class CompletionsDialect:
 class CompletionsAnswer:
     """Reads one stream of `/v1/completions`."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, counts_at_end: bool) -> None:
+        """`counts_at_end`: after the answer comes an event with its counts, among them what was reused."""
         self._card = card
+        self._counts_at_end = counts_at_end
         self._ids: list[int] = []
         """Of a character that is not complete yet."""
-        self._counted = False
+        self._stop: Stop | None = None
         self._total = 0
+        self._written: int | None = None
+        self._counted = False
 
     def hear(self, event: Fields) -> Iterator[Heard]:
         if "error" in event:
             raise from_report(event, self._card.place)
-        if usage := self._usage(event.inside("usage")):
-            yield usage
+        if "usage" in event:
+            yield from self._usage(event.inside("usage"))
         choice = event.first("choices")
         text = choice.text("text")
         self._ids += choice.integers("token_ids")
         if text:
             yield Written((self._token(choice, text),))
-        match choice.text("finish_reason"):
-            case "":
-                return
-            case "length":
-                yield Finished(Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT)
-            case _:
-                yield Finished(Stop.END_OF_TEXT)
+        if reason := choice.text("finish_reason"):
+            self._stop = self._why(reason)
+        is_last = "usage" in event and not event.list("choices") if self._counts_at_end else bool(reason)
+        if is_last and (finished := self.finish()):
+            yield finished
 
-    def _usage(self, usage: Fields) -> Reading | None:
-        prompt = usage.integer("prompt_tokens")
+    def finish(self) -> Finished | None:
+        return Finished(self._stop, self._written) if self._stop else None
+
+    def _why(self, reason: str) -> Stop:
+        match reason:
+            case "stop":
+                return Stop.END_OF_TEXT
+            case "length":
+                return Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT
+            case _:
+                raise EngineLost(f"{self._card.place} gave the answer up: “{reason}”.", "Look at the server's log.")
+
+    def _usage(self, usage: Fields) -> Iterator[Reading]:
+        """Once when the prompt has been read, and again if it turns out how much of it was reused."""
+        prompt, details = usage.integer("prompt_tokens"), usage.inside("prompt_tokens_details")
         self._total = usage.integer("total_tokens")
-        if self._counted or not prompt:
-            return None
-        self._counted = True
-        return Reading(usage.inside("prompt_tokens_details").integer("cached_tokens"), prompt, prompt)
+        if "completion_tokens" in usage:
+            self._written = usage.integer("completion_tokens")
+        tells = "cached_tokens" in details
+        if prompt and (tells or not self._counted):
+            self._counted = True
+            yield Reading(details.integer("cached_tokens") if tells else None, prompt, prompt)
 
     def _token(self, choice: Fields, text: str) -> Token:
         # Several ids for one piece of text cannot be told apart: then it is text, and tokenised when it is read.

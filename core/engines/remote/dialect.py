@@ -18,9 +18,9 @@ Ask = Callable[[str, Mapping[str, Any] | None], Fields]
 
 
 class Reading(NamedTuple):
-    """How far the server has read the prompt, in tokens: `reused` were in its KV cache."""
+    """How far the server has read the prompt, in tokens: `reused` were in its KV cache, None if it does not tell."""
 
-    reused: int
+    reused: int | None
     done: int
     total: int
 
@@ -67,6 +67,10 @@ class AnswerReader(Protocol):
     """Understands the events of one answer."""
 
     def hear(self, event: Fields) -> Iterator[Heard]: ...
+
+    def finish(self) -> Finished | None:
+        """What the end of the stream means; None if the answer is not complete."""
+        ...
 
 
 class Dialect(Protocol):

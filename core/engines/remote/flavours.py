@@ -11,10 +11,12 @@ from core.engines.remote.fields import Fields
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """`ids`: takes and gives token ids, tokenises, renders conversations. `alternatives`: log-probabilities.
-    `usage`: counts tokens while it streams. `top_k`: its word for no limit, None if it knows no top_k."""
+    """`ids`: takes and gives token ids, and tokenises. `renders`: tells conversations as ids, by its own template.
+    `alternatives`: log-probabilities. `usage`: counts tokens while it streams, and once more when it has finished.
+    `top_k`: its word for no limit, None if it knows no top_k."""
 
     ids: bool = False
+    renders: bool = False
     alternatives: bool = False
     usage: bool = False
     top_k: int | None = None
@@ -34,8 +36,8 @@ class Flavour(Enum):
 
 
 _ABILITIES = {
-    Flavour.VLLM: Abilities(ids=True, alternatives=True, usage=True, top_k=0),
-    Flavour.SGLANG: Abilities(alternatives=True, usage=True, top_k=-1),
+    Flavour.VLLM: Abilities(ids=True, renders=True, alternatives=True, usage=True, top_k=0),
+    Flavour.SGLANG: Abilities(ids=True, alternatives=True, usage=True, top_k=-1),
     Flavour.LLAMA_SERVER: Abilities(top_k=0),
 }
 _OWNERS = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.engines.base import Handoff, Notice, Passing
 from core.engines.bill import Cost, ReadingAhead
-from core.engines.remote.dialect import Finished, Heard, Prompt, Reading, Written
+from core.engines.remote.dialect import AnswerReader, Finished, Heard, Prompt, Reading, Written
 from core.engines.remote.fields import Fields
 from core.engines.remote.line import Line
 from core.engines.remote.meter import Meter
@@ -43,11 +43,11 @@ class Listening:
         """More than an honest server would send: a token each, and progress while it reads."""
         return 2 * limit + len(self._prompt) + 1000
 
-    def events(self, stream: AnswerStream) -> Iterator[Fields | Notice]:
-        """Events as they come, and a Notice now and then while none do. Ends only if cancelled.
+    def to(self, stream: AnswerStream, reader: AnswerReader) -> Iterator[Heard | Notice]:
+        """What the server says, and a Notice now and then while it says nothing. Ends if cancelled.
 
-        Raises EngineLost if they end by themselves or stay away too long. What counts is whole events: bytes that
-        trickle in are silence.
+        Raises EngineLost if the stream ends before the answer does, or is silent too long. What counts is whole
+        events: bytes that trickle in are silence.
         """
         patience = self._engine.patience
         tick = min(TICK, patience.notice_every, patience.between_tokens, patience.first_token)
@@ -57,9 +57,17 @@ class Listening:
             now = time.perf_counter()
             if isinstance(message, Fields):
                 heard_last = now
-                yield message
+                for heard in reader.hear(message):
+                    self._note(heard)
+                    yield heard
             elif message is Signal.ENDED:
-                raise EngineLost(f"{self._host} broke off in the middle of its answer.", "Look at the server's log.")
+                finished = reader.finish()
+                if finished is None:
+                    broken = f"{self._host} broke off in the middle of its answer."
+                    raise EngineLost(broken, "Look at the server's log.")
+                self._note(finished)
+                yield finished
+                return
             elif message is Signal.SILENCE:
                 self._engine.board.set(self._number, self._state)
                 silent = now - heard_last
@@ -69,7 +77,7 @@ class Listening:
                     noticed_last = now
                     yield Notice(self._progress(now - self._began))
 
-    def note(self, heard: Heard) -> None:
+    def _note(self, heard: Heard) -> None:
         match heard:
             case Reading():
                 self._reading = heard
@@ -86,12 +94,12 @@ class Listening:
         if self._handed_over or self._first_token is None:
             return None
         self._handed_over = True
-        reused, done, _ = self._read
+        reused, done, _ = self._counts
         return Handoff(reused, done - reused, self._first_token - self._began, how)
 
     def as_reading_ahead(self) -> ReadingAhead:
         """What was read from the beginning until now."""
-        reused, done, _ = self._read
+        reused, done, _ = self._counts
         return ReadingAhead(self._began, time.perf_counter() - self._began, done - reused)
 
     @contextmanager
@@ -101,7 +109,7 @@ class Listening:
         try:
             yield
         finally:
-            reused, done, total = self._read
+            reused, done, total = self._counts
             meter.add(
                 Cost(
                     sent=total,
@@ -111,20 +119,23 @@ class Listening:
                     bytes_sent=line.bytes_sent - sent,
                     bytes_received=line.bytes_received - received,
                     seconds_waited=(self._first_token or time.perf_counter()) - self._began,
-                    estimated=self._reading is None and total > 0,
+                    estimated=total > 0 and (self._reading is None or self._reading.reused is None),
                 )
             )
 
     @property
-    def _read(self) -> Reading:
-        """What the server told; an estimate if it wrote something without telling."""
+    def _counts(self) -> tuple[int, int, int]:
+        """Tokens reused, read so far (those included), and of the whole prompt, as the server told.
+
+        An estimate if it wrote something without telling; what may have been reused counts as read.
+        """
         if self._reading:
-            return self._reading
+            return self._reading.reused or 0, self._reading.done, self._reading.total
         if self._first_token is None:
-            return Reading(0, 0, 0)
+            return 0, 0, 0
         prompt = self._prompt
         size = len(prompt.encode()) // BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
-        return Reading(0, size, size)
+        return 0, size, size
 
     @property
     def _host(self) -> str:

@@ -13,7 +13,6 @@ from core.engines.base import Sampling
 from core.engines.bill import ReadingAhead
 from core.engines.body import Part
 from core.engines.remote.dialect import Finished, Prompt, Script, Wish
-from core.engines.remote.fields import Fields
 from core.engines.remote.line import Line
 from core.engines.remote.listening import Listening
 from core.engines.remote.meter import Meter
@@ -109,19 +108,17 @@ class ReadingAlong:
         if not isinstance(prompt, str):
             prompt = prompt[:-HELD_BACK]
         reader = dialect.answer(line.ask)
-        hearing = Listening(self._engine, self._number, self._unwanted, prompt)
+        listening = Listening(self._engine, self._number, self._unwanted, prompt)
         payload = dialect.payload(prompt, Wish(0, 0, Sampling()), line.ask)
         try:
             with (
-                hearing.billed(line, self._meter),
-                AnswerStream(line, dialect.path, payload, hearing.most_events(1)) as stream,
+                listening.billed(line, self._meter),
+                AnswerStream(line, dialect.path, payload, listening.most_events(1)) as stream,
             ):
-                for event in hearing.events(stream):
-                    for heard in reader.hear(event) if isinstance(event, Fields) else ():
-                        hearing.note(heard)
-                        if isinstance(heard, Finished):
-                            return
+                for heard in listening.to(stream, reader):
+                    if isinstance(heard, Finished):
+                        return
         finally:
             with self._changed:
-                self._ended.append(hearing.as_reading_ahead())
+                self._ended.append(listening.as_reading_ahead())
             self._engine.board.set(self._number, ServerState.CONNECTED)

@@ -189,31 +189,29 @@ class RemoteSession:
             wish = replace(wish, limit=self._meter.room(wish.limit))
         payload = self._dialect.payload(prompt, wish, self._line.ask)
         reader = self._dialect.answer(self._line.ask)
-        hearing = Listening(self._engine, self._number, self._cancelled, prompt)
+        listening = Listening(self._engine, self._number, self._cancelled, prompt)
         with (
-            hearing.billed(self._line, self._meter),
-            AnswerStream(self._line, self._dialect.path, payload, hearing.most_events(wish.limit)) as self._stream,
+            listening.billed(self._line, self._meter),
+            AnswerStream(self._line, self._dialect.path, payload, listening.most_events(wish.limit)) as self._stream,
         ):
             written = 0
-            for event in hearing.events(self._stream):
-                if isinstance(event, Notice):
-                    yield event
+            for heard in listening.to(self._stream, reader):
+                if isinstance(heard, Notice):
+                    yield heard
                     continue
-                for heard in reader.hear(event):
-                    hearing.note(heard)
-                    if isinstance(heard, Reading):
-                        continue
-                    if handoff := hearing.handoff(how):
-                        yield handoff
-                    if isinstance(heard, Finished):
-                        yield End(heard.stop)
-                        return
-                    if written >= wish.limit > 0:
-                        yield End(Stop.LIMIT)  # the server did not stop there
-                        return
-                    for token in heard.tokens[: wish.limit - written]:
-                        written += 1
-                        yield token
+                if isinstance(heard, Reading):
+                    continue
+                if handoff := listening.handoff(how):
+                    yield handoff
+                if isinstance(heard, Finished):
+                    yield End(heard.stop)
+                    return
+                if written >= wish.limit > 0:
+                    yield End(Stop.LIMIT)  # the server did not stop there
+                    return
+                for token in heard.tokens[: wish.limit - written]:
+                    written += 1
+                    yield token
             yield End(Stop.CANCELLED)
 
     def _show(self, state: ServerState) -> None:

@@ -1,4 +1,4 @@
-"""OpenAI-style servers: a real one that gives only text, and a scripted vLLM."""
+"""OpenAI-style servers: a real one that gives only text, and a scripted vLLM and a scripted SGLang."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,10 +10,19 @@ from core.engines.base import Message, Passing, Sampling, Stop
 from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
-from core.errors import EngineRefused
+from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
-from tests.fakes.faulty_server import FaultyServer, Wire, event, stream
+from tests.fakes.faulty_server import Answer, FaultyServer, error, event, raw, stream
 from tests.servers.llama_server import KEY, LlamaServer
+
+
+def json_error(body: Any, status: int) -> Answer:
+    return lambda wire: wire.json(body, status)
+
+
+def flat_error(status: int, message: str) -> Answer:
+    return json_error({"object": "error", "message": message, "type": "BadRequestError", "code": status}, status)
+
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: <think>\n"
 
@@ -37,15 +46,34 @@ def test_a_server_that_takes_and_gives_text_alone(server: LlamaServer) -> None:
         session.read([])
 
 
-def chunk(text: str, ids: list[int], cached: int = 6, finish: str | None = None, **more: Any) -> Any:
-    usage = {"prompt_tokens": 9, "total_tokens": 9, "prompt_tokens_details": {"cached_tokens": cached}}
-    choice = {"text": text, "token_ids": ids, "finish_reason": finish} | more
-    return event({"choices": [choice], "usage": usage})
+def chunk(text: str, ids: list[int], finish: str | None = None, **more: Any) -> Answer:
+    """With the counts so far, which do not tell what was reused."""
+    choice = {"index": 0, "text": text, "token_ids": ids, "finish_reason": finish} | more
+    return event({"object": "text_completion", "choices": [choice], "usage": {"prompt_tokens": 9, "total_tokens": 9}})
 
 
-def serve_completion(wire: Wire) -> None:
-    tops: dict[str, Any] = {"logprobs": {"token_logprobs": [-0.1], "top_logprobs": [{"a": -0.1, "b": -2.5}]}}
-    stream(chunk("a", [97], **tops), chunk("", [195]), chunk("é", [169]), chunk("", [], finish="stop"))(wire)
+def counts(written: int, cached: int | None = None) -> Answer:
+    """The last event before `[DONE]`."""
+    details = None if cached is None else {"cached_tokens": cached}
+    usage = {"prompt_tokens": 9, "completion_tokens": written, "total_tokens": 9 + written}
+    return event({"choices": [], "usage": usage | {"prompt_tokens_details": details}})
+
+
+DONE = raw(b"data: [DONE]\n\n")
+TOPS: dict[str, Any] = {
+    "text_offset": [],
+    "tokens": ["a"],
+    "token_logprobs": [-0.1],
+    "top_logprobs": [{"a": -0.1, "b": -2.5}],
+}
+COMPLETION = stream(
+    chunk("a", [97], logprobs=TOPS),
+    chunk("", [195]),
+    chunk("é", [169]),
+    chunk("", [2], finish="stop", matched_stop=2),
+    counts(4, cached=6),
+    DONE,
+)
 
 
 ROUTES: dict[str, Any] = {
@@ -58,7 +86,7 @@ ROUTES: dict[str, Any] = {
 @pytest.fixture
 def vllm() -> Iterator[FaultyServer]:
     trial = {"choices": [{"text": "2", "token_ids": [50]}]}
-    with FaultyServer(lambda wire: wire.json(trial), serve_completion, routes=ROUTES) as server:
+    with FaultyServer(lambda wire: wire.json(trial), COMPLETION, routes=ROUTES) as server:
         yield server
 
 
@@ -74,7 +102,9 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     assert text(items) == "aé"
     assert [token.id for token in tokens(items)] == [97, None]
     assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
-    assert handoff(items)[:2] == (6, 3)
+    cost = session.bill.cost
+    assert handoff(items)[:2] == (0, 9), "what was reused is told at the end only"
+    assert (cost.reused, cost.read, cost.written, cost.estimated) == (6, 3, 4, False)
     assert stop(items) is Stop.END_OF_TEXT
     request = vllm.completions[-1]
     assert request["prompt"] == [1, 2, 3]
@@ -87,6 +117,88 @@ def test_a_judgement_is_made_of_the_alternatives(vllm: FaultyServer) -> None:
         likely, unlikely = session.judge(foreign("x"), "?", ("a", "b"))
     assert likely == pytest.approx(1 / (1 + 2.718281828**-2.4))
     assert likely + unlikely == pytest.approx(1)
+
+
+SGLANG: dict[str, Any] = {
+    "/v1/models": {
+        "object": "list",
+        "data": [{"id": "big", "object": "model", "owned_by": "sglang", "root": "big", "max_model_len": 500}],
+    },
+    "/tokenize": {"tokens": [1, 2, 3], "count": 3, "max_model_len": 131072},
+}
+"""Its `/tokenize` renders no conversations."""
+
+
+def test_sglang_takes_and_gives_ids_and_needs_a_template() -> None:
+    trial = {"object": "text_completion", "choices": [{"index": 0, "text": "2", "token_ids": [50]}]}
+    with FaultyServer(lambda wire: wire.json(trial), COMPLETION, routes=SGLANG) as server:
+        engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
+        card = engine.card
+        assert (card.context, card.gives_ids, card.gives_alternatives) == (500, True, True)
+        assert card.thinking
+        with closing(engine), closing(engine.open(QUESTION, Sampling(top_k=0))) as session:
+            items = list(session.write([], 9, seed=1, alternatives=2))
+        asked = next(request.body for request in server.requests if "user: " in str(request.body.get("prompt")))
+        assert asked["add_special_tokens"] is True
+        request = server.completions[-1]
+    assert text(items) == "aé"
+    assert [token.id for token in tokens(items)] == [97, None]
+    assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
+    assert stop(items) is Stop.END_OF_TEXT
+    assert request["prompt"] == [1, 2, 3]
+    assert request["top_k"] == -1, "its word for no limit"
+
+
+def test_an_sglang_without_a_template_says_that_it_needs_one() -> None:
+    trial = {"choices": [{"index": 0, "text": "2", "token_ids": [50]}]}
+    with (
+        FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as server,
+        pytest.raises(EngineRefused, match="SGLang does not tell the chat template"),
+    ):
+        OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED))
+
+
+def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
+    old = {"choices": [{"index": 0, "text": "2", "finish_reason": "length"}]}
+    with FaultyServer(lambda wire: wire.json(old), COMPLETION, routes=SGLANG) as server:
+        engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
+        assert not engine.card.gives_ids
+        assert engine.card.gives_alternatives
+        with closing(engine), closing(engine.open((Message("user", "Q"),), GREEDY)) as session:
+            list(session.write([], 9, seed=1))
+        assert server.completions[-1]["prompt"] == "user: Q\nassistant: <think>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        # SGLang's reports stand alone in the body, and within an "error" in a stream.
+        (flat_error(401, "Unauthorized"), EngineRefused, "does not accept the key"),
+        (flat_error(400, "The input (9 tokens) is longer than the model's context length"), ContextFull, "no longer"),
+        (stream(event({"error": {"message": "Out of memory", "code": 500}}), DONE), EngineLost, "Out of memory"),
+        (stream(chunk("", [], finish="abort"), DONE), EngineLost, "gave the answer up: “abort”"),
+        (stream(DONE), EngineLost, "broke off"),
+        # vLLM and LM Studio name the kind of an error where others have a number.
+        (error(400, "This model's maximum context length is 9"), ContextFull, "no longer"),
+        (json_error({"error": {"message": "No key", "code": "invalid_api_key"}}, 401), EngineRefused, "the key"),
+    ],
+)
+def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words: str) -> None:
+    trial = {"choices": [{"text": "2", "token_ids": [50]}]}
+    with FaultyServer(lambda wire: wire.json(trial), answer, routes=ROUTES) as server:
+        engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED))
+        with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session, pytest.raises(kind, match=words):
+            list(session.write([], 9, seed=1))
+
+
+def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm: FaultyServer) -> None:
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        items = list(session.write([], 2, seed=1))
+        cost = session.bill.cost
+    assert (text(items), stop(items)) == ("ab", Stop.LIMIT)
+    assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
 
 
 def test_a_server_without_a_template_needs_one() -> None:
