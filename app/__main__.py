@@ -45,7 +45,7 @@ def open_window() -> int:
     application.setApplicationName(APPLICATION)
     application.setApplicationDisplayName("Baton")
     paths = Paths.of_user()
-    window = Window(paths, PairLoader(paths.model_preferences))
+    window = Window(paths, PairLoader(paths))
     window.show()
 
     def begin() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,45 +16,44 @@ from typing import TYPE_CHECKING
 from app.models_in_use import Loading
 from core.engines.base import Engine
 from core.engines.body import Author
+from core.engines.remote.state import Watcher
+from core.errors import EngineLost
 from core.run import Pair
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
     from core.engines.local.client import LocalEngine, LocalOptions
-    from core.secrets import Secrets
+    from core.engines.opening import Opening
+    from core.models.servers import KnownServers
+    from core.paths import Paths
 
 LOOK_EVERY = 0.1
 """Seconds after which the thread sees that a model is there, or that nobody waits for it any more."""
+WORTH_SAYING = 2.0
+"""Seconds of waiting that a person is told of."""
 
 
 class PairLoader:
-    """Files become models in processes of their own; addresses become connections, with the keys that are kept.
+    """Files become models in processes of their own; addresses become connections, as what is known of them says."""
 
-    `choices`: the file with what a person chose for single models (`core.models.preferences`).
-    """
-
-    def __init__(self, choices: Path | None = None) -> None:
-        self._choices = choices
+    def __init__(self, paths: Paths) -> None:
+        """Two files are read: what a person chose for single models, and for single servers."""
+        self._paths = paths
 
     @cached_property
-    def _secrets(self) -> Secrets:
-        from core.secrets import Secrets
+    def servers(self) -> KnownServers:
+        from core.models.servers import KnownServers
 
-        return Secrets()
+        return KnownServers(self._paths.servers)
 
-    def keep_key(self, address: str, key: str) -> str:
-        return self._secrets.keep(address, key).value
-
-    def __call__(self, choice: ModelChoice) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
         # Imported in the loading thread: the window stands before any of it is needed.
         from core.demo_pair import LARGE_MODEL, SMALL_MODEL
         from core.engines.local.client import LocalOptions
-        from core.engines.opening import Opening, is_address, open_engine, share_vocabulary
-        from core.engines.remote.address import ServerAddress
-        from core.models.preferences import ModelPreferences, load_preferences
+        from core.engines.opening import Opening, is_address, share_vocabulary
+        from core.models.preferences import load_preferences
 
-        preferences = load_preferences(self._choices) if self._choices else ModelPreferences()
-
+        preferences = load_preferences(self._paths.model_preferences)
         opening = Opening(
             LocalOptions(
                 context=choice.context,
@@ -59,7 +61,8 @@ class PairLoader:
                 threads=choice.threads,
                 gpu_layers=choice.gpu_layers,
             ),
-            address=lambda url: ServerAddress(url, self._secrets.find(url)),
+            server=self.servers.server,
+            watcher=watcher,
         )
         names = {Author.SMALL: choice.small or str(SMALL_MODEL), Author.LARGE: choice.large or str(LARGE_MODEL)}
         with ExitStack() as undo:
@@ -69,7 +72,7 @@ class PairLoader:
                     words = f"Opening the {author.value} model, {in_words(name)} …"
                     yield words
                     if is_address(name):
-                        engines[name] = open_engine(name, opening)
+                        engines[name] = yield from connected(name, opening)
                     else:
                         file = Path(name).expanduser()
                         engines[name] = yield from loaded(file, preferences.options_for(file, opening.local), words)
@@ -97,6 +100,44 @@ def loaded(file: Path, options: LocalOptions, words: str) -> Generator[str, None
                 loading.result().close()
             raise
         return loading.result()
+
+
+def connected(where: str, opening: Opening) -> Generator[str, None, Engine]:
+    """Connect in a thread beside this one, and yield what is waited for, and for how long.
+
+    Given up, it ends at once: the thread closes what it may still get.
+    """
+    from core.engines.opening import open_engine
+
+    said: SimpleQueue[str] = SimpleQueue()
+    given_up = threading.Event()
+
+    def tell(words: str) -> None:
+        said.put(words)
+        if given_up.is_set():
+            raise EngineLost(f"{where} was given up.")
+
+    began, words = time.monotonic(), f"Connecting to {where} …"
+    beside = ThreadPoolExecutor(1, thread_name_prefix="connect")
+    connecting = beside.submit(open_engine, where, replace(opening, tell=tell))
+    try:
+        while not connecting.done():
+            with suppress(Empty):
+                words = said.get(timeout=LOOK_EVERY)
+            waited = time.monotonic() - began
+            yield f"{words} {waited:.0f} s" if waited >= WORTH_SAYING else words
+    except GeneratorExit:
+        given_up.set()
+        connecting.add_done_callback(_close_unwanted)
+        raise
+    finally:
+        beside.shutdown(wait=False)
+    return connecting.result()
+
+
+def _close_unwanted(connecting: Future[Engine]) -> None:
+    if connecting.exception() is None:
+        connecting.result().close()
 
 
 def in_words(name: str) -> str:

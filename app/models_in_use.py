@@ -5,25 +5,43 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from enum import Enum, auto
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from app.bridge import Errand
+from core.engines.body import Author
+from core.engines.remote.state import Doing, Watcher
 from core.errors import BatonError
 from core.run import Pair
 from core.settings import ModelChoice
+
+if TYPE_CHECKING:
+    from core.models.servers import KnownServers
 
 Loading = Generator[str | Pair, None, None]
 """Yields words on how far it is, and at the end the pair."""
 
 
-class Loader(Protocol):
-    def __call__(self, choice: ModelChoice) -> Loading: ...
+GATHER_MS = 100
+"""What a server does changes many times a second; a state that is over sooner is not shown."""
 
-    def keep_key(self, address: str, key: str) -> str:
-        """Keep the key of a server; says in words for how long."""
+
+class Loader(Protocol):
+    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading: ...
+
+    @property
+    def servers(self) -> KnownServers:
+        """What is known of servers, their keys among it."""
         ...
+
+
+@runtime_checkable
+class OnServer(Protocol):
+    """An engine that tells what its server does."""
+
+    @property
+    def doing(self) -> Doing: ...
 
 
 class State(Enum):
@@ -36,11 +54,19 @@ class State(Enum):
 class ModelsInUse(QObject):
     changed = Signal()
     """State, words or pair are other than before."""
+    servers_changed = Signal()
+    """A server does something else than before, or is further with it."""
+    _stirred = Signal()
 
     def __init__(self, loader: Loader, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
-        self.keep_key = loader.keep_key
+        self._gathering = QTimer(self)
+        self._gathering.setSingleShot(True)
+        self._gathering.setInterval(GATHER_MS)
+        self._gathering.timeout.connect(self.servers_changed)
+        # A watcher is called from the thread that talks to its server.
+        self._stirred.connect(self._gather, Qt.ConnectionType.QueuedConnection)
         self._errand: Errand | None = None
         self._wanted: ModelChoice | None = None
         self.state = State.NONE
@@ -59,13 +85,22 @@ class ModelsInUse(QObject):
 
         def work() -> Loading:
             close_pair(old)
-            yield from self._loader(choice)
+            yield from self._loader(choice, lambda _: self._stirred.emit())
 
         self._say(State.LOADING, "Loading the models …")
         self._errand = Errand("load models", work, parent=self)
         self._errand.arrived.connect(self._arrived)
         self._errand.ended.connect(self._ended)
         self._errand.start()
+
+    @property
+    def servers(self) -> KnownServers:
+        return self._loader.servers
+
+    def doing(self, author: Author) -> Doing | None:
+        """What the server of this model does; None if the model is on this machine."""
+        engine = self.pair.get(author)
+        return engine.doing if isinstance(engine, OnServer) else None
 
     def finish(self) -> None:
         """Close everything: the window is closing."""
@@ -74,6 +109,11 @@ class ModelsInUse(QObject):
             self._errand.finish()
         close_pair(self.pair)
         self.pair = Pair()
+        self._gathering.stop()
+
+    def _gather(self) -> None:
+        if not self._gathering.isActive():
+            self._gathering.start()
 
     def _arrived(self, items: list[str | Pair]) -> None:
         for item in items:

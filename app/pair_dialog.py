@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
@@ -13,6 +12,7 @@ from app.widgets.controls import button, label
 from core.engines.body import Author
 from core.errors import ModelFileError
 from core.models.gguf import read_header
+from core.models.servers import KnownServers
 from core.settings import ModelChoice
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
@@ -22,11 +22,11 @@ FIRST_SERVER = "http"
 class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
 
-    def __init__(self, choice: ModelChoice, keep_key: Callable[[str, str], str], parent: QWidget) -> None:
+    def __init__(self, choice: ModelChoice, servers: KnownServers, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose two models")
         self._choice = choice
-        self._keep_key = keep_key
+        self._known = servers
         self.edits = {Author.SMALL: QLineEdit(choice.small), Author.LARGE: QLineEdit(choice.large)}
         self.told = {author: label("", Role.MUTED) for author in self.edits}
         self.key = QLineEdit()
@@ -121,7 +121,7 @@ class PairDialog(QDialog):
     def _take(self) -> None:
         if self.key.text():
             for url in self._servers():
-                self._keep_key(url, self.key.text())
+                self._known.keep(url, self._known.find(url), self.key.text())
         small, large = (edit.text().strip() for edit in self.edits.values())
         fields = {"small": small, "large": large, "context": self.context.value()}
         self.chosen.emit(self._choice.model_copy(update=fields))

@@ -128,7 +128,7 @@ class Window(QMainWindow):
     def choose_models(self) -> None:
         from app.pair_dialog import PairDialog
 
-        dialog = PairDialog(self.preferences.value.models, self.models.keep_key, self)
+        dialog = PairDialog(self.preferences.value.models, self.models.servers, self)
         dialog.chosen.connect(self._take_models)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

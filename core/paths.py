@@ -42,6 +42,10 @@ class Paths:
         return self.config / "models.json"
 
     @property
+    def servers(self) -> Path:
+        return self.config / "servers.json"
+
+    @property
     def store(self) -> Path:
         return self.data / "baton.sqlite"
 

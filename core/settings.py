@@ -6,15 +6,13 @@ A value that is wrong or unknown (an older or newer Baton, a slip of an editor) 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.errors import SettingsError
+from core.json_file import write_json
 from core.run import RunSettings
 from core.thinking.presets import PRESETS, KeywordSettings
 
@@ -110,19 +108,7 @@ class SettingsFile:
 
     def save(self, settings: Settings) -> None:
         """Write the whole file, or leave the old one as it is. Raises SettingsError."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, unfinished = tempfile.mkstemp(prefix=f"{self.path.name}.", dir=self.path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(settings.model_dump_json(indent=2))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(unfinished).replace(self.path)
-        except OSError as error:
-            raise SettingsError(
-                f"The settings could not be saved in {self.path.parent}: {error.strerror or error}.",
-                "They hold until Baton is closed.",
-            ) from error
+        write_json(settings, self.path, "The settings")
 
 
 def tolerant(data: dict[str, Any]) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,13 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from app.terminal.servers import add_server_options, known_server
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from core.engines.base import Engine
 from core.engines.local.client import LocalOptions
 from core.engines.opening import Opening, open_engine, share_vocabulary
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.meter import Cap, Prices
 from core.errors import SettingsError
 from core.models.preferences import load_preferences
 from core.paths import Paths
@@ -51,42 +49,6 @@ def local_options(arguments: argparse.Namespace, model: str) -> LocalOptions:
     options = chosen.options_for(Path(model).expanduser(), LocalOptions(parallel=getattr(arguments, "parallel", 1)))
     given = {name: getattr(arguments, name) for name in ("context", "threads", "gpu_layers")}
     return replace(options, **{name: value for name, value in given.items() if value is not None})
-
-
-def add_server_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("servers")
-    group.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the key")
-    group.add_argument("--ca", type=Path, metavar="FILE", help="a private CA, or the server's own certificate, as PEM")
-    group.add_argument("--any-certificate", action="store_true", help="accept any certificate: a risk")
-    group.add_argument("--proxy", metavar="URL", help="instead of the one in HTTPS_PROXY")
-    group.add_argument("--read-along", choices=("auto", "on", "off"), default="auto", help="a server reads meanwhile")
-    group.add_argument("--cap-tokens", type=int, metavar="N", help="tokens that servers may read and write for us")
-    group.add_argument("--prices", metavar="READ,REUSED,WRITTEN", help="money for a million tokens each")
-    group.add_argument("--cap-money", type=float, metavar="SUM", help="money that servers may cost")
-
-
-def server_address(arguments: argparse.Namespace, url: str) -> ServerAddress:
-    """The address with what was given for it. Raises SettingsError, also if the key's variable is not set."""
-    key = None
-    if name := arguments.api_key_env:
-        key = os.environ.get(name)
-        if not key:
-            raise SettingsError(f"The environment variable {name} is not set.", "Put the server's key into it.")
-    return ServerAddress(url, key, arguments.ca, arguments.any_certificate, arguments.proxy)
-
-
-def remote_options(arguments: argparse.Namespace) -> RemoteOptions:
-    try:
-        read, reused, written = map(float, (arguments.prices or "0,0,0").split(","))
-    except ValueError as error:
-        raise SettingsError(f"--prices {arguments.prices} is not three numbers.", "Write them as 0.5,0.1,2.") from error
-    cap = Cap(arguments.cap_tokens, arguments.cap_money)
-    reads_along = {"auto": None, "on": True, "off": False}[arguments.read_along]
-    return RemoteOptions(
-        prices=Prices(read, reused, written),
-        cap=cap,
-        reads_along=reads_along,
-    )
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -146,7 +108,7 @@ def _names() -> str:
 @contextmanager
 def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool = True) -> Iterator[Pair]:
     """The models that were named, or the built-in ones, loaded; closed at the end."""
-    opening = Opening(LocalOptions(), remote_options(arguments), lambda url: server_address(arguments, url))
+    opening = Opening(server=lambda url: known_server(arguments, url), tell=lambda words: print(words, file=sys.stderr))
     small_file = arguments.small or str(SMALL_MODEL)
     large_file = arguments.large or str(LARGE_MODEL)
     with ExitStack() as stack:

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.terminal.options import add_loading_options, add_server_options, local_options, server_address
+from app.terminal.options import add_loading_options, local_options
+from app.terminal.servers import add_server_options, known_server
 from core.batch.problems import read_problems
 from core.engines.opening import Opening, open_engine
 from core.errors import SettingsError
@@ -37,7 +38,7 @@ def profile_model(arguments: argparse.Namespace) -> int:
     settings = RunSettings(seed=arguments.seed, max_tokens=arguments.tokens)
     opening = Opening(
         local_options(arguments, arguments.model),
-        address=lambda url: server_address(arguments, url),
+        server=lambda url: known_server(arguments, url),
     )
     engine = open_engine(arguments.model, opening)
     texts = []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+from typing import NamedTuple
 
 from core.engines.base import ModelCard
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import KeyRefused, UntrustedWay
+from core.engines.remote.failures import KeyRefused, NotReady, UntrustedWay
 from core.engines.remote.line import Line
 from core.engines.remote.state import Watcher
 from core.engines.remote.vocabulary import same_vocabulary
@@ -25,6 +27,20 @@ class Vocabulary(Enum):
     SAME = "same vocabulary: token ids are handed over"
     OTHER = "another vocabulary: text is handed over"
     UNKNOWN = "vocabulary not known: text is handed over"
+
+
+class Verdict(Enum):
+    """What a finding means for a person who wants to use the server."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WARNING = "warning"
+    PLAIN = "plain"
+
+
+class Finding(NamedTuple):
+    verdict: Verdict
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,31 @@ class ConnectionReport:
     """What this server cannot do, a sentence each."""
     risks: tuple[str, ...] = ()
     problem: BatonError | None = None
+    has_key: bool = False
+    """Whether one was sent."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All of it but the problem in words, one finding a line, in the order in which it was tried."""
+        return tuple(self._findings())
+
+    def _findings(self) -> Iterator[Finding]:
+        yield Finding(Verdict.GOOD, "reachable") if self.reachable else Finding(Verdict.BAD, "not reachable")
+        if self.key_accepted is not None:
+            words = "key accepted" if self.has_key else "no key needed"
+            yield Finding(Verdict.GOOD, words) if self.key_accepted else Finding(Verdict.BAD, "key not accepted")
+        if card := self.card:
+            yield Finding(Verdict.GOOD, f"serves {card.name}")
+            yield Finding(Verdict.PLAIN, f"{card.context:,} tokens of context for each text")
+            same = self.vocabulary is Vocabulary.SAME
+            yield Finding(Verdict.GOOD if same else Verdict.PLAIN, self.vocabulary.value)
+        if self.slots is not None:
+            words = f"{self.free_slots} of {self.slots} slots free"
+            yield Finding(Verdict.PLAIN if self.free_slots else Verdict.WARNING, words)
+        if self.milliseconds is not None:
+            yield Finding(Verdict.PLAIN, f"answers in {self.milliseconds:.0f} ms")
+        for sentence in (*self.cannot, *self.risks):
+            yield Finding(Verdict.WARNING, sentence)
 
 
 def open_server(
@@ -66,19 +107,19 @@ def try_connection(
 
     `probe_ids`: remote.vocabulary.PROBE by the other model's tokenizer, to compare vocabularies.
     """
+    report = partial(ConnectionReport, address.host, risks=address.risks, has_key=bool(address.key))
     try:
         engine = open_server(address, options)
     except KeyRefused as error:
-        return ConnectionReport(address.host, True, False, risks=address.risks, problem=error)
+        return report(reachable=True, key_accepted=False, problem=error)
     except EngineLost as error:
-        return ConnectionReport(address.host, False, risks=address.risks, problem=error)
+        return report(reachable=isinstance(error, NotReady), problem=error)
     except BatonError as error:
-        return ConnectionReport(address.host, True, risks=address.risks, problem=error)
+        return report(reachable=True, problem=error)
     line = engine.new_line()
     try:
         slots, free = _slots(line)
-        return ConnectionReport(
-            address.host,
+        return report(
             reachable=True,
             key_accepted=True,
             card=engine.card,
@@ -87,10 +128,9 @@ def try_connection(
             free_slots=free,
             milliseconds=_latency(line),
             cannot=_cannot(engine.card),
-            risks=address.risks,
         )
     except EngineLost as error:
-        return ConnectionReport(address.host, True, True, engine.card, risks=address.risks, problem=error)
+        return report(reachable=True, key_accepted=True, card=engine.card, problem=error)
     finally:
         line.close()
         engine.close()

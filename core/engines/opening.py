@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from core.engines.base import Engine
 from core.engines.connection import open_server
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
+from core.engines.remote.failures import NotReady
+from core.engines.remote.patience import Retrying
 from core.engines.remote.pool import ServerPool
+from core.engines.remote.state import Watcher
+from core.engines.remote.vocabulary import PROBE
+
+
+class Server(NamedTuple):
+    """Where a server is, and how it is used."""
+
+    address: ServerAddress
+    options: RemoteOptions
+
+
+def plain_server(url: str) -> Server:
+    """Without a key, with everything as it is by default."""
+    return Server(ServerAddress(url), RemoteOptions())
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How to open models: local ones by their options, servers by theirs and by `address` for each URL."""
+    """How to open models: local ones by their options, servers by what is known of each URL."""
 
     local: LocalOptions = field(default_factory=LocalOptions)
-    remote: RemoteOptions = field(default_factory=RemoteOptions)
-    address: Callable[[str], ServerAddress] = ServerAddress
-    """Adds key, certificates and proxy to a URL."""
+    server: Callable[[str], Server] = plain_server
+    watcher: Watcher | None = None
+    """Told each change of a server's state, from any thread."""
+    tell: Callable[[str], object] = lambda _: None
+    """Told in words what is waited for. It may raise a BatonError to give the opening up."""
 
 
 @runtime_checkable
@@ -36,21 +56,47 @@ def is_address(where: str) -> bool:
     return where.startswith(("http://", "https://"))
 
 
+def addresses(where: str) -> list[str]:
+    """The servers that a person named, with commas between."""
+    return [url.strip() for url in where.split(",") if url.strip()]
+
+
 def open_engine(where: str, opening: Opening) -> Engine:
     """The model in a GGUF file, or on a server; several addresses with commas between are several servers for it.
 
-    Blocks while it loads or connects. Raises ModelFileError, OutOfMemory, EngineLost, EngineRefused, SettingsError.
+    Blocks while it loads or connects, and while a server is not ready yet.
+    Raises ModelFileError, OutOfMemory, EngineLost, EngineRefused, SettingsError.
     """
     if not is_address(where):
         return LocalEngine(Path(where).expanduser(), opening.local)
     engines: list[RemoteEngine] = []
     try:
-        engines.extend(open_server(opening.address(url), opening.remote) for url in where.split(","))
+        engines.extend(_open_when_ready(url, opening) for url in addresses(where))
         return engines[0] if len(engines) == 1 else ServerPool(engines)
     except BaseException:
         for engine in engines:
             engine.close()
         raise
+
+
+def _open_when_ready(url: str, opening: Opening) -> RemoteEngine:
+    """A server that still loads its model is asked again, as far as patience goes."""
+    server = opening.server(url)
+    retrying = Retrying(server.options.patience)
+    while True:
+        opening.tell(f"Connecting to {server.address.host} …")
+        try:
+            return open_server(*server, opening.watcher)
+        except NotReady as error:
+            pause = retrying.pause_after(error)
+            opening.tell(f"{error.what} Trying again in {pause:.1f} s.")
+            time.sleep(pause)
+
+
+def probe_ids(model: Path) -> tuple[int, ...]:
+    """The probe by the tokenizer of a GGUF file, to compare a server's vocabulary with it. Loads the model, lightly."""
+    with closing(LocalEngine(model, LocalOptions(context=256, threads=1, gpu_layers=0))) as engine:
+        return engine.tokenize(PROBE, special=True)
 
 
 def share_vocabulary(one: Engine, other: Engine) -> bool:

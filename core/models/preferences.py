@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
 from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
+from core.json_file import write_json
 from core.models.fit import KvType
 from core.models.hub_listing import ENDPOINT, HubAccess
 from core.thinking.cues import parse_lexicon
@@ -146,13 +147,4 @@ def load_preferences(path: Path) -> ModelPreferences:
 
 def save_preferences(preferences: ModelPreferences, path: Path) -> None:
     """Write the whole file, or leave the old one as it is. Raises SettingsError."""
-    unfinished = path.with_suffix(".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(preferences.model_dump_json(indent=2), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise SettingsError(
-            f"The choices about models could not be saved in {path.parent}: {error.strerror or error}.",
-            "They hold until Baton is closed.",
-        ) from error
+    write_json(preferences, path, "The choices about models")

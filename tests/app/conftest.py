@@ -17,10 +17,14 @@ from pytestqt.qtbot import QtBot
 
 from app.models_in_use import Loading
 from app.window import Window
+from core.engines.remote.state import Watcher
 from core.errors import BatonError
+from core.models.servers import KnownServers
 from core.paths import Paths
 from core.run import Pair
+from core.secrets import Secrets
 from core.settings import ModelChoice
+from tests.fakes.keyrings import NO_KEYRING
 from tests.fakes.scripted import ScriptedEngine
 
 SMALL = "First step.\n\nWait, that is", "\n\nDone.</think>\n\nThe answer is \\boxed{4}."
@@ -39,13 +43,9 @@ class ScriptedLoader:
         self.error = error
         self.gate = gate
         self.choices: list[ModelChoice] = []
-        self.keys: dict[str, str] = {}
+        self.servers = KnownServers(Path("no-such-folder", "servers.json"))
 
-    def keep_key(self, address: str, key: str) -> str:
-        self.keys[address] = key
-        return "kept for the test"
-
-    def __call__(self, choice: ModelChoice) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
         self.choices.append(choice)
         yield "Opening the small model …"
         if self.gate:
@@ -82,7 +82,9 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
     windows: list[Window] = []
 
     def make(loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440) -> Window:
-        window = Window(Paths.under(tmp_path), loader or ScriptedLoader())
+        loader = loader or ScriptedLoader()
+        loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
+        window = Window(Paths.under(tmp_path), loader)
         appearance = window.preferences.value.appearance.model_copy(update={"demo_pace": 0})
         window.preferences.change(appearance=appearance)
         windows.append(window)

@@ -77,7 +77,7 @@ def test_another_pair_is_loaded_and_remembered(window: Window, qtbot: QtBot) -> 
     loader = window.models._loader
     assert isinstance(loader, ScriptedLoader)
     qtbot.waitUntil(lambda: window.models.pair.small is not None)
-    dialog = PairDialog(window.preferences.value.models, loader.keep_key, window)
+    dialog = PairDialog(window.preferences.value.models, loader.servers, window)
     qtbot.addWidget(dialog)
     dialog.chosen.connect(window._take_models)
     dialog.edits[Author.LARGE].setText("http://host:8080")
@@ -85,12 +85,12 @@ def test_another_pair_is_loaded_and_remembered(window: Window, qtbot: QtBot) -> 
     dialog.load.click()
     qtbot.waitUntil(lambda: len(loader.choices) == 2 and window.models.pair.small is not None)
     assert loader.choices[1].large == "http://host:8080"
-    assert loader.keys == {"http://host:8080": "secret"}
+    assert loader.servers.key("http://host:8080") == "secret"
     assert "secret" not in window.preferences.value.model_dump_json()
 
 
 def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: Window, qtbot: QtBot) -> None:
-    dialog = PairDialog(window.preferences.value.models, lambda *_: "", window)
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
     qtbot.addWidget(dialog)
     dialog.edits[Author.SMALL].setText("/nowhere/model.gguf")
     assert not dialog.load.isEnabled()

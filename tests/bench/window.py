@@ -19,6 +19,8 @@ from PySide6.QtWidgets import QApplication
 from app.__main__ import SWITCH_INTERVAL
 from app.models_in_use import Loading
 from app.window import Window
+from core.engines.remote.state import Watcher
+from core.models.servers import KnownServers
 from core.paths import Paths
 from core.run import Pair, RunSettings, ask, run
 from core.settings import ModelChoice
@@ -37,7 +39,8 @@ import sys, tempfile; from pathlib import Path
 from PySide6.QtWidgets import QApplication
 from app.loading import PairLoader; from app.window import Window; from core.paths import Paths
 application = QApplication(sys.argv)
-window = Window(Paths.under(Path(tempfile.mkdtemp())), PairLoader()); window.show(); application.processEvents()
+paths = Paths.under(Path(tempfile.mkdtemp()))
+window = Window(paths, PairLoader(paths)); window.show(); application.processEvents()
 print(time.perf_counter() - began)
 """
 
@@ -50,10 +53,11 @@ class Scripted:
         self._written = 0
         self._began = 0.0
 
-    def keep_key(self, address: str, key: str) -> str:
-        return f"{address}: {bool(key)}"
+    @property
+    def servers(self) -> KnownServers:
+        return KnownServers(Path("no-such-folder", "servers.json"))
 
-    def __call__(self, choice: ModelChoice) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
         yield f"Opening {choice.small}"
         engine = ScriptedEngine(continue_with=lambda *_: self._text, before_token=self._pace)
         yield Pair(engine, engine)

@@ -1,39 +1,11 @@
 """Keys in the keyring, or in memory and told so."""
 
-import keyring.backends.fail
 import pytest
 from keyring.backend import KeyringBackend
-from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from core.errors import SettingsError
 from core.secrets import SERVICE, Keeping, Secrets
-
-NO_KEYRING = keyring.backends.fail.Keyring()  # type: ignore[no-untyped-call]
-
-
-class MemoryKeyring(KeyringBackend):
-    """A keyring that works, of its own."""
-
-    priority = 1
-
-    def __init__(self, locked: bool = False) -> None:
-        self.held: dict[tuple[str, str], str] = {}
-        self.locked = locked
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.held.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        if self.locked:
-            raise KeyringLocked
-        self.held[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if self.locked:
-            raise KeyringLocked
-        if (service, username) not in self.held:
-            raise PasswordDeleteError
-        del self.held[service, username]
+from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
 
 def test_a_key_is_kept_in_the_keyring() -> None:

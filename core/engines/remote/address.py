@@ -11,6 +11,11 @@ from urllib.parse import urlsplit
 from core.errors import SettingsError
 
 
+def canonical(url: str) -> str:
+    """One name for an address, however it was written: without blanks, a last slash, and a trailing `/v1`."""
+    return url.strip().rstrip("/").removesuffix("/v1")
+
+
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
     """An address as a person gives it. Raises SettingsError if it cannot be one.
@@ -29,7 +34,7 @@ class ServerAddress:
     """None: what the system's environment (HTTPS_PROXY, NO_PROXY …) says."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "url", self.url.strip().rstrip("/").removesuffix("/v1"))
+        object.__setattr__(self, "url", canonical(self.url))
         advice = "Write it as http://host:port or https://host:port."
         try:
             parts = urlsplit(self.url)

@@ -15,7 +15,7 @@ from core.engines.remote.line import Line
 from core.engines.remote.meter import Cap, Meter, Prices
 from core.engines.remote.patience import Patience, Retrying
 from core.engines.remote.session import RemoteSession
-from core.engines.remote.state import ServerState, StateBoard, Watcher
+from core.engines.remote.state import Doing, ServerState, StateBoard, Watcher
 from core.engines.remote.vocabulary import same_vocabulary
 from core.errors import EngineError, EngineLost
 
@@ -73,6 +73,11 @@ class RemoteEngine:
     @property
     def state(self) -> ServerState:
         return self.board.state
+
+    @property
+    def doing(self) -> Doing:
+        """The state, and how far it is with its reading."""
+        return self.board.doing
 
     @property
     def open_sessions(self) -> int:

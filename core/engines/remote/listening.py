@@ -69,7 +69,7 @@ class Listening:
                 yield finished
                 return
             elif message is Signal.SILENCE:
-                self._engine.board.set(self._number, self._state)
+                self._engine.board.set(self._number, self._state, self._share)
                 silent = now - heard_last
                 if silent >= (patience.between_tokens if self._first_token else patience.first_token):
                     raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
@@ -87,7 +87,7 @@ class Listening:
             case Finished(_, written):
                 self._first_token = self._first_token or time.perf_counter()
                 self._written = self._written if written is None else written
-        self._engine.board.set(self._number, self._state)
+        self._engine.board.set(self._number, self._state, self._share)
 
     def handoff(self, how: Passing) -> Handoff | None:
         """The cost of the handoff, once: when the first token, or the end, has come."""
@@ -146,6 +146,12 @@ class Listening:
         if self._first_token:
             return ServerState.BUSY
         return ServerState.READING if self._reading else ServerState.WAITING
+
+    @property
+    def _share(self) -> float | None:
+        """How much of the text has been read; None once it writes, or while it does not tell."""
+        reading = self._reading
+        return reading.done / reading.total if reading and reading.total and not self._first_token else None
 
     def _progress(self, seconds: float) -> str:
         if self._first_token:

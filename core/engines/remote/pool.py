@@ -11,6 +11,7 @@ from core.engines.bill import Bill
 from core.engines.remote.engine import RemoteEngine
 from core.engines.remote.meter import Cap, Meter
 from core.engines.remote.session import RemoteSession
+from core.engines.remote.state import Doing, most_telling
 from core.errors import EngineLost, EngineRefused
 
 
@@ -46,6 +47,11 @@ class ServerPool:
     def bill(self) -> Bill:
         """Of all servers together, at each one's prices."""
         return self._meter.bill
+
+    @property
+    def doing(self) -> Doing:
+        """Of the server that has most to tell."""
+        return most_telling(engine.doing for engine in self.engines)
 
     def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
         """On the least busy server that answers. Raises EngineLost if none does."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
+from typing import NamedTuple
 
 
 class ServerState(Enum):
@@ -20,7 +21,22 @@ class ServerState(Enum):
 
 _RANK = {state: rank for rank, state in enumerate(ServerState)}
 Watcher = Callable[[ServerState], None]
-"""Called at each change, from whatever thread changed it."""
+"""Called at each change of state, and at each percent of a text that is read, from whatever thread it happens in."""
+
+
+class Doing(NamedTuple):
+    """What a server does for us, and how far it is with that."""
+
+    state: ServerState
+    share: float | None = None
+    """Of the text that it reads, 0 to 1; None where nothing is read, or it does not tell."""
+
+    @property
+    def rank(self) -> int:
+        return _RANK[self.state]
+
+
+IDLE = Doing(ServerState.CONNECTED)
 
 
 class StateBoard:
@@ -29,21 +45,30 @@ class StateBoard:
     def __init__(self, watcher: Watcher | None = None) -> None:
         self._watcher = watcher
         self._lock = threading.Lock()
-        self._states: dict[int, ServerState] = {}
-        self._last = ServerState.CONNECTED
+        self._doings: dict[int, Doing] = {}
+        self._last = IDLE
 
     @property
     def state(self) -> ServerState:
+        return self._last.state
+
+    @property
+    def doing(self) -> Doing:
         return self._last
 
-    def set(self, session: int, state: ServerState) -> None:
+    def set(self, session: int, state: ServerState, share: float | None = None) -> None:
         with self._lock:
             if state is ServerState.CONNECTED:
-                self._states.pop(session, None)
+                self._doings.pop(session, None)
             else:
-                self._states[session] = state
-            telling = max(self._states.values(), key=_RANK.__getitem__, default=ServerState.CONNECTED)
-            changed = telling is not self._last
+                self._doings[session] = Doing(state, None if share is None else round(share, 2))
+            telling = most_telling(self._doings.values())
+            changed = telling != self._last
             self._last = telling
         if changed and self._watcher:
-            self._watcher(telling)
+            self._watcher(telling.state)
+
+
+def most_telling(doings: Iterable[Doing]) -> Doing:
+    """Of several sessions, or several servers."""
+    return max(doings, key=lambda doing: doing.rank, default=IDLE)

@@ -11,6 +11,8 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.models_in_use import Loading, ModelsInUse
 from app.settings.preferences import Preferences
+from core.engines.remote.state import Watcher
+from core.models.servers import KnownServers
 from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
 from core.store.store import Store
@@ -26,13 +28,14 @@ class ScriptedLoader:
         self.faults: list[Fault] = []
         """Of the small model."""
 
-    def __call__(self, choice: ModelChoice) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
         self.parallel.append(choice.parallel)
         small = ScriptedEngine(continue_with=small_engine().continue_with, faults=self.faults)
         yield Pair(small, large_engine())
 
-    def keep_key(self, address: str, key: str) -> str:
-        return ""
+    @property
+    def servers(self) -> KnownServers:
+        return KnownServers(Path("no-such-folder", "servers.json"))
 
 
 @pytest.fixture

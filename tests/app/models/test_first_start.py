@@ -29,7 +29,7 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
     paths = Paths.under(tmp_path / "baton")
-    window = Window(paths, PairLoader(paths.model_preferences))
+    window = Window(paths, PairLoader(paths))
     qtbot.addWidget(window)
     page = add_models_page(window, lambda: secrets, home=tmp_path).page
     with qtbot.waitSignals([page.room.inventory_changed, page.room.devices_found]):

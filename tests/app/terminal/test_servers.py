@@ -1,0 +1,81 @@
+"""Servers in the terminal: what the window keeps of them, and the options that stand in its place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.terminal.servers import add_server_options, known_server
+from core.engines.opening import Server
+from core.errors import SettingsError
+from core.models.servers import KnownServer, KnownServers, Limit, PriceList
+from core.paths import Paths
+from tests.fakes.faulty_server import FaultyServer, stream
+
+URL = "https://office:8080"
+
+
+@pytest.fixture(autouse=True)
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    paths = Paths.under(tmp_path)
+    monkeypatch.setattr(Paths, "of_user", lambda: paths)
+    return paths
+
+
+def server(*options: str) -> Server:
+    parser = argparse.ArgumentParser()
+    add_server_options(parser)
+    return known_server(parser.parse_args(options), URL)
+
+
+def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OFFICE_KEY", "secret")
+    template = tmp_path / "chat.jinja"
+    template.write_text("a template")
+    address, options = server(
+        *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
+        *("--server-model", "big", "--template", str(template), "--read-along", "off"),
+        *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--answer-cap-money", "0.25"),
+    )
+    assert (address.url, address.key, address.authority) == (URL, "secret", Path("ca.pem"))
+    assert (address.proxy, address.any_certificate) == ("http://proxy:1", True)
+    assert (options.model, options.template, options.reads_along) == ("big", "a template", False)
+    assert (options.prices.written, options.prices.currency) == (2.0, "EUR")
+    assert (options.cap.tokens, options.answer_cap.money) == (9000, 0.25)
+
+
+def test_what_the_window_keeps_holds_unless_an_option_stands_in_its_place(paths: Paths) -> None:
+    known = KnownServer(model="big", prices=PriceList(written=2), cap=Limit(tokens=100, money=3))
+    KnownServers(paths.servers).keep(URL, known)
+    assert server().options.model == "big"
+    _, options = server("--server-model", "other", "--cap-tokens", "0")
+    assert (options.model, options.cap.tokens, options.cap.money) == ("other", None, 3)
+
+
+@pytest.mark.parametrize("prices", ["1", "1,2", "1,2,cheap", "1,2,3,EUR,4", "1,2,-3"])
+def test_prices_that_cannot_be_read_are_refused(prices: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        server("--prices", prices)
+
+
+@pytest.mark.parametrize("option", ["--cap-tokens", "--answer-cap-money"])
+def test_a_cap_below_nothing_is_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        server(option, "-1")
+    assert "is not an amount" in capsys.readouterr().err
+
+
+def test_connect_says_what_it_found_of_each_server(capsys: pytest.CaptureFixture[str]) -> None:
+    with FaultyServer(stream()) as gone:
+        pass
+    with FaultyServer(stream()) as good:
+        assert main(["connect", f"{good.url}, {gone.url}"]) == 1
+    said = capsys.readouterr()
+    assert "✓ reachable" in said.out
+    assert "✓ no key needed" in said.out
+    assert "✓ serves bytes" in said.out
+    assert "✗ not reachable" in said.out
+    assert "Nothing answers" in said.err
