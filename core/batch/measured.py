@@ -26,12 +26,11 @@ class Measured(NamedTuple):
 
     @classmethod
     def of(cls, outline: Outline) -> Measured:
-        thrown_away, read, takeovers = 0, dict.fromkeys(Author, 0), []
+        thrown_away, takeovers = 0, []
         last_step = max(1, outline.steps - 1)
         for piece in outline.pieces:
             thrown_away += piece.replaced_tokens
-            read[piece.author] += piece.prefilled or 0
             # The pieces after the first of a takeover that runs over the end of a step have no handoff.
             if piece.author is Author.LARGE and piece.rule and piece.handoff_seconds is not None:
                 takeovers.append(Takeover(piece.rule, piece.step / last_step))
-        return cls(thrown_away, read[Author.SMALL], read[Author.LARGE], tuple(takeovers))
+        return cls(thrown_away, outline.small_read, outline.large_read, tuple(takeovers))

@@ -160,6 +160,18 @@ class Handoff(NamedTuple):
     passing: Passing = Passing.IDS
 
 
+class Judgement(NamedTuple):
+    """How likely each choice is to come next (they sum to 1), and what reading the text and the question cost."""
+
+    probabilities: tuple[float, ...]
+    handoff: Handoff = Handoff(0, 0, 0.0)
+
+    @classmethod
+    def none(cls, choices: int) -> Judgement:
+        """Nothing was said: all choices are alike."""
+        return cls((1 / choices,) * choices)
+
+
 class Notice(NamedTuple):
     """Something that a person should know and that did not stop the writing, in one sentence."""
 
@@ -219,10 +231,10 @@ class Session(Protocol):
         """
         ...
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         """Probabilities of each choice as the next token after body and question; leaves no trace in the text.
 
-        Sums to 1 over the choices.
+        All alike if it is cancelled. Reads what is new of the body, and the question.
         """
         ...
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import zlib
+from functools import reduce
 from typing import Any, NamedTuple
 
+from core.engines.bill import Bill, Cost
 from core.engines.body import Author
 from core.thinking.cues import Category, Cue
 from core.thinking.events import Rule
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
 
-_KIND = 1
+_KIND = 2
 RIBBON_SEGMENTS = 96
 
 
@@ -56,6 +58,11 @@ class Outline(NamedTuple):
     pieces: tuple[PieceOutline, ...]
     answer_position: int | None
     """Where the answer begins in the body; None while the thinking is open, or if the model does not think apart."""
+    small_read: int = 0
+    """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for what was thrown away."""
+    large_read: int = 0
+    bill: Bill = Bill()
+    """What servers did for both models."""
 
     @property
     def text(self) -> str:
@@ -67,7 +74,13 @@ class Outline(NamedTuple):
 
 
 def outline_of(trace: Trace) -> Outline:
-    return Outline(tuple(map(_outlined, trace.pieces)), trace.closed.position if trace.closed else None)
+    return Outline(
+        tuple(map(_outlined, trace.pieces)),
+        trace.closed.position if trace.closed else None,
+        trace.totals[Author.SMALL].prefilled,
+        trace.totals[Author.LARGE].prefilled,
+        reduce(Bill.plus, trace.bills.values(), Bill()),
+    )
 
 
 def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
@@ -96,7 +109,7 @@ def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
 def pack_outline(outline: Outline) -> bytes:
     """Column by column: half the time of an object for each piece."""
     columns = [list(column) for column in zip(*map(_plain, outline.pieces), strict=True)]
-    data = {"kind": _KIND, "answer_position": outline.answer_position, "columns": columns}
+    data = {"kind": _KIND, "rest": outline._replace(pieces=()), "columns": columns}
     return zlib.compress(json.dumps(data, separators=(",", ":")).encode("ascii"), 3)
 
 
@@ -106,7 +119,9 @@ def unpack_outline(packed: bytes) -> Outline | None:
         data = json.loads(zlib.decompress(packed))
         if data["kind"] != _KIND:
             return None
-        return Outline(_pieces(data["columns"]), data["answer_position"])
+        _, answer_position, small_read, large_read, (cost, money, currency) = data["rest"]
+        bill = Bill(Cost(*cost), money, currency)
+        return Outline(_pieces(data["columns"]), answer_position, small_read, large_read, bill)
     except (zlib.error, ValueError, KeyError, TypeError):
         return None
 

@@ -148,6 +148,9 @@ class Judged:
     choices: tuple[str, ...]
     probabilities: tuple[float, ...]
     seconds: float
+    reused: int = 0
+    prefilled: int = 0
+    """Tokens that the judge read for it: what was new of the body, and the question."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,8 +192,12 @@ class Loop:
     def _judge(self, question: Judge) -> Happening:
         asked = time.perf_counter()
         session = self.sessions[Author.LARGE]
-        chances = session.judge(tuple(self.text.body.parts), question.question, question.choices)
-        yield events.Judged(self.now(), question.choices, chances, time.perf_counter() - asked)
+        chances, read = session.judge(tuple(self.text.body.parts), question.question, question.choices)
+        if interruption := self._interruption(Author.SMALL, self.text.rewritable_from):
+            return interruption  # a judge who was cut short has said nothing
+        yield events.Judged(
+            self.now(), question.choices, chances, time.perf_counter() - asked, read.reused, read.prefilled
+        )
         return self.policy.on_judgement(self._view(Author.SMALL, self.text.rewritable_from), chances)
 
     def _close_thinking(self, rule: Rule) -> Happening:

@@ -141,8 +141,10 @@ class Trace:
                 self._discard(event)
             case ThinkingClosed():
                 self.closed, self._step_over = event, True
-            case Judged():
+            case Judged(reused=reused, prefilled=prefilled):
                 self._judged = event
+                self.totals[Author.LARGE].reused += reused
+                self.totals[Author.LARGE].prefilled += prefilled
                 if self.pieces:
                     self.pieces[-1].judged = event
             case Counted():

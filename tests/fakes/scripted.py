@@ -25,6 +25,7 @@ from core.engines.base import (
     Conversation,
     End,
     Handoff,
+    Judgement,
     Message,
     ModelCard,
     Notice,
@@ -169,10 +170,10 @@ class ScriptedSession:
             yield token
         yield End(Stop.LIMIT if limit == 0 else Stop.END_OF_TEXT)
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
-        self._read(body, Kind.JUDGE)
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
+        handoff = self._read(body, Kind.JUDGE)
         chances = self.engine.judged("".join(part.text for part in body), choices)
-        return tuple(chance / sum(chances) for chance in chances)
+        return Judgement(tuple(chance / sum(chances) for chance in chances), handoff)
 
     def cancel(self) -> None:
         self._cancelled.set()

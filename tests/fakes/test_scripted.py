@@ -67,5 +67,5 @@ def test_cancelling_ends_a_write_at_the_next_token() -> None:
 
 def test_a_judge_answers_with_the_given_marks() -> None:
     session = ScriptedEngine(marks=["3"]).open()
-    assert session.judge((), "How good?", ("3", "7")) == (1.0, 0.0)
-    assert session.judge((), "How good?", ("3", "7")) == (0.0, 1.0)
+    assert session.judge((), "How good?", ("3", "7")).probabilities == (1.0, 0.0)
+    assert session.judge((), "How good?", ("3", "7")).probabilities == (0.0, 1.0)

@@ -13,6 +13,7 @@ from core.engines.base import (
     Conversation,
     End,
     Handoff,
+    Judgement,
     ModelCard,
     Notice,
     OwnSettings,
@@ -198,9 +199,14 @@ class LocalSession:
             assert not isinstance(item, Weighed)
             yield item
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
-        items = list(self._carry_out(self._asking(body, question=question, choices=choices)))
-        return next(item.probabilities for item in items if isinstance(item, Weighed))
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
+        judgement = Judgement.none(len(choices))
+        for item in self._carry_out(self._asking(body, question=question, choices=choices)):
+            if isinstance(item, Handoff):
+                judgement = judgement._replace(handoff=item)
+            elif isinstance(item, Weighed):
+                judgement = judgement._replace(probabilities=item.probabilities)
+        return judgement
 
     def cancel(self) -> None:
         if (request := self._request) is not None:

@@ -35,9 +35,14 @@ class Ledger:
         keep = common_prefix(self.ids, target)
         if keep == len(target) and not (has_logits and keep == len(self.ids)):
             keep -= 1  # its logits are gone: the last token is decoded again
-        if keep < len(self.ids) and not self._can_be_cut:
-            keep = max((at for at in self.snapshots if at <= keep), default=0)
-        return Reading(max(keep, 0), list(target[max(keep, 0) :]))
+        keep = max(keep, 0)
+        if keep < len(self.ids):
+            keep = self.restorable(keep)
+        return Reading(keep, list(target[keep:]))
+
+    def restorable(self, keep: int) -> int:
+        """The furthest place, at most `keep`, to which the memory can go back."""
+        return keep if self._can_be_cut else max((at for at in self.snapshots if at <= keep), default=0)
 
     def cut(self, length: int) -> None:
         del self.ids[length:]

@@ -47,7 +47,7 @@ class Decoded:
 
 
 class Llama:
-    """One loaded model with one context of `parallel` sequences that share the KV cache."""
+    """One loaded model with one context of `parallel` sequences."""
 
     def __init__(self, options: LoadOptions, on_progress: Callable[[float], None]) -> None:
         """`on_progress` is told how much of the model has been read, 0 to 1, once every percent."""
@@ -107,7 +107,10 @@ class Llama:
         params.n_batch = params.n_ubatch = options.batch
         params.n_seq_max = options.parallel
         params.n_threads = params.n_threads_batch = self.threads
-        params.kv_unified = True
+        # In a common cache each token is held against the cells of all sequences, its own or not, and a CPU pays for
+        # each (docs/engines.md). In caches of their own a batch falls apart where a sequence between others is
+        # silent, and each part reads all weights again: on a GPU that is the dearer.
+        params.kv_unified = ll.llama_supports_gpu_offload() and options.gpu_layers != 0
         params.no_perf = True
         params.type_k = params.type_v = _KV_TYPES[options.kv_type]
         if options.flash_attention is not None:

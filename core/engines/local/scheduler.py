@@ -43,6 +43,9 @@ class Task:
     sequence: Sequence
     request: Read
     target: list[int]
+    """Prompt, body and, off the record, a question."""
+    text_length: int
+    """Of the target, tokens that stay: all but the question."""
     began: float = field(default_factory=time.perf_counter)
     pending: list[int] = field(default_factory=list)
     """Tokens that are to be decoded next: the text to read, or the token just written."""
@@ -89,12 +92,13 @@ class Scheduler:
 
     def begin(self, request: Read) -> None:
         sequence = self.sequences[request.session]
-        target = [*sequence.prompt, *self._ids(request.runs), *self.llama.tokenize(request.question, False)]
+        text = [*sequence.prompt, *self._ids(request.runs)]
+        target = [*text, *self.llama.tokenize(request.question, False)]
         if len(target) + bool(request.limit) > self.options.context:
             reason = f"{len(target)} tokens are more than the context of {self.options.context} holds"
             self.reply(Failed(request.request, context_full=True, reason=reason))
             return
-        self.waiting.append(Task(sequence, request, target))
+        self.waiting.append(Task(sequence, request, target, len(text)))
 
     def halt(self, request: int, at_once: bool) -> None:
         """Stop a request. From the listening thread, so that a long decode can be left in the middle."""
@@ -145,15 +149,21 @@ class Scheduler:
             keep = self._roll_back(sequence, keep)
             new = task.target[keep:]
         task.pending, task.prefilled = new, len(new)
+        if task.request.question:
+            self._take_snapshot(task)
         if new:
             sequence.logits = None
         else:
             self._read_finished(task, None)
 
     def _roll_back(self, sequence: Sequence, keep: int) -> int:
-        """Bring a sequence's memory back to `keep` tokens; 0 if it has to be read anew."""
+        """Bring a sequence's memory back to `keep` tokens or, where it cannot be cut, to the last snapshot before.
+
+        Returns how many it holds then; 0 if it has to be read anew.
+        """
         ledger, slot = sequence.ledger, sequence.slot
         assert slot is not None
+        keep = ledger.restorable(keep)
         if not self.options.can_be_cut and not (keep and self.llama.restore(slot, ledger.snapshots[keep])):
             keep = 0
         if not self.llama.cut(slot, keep or -1):
@@ -164,16 +174,26 @@ class Scheduler:
         return keep
 
     def _fill_batch(self) -> list[tuple[Task, int]]:
-        """Which tasks decode how many tokens now: writers first, then readers as far as the batch goes."""
+        """Which tasks decode how many tokens now: writers first, then readers as far as the batch goes.
+
+        In order of their slots: where sequences have caches of their own, neighbours share a decode.
+        """
         room = self.options.batch
         turns: list[tuple[Task, int]] = []
         for task in sorted(self.running, key=lambda task: task.reading):
             if task.halted and task.reading:
                 self._finish(task, Done(task.request.request, Stop.CANCELLED))
-            elif number := min(room, len(task.pending)):
+            elif number := min(room, self._next_reading(task)):
                 turns.append((task, number))
                 room -= number
-        return turns
+        return sorted(turns, key=lambda turn: turn[0].sequence.slot or 0)
+
+    def _next_reading(self, task: Task) -> int:
+        """Tokens to decode before anything else happens: reading pauses for a snapshot where a question begins."""
+        to_question = task.text_length - len(task.sequence.ledger.ids)
+        if self.options.can_be_cut or to_question <= 0:
+            return len(task.pending)
+        return min(to_question, len(task.pending))
 
     def _decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
         entries: list[Entry] = []
@@ -195,34 +215,43 @@ class Scheduler:
         for task, number in turns:
             task.sequence.ledger.ids += task.pending[:number]
             del task.pending[:number]
-            if not task.pending and task in self.running:
-                self._turn_finished(task, last_entry[task])
+            if task in self.running:
+                self._take_snapshot(task)
+                if not task.pending:
+                    self._turn_finished(task, last_entry[task])
 
     def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
+        """What it left in memory goes. Who found no room or was unwanted ends; others decode their tokens again."""
         if result < 0:
             raise RuntimeError(f"llama_decode failed with {result}")
-        for task, _ in turns:  # what an aborted decode left in memory goes; the tokens are decoded again
-            if task.sequence.slot is not None:
-                self.llama.cut(task.sequence.slot, len(task.sequence.ledger.ids))
-        if result == Decoded.NO_ROOM:
-            for task, _ in turns:
-                reason = "the KV cache has no room left"
-                self._finish(task, Failed(task.request.request, context_full=True, reason=reason))
+        for task, _ in turns:
+            sequence, request = task.sequence, task.request.request
+            held = list(sequence.ledger.ids)
+            if sequence.slot is not None and not self.llama.cut(sequence.slot, len(held)):
+                task.pending = held[self._roll_back(sequence, len(held)) :] + task.pending
+            if result == Decoded.NO_ROOM:
+                self._finish(task, Failed(request, context_full=True, reason="the KV cache has no room left"))
+            elif task.halted_at_once:
+                self._finish(task, Done(request, Stop.CANCELLED))
 
     # After a decode ----------------------------------------------------------------------------------------------
 
     def _turn_finished(self, task: Task, entry: int) -> None:
-        sequence = task.sequence
-        if not self.options.can_be_cut and (task.reading or b"\n" in self.llama.piece(sequence.ledger.ids[-1])):
-            assert sequence.slot is not None
-            sequence.ledger.remember(self.llama.snapshot(sequence.slot))
         if task.reading:
             self._read_finished(task, entry)
         elif task.halted:
-            sequence.logits = self.llama.logits(entry).copy()
+            task.sequence.logits = self.llama.logits(entry).copy()
             self._finish(task, Done(task.request.request, Stop.CANCELLED))
         else:
             self._write_token(task, entry)
+
+    def _take_snapshot(self, task: Task) -> None:
+        """Of a memory that cannot be cut: where a text has been read, and where what is written may end a step."""
+        ledger, slot = task.sequence.ledger, task.sequence.slot
+        if self.options.can_be_cut or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
+            return
+        if len(ledger.ids) == task.text_length if task.reading else b"\n" in self.llama.piece(ledger.ids[-1]):
+            ledger.remember(self.llama.snapshot(slot))
 
     def _read_finished(self, task: Task, entry: int | None) -> None:
         """The text is in the cache; its last logits lie in the batch (`entry`) or were kept (None)."""
@@ -238,6 +267,7 @@ class Scheduler:
             sequence.logits = self.llama.logits(entry).copy()
         if request.choices:
             self.reply(Weighed(request.request, self._weigh(request.choices, sequence.logits)))
+            self._roll_back(sequence, task.text_length)
         self._finish(task, Done(request.request, Stop.LIMIT))
 
     def _write_token(self, task: Task, entry: int | None) -> None:

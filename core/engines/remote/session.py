@@ -9,7 +9,19 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Passing, Sampling, Stop, Token, WriteItem
+from core.engines.base import (
+    Conversation,
+    End,
+    Handoff,
+    Judgement,
+    ModelCard,
+    Notice,
+    Passing,
+    Sampling,
+    Stop,
+    Token,
+    WriteItem,
+)
 from core.engines.bill import Bill, ReadingAhead
 from core.engines.body import Part
 from core.engines.remote.dialect import Finished, Prompt, Reading, Wish, choice_probabilities, extended, passing
@@ -91,18 +103,21 @@ class RemoteSession:
         with self._turn():
             yield from self._write(body, Wish(limit, seed, self._sampling, alternatives))
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         if not self.card.gives_alternatives:
             raise EngineRefused(
                 f"{self.card.name} on {self.card.place} gives no log-probabilities, so it cannot judge.",
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
         wish = Wish(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
+        judgement = Judgement.none(len(choices))
         with self._turn(), closing(self._write(body, wish, question)) as items:
             for item in items:
-                if isinstance(item, Token):
-                    return choice_probabilities(item.alternatives, choices)
-        return choice_probabilities((), choices)
+                if isinstance(item, Handoff):
+                    judgement = judgement._replace(handoff=item)
+                elif isinstance(item, Token):
+                    return judgement._replace(probabilities=choice_probabilities(item.alternatives, choices))
+        return judgement
 
     def cancel(self) -> None:
         self._cancelled.set()

@@ -10,6 +10,7 @@ import pytest
 from core.engines.base import (
     Conversation,
     End,
+    Judgement,
     Message,
     Notice,
     OwnSettings,
@@ -26,6 +27,7 @@ from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import handoff, ids, text_body, write
 
 GREEDY = Sampling(temperature=0)
+IS_IT_RIGHT = "\n\nIs that right? Answer:"
 pytestmark = pytest.mark.real_models
 
 
@@ -142,11 +144,34 @@ def test_alternatives_are_likelihoods_of_the_whole_vocabulary(small_engine: Loca
 def test_a_judgement_sums_to_one_and_leaves_no_trace(small_engine: LocalEngine) -> None:
     session = small_engine.open(QUESTION, GREEDY)
     body = text_body("Two and two is four.")
-    chances = session.judge(body.parts, "\n\nIs that right? Answer:", ("yes", "no", "maybe"))
+    chances = session.judge(body.parts, IS_IT_RIGHT, ("yes", "no", "maybe")).probabilities
     assert sum(chances) == pytest.approx(1)
-    session.read(body.parts)
-    assert b"Is that right" not in session.text_in_cache()
+    assert session.text_in_cache().decode().endswith(body.text)
     session.close()
+
+
+def test_a_judge_reads_the_question_and_what_is_new_of_the_body(smollm2: Path) -> None:
+    engine, body = LocalEngine(smollm2, LocalOptions(context=256, parallel=2)), Body()
+    session, other = engine.open(QUESTION, GREEDY), engine.open(QUESTION, GREEDY)
+    write(session, body, limit=10)
+    question = engine.count_tokens(IS_IT_RIGHT)
+    first = session.judge(body.parts, IS_IT_RIGHT, ("yes", "no")).handoff
+    assert (first.reused, first.prefilled) == (session.prompt_tokens + 9, 1 + question), "the last was never decoded"
+    write(other, body, limit=15)
+    second = session.judge(body.parts, IS_IT_RIGHT, ("yes", "no")).handoff
+    assert (second.reused, second.prefilled) == (session.prompt_tokens + 10, 15 + question)
+    assert handoff(write(session, body, limit=1)).prefilled == 1, "the logits after the text are wanted again"
+    engine.close()
+
+
+def test_a_judge_who_is_cancelled_says_nothing(smollm2: Path) -> None:
+    engine = LocalEngine(smollm2, LocalOptions(context=4096, batch=2048))
+    session, body = engine.open(QUESTION, GREEDY), text_body("word " * 2000)
+    timer = threading.Timer(0.2, session.cancel)
+    timer.start()
+    assert session.judge(body.parts, IS_IT_RIGHT, ("yes", "no")) == Judgement.none(2)
+    timer.join()
+    engine.close()
 
 
 def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:

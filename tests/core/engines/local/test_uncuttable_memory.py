@@ -84,3 +84,32 @@ def test_a_text_cut_back_further_than_any_snapshot_is_read_anew(engine: LocalEng
     again = session.read(body(engine, 9))
     assert (again.reused, again.prefilled) == (0, session.prompt_tokens + 1)
     session.close()
+
+
+def test_a_judge_reads_no_more_than_where_memory_can_be_cut(engine: LocalEngine) -> None:
+    """Its question is forgotten by going back to where it began."""
+    session, text, question = engine.open(QUESTION, Sampling()), [3, 4, 5, 6], engine.count_tokens("a?")
+    session.judge(body(engine, *text), "a?", ("a", "b"))
+    assert session.judge(body(engine, *text), "a?", ("a", "b")).handoff.prefilled == question
+    assert session.judge(body(engine, *text, 7, 8), "a?", ("a", "b")).handoff.prefilled == 2 + question
+    found = likeliest(session, body(engine, *text, 7, 8, 9))
+    session.close()
+
+    fresh = engine.open(QUESTION, Sampling())
+    for read in (text, [*text, 7, 8]):
+        fresh.read(body(engine, *read))
+    expected = likeliest(fresh, body(engine, *text, 7, 8, 9))
+    fresh.close()
+    assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
+
+
+def test_a_judge_after_writing_forgets_only_the_question(engine: LocalEngine) -> None:
+    session = engine.open(QUESTION, Sampling())
+    list(session.write(body(engine, 3, 4), 3, 1))
+    written = session.text_in_cache()
+    ids = [item.id for item in session.write(body(engine, 3, 4), 3, 1) if isinstance(item, Token) and item.id]
+    text = body(engine, 3, 4, *ids)
+    session.judge(text, "a?", ("a", "b"))
+    assert session.text_in_cache().startswith(written)
+    assert session.judge(text, "a?", ("a", "b")).handoff.prefilled == engine.count_tokens("a?")
+    session.close()

@@ -151,7 +151,7 @@ def test_a_judgement_gives_the_shares_of_the_choices(engine: LlamaServerEngine) 
         asked = [*foreign("Monday"), Part(question, Author.INSERTED)]
         session.read(asked)
         likeliest = tokens(session.write(asked, 1, seed=1, alternatives=2))[0].alternatives
-        chances = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest))
+        chances = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest)).probabilities
         after = handoff(session.write(foreign("Monday"), 1, seed=1))
     odds = math.exp(likeliest[0].logprob - likeliest[1].logprob)
     assert chances[0] / chances[1] == pytest.approx(odds, rel=0.1)

@@ -114,7 +114,7 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
 def test_a_judgement_is_made_of_the_alternatives(vllm: FaultyServer) -> None:
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     with closing(engine), closing(engine.open(QUESTION, Sampling())) as session:
-        likely, unlikely = session.judge(foreign("x"), "?", ("a", "b"))
+        likely, unlikely = session.judge(foreign("x"), "?", ("a", "b")).probabilities
     assert likely == pytest.approx(1 / (1 + 2.718281828**-2.4))
     assert likely + unlikely == pytest.approx(1)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 
 from core.engines.body import Author
 from core.errors import SettingsError
+from core.thinking.control import Control
 from core.thinking.events import Finish, Judged, Rule, TakeoverStarted, TextDiscarded
 from core.thinking.loop import LoopSettings
 from core.thinking.policies import POLICIES, PolicySettings, make_policy
@@ -144,6 +146,26 @@ def test_the_question_never_enters_the_text_of_the_large_model() -> None:
     done = run(StepScore(7, 512, weighted=False), ["One.\n\nNo", "Three.</think>"], large)
     assert [call.kind for call in done.large.calls] == [Kind.JUDGE, Kind.WRITE]
     assert all("score" not in call.body.lower() for call in done.large.calls)
+
+
+def test_what_the_judge_reads_counts_as_read_by_the_large_model() -> None:
+    large = ScriptedEngine(name="large", marks="9")
+    done = run(StepScore(7, 512, weighted=False), ["One.\n\nTwo.</think>"], large)
+    judged, call = done.all(Judged)[0], done.large.calls[0]
+    assert judged.prefilled == call.prefilled > 0
+    assert done.trace.totals[Author.LARGE].prefilled == judged.prefilled
+
+
+def test_a_judge_who_is_stopped_gives_no_score() -> None:
+    control = Control()
+
+    def stopping() -> Iterator[str]:
+        control.stop()
+        yield "9"
+
+    large = ScriptedEngine(name="large", marks=stopping())
+    done = run(StepScore(7, 512, weighted=False), ["One.\n\nTwo.</think>"], large, interruptions=[control])
+    assert (done.trace.finish, done.all(Judged)) == (Finish.STOPPED, [])
 
 
 def test_two_identical_steps_in_a_row_close_the_thinking() -> None:
