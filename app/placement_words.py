@@ -40,13 +40,18 @@ def share_words(share: DeviceShare) -> str:
 
 def own_facts(own: OwnSettings) -> Iterator[Fact]:
     """What a person set for this model alone."""
-    drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
-    if words := ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None):
+    if words := sampling_words(own):
         yield "Own sampling", words
     if own.thinking is not None:
         yield "Own tags", f"{own.thinking.opening} … {own.thinking.closing}" if own.thinking.opening else "none"
     if own.cue_list:
         yield "Own cues", cue_words(own.cue_list)
+
+
+def sampling_words(own: OwnSettings) -> str:
+    """“temperature 0.6, top-p 0.95”: what is set of them."""
+    drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
+    return ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None)
 
 
 def cue_words(cue_list: str) -> str:

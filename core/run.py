@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,7 +77,7 @@ def run(
     control: Control | None = None,
     written: Sequence[Part] = (),
     first: Move | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
     `written`: a text to go on from (after a stop, or a fork); `first`: a move to begin with instead of the

@@ -1,26 +1,37 @@
-"""One model's card: what it is, what it shares with others, its chat template, how it is loaded."""
+"""One model's card: what it is, what it shares with others, how it is loaded and writes, and what it is given."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QPlainTextEdit, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from app.inspector.facts import Fact, Facts
+from app.models.cue_finder import CueFinder
 from app.models.loading_form import LoadingForm
+from app.models.prompt_view import PromptView
 from app.models.room import ModelRoom
 from app.models.wording import short_path
+from app.models.writing_form import WritingForm
 from app.placement_words import placement_facts
 from app.theme import SIGN, Role, set_role
-from app.widgets.controls import button, label
+from app.widgets.controls import button, in_row, label
 from core.engines.body import Author
 from core.models.fit import in_gib
 from core.models.library import BrokenFile, Model, same_vocabulary
+
+SIDE_BY_SIDE = 720
+"""Pixels that the two forms need beside each other."""
 
 
 class ModelCardView(QScrollArea):
     use_wanted = Signal(object, object)
     """Author and Model: put it into the pair."""
+    reload_wanted = Signal()
+    """Load the pair again, as it was chosen meanwhile."""
+    policy_wanted = Signal(str)
 
     def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,83 +41,87 @@ class ModelCardView(QScrollArea):
         self.setAccessibleName("Model card")
         self._title = label("", Role.TITLE)
         self._title.setWordWrap(True)
-        self._facts = QWidget()
-        self._form = QFormLayout(self._facts)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._facts = Facts()
         self.loading = LoadingForm(room)
-        self._loading_head = label("How it is loaded", Role.HEADING)
-        self.template = QPlainTextEdit()
-        self.template.setReadOnly(True)
-        self.template.setAccessibleName("Chat template")
-        self.template.setFixedHeight(130)
-        self._template_head = label("Chat template", Role.HEADING)
+        self.writing = WritingForm(room)
+        self.prompt = PromptView()
+        self._finder: CueFinder | None = None
+        self._changed = label("⚠ Changed since it was loaded.")
+        self.load_again = button("Load it again", self.reload_wanted.emit)
+        self._again = in_row(self._changed, self.load_again)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
         self.delete = button("Delete …", self._delete, Role.DANGER)
-        self._actions = QWidget()
-        row = QHBoxLayout(self._actions)
-        row.setContentsMargins(0, 0, 0, 0)
-        for widget in (*self.use.values(), self.delete):
-            row.addWidget(widget)
-        row.addStretch(1)
+        self._actions = in_row(*self.use.values(), self.delete)
+        self._sections: list[QWidget] = [self._actions]
         sheet = QWidget()
         set_role(sheet, Role.CARD)
         sheet.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         column = QVBoxLayout(sheet)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(10)
-        for part in (
-            self._title,
-            self._actions,
-            self._facts,
-            self._loading_head,
-            self.loading,
-            self._template_head,
-            self.template,
-        ):
+        for part in (self._title, self._actions, self._facts, self._again):
             column.addWidget(part)
+        self._forms = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._forms.setSpacing(24)
+        self._forms.addWidget(self._section("How it is loaded", self.loading), 1)
+        self._forms.addWidget(self._section("How it writes", self.writing), 1)
+        column.addLayout(self._forms)
+        column.addWidget(self._section("What it is given", self.prompt))
         column.addStretch(1)
         self.setWidget(sheet)
+        self.writing.cues_wanted.connect(self._find_cues)
         room.loaded_changed.connect(lambda: self.show_row(self._model) if self._model else None)
+        room.preferences_changed.connect(self._show_whether_changed)
         self.show_row(None)
 
     def show_row(self, row: Model | BrokenFile | None) -> None:
         model = row if isinstance(row, Model) else None
         self._model = model
-        for part in (self._actions, self._loading_head, self.loading, self._template_head, self.template):
+        for part in self._sections:
             part.setVisible(model is not None)
-        while self._form.rowCount():
-            self._form.removeRow(0)
+        facts: list[Fact] = []
         if model is not None:
             self._title.setText(model.header.name)
-            self._add_facts(facts_of(model, self._room.inventory.models))
+            facts = list(facts_of(model, self._room.inventory.models))
             if card := self._room.loaded.get(model.header.path):
-                self._add_facts(placement_facts(card))
+                facts += placement_facts(card)
             self.loading.show_model(model)
-            template = model.header.chat_template
-            self._template_head.setText("Chat template" if template else "No chat template: it is given plain text")
-            self.template.setPlainText(template or "")
-            self.template.setVisible(bool(template))
+            self.writing.show_model(model)
+            self.prompt.show_header(model.header)
             self.delete.setEnabled(model.can_be_deleted)
             size = in_gib(model.header.file_bytes)
             self.delete.setText(f"Delete, frees {size}" if model.can_be_deleted else "Comes with Baton")
             set_role(self.delete, Role.DANGER if model.can_be_deleted else Role.FLAT)
         elif isinstance(row, BrokenFile):
             self._title.setText(f"{row.path.name} cannot be used")
-            self._add_facts(iter((("Why", row.reason), ("File", short_path(row.path)))))
+            facts = [("Why", row.reason), ("File", short_path(row.path))]
         else:
             self._title.setText("Choose a model at the left, or drop a GGUF file here.")
+        self._facts.show_facts(facts)
+        self._show_whether_changed()
 
-    def _add_facts(self, facts: Iterator[tuple[str, str]]) -> None:
-        for name, value in facts:
-            words = label(value)
-            words.setWordWrap(True)
-            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            words.setAccessibleName(f"{name}: {value}")
-            head = label(name, Role.MUTED)
-            self._form.addRow(head, words)
-            for part in (head, words):
-                part.show()  # a layout would do it one paint later, which is seen as a flicker
+    def finish(self) -> None:
+        """The window is closing."""
+        self.prompt.finish()
+        if self._finder is not None:
+            self._finder.finish()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Both forms side by side where there is room."""
+        super().resizeEvent(event)
+        is_wide = event.size().width() > SIDE_BY_SIDE
+        self._forms.setDirection(QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom)
+
+    def _section(self, title: str, inside: QWidget) -> QWidget:
+        holder = QWidget()
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.setSpacing(10)
+        column.addWidget(label(title, Role.HEADING))
+        column.addWidget(inside)
+        column.addStretch(1)
+        self._sections.append(holder)
+        return holder
 
     def _use_button(self, author: Author) -> QPushButton:
         def press() -> None:
@@ -115,12 +130,23 @@ class ModelCardView(QScrollArea):
 
         return button(f"{SIGN[author]} Use as the {author.value} model", press)
 
+    def _show_whether_changed(self) -> None:
+        path = self._model.header.path if self._model else None
+        self._again.setVisible(path is not None and self._room.changed_since_loaded(path))
+
+    def _find_cues(self) -> None:
+        if self._model is None or (self._finder is not None and self._finder.isVisible()):
+            return
+        self._finder = CueFinder(self._room, self._model, self)
+        self._finder.policy_wanted.connect(self.policy_wanted)
+        self._finder.show()
+
     def _delete(self) -> None:
         if self._model is not None:
             self._room.delete(self._model)
 
 
-def facts_of(model: Model, others: tuple[Model, ...]) -> Iterator[tuple[str, str]]:
+def facts_of(model: Model, others: tuple[Model, ...]) -> Iterator[Fact]:
     """What the header says, as (name, words)."""
     header = model.header
     yield "Architecture", f"{header.architecture}, {header.block_count} blocks"

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.models_in_use import State
 from app.window import Window
+from core.thinking.policies import POLICIES
 
 if TYPE_CHECKING:
     from app.models.page import ModelsPage
     from app.models.room import ModelRoom
     from core.secrets import Secrets
+
+KEYWORDS = "keywords"
 
 
 def add_models_page(
@@ -36,6 +40,7 @@ class ModelsTab(QWidget):
         self._home = home
         self._page: ModelsPage | None = None
         self._room: ModelRoom | None = None
+        window.models.changed.connect(self._warn_of_few_cues)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
 
@@ -68,6 +73,8 @@ class ModelsTab(QWidget):
         self._show_loaded()
         page.pair_wanted.connect(self._use_pair)
         page.model_wanted.connect(lambda author, model: self._use(**{author.value: str(model)}))
+        page.reload_wanted.connect(self._window.reload_models)
+        page.policy_wanted.connect(self._use_policy)
         page.server_wanted.connect(self._window.choose_models)
         layout = self.layout()
         assert layout is not None
@@ -90,6 +97,29 @@ class ModelsTab(QWidget):
         else:
             self._use(small=str(small), large=str(large))
         self._window.show_page("chat")
+
+    def _warn_of_few_cues(self) -> None:
+        """The keyword policy would hardly ever bring in the large model: say so before a question is asked in vain."""
+        run = self._window.preferences.value.run
+        if self._window.models.state is not State.READY or run.policy != KEYWORDS or run.parameters.opening:
+            return
+        from core.engines.local.client import LocalEngine
+        from core.models.cue_profiler import FEW_CUES
+        from core.models.preferences import load_preferences
+
+        small = self._window.models.pair.small
+        shares = load_preferences(self._window.paths.model_preferences).cue_shares
+        if isinstance(small, LocalEngine) and (share := shares.get(small.loaded_as.path, 1.0)) < FEW_CUES:
+            self._window.notice.tell(
+                f"{small.card.name} gives hardly any cues ({share:.0%} of steps): the large one would rarely write.",
+                ("Use first-token entropy", lambda: self._use_policy("first-token-entropy")),
+                ("Let the large model open", lambda: self._use_policy("every-step")),
+            )
+
+    def _use_policy(self, policy: str) -> None:
+        preferences = self._window.preferences
+        preferences.change(run=preferences.value.run.model_copy(update={"policy": policy}))
+        self._window.notice.tell(f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False)
 
     def _use(self, **files: str) -> None:
         """Load the pair with these in place of what was there; the other model stays."""

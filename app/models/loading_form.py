@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from app.models.room import ModelRoom
 from app.theme import Role, set_role
-from app.widgets.controls import label
+from app.widgets.controls import label, steady
 from core.models.fit import FitKind, KvType, estimate, in_gib
 from core.models.library import Model
 from core.models.preferences import Choice, LoadingChoice
@@ -84,7 +84,8 @@ class LoadingForm(QWidget):
 
     def _add(self, form: QFormLayout, name: str, field: QWidget) -> None:
         about = LoadingChoice.model_fields[name]
-        field.setMinimumWidth(WIDTH)
+        field.setFixedWidth(WIDTH)
+        steady(field)
         field.setAccessibleName(about.title or name)
         field.setToolTip(about.description or "")
         form.addRow(about.title or name, field)
@@ -103,6 +104,7 @@ class LoadingForm(QWidget):
         needs = estimate(self._model.header, choice.context, choice.kv_type, batch=choice.batch)
         parts = f"{in_gib(needs.total_bytes)}: model {in_gib(needs.tensor_bytes)}, KV cache {in_gib(needs.kv_bytes)}"
         fit = self._room.fit_of(self._model, choice)
-        lacks = fit is not None and fit.kind is FitKind.DOES_NOT_FIT
-        self.sentence.setText(f"{'✗ ' if lacks else ''}{parts}. {fit.advice if fit else ''}".strip())
+        lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)
+        advice = choice.conflict or (fit.advice if fit else "")
+        self.sentence.setText(f"{'✗ ' if lacks else ''}{parts}. {advice}".strip())
         set_role(self.sentence, Role.DANGER if lacks else Role.MUTED)

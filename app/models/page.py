@@ -22,6 +22,9 @@ from core.models.fit import in_gib
 from core.models.library import Model
 from core.models.trash import Deletion
 
+LIST_WIDTH = 260
+"""Pixels: a name, and below it size, quantisation and fit."""
+
 
 class ModelsPage(QWidget):
     pair_wanted = Signal(object, object)
@@ -29,6 +32,10 @@ class ModelsPage(QWidget):
     model_wanted = Signal(object, object)
     """An author and the path of the model that it should have; the other one stays."""
     server_wanted = Signal()
+    reload_wanted = Signal()
+    """Load the window's pair again: choices about it have changed."""
+    policy_wanted = Signal(str)
+    """Decide by another policy than keywords."""
 
     def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,6 +50,8 @@ class ModelsPage(QWidget):
         self.list.setModel(self.library)
         self.list.setAccessibleName("Models on this machine")
         self.list.setSpacing(1)
+        self.list.setMinimumWidth(LIST_WIDTH)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.card = ModelCardView(room)
         self.search = HubSearch(room)
         self.downloads = Downloads(room)
@@ -82,6 +91,7 @@ class ModelsPage(QWidget):
         self.downloads.finish()
         self.search.finish()
         self.begin.finish()
+        self.card.finish()
         self.room.finish()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -111,6 +121,8 @@ class ModelsPage(QWidget):
         self.list.selectionModel().currentChanged.connect(self._show_card)
         self.library.modelReset.connect(lambda: self._show_card(self.list.currentIndex()))
         self.card.use_wanted.connect(lambda author, model: self.model_wanted.emit(author, model.header.path))
+        self.card.reload_wanted.connect(self.reload_wanted)
+        self.card.policy_wanted.connect(self.policy_wanted)
         self.begin.demo_wanted.connect(lambda: self.pair_wanted.emit(SMALL_MODEL, LARGE_MODEL))
         self.begin.server_wanted.connect(self.server_wanted)
         self.begin.pair_wanted.connect(self.pair_wanted)

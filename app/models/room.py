@@ -12,13 +12,14 @@ from app.bridge import Errand
 from core.engines.base import ModelCard
 from core.errors import BatonError
 from core.models.devices import Devices, find_devices
-from core.models.fit import Fit, estimate, fit
+from core.models.fit import Fit, estimate, fit, fit_with_layers
 from core.models.gguf import read_header
 from core.models.hub_listing import HubAccess
 from core.models.library import Inventory, Library, Model, known_folders
 from core.models.preferences import (
     LoadingChoice,
     ModelPreferences,
+    WritingChoice,
     load_preferences,
     save_preferences,
 )
@@ -58,6 +59,7 @@ class ModelRoom(QObject):
         self.inventory = Inventory((), (), ())
         self.loaded: Mapping[Path, ModelCard] = {}
         """The models that are loaded now, and how they really were."""
+        self._chosen_when_loaded: dict[Path, tuple[LoadingChoice, WritingChoice]] = {}
         self.devices: Devices | None = None
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
@@ -89,10 +91,21 @@ class ModelRoom(QObject):
     def change_loading(self, model: Path, choice: LoadingChoice) -> None:
         self._replace(self.preferences.with_loading(model, choice))
 
+    def change_writing(self, model: Path, choice: WritingChoice) -> None:
+        self._replace(self.preferences.with_writing(model, choice))
+
+    def keep_cue_share(self, model: Path, share: float) -> None:
+        self._replace(self.preferences.with_cue_share(model, share))
+
     def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
         if loaded != self.loaded:  # loading says how far it is a hundred times
             self.loaded = loaded
+            self._chosen_when_loaded = {path: self._chosen(path) for path in loaded}
             self.loaded_changed.emit()
+
+    def changed_since_loaded(self, model: Path) -> bool:
+        """Whether a person has chosen other than what the loaded model has. False for one that is not loaded."""
+        return self._chosen_when_loaded.get(model, self._chosen(model)) != self._chosen(model)
 
     def add(self, paths: list[Path]) -> None:
         """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""
@@ -127,7 +140,10 @@ class ModelRoom(QObject):
         """Where the model would lie; None while the machine has not answered yet."""
         if self.devices is None:
             return None
-        return fit(estimate(model.header, choice.context, choice.kv_type, batch=choice.batch), self.devices)
+        needs = estimate(model.header, choice.context, choice.kv_type, batch=choice.batch)
+        if choice.gpu_layers >= 0:
+            return fit_with_layers(needs, self.devices, choice.gpu_layers)
+        return fit(needs, self.devices)
 
     def access(self) -> HubAccess:
         return self.preferences.access(self._secrets.find(TOKEN))
@@ -144,6 +160,9 @@ class ModelRoom(QObject):
         for errand in list(self._errands):
             errand.finish()
         self.trash.empty()
+
+    def _chosen(self, model: Path) -> tuple[LoadingChoice, WritingChoice]:
+        return self.preferences.loading_of(model), self.preferences.writing_of(model)
 
     def _replace(self, preferences: ModelPreferences) -> None:
         if preferences == self.preferences:

@@ -43,9 +43,10 @@ def profile_model(arguments: argparse.Namespace) -> int:
     engine = open_engine(arguments.model, opening)
     texts = []
     try:
-        for number, text in enumerate(write_texts(engine, problems, settings), start=1):
-            print(f"problem {number} of {len(problems)}: {len(text):,} characters", file=sys.stderr)
-            texts.append(text)
+        for number, _, text in write_texts(engine, problems, settings):
+            if text is not None:
+                print(f"problem {number + 1} of {len(problems)}: {len(text):,} characters", file=sys.stderr)
+                texts.append(text)
     finally:
         engine.close()
     found = profile(texts)

@@ -7,12 +7,16 @@ families have other habits, and some have none. The profile counts them, and pro
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
 
 from core.engines.base import Engine
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.cues import Category, Lexicon, english
+from core.thinking.events import TokenWritten
 from core.thinking.steps import split
 from core.thinking.trace import Trace
 
@@ -33,6 +37,8 @@ FEW_CUES, MANY_CUES = 0.02, 0.6
 """Shares of boundaries: below, the large model would hardly ever write; above, nearly always."""
 FEWEST_BOUNDARIES = 20
 """With fewer nothing can be said."""
+TOKENS_BETWEEN = 8
+"""It is told how far the model is after so many tokens."""
 
 _HESITATIONS = {
     Category.REFLECTION: {"hmm", "hm", "but", "actually", "however", "oh", "no", "maybe", "let me"},
@@ -55,6 +61,15 @@ class Opening:
     """In how many of them the next step has a “wait”."""
 
 
+class Suits(Enum):
+    """How well the keyword policy suits a model."""
+
+    WELL = "well"
+    TOO_FEW = "too few cues"
+    TOO_MANY = "too many cues"
+    UNKNOWN = "too few steps to judge"
+
+
 @dataclass(frozen=True)
 class CueProfile:
     boundaries: int
@@ -72,30 +87,60 @@ class CueProfile:
     def cue_share(self) -> float:
         return self.with_cue / self.boundaries if self.boundaries else 0.0
 
+    def times(self, category: Category, forms: Collection[str]) -> int:
+        """How often a cue was seen: as a known one, or else as an opening."""
+        known = sum(count for of, word, count in self.cues if of is category and word in forms)
+        return known or sum(opening.count for opening in self.openings if opening.words in forms)
+
+    @property
+    def suits(self) -> Suits:
+        """Whether the keyword policy has something to hold on to."""
+        if self.boundaries < FEWEST_BOUNDARIES:
+            return Suits.UNKNOWN
+        if self.cue_share < FEW_CUES:
+            return Suits.TOO_FEW
+        return Suits.TOO_MANY if self.cue_share > MANY_CUES else Suits.WELL
+
     @property
     def advice(self) -> str:
         """One or two sentences: whether the keyword policy suits this model, and what else does."""
-        if self.boundaries < FEWEST_BOUNDARIES:
+        if self.suits is Suits.UNKNOWN:
             return (
                 f"Only {self.boundaries} step boundaries were seen: too few to judge. "
                 "Give more problems or tokens; if it writes few steps at all, let the large model open (every-step)."
             )
         share = f"{self.cue_share:.0%} of its steps open with a known cue"
-        if self.cue_share < FEW_CUES:
+        if self.suits is Suits.TOO_FEW:
             return (
                 f"There are no cues to hold on to: {share}. Use the policy first-token-entropy, which needs no words, "
                 "or every-step, where the large model opens."
             )
-        if self.cue_share > MANY_CUES:
+        if self.suits is Suits.TOO_MANY:
             return f"{share}: the large model would write nearly everything. Use fewer cues, or first-token-entropy."
         return f"{share}: the keyword policy suits it."
 
 
-def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Iterator[str]:
-    """What the model writes on each problem, alone. Raises BatonError."""
+class Writing(NamedTuple):
+    """How far a model is with its problems."""
+
+    problem: int
+    """Counted from 0."""
+    tokens: int
+    text: str | None = None
+    """What it wrote on this problem, once that is complete."""
+
+
+def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
+    """Let the model write on each problem, alone; closing the iterator stops it. Raises BatonError."""
     alone = settings.model_copy(update={"policy": "never"})
-    for problem in problems:
-        yield Trace.of(run(Pair(small=engine), ask(problem, alone), alone)).text
+    for number, problem in enumerate(problems):
+        trace = Trace()
+        with closing(run(Pair(small=engine), ask(problem, alone), alone)) as events:
+            for event in events:
+                trace.apply(event)
+                if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
+                    yield Writing(number, trace.tokens)
+        yield Writing(number, trace.tokens, trace.text)
 
 
 def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:

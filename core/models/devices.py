@@ -7,11 +7,8 @@ short-lived process asks, and only where a GPU backend is installed at all.
 
 import ctypes
 import logging
-import multiprocessing
 import platform
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -19,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+
+from core.own_process import NoAnswer, answered_apart
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +86,11 @@ def has_gpu_backend() -> bool:
 
 def ask_in_a_process() -> tuple[Device, ...]:
     """`ggml_devices`, asked by a process of its own; empty if that process dies or never answers."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as process:
-        try:
-            return process.submit(ggml_devices).result(timeout=SECONDS_TO_ANSWER)
-        except (BrokenProcessPool, TimeoutError) as error:
-            log.warning("the devices could not be asked (%r); going on as if there were no GPU", error)
-            return ()
+    try:
+        return answered_apart(ggml_devices, seconds=SECONDS_TO_ANSWER)
+    except NoAnswer as error:
+        log.warning("the devices could not be asked (%s); going on as if there were no GPU", error)
+        return ()
 
 
 def ggml_devices() -> tuple[Device, ...]:

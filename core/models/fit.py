@@ -43,6 +43,36 @@ def fit(needs: Estimate, devices: Devices) -> Fit:
     return replace(place, advice=_advice(place, needs, devices))
 
 
+def fit_with_layers(needs: Estimate, devices: Devices, layers: int) -> Fit:
+    """The place of a model of which a person puts so many layers on the GPU; with fewer, if they do not fit."""
+    if not devices.gpus:
+        place = fit(needs, devices)
+        return replace(place, advice=f"No GPU is in use, so that GPU layers make no difference. {place.advice}")
+    sizes = (needs.output_bytes, *reversed(needs.block_bytes))[:layers]
+    room, on_gpu = _gpu_room(needs, devices), sum(sizes)
+    in_ram = needs.total_bytes - sum(sizes[1:])
+    shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
+    if on_gpu > room:
+        most, _ = _layers_within(needs, room)
+        lack = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(room)} for them"
+        return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; at most {most} would fit.")
+    if layers > len(needs.block_bytes):
+        return fit(needs, devices)
+    if in_ram + shared > _ram_room(devices):
+        lack = f"The rest takes {in_gib(in_ram)} of RAM, and {in_gib(_ram_room(devices))} can be used"
+        return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; {_more_layers(needs, devices)}.")
+    kind = FitKind.SPLIT if on_gpu else FitKind.RAM_ONLY
+    told = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, the rest {in_gib(in_ram)} of RAM."
+    return Fit(kind, len(sizes), on_gpu, in_ram, told)
+
+
+def _more_layers(needs: Estimate, devices: Devices) -> str:
+    best = _place(needs, devices)
+    if best.kind is not FitKind.DOES_NOT_FIT:
+        return f"with {best.layers} layers on the GPU it would fit"
+    return _change_to(FitKind.RAM_ONLY, needs, devices) or _smaller_file(needs, _ram_room(devices))
+
+
 @dataclass(frozen=True)
 class PairFit:
     small: Fit

@@ -40,6 +40,13 @@ class LoadingChoice(BaseModel):
     kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
     flash_attention: Choice = Field(Choice.AUTOMATIC, title="Flash attention")
 
+    @property
+    def conflict(self) -> str:
+        """Why it could not be loaded like this at all, and what would do; empty if it could."""
+        if self.kv_type is KvType.Q8_0 and self.flash_attention is Choice.OFF:
+            return "A q8_0 KV cache needs flash attention: leave that automatic, or choose f16."
+        return ""
+
     def options(self) -> LocalOptions:
         flash = {Choice.AUTOMATIC: None, Choice.ON: True, Choice.OFF: False}[self.flash_attention]
         return LocalOptions(
@@ -55,9 +62,9 @@ class LoadingChoice(BaseModel):
 class Tags(Enum):
     """Where the thinking tags of a model come from."""
 
-    TEMPLATE = "as its chat template says"
+    TEMPLATE = "its template's"
     OTHER = "others"
-    NONE = "none: it does not think"
+    NONE = "none"
 
 
 class WritingChoice(BaseModel):
@@ -109,6 +116,8 @@ class ModelPreferences(BaseModel):
     """By the path of the model."""
     writing: Mapping[str, WritingChoice] = Field(default_factory=dict)
     """By the path of the model, or the address of its server."""
+    cue_shares: Mapping[str, float] = Field(default_factory=dict)
+    """By the path of the model: how many of its steps open with a known cue, as its profile found (0 to 1)."""
 
     def loading_of(self, model: Path) -> LoadingChoice:
         return self.loading.get(str(model), LoadingChoice())
@@ -130,6 +139,9 @@ class ModelPreferences(BaseModel):
         if choice == WritingChoice():
             del writing[str(model)]
         return self.model_copy(update={"writing": writing})
+
+    def with_cue_share(self, model: Path, share: float) -> "ModelPreferences":
+        return self.model_copy(update={"cue_shares": {**self.cue_shares, str(model): share}})
 
     def access(self, token: str | None) -> HubAccess:
         """HF_ENDPOINT counts unless a person set a mirror; HF_TOKEN unless there is one in the keyring."""

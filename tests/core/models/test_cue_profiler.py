@@ -1,11 +1,13 @@
 """Profiles of texts that are known, and of what a model really writes."""
 
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 from core.batch.problems import read_problems
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
 from core.engines.local.client import LocalEngine, LocalOptions
-from core.models.cue_profiler import FEWEST_BOUNDARIES, lexicon_json, openings_of, profile, write_texts
+from core.models.cue_profiler import FEWEST_BOUNDARIES, Writing, lexicon_json, openings_of, profile, write_texts
 from core.thinking.cues import Category, parse_lexicon
 from tests.fakes.scripted import ScriptedEngine
 
@@ -65,18 +67,34 @@ def test_the_proposed_list_is_in_the_format_that_the_policy_reads() -> None:
     assert parse_lexicon(lexicon_json(found.proposed)).cues == found.proposed.cues
 
 
+def texts_of(writings: Iterable[Writing]) -> list[str]:
+    return [writing.text for writing in writings if writing.text is not None]
+
+
 def test_the_model_writes_each_problem_alone() -> None:
     engine = ScriptedEngine("One.\n\nWait.</think>1")
-    texts = list(write_texts(engine, ["a", "b"], DEMO_SETTINGS))
+    texts = texts_of(write_texts(engine, ["a", "b"], DEMO_SETTINGS))
     assert len(texts) == 2
     assert all(text.startswith("One.\n\nWait.") for text in texts)
+
+
+def test_it_is_told_how_far_the_model_is_and_closing_stops_it_within_a_token() -> None:
+    engine = ScriptedEngine("word " * 500)
+    with closing(write_texts(engine, ["a", "b"], DEMO_SETTINGS)) as writings:
+        told = [next(writings) for _ in range(3)]
+    assert [(writing.problem, writing.tokens, writing.text) for writing in told] == [
+        (0, 8, None),
+        (0, 16, None),
+        (0, 24, None),
+    ]
+    assert engine.written == 24
 
 
 def test_the_demo_model_is_profiled_for_real() -> None:
     problems = [problem.text for problem in read_problems(READY_PROBLEMS).problems[:4]]
     engine = LocalEngine(Path(SMALL_MODEL), LocalOptions(context=1024, threads=1))
     try:
-        found = profile(write_texts(engine, problems, DEMO_SETTINGS))
+        found = profile(texts_of(write_texts(engine, problems, DEMO_SETTINGS)))
     finally:
         engine.close()
     assert found.boundaries > 4

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from core.models.devices import Device, DeviceKind, Devices
-from core.models.fit import GIB, FitKind, fit, fit_pair, in_gib
+from core.models.fit import GIB, FitKind, fit, fit_pair, fit_with_layers, in_gib
 from core.models.memory import Estimate, KvType, estimate
 from core.models.shape import Block, Memory, ModelShape
 
@@ -136,3 +136,32 @@ def test_a_pair_on_an_integrated_gpu_shares_the_ram_too() -> None:
 
 def test_sizes_are_shown_as_people_read_them() -> None:
     assert (in_gib(3 * GIB // 2), in_gib(310 * 2**20)) == ("1.5 GiB", "310 MiB")
+
+
+def test_layers_by_hand_that_the_gpu_holds_are_counted_as_llama_cpp_does() -> None:
+    place = fit_with_layers(needs(4), machine(8, 6), 10)
+    blocks = needs(4).block_bytes
+    assert (place.kind, place.layers) == (FitKind.SPLIT, 10)
+    assert place.gpu_bytes == needs(4).output_bytes + sum(blocks[-9:])
+    assert place.ram_bytes == needs(4).total_bytes - sum(blocks[-9:])
+
+
+def test_layers_by_hand_that_do_not_fit_name_how_many_would() -> None:
+    most = fit(needs(4), machine(8, 4)).layers
+    assert 0 < most < 33
+    place = fit_with_layers(needs(4), machine(8, 4), 33)
+    assert place.kind is FitKind.DOES_NOT_FIT
+    assert place.advice.endswith(f"at most {most} would fit.")
+    assert fit_with_layers(needs(4), machine(8, 4), most).kind is FitKind.SPLIT
+
+
+def test_too_few_layers_by_hand_leave_too_much_for_the_ram() -> None:
+    place = fit_with_layers(needs(8), machine(6, 7), 2)
+    assert place.kind is FitKind.DOES_NOT_FIT
+    assert f"with {fit(needs(8), machine(6, 7)).layers} layers on the GPU it would fit" in place.advice
+
+
+def test_without_a_gpu_layers_make_no_difference() -> None:
+    place = fit_with_layers(needs(4), machine(8), 20)
+    assert (place.kind, place.layers) == (FitKind.RAM_ONLY, 0)
+    assert place.advice.startswith("No GPU is in use")

@@ -1,0 +1,234 @@
+"""The cue profile of one model: it writes on a few problems, and its habits become a cue list that a person accepts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.bridge import Errand
+from app.loading import loaded
+from app.models.room import ModelRoom
+from app.theme import Role, set_role
+from app.widgets.controls import button, in_row, label
+from core.engines.local.client import LocalOptions
+from core.errors import BatonError
+from core.models.cue_profiler import PROBLEMS, CueProfile, Suits, Writing, lexicon_json, profile, write_texts
+from core.models.library import Model
+from core.run import RunSettings
+from core.thinking.cues import Lexicon
+
+TOKENS = 1024
+PROMPT_ROOM = 512
+"""Tokens of context beside what is written."""
+_HEADS = ("Opening", "Times", "Share", "Before “wait”")
+
+
+class CueFinder(QDialog):
+    """Not modal: a large model writes for minutes."""
+
+    policy_wanted = Signal(str)
+    """Another policy than keywords, for a model without cues."""
+
+    def __init__(self, room: ModelRoom, model: Model, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self._model = model
+        self._errand: Errand | None = None
+        self._found: CueProfile | None = None
+        self._stopping = threading.Event()
+        self.setWindowTitle(f"Cues of {model.header.name}")
+        self.resize(680, 620)
+        self.said = label(
+            "The model writes alone on a few problems. How its sentences open after a step boundary shows which words "
+            "the keyword policy can hold on to. It is loaded once more for this."
+        )
+        self.said.setWordWrap(True)
+        self.problems = _number(1, len(PROBLEMS), len(PROBLEMS), "Problems")
+        self.tokens = _number(64, 8192, TOKENS, "Tokens a problem")
+        self.begin = button("Let it write", self._begin, Role.PRIMARY)
+        self.stop = button("Stop", self._stop, tip="Judge by what is written so far")
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Written")
+        self.table = QTableWidget(0, len(_HEADS))
+        self.table.setHorizontalHeaderLabels(_HEADS)
+        self.table.setAccessibleName("How sentences open after a boundary")
+        self.table.verticalHeader().hide()
+        self.table.setShowGrid(False)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.cues = QListWidget()
+        self.cues.setAccessibleName("Proposed cues")
+        self.accept_cues = button("Use these cues", self._accept, Role.PRIMARY)
+        self.by_entropy = button("Use first-token entropy", lambda: self._choose("first-token-entropy"))
+        self.by_opening = button("Let the large model open", lambda: self._choose("every-step"))
+        self._lay_out()
+
+    def finish(self) -> None:
+        """The window is closing, or this one."""
+        self._stopping.set()
+        if self._errand is not None:
+            self._errand.finish()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._stopping.set()
+        super().closeEvent(event)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        top = in_row(label("Problems"), self.problems, label("Tokens each"), self.tokens, self.begin, self.stop)
+        results = QHBoxLayout()
+        views: tuple[tuple[str, QWidget, int], ...] = (
+            ("How its sentences open", self.table, 3),
+            ("Proposed cues", self.cues, 2),
+        )
+        for title, view, share in views:
+            side = QVBoxLayout()
+            side.addWidget(label(title, Role.HEADING))
+            side.addWidget(view)
+            results.addLayout(side, share)
+        foot = QHBoxLayout()
+        foot.addStretch(1)
+        for press in (self.by_entropy, self.by_opening, self.accept_cues):
+            press.hide()
+            foot.addWidget(press)
+        column = QVBoxLayout(self)
+        column.addWidget(self.said)
+        column.addWidget(top)
+        column.addWidget(self.bar)
+        column.addLayout(results, 1)
+        column.addLayout(foot)
+        self.stop.hide()
+        self.bar.hide()
+
+    def _begin(self) -> None:
+        count, tokens = self.problems.value(), self.tokens.value()
+        file = self._model.header.path
+        options = self._room.preferences.options_for(file, LocalOptions())
+        self._stopping.clear()
+        self.bar.setRange(0, count * tokens)
+        self.bar.setValue(0)
+        self._show_running(True)
+
+        def work() -> Generator[str | Writing | CueProfile, None, None]:
+            texts = []
+            engine = yield from loaded(file, options, "Loading …")
+            try:
+                for writing in write_texts(engine, PROBLEMS[:count], RunSettings(max_tokens=tokens)):
+                    if writing.text is not None:
+                        texts.append(writing.text)
+                    if self._stopping.is_set():
+                        break
+                    yield writing
+            finally:
+                engine.close()
+            yield profile(texts)
+
+        self._errand = Errand("profile cues", work, self._stopping.set, parent=self)
+        self._errand.arrived.connect(self._arrived)
+        self._errand.ended.connect(self._ended)
+        self._errand.start()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._say("Stopping …")
+
+    def _arrived(self, items: list[str | Writing | CueProfile]) -> None:
+        for item in items:
+            match item:
+                case Writing(problem, tokens, _):
+                    self.bar.setValue(problem * self.tokens.value() + tokens)
+                case CueProfile():
+                    self.show_profile(item)
+                case str():
+                    self._say(item)
+        if isinstance(items[-1], Writing):
+            writing = items[-1]
+            self._say(f"Problem {writing.problem + 1} of {self.problems.value()}: {writing.tokens:,} tokens")
+
+    def _ended(self, error: BatonError | None) -> None:
+        assert self._errand is not None
+        self._errand.deleteLater()
+        self._errand = None
+        self._show_running(False)
+        if error is not None:
+            self._say(f"✗ {error}", Role.DANGER)
+
+    def show_profile(self, found: CueProfile) -> None:
+        self._found = found
+        self._say(f"{'✓' if found.suits is Suits.WELL else '⚠'} {found.boundaries} boundaries. {found.advice}")
+        self.table.setRowCount(len(found.openings))
+        for row, opening in enumerate(found.openings):
+            share = f"{opening.count / found.boundaries:.0%}"
+            for column, text in enumerate((opening.words, str(opening.count), share, str(opening.before_wait))):
+                item = QTableWidgetItem(text)
+                if column:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(row, column, item)
+        self.cues.clear()
+        for category, words in found.proposed.cues.items():
+            for word, forms in words.items():
+                times = found.times(category, (word, *forms))
+                cue = QListWidgetItem(f"{word} ({category.value}), {times} times", self.cues)
+                cue.setData(Qt.ItemDataRole.UserRole, (category, word))
+                cue.setCheckState(Qt.CheckState.Checked)
+        self.accept_cues.setVisible(self.cues.count() > 0)
+        if not self.cues.count():
+            QListWidgetItem("none: it has no habit to hold on to", self.cues).setFlags(Qt.ItemFlag.NoItemFlags)
+        if found.suits is not Suits.UNKNOWN:
+            self._room.keep_cue_share(self._model.header.path, found.cue_share)
+        for press in (self.by_entropy, self.by_opening):
+            press.setVisible(found.suits in (Suits.TOO_FEW, Suits.UNKNOWN))
+
+    def _accept(self) -> None:
+        assert self._found is not None
+        items = [self.cues.item(row) for row in range(self.cues.count())]
+        taken = {item.data(Qt.ItemDataRole.UserRole) for item in items if item.checkState() is Qt.CheckState.Checked}
+        cues = {
+            category: {word: forms for word, forms in words.items() if (category, word) in taken}
+            for category, words in self._found.proposed.cues.items()
+        }
+        model = self._model.header.path
+        choice = self._room.preferences.writing_of(model)
+        cue_list = lexicon_json(Lexicon(cues)) if taken else ""
+        self._room.change_writing(model, choice.model_copy(update={"cue_list": cue_list}))
+        self.close()
+
+    def _choose(self, policy: str) -> None:
+        self.policy_wanted.emit(policy)
+        self.close()
+
+    def _show_running(self, running: bool) -> None:
+        self.bar.setVisible(running)
+        self.stop.setVisible(running)
+        for part in (self.begin, self.problems, self.tokens):
+            part.setEnabled(not running)
+
+    def _say(self, words: str, role: Role | None = None) -> None:
+        self.said.setText(words)
+        set_role(self.said, role or Role.BARE)
+
+
+def _number(lowest: int, highest: int, value: int, name: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(lowest, highest)
+    box.setValue(value)
+    box.setAccessibleName(name)
+    return box

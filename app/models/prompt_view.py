@@ -1,0 +1,106 @@
+"""What a model is given, line by line, with what its family is known for; and the chat template that makes it."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QColor, QFontDatabase, QTextBlockFormat, QTextCursor
+from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QVBoxLayout, QWidget
+
+from app.models.errands import Question
+from app.theme import Role, current_theme, set_role
+from app.widgets.controls import button, in_row, label
+from core.errors import BatonError
+from core.models.families import Family, family_of
+from core.models.gguf import GgufHeader
+from core.models.prompt_probe import Line, Origin, compared, prompt_of
+
+HEIGHT = 150
+GROUND = 0.14
+"""How much of a difference's colour its ground has."""
+
+
+class PromptView(QWidget):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._question = Question(self._say_error, self)
+        self._lines: tuple[Line, ...] = ()
+        self.sentence = label("", Role.MUTED)
+        self.sentence.setWordWrap(True)
+        self.prompt = QTextEdit()
+        self.prompt.setReadOnly(True)
+        self.prompt.setAccessibleName("What the model is given")
+        self.prompt.setFixedHeight(HEIGHT)
+        self.template = QPlainTextEdit()
+        self.template.setReadOnly(True)
+        self.template.setAccessibleName("Chat template")
+        self.template.setFixedHeight(HEIGHT)
+        self.switch: QPushButton = button("Show the template itself", self._turn)
+        for edit in (self.prompt, self.template):
+            edit.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in (self.sentence, self.prompt, in_row(self.switch), self.template):
+            column.addWidget(part)
+        current_theme().changed.connect(self._draw)
+
+    def show_header(self, header: GgufHeader) -> None:
+        """The probe is rendered apart from the window: a template may never come to an end."""
+        template, tags, family = header.chat_template, header.thinking_tags, family_of(header.name)
+        self._show_lines(())
+        self.template.setPlainText(template or "")
+        self.template.hide()
+        self.switch.setVisible(bool(template))
+        self.switch.setText("Show the template itself")
+        if not template:
+            self._say("There is none: the model is given plain text, as a base model is.")
+            return
+        self._say("Rendering a conversation with it …")
+        self._question.ask(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
+
+    def finish(self) -> None:
+        self._question.finish()
+
+    def _compare(self, prompt: str, family: Family | None) -> None:
+        lines = compared(prompt, family.prompt if family else prompt)
+        self._show_lines(lines)
+        different = sum(line.origin is not Origin.BOTH for line in lines)
+        if family is None:
+            self._say("What it makes of a conversation. No known template to hold it against.")
+        elif not different:
+            self._say(f"✓ What it makes of a conversation is what {family.name} models are known to be given.")
+        else:
+            self._say(f"⚠ Other than what {family.name} models are known to be given: + is here, − is not here.")
+
+    def _show_lines(self, lines: tuple[Line, ...]) -> None:
+        self._lines = lines
+        self.prompt.setVisible(bool(lines))
+        self._draw()
+
+    def _draw(self) -> None:
+        """A sign before each line that differs, and a ground in its colour."""
+        colours = current_theme().colours
+        grounds = {Origin.HERE: QColor(colours.accent), Origin.KNOWN: QColor(colours.danger)}
+        self.prompt.clear()
+        cursor = QTextCursor(self.prompt.document())
+        for number, line in enumerate(self._lines):
+            form = QTextBlockFormat()
+            if line.origin in grounds:
+                ground = grounds[line.origin]
+                ground.setAlphaF(GROUND)
+                form.setBackground(ground)
+            if number:
+                cursor.insertBlock(form)
+            else:
+                cursor.setBlockFormat(form)
+            cursor.insertText(f"{line.origin.value} {line.text}")
+
+    def _turn(self) -> None:
+        self.template.setVisible(not self.template.isVisible())
+        self.switch.setText("Hide the template" if self.template.isVisible() else "Show the template itself")
+
+    def _say(self, words: str) -> None:
+        self.sentence.setText(words)
+        set_role(self.sentence, Role.MUTED)
+
+    def _say_error(self, error: BatonError) -> None:
+        self.sentence.setText(f"✗ {error}")
+        set_role(self.sentence, Role.DANGER)

@@ -1,0 +1,176 @@
+"""A model's card: how it writes, what it is given, which cues it has, and what has changed since it was loaded."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from app.models.cue_finder import CueFinder
+from app.models.page import ModelsPage
+from app.models.prompt_view import PromptView
+from app.placement_words import own_facts, placement_facts
+from core.demo_pair.files import SMALL_MODEL
+from core.engines.base import DeviceShare, ModelCard, OwnSettings, Placement, ThinkingTags
+from core.models import prompt_probe
+from core.models.cue_profiler import Suits, profile
+from core.models.fit import KvType
+from core.models.preferences import Choice, LoadingChoice, Tags, WritingChoice, load_preferences
+from core.paths import Paths
+from tests.app.models.test_page import choose
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+WAITING = "Begin.\n\n" + "Wait, is it so?\n\nHence it is.\n\n" * 15
+PLAIN = "Begin.\n\n" + "Hence it is.\n\nThen it is.\n\n" * 15
+
+
+def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgotten(
+    page: ModelsPage, tmp_path: Path
+) -> None:
+    choose(page, SMALL_MODEL)
+    form = page.card.writing
+    form.temperature.setValue(0.8)
+    form.top_k.setValue(20)
+    form.tags.setCurrentIndex(list(Tags).index(Tags.OTHER))
+    form.opening.setText("[T]")
+    form.closing.setText("[/T]")
+    form.closing.editingFinished.emit()
+
+    def kept() -> WritingChoice:
+        return load_preferences(Paths.under(tmp_path).model_preferences).writing_of(SMALL_MODEL)
+
+    assert kept() == WritingChoice(temperature=0.8, top_k=20, tags=Tags.OTHER, opening="[T]", closing="[/T]")
+    form.temperature.setValue(form.temperature.minimum())
+    form.top_k.setValue(form.top_k.minimum())
+    form.tags.setCurrentIndex(0)
+    assert kept() == WritingChoice()
+
+
+def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = choose(page, SMALL_MODEL)
+    assert not page.card.writing.take_advice.isVisibleTo(page.card)
+    object.__setattr__(model.header, "name", "Phi 4 Reasoning Plus")
+    page.card.show_row(model)
+    page.card.writing.take_advice.click()
+    chosen = page.room.preferences.writing_of(SMALL_MODEL)
+    assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)
+
+
+def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPage, qtbot: QtBot) -> None:
+    choose(page, SMALL_MODEL)
+    page.room.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
+    assert not page.card.load_again.isVisibleTo(page.card)
+    page.card.loading.show_values(LoadingChoice(batch=64))
+    assert page.card.load_again.isVisibleTo(page.card)
+    with qtbot.waitSignal(page.reload_wanted):
+        page.card.load_again.click()
+
+
+def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: ModelsPage) -> None:
+    choose(page, SMALL_MODEL)
+    page.card.loading.show_values(LoadingChoice(kv_type=KvType.Q8_0, flash_attention=Choice.OFF))
+    assert page.card.loading.sentence.text().startswith("✗ ")
+    assert "leave that automatic, or choose f16" in page.card.loading.sentence.text()
+
+
+def test_a_prompt_is_shown_with_signs_where_it_differs_from_the_known_one(page: ModelsPage, qtbot: QtBot) -> None:
+    view = PromptView()
+    qtbot.addWidget(view)
+    model = choose(page, SMALL_MODEL)
+    object.__setattr__(model.header, "name", "Qwen3 1.7B")
+    view.show_header(model.header)
+    qtbot.waitUntil(lambda: bool(view.prompt.toPlainText()), timeout=30_000)
+    assert view.sentence.text().startswith("⚠ Other than what Qwen3 models")
+    signs = {line[0] for line in view.prompt.toPlainText().splitlines()}
+    assert {"+", "−"} <= signs
+    view.finish()
+
+
+def test_a_template_that_never_ends_is_said_and_the_window_goes_on(
+    page: ModelsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_probe, "SECONDS", 0.5)
+    view = PromptView()
+    qtbot.addWidget(view)
+    model = choose(page, SMALL_MODEL)
+    loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+    object.__setattr__(model.header, "chat_template", loop)
+    view.show_header(model.header)
+    qtbot.waitUntil(lambda: view.sentence.text().startswith("✗ The chat template did not come"), timeout=30_000)
+    view.finish()
+
+
+def finder(page: ModelsPage, qtbot: QtBot) -> CueFinder:
+    model = choose(page, SMALL_MODEL)
+    made = CueFinder(page.room, model)
+    qtbot.addWidget(made)
+    return made
+
+
+def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, qtbot: QtBot) -> None:
+    found = finder(page, qtbot)
+    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, threads=1))
+    found.problems.setValue(2)
+    found.tokens.setValue(64)
+    found.begin.click()
+    assert found.stop.isVisibleTo(found)
+    qtbot.waitUntil(lambda: found.table.rowCount() > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: found.begin.isEnabled())
+    assert "boundaries. " in found.said.text()
+
+
+def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, qtbot: QtBot) -> None:
+    found = finder(page, qtbot)
+    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, threads=1))
+    found.begin.click()
+    qtbot.waitUntil(lambda: found.said.text().startswith("Problem 1"), timeout=60_000)
+    found.stop.click()
+    qtbot.waitUntil(lambda: "boundaries" in found.said.text(), timeout=60_000)
+
+
+def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(page: ModelsPage, qtbot: QtBot) -> None:
+    found = finder(page, qtbot)
+    found.show_profile(profile([WAITING + "Let me see.\n\nSo.\n\n" * 3]))
+    names = [found.cues.item(row).text() for row in range(found.cues.count())]
+    assert names[0].startswith("wait (reflection), 15 times")
+    found.cues.item(len(names) - 1).setCheckState(Qt.CheckState.Unchecked)
+    found.accept_cues.click()
+    cues = json.loads(page.room.preferences.writing_of(SMALL_MODEL).cue_list)
+    assert "wait" in cues["reflection"]
+    assert sum(map(len, cues.values())) == len(names) - 1
+    assert page.card.writing.cues.text().startswith("wait")
+    page.card.writing.forget_cues.click()
+    assert page.room.preferences.writing_of(SMALL_MODEL) == WritingChoice()
+
+
+def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, qtbot: QtBot) -> None:
+    found = finder(page, qtbot)
+    without = profile([PLAIN])
+    assert without.suits is Suits.TOO_FEW
+    found.show_profile(without)
+    assert found.said.text().startswith("⚠ ")
+    assert page.room.preferences.cue_shares[str(SMALL_MODEL)] == 0
+    with qtbot.waitSignal(found.policy_wanted) as wanted:
+        found.by_entropy.click()
+    assert wanted.args == ["first-token-entropy"]
+    assert found.by_opening.isVisibleTo(found)
+
+
+def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked() -> None:
+    shares = (DeviceShare("CUDA0", 12, 2**30, 2**20, 2**20), DeviceShare("RAM", 17, 2**30, 2**20, 2**20, 2**29))
+    card = ModelCard("m", "", 4096, placement=Placement(shares, 128, 3, "q8_0", "with 12 of 29 layers on the GPU"))
+    facts = dict(placement_facts(card))
+    assert facts["Loaded with"] == "4,096 tokens, batch 128, 3 threads, q8_0 KV cache"
+    assert facts["Less than asked"] == "⚠ m is loaded with 12 of 29 layers on the GPU, for want of memory."
+    assert facts["In CUDA0"] == "12 layers: weights 1.0 GiB, KV cache 1 MiB, compute 1 MiB"
+    assert "(512 MiB of it pages of the file)" in facts["In RAM"]
+
+
+def test_a_models_own_settings_are_told_one_by_one() -> None:
+    own = OwnSettings(0.8, None, 20, ThinkingTags("[T]", "[/T]"), '{"reflection": {"wait": ["waits"], "hmm": []}}')
+    assert dict(own_facts(own)) == {
+        "Own sampling": "temperature 0.8, top-k 20",
+        "Own tags": "[T] … [/T]",
+        "Own cues": "wait, hmm",
+    }
