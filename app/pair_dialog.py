@@ -7,32 +7,36 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
+from app.servers.probe import probe_beside
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import button, label
 from core.engines.body import Author
+from core.engines.opening import is_address
 from core.errors import ModelFileError
 from core.models.gguf import read_header
 from core.models.servers import KnownServers
 from core.settings import ModelChoice
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
-FIRST_SERVER = "http"
+OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
 
 
 class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
+    failed = Signal(object)
+    """A BatonError about a server's settings, for the window's notice."""
 
     def __init__(self, choice: ModelChoice, servers: KnownServers, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose two models")
         self._choice = choice
-        self._known = servers
+        self._servers = servers
         self.edits = {Author.SMALL: QLineEdit(choice.small), Author.LARGE: QLineEdit(choice.large)}
         self.told = {author: label("", Role.MUTED) for author in self.edits}
-        self.key = QLineEdit()
-        self.key.setEchoMode(QLineEdit.EchoMode.Password)
-        self.key.setPlaceholderText("only if a server asks for one; goes to the system's keyring")
-        self.key.setAccessibleName("Key of the server")
+        self.server_buttons = {
+            author: button("Server …", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
+            for author in self.edits
+        }
         self.context = QSpinBox()
         self.context.setRange(256, 1 << 20)
         self.context.setSingleStep(1024)
@@ -64,15 +68,16 @@ class PairDialog(QDialog):
             edit.textChanged.connect(self._look)
             browse = button("Choose …", lambda author=author: self._browse(author))  # type: ignore[misc]
             browse.setAccessibleName(f"Choose the file of the {author.value} model")
+            server = self.server_buttons[author]
+            server.setAccessibleName(f"Key, test and use of the {author.value} model's server")
             self.told[author].setWordWrap(True)
             grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
             grid.addWidget(edit, 2 * row, 1)
             grid.addWidget(browse, 2 * row, 2)
-            grid.addWidget(self.told[author], 2 * row + 1, 1, 1, 2)
-        self._key_name = label("Key")
-        for row, (name, widget) in enumerate(((self._key_name, self.key), (label("Context"), self.context)), 4):
-            grid.addWidget(name, row, 0)
-            grid.addWidget(widget, row, 1)
+            grid.addWidget(server, 2 * row, 3)
+            grid.addWidget(self.told[author], 2 * row + 1, 1, 1, 3)
+        grid.addWidget(label("Context"), 4, 0)
+        grid.addWidget(self.context, 4, 1)
         buttons = QHBoxLayout()
         buttons.addWidget(button("Exchange", self.exchange, tip="The small one becomes the large one"))
         buttons.addWidget(button("Demo pair", self.clear, tip="The two tiny models that come with Baton"))
@@ -99,8 +104,8 @@ class PairDialog(QDialog):
         for author, edit in self.edits.items():
             words, role = "", Role.MUTED
             name = edit.text().strip()
-            if name.startswith(FIRST_SERVER):
-                words = "A server: llama-server, or one that speaks OpenAI's completions."
+            if is_address(name):
+                words = "A server. Its key, a test, prices and caps are behind “Server …”."
             elif name:
                 try:
                     header = read_header(Path(name).expanduser())
@@ -110,18 +115,23 @@ class PairDialog(QDialog):
             self.told[author].setText(words)
             self.told[author].setVisible(bool(words))
             set_role(self.told[author], role)
-        for widget in (self._key_name, self.key):
-            widget.setVisible(bool(self._servers()))
         self.load.setEnabled(usable)
 
-    def _servers(self) -> list[str]:
-        names = [edit.text().strip() for edit in self.edits.values()]
-        return [url for name in names if name.startswith(FIRST_SERVER) for url in name.split(",")]
+    def _set_up_server(self, author: Author) -> None:
+        """Key, test, prices and caps of the server whose address stands there, or is written in the form."""
+        from app.servers.dialog import Purpose, ServerDialog
+
+        edit, other = self.edits[author], self.edits[OTHER[author]].text().strip()
+        address = edit.text().strip() if is_address(edit.text().strip()) else ""
+        form = ServerDialog(
+            self._servers, address, lambda: probe_beside(other, None, OTHER[author]), Purpose.KEEP, self
+        )
+        form.kept.connect(edit.setText)
+        form.failed.connect(self.failed)
+        form.finished.connect(form.deleteLater)
+        form.open()
 
     def _take(self) -> None:
-        if self.key.text():
-            for url in self._servers():
-                self._known.keep(url, self._known.find(url), self.key.text())
         small, large = (edit.text().strip() for edit in self.edits.values())
         fields = {"small": small, "large": large, "context": self.context.value()}
         self.chosen.emit(self._choice.model_copy(update=fields))

@@ -23,6 +23,7 @@ from app.topbar import TopBar
 from app.widgets.controls import Hairline
 from app.widgets.notice import Notice, Way
 from app.window_commands import commands_of
+from core.engines.body import Author
 from core.errors import BatonError, EngineError, ModelFileError, SettingsError
 from core.paths import Paths
 from core.settings import Look, ModelChoice, SettingsFile
@@ -130,6 +131,27 @@ class Window(QMainWindow):
 
         dialog = PairDialog(self.preferences.value.models, self.models.servers, self)
         dialog.chosen.connect(self._take_models)
+        dialog.failed.connect(self.tell)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def connect_server(self) -> None:
+        """Test a server, say how it is to be used, and use it as one of the two models."""
+        from app.servers.dialog import Purpose, ServerDialog
+        from app.servers.probe import probe_beside
+        from core.engines.opening import is_address
+
+        chosen, pair = self.preferences.value.models, self.models.pair
+        address = chosen.large if is_address(chosen.large) else ""
+        dialog = ServerDialog(
+            self.models.servers,
+            address,
+            lambda: probe_beside(chosen.small, pair.small, Author.SMALL),
+            Purpose.USE,
+            self,
+        )
+        dialog.use_wanted.connect(self._use_server)
+        dialog.failed.connect(self.tell)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -248,6 +270,9 @@ class Window(QMainWindow):
     def _take_models(self, choice: ModelChoice) -> None:
         self.preferences.change(models=choice)
         self.reload_models()
+
+    def _use_server(self, author: Author, address: str) -> None:
+        self._take_models(self.preferences.value.models.model_copy(update={author.value: address}))
 
     def _models_changed(self) -> None:
         if self.models.error:

@@ -54,6 +54,7 @@ def commands_of(window: Window) -> list[Command]:
         Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
         Command("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R", "While it writes"),
         Command("Choose models …", window.choose_models, "Ctrl+M", "Window"),
+        Command("Connect to a server …", window.connect_server, "Ctrl+Shift+M", "Window"),
         Command("Policy …", window.topbar.policy.showMenu, "Ctrl+P", "Window"),
         Command("Settings …", window.show_settings, "Ctrl+,", "Window"),
         Command("Conversations at the left", window.topbar.sidebar_wanted.emit, "Ctrl+B", "Window"),

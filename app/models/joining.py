@@ -75,7 +75,7 @@ class ModelsTab(QWidget):
         page.model_wanted.connect(lambda author, model: self._use(**{author.value: str(model)}))
         page.reload_wanted.connect(self._window.reload_models)
         page.policy_wanted.connect(self._use_policy)
-        page.server_wanted.connect(self._window.choose_models)
+        page.server_wanted.connect(self._window.connect_server)
         layout = self.layout()
         assert layout is not None
         layout.addWidget(page)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
 
+from app.widgets.file_edit import FileEdit
 from core.thinking.policies import POLICIES
 
 LARGEST = 2**31 - 1
+DECIMALS = 2
+"""Of a number whose field names no other."""
 CHOICES = {"policy": {name: kind.title for name, kind in POLICIES.items()}}
 """Texts that are names of something registered."""
 
@@ -38,6 +42,8 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
         return _whole(field, changed)
     if kind is float:
         return _real(field, changed)
+    if kind == Path | None:
+        return _file(changed)
     return _text(changed)
 
 
@@ -67,7 +73,8 @@ def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
 def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
     box = QDoubleSpinBox()
     low, high = _bounds(field)
-    box.setDecimals(2)
+    extra = field.json_schema_extra
+    box.setDecimals(int(str(extra["decimals"])) if isinstance(extra, dict) and "decimals" in extra else DECIMALS)
     box.setSingleStep(0.05)
     open_below = any(isinstance(bound, Gt) for bound in field.metadata)
     box.setRange(low + (0.01 if open_below else 0.0), high)
@@ -85,6 +92,12 @@ def _text(changed: Callable[[], None]) -> Editor:
         edit.setCursorPosition(0)
 
     return Editor(edit, edit.text, show)
+
+
+def _file(changed: Callable[[], None]) -> Editor:
+    edit = FileEdit()
+    edit.changed.connect(changed)
+    return Editor(edit, edit.path, edit.show_path)
 
 
 def _bounds(field: FieldInfo) -> tuple[float, float]:

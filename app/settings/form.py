@@ -14,8 +14,8 @@ from app.settings.fields import Editor, editor_of
 from app.theme import Role
 from app.widgets.controls import IconButton, label
 
-HIDDEN = {"window"}
-"""What a window remembers of itself is asked of nobody."""
+HIDDEN = {"window", "has_key"}
+"""What a window remembers of itself, or of a key, is asked of nobody."""
 Path = tuple[str, ...]
 
 

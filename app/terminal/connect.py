@@ -9,7 +9,9 @@ from pathlib import Path
 from app.terminal.servers import add_server_options, known_server
 from app.terminal.solve import ExitCode
 from core.engines.connection import Verdict, try_connection
-from core.engines.opening import addresses, probe_ids
+from core.engines.local.tokenizer import tokenize_by
+from core.engines.opening import addresses
+from core.engines.remote.vocabulary import PROBE
 
 SIGNS = {Verdict.GOOD: "✓", Verdict.BAD: "✗", Verdict.WARNING: "!", Verdict.PLAIN: " "}
 
@@ -23,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def connect(arguments: argparse.Namespace) -> int:
-    ids = probe_ids(arguments.beside) if arguments.beside else ()
+    ids = tokenize_by(arguments.beside, PROBE) if arguments.beside else ()
     code = ExitCode.ANSWERED
     for url in addresses(arguments.url):
         report = try_connection(*known_server(arguments, url), ids)

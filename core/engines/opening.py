@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -18,7 +17,6 @@ from core.engines.remote.failures import NotReady
 from core.engines.remote.patience import Retrying
 from core.engines.remote.pool import ServerPool
 from core.engines.remote.state import Watcher
-from core.engines.remote.vocabulary import PROBE
 
 
 class Server(NamedTuple):
@@ -91,12 +89,6 @@ def _open_when_ready(url: str, opening: Opening) -> RemoteEngine:
             pause = retrying.pause_after(error)
             opening.tell(f"{error.what} Trying again in {pause:.1f} s.")
             time.sleep(pause)
-
-
-def probe_ids(model: Path) -> tuple[int, ...]:
-    """The probe by the tokenizer of a GGUF file, to compare a server's vocabulary with it. Loads the model, lightly."""
-    with closing(LocalEngine(model, LocalOptions(context=256, threads=1, gpu_layers=0))) as engine:
-        return engine.tokenize(PROBE, special=True)
 
 
 def share_vocabulary(one: Engine, other: Engine) -> bool:

@@ -124,6 +124,8 @@ class KnownServers:
         """`secrets` is called when the first key is needed."""
         self._path = path
         self._make_secrets = secrets
+        self._unsaved: _ServersFile | None = None
+        """What could not be written: it holds until the program ends."""
 
     @cached_property
     def _secrets(self) -> Secrets:
@@ -163,9 +165,13 @@ class KnownServers:
             before = self._read().servers
         except SettingsError:
             before = {}  # the person was told when it was opened, and now writes it anew
-        write_json(_ServersFile(servers={**before, canonical(url): known}), self._path, "What is known of servers")
+        self._unsaved = _ServersFile(servers={**before, canonical(url): known})
+        write_json(self._unsaved, self._path, "The choices about servers")
+        self._unsaved = None
 
     def _read(self) -> _ServersFile:
+        if self._unsaved:
+            return self._unsaved
         try:
             return _ServersFile.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:

@@ -81,12 +81,9 @@ def test_another_pair_is_loaded_and_remembered(window: Window, qtbot: QtBot) -> 
     qtbot.addWidget(dialog)
     dialog.chosen.connect(window._take_models)
     dialog.edits[Author.LARGE].setText("http://host:8080")
-    dialog.key.setText("secret")
     dialog.load.click()
     qtbot.waitUntil(lambda: len(loader.choices) == 2 and window.models.pair.small is not None)
     assert loader.choices[1].large == "http://host:8080"
-    assert loader.servers.key("http://host:8080") == "secret"
-    assert "secret" not in window.preferences.value.model_dump_json()
 
 
 def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: Window, qtbot: QtBot) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from core.engines.base import Alternative, Sampling
 from core.engines.local.loading_log import LoadingLog
 from core.engines.local.messages import LoadOptions
+from core.engines.local.tokenizer import Tokenizer
 from core.models.devices import gpu_names
 
 Logits = npt.NDArray[np.float32]
@@ -46,7 +47,7 @@ class Decoded:
     DONE, NO_ROOM, ABORTED = 0, 1, 2
 
 
-class Llama:
+class Llama(Tokenizer):
     """One loaded model with one context of `parallel` sequences."""
 
     def __init__(self, options: LoadOptions, on_progress: Callable[[float], None]) -> None:
@@ -58,7 +59,7 @@ class Llama:
         self._listen_to_log()
         ll.llama_backend_init()
         self.model = self._load(options, on_progress)
-        self.vocab = ll.llama_model_get_vocab(self.model)
+        super().__init__(ll.llama_model_get_vocab(self.model), options.space_prefix)
         self.vocabulary_size: int = ll.llama_vocab_n_tokens(self.vocab)
         self.context = self._make_context(options)
         self.memory = ll.llama_get_memory(self.context)
@@ -66,7 +67,6 @@ class Llama:
         self.bos_id: int = ll.llama_vocab_bos(self.vocab)
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
-        self.space_prefix = options.space_prefix
         self._make_abortable()
         self.shares = self._loading_log.shares(gpu_names())
         """What each device holds of the model."""
@@ -143,24 +143,6 @@ class Llama:
         self._abort_flag[0] = b"\x01" if wanted else b"\x00"
 
     # Text --------------------------------------------------------------------------------------------------------
-
-    @lru_cache(maxsize=256)  # noqa: B019  one Llama lives as long as its process
-    def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
-        """Token ids of a text on its own, without BOS; control tokens are recognised if `special`."""
-        if not text:
-            return ()
-        if self.space_prefix:
-            # Such a tokenizer puts a blank before any text. A newline in front takes it, and goes again.
-            guarded = self._tokenize("\n" + text, special)
-            return guarded[len(self._tokenize("\n", special)) :]
-        return self._tokenize(text, special)
-
-    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
-        data = text.encode("utf-8")
-        room = len(data) + 8
-        ids = (ll.llama_token * room)()
-        count = ll.llama_tokenize(self.vocab, data, len(data), ids, room, False, special)
-        return tuple(ids[:count])
 
     @lru_cache(maxsize=65536)  # noqa: B019
     def piece(self, token: int) -> bytes:

@@ -1,0 +1,76 @@
+"""The key of a server: written once, kept in the system's keyring, never shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from app.models.errands import Question
+from app.theme import Role, set_role
+from app.widgets.controls import button, label
+from core.errors import BatonError
+from core.models.servers import KnownServer, KnownServers
+
+
+class KeyField(QWidget):
+    forgotten = Signal()
+    """The key that was kept is gone."""
+
+    def __init__(self, servers: KnownServers, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._servers = servers
+        self._urls: Sequence[str] = ()
+        self._question = Question(self._say_error, self)
+        self.edit = QLineEdit()
+        self.edit.setEchoMode(QLineEdit.EchoMode.Password)
+        self.edit.setAccessibleName("Key of the server")
+        self.forget = button("Forget", self._forget, tip="Delete the key that is kept for this address")
+        self.forget.setAccessibleName("Forget the key")
+        self.told = label("", Role.MUTED)
+        self.told.setWordWrap(True)
+        row = QHBoxLayout()
+        row.addWidget(self.edit, 1)
+        row.addWidget(self.forget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addLayout(row)
+        column.addWidget(self.told)
+        self.show_for((), KnownServer())
+        # Looking for a keyring takes a moment, and one that is locked may ask the person.
+        self._question.ask(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))
+
+    @property
+    def typed(self) -> str:
+        return self.edit.text()
+
+    def show_for(self, urls: Sequence[str], known: KnownServer) -> None:
+        self._urls = urls
+        self.forget.setVisible(known.has_key)
+        self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
+
+    def finish(self) -> None:
+        self._question.finish()
+
+    def _forget(self) -> None:
+        urls = self._urls
+
+        def forget() -> None:
+            for url in urls:
+                self._servers.forget_key(url)
+
+        self._question.ask(forget, self._forgot)
+
+    def _forgot(self, _: object) -> None:
+        self._say("The key is forgotten.")
+        self.forgotten.emit()
+
+    def _say(self, words: str) -> None:
+        self.told.setText(words)
+        set_role(self.told, Role.MUTED)
+
+    def _say_error(self, error: BatonError) -> None:
+        self.told.setText(f"✗ {error}")
+        set_role(self.told, Role.DANGER)

@@ -1,0 +1,64 @@
+"""A model's tokenizer through llama-cpp-python, with or without its weights."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import llama_cpp as ll
+
+from core.errors import EngineLost, ModelFileError
+from core.models.gguf import read_header
+
+
+class Tokenizer:
+    def __init__(self, vocab: Any, space_prefix: bool) -> None:
+        """`vocab`: llama.h's. `space_prefix`: it puts a blank before any text."""
+        self.vocab = vocab
+        self.space_prefix = space_prefix
+
+    @lru_cache(maxsize=256)  # noqa: B019  it lives as long as its process
+    def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        """Token ids of a text on its own, without BOS; control tokens are recognised if `special`."""
+        if not text:
+            return ()
+        if self.space_prefix:
+            # A newline in front takes the blank, and goes again.
+            guarded = self._tokenize("\n" + text, special)
+            return guarded[len(self._tokenize("\n", special)) :]
+        return self._tokenize(text, special)
+
+    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        data = text.encode("utf-8")
+        room = len(data) + 8
+        ids = (ll.llama_token * room)()
+        count = ll.llama_tokenize(self.vocab, data, len(data), ids, room, False, special)
+        return tuple(ids[:count])
+
+
+def tokenize_by(model: Path, text: str) -> tuple[int, ...]:
+    """A text by the tokenizer of a GGUF file, control tokens recognised. Its weights are not read.
+
+    In a process of its own, as everything native. Raises ModelFileError, EngineLost.
+    """
+    header = read_header(model)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
+        try:
+            return beside.submit(_tokenize_by, str(header.path), bool(header.add_space_prefix), text).result()
+        except BrokenProcessPool as error:
+            raise EngineLost(f"The tokenizer of {model.name} could not be read.", "Choose another file.") from error
+
+
+def _tokenize_by(path: str, space_prefix: bool, text: str) -> tuple[int, ...]:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what llama.cpp says of the file is for nobody
+    params = ll.llama_model_default_params()
+    params.vocab_only = True
+    model = ll.llama_model_load_from_file(os.fsencode(path), params)
+    if not model:
+        raise ModelFileError(f"llama.cpp cannot read the tokenizer of {path}.", "Choose another file.")
+    return Tokenizer(ll.llama_model_get_vocab(model), space_prefix).tokenize(text, special=True)

@@ -1,0 +1,60 @@
+"""The form of a server, and a real llama-server to be tested with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from app.servers.dialog import Probe, Purpose, ServerDialog
+from core.models.servers import KnownServers
+from core.secrets import Secrets
+from tests.fakes.keyrings import MemoryKeyring
+from tests.servers.llama_server import LlamaServer, ServerOptions
+
+Open = Callable[..., ServerDialog]
+
+
+@pytest.fixture(scope="session")
+def server(smollm2: Path) -> Iterator[LlamaServer]:
+    with LlamaServer(ServerOptions(str(smollm2))) as server:
+        yield server
+
+
+@pytest.fixture
+def ring() -> MemoryKeyring:
+    return MemoryKeyring()
+
+
+@pytest.fixture
+def servers(tmp_path: Path, ring: MemoryKeyring) -> KnownServers:
+    return KnownServers(tmp_path / "servers.json", lambda: Secrets(ring))
+
+
+@pytest.fixture
+def open_dialog(qtbot: QtBot, servers: KnownServers) -> Iterator[Open]:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+
+    def open(address: str = "", key: str = "", probe: Probe = tuple, purpose: Purpose = Purpose.USE) -> ServerDialog:
+        dialog = ServerDialog(servers, address, probe, purpose, parent)
+        dialog.key.edit.setText(key)
+        dialog.show()
+        return dialog
+
+    yield open
+
+
+@pytest.fixture
+def tested(qtbot: QtBot) -> Callable[[ServerDialog], str]:
+    """Presses the button, and waits for what it says."""
+
+    def tested(dialog: ServerDialog) -> str:
+        dialog.test.click()
+        qtbot.waitUntil(lambda: dialog.test.isEnabled() and bool(dialog.report.text), timeout=20_000)
+        return dialog.report.text
+
+    return tested

@@ -1,0 +1,166 @@
+"""The form of a server: the test with one click, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QSpinBox
+from pytestqt.qtbot import QtBot
+
+from app.servers.dialog import Purpose, ServerDialog
+from app.servers.probe import probe_beside
+from app.widgets.file_edit import FileEdit
+from core.engines.body import Author
+from core.models.servers import KnownServer, KnownServers, Limit
+from core.secrets import Secrets
+from tests.app.servers.conftest import Open
+from tests.fakes.faulty_server import FaultyServer, error, hold, stream
+from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
+from tests.servers.certificates import self_signed
+from tests.servers.llama_server import KEY, LlamaServer
+
+Tested = Callable[[ServerDialog], str]
+
+
+@pytest.mark.real_models
+def test_a_good_server_is_described(open_dialog: Open, tested: Tested, server: LlamaServer, smollm2: Path) -> None:
+    found = tested(open_dialog(server.url, KEY, lambda: probe_beside(str(smollm2), None, Author.SMALL)))
+    assert "✓ reachable" in found
+    assert "✓ key accepted" in found
+    assert "✓ serves SmolLM2" in found
+    assert "1,024 tokens of context" in found
+    assert "✓ same vocabulary" in found
+    assert "1 of 1 slots free" in found
+    assert "answers in" in found
+    assert "✗" not in found
+
+
+@pytest.mark.real_models
+def test_another_vocabulary_is_said(open_dialog: Open, tested: Tested, server: LlamaServer) -> None:
+    assert "another vocabulary" in tested(open_dialog(server.url, KEY, lambda: probe_beside("", None, Author.SMALL)))
+
+
+@pytest.mark.real_models
+def test_a_wrong_key_is_said_with_what_to_do(open_dialog: Open, tested: Tested, server: LlamaServer) -> None:
+    found = tested(open_dialog(server.url, "wrong"))
+    assert "✗ key not accepted" in found
+    assert "Enter the key that the server was started with." in found
+
+
+def test_nobody_there_is_said(open_dialog: Open, tested: Tested) -> None:
+    with FaultyServer(stream()) as gone:
+        pass
+    found = tested(open_dialog(gone.url))
+    assert "✗ not reachable" in found
+    assert "Start the server there" in found
+
+
+def test_a_server_that_loads_its_model_is_reachable(open_dialog: Open, tested: Tested) -> None:
+    with FaultyServer(stream(), routes={"/props": error(503, "Loading model")}) as loading:
+        found = tested(open_dialog(loading.url))
+    assert "✓ reachable" in found
+    assert "Loading model" in found
+
+
+def test_a_certificate_of_ones_own_is_accepted_by_file_or_knowing_the_risk(
+    open_dialog: Open, tested: Tested, tmp_path: Path
+) -> None:
+    tls, file = self_signed(tmp_path)
+    with FaultyServer(stream(), tls=tls) as server:
+        dialog = open_dialog(server.url)
+        found = tested(dialog)
+        assert "The certificate" in found
+        assert "is not trusted" in found
+
+        authority = dialog.form.editor("way", "authority")
+        assert isinstance(authority, FileEdit)
+        authority.edit.setText(str(file))
+        authority.edit.editingFinished.emit()
+        found = tested(dialog)
+        assert "✓ serves bytes" in found
+        assert "⚠" not in found
+
+        authority.edit.clear()
+        authority.edit.editingFinished.emit()
+        anyone = dialog.form.editor("way", "any_certificate")
+        assert isinstance(anyone, QCheckBox)
+        anyone.click()
+        assert "⚠ Anybody on the way can pose as" in tested(dialog)
+
+
+def test_several_servers_are_tested_one_after_the_other(open_dialog: Open, tested: Tested) -> None:
+    with FaultyServer(stream()) as one, FaultyServer(stream()) as other:
+        found = tested(open_dialog(f"{one.url}, {other.url}"))
+        assert found.count("✓ serves bytes") == 2
+
+
+def test_what_cannot_be_an_address_is_said(open_dialog: Open, tested: Tested) -> None:
+    assert "is not the address of a server" in tested(open_dialog("office"))
+
+
+def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBot) -> None:
+    with FaultyServer(stream(), routes={"/props": hold}) as server:
+        dialog = open_dialog(server.url)
+        dialog.test.click()
+        qtbot.waitUntil(lambda: bool(server.requests))
+        assert not dialog.test.isEnabled()
+        dialog.reject()
+        assert not dialog.isVisible()
+
+
+def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, servers: KnownServers) -> None:
+    dialog = open_dialog("http://a:1, http://b:2", "secret")
+    tokens = dialog.form.editor("answer_cap", "tokens")
+    assert isinstance(tokens, QSpinBox)
+    tokens.setValue(500)
+    with qtbot.waitSignal(dialog.use_wanted) as used:
+        dialog.ways[-1].click()
+    assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
+    for url in ("http://a:1", "http://b:2"):
+        address, options = servers.server(url)
+        assert (address.key, options.answer_cap.tokens) == ("secret", 500)
+
+
+def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, servers: KnownServers, qtbot: QtBot) -> None:
+    servers.keep("http://a:1", KnownServer(cap=Limit(tokens=7)), "secret")
+    dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)
+    assert dialog.known.cap.tokens == 7
+    assert dialog.key.typed == ""
+    assert "kept" in dialog.key.edit.placeholderText()
+    dialog.key.forget.click()
+    qtbot.waitUntil(lambda: "forgotten" in dialog.key.told.text())
+    assert servers.key("http://a:1") is None
+    assert dialog.key.forget.isHidden()
+
+
+def test_a_person_is_told_how_long_a_key_is_kept(
+    open_dialog: Open, servers: KnownServers, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = open_dialog()
+    qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.told.text())
+    keyless = ServerDialog(
+        KnownServers(tmp_path / "other.json", lambda: Secrets(NO_KEYRING)), "", tuple, Purpose.KEEP, dialog
+    )
+    qtbot.waitUntil(lambda: "until Baton is closed" in keyless.key.told.text())
+
+
+def test_a_locked_keyring_is_said_when_a_key_is_to_be_forgotten(
+    open_dialog: Open, servers: KnownServers, ring: MemoryKeyring, qtbot: QtBot
+) -> None:
+    servers.keep("http://a:1", KnownServer(), "secret")
+    ring.locked = True
+    dialog = open_dialog("http://a:1")
+    dialog.key.forget.click()
+    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.told.text())
+
+
+def test_everything_has_a_name(open_dialog: Open) -> None:
+    dialog = open_dialog("http://a:1")
+    dialog.fold.click()
+    for press in dialog.findChildren(QPushButton):
+        assert press.accessibleName() or press.text()
+    for edit in dialog.findChildren(QLineEdit):
+        if not edit.objectName().startswith("qt_"):
+            assert edit.accessibleName(), edit.placeholderText()
