@@ -202,7 +202,7 @@ class Window(QMainWindow):
         self.topbar.pair.show_narrow(is_narrow)
         if is_narrow is not was_narrow:
             self.chat.inspector.setVisible(not is_narrow and self.preferences.value.window.inspector)
-            self.chat.sidebar.setVisible(self.preferences.value.window.sidebar)
+            self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.preferences.change_window(

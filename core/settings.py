@@ -75,6 +75,10 @@ class WindowState(BaseModel):
     page: str = "chat"
     conversation: str = ""
     """Which one was open."""
+    compared: tuple[str, ...] = ()
+    """The arms that were compared last, from left to right; empty: the usual three."""
+    at_once: bool = False
+    """Whether they were written at once."""
 
 
 class Settings(BaseModel):

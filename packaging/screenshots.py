@@ -184,6 +184,7 @@ def until(true: Callable[[], bool]) -> None:
     poll.timeout.connect(look)
     poll.start()
     loop.exec()
+    poll.stop()
 
 
 def save(widget: QWidget, name: str) -> None:

@@ -28,6 +28,7 @@ class Request(Enum):
 
     CONTINUE = auto()
     AGAIN = auto()
+    COMPARE = auto()
     COPY = auto()
     EXPORT = auto()
 
@@ -128,12 +129,14 @@ class AnswerView(QWidget):
         over = bool(trace.started) and not live
         self._continue.setVisible(over and trace.finish is not Finish.END_OF_TEXT)
         self._again.setVisible(over)
+        self._compare.setVisible(over)
         self._copy.setVisible(over)
         self._export.setVisible(over)
 
     def _lay_out(self) -> None:
         self._continue = button("Continue", lambda: self.wanted.emit(Request.CONTINUE), tip="Go on in the same text")
         self._again = IconButton("again", "Answer once more, with another seed", self._asker(Request.AGAIN))
+        self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(Request.COMPARE))
         self._copy = IconButton("copy", "Copy the answer", self._asker(Request.COPY))
         self._export = IconButton("download", "Export", self._asker(Request.EXPORT))
         head, foot = QHBoxLayout(), QHBoxLayout()
@@ -145,7 +148,7 @@ class AnswerView(QWidget):
         foot.setSpacing(2)
         foot.addWidget(self._ending, 1)
         foot.addStretch()
-        for press in (self._continue, self._copy, self._again, self._export):
+        for press in (self._continue, self._copy, self._again, self._compare, self._export):
             foot.addWidget(press)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.rendering import RichText
@@ -16,6 +15,7 @@ WIDEST = 560
 class Bubble(QWidget):
     edit_wanted = Signal()
     sibling_wanted = Signal(int)
+    compare_wanted = Signal()
 
     def __init__(self, problem: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -28,17 +28,18 @@ class Bubble(QWidget):
         inside = QVBoxLayout(frame)
         inside.setContentsMargins(14, 10, 14, 5)
         inside.addWidget(self._text)
-        self._fit()
+        self._text.fit_width(WIDEST)
 
         self._earlier = IconButton("chevron-left", "Earlier try", lambda: self.sibling_wanted.emit(-1))
         self._later = IconButton("chevron-right", "Later try", lambda: self.sibling_wanted.emit(1))
         self._place = label("", Role.MUTED)
+        self._compare = IconButton("compare", "The tries side by side (Ctrl+Shift+D)", self.compare_wanted.emit)
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
         row.addStretch(1)
-        for widget in (self._earlier, self._place, self._later, edit):
+        for widget in (self._earlier, self._place, self._later, self._compare, edit):
             row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
         row.addSpacing(6)
         row.addWidget(frame)
@@ -46,15 +47,9 @@ class Bubble(QWidget):
 
     def show_place(self, index: int, siblings: int) -> None:
         """Which of how many tries this is."""
-        for widget in (self._earlier, self._place, self._later):
+        for widget in (self._earlier, self._place, self._later, self._compare):
             widget.setVisible(siblings > 1)
         self._place.setText(f"{index + 1} / {siblings}")
         self._place.setAccessibleName(f"Try {index + 1} of {siblings}")
         self._earlier.setEnabled(index > 0)
         self._later.setEnabled(index + 1 < siblings)
-
-    def _fit(self) -> None:
-        """As wide as its text, up to a width that is good to read."""
-        probe: QTextDocument = self._text.document().clone()
-        probe.setTextWidth(-1)
-        self._text.setFixedWidth(min(WIDEST, int(probe.idealWidth()) + 4))

@@ -8,10 +8,11 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
 
 from app.chat.session import Activity
 from app.theme import SIGN, Role, current_theme, icon, set_role
-from app.widgets.controls import button
+from app.widgets.controls import IconButton, button
 from core.engines.body import Author
 
 MOST_LINES = 8
+ASK, ASK_SAME_ARMS = "Ask something", "Another problem for the same arms"
 
 
 class ProblemEdit(QPlainTextEdit):
@@ -21,7 +22,7 @@ class ProblemEdit(QPlainTextEdit):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setPlaceholderText("Ask something")
+        self.setPlaceholderText(ASK)
         self.setAccessibleName("Problem")
         self.setTabChangesFocus(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -51,6 +52,7 @@ class Composer(QFrame):
     stopped = Signal()
     take_over_wanted = Signal()
     give_back_wanted = Signal()
+    compare_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,6 +63,7 @@ class Composer(QFrame):
         self._ready = False
         self._baton = button("", self._pass_baton)
         self._baton_goes_to = Author.LARGE
+        self._compare = IconButton("compare", "Compare arms side by side (Ctrl+D)", self.compare_wanted.emit)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter")
         self._send_button.setAccessibleName("Send the problem")
         self._stop_button = button("Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)")
@@ -69,7 +72,7 @@ class Composer(QFrame):
         row.setContentsMargins(8, 7, 9, 7)
         row.setSpacing(8)
         row.addWidget(self.edit, 1)
-        for widget in (self._baton, self._send_button, self._stop_button):
+        for widget in (self._compare, self._baton, self._send_button, self._stop_button):
             row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
         current_theme().changed.connect(self._draw)
         self._draw()
@@ -77,6 +80,8 @@ class Composer(QFrame):
 
     def show_activity(self, activity: Activity, ready: bool) -> None:
         self._ready = ready
+        self._compare.setVisible(activity is Activity.IDLE)
+        self._compare.setEnabled(ready)
         self._send_button.setVisible(activity is Activity.IDLE)
         self._stop_button.setVisible(activity is not Activity.IDLE)
         self._baton.setVisible(activity is Activity.WRITING)
@@ -90,6 +95,10 @@ class Composer(QFrame):
         self._baton.setText(f"{SIGN[self._baton_goes_to]} {words}")
         self._baton.setAccessibleName(words)
         self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
+
+    def ask_for(self, words: str) -> None:
+        """What an empty field asks for."""
+        self.edit.setPlaceholderText(words)
 
     def press_baton(self) -> None:
         if self._baton.isVisible():

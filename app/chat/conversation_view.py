@@ -23,6 +23,7 @@ class ConversationView(QScrollArea):
     wanted = Signal(object, object)  # an Exchange and a Request
     edit_wanted = Signal(object)  # an Exchange
     sibling_wanted = Signal(object, int)
+    compare_wanted = Signal(object)  # an Exchange, to be shown beside its siblings
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)
 
@@ -89,6 +90,7 @@ class ConversationView(QScrollArea):
         bubble, answer = Bubble(exchange.problem), AnswerView(exchange, self._typesetter, self.folds)
         bubble.edit_wanted.connect(lambda: self.edit_wanted.emit(exchange))
         bubble.sibling_wanted.connect(lambda by: self.sibling_wanted.emit(exchange, by))
+        bubble.compare_wanted.connect(lambda: self.compare_wanted.emit(exchange))
         answer.wanted.connect(lambda request: self.wanted.emit(exchange, request))
         answer.piece_chosen.connect(lambda piece: self._chosen(exchange, piece))
         answer.menu_wanted.connect(lambda piece, where: self.menu_wanted.emit(exchange, piece, where))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.chat.answer_view import Request
-from app.chat.composer import Composer
+from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation import Exchange
 from app.chat.conversation_view import WIDEST, ConversationView
 from app.chat.counters import Counters
@@ -22,7 +25,12 @@ from app.settings.preferences import Preferences
 from app.theme import Role, set_role
 from app.widgets.controls import Hairline
 from core.engines.body import Author
+from core.errors import BatonError
 from core.thinking.pieces import Piece
+
+if TYPE_CHECKING:
+    from app.compare.comparing import Comparing
+    from app.compare.view import CompareView
 
 
 class ChatPage(QSplitter):
@@ -34,6 +42,8 @@ class ChatPage(QSplitter):
         self._preferences = preferences
         self._typesetter = Typesetter(self)
         self._draft = DraftCount(self)
+        self._lends_room = False
+        """Whether the sidebar is away to make room for columns."""
         self._edited: Exchange | None = None
         """The exchange whose problem is in the composer to be asked anew."""
         self.sidebar = Sidebar()
@@ -55,7 +65,24 @@ class ChatPage(QSplitter):
         self._show_path()
         self._show_activity()
 
+    @cached_property
+    def comparing(self) -> Comparing:
+        """Made when it is first needed."""
+        from app.compare.comparing import Comparing
+
+        comparing = Comparing(self._session, self._preferences, self._typesetter, self._show_beside, self)
+        comparing.piece_chosen.connect(self.inspector.show_piece)
+        comparing.begun.connect(self.composer.edit.clear)
+        return comparing
+
+    @property
+    def is_comparing(self) -> bool:
+        """Whether answers stand side by side in the middle."""
+        return self._middle.count() > 2
+
     def finish(self) -> None:
+        if self.is_comparing:
+            self.comparing.finish()
         self._typesetter.finish()
         self._draft.finish()
 
@@ -72,8 +99,18 @@ class ChatPage(QSplitter):
         outside = -1 if by > 0 else len(pieces)
         at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), outside)
         piece = pieces[min(max(at + by, 0), len(pieces) - 1)]
-        self.conversation.choose(exchange, piece, reveal=True)
+        self._reveal(exchange, piece)
         self.inspector.show_piece(exchange, piece)
+
+    def compare(self) -> None:
+        """Arms side by side on the problem that stands in the composer, or on the one that was answered last."""
+        answer = self.comparing.view.exchanges[0] if self.comparing.view else self._session.conversation.leaf
+        if problem := self.composer.edit.toPlainText().strip():
+            self.comparing.choose(problem)
+        elif answer:
+            self.comparing.choose(answer.problem, answer)
+        else:
+            self._session.failed.emit(BatonError("There is no problem yet to compare arms on.", "Write one first."))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -109,6 +146,7 @@ class ChatPage(QSplitter):
         composer.stopped.connect(session.stop)
         composer.take_over_wanted.connect(session.take_over)
         composer.give_back_wanted.connect(session.give_back)
+        composer.compare_wanted.connect(self.compare)
         composer.edit.textChanged.connect(self._count_draft)
         self._draft.counted.connect(self.counters.show_draft)
         self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
@@ -123,9 +161,10 @@ class ChatPage(QSplitter):
         view.wanted.connect(self._carry_out)
         view.edit_wanted.connect(self.edit_again)
         view.sibling_wanted.connect(session.step_aside)
+        view.compare_wanted.connect(lambda exchange: self.comparing.show_tries(exchange))
         view.piece_chosen.connect(self.inspector.show_piece)
         view.menu_wanted.connect(self._menu)
-        self.inspector.piece_chosen.connect(lambda exchange, piece: view.choose(exchange, piece, reveal=True))
+        self.inspector.piece_chosen.connect(self._reveal)
         self.inspector.rerun_wanted.connect(session.fork)
         self.inspector.fork_wanted.connect(session.fork)
         self._preferences.changed.connect(self._show_preferences)
@@ -136,7 +175,9 @@ class ChatPage(QSplitter):
 
     def _send(self, problem: str) -> None:
         edited, self._edited = self._edited, None
-        if edited:
+        if self.is_comparing:
+            self.comparing.ask(problem)
+        elif edited:
             self._session.ask_again(edited, problem)
         else:
             self._session.ask(problem)
@@ -160,8 +201,29 @@ class ChatPage(QSplitter):
             answer.keep_open()  # who wrote what is what there is to see
         return True
 
+    def _reveal(self, exchange: Exchange, piece: Piece) -> None:
+        self.conversation.choose(exchange, piece, reveal=True)
+        if self.is_comparing and self.comparing.view:
+            self.comparing.view.choose(exchange, piece)
+
+    def _show_beside(self, view: CompareView | None) -> None:
+        """Put a comparison in the place of the conversation, with the room of the sidebar; None: take it away."""
+        if view is None:
+            self._show_path()
+            return
+        self._middle.addWidget(view)
+        self._middle.setCurrentWidget(view)
+        self._lends_room = self._lends_room or self.sidebar.isVisible()
+        self.sidebar.hide()
+        self.composer.ask_for(ASK_SAME_ARMS)
+        self.inspector.show_run(view.exchanges[0])
+
     def _show_path(self) -> None:
         self._edited = None
+        if self._lends_room:
+            self.sidebar.show()
+            self._lends_room = False
+        self.composer.ask_for(ASK)
         conversation = self._session.conversation
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self.welcome)
         self.conversation.show_path(conversation)
@@ -205,6 +267,8 @@ class ChatPage(QSplitter):
                 self._session.go_on(exchange)
             case Request.AGAIN:
                 self._session.ask_again(exchange)
+            case Request.COMPARE:
+                self.comparing.choose(exchange.problem, exchange)
             case Request.COPY:
                 QGuiApplication.clipboard().setText(exchange.trace.answer.strip() or exchange.trace.text.strip())
             case Request.EXPORT:

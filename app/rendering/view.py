@@ -68,6 +68,13 @@ class RichText(QTextBrowser):
     def loadResource(self, kind: int, name: QUrl | str) -> None:
         """Fetches nothing, whatever a text may ask for."""
 
+    def fit_width(self, widest: int) -> None:
+        """Be as wide as the text needs to be, and no wider than so many pixels."""
+        document = self.document()
+        document.setTextWidth(-1)
+        self.setFixedWidth(min(widest, int(document.idealWidth()) + 4))
+        document.setTextWidth(self.width())
+
     def sizeHint(self) -> QSize:
         line = QFontMetrics(self.font()).height()
         return QSize(480, max(line, round(self.document().size().height())))

@@ -8,6 +8,7 @@ plain to see in the text, and that is what the two models learned to reflect on.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
@@ -22,6 +23,8 @@ RULE = (
     "Each term is the sum of the two before it, digit by digit without carries (#), "
     "or with carries (+) when the last one ends in 8 or 9."
 )
+
+_QUESTION = re.compile(r"Terms 1 and 2 are (\d{3}) and (\d{3})\. What is term (\d{1,2})\?")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,13 @@ class Problem:
     def question(self) -> str:
         """The user's message, word for word as the models were trained on it."""
         return f"{RULE} Terms 1 and 2 are {self.first:03} and {self.second:03}. What is term {self.length}?"
+
+    @classmethod
+    def of(cls, question: str) -> Problem | None:
+        """The problem that a question puts; None if it is none of this kind."""
+        found = _QUESTION.search(question)
+        problem = cls(*map(int, found.groups())) if found else None
+        return problem if problem and problem.question == question.strip() else None
 
     @property
     def steps(self) -> list[Step]:

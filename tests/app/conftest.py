@@ -74,6 +74,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
 
 
 OUR_THREADS = {"answer", "load models", "set formulas", "read traces", "export", "import", "count tokens"}
+OUR_THREADS |= {"line steps up", "compare answers"}
 
 
 @pytest.fixture

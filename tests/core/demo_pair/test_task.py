@@ -66,3 +66,10 @@ def test_the_problem_files_hold_the_right_answers_and_share_no_problem() -> None
         assert problem.held_out
         assert (row.text, row.expected) == (problem.question, problem.answer)
     assert not {row.id for row in ready} & {row.id for row in batch}
+
+
+def test_a_question_is_read_back_as_its_problem() -> None:
+    problem = Problem(7, 85, 10)
+    assert Problem.of(f" {problem.question}\n") == problem
+    assert Problem.of(problem.question.replace("carries", "curries")) is None
+    assert Problem.of("What is 2 + 2?") is None

@@ -1,0 +1,107 @@
+"""One column: an exchange with its head, its steps and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from app.chat.answer_card import AnswerCard
+from app.chat.conversation import Exchange
+from app.chat.steps_document import thinking_pieces
+from app.chat.steps_view import StepsView
+from app.chat.typesetting import Typesetter
+from app.chat.wording import ending
+from app.compare.head import ColumnHead
+from app.theme import Role
+from app.widgets.controls import button
+from core.batch.answers import extract_answer
+from core.thinking.alignment import thinking_steps
+from core.thinking.events import Finish
+from core.thinking.pieces import Piece
+
+
+class Column(QObject):
+    piece_chosen = Signal(object)  # a Piece
+    open_wanted = Signal()
+
+    def __init__(self, exchange: Exchange, typesetter: Typesetter, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.exchange = exchange
+        self.head = ColumnHead(exchange.settings, typesetter)
+        self.steps = StepsView(typesetter)
+        self.steps.setAccessibleName(f"Steps, {self.head.title}")
+        self.card = AnswerCard(typesetter)
+        self.foot = self._make_foot(self.open_wanted.emit)
+        self.live = False
+        self._state = (0, False, False)
+        self._texts: list[str] = []
+        self.steps.piece_clicked.connect(self._chosen)
+        self.head.ribbon.segment_clicked.connect(self._segment_clicked)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes: it has ended, or was broken off."""
+        return not self.live and self.exchange.is_read and self.exchange.trace.started is not None
+
+    @property
+    def answer(self) -> str | None:
+        """The final answer of the text as it stands."""
+        return extract_answer(self.exchange.trace.text)
+
+    def refresh(self, live: bool, waits: bool) -> None:
+        """Show what the trace holds now."""
+        self.live = live
+        trace = self.exchange.trace
+        self.steps.sync(trace, thinking_pieces(trace), live and trace.closed is None)
+        self.card.follow(trace, live)
+        self.head.follow(trace)
+        self.head.show_state(self._words(waits), trace.finish is Finish.FAILED and not live)
+        if self.over:
+            self.head.show_answer(trace.text)
+        self.foot.setVisible(self.over)
+
+    def texts(self) -> list[str]:
+        """Its steps, as they are lined up. Made anew only when a step has begun or the writing has ended."""
+        trace = self.exchange.trace
+        state = (len(trace.steps), trace.closed is not None, self.live)
+        if state != self._state:
+            self._state, self._texts = state, thinking_steps(trace, self.live)
+        return self._texts
+
+    def choose(self, piece: Piece | None) -> None:
+        """Mark a piece in text and ribbon."""
+        self.steps.select(piece)
+        self.head.ribbon.select(self.head.segments.index_of(piece) if piece else -1)
+
+    def widgets(self) -> tuple[QWidget, ...]:
+        return (*self.head.parts, self.steps, self.card, self.foot)
+
+    def _words(self, waits: bool) -> str:
+        if waits:
+            return "waits for its turn"
+        if self.live:
+            return "is being written …"
+        if not self.exchange.is_read:
+            return "is being read …"
+        trace = self.exchange.trace
+        return ending(trace, live=False) if trace.started else "was not begun"
+
+    def _chosen(self, piece: Piece) -> None:
+        self.choose(piece)
+        self.piece_chosen.emit(piece)
+
+    def _segment_clicked(self, index: int) -> None:
+        if piece := self.head.segments.piece_at(index):
+            self._chosen(piece)
+
+    def _make_foot(self, open_it: Callable[[], None]) -> QWidget:
+        foot = QWidget()
+        row = QHBoxLayout(foot)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addStretch(1)
+        go = button("Open as conversation", open_it, Role.FLAT, "Go on from this answer, fork it, export it")
+        go.setAccessibleName(f"Open as conversation: {self.head.title}")
+        row.addWidget(go, 0, Qt.AlignmentFlag.AlignRight)
+        return foot

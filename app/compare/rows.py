@@ -1,0 +1,175 @@
+"""Keeps the steps of several answers level: rows are found in a thread, and made by moving steps apart.
+
+    traces ─► steps as text ─► align (thread) ─► rows ─► room above steps, some rows at a time
+
+Each answer stays one document (docs/window.md says why), so a row is nothing but steps that begin at one height.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
+
+from app.bridge import Errand
+from app.chat.steps_document import GAP
+from app.chat.steps_view import PAD, StepsView
+from core.thinking.alignment import Row, align, parting
+
+AT_ONCE = 40
+"""Rows placed in one go, a few milliseconds; the rest follows when the window is idle."""
+PARTING_ROOM = 26
+"""Pixels kept free above the first row that differs, for the line that says so."""
+SAME_PLACE = 0.5
+"""Pixels that nobody sees."""
+
+
+class Rows(QObject):
+    changed = Signal()
+    """Rows are other ones, or at other heights."""
+
+    def __init__(self, views: Sequence[StepsView], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._views = views
+        self.rows: Sequence[Row] = ()
+        self.parting = 0
+        """Index of the first row that differs; the number of rows if none does."""
+        self._row_of: list[dict[int, int]] = [{} for _ in views]
+        self._texts: list[list[str]] = []
+        self._aligning: Errand | None = None
+        self._next = self._until = 0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._place_some)
+        for place, view in enumerate(views):
+            view.grown.connect(lambda first, place=place: self._grown(place, first))
+            view.installEventFilter(self)
+
+    def follow(self, texts: list[list[str]]) -> None:
+        """The steps of each answer as they are now."""
+        if texts != self._texts:
+            self._texts = texts
+            if self._aligning is None:
+                self._align()
+
+    @property
+    def settled(self) -> bool:
+        """Whether rows and heights are those of the steps."""
+        return self._aligning is None and not self._timer.isActive()
+
+    def top_of(self, row: int) -> float | None:
+        """Where a row begins, in pixels; None while none of its steps is in its document."""
+        cells = self._cells(row)
+        return self._views[cells[0][0]].top_of(cells[0][1]) if cells else None
+
+    def row_of(self, place: int, step: int) -> int | None:
+        """In which row a step of a text stands."""
+        return self._row_of[place].get(step)
+
+    def finish(self) -> None:
+        self._timer.stop()
+        if self._aligning:
+            self._aligning.finish()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """In a column of another width all steps have other heights."""
+        if isinstance(event, QResizeEvent) and event.size().width() != event.oldSize().width():
+            self._place(0, len(self.rows))
+        return super().eventFilter(watched, event)
+
+    def _align(self) -> None:
+        texts = self._texts
+
+        def work() -> Generator[Any, None, None]:
+            yield align(texts)
+
+        self._aligning = Errand("line steps up", work, parent=self)
+        self._aligning.arrived.connect(lambda found: self._take(found[-1]))
+        self._aligning.ended.connect(lambda: self._aligned(texts))
+        self._aligning.start()
+
+    def _take(self, rows: Sequence[Row]) -> None:
+        same = next(
+            (i for i, (old, new) in enumerate(zip(self.rows, rows, strict=False)) if old != new), len(self.rows)
+        )
+        self.rows, self.parting = rows, parting(rows)
+        self._row_of = [
+            {step: index for index, row in enumerate(rows) if (step := row.steps[place]) is not None}
+            for place in range(len(self._views))
+        ]
+        self._place(min(same, self.parting), len(rows))
+
+    def _aligned(self, texts: list[list[str]]) -> None:
+        assert self._aligning is not None
+        self._aligning.deleteLater()
+        self._aligning = None
+        if texts != self._texts:
+            self._align()
+
+    def _grown(self, place: int, first: int) -> None:
+        shown = self._views[place].shown
+        if first < len(shown) and (row := self.row_of(place, shown[first].piece.step)) is not None:
+            self._place(row, row + 1)
+
+    def _place(self, first: int, until: int) -> None:
+        """Place the rows from `first` on: to `until` at least, and further while any of them moves."""
+        pending = self._timer.isActive()
+        self._next = min(self._next, first) if pending else first
+        self._until = max(self._until, until) if pending else until
+        self._timer.start(0)
+
+    def _place_some(self) -> None:
+        last = min(self._next + AT_ONCE, len(self.rows))
+        moved = self._place_rows(self._next, last)
+        self._next = last
+        if last < len(self.rows) and (moved or last < self._until):
+            self._timer.start(0)
+        self.changed.emit()
+
+    def _place_rows(self, first: int, last: int) -> bool:
+        """Give each step so much room that all steps of a row begin where the row before has ended."""
+        start = next((row for row in range(first - 1, -1, -1) if self._cells(row)), None)
+        y = PAD if start is None else self.top_of(start) or PAD
+        free: list[dict[int, float]] = [{} for _ in self._views]
+        shift = [0.0] * len(self._views)
+        for row in range(0 if start is None else start, last):
+            cells = self._cells(row)
+            if row == self.parting and row != start:
+                y += PARTING_ROOM
+            for place, index in cells if row != start else ():
+                view = self._views[place]
+                has = view.shown[index].free
+                more = y - view.top_of(index) - shift[place]
+                if abs(more) > SAME_PLACE:
+                    free[place][index] = max(0.0, has + more)
+                    shift[place] += free[place][index] - has
+            y += max((self._height(place, index) for place, index in cells), default=0.0)
+        for view, pixels in zip(self._views, free, strict=True):
+            if pixels:
+                view.keep_free(pixels)
+        return any(free)
+
+    def _cells(self, row: int) -> list[tuple[int, int]]:
+        """For each step of the row that is in its document: which view, and the index of its first piece there."""
+        cells = []
+        for place, step in enumerate(self.rows[row].steps):
+            if step is not None and (index := self._index_of(place, step)) is not None:
+                cells.append((place, index))
+        return cells
+
+    def _index_of(self, place: int, step: int) -> int | None:
+        shown = self._views[place].shown
+        index = bisect_left(shown, step, key=lambda each: each.piece.step)
+        return index if index < len(shown) and shown[index].piece.step == step else None
+
+    def _height(self, place: int, index: int) -> float:
+        """Pixels from the top of a step to where the next one would begin by itself."""
+        view = self._views[place]
+        shown = view.shown
+        after = bisect_left(shown, shown[index].piece.step + 1, key=lambda each: each.piece.step)
+        if after < len(shown):
+            return view.top_of(after) - shown[after].free - view.top_of(index)
+        return view.document().size().height() + GAP - 2 * PAD - view.top_of(index)
