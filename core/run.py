@@ -124,9 +124,9 @@ def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     for author, is_needed in needed.items():
         if is_needed and pair.get(author) is None:
             raise SettingsError(f"The policy “{kind.title}” needs a {author.value} model.", "Choose one first.")
-    if kind.needs_alternatives and pair.small and not pair.small.card.gives_alternatives:
+    if kind.needs_alternatives and pair.small and not pair.small.card.gives_all_alternatives:
         raise SettingsError(
-            f"The policy “{kind.title}” needs probabilities, and {pair.small.card.name} gives none.",
+            f"The policy “{kind.title}” needs the probabilities of each token, and {pair.small.card.name} gives none.",
             "Choose another policy, or a small model on this machine.",
         )
     if kind.needs_judge and pair.large and not pair.large.card.gives_alternatives:

@@ -38,6 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     arms = ", ".join(f"{name} ({recipe.title})" for name, recipe in RECIPES.items())
     parser.add_argument("--arm", "--recipe", action="append", choices=RECIPES, metavar="NAME", help=f"compare: {arms}")
     parser.add_argument("--guide", action="append", default=[], metavar="MODEL", help="compare: another large model")
+    parser.add_argument("--drafting", metavar="URL", default="", help="the arm drafted: a server with a draft model")
     parser.add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds, from --seed on")
     parser.add_argument("--limit", type=_count, metavar="K", help="only the first K problems")
     parser.add_argument("--problem-column", metavar="NAME", help="if the guess is wrong")
@@ -75,7 +76,7 @@ def batch(arguments: argparse.Namespace) -> int:
     found = read_problems(arguments.file, columns, arguments.limit)
     for line in (*found.notes, *(f"{bad.source} line {bad.line}: {bad.reason}" for bad in found.rejected)):
         print(f"baton: {line}", file=sys.stderr)
-    arms = arms_of(arguments.arm or ["chosen"], run_settings(arguments), arguments.guide)
+    arms = arms_of(arguments.arm or ["chosen"], run_settings(arguments), arguments.guide, arguments.drafting)
     return begin(arguments, folder, found.name, found.problems, arms, how)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.engines.base import Engine
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.store.batch_rows import Arm as StoredArm
@@ -25,6 +26,8 @@ class Arm(BaseModel):
     """The parameter of which this arm tries one value; arms of one sweep are joined by a line in the chart."""
     large: str = ""
     """A file or address of another large model than the batch's."""
+    drafted: bool = False
+    """The large model has to be on a server that drafts: the arm is for speculative decoding."""
 
     def stored(self) -> StoredArm:
         return StoredArm(self.name, self.model_dump(mode="json", exclude={"name"}))
@@ -44,6 +47,17 @@ def needs(arms: Sequence[Arm]) -> tuple[bool, bool]:
     """Whether any of them needs the small model, and whether any needs the large one."""
     kinds = [POLICIES[arm.settings.policy] for arm in arms]
     return any(kind.needs_small for kind in kinds), any(kind.needs_large for kind in kinds)
+
+
+def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:
+    """Raises SettingsError if an arm is for speculative decoding, and the large model has no draft model."""
+    for arm in arms:
+        if arm.drafted and large and not large.card.drafts:
+            raise SettingsError(
+                f"The arm “{arm.name}” needs a large model that a draft model goes ahead of, and {large.card.name} on "
+                f"{large.card.place} has none.",
+                "Start its llama-server with one (-md DRAFT.gguf, docs/serving.md), or leave the arm out.",
+            )
 
 
 def by_large_model(arms: Sequence[Arm]) -> dict[str, list[Arm]]:

@@ -23,6 +23,9 @@ class Measured(NamedTuple):
     small_read: int
     large_read: int
     takeovers: tuple[Takeover, ...]
+    drafted: int = 0
+    """By a draft model, of which the server's model took the `accepted` ones (speculative decoding)."""
+    accepted: int = 0
 
     @classmethod
     def of(cls, outline: Outline) -> Measured:
@@ -33,4 +36,6 @@ class Measured(NamedTuple):
             # The pieces after the first of a takeover that runs over the end of a step have no handoff.
             if piece.author is Author.LARGE and piece.rule and piece.handoff_seconds is not None:
                 takeovers.append(Takeover(piece.rule, piece.step / last_step))
-        return cls(thrown_away, outline.small_read, outline.large_read, tuple(takeovers))
+        cost = outline.bill.cost
+        read = (outline.small_read, outline.large_read)
+        return cls(thrown_away, *read, tuple(takeovers), cost.drafted, cost.accepted)

@@ -45,6 +45,11 @@ def random_at_share_of(preset: str) -> Make:
     return make
 
 
+def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
+    """The rival: large only, its server going ahead with a draft model. Token by token instead of step by step."""
+    return (Arm(name="speculative decoding", settings=_changed(base, "always", {}), drafted=True),)
+
+
 def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
     """The counter of rule 3 with each of the paper's values, and without its growth."""
     return tuple(
@@ -110,6 +115,7 @@ ARMS: dict[str, Recipe] = {
     "chosen": Recipe("the settings as they are chosen", lambda base: (Arm(name="chosen", settings=base),)),
     "small": Recipe("small only", with_policy("small", "never")),
     "large": Recipe("large only", with_policy("large", "always")),
+    "drafted": Recipe("speculative decoding of the large model, on a server that drafts", speculative_decoding),
     "baton": Recipe("cues, Baton's preset", with_preset("baton")),
     "paper": Recipe("cues, the paper's preset", with_preset("paper")),
     "reference": Recipe("cues, the authors' code", with_preset("reference")),
@@ -135,9 +141,10 @@ ABLATIONS: dict[str, Recipe] = {
 RECIPES = ARMS | ABLATIONS
 
 
-def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = ()) -> tuple[Arm, ...]:
+def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = (), drafting: str = "") -> tuple[Arm, ...]:
     """The arms of these recipes, what they need first included, then one for each other large model; each name once.
 
+    `drafting`: address of the server for speculative decoding; empty if the batch's own large model is on it.
     Raises SettingsError for a name that is no recipe, and for two large models of one name.
     """
     arms: dict[str, Arm] = {}
@@ -147,7 +154,7 @@ def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = ())
         for arm in RECIPES[name].make(base):
             if arm.equal_share_of and arm.equal_share_of not in arms:
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
-            arms[arm.name] = arm
+            arms[arm.name] = arm.model_copy(update={"large": drafting}) if arm.drafted else arm
     for arm in guided_by(guides)(base):
         if arm.name in arms:
             raise SettingsError(f"Two large models are called “{arm.name}”.", "Leave one out, or rename its file.")

@@ -47,6 +47,9 @@ class ArmReport:
     takeovers: dict[Rule, int] = field(default_factory=dict)
     places: tuple[int, ...] = (0,) * PLACES
     """Takeovers by the place of their step, from the first tenth of the steps to the last."""
+    drafted: int = 0
+    """Tokens of a draft model (speculative decoding); `accepted` of them stand. They are in no other figure."""
+    accepted: int = 0
 
     @property
     def answers(self) -> int:
@@ -170,6 +173,8 @@ def _arm_report(
         compute,
         dict(Counter(takeover.rule for takeover in takeovers).most_common()),
         tuple(places[place] for place in range(PLACES)),
+        sum(each.drafted for each in measured),
+        sum(each.accepted for each in measured),
     )
 
 

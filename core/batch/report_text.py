@@ -67,13 +67,18 @@ def heading(report: Report) -> str:
 
 
 def footnotes(report: Report) -> str:
-    """What stays out of the accuracy, if anything does."""
+    """What stays out of the accuracy, and what draft models did, if there is anything."""
     left_out = [
         f"{arm.name}: {arm.unscored} unscored, {arm.failed} errors, {arm.jobs - arm.done} not run"
         for arm in report.arms
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
-    return "\n".join(left_out)
+    drafts = [
+        f"{arm.name}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
+        for arm in report.arms
+        if arm.drafted
+    ]
+    return "\n".join(left_out + drafts)
 
 
 def percent(value: float) -> str:

@@ -17,7 +17,7 @@ from itertools import islice
 from queue import SimpleQueue
 
 from core.batch.answers import choice_letter, extract_answer, extract_choice
-from core.batch.arms import Arm
+from core.batch.arms import Arm, refuse_undrafted
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.grading import Grader
@@ -71,6 +71,7 @@ class Runner:
         than the batch was begun with.
         """
         self._take_settings()
+        refuse_undrafted(self._arms.values(), self.pair.large)
         # One arm after the other: side by side they would slow each other, and no speed could be compared.
         in_order = sorted(self._arms, key=lambda name: bool(self._arms[name].equal_share_of))
         try:

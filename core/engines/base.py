@@ -122,9 +122,16 @@ class ModelCard:
     """False: recurrent or hybrid memory, rolled back through snapshots."""
     reads_along: bool = False
     """True: `read_along` does something, because the model sits on a device of its own."""
+    drafts: bool = False
+    """True: it writes by speculative decoding; drafted tokens come without alternatives."""
     own: OwnSettings = OwnSettings()
     placement: Placement | None = None
     """None on a server."""
+
+    @property
+    def gives_all_alternatives(self) -> bool:
+        """Also after the first token of a write."""
+        return self.gives_alternatives and not self.drafts
 
 
 class Alternative(NamedTuple):

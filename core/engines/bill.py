@@ -7,13 +7,16 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 class Cost(NamedTuple):
     """What one request took. Tokens: `sent` with the prompt, of which `reused` were in the KV cache already and
-    `read` were not; `written` by the model. Bytes as they went over the line, headers apart."""
+    `read` were not; `written` by the model, `accepted` of them from the `drafted` ones of a draft model. Bytes as they
+    went over the line, headers apart."""
 
     requests: int = 1
     sent: int = 0
     reused: int = 0
     read: int = 0
     written: int = 0
+    drafted: int = 0
+    accepted: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
     seconds_waited: float = 0.0
@@ -28,6 +31,8 @@ class Cost(NamedTuple):
             self.reused + other.reused,
             self.read + other.read,
             self.written + other.written,
+            self.drafted + other.drafted,
+            self.accepted + other.accepted,
             self.bytes_sent + other.bytes_sent,
             self.bytes_received + other.bytes_received,
             self.seconds_waited + other.seconds_waited,

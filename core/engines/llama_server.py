@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -33,9 +34,19 @@ class LlamaServerEngine(RemoteEngine):
         self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: Watcher | None = None
     ) -> None:
         super().__init__(address, options, watcher)
-        self.dialect = self.connect(
-            lambda ask: LlamaServerDialect(self.address, ask, self.reads_along(), self.options.template)
-        )
+        self.dialect = self.connect(self._dialect)
+
+    def _dialect(self, ask: Ask) -> LlamaServerDialect:
+        dialect = LlamaServerDialect(self.address, ask, self.reads_along(), self.options.template)
+        dialect.card = replace(dialect.card, drafts=self._drafts())
+        return dialect
+
+    def _drafts(self) -> bool:
+        """Whether it writes by speculative decoding; not known of a server that was started with --no-slots."""
+        try:
+            return any(slot.flag("speculative") for slot in self._line.ask_list("/slots"))
+        except EngineRefused:
+            return False
 
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
@@ -134,7 +145,7 @@ class LlamaServerDialect:
             "ignore_eos": False,
             "n_keep": 0,
             "stop": [],
-            "response_fields": ["stop", "stop_type", "tokens_predicted", "tokens_evaluated", "truncated"],
+            "response_fields": ["stop", "stop_type", "tokens_predicted", "tokens_evaluated", "truncated", "timings"],
         }
 
     def _judgement(self, choices: Sequence[str], ask: Ask) -> dict[str, Any]:
@@ -212,7 +223,9 @@ class LlamaServerAnswer:
         if event.flag("stop"):
             if event.text("stop_type") != "eos":
                 yield from self._spoken(self._silent)
-            yield Finished(self._why(event), event.integer("tokens_predicted"))
+            timings = event.inside("timings")
+            drafted, accepted = timings.integer("draft_n"), timings.integer("draft_n_accepted")
+            yield Finished(self._why(event), event.integer("tokens_predicted"), drafted, accepted)
             return
         text, ids = event.text("content"), event.integers("tokens")
         if not text and not ids:
@@ -254,7 +267,8 @@ class LlamaServerAnswer:
             for other in chances.each("top_probs")
             if (chance := other.number("prob"))
         )
-        return Token(id, data, chances.number("logprob"), others)
+        # A token that was drafted and accepted comes with a probability of 1, which means nothing.
+        return Token(id, data, chances.number("logprob") if others else None, others)
 
     def _text(self, id: int) -> str:
         return self._ask("/detokenize", {"tokens": [id]}).text("content")

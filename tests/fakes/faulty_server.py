@@ -115,6 +115,7 @@ def endless(wire: Wire) -> None:
 
 def about(model: str = "bytes.gguf", context: int = 1000) -> dict[str, Json]:
     return {
+        "/slots": {},
         "/props": {"default_generation_settings": {"n_ctx": context}, "total_slots": 1, "chat_template": ""},
         "/v1/models": {"data": [{"id": model, "owned_by": "llamacpp", "meta": {"n_params": 7, "ftype": "Q8_0"}}]},
     }

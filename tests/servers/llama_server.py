@@ -21,6 +21,8 @@ class ServerOptions:
     port: int = 0
     """0: a free one."""
     key: str = KEY
+    draft: str = ""
+    """Another model of the same vocabulary that goes ahead of it."""
 
 
 class LlamaServer:

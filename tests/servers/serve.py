@@ -22,6 +22,11 @@ def main() -> None:
     params.cache_ram_mib = 0
     params.warmup = False
     params.verbosity = 0
+    if options["draft"]:
+        speculative = params.speculative
+        speculative.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+        speculative.draft.mparams.path = options["draft"]
+        speculative.draft.cpuparams.n_threads = speculative.draft.cpuparams_batch.n_threads = 1
     # Two models and a test share two cores: threads that wait for a busy core spin.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(params)

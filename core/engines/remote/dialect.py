@@ -32,10 +32,13 @@ class Written(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The end of an answer. `written`: tokens by the server's own count, None if it gives none."""
+    """The end of an answer. `written`: tokens by the server's own count, None if it gives none; `drafted` by a draft
+    model, of which the server's model `accepted` some."""
 
     stop: Stop
     written: int | None = None
+    drafted: int = 0
+    accepted: int = 0
 
 
 Heard = Reading | Written | Finished

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from core.engines.base import Handoff, Notice, Passing
+from core.engines.base import Handoff, Notice, Passing, Stop
 from core.engines.bill import Cost, ReadingAhead
 from core.engines.remote.dialect import AnswerReader, Finished, Heard, Prompt, Reading, Written
 from core.engines.remote.fields import Fields
@@ -37,6 +37,7 @@ class Listening:
         self._reading: Reading | None = None
         self._first_token: float | None = None
         self._written = 0
+        self._finished = Finished(Stop.CANCELLED)
         self._handed_over = False
 
     def most_events(self, limit: int) -> int:
@@ -84,7 +85,8 @@ class Listening:
             case Written(tokens):
                 self._first_token = self._first_token or time.perf_counter()
                 self._written += len(tokens)
-            case Finished(_, written):
+            case Finished(written=written):
+                self._finished = heard
                 self._first_token = self._first_token or time.perf_counter()
                 self._written = self._written if written is None else written
         self._engine.board.set(self._number, self._state, self._share)
@@ -116,6 +118,8 @@ class Listening:
                     reused=reused,
                     read=done - reused,
                     written=self._written,
+                    drafted=self._finished.drafted,
+                    accepted=self._finished.accepted,
                     bytes_sent=line.bytes_sent - sent,
                     bytes_received=line.bytes_received - received,
                     seconds_waited=(self._first_token or time.perf_counter()) - self._began,

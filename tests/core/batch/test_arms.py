@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.batch.arms import Arm, by_large_model, needs
+from core.batch.arms import Arm, by_large_model, needs, refuse_undrafted
 from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.run import RunSettings
@@ -10,6 +10,7 @@ from core.store.batch_rows import Arm as StoredArm
 from core.thinking.cues import Category, Cue
 from core.thinking.policies import PolicySettings
 from core.thinking.presets import PAPER, REFERENCE
+from tests.fakes.scripted import ScriptedEngine
 
 BASE = RunSettings(temperature=0.3, parameters=PolicySettings(n1=12))
 
@@ -99,3 +100,12 @@ def test_every_other_large_model_is_an_arm_that_runs_after_the_batch_s_own() -> 
 def test_two_large_models_of_one_name_are_refused() -> None:
     with pytest.raises(SettingsError, match="called “guide Big”"):
         arms_of([], BASE, guides=["a/Big.gguf", "b/Big.gguf"])
+
+
+def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
+    (arm,) = arms_of(["drafted"], RunSettings(), drafting="http://host:8081")
+    assert (arm.settings.policy, arm.large) == ("always", "http://host:8081")
+    refuse_undrafted([arm], ScriptedEngine().with_card(drafts=True))
+    refuse_undrafted(arms_of(["large"], RunSettings()), ScriptedEngine())
+    with pytest.raises(SettingsError, match="“speculative decoding” needs"):
+        refuse_undrafted([arm], ScriptedEngine())

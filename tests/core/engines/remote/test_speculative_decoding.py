@@ -1,0 +1,96 @@
+"""A llama-server with a draft model: the same texts, and its own count of drafted tokens. SmolLM2 drafts for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.batch.batch_settings import BatchSettings
+from core.batch.grading import Grader
+from core.batch.recipes import arms_of
+from core.batch.report import report_of
+from core.batch.report_text import footnotes
+from core.batch.runner import Runner
+from core.engines.bill import Cost
+from core.engines.body import Author
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.remote.address import ServerAddress
+from core.errors import SettingsError
+from core.run import Pair, RunSettings, ask, run
+from core.store.store import Store
+from core.thinking.trace import Trace
+from tests.core.batch.counting import problems
+from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign, text, tokens
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+
+pytestmark = pytest.mark.real_models
+
+
+@pytest.fixture(scope="module")
+def drafting(smollm2: Path) -> Iterator[LlamaServerEngine]:
+    with LlamaServer(ServerOptions(str(smollm2), draft=str(smollm2))) as server:
+        engine = LlamaServerEngine(ServerAddress(server.url, KEY))
+        yield engine
+        engine.close()
+
+
+def test_the_card_says_whether_a_server_drafts(engine: LlamaServerEngine, drafting: LlamaServerEngine) -> None:
+    assert drafting.card.drafts
+    assert not engine.card.drafts
+
+
+def test_at_temperature_0_a_draft_changes_nothing_and_is_counted(
+    engine: LlamaServerEngine, drafting: LlamaServerEngine
+) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
+        assert text(drafted.write([], 40, seed=1)) == text(plain.write([], 40, seed=1))
+        cost = drafted.bill.cost
+        assert cost.written == 40
+        assert 20 < cost.accepted == cost.drafted < 40, "it agrees with itself"
+        assert (plain.bill.cost.drafted, plain.bill.cost.accepted) == (0, 0)
+
+
+def test_a_drafted_token_has_no_probability_rather_than_a_false_one(drafting: LlamaServerEngine) -> None:
+    with closing(drafting.open(QUESTION, GREEDY)) as session:
+        first, *later = tokens(session.write([], 12, seed=1, alternatives=3))
+    assert len(first.alternatives) == 3
+    assert any(token.logprob is None for token in later)
+    assert all(token.alternatives for token in later if token.logprob is not None)
+
+
+def test_it_judges_all_the_same(engine: LlamaServerEngine, drafting: LlamaServerEngine) -> None:
+    asked = (foreign("Monday comes before"), " ", ("Tuesday", "Sunday"))
+    with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
+        assert drafted.judge(*asked).probabilities == pytest.approx(plain.judge(*asked).probabilities, abs=0.01)
+
+
+def test_a_policy_that_needs_every_tokens_probabilities_is_refused(drafting: LlamaServerEngine) -> None:
+    with pytest.raises(SettingsError, match="needs the probabilities of each token"):
+        next(run(Pair(drafting, drafting), QUESTION, RunSettings(policy="first-token-entropy")))
+
+
+def test_the_trace_keeps_what_was_drafted(drafting: LlamaServerEngine) -> None:
+    settings = RunSettings(policy="always", temperature=0, max_tokens=20)
+    trace = Trace.of(run(Pair(None, drafting), ask("What is 2 + 2?", settings), settings))
+    cost: Cost = trace.bills[Author.LARGE].cost
+    assert 0 < cost.accepted <= cost.drafted < 20
+
+
+def test_the_arm_for_it_is_measured_and_refused_without_a_draft_model(
+    tmp_path: Path, engine: LlamaServerEngine, drafting: LlamaServerEngine
+) -> None:
+    arms = arms_of(["drafted"], RunSettings(temperature=0, max_tokens=16))
+    with Store.open(tmp_path / "baton.sqlite") as store, Grader() as grader:
+        batch = store.batches.create("two", BatchSettings().stored(), problems(2), [arm.stored() for arm in arms])
+        with pytest.raises(SettingsError, match=r"“speculative decoding” .* has none"):
+            list(Runner(store, batch, Pair(None, engine), grader).run())
+        list(Runner(store, batch, Pair(None, drafting), grader).run())
+        report = report_of(store, batch)
+    (arm,) = report.arms
+    assert arm.name == "speculative decoding"
+    assert (arm.large_share, arm.done, arm.failed) == (1, 2, 0)
+    assert 0 < arm.accepted <= arm.drafted < 32
+    assert f"{arm.drafted} tokens drafted" in footnotes(report)
