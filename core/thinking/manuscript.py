@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
@@ -93,6 +94,18 @@ class Manuscript:
         self._splitter = Splitter(self.body.text[self.last_step_start :])
         self._decoder = Decoder()
         return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in whole)
+
+    def forget(self) -> None:
+        """Keep only the last two steps; positions begin anew. A replay would else copy a long text all the time."""
+        kept, missing = deque[Part](), self.position - self.last_step_start
+        while missing > 0:
+            kept.appendleft(self.body.parts.pop())
+            missing -= len(kept[0].text)
+        forgotten = self.position - sum(len(part.text) for part in kept)
+        self.body = Body(kept)
+        self._step_starts = [start - forgotten for start in self._step_starts[-2:]]
+        if self.answer_start is not None:
+            self.answer_start = max(0, self.answer_start - forgotten)
 
     def close_thinking(self) -> str:
         """If the text has just completed a closing tag: the thinking is over. Returns the tag, or ""."""

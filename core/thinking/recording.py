@@ -1,0 +1,163 @@
+"""What a recorded run wrote, token by token: what stands, what was thrown away where, and who had stepped in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from core.engines.body import Author, Body, Part
+from core.thinking import events
+from core.thinking.cues import Cue
+from core.thinking.events import Event, Finish, Judged, Rule, RunStarted, TokenWritten
+from core.thinking.policy import WITHOUT_END, Close, Keep, Move, TakeOver, Until
+
+OUTSIDE = {Rule.PERSON, Rule.REPETITION}
+"""Takeovers that no policy had asked for. In a replay they happen as they did."""
+CLOSED_FROM_OUTSIDE = {Rule.BUDGET, Rule.REPETITION}
+
+
+class Takeover(NamedTuple):
+    """A span that the large model wrote, or would have: characters `start` to `end` of the recorded text."""
+
+    rule: Rule
+    cue: Cue | None
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A token, or an inserted text (`token` is None)."""
+
+    text: str
+    start: int
+    data: bytes
+    token: TokenWritten | None
+    rule: Rule | None = None
+    """Of an inserted text."""
+    tail: str = ""
+    """What else the token held, and was thrown away."""
+    judged: Judged | None = None
+    """The score that was asked for just after it."""
+    then: Move | None = None
+    """What a person or a limit did just after it."""
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+class Recording:
+    """What one start of a run wrote; a run that went on after a stop has several."""
+
+    def __init__(self, happened: Sequence[Event], written: Sequence[Part] = ()) -> None:
+        """`happened`: events from a `RunStarted` on; `written`: the text that stood there before."""
+        self.entries: list[Entry] = []
+        self.asides: dict[int, list[list[Entry]]] = {}
+        """What the small model had written before an entry (by its index) and what was then thrown away."""
+        self.takeovers: list[Takeover] = []
+        """The policy's own, as far as their text stands."""
+        self.started: RunStarted | None = None
+        self.first: Move | None = None
+        """The move that the run began with, if it was not the policy's."""
+        self.finish: Finish | None = None
+        self.start = self._position = sum(len(part.text) for part in written)
+        self._last: Entry | None = None
+        self._open: events.TakeoverStarted | None = None
+        self._given_back: Entry | None = None
+        """After it a takeover without end was over; if the small model writes next, a person gave the baton back."""
+        self._split: list[Entry] = []
+        self._discarded_step = False
+        for event in happened:
+            self._take(event)
+        self._close_takeover()
+        if self.first is None and written and not any(took.start == self.start for took in self.takeovers):
+            self.first = Keep()
+        body = Body(written)
+        body.cut(self.start)
+        self.written = body.parts
+
+    @property
+    def end(self) -> int:
+        return self._position
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.started = event
+            case TokenWritten(text=text):
+                self._append(Entry(text, self._position, text.encode(), event))
+                self._share_character()
+            case events.TextInserted(text=text, rule=rule):
+                self._given_back = None
+                if rule in CLOSED_FROM_OUTSIDE:
+                    self._happens(Close(rule))
+                self._append(Entry(text, self._position, text.encode(), None, rule))
+            case events.TextDiscarded(position=position):
+                self._discard(position)
+            case events.TakeoverStarted(rule=rule, tokens=tokens):
+                self._open, self._given_back = event, None
+                if rule in OUTSIDE:
+                    until = Until.STEP if tokens < WITHOUT_END else Until.TOKENS
+                    self._happens(TakeOver(tokens, rule, until=until, rewrite_step=self._discarded_step))
+            case events.TakeoverEnded():
+                self._given_back = self._last if self._open and self._open.tokens >= WITHOUT_END else None
+                self._close_takeover()
+            case events.WriteStarted(author=Author.SMALL):
+                if self._given_back:
+                    self._given_back.then, self._given_back = Keep(), None
+            case Judged():
+                if self._last:
+                    self._last.judged = event
+            case events.RunEnded(finish=finish):
+                self.finish = finish
+
+    def _append(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._position = entry.end
+        self._last, self._discarded_step = entry, False
+
+    def _share_character(self) -> None:
+        """Tokens that ended inside a character hold no text; here each gets a byte of it, as it had in the run."""
+        entry = self.entries[-1]
+        if not entry.text:
+            self._split.append(entry)
+        elif self._split:
+            character = entry.text[0].encode()
+            for shared, earlier in enumerate(self._split[: len(character) - 1]):
+                earlier.data = character[shared : shared + 1]
+            entry.data = entry.data[min(len(self._split), len(character) - 1) :]
+            self._split.clear()
+
+    def _happens(self, move: Move) -> None:
+        if self._last:
+            self._last.then = move
+        else:
+            self.first = move
+
+    def _discard(self, position: int) -> None:
+        gone: list[Entry] = []
+        while self.entries and (self.entries[-1].end > position or not self.entries[-1].text):
+            entry = self.entries[-1]
+            if entry.start < position:
+                cut = position - entry.start
+                entry.text, entry.tail = entry.text[:cut], entry.text[cut:]
+                entry.data = entry.text.encode()
+                break
+            gone.append(self.entries.pop())
+        index = len(self.entries)
+        self.asides = {place: asides for place, asides in self.asides.items() if place <= index}
+        self.takeovers = [took for took in self.takeovers if took.start < position]
+        if all(entry.token and entry.token.author is Author.SMALL for entry in gone):
+            self.asides.setdefault(index, []).append(gone[::-1])
+            self._discarded_step = True
+        else:
+            self._last = self.entries[-1] if self.entries else None
+        self.start, self._position = min(self.start, position), position
+        self._split.clear()
+
+    def _close_takeover(self) -> None:
+        took, self._open = self._open, None
+        if took and took.rule not in OUTSIDE and self._position > took.position:
+            self.takeovers.append(Takeover(took.rule, took.cue, took.position, self._position))

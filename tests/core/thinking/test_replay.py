@@ -1,0 +1,262 @@
+"""A replay of the run's own policy marks exactly where it stepped in; another policy's reads the text as given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.engines.body import Author, Part
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.run import Pair, ask
+from core.run import run as solve
+from core.thinking.control import Control, Wish
+from core.thinking.cues import Category, Lexicon
+from core.thinking.events import Rule
+from core.thinking.limits import Limits, LimitsGuard
+from core.thinking.loop import LoopSettings
+from core.thinking.policies import POLICIES, PolicySettings, make_policy
+from core.thinking.policy import Keep, Move, Policy, View
+from core.thinking.presets import PRESETS
+from core.thinking.recording import Takeover
+from core.thinking.replay import Kind, Replay, compare, recordings_of, remarks, stretches
+from core.thinking.trace import Trace
+from tests.core.thinking.running import Run, run
+from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine, characters, single_bytes, words
+
+WORDS = (
+    "Wait, ",
+    "so it is 4. ",
+    "yes, ",
+    "let me check that again. ",
+    "Füße ≈ 3… ",
+    "then ",
+    "\n\n",
+    ".\n\n",
+    "\n\nWait",
+    " \n \n",
+    "</think>\n\n",
+    "a checkerboard ",
+)
+
+
+def of_length(size: int) -> Callable[[str], list[bytes]]:
+    """Tokens of so many characters, wherever words and boundaries lie."""
+    return lambda text: [text[i : i + size].encode() for i in range(0, len(text), size)]
+
+
+SPLITS = (words, characters, single_bytes, of_length(3), of_length(7))
+texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=14).map("".join), min_size=1, max_size=6)
+
+
+def settings_of(preset: str, **changed: Any) -> PolicySettings:
+    return PolicySettings(**PRESETS[preset].model_dump()).model_copy(update=changed)
+
+
+policies = st.builds(
+    lambda name, preset, n, c, p, opening: (
+        name,
+        settings_of(preset, n1=n, n2=2 * n, n3=3, c=c, c_most=c, p=p, step_cap=9, opening=opening, tau=0.9),
+    ),
+    st.sampled_from(
+        ["keywords"] * 4 + ["first-token-entropy", "step-score", "every-step", "random", "never", "always"]
+    ),
+    st.sampled_from(list(PRESETS)),
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.sampled_from([0.3, 0.7]),
+    st.sampled_from([0, 4]),
+)
+
+
+def replayed(trace: Trace, make: Callable[[], Policy], limits: Limits = Limits()) -> list[Takeover]:  # noqa: B008 - frozen
+    return list(Replay(recordings_of(trace.events), make, limits).takeovers())
+
+
+def recorded(trace: Trace) -> list[Takeover]:
+    return [took for recording in recordings_of(trace.events) for took in recording.takeovers]
+
+
+class Hand(Control):
+    """A person who does something after so many tokens."""
+
+    def __init__(self, wishes: Mapping[int, Wish]) -> None:
+        super().__init__()
+        self._wishes = dict(wishes)
+        self._tokens = 0
+
+    def interrupt(self, view: View) -> Move | None:
+        self._tokens += 1
+        if wish := self._wishes.get(self._tokens):
+            self._wish_for(wish)
+        return super().interrupt(view)
+
+
+@given(
+    policies,
+    texts,
+    texts,
+    st.sampled_from(SPLITS),
+    st.integers(5, 200),
+    st.lists(st.sampled_from("0379"), max_size=9),
+    st.sampled_from([1.0, 0.3]),
+)
+def test_the_policy_of_the_run_comes_out_as_recorded(
+    chosen: tuple[str, PolicySettings],
+    small: list[str],
+    large: list[str],
+    split: Callable[[str], list[bytes]],
+    most: int,
+    marks: Sequence[str],
+    share: float,
+) -> None:
+    name, settings = chosen
+    limits = Limits(max_large_share=share, repetition=False)
+    made = run(
+        make_policy(name, settings, seed=3),
+        ScriptedEngine(*small, split=split, chances=lambda text: TORN if len(text) % 2 else CERTAIN),
+        ScriptedEngine(*large, split=split, name="large", marks=marks),
+        LoopSettings(seed=3, max_tokens=most),
+        [LimitsGuard(limits)],
+    )
+    assert replayed(made.trace, lambda: make_policy(name, settings, seed=3), limits) == recorded(made.trace)
+
+
+ENDLESS = ("so it is, yes. " * 9 + "let me check.\n\n") * 30
+
+
+@given(policies, texts, st.integers(1, 40), st.integers(1, 40))
+def test_what_a_person_took_over_and_gave_back_stays_as_it_was(
+    chosen: tuple[str, PolicySettings], small: list[str], begins: int, lasts: int
+) -> None:
+    name, settings = chosen
+    made = run(
+        make_policy(name, settings, seed=3),
+        ScriptedEngine(*small),
+        ScriptedEngine(continue_with=lambda *_: ENDLESS, name="large"),
+        LoopSettings(max_tokens=300),
+        [Hand({begins: Wish.TAKE_OVER_NOW, begins + lasts: Wish.GIVE_BACK})],
+    )
+    assert replayed(made.trace, lambda: make_policy(name, settings, seed=3)) == recorded(made.trace)
+
+
+@given(policies, texts, texts, st.integers(0, 60))
+def test_where_a_limit_closed_the_thinking_it_is_closed_again(
+    chosen: tuple[str, PolicySettings], small: list[str], large: list[str], budget: int
+) -> None:
+    name, settings = chosen
+    limits = Limits(max_thinking_tokens=budget)
+    made = run(
+        make_policy(name, settings, seed=3),
+        ScriptedEngine(*small),
+        ScriptedEngine(*large, name="large"),
+        interruptions=[LimitsGuard(limits)],
+    )
+    assert replayed(made.trace, lambda: make_policy(name, settings, seed=3), limits) == recorded(made.trace)
+
+
+@given(policies, texts, texts, st.integers(1, 30))
+def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_for_each_start(
+    chosen: tuple[str, PolicySettings], small: list[str], large: list[str], most: int
+) -> None:
+    name, settings = chosen
+
+    def start(written: Sequence[Part], most: int, first: Move | None) -> Run:
+        engines = ScriptedEngine(*small), ScriptedEngine(*large, name="large")
+        policy = make_policy(name, settings, seed=3)
+        return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), written=written, first=first)
+
+    begun = start((), most, None)
+    parts = begun.trace.parts()
+    went_on = start(parts, 200, Keep() if parts else None)
+    trace = Trace.of([*begun.trace.events, *went_on.trace.events])
+    assert replayed(trace, lambda: make_policy(name, settings, seed=3)) == recorded(trace)
+
+
+REFLECTIVE = run(
+    make_policy("keywords", settings_of("baton", n1=3), seed=0),
+    small=["First, add.\n\nWait, is that", " So four.\n\nStep by step.\n\nYes, done", "\n\nSo.</think>\n\nIt is 4."],
+    large=["Two and two is four. And", "I am sure. And"],
+).trace
+
+
+def places(trace: Trace, make: Callable[[], Policy]) -> list[tuple[str, Kind]]:
+    found = compare(recorded(trace), replayed(trace, make))
+    return [(trace.text[place.takeover.start :].split(" ")[0].strip(), place.kind) for place in found]
+
+
+def test_other_cues_step_in_elsewhere_and_the_text_is_taken_as_given() -> None:
+    cues = Lexicon({Category.REFLECTION: {"wait": (), "step": ()}})
+    assert [(took.rule, took.cue and took.cue.word) for took in recorded(REFLECTIVE)] == [
+        (Rule.REFLECTION, "Wait"),
+        (Rule.AFFIRMATION, "Yes"),
+    ]
+    made = places(REFLECTIVE, lambda: make_policy("keywords", settings_of("baton", n1=3), 0, cues))
+    assert [kind for _, kind in made] == [Kind.BOTH, Kind.REPLAYED, Kind.RECORDED]
+    assert made[1][0] == "Step"
+
+
+def test_small_only_steps_in_nowhere_and_large_only_everywhere() -> None:
+    nowhere = places(REFLECTIVE, lambda: make_policy("never", PolicySettings(), 0))
+    assert {kind for _, kind in nowhere} == {Kind.RECORDED}
+    whole = replayed(REFLECTIVE, lambda: make_policy("always", PolicySettings(), 0))
+    assert [(took.start, took.end) for took in whole] == [(0, len(REFLECTIVE.text))]
+
+
+def test_the_ribbon_of_the_policy_itself_is_the_one_of_the_run() -> None:
+    ours = [(part.author, part.tokens) for part in stretches(REFLECTIVE, recorded(REFLECTIVE))]
+    assert ours == [(piece.author, len(piece.tokens)) for piece in REFLECTIVE.pieces]
+
+
+def test_the_ribbon_parts_a_piece_where_the_large_model_would_have_come_in() -> None:
+    took = Takeover(Rule.RANDOM, None, 6, 11)
+    first = list(stretches(REFLECTIVE, [took]))[:3]
+    assert [(part.author, part.position) for part in first] == [
+        (Author.SMALL, 0),
+        (Author.LARGE, 6),
+        (Author.SMALL, 11),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "word"), [("step-score", "scored"), ("first-token-entropy", "alternatives"), ("keywords", "")]
+)
+def test_what_the_recording_does_not_hold_is_said(policy: str, word: str) -> None:
+    told = remarks(REFLECTIVE, POLICIES[policy], 20)
+    assert (word in " ".join(told)) if word else told == []
+
+
+def test_steps_without_a_score_are_kept_and_counted() -> None:
+    replay = Replay(recordings_of(REFLECTIVE.events), lambda: make_policy("step-score", PolicySettings(), 0), Limits())
+    assert list(replay.takeovers()) == []
+    assert replay.unscored > 1
+
+
+def test_a_replay_can_be_stopped() -> None:
+    replay = Replay(recordings_of(REFLECTIVE.events), lambda: make_policy("random", PolicySettings(p=1), 0), Limits())
+    taken = replay.takeovers()
+    next(taken)
+    replay.stop()
+    assert len(list(taken)) <= 1  # the one that was under way
+
+
+@pytest.mark.parametrize("policy", ["keywords", "first-token-entropy", "step-score", "random", "every-step"])
+def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
+    settings = DEMO_SETTINGS.model_copy(update={"policy": policy, "seed": 5})
+    for problem in islice(held_out_problems(seed=11), 3):
+        trace = Trace.of(solve(demo_pair, ask(problem.question, settings), settings))
+        assert replayed(trace, lambda: make_policy(policy, settings.parameters, 5), settings.limits) == recorded(trace)
+
+
+@pytest.fixture(scope="module")
+def demo_pair() -> Iterator[Pair]:
+    options = LocalOptions(context=1024, threads=1)
+    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
+    yield Pair(small, large)
+    small.close()
+    large.close()
