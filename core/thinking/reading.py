@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from core.engines.base import End, Handoff, ModelCard, Stop, Token, WriteItem
+from core.engines.base import End, Handoff, Judgement, ModelCard, Stop, Token, WriteItem
 from core.engines.body import Author, Part
 from core.thinking.events import Finish, Rule
 from core.thinking.recording import Entry, Recording
@@ -163,10 +163,10 @@ class RecordedSession:
     ) -> Generator[WriteItem, None, None]:
         return self._reader.read(self._author, limit)
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> tuple[float, ...]:  # noqa: ARG002
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:  # noqa: ARG002
         """The score that was given here. Only asked where there is one."""
         judged = self._reader.last.judged if self._reader.last else None
-        return judged.probabilities if judged else tuple(1 / len(choices) for _ in choices)
+        return Judgement(judged.probabilities) if judged else Judgement.none(len(choices))
 
     def cancel(self) -> None:
         pass
