@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from app.bridge import Errand
+from app.models.errands import Question
 from app.models.room import ModelRoom
 from app.models.wording import progress_words
 from app.theme import Role, set_role
@@ -160,6 +161,7 @@ class Downloads(QScrollArea):
         super().__init__(parent)
         self._room = room
         self.rows: list[DownloadRow] = []
+        self._question = Question(room.failed.emit, self)
         self._empty = label("Nothing is being downloaded.", Role.MUTED)
         self.setWidgetResizable(True)
         inside = QWidget()
@@ -171,10 +173,8 @@ class Downloads(QScrollArea):
 
     def find_unfinished(self) -> None:
         """Show what an earlier session, or a crash, has left; it waits for a person to go on."""
-        known = {row.order.model for row in self.rows}
-        for order in find_unfinished(self._room.folder):
-            if order.model not in known:
-                self._add(order)
+        folder = self._room.folder
+        self._question.ask(lambda: find_unfinished(folder), self._show_unfinished)
 
     def begin(self, order: Order) -> DownloadRow:
         """Start a download; one that is here already goes on."""
@@ -188,8 +188,15 @@ class Downloads(QScrollArea):
         return row
 
     def finish(self) -> None:
+        self._question.finish()
         for row in self.rows:
             row.finish()
+
+    def _show_unfinished(self, orders: tuple[Order, ...]) -> None:
+        known = {row.order.model for row in self.rows}
+        for order in orders:
+            if order.model not in known:
+                self._add(order)
 
     def _add(self, order: Order) -> DownloadRow:
         row = DownloadRow(order, self._room)

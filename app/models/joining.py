@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from app.bridge import Errand
 from app.models_in_use import State
 from app.window import Window
 from core.thinking.policies import POLICIES
@@ -30,6 +32,12 @@ def add_models_page(
     return tab
 
 
+def import_page() -> Generator[None, None, None]:
+    """What the page imports takes a tenth of a second, so a thread does it."""
+    import_module("app.models.page")
+    yield
+
+
 class ModelsTab(QWidget):
     """The page's place. The page itself, with all that it imports, is made when it is first looked at."""
 
@@ -40,6 +48,7 @@ class ModelsTab(QWidget):
         self._home = home
         self._page: ModelsPage | None = None
         self._room: ModelRoom | None = None
+        self._opening: Errand | None = None
         window.models.changed.connect(self._warn_of_few_cues)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -51,10 +60,18 @@ class ModelsTab(QWidget):
         return self._page
 
     def showEvent(self, event: QShowEvent) -> None:
-        self.page.show()
         super().showEvent(event)
+        if self._page is None and self._opening is None:
+            self._opening = Errand("import the Models page", import_page, parent=self)
+            self._opening.ended.connect(self._opened)
+            self._opening.start()
+
+    def _opened(self, _error: object) -> None:
+        self.page.show()
 
     def finish(self) -> None:
+        if self._opening is not None:
+            self._opening.finish()
         if self._page is not None:
             self._page.finish()
 

@@ -6,10 +6,13 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
 
-from app.models.room import ModelRoom
+from app.models.errands import Question
+from app.models.room import ModelRoom, place
 from app.models.wording import fit_words
-from core.models.fit import in_gib
+from core.models.devices import Devices
+from core.models.fit import Fit, in_gib
 from core.models.library import BrokenFile, Model
+from core.models.preferences import ModelPreferences
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -22,10 +25,12 @@ class LibraryModel(QAbstractListModel):
         self._room = room
         self.rows: list[Model | BrokenFile] = []
         self._texts: list[str] = []
-        """Kept: judging a model that does not fit takes milliseconds, and a list is painted often."""
+        self._question = Question(room.failed.emit, self)
+        """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
         room.inventory_changed.connect(self._reload)
         room.devices_found.connect(self._judge)
         room.preferences_changed.connect(self._judge)
+        self._reload()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own signature
         return 0 if parent.isValid() else len(self.rows)
@@ -40,22 +45,48 @@ class LibraryModel(QAbstractListModel):
             return row.reason if isinstance(row, BrokenFile) else str(row.header.path)
         return None
 
-    def _words(self, row: Model | BrokenFile) -> str:
-        if isinstance(row, BrokenFile):
-            return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
-        header = row.header
-        fit = self._room.fit_of(row, self._room.preferences.loading_of(header.path))
-        facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_words(fit) if fit else ""]
-        return f"{header.name}\n{' · '.join(filter(None, facts))}"
+    def finish(self) -> None:
+        """The window is closing."""
+        self._question.finish()
 
     def _reload(self) -> None:
         inventory = self._room.inventory
         self.beginResetModel()
         self.rows = [*inventory.models, *inventory.broken]
-        self._texts = [self._words(row) for row in self.rows]
+        self._texts = [words(row, None) for row in self.rows]
         self.endResetModel()
+        self._judge()
 
     def _judge(self) -> None:
-        self._texts = [self._words(row) for row in self.rows]
-        if self.rows:
+        rows, devices, preferences = tuple(self.rows), self._room.devices, self._room.preferences
+        if devices is None:
+            return
+
+        def judged() -> list[str]:
+            return [
+                words(
+                    row,
+                    place(row, preferences.loading_of(row.header.path), devices) if isinstance(row, Model) else None,
+                )
+                for row in rows
+            ]
+
+        self._question.ask(judged, self._show)
+
+    def _show(self, texts: list[str]) -> None:
+        if len(texts) == len(self.rows):  # a scan may have found others meanwhile; then they are judged next
+            self._texts = texts
             self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
+
+
+def _fit(row: Model | BrokenFile, preferences: ModelPreferences, devices: Devices) -> Fit | None:
+    return place(row, preferences.loading_of(row.header.path), devices) if isinstance(row, Model) else None
+
+
+def words(row: Model | BrokenFile, fit: Fit | None) -> str:
+    """Two lines: a name, and what it is; without a fit as long as the machine has not answered."""
+    if isinstance(row, BrokenFile):
+        return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
+    header = row.header
+    facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_words(fit) if fit else ""]
+    return f"{header.name}\n{' · '.join(filter(None, facts))}"

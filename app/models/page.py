@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
-from PySide6.QtWidgets import QListView, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from app.models.access import Access
-from app.models.card import ModelCardView
 from app.models.downloads import Downloads
-from app.models.library_list import LibraryModel
+from app.models.here import Here
+from app.models.late import Late
 from app.models.pairs import Begin
 from app.models.room import ModelRoom
 from app.models.search import HubSearch
@@ -19,11 +20,8 @@ from app.widgets.notice import Notice
 from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
 from core.errors import BatonError
 from core.models.fit import in_gib
-from core.models.library import Model
+from core.models.order import Order
 from core.models.trash import Deletion
-
-LIST_WIDTH = 260
-"""Pixels: a name, and below it size, quantisation and fit."""
 
 
 class ModelsPage(QWidget):
@@ -41,36 +39,21 @@ class ModelsPage(QWidget):
         super().__init__(parent)
         self.room = room
         self._has_looked = False
-        self._wanted: Path | None = None
-        """A model to choose in the list as soon as it is there."""
         self.notice = Notice()
-        self.begin = Begin(room)
-        self.library = LibraryModel(room)
-        self.list = QListView()
-        self.list.setModel(self.library)
-        self.list.setAccessibleName("Models on this machine")
-        self.list.setSpacing(1)
-        self.list.setMinimumWidth(LIST_WIDTH)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.card = ModelCardView(room)
-        self.search = HubSearch(room)
-        self.downloads = Downloads(room)
-        self.access = Access(room)
+        self._begin = Late(self._make_begin)
+        self._here = Late(self._make_here)
+        self._search = Late(self._make_search)
+        self._downloads = Late(self._make_downloads)
+        self._access = Late(lambda: Access(room))
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)
-        here = QSplitter(Qt.Orientation.Horizontal)
-        here.addWidget(self.list)
-        here.addWidget(self.card)
-        here.setStretchFactor(0, 2)
-        here.setStretchFactor(1, 3)
-        here.setChildrenCollapsible(False)
         for name, tab in (
-            ("Begin", self.begin),
-            ("On this machine", here),
-            ("Search the Hub", self.search),
-            ("Downloads", self.downloads),
-            ("Folders and access", self.access),
+            ("Begin", self._begin),
+            ("On this machine", self._here),
+            ("Search the Hub", self._search),
+            ("Downloads", self._downloads),
+            ("Folders and access", self._access),
         ):
             self.tabs.addTab(tab, name)
         column = QVBoxLayout(self)
@@ -78,26 +61,41 @@ class ModelsPage(QWidget):
         column.addWidget(self.notice)
         column.addWidget(self.tabs, 1)
         self.setAcceptDrops(True)
-        self._connect()
+        room.failed.connect(self._say_error)
+        room.deleted.connect(self._offer_undo)
 
-    def refresh(self) -> None:
-        """Look at the folders, the machine and what was left half downloaded. Asked for when the page is shown."""
-        self._has_looked = True
-        self.room.refresh()
-        self.downloads.find_unfinished()
+    @property
+    def begin(self) -> Begin:
+        return self._begin.part
+
+    @property
+    def here(self) -> Here:
+        return self._here.part
+
+    @property
+    def search(self) -> HubSearch:
+        return self._search.part
+
+    @property
+    def downloads(self) -> Downloads:
+        return self._downloads.part
+
+    @property
+    def access(self) -> Access:
+        return self._access.part
 
     def finish(self) -> None:
         """The window is closing."""
-        self.downloads.finish()
-        self.search.finish()
-        self.begin.finish()
-        self.card.finish()
+        for tab in self._tabs():
+            if tab.is_made and hasattr(tab.part, "finish"):
+                tab.part.finish()
         self.room.finish()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if not self._has_looked:
-            self.refresh()
+            self._has_looked = True
+            QTimer.singleShot(0, self, self._look)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():
@@ -107,54 +105,67 @@ class ModelsPage(QWidget):
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
-            self.tabs.setCurrentIndex(1)
-            self._wanted = paths[0]
+            self.tabs.setCurrentWidget(self._here)
+            self.here.choose(paths[0])
             self.room.add(paths)
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _connect(self) -> None:
-        room = self.room
-        room.failed.connect(self._say_error)
-        room.deleted.connect(self._offer_undo)
-        room.inventory_changed.connect(self._choose_wanted)
-        self.list.selectionModel().currentChanged.connect(self._show_card)
-        self.library.modelReset.connect(lambda: self._show_card(self.list.currentIndex()))
-        self.card.use_wanted.connect(lambda author, model: self.model_wanted.emit(author, model.header.path))
-        self.card.reload_wanted.connect(self.reload_wanted)
-        self.card.policy_wanted.connect(self.policy_wanted)
-        self.begin.demo_wanted.connect(lambda: self.pair_wanted.emit(SMALL_MODEL, LARGE_MODEL))
-        self.begin.server_wanted.connect(self.server_wanted)
-        self.begin.pair_wanted.connect(self.pair_wanted)
-        self.begin.download_wanted.connect(self._download)
-        self.search.download_wanted.connect(self._download)
-        self.downloads.count_changed.connect(
-            lambda count: self.tabs.setTabText(3, f"Downloads ({count})" if count else "Downloads")
-        )
-        self.downloads.arrived.connect(self._arrived)
+    def _tabs(self) -> list[Late[Any]]:
+        return [self._begin, self._here, self._search, self._downloads, self._access]
 
-    def _download(self, order: object) -> None:
-        self.tabs.setCurrentWidget(self.downloads)
-        self.downloads.begin(order)  # type: ignore[arg-type]
+    def _look(self) -> None:
+        """At the folders, the machine and what was left half downloaded, when the page is first shown."""
+        self.room.refresh()
+        self.downloads.find_unfinished()
+        QTimer.singleShot(0, self, self._make_next)
+
+    def _make_next(self) -> None:
+        """What is not looked at yet is made one by one, with the window's other work in between."""
+        waiting = [tab for tab in self._tabs() if not tab.is_made]
+        if waiting:
+            _ = waiting[0].part
+            QTimer.singleShot(0, self, self._make_next)
+
+    def _make_begin(self) -> Begin:
+        begin = Begin(self.room)
+        begin.demo_wanted.connect(lambda: self.pair_wanted.emit(SMALL_MODEL, LARGE_MODEL))
+        begin.server_wanted.connect(self.server_wanted)
+        begin.pair_wanted.connect(self.pair_wanted)
+        begin.download_wanted.connect(self._download)
+        return begin
+
+    def _make_here(self) -> Here:
+        here = Here(self.room)
+        here.use_wanted.connect(self.model_wanted)
+        here.reload_wanted.connect(self.reload_wanted)
+        here.policy_wanted.connect(self.policy_wanted)
+        return here
+
+    def _make_search(self) -> HubSearch:
+        search = HubSearch(self.room)
+        search.download_wanted.connect(self._download)
+        return search
+
+    def _make_downloads(self) -> Downloads:
+        downloads = Downloads(self.room)
+        downloads.count_changed.connect(self._count_downloads)
+        downloads.arrived.connect(self._arrived)
+        return downloads
+
+    def _count_downloads(self, count: int) -> None:
+        self.tabs.setTabText(self.tabs.indexOf(self._downloads), f"Downloads ({count})" if count else "Downloads")
+
+    def _download(self, order: Order) -> None:
+        self.tabs.setCurrentWidget(self._downloads)
+        self.downloads.begin(order)
 
     def _arrived(self, path: Path) -> None:
-        self._wanted = path
-        self.notice.tell(f"{path.name} is on this machine.", ("Show it", self._show_library), warns=False)
+        self.here.choose(path)
+        self.notice.tell(f"{path.name} is on this machine.", ("Show it", self._show_here), warns=False)
 
-    def _show_library(self) -> None:
-        self.tabs.setCurrentIndex(1)
-
-    def _choose_wanted(self) -> None:
-        for row, entry in enumerate(self.library.rows):
-            path = entry.header.path if isinstance(entry, Model) else entry.path
-            if self._wanted in (path, path.parent):
-                self.list.setCurrentIndex(self.library.index(row))
-                self._wanted = None
-                return
-
-    def _show_card(self, index: QModelIndex) -> None:
-        rows = self.library.rows
-        self.card.show_row(rows[index.row()] if index.isValid() and index.row() < len(rows) else None)
+    def _show_here(self) -> None:
+        self.tabs.setCurrentWidget(self._here)
 
     def _offer_undo(self, deletion: Deletion) -> None:
         self.notice.tell(

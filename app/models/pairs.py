@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -13,9 +15,17 @@ from app.widgets.controls import button, label
 from core.engines.body import Author
 from core.errors import BatonError
 from core.models.catalog import CatalogModel, FittingPair, pairs_that_fit
-from core.models.devices import disk_free
+from core.models.devices import Devices, disk_free
 from core.models.fit import in_gib
 from core.models.order import Order
+
+
+class Judged(NamedTuple):
+    """The machine, and which pairs it could hold."""
+
+    devices: Devices
+    disk_free: int
+    fitting: tuple[FittingPair, ...]
 
 
 class Begin(QScrollArea):
@@ -30,6 +40,7 @@ class Begin(QScrollArea):
         super().__init__(parent)
         self._room = room
         self._question = Question(self._say_error, self)
+        self._judging = Question(self._say_error, self)
         self.said = label("", Role.MUTED)
         self.said.setWordWrap(True)
         self.said.hide()
@@ -63,29 +74,33 @@ class Begin(QScrollArea):
         self.setWidget(inside)
         room.devices_found.connect(self.refresh)
         room.inventory_changed.connect(self.refresh)
+        self.refresh()
 
     def refresh(self) -> None:
-        """Judge the catalog's pairs by what the machine has now."""
-        devices = self._room.devices
-        if devices is None:
-            return
+        """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
+        devices, folder = self._room.devices, self._room.folder
+        if devices is not None:
+            self._judging.ask(lambda: Judged(devices, disk_free(folder), pairs_that_fit(devices)), self._show)
+
+    def _show(self, judged: Judged) -> None:
+        devices = judged.devices
         gpus = "; ".join(f"{gpu.description} with {in_gib(gpu.free_bytes)} free" for gpu in devices.gpus)
         ram = f"RAM {in_gib(devices.ram_free)} free of {in_gib(devices.ram_total)}"
-        disk = f"disk {in_gib(disk_free(self._room.folder))} free"
+        disk = f"disk {in_gib(judged.disk_free)} free"
         self._machine.setText(f"{ram} · {gpus or 'no GPU in use'} · {disk}")
         while (item := self._pairs.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        fitting = pairs_that_fit(devices)
-        for pair in fitting:
+        for pair in judged.fitting:
             self._pairs.addWidget(self._pair_card(pair))
-        if not fitting:
+        if not judged.fitting:
             words = "None of the known pairs fits here: search for smaller models, or connect to a server."
             self._pairs.addWidget(label(words, Role.MUTED))
 
     def finish(self) -> None:
         self._question.finish()
+        self._judging.finish()
 
     def _pair_card(self, fitting: FittingPair) -> QWidget:
         pair = fitting.pair

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.bridge import Errand
+from app.bridge import Errand, Work
 from core.engines.base import ModelCard
 from core.errors import BatonError
 from core.models.devices import Devices, find_devices
@@ -83,7 +83,7 @@ class ModelRoom(QObject):
             if self.devices is None:
                 yield find_devices()
 
-        self._run("look for models", work)
+        self._run("look for models", work, self._arrived)
 
     def change(self, **fields: Any) -> None:
         self._replace(self.preferences.model_copy(update=fields))
@@ -109,16 +109,15 @@ class ModelRoom(QObject):
 
     def add(self, paths: list[Path]) -> None:
         """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""
-        folders = []
-        for path in paths:
-            try:
-                folders.append(path if path.is_dir() else read_header(path).path.parent)
-            except BatonError as error:
-                self.failed.emit(error)
-        new = [folder for folder in dict.fromkeys(folders) if folder not in self.preferences.more_folders]
-        if new:
-            self.change(more_folders=(*self.preferences.more_folders, *new))
-        self.refresh()
+
+        def work() -> Generator[Path | BatonError, None, None]:
+            for path in paths:
+                try:
+                    yield path if path.is_dir() else read_header(path).path.parent
+                except BatonError as error:
+                    yield error
+
+        self._run("look at what was dropped", work, self._added)
 
     def delete(self, model: Model) -> None:
         try:
@@ -138,12 +137,7 @@ class ModelRoom(QObject):
 
     def fit_of(self, model: Model, choice: LoadingChoice) -> Fit | None:
         """Where the model would lie; None while the machine has not answered yet."""
-        if self.devices is None:
-            return None
-        needs = estimate(model.header, choice.context, choice.kv_type, batch=choice.batch)
-        if choice.gpu_layers >= 0:
-            return fit_with_layers(needs, self.devices, choice.gpu_layers)
-        return fit(needs, self.devices)
+        return place(model, choice, self.devices) if self.devices else None
 
     def access(self) -> HubAccess:
         return self.preferences.access(self._secrets.find(TOKEN))
@@ -174,12 +168,22 @@ class ModelRoom(QObject):
             self.failed.emit(error)
         self.preferences_changed.emit()
 
-    def _run(self, name: str, work: Any) -> None:
+    def _run(self, name: str, work: Work, arrived: Callable[[list[Any]], None]) -> None:
         errand = Errand(name, work, parent=self)
         self._errands.append(errand)
-        errand.arrived.connect(self._arrived)
+        errand.arrived.connect(arrived)
         errand.ended.connect(lambda error: self._ended(errand, error))
         errand.start()
+
+    def _added(self, found: list[Path | BatonError]) -> None:
+        for error in found:
+            if isinstance(error, BatonError):
+                self.failed.emit(error)
+        known = self.preferences.more_folders
+        new = [folder for folder in found if isinstance(folder, Path) and folder not in known]
+        if new:
+            self.change(more_folders=(*known, *dict.fromkeys(new)))
+        self.refresh()
 
     def _arrived(self, items: list[Inventory | Devices]) -> None:
         for item in items:
@@ -195,3 +199,11 @@ class ModelRoom(QObject):
         errand.deleteLater()
         if error:
             self.failed.emit(error)
+
+
+def place(model: Model, choice: LoadingChoice, devices: Devices) -> Fit:
+    """Where the model would lie, loaded as a person chose."""
+    needs = estimate(model.header, choice.context, choice.kv_type, batch=choice.batch)
+    if choice.gpu_layers >= 0:
+        return fit_with_layers(needs, devices, choice.gpu_layers)
+    return fit(needs, devices)

@@ -29,7 +29,7 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     page: ModelsPage, tmp_path: Path
 ) -> None:
     choose(page, SMALL_MODEL)
-    form = page.card.writing
+    form = page.here.card.writing
     form.temperature.setValue(0.8)
     form.top_k.setValue(20)
     form.tags.setCurrentIndex(list(Tags).index(Tags.OTHER))
@@ -49,10 +49,10 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
 
 def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, monkeypatch: pytest.MonkeyPatch) -> None:
     model = choose(page, SMALL_MODEL)
-    assert not page.card.writing.take_advice.isVisibleTo(page.card)
+    assert not page.here.card.writing.take_advice.isVisibleTo(page.here.card)
     object.__setattr__(model.header, "name", "Phi 4 Reasoning Plus")
-    page.card.show_row(model)
-    page.card.writing.take_advice.click()
+    page.here.card.show_row(model)
+    page.here.card.writing.take_advice.click()
     chosen = page.room.preferences.writing_of(SMALL_MODEL)
     assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)
 
@@ -60,18 +60,18 @@ def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, mon
 def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPage, qtbot: QtBot) -> None:
     choose(page, SMALL_MODEL)
     page.room.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
-    assert not page.card.load_again.isVisibleTo(page.card)
-    page.card.loading.show_values(LoadingChoice(batch=64))
-    assert page.card.load_again.isVisibleTo(page.card)
+    assert not page.here.card.load_again.isVisibleTo(page.here.card)
+    page.here.card.loading.show_values(LoadingChoice(batch=64))
+    assert page.here.card.load_again.isVisibleTo(page.here.card)
     with qtbot.waitSignal(page.reload_wanted):
-        page.card.load_again.click()
+        page.here.card.load_again.click()
 
 
 def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: ModelsPage) -> None:
     choose(page, SMALL_MODEL)
-    page.card.loading.show_values(LoadingChoice(kv_type=KvType.Q8_0, flash_attention=Choice.OFF))
-    assert page.card.loading.sentence.text().startswith("✗ ")
-    assert "leave that automatic, or choose f16" in page.card.loading.sentence.text()
+    page.here.card.loading.show_values(LoadingChoice(kv_type=KvType.Q8_0, flash_attention=Choice.OFF))
+    assert page.here.card.loading.sentence.text().startswith("✗ ")
+    assert "leave that automatic, or choose f16" in page.here.card.loading.sentence.text()
 
 
 def test_a_prompt_is_shown_with_signs_where_it_differs_from_the_known_one(page: ModelsPage, qtbot: QtBot) -> None:
@@ -139,8 +139,8 @@ def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(p
     cues = json.loads(page.room.preferences.writing_of(SMALL_MODEL).cue_list)
     assert "wait" in cues["reflection"]
     assert sum(map(len, cues.values())) == len(names) - 1
-    assert page.card.writing.cues.text().startswith("wait")
-    page.card.writing.forget_cues.click()
+    assert page.here.card.writing.cues.text().startswith("wait")
+    page.here.card.writing.forget_cues.click()
     assert page.room.preferences.writing_of(SMALL_MODEL) == WritingChoice()
 
 

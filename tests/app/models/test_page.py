@@ -33,13 +33,13 @@ def drop(page: ModelsPage, *paths: Path) -> None:
 
 
 def names_on(page: ModelsPage) -> list[str]:
-    return [page.library.data(page.library.index(row)) for row in range(page.library.rowCount())]
+    return [page.here.library.data(page.here.library.index(row)) for row in range(page.here.library.rowCount())]
 
 
 def choose(page: ModelsPage, path: Path) -> Model:
-    for row, entry in enumerate(page.library.rows):
+    for row, entry in enumerate(page.here.library.rows):
         if isinstance(entry, Model) and entry.header.path == path:
-            page.list.setCurrentIndex(page.library.index(row))
+            page.here.list.setCurrentIndex(page.here.library.index(row))
             return entry
     raise AssertionError(f"{path} is not in the list")
 
@@ -66,9 +66,13 @@ def wait_for(row: DownloadRow, state: State, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: row.state is state)
 
 
-def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPage) -> None:
+def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPage, qtbot: QtBot) -> None:
     assert len(names_on(page)) == 2
-    assert all("fits in RAM" in name or "on the GPU" in name for name in names_on(page))
+
+    def all_fit() -> bool:
+        return all("fits in RAM" in name or "on the GPU" in name for name in names_on(page))
+
+    qtbot.waitUntil(all_fit)
 
 
 def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
@@ -76,7 +80,7 @@ def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
     facts = dict(facts_of(model, page.room.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
     assert model.header.vocabulary_hash[:12] in facts["Vocabulary"]
-    assert page.card.prompt.template.toPlainText() == (model.header.chat_template or "")
+    assert page.here.card.prompt.template.toPlainText() == (model.header.chat_template or "")
 
 
 def test_a_card_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
@@ -91,17 +95,17 @@ def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_
     copy = own_copy(tmp_path)
     with qtbot.waitSignal(page.room.inventory_changed):
         drop(page, copy)
-    entry = page.library.rows[page.list.currentIndex().row()]
+    entry = page.here.library.rows[page.here.list.currentIndex().row()]
     assert isinstance(entry, Model)
     assert entry.header.path == copy
     assert load_preferences(Paths.under(tmp_path).model_preferences).more_folders == (copy.parent,)
 
 
-def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, tmp_path: Path) -> None:
+def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     letter = tmp_path / "letter.gguf"
     letter.write_text("Dear reader")
     drop(page, letter)
-    assert "letter.gguf" in page.notice.text
+    qtbot.waitUntil(lambda: "letter.gguf" in page.notice.text)
 
 
 def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
@@ -110,7 +114,7 @@ def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp
         drop(page, copy)
     choose(page, copy)
     with qtbot.waitSignal(page.room.inventory_changed):
-        page.card.delete.click()
+        page.here.card.delete.click()
     assert not copy.exists()
     assert "was deleted; " in page.notice.text
     (undo,) = [way for way in page.notice.findChildren(QPushButton) if way.text() == "Undo"]
@@ -121,15 +125,15 @@ def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp
 
 def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
     choose(page, SMALL_MODEL)
-    assert not page.card.delete.isEnabled()
+    assert not page.here.card.delete.isEnabled()
 
 
 def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path) -> None:
     choose(page, LARGE_MODEL)
-    page.card.loading.show_values(LoadingChoice(context=256, batch=64, threads=2))
+    page.here.card.loading.show_values(LoadingChoice(context=256, batch=64, threads=2))
     kept = load_preferences(Paths.under(tmp_path).model_preferences).loading_of(LARGE_MODEL)
     assert (kept.batch, kept.threads) == (64, 2)
-    assert "KV cache" in page.card.loading.sentence.text()
+    assert "KV cache" in page.here.card.loading.sentence.text()
 
 
 def test_a_model_that_does_not_fit_says_what_would_help(page: ModelsPage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,14 +141,14 @@ def test_a_model_that_does_not_fit_says_what_would_help(page: ModelsPage, monkey
     assert devices is not None
     monkeypatch.setattr(page.room, "devices", type(devices)(ram_total=2**30, ram_free=2**30, gpus=()))
     choose(page, LARGE_MODEL)
-    assert page.card.loading.sentence.text().startswith("✗ ")
-    assert "close other programs" in page.card.loading.sentence.text()
+    assert page.here.card.loading.sentence.text().startswith("✗ ")
+    assert "close other programs" in page.here.card.loading.sentence.text()
 
 
 def test_either_model_of_the_pair_is_chosen_from_its_card(page: ModelsPage, qtbot: QtBot) -> None:
     choose(page, SMALL_MODEL)
     with qtbot.waitSignal(page.model_wanted) as wanted:
-        page.card.use[Author.LARGE].click()
+        page.here.card.use[Author.LARGE].click()
     assert wanted.args == [Author.LARGE, SMALL_MODEL]
 
 
@@ -155,7 +159,7 @@ def test_a_model_is_searched_downloaded_and_then_there(page: ModelsPage, hub: Hu
     (row,) = page.downloads.rows
     wait_for(row, State.DONE, qtbot)
     assert row.order.model.read_bytes() == SMALL_MODEL.read_bytes()
-    qtbot.waitUntil(lambda: page.library.rowCount() == 3)
+    qtbot.waitUntil(lambda: page.here.library.rowCount() == 3)
     choose(page, row.order.model)
 
 
@@ -174,6 +178,7 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
     later = ModelsPage(ModelRoom(Paths.under(tmp_path), secrets, home=tmp_path / "home"))
     qtbot.addWidget(later)
     later.downloads.find_unfinished()
+    qtbot.waitUntil(lambda: len(later.downloads.rows) == 1)
     (found,) = later.downloads.rows
     assert found.order == row.order
     found.toggle()
