@@ -8,10 +8,12 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.models_in_use import ModelsInUse, State
 from app.placement_words import retreat_words
+from app.servers.wording import STATES, state_in_words
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import label
 from core.engines.base import ModelCard
 from core.engines.body import Author
+from core.engines.remote.state import Doing
 
 LONGEST_NAME = 170
 """Pixels; the whole name is in the tool tip."""
@@ -28,11 +30,12 @@ class PairButton(QPushButton):
         self._signs = {author: label(SIGN[author], role) for author, role in ROLES.items()}
         self._names = {author: label() for author in ROLES}
         self._details = {author: label("", Role.MUTED) for author in ROLES}
+        self._states = {author: StateLabel() for author in ROLES}
         self._between = label("⇄", Role.MUTED)
         self._all: list[QLabel] = [self._words]
         for author in ROLES:
-            self._all += [self._signs[author], self._names[author], self._details[author]]
-        self._all.insert(4, self._between)
+            self._all += [self._signs[author], self._names[author], self._details[author], self._states[author]]
+        self._all.insert(5, self._between)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 0, 12, 0)
         row.setSpacing(7)
@@ -41,6 +44,7 @@ class PairButton(QPushButton):
             row.addWidget(widget)
         self.is_narrow = False
         models.changed.connect(self.refresh)
+        models.servers_changed.connect(self.refresh)
         self.refresh()
 
     def sizeHint(self) -> QSize:
@@ -71,14 +75,38 @@ class PairButton(QPushButton):
             self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, LONGEST_NAME))
             self._details[author].setText("" if self.is_narrow or not card else detail(card))
             told.append(f"{author.value} model {name}")
+            doing = self._models.doing(author)
+            self._states[author].show_doing(doing, short=self.is_narrow)
+            if doing:
+                told.append(f"its server: {state_in_words(doing)}")
             if card and (less := retreat_words(card)):
                 told.append(less)
-            for widget in (self._signs[author], self._names[author], self._details[author]):
+            for widget in (self._signs[author], self._names[author], self._details[author], self._states[author]):
                 widget.setVisible(ready and bool(widget.text()))
         self._between.setVisible(ready)
         self.setAccessibleName("Models: " + (", ".join(told) if ready else self._words.text()))
         self.setToolTip("\n".join([*told, "Choose other models (Ctrl+M)"]) if ready else self._models.words)
         self.updateGeometry()
+
+
+class StateLabel(QLabel):
+    """What a server does, with a sign; as wide as its longest word, so that nothing beside it moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def show_doing(self, doing: Doing | None, short: bool) -> None:
+        """None: no server is meant."""
+        if doing is None:
+            self.clear()
+            return
+        role = STATES[doing.state].role
+        if self.property("role") != role.value:
+            set_role(self, role)
+        self.setText(state_in_words(doing, short))
+        advance = self.fontMetrics().horizontalAdvance
+        self.setMinimumWidth(max(advance(state_in_words(Doing(state), short)) for state in STATES))
 
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}

@@ -6,11 +6,14 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
+from app.models_in_use import ModelsInUse, State
 from app.settings.preferences import Preferences
+from core.run import obstacle
 from core.settings import matching_preset
 from core.thinking.policies import POLICIES
 from core.thinking.presets import PRESETS
 
+WHY_NOT = "   ✗ "
 PRESET_POLICY = "keywords"
 """Presets are parameters of this policy (METHOD's table)."""
 
@@ -18,12 +21,14 @@ PRESET_POLICY = "keywords"
 class PolicyButton(QPushButton):
     parameters_wanted = Signal()
 
-    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(self, models: ModelsInUse, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._models = models
         self._preferences = preferences
         self.setAccessibleName("Policy")
         self.setToolTip("When the large model takes over (Ctrl+P)")
         self._menu = QMenu(self)
+        self._menu.setToolTipsVisible(True)
         self.setMenu(self._menu)
         self._choices: dict[tuple[str, str], QAction] = {}
         group = QActionGroup(self)
@@ -36,6 +41,7 @@ class PolicyButton(QPushButton):
         self._menu.addSeparator()
         self._menu.addAction("Parameters …", self.parameters_wanted.emit)
         preferences.changed.connect(self._show)
+        models.changed.connect(self._allow)
         self._show()
 
     def choose(self, policy: str, preset: str = "") -> None:
@@ -50,6 +56,16 @@ class PolicyButton(QPushButton):
         action.setCheckable(True)
         group.addAction(action)
         self._choices[policy, preset] = action
+
+    def _allow(self) -> None:
+        """What the two models cannot do is not to be chosen, and says why."""
+        pair, ready = self._models.pair, self._models.state is State.READY
+        for (policy, _), action in self._choices.items():
+            why_not = obstacle(policy, pair) if ready else None
+            title, _, _ = action.text().partition(WHY_NOT)
+            action.setEnabled(why_not is None)
+            action.setText(f"{title}{WHY_NOT}{why_not.what}" if why_not else title)
+            action.setToolTip(str(why_not) if why_not else "")
 
     def _show(self) -> None:
         settings = self._preferences.value

@@ -26,7 +26,7 @@ class TopBar(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         name = label("Baton", Role.HEADING)
         self.pair = PairButton(models)
-        self.policy = PolicyButton(preferences)
+        self.policy = PolicyButton(models, preferences)
         self._look = IconButton("moon", "Light or dark (Ctrl+Shift+L)", self.look_wanted.emit)
         self._pages = QButtonGroup(self)
         self._pages.setExclusive(True)

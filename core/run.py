@@ -120,21 +120,29 @@ def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     kind = POLICIES.get(settings.policy)
     if kind is None:
         raise SettingsError(f"There is no policy called {settings.policy!r}.", f"Choose one of {', '.join(POLICIES)}.")
+    if error := obstacle(settings.policy, pair):
+        raise error
     needed = {Author.SMALL: kind.needs_small, Author.LARGE: kind.needs_large}
-    for author, is_needed in needed.items():
+    return {author: engine for author in needed if needed[author] and (engine := pair.get(author))}
+
+
+def obstacle(policy: str, pair: Pair) -> SettingsError | None:
+    """Why these two models cannot work under a registered policy: one is missing, or gives no log-probabilities."""
+    kind = POLICIES[policy]
+    for author, is_needed in ((Author.SMALL, kind.needs_small), (Author.LARGE, kind.needs_large)):
         if is_needed and pair.get(author) is None:
-            raise SettingsError(f"The policy “{kind.title}” needs a {author.value} model.", "Choose one first.")
+            return SettingsError(f"The policy “{kind.title}” needs a {author.value} model.", "Choose one first.")
     if kind.needs_alternatives and pair.small and not pair.small.card.gives_all_alternatives:
-        raise SettingsError(
+        return SettingsError(
             f"The policy “{kind.title}” needs the probabilities of each token, and {pair.small.card.name} gives none.",
             "Choose another policy, or a small model on this machine.",
         )
     if kind.needs_judge and pair.large and not pair.large.card.gives_alternatives:
-        raise SettingsError(
+        return SettingsError(
             f"The policy “{kind.title}” needs probabilities, and {pair.large.card.name} gives none.",
             "Choose another policy, or another large model.",
         )
-    return {author: engine for author in needed if needed[author] and (engine := pair.get(author))}
+    return None
 
 
 def _open_sessions(

@@ -5,11 +5,17 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from app.servers.wording import VERDICTS
 from app.theme import Role, set_role
 from app.widgets.controls import label
 from core.engines.connection import ConnectionReport, Finding, Verdict
 from core.errors import BatonError
+
+VERDICTS = {
+    Verdict.GOOD: ("✓", Role.SUCCESS),
+    Verdict.BAD: ("✗", Role.DANGER),
+    Verdict.WARNING: ("⚠", Role.DANGER),
+    Verdict.PLAIN: ("·", Role.MUTED),
+}
 
 
 class ReportView(QWidget):

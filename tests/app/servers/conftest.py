@@ -35,17 +35,21 @@ def servers(tmp_path: Path, ring: MemoryKeyring) -> KnownServers:
 
 
 @pytest.fixture
-def open_dialog(qtbot: QtBot, servers: KnownServers) -> Iterator[Open]:
+def parent(qtbot: QtBot) -> QWidget:
     parent = QWidget()
     qtbot.addWidget(parent)
+    return parent
 
+
+@pytest.fixture
+def open_dialog(servers: KnownServers, parent: QWidget) -> Open:
     def open(address: str = "", key: str = "", probe: Probe = tuple, purpose: Purpose = Purpose.USE) -> ServerDialog:
         dialog = ServerDialog(servers, address, probe, purpose, parent)
         dialog.key.edit.setText(key)
         dialog.show()
         return dialog
 
-    yield open
+    return open
 
 
 @pytest.fixture
