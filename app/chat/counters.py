@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QIntValidator
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
+from app.bill_words import bill_in_words, money, tokens_in_words
 from app.chat.wording import count, seconds
 from app.theme import SIGN, Role, current_theme, set_role
 from app.widgets.controls import label
@@ -43,8 +44,9 @@ class Counters(QWidget):
         set_role(self.seed, Role.BARE)
         self._seed_name = label("seed", Role.MUTED)
         self._seed_name.setBuddy(self.seed)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(2, 0, 2, 0)
+        self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
+        """What each server did, a line each; hidden where no model is on one."""
+        row = QHBoxLayout()
         row.setSpacing(16)
         for widget in self._labels():
             row.addWidget(widget)
@@ -53,6 +55,13 @@ class Counters(QWidget):
         row.addWidget(self._seed_name)
         row.addSpacing(-14)
         row.addWidget(self.seed)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2, 0, 2, 0)
+        column.setSpacing(2)
+        column.addLayout(row)
+        for bill in self.bills.values():
+            bill.hide()
+            column.addWidget(bill)
         current_theme().changed.connect(self._shrink)
         self._shrink()
 
@@ -64,6 +73,8 @@ class Counters(QWidget):
         if trace is None or trace.started is None:
             for widget in self._labels():
                 widget.clear()
+            for widget in self.bills.values():
+                widget.hide()
             return
         cards = [card for card in (trace.started.small, trace.started.large) if card]
         used = trace.started.prompt_tokens + trace.tokens
@@ -75,6 +86,8 @@ class Counters(QWidget):
             set_role(self.context, Role.DANGER if nearly_full else Role.MUTED)
         self._speak(self.small, trace, Author.SMALL)
         self._speak(self.large, trace, Author.LARGE)
+        for author, widget in self.bills.items():
+            self._charge(widget, trace, author)
         self.share.setText(f"large {trace.large_share:.0%}")
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
         self.handoff.setText(f"handoff {seconds(last.seconds)} ({last.reused:,} reused)" if last else "")
@@ -91,6 +104,15 @@ class Counters(QWidget):
     def _labels(self) -> tuple[QLabel, ...]:
         return self.context, self.small, self.large, self.share, self.handoff
 
+    def _charge(self, widget: QLabel, trace: Trace, author: Author) -> None:
+        bill, started = trace.bills.get(author), trace.started
+        card = started and (started.small if author is Author.SMALL else started.large)
+        widget.setVisible(bill is not None)
+        if bill and card:
+            words = f"{SIGN[author]} {card.place}: {tokens_in_words(bill)}"
+            widget.setText(f"{words} · {money(bill)}" if money(bill) else words)
+            widget.setToolTip(bill_in_words(bill))
+
     def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]
         words = f"{SIGN[author]} {total.kept:,}"
@@ -102,5 +124,5 @@ class Counters(QWidget):
     def _shrink(self) -> None:
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * SMALLER)
-        for widget in (*self._labels(), self.draft, self._seed_name, self.seed):
+        for widget in (*self._labels(), *self.bills.values(), self.draft, self._seed_name, self.seed):
             widget.setFont(font)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
+from app.bill_words import bill_facts
 from app.chat.conversation import Exchange
 from app.chat.wording import ending, seconds
 from app.inspector.command_line import command_line
@@ -23,6 +24,7 @@ class RunPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._totals, self._small, self._large, self._parameters = (Facts() for _ in range(4))
+        self.bills = {author: BillView(author) for author in (Author.SMALL, Author.LARGE)}
         self._command = QPlainTextEdit()
         self._command.setReadOnly(True)
         self._command.setAccessibleName("Command line that repeats the run")
@@ -31,15 +33,12 @@ class RunPage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 8, 8)
         column.setSpacing(8)
-        for title, facts in (
-            ("Totals", self._totals),
-            (f"{SIGN[Author.SMALL]} Small model", self._small),
-            (f"{SIGN[Author.LARGE]} Large model", self._large),
-            ("Parameters", self._parameters),
-        ):
-            column.addWidget(self._title(title))
-            column.addWidget(facts)
-            column.addWidget(Hairline())
+        self._add(column, "Totals", self._totals)
+        for bill in self.bills.values():
+            column.addWidget(bill)
+        self._add(column, f"{SIGN[Author.SMALL]} Small model", self._small)
+        self._add(column, f"{SIGN[Author.LARGE]} Large model", self._large)
+        self._add(column, "Parameters", self._parameters)
         column.addWidget(self._title("Do it again"))
         column.addWidget(self._command)
         column.addWidget(
@@ -54,13 +53,46 @@ class RunPage(QWidget):
             return
         self._small.show_facts(card_facts(trace.started.small))
         self._large.show_facts(card_facts(trace.started.large))
+        for view in self.bills.values():
+            view.follow(trace)
         self._parameters.show_facts(parameters(trace.started.policy, trace.started.settings))
         command = command_line(exchange.problem, exchange.settings, models)
         if command != self._command.toPlainText():
             self._command.setPlainText(command)
 
+    def _add(self, column: QVBoxLayout, title: str, facts: Facts) -> None:
+        for part in (self._title(title), facts, Hairline()):
+            column.addWidget(part)
+
     def _title(self, words: str) -> QLabel:
         return label(words, Role.HEADING)
+
+
+class BillView(QWidget):
+    """What the server of one model did in this run; hidden for a model on this machine."""
+
+    def __init__(self, author: Author) -> None:
+        super().__init__()
+        self._author = author
+        self._head = label("", Role.HEADING)
+        self._facts = Facts()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        for part in (self._head, self._facts, Hairline()):
+            column.addWidget(part)
+        self.hide()
+
+    def follow(self, trace: Trace) -> None:
+        author = self._author
+        bill, started = trace.bills.get(author), trace.started
+        card = started and (started.small if author is Author.SMALL else started.large)
+        self.setVisible(bill is not None)
+        if bill and card:
+            self._head.setText(f"{SIGN[author]} Bill of {card.place}")
+            readings = [reading for reading in trace.readings if reading.author is author]
+            along = f"{sum(reading.tokens for reading in readings):,} tokens in {len(readings):,} requests"
+            self._facts.show_facts([*bill_facts(bill), ("Read along", along if readings else "")])
 
 
 def totals(trace: Trace) -> list[Fact]:

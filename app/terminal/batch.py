@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from app.bill_words import bills_of
 from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
 from app.terminal.solve import ExitCode, stops_on_interrupt
 from core.batch.arms import Arm, by_large_model, needs
@@ -142,6 +143,8 @@ def _run_with(pair: Pair, guide: str, arguments: argparse.Namespace, store: Stor
         progress = Progress(store.batches.results(batch_id), arguments.parallel)
         with stops_on_interrupt(runner):
             (_print_json if arguments.json else _print_progress)(runner.run(), progress, store, batch_id)
+    for line in bills_of(pair):
+        print(line, file=sys.stderr if arguments.json else sys.stdout)
 
 
 def _conclude(arguments: argparse.Namespace, folder: Path, batch_id: str) -> int:

@@ -6,7 +6,6 @@ import shutil
 import unicodedata
 from typing import TextIO
 
-from core.engines.bill import Bill
 from core.engines.body import Author
 from core.thinking.advice import advice_on
 from core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
@@ -118,15 +117,3 @@ def summary(trace: Trace) -> str:
         if total.decoded
     ]
     return "\n".join(filter(None, [" · ".join(counts), *authors, advice_on(trace)]))
-
-
-def bill_in_words(host: str, bill: Bill) -> str:
-    """What a server did for us, and what it costs if prices are known."""
-    cost = bill.cost
-    about = "about " if cost.estimated else ""
-    words = (
-        f"{host}: {cost.requests} requests, {about}{cost.reused} tokens reused, {cost.read} read, "
-        f"{cost.written} written, {(cost.bytes_sent + cost.bytes_received) / 1024:.0f} KiB, "
-        f"{cost.seconds_waited:.1f} s waited"
-    )
-    return f"{words}, {bill.money:.4f} {bill.currency}".rstrip() if bill.money else words

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Protocol
 
+from app.bill_words import bills_of
 from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
-from app.terminal.printer import Printer, bill_in_words
-from core.engines.remote.engine import RemoteEngine
+from app.terminal.printer import Printer
 from core.errors import SettingsError
 from core.run import ask, run
 from core.thinking.control import Control
@@ -63,9 +63,8 @@ def solve(arguments: argparse.Namespace) -> int:
         events = run(pair, ask(problem, settings), settings, control=control)
         trace = print_json(events) if arguments.json else print_steps(events)
         if not arguments.json:
-            for engine in (pair.small, pair.large):
-                if isinstance(engine, RemoteEngine):
-                    print(bill_in_words(engine.address.host, engine.bill))
+            for line in bills_of(pair):
+                print(line)
     if trace.ended and trace.ended.reason:
         print(f"baton: {trace.ended.reason}", file=sys.stderr)
     return _CODES.get(trace.finish or Finish.FAILED, ExitCode.INCOMPLETE)

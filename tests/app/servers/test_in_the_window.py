@@ -1,0 +1,210 @@
+"""The window with its large model on a server: loading, states, the bill, a cap, what is not possible there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QLabel, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.loading import PairLoader
+from app.models_in_use import State
+from app.window import Window
+from core.engines.body import Author
+from core.models.preferences import Choice
+from core.models.servers import KnownServer, KnownServers, Limit, PriceList
+from core.paths import Paths
+from core.run import RunSettings
+from core.secrets import Secrets
+from core.thinking.events import Finish
+from core.thinking.policies import PolicySettings
+from core.thinking.policy import Until
+from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
+from tests.fakes.keyrings import MemoryKeyring
+from tests.servers.llama_server import KEY, LlamaServer
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+OPENED_BY_THE_LARGE = RunSettings(
+    policy="every-step", parameters=PolicySettings(opening=6, n1=6, until=Until.TOKENS), max_tokens=300
+)
+Connect = Callable[..., Window]
+
+
+@pytest.fixture
+def connect(qtbot: QtBot, tmp_path: Path) -> Iterator[Connect]:
+    """A window whose large model is on the server, opened with what is known of it; the small one is the demo's."""
+    windows: list[Window] = []
+
+    def connect(url: str, known: KnownServer | None = None, key: str = "") -> Window:
+        paths = Paths.under(tmp_path)
+        loader = PairLoader(paths)
+        loader.servers = KnownServers(paths.servers, lambda: Secrets(MemoryKeyring()))
+        loader.servers.keep(url, known or KnownServer(), key)
+        window = Window(paths, loader)
+        windows.append(window)
+        choice = window.preferences.value.models.model_copy(update={"large": url})
+        window.preferences.change(models=choice, run=OPENED_BY_THE_LARGE)
+        window.resize(1440, 900)
+        window.show()
+        window.begin_work()
+        return window
+
+    yield connect
+    for window in windows:
+        window.close()
+        window.deleteLater()
+
+
+def wait_until_ready(qtbot: QtBot, window: Window) -> None:
+    qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=30_000)
+
+
+def wait_for_the_answer(qtbot: QtBot, window: Window) -> None:
+    def over() -> bool:
+        return window.session.current is not None and window.session.current.trace.ended is not None
+
+    qtbot.waitUntil(lambda: over() and window.session.ready, timeout=60_000)
+
+
+def words_of(widget: QWidget) -> str:
+    return "\n".join(label.text() for label in widget.findChildren(QLabel) if not label.isHidden())
+
+
+@pytest.mark.real_models
+def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
+    connect: Connect, qtbot: QtBot, server: LlamaServer
+) -> None:
+    known = KnownServer(prices=PriceList(read=1, written=2, currency="EUR"), reads_along=Choice.ON)
+    window = connect(server.url, known, KEY)
+    wait_until_ready(qtbot, window)
+    assert "its server: ✓ connected" in window.topbar.pair.accessibleName()
+    window.session.ask("What is 2 + 2?")
+    wait_for_the_answer(qtbot, window)
+    assert window.session.current
+    trace = window.session.current.trace
+    assert trace.totals[Author.LARGE].decoded > 0
+    counted = window.chat.counters.bills[Author.LARGE]
+    assert counted.isVisible()
+    assert f"{trace.bills[Author.LARGE].cost.written} written" in counted.text()
+    assert counted.text().endswith("EUR")
+    assert not window.chat.counters.bills[Author.SMALL].isVisible()
+    window.chat.inspector.tabs.setCurrentIndex(2)
+    bill = window.chat.inspector.run.bills[Author.LARGE]
+    assert bill.isVisible()
+    assert "s for first tokens" in words_of(bill)
+    assert " in its KV cache already" in words_of(bill)
+
+
+@pytest.mark.real_models
+def test_a_cap_ends_the_help_and_the_notice_below_the_answer_says_so(
+    connect: Connect, qtbot: QtBot, server: LlamaServer
+) -> None:
+    window = connect(server.url, KnownServer(answer_cap=Limit(tokens=1)), KEY)
+    wait_until_ready(qtbot, window)
+    window.session.ask("What is 2 + 2?")
+    wait_for_the_answer(qtbot, window)
+    exchange = window.session.current
+    assert exchange
+    answer = window.chat.conversation.answer_of(exchange)
+    assert answer
+    assert "The cap of 1 tokens for this answer is reached." in words_of(answer)
+    assert "The small model goes on alone." in words_of(answer)
+    assert exchange.trace.finish is not Finish.FAILED
+
+
+@pytest.mark.real_models
+def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
+    connect: Connect, qtbot: QtBot, server: LlamaServer
+) -> None:
+    window = connect(server.url, key="wrong")
+    qtbot.waitUntil(lambda: window.models.state is State.FAILED, timeout=30_000)
+    assert "does not accept the key" in window.notice.text
+
+
+class Steps:
+    """A stream whose parts are sent when the test says so."""
+
+    def __init__(self, *parts: Answer) -> None:
+        self._parts = parts
+        self._next = threading.Semaphore(0)
+
+    def go_on(self) -> None:
+        self._next.release()
+
+    def __call__(self, wire: Wire) -> None:
+        wire.head(200, Content_Type="text/event-stream")
+        for part in self._parts:
+            self._next.acquire()
+            part(wire)
+
+
+def test_each_state_of_the_server_is_seen_in_the_top_bar(connect: Connect, qtbot: QtBot) -> None:
+    steps = Steps(progress(40, 100), token("a", 1), end(1, "eos"))
+    with FaultyServer(steps, error(400, "no more")) as faulty:
+        window = connect(faulty.url)
+        wait_until_ready(qtbot, window)
+        pair = window.topbar.pair
+
+        def says(words: str) -> None:
+            qtbot.waitUntil(lambda: words in pair.accessibleName(), timeout=10_000)
+            assert words in words_of(pair)
+
+        says("✓ connected")
+        window.session.ask("What is 2 + 2?")
+        says("◷ waiting for a slot")
+        steps.go_on()
+        says("≡ reading 40%")
+        steps.go_on()
+        says("▶ busy")
+        window.session.stop()
+        steps.go_on()
+        says("✓ connected")
+
+
+def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect: Connect, qtbot: QtBot) -> None:
+    loading = [True]
+
+    def props(wire: Wire) -> None:
+        if loading:
+            error(503, "Loading model")(wire)
+        else:
+            wire.json({"default_generation_settings": {"n_ctx": 1000}, "total_slots": 1, "chat_template": ""})
+
+    with FaultyServer(stream(end(0)), routes={"/props": props}) as server:
+        window = connect(server.url)
+        qtbot.waitUntil(lambda: "Loading model" in window.topbar.pair.accessibleName(), timeout=10_000)
+        loading.clear()
+        wait_until_ready(qtbot, window)
+
+
+def test_the_window_closes_at_once_while_a_server_is_silent(connect: Connect, qtbot: QtBot) -> None:
+    with FaultyServer(stream(), routes={"/props": hold}) as silent:
+        window = connect(silent.url)
+        qtbot.waitUntil(lambda: bool(silent.requests), timeout=10_000)
+        window.close()
+        assert window.models.state is not State.READY
+
+
+def test_a_policy_that_a_server_cannot_serve_is_not_offered_and_says_why(connect: Connect, qtbot: QtBot) -> None:
+    routes: dict[str, Any] = {
+        "/props": error(404, "not found"),
+        "/v1/models": {"data": [{"id": "texts-only", "owned_by": "somebody"}]},
+    }
+    with FaultyServer(stream(), routes=routes) as server:
+        known = KnownServer(template=Path(__file__).with_name("chat.jinja"))
+        window = connect(server.url, known)
+        wait_until_ready(qtbot, window)
+        menu = window.topbar.policy.menu()
+        score, every = (next(a for a in menu.actions() if name in a.text()) for name in ("Step score", "Every step"))
+        assert not score.isEnabled()
+        assert "texts-only gives none" in score.text()
+        assert "Choose another policy" in score.toolTip()
+        assert every.isEnabled()
+        window.models.load(window.preferences.value.models.model_copy(update={"large": ""}))
+        wait_until_ready(qtbot, window)
+        assert score.isEnabled()
+        assert score.text() == "Step score"
