@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QIntValidator
+from PySide6.QtGui import QIntValidator, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.bill_words import bill_in_words, money, tokens_in_words
@@ -15,6 +15,8 @@ from core.thinking.trace import Trace
 
 SMALLER = 0.9
 NEARLY_FULL = 0.9
+ROOMY = 680
+"""Pixels that all counters take beside each other."""
 LARGEST_SEED = 2**31 - 1
 
 
@@ -91,6 +93,11 @@ class Counters(QWidget):
         self.share.setText(f"large {trace.large_share:.0%}")
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
         self.handoff.setText(f"handoff {seconds(last.seconds)} ({last.reused:,} reused)" if last else "")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is no room for all, the last handoff can be read at its step."""
+        super().resizeEvent(event)
+        self.handoff.setVisible(self.width() >= ROOMY)
 
     def show_seed(self, seed: int) -> None:
         self.seed.setText(str(seed))

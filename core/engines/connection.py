@@ -79,7 +79,7 @@ class ConnectionReport:
             yield Finding(Verdict.PLAIN, f"{card.context:,} tokens of context for each text")
             same = self.vocabulary is Vocabulary.SAME
             yield Finding(Verdict.GOOD if same else Verdict.PLAIN, self.vocabulary.value)
-        if self.slots is not None:
+        if self.slots:
             words = f"{self.free_slots} of {self.slots} slots free"
             yield Finding(Verdict.PLAIN if self.free_slots else Verdict.WARNING, words)
         if self.milliseconds is not None:

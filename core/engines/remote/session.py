@@ -133,6 +133,7 @@ class RemoteSession:
             self._reading_along.close()
         self._line.cut()
         self._line.close()
+        self._engine.board.leave(self._number)
         self._engine.forget(self)
 
     # One call after another -----------------------------------------------------------------------------------------

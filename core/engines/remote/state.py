@@ -46,6 +46,8 @@ class StateBoard:
         self._watcher = watcher
         self._lock = threading.Lock()
         self._doings: dict[int, Doing] = {}
+        self._aftermath = IDLE
+        """What the session that was closed last ended in, if it ended badly; until there is other news."""
         self._last = IDLE
 
     @property
@@ -58,15 +60,30 @@ class StateBoard:
 
     def set(self, session: int, state: ServerState, share: float | None = None) -> None:
         with self._lock:
+            self._aftermath = IDLE
             if state is ServerState.CONNECTED:
                 self._doings.pop(session, None)
             else:
                 self._doings[session] = Doing(state, None if share is None else round(share, 2))
-            telling = most_telling(self._doings.values())
-            changed = telling != self._last
-            self._last = telling
+            changed = self._weigh()
+        self._tell(changed)
+
+    def leave(self, session: int) -> None:
+        """The session is closed. That it was refused, or lost its server, is to be seen until there is other news."""
+        with self._lock:
+            left = self._doings.pop(session, IDLE)
+            if left.state in (ServerState.RECONNECTING, ServerState.REFUSED):
+                self._aftermath = left
+            changed = self._weigh()
+        self._tell(changed)
+
+    def _weigh(self) -> bool:
+        before, self._last = self._last, most_telling((*self._doings.values(), self._aftermath))
+        return self._last != before
+
+    def _tell(self, changed: bool) -> None:
         if changed and self._watcher:
-            self._watcher(telling.state)
+            self._watcher(self._last.state)
 
 
 def most_telling(doings: Iterable[Doing]) -> Doing:

@@ -1,0 +1,32 @@
+"""What is seen of a server that several sessions use."""
+
+from core.engines.remote.state import IDLE, Doing, ServerState, StateBoard
+
+
+def test_the_most_telling_session_is_shown() -> None:
+    board = StateBoard()
+    board.set(1, ServerState.BUSY)
+    board.set(2, ServerState.WAITING)
+    assert board.doing == Doing(ServerState.WAITING)
+    board.set(2, ServerState.CONNECTED)
+    assert board.doing == Doing(ServerState.BUSY)
+
+
+def test_each_percent_that_is_read_is_told_once() -> None:
+    seen: list[ServerState] = []
+    board = StateBoard(seen.append)
+    for done in (100, 101, 200):
+        board.set(1, ServerState.READING, done / 10_000)
+    assert seen == [ServerState.READING, ServerState.READING]
+    assert board.doing == Doing(ServerState.READING, 0.02)
+
+
+def test_a_bad_end_is_seen_until_there_is_other_news() -> None:
+    board = StateBoard()
+    board.set(1, ServerState.REFUSED)
+    board.leave(1)
+    assert board.doing == Doing(ServerState.REFUSED)
+    board.set(2, ServerState.READING, 0.5)
+    assert board.doing == Doing(ServerState.READING, 0.5)
+    board.leave(2)
+    assert board.doing == IDLE
