@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.engines.base import DeviceShare, ModelCard, OwnSettings
+from core.errors import SettingsError
 from core.models.fit import in_gib
 from core.thinking.cues import parse_lexicon
 
@@ -56,4 +57,7 @@ def sampling_words(own: OwnSettings) -> str:
 
 def cue_words(cue_list: str) -> str:
     """The cues of a list, without their inflections: “wait, hmm, let me”."""
-    return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
+    try:
+        return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
+    except SettingsError as error:
+        return f"✗ {error.what}"

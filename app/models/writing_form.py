@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from app.models.room import ModelRoom
 from app.placement_words import cue_words, sampling_words
+from app.settings.fields import editor_of
 from app.theme import Role
 from app.widgets.controls import button, in_row, label, steady
 from core.models.families import Family, family_of
@@ -15,7 +16,7 @@ from core.models.preferences import Tags, WritingChoice
 
 WIDTH = 180
 """Pixels: as in the form for loading, above it."""
-LIKE_THE_RUN = "as the run"
+_ROWS = ("temperature", "top_p", "top_k", "tags")
 
 
 class WritingForm(QWidget):
@@ -30,18 +31,9 @@ class WritingForm(QWidget):
         self._model: Model | None = None
         self._family: Family | None = None
         self._cue_list = ""
-        self.temperature = _real(-0.05, 5.0)
-        self.top_p = _real(0.0, 1.0)
-        self.top_k = QSpinBox()
-        self.top_k.setRange(-1, 1000)
-        self.top_k.setSpecialValueText(LIKE_THE_RUN)
-        self.tags = QComboBox()
-        for tags in Tags:
-            self.tags.addItem(tags.value, tags)
-        self.opening, self.closing = QLineEdit(), QLineEdit()
-        self.opening.setPlaceholderText("<think>")
-        self.closing.setPlaceholderText("</think>")
-        self._own_tags = in_row(self.opening, self.closing)
+        fields = WritingChoice.model_fields
+        self.editors = {name: editor_of(name, fields[name], self._take) for name in (*_ROWS, "opening", "closing")}
+        self._own_tags = in_row(self.editors["opening"].widget, self.editors["closing"].widget)
         self.cues = label()
         self.cues.setWordWrap(True)
         self.find_cues = button("Find its cues …", self.cues_wanted.emit, tip="Let it write on a few problems")
@@ -51,27 +43,22 @@ class WritingForm(QWidget):
         self.take_advice = button("Take these", self._take_advice)
         self._recommended = in_row(self._advice, self.take_advice)
         self._lay_out()
-        self._connect()
+        room.preferences_changed.connect(self._show_change)
 
     @property
     def choice(self) -> WritingChoice:
-        top_k, tags = self.top_k.value(), self.tags.currentData()
-        opening, closing = (edit.text() if tags is Tags.OTHER else "" for edit in (self.opening, self.closing))
-        return WritingChoice(
-            temperature=_value(self.temperature),
-            top_p=_value(self.top_p),
-            top_k=None if top_k < 0 else top_k,
-            tags=tags,
-            opening=opening,
-            closing=closing,
-            cue_list=self._cue_list,
-        )
+        values = {name: editor.value() for name, editor in self.editors.items()}
+        if values["tags"] is not Tags.OTHER:
+            values |= {"opening": "", "closing": ""}
+        return WritingChoice(**values, cue_list=self._cue_list)
 
     def show_model(self, model: Model) -> None:
         self._model = None  # so that filling in the fields is no choice of the person's
         guessed = model.header.thinking_tags
         says = guessed.opening.strip() if guessed else "none"
-        self.tags.setItemText(0, f"{Tags.TEMPLATE.value} ({says})")
+        tags = self.editors["tags"].widget
+        assert isinstance(tags, QComboBox)
+        tags.setItemText(0, f"{Tags.TEMPLATE.value} ({says})")
         self._family = family_of(model.header.name)
         self._recommended.setVisible(self._family is not None)
         if self._family is not None:
@@ -80,12 +67,8 @@ class WritingForm(QWidget):
         self._model = model
 
     def show_values(self, choice: WritingChoice) -> None:
-        for box, value in ((self.temperature, choice.temperature), (self.top_p, choice.top_p)):
-            box.setValue(box.minimum() if value is None else value)
-        self.top_k.setValue(-1 if choice.top_k is None else choice.top_k)
-        self.tags.setCurrentIndex(list(Tags).index(choice.tags))
-        self.opening.setText(choice.opening)
-        self.closing.setText(choice.closing)
+        for name, editor in self.editors.items():
+            editor.show(getattr(choice, name))
         self._cue_list = choice.cue_list
         self._show_what_depends()
 
@@ -95,29 +78,20 @@ class WritingForm(QWidget):
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for name in ("temperature", "top_p", "top_k", "tags"):
-            about = WritingChoice.model_fields[name]
-            field: QWidget = getattr(self, name)
-            field.setFixedWidth(WIDTH)
-            steady(field)
+        for name, editor in self.editors.items():
+            about, field = WritingChoice.model_fields[name], editor.widget
             field.setAccessibleName(about.title or name)
             field.setToolTip(about.description or "")
-            form.addRow(about.title or name, field)
-        for edit, name in ((self.opening, "opening"), (self.closing, "closing")):
-            edit.setAccessibleName(WritingChoice.model_fields[name].title or name)
-            edit.setFixedWidth(WIDTH // 2 - 3)
+            steady(field)
+            if name in _ROWS:
+                field.setFixedWidth(WIDTH)
+                form.addRow(about.title or name, field)
+            else:
+                field.setFixedWidth(WIDTH // 2 - 3)
         form.addRow("", self._own_tags)
         form.addRow("Cues", self.cues)
         form.addRow("", in_row(self.find_cues, self.forget_cues))
         form.addRow(self._recommended)
-
-    def _connect(self) -> None:
-        for box in (self.temperature, self.top_p, self.top_k):
-            box.valueChanged.connect(self._take)
-        self.tags.currentIndexChanged.connect(self._take)
-        for edit in (self.opening, self.closing):
-            edit.editingFinished.connect(self._take)
-        self._room.preferences_changed.connect(self._show_change)
 
     def _show_change(self) -> None:
         """A choice was made elsewhere: the cues that a profile proposed, say."""
@@ -142,20 +116,6 @@ class WritingForm(QWidget):
         self._take()
 
     def _show_what_depends(self) -> None:
-        self._own_tags.setVisible(self.tags.currentData() is Tags.OTHER)
+        self._own_tags.setVisible(self.editors["tags"].value() is Tags.OTHER)
         self.cues.setText(cue_words(self._cue_list) if self._cue_list else "the run's: English, unless it has others")
         self.forget_cues.setVisible(bool(self._cue_list))
-
-
-def _real(lowest: float, highest: float) -> QDoubleSpinBox:
-    """Its lowest value stands for “as the run”."""
-    box = QDoubleSpinBox()
-    box.setDecimals(2)
-    box.setSingleStep(0.05)
-    box.setRange(lowest, highest)
-    box.setSpecialValueText(LIKE_THE_RUN)
-    return box
-
-
-def _value(box: QDoubleSpinBox) -> float | None:
-    return None if box.value() == box.minimum() else round(box.value(), 2)

@@ -42,6 +42,8 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
         return _whole(field, changed)
     if kind is float:
         return _real(field, changed)
+    if kind in (int | None, float | None):
+        return _optional(_whole if kind == int | None else _real, field, changed)
     if kind == Path | None:
         return _file(changed)
     return _text(changed)
@@ -81,6 +83,24 @@ def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
     return Editor(box, box.value, box.setValue)
+
+
+def _optional(make: Callable[..., Editor], field: FieldInfo, changed: Callable[[], None]) -> Editor:
+    """A number that may be left out: one step below its lowest value stands for none, in words of its own."""
+    number = make(field, changed)
+    box: Any = number.widget  # of whole numbers or of others
+    extra = field.json_schema_extra
+    box.setSpecialValueText(str(extra["none"]) if isinstance(extra, dict) and "none" in extra else "none")
+    box.setMinimum(box.minimum() - box.singleStep())
+    lowest = box.minimum()
+
+    def value() -> Any:
+        return None if box.value() == lowest else box.value()
+
+    def show(value: Any) -> None:
+        box.setValue(lowest if value is None else value)
+
+    return Editor(box, value, show)
 
 
 def _text(changed: Callable[[], None]) -> Editor:

@@ -9,15 +9,14 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 
 from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
 from core.engines.local.client import LocalOptions
-from core.errors import SettingsError
 from core.json_file import write_json
 from core.models.fit import KvType
 from core.models.hub_listing import ENDPOINT, HubAccess
-from core.thinking.cues import parse_lexicon
 
 
 class Choice(Enum):
@@ -67,28 +66,28 @@ class Tags(Enum):
     NONE = "none"
 
 
+_THE_RUNS: JsonDict = {"none": "as the run"}
+"""For a form: what a value that is not set is called."""
+
+
 class WritingChoice(BaseModel):
     """How one model writes, wherever that is to be other than the run's settings; None and “” leave those."""
 
     model_config = ConfigDict(frozen=True)
 
-    temperature: float | None = Field(None, ge=0, le=5, title="Temperature", description="0 takes the likeliest token.")
-    top_p: float | None = Field(None, gt=0, le=1, title="Top-p", description="Draw from a share of the chances.")
-    top_k: int | None = Field(None, ge=0, le=1000, title="Top-k", description="Draw from so many; 0 is no limit.")
+    temperature: float | None = Field(
+        None, ge=0, le=5, title="Temperature", description="0 takes the likeliest token.", json_schema_extra=_THE_RUNS
+    )
+    top_p: float | None = Field(
+        None, gt=0, le=1, title="Top-p", description="Draw from a share of the chances.", json_schema_extra=_THE_RUNS
+    )
+    top_k: int | None = Field(
+        None, ge=0, le=1000, title="Top-k", description="Draw from so many; 0 is no limit.", json_schema_extra=_THE_RUNS
+    )
     tags: Tags = Field(Tags.TEMPLATE, title="Thinking tags", description="What opens and closes its thinking.")
     opening: str = Field("", title="Opening tag")
     closing: str = Field("", title="Closing tag")
     cue_list: str = Field("", title="Cues", description="Of its family, as JSON; used while it is the small model.")
-
-    @field_validator("cue_list")
-    @classmethod
-    def _is_a_cue_list(cls, text: str) -> str:
-        if text:
-            try:
-                parse_lexicon(text)
-            except SettingsError as error:
-                raise ValueError(error.what) from error
-        return text
 
     @property
     def own(self) -> OwnSettings:
@@ -115,14 +114,14 @@ class ModelPreferences(BaseModel):
     loading: Mapping[str, LoadingChoice] = Field(default_factory=dict)
     """By the path of the model."""
     writing: Mapping[str, WritingChoice] = Field(default_factory=dict)
-    """By the path of the model, or the address of its server."""
+    """By the path of the model."""
     cue_shares: Mapping[str, float] = Field(default_factory=dict)
     """By the path of the model: how many of its steps open with a known cue, as its profile found (0 to 1)."""
 
     def loading_of(self, model: Path) -> LoadingChoice:
         return self.loading.get(str(model), LoadingChoice())
 
-    def writing_of(self, model: Path | str) -> WritingChoice:
+    def writing_of(self, model: Path) -> WritingChoice:
         return self.writing.get(str(model), WritingChoice())
 
     def options_for(self, model: Path, otherwise: LocalOptions) -> LocalOptions:
@@ -134,7 +133,7 @@ class ModelPreferences(BaseModel):
     def with_loading(self, model: Path, choice: LoadingChoice) -> "ModelPreferences":
         return self.model_copy(update={"loading": {**self.loading, str(model): choice}})
 
-    def with_writing(self, model: Path | str, choice: WritingChoice) -> "ModelPreferences":
+    def with_writing(self, model: Path, choice: WritingChoice) -> "ModelPreferences":
         writing = {**self.writing, str(model): choice}
         if choice == WritingChoice():
             del writing[str(model)]

@@ -18,7 +18,7 @@ from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.meter import Cap, Prices
 from core.errors import SettingsError
 from core.json_file import write_json
-from core.models.preferences import Choice
+from core.models.preferences import Choice, WritingChoice
 from core.secrets import Keeping, Secrets
 
 _MONEY: JsonDict = {"decimals": 4}
@@ -91,6 +91,7 @@ class KnownServer(BaseModel):
     prices: PriceList = Field(default_factory=PriceList, title="Prices of a million tokens")
     cap: Limit = Field(default_factory=Limit, title="Cap in all, until the models are loaded anew")
     answer_cap: Limit = Field(default_factory=Limit, title="Cap for each answer")
+    writing: WritingChoice = Field(default_factory=WritingChoice, title="How its model writes")
     has_key: bool = False
     """There is one to look for in the keyring."""
 
@@ -106,6 +107,7 @@ class KnownServer(BaseModel):
             answer_cap=self.answer_cap.cap,
             model=self.model,
             template=read_template(self.template) if self.template else None,
+            own=self.writing.own,
             reads_along={Choice.AUTOMATIC: None, Choice.ON: True, Choice.OFF: False}[self.reads_along],
         )
         return Server(address, options)

@@ -1,6 +1,9 @@
 """What a person set for one model overrules the run, for that model alone, and stands in the trace."""
 
+import pytest
+
 from core.engines.base import OwnSettings, Sampling
+from core.errors import SettingsError
 from core.run import Pair, RunSettings, run
 from core.thinking.events import Rule, RunStarted, TakeoverStarted
 from core.thinking.trace import Trace
@@ -44,3 +47,8 @@ def test_a_cue_list_of_the_run_comes_before_the_models() -> None:
 
 def takeovers(trace: Trace) -> list[Rule]:
     return [event.rule for event in trace.events if isinstance(event, TakeoverStarted)]
+
+
+def test_cues_that_cannot_be_read_refuse_the_run_in_words() -> None:
+    with pytest.raises(SettingsError, match="cue list cannot be read"):
+        trace_of(ScriptedEngine(*STEPS, own=OwnSettings(cue_list="wait, hmm")), RunSettings())

@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.models.cue_finder import CueFinder
 from app.models.page import ModelsPage
 from app.models.prompt_view import PromptView
+from app.models.writing_form import WritingForm
 from app.placement_words import own_facts, placement_facts
 from core.demo_pair.files import SMALL_MODEL
 from core.engines.base import DeviceShare, ModelCard, OwnSettings, Placement, ThinkingTags
@@ -25,25 +28,36 @@ WAITING = "Begin.\n\n" + "Wait, is it so?\n\nHence it is.\n\n" * 15
 PLAIN = "Begin.\n\n" + "Hence it is.\n\nThen it is.\n\n" * 15
 
 
+def number(form: WritingForm, name: str) -> Any:
+    """The box of a whole number, or of another."""
+    return form.editors[name].widget
+
+
 def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgotten(
     page: ModelsPage, tmp_path: Path
 ) -> None:
     choose(page, SMALL_MODEL)
     form = page.here.card.writing
-    form.temperature.setValue(0.8)
-    form.top_k.setValue(20)
-    form.tags.setCurrentIndex(list(Tags).index(Tags.OTHER))
-    form.opening.setText("[T]")
-    form.closing.setText("[/T]")
-    form.closing.editingFinished.emit()
+    number(form, "temperature").setValue(0.8)
+    number(form, "top_k").setValue(20)
+    tags = form.editors["tags"].widget
+    assert isinstance(tags, QComboBox)
+    tags.setCurrentIndex(list(Tags).index(Tags.OTHER))
+    tags.activated.emit(tags.currentIndex())
+    for name, tag in (("opening", "[T]"), ("closing", "[/T]")):
+        edit = form.editors[name].widget
+        assert isinstance(edit, QLineEdit)
+        edit.setText(tag)
+        edit.editingFinished.emit()
 
     def kept() -> WritingChoice:
         return load_preferences(Paths.under(tmp_path).model_preferences).writing_of(SMALL_MODEL)
 
     assert kept() == WritingChoice(temperature=0.8, top_k=20, tags=Tags.OTHER, opening="[T]", closing="[/T]")
-    form.temperature.setValue(form.temperature.minimum())
-    form.top_k.setValue(form.top_k.minimum())
-    form.tags.setCurrentIndex(0)
+    for name in ("temperature", "top_k"):
+        number(form, name).setValue(number(form, name).minimum())
+    tags.setCurrentIndex(0)
+    tags.activated.emit(0)
     assert kept() == WritingChoice()
 
 

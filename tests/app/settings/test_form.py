@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from pydantic import BaseModel
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSpinBox
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from app.settings.form import Form, entries, value_at
+from core.models.preferences import WritingChoice
 from core.settings import Look, Settings
 from core.thinking.policies import POLICIES
 
@@ -83,3 +84,18 @@ def test_showing_a_value_gives_none(form: Form, qtbot: QtBot) -> None:
     edit = form.editor("run", "instruction")
     assert isinstance(edit, QLineEdit)
     assert edit.text() == "Think."
+
+
+def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None:
+    form = Form(WritingChoice(top_k=20), WritingChoice())
+    qtbot.addWidget(form)
+    temperature, top_k = form.editor("temperature"), form.editor("top_k")
+    assert isinstance(temperature, QDoubleSpinBox)
+    assert isinstance(top_k, QSpinBox)
+    assert (temperature.text(), top_k.text()) == ("as the run", "20")
+    with qtbot.waitSignal(form.changed) as given:
+        top_k.setValue(top_k.minimum())
+    assert given.args == [WritingChoice()]
+    with qtbot.waitSignal(form.changed) as given:
+        temperature.setValue(0.0)
+    assert given.args == [WritingChoice(temperature=0.0)]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from core.engines.base import NO_TAGS, OwnSettings
 from core.errors import SettingsError
-from core.models.preferences import Choice
+from core.models.preferences import Choice, Tags, WritingChoice
 from core.models.servers import KnownServer, KnownServers, Limit, PriceList, Way
 from core.secrets import Keeping, Secrets
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
@@ -109,3 +110,8 @@ def test_a_template_is_read_from_its_file(servers: KnownServers, tmp_path: Path)
 def test_a_cap_on_money_needs_prices() -> None:
     with pytest.raises(SettingsError, match="needs prices"):
         KnownServer(cap=Limit(money=1)).at(URL, None)
+
+
+def test_how_its_model_writes_goes_with_the_server() -> None:
+    known = KnownServer(writing=WritingChoice(temperature=0.8, tags=Tags.NONE))
+    assert known.at(URL, None).options.own == OwnSettings(temperature=0.8, thinking=NO_TAGS)
