@@ -13,8 +13,9 @@ from typing import Any
 from core.batch.report import report_of
 from core.batch.report_html import html_report
 from core.batch.report_text import markdown_report, report_to_json
+from core.batch.scatter import accuracy_against_speed
 from core.batch.spreadsheet import Cell, write_csv
-from core.batch.svg_charts import accuracy_against_speed
+from core.batch.svg_charts import scatter_chart
 from core.errors import StoreError
 from core.store.store import Store
 
@@ -66,7 +67,7 @@ def export_json(store: Store, batch: str, path: Path) -> None:
 
 
 def export_svg(store: Store, batch: str, path: Path) -> None:
-    path.write_text(accuracy_against_speed(report_of(store, batch)), encoding="utf-8")
+    path.write_text(scatter_chart(accuracy_against_speed(report_of(store, batch))), encoding="utf-8")
 
 
 EXPORTS: dict[str, Callable[[Store, str, Path], None]] = {

@@ -6,7 +6,8 @@ from html import escape
 
 from core.batch.report import Report
 from core.batch.report_text import HEADER, cells_of, comparisons, footnotes, heading
-from core.batch.svg_charts import accuracy_against_speed, places_of_takeovers, takeovers_by_rule
+from core.batch.scatter import accuracy_against_share, accuracy_against_speed
+from core.batch.svg_charts import places_of_takeovers, scatter_chart, takeovers_by_rule
 
 _STYLE = """
 body { font: 15px/1.5 Inter, Helvetica, Arial, sans-serif; color: #1b1c1f; max-width: 60rem; margin: 2rem auto }
@@ -37,7 +38,11 @@ def html_report(report: Report) -> str:
 and steps that were replaced. Speed is by the clock, a problem among {report.parallel} at once. Compute is
 2 · parameters · tokens, read, written and thrown away.</p>
 <h2>Accuracy against speed</h2>
-{accuracy_against_speed(report)}
+{scatter_chart(accuracy_against_speed(report))}
+<p class="note">A dashed line joins the arms that no other beats.</p>
+<h2>Accuracy against large share</h2>
+{scatter_chart(accuracy_against_share(report))}
+<p class="note">A line joins the arms that try values of one parameter.</p>
 <h2>Arms compared</h2>
 <ul>{"".join(lines)}</ul>
 <p class="note">p: McNemar's exact test on the same problems (with several seeds, the sign test over problems).</p>

@@ -2,60 +2,61 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from html import escape
 
-from core.batch.report import PLACES, ArmReport, Report
+from core.batch.label_places import Box, leader, place_labels
+from core.batch.report import PLACES, ArmReport
+from core.batch.scatter import Scatter, ticks
+from core.engines.body import Author
 
 INK, FAINT, LARGE, GROUND = "#1b1c1f", "#62656d", "#a84f06", "#ffffff"
 _FONT = 'font-family="Inter, Helvetica, Arial, sans-serif"'
 _SIGNS = ("circle", "diamond", "square", "triangle")
+_INKS = {Author.SMALL: "#2462c9", Author.LARGE: LARGE, None: INK}
+_SIGN = 5.5
+"""Half the width of a sign, in pixels."""
+_LETTER = 6.6
+"""Pixels of a letter at most, on average over a name."""
 
 
-def accuracy_against_speed(report: Report, width: int = 640, height: int = 400) -> str:
-    """Each arm a point with its interval; a dashed line joins those that no other beats."""
-    arms = [arm for arm in report.arms if arm.accuracy and arm.tokens_per_second]
-    if not arms:
+def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
+    """Each arm a sign with its interval and its name; the lines of the scatter behind them."""
+    if not scatter.points:
         return _svg(
             width, height, [_text(width / 2, height / 2, "No arm has a scored answer yet.", "middle")], "Nothing"
         )
-    left, right, top, bottom = 64, width - 24, 28, height - 52
-    lows = [arm.accuracy.interval.low for arm in arms if arm.accuracy]
-    floor = math.floor(min(lows) * 10) / 10
-    fastest = _round_up(max(arm.tokens_per_second for arm in arms))
+    left, right, top, bottom = 56, width - 24, 28, height - 52
 
-    def x(speed: float) -> float:
-        return left + (right - left) * speed / fastest
+    def x(value: float) -> float:
+        return left + (right - left) * (value - scatter.left) / (scatter.right - scatter.left)
 
-    def y(share: float) -> float:
-        return bottom - (bottom - top) * (share - floor) / max(0.1, 1 - floor)
+    def y(percent: float) -> float:
+        return bottom - (bottom - top) * (percent - scatter.bottom) / max(10.0, 100.0 - scatter.bottom)
 
-    parts = [_text(left, top - 10, "% correct"), _text((left + right) / 2, height - 12, "tokens per second", "middle")]
-    for tenth in range(round(floor * 10), 11):
-        parts.append(_line(left, y(tenth / 10), right, y(tenth / 10), "#e4e3df"))
-        parts.append(_text(left - 8, y(tenth / 10) + 4, f"{tenth * 10}", "end"))
-    for quarter in range(5):
-        speed = fastest * quarter / 4
-        parts.append(_text(x(speed), bottom + 18, f"{speed:,.0f}", "middle"))
-    front = [
-        (x(arm.tokens_per_second), y(arm.accuracy.value)) for arm in report.front() if arm.accuracy and arm in arms
-    ]
-    points = " ".join(f"{px:.1f},{py:.1f}" for px, py in front)
-    parts.append(f'<polyline points="{points}" fill="none" stroke="{FAINT}" stroke-dasharray="4 4"/>')
-    labels: list[tuple[float, float]] = []
-    for index, arm in enumerate(arms):
-        assert arm.accuracy
-        px, py = x(arm.tokens_per_second), y(arm.accuracy.value)
-        parts.append(_line(px, y(arm.accuracy.interval.low), px, y(arm.accuracy.interval.high), FAINT))
-        parts.append(_sign(_SIGNS[index % len(_SIGNS)], px, py, _shade(arm)))
-        at_right = px > (left + right) / 2
-        label_y = _free(labels, px, py)
-        labels.append((px, label_y))
-        parts.append(
-            _text(px - 10 if at_right else px + 10, label_y + 4, arm.name, "end" if at_right else "start", INK)
-        )
-    return _svg(width, height, parts, "Accuracy against speed, with 95% intervals and the Pareto front")
+    parts = [_text(8, top - 10, "% correct"), _text((left + right) / 2, height - 12, scatter.across, "middle")]
+    for percent in ticks(scatter.bottom, 100.0):
+        parts.append(_line(left, y(percent), right, y(percent), "#e4e3df"))
+        parts.append(_text(left - 8, y(percent) + 4, f"{percent:g}", "end"))
+    parts += [_text(x(value), bottom + 18, f"{value:,g}", "middle") for value in ticks(scatter.left, scatter.right)]
+    for line in scatter.lines:
+        corners = " ".join(f"{x(at):.1f},{y(percent):.1f}" for at, percent in line.points)
+        dashes = ' stroke-dasharray="4 4"' if line.dashed else ""
+        parts.append(f'<polyline points="{corners}" fill="none" stroke="{FAINT}"{dashes}/>')
+    signs, intervals = [], []
+    for index, point in enumerate(scatter.points):
+        px, py = x(point.x), y(point.y)
+        intervals.append(Box(px - 1, y(point.high), px + 1, y(point.low)))
+        signs.append(Box(px - _SIGN, py - _SIGN, px + _SIGN, py + _SIGN))
+        parts.append(_line(px, y(point.high), px, y(point.low), FAINT))
+        parts.append(_sign(_SIGNS[index % len(_SIGNS)], px, py, _INKS[point.author]))
+    sizes = [(_LETTER * len(point.name), 14.0) for point in scatter.points]
+    boxes = place_labels(signs, sizes, intervals, Box(left, top - 8, right, bottom))
+    for point, sign, box in zip(scatter.points, signs, boxes, strict=True):
+        if apart := leader(sign, box):
+            parts.append(_line(*apart, FAINT))
+        parts.append(_text((box.left + box.right) / 2, box.top + 11, point.name, "middle", INK))
+    return _svg(width, height, parts, f"{scatter.title}, with 95% intervals")
 
 
 def takeovers_by_rule(arm: ArmReport, width: int = 640) -> str:
@@ -86,14 +87,7 @@ def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> 
     return _svg(width, height, parts, f"Places of takeovers, {arm.name}")
 
 
-def _shade(arm: ArmReport) -> str:
-    """Blue for the small model, orange for the large, ink for those who share the text."""
-    if arm.large_tokens == 0:
-        return "#2462c9"
-    return LARGE if arm.small_tokens == 0 else INK
-
-
-def _sign(kind: str, x: float, y: float, colour: str, r: float = 5.5) -> str:
+def _sign(kind: str, x: float, y: float, colour: str, r: float = _SIGN) -> str:
     if kind == "circle":
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" fill="{colour}"/>'
     corners = {
@@ -102,19 +96,6 @@ def _sign(kind: str, x: float, y: float, colour: str, r: float = 5.5) -> str:
         "triangle": ((0, -r), (r, r), (-r, r)),
     }[kind]
     return f'<polygon points="{" ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)}" fill="{colour}"/>'
-
-
-def _free(labels: Sequence[tuple[float, float]], x: float, y: float) -> float:
-    """A height for a label at which no other one stands near."""
-    while any(abs(x - other_x) < 150 and abs(y - other_y) < 14 for other_x, other_y in labels):
-        y += 14
-    return y
-
-
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 8 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 4, 8, 10) if step * power >= value)
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:

@@ -21,8 +21,9 @@ from core.batch.report import Report, accuracy_of, report_of
 from core.batch.report_html import html_report
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
 from core.batch.runner import Runner
+from core.batch.scatter import accuracy_against_share, accuracy_against_speed
 from core.batch.statistics import wilson
-from core.batch.svg_charts import accuracy_against_speed, places_of_takeovers, takeovers_by_rule
+from core.batch.svg_charts import places_of_takeovers, scatter_chart, takeovers_by_rule
 from core.errors import EngineLost, StoreError
 from core.run import Pair, RunSettings, run
 from core.store.outline import outline_of
@@ -130,15 +131,24 @@ def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
 
 
 def test_the_speed_chart_names_every_arm(store: Store) -> None:
-    svg = accuracy_against_speed(report(store, "small", "large"))
+    svg = scatter_chart(accuracy_against_speed(report(store, "small", "large")))
     texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
     assert {"small", "large", "% correct", "tokens per second"} <= texts
+
+
+def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
+    scatter = accuracy_against_share(report(store, "small", "c", "large"))
+    places = {point.name: (point.x, point.y) for point in scatter.points}
+    assert [place[0] for place in (places["small"], places["large"])] == [0, 100]
+    (line,) = scatter.lines
+    assert sorted(line.points) == sorted(places[f"c = {c}"] for c in (3, 15, 50))
+    assert scatter_chart(scatter).count("<polyline") == 1
 
 
 def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
     arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
     made = report_of(store, store.batches.create("new", {}, problems(2), arms))
-    assert "No arm has a scored answer yet." in accuracy_against_speed(made)
+    assert "No arm has a scored answer yet." in scatter_chart(accuracy_against_speed(made))
     assert table(made).splitlines()[1].split()[1] == "–"
 
 
