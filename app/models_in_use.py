@@ -46,6 +46,8 @@ class OnServer(Protocol):
 
 class State(Enum):
     NONE = auto()
+    WAITING = auto()
+    """Others are wanted, and are loaded once nobody writes with these any more."""
     LOADING = auto()
     READY = auto()
     FAILED = auto()
@@ -69,17 +71,32 @@ class ModelsInUse(QObject):
         self._stirred.connect(self._gather, Qt.ConnectionType.QueuedConnection)
         self._errand: Errand | None = None
         self._wanted: ModelChoice | None = None
+        self._writers: set[object] = set()
         self.state = State.NONE
         self.words = "No models yet"
         """What is going on, or went wrong, for a person."""
         self.error: BatonError | None = None
         self.pair = Pair()
 
+    def begin_writing(self, writer: object) -> None:
+        """The pair stays as it is until `end_writing`."""
+        self._writers.add(writer)
+
+    def end_writing(self, writer: object) -> None:
+        self._writers.discard(writer)
+        if self._wanted is not None and not self._writers and self._errand is None:
+            self._load_wanted()
+
     def load(self, choice: ModelChoice) -> None:
-        """Load another pair; the one before is closed first, since both rarely fit. If one is loading, it is next."""
+        """Load another pair; the one before is closed first, since both rarely fit. If one is loading, it is next; if
+        somebody writes, it waits for the end of that: no text is lost."""
         if self._errand is not None:
             self._wanted = choice
             self._errand.stop()
+            return
+        if self._writers:
+            self._wanted = choice
+            self._say(State.WAITING, "Other models are loaded when the answer is written")
             return
         old, self.pair, self.error = self.pair, Pair(), None
 
@@ -127,8 +144,7 @@ class ModelsInUse(QObject):
         self._errand.deleteLater()
         self._errand = None
         if self._wanted is not None:
-            choice, self._wanted = self._wanted, None
-            self.load(choice)
+            self._load_wanted()
         elif error:
             self.error = error
             self._say(State.FAILED, error.what)
@@ -136,6 +152,11 @@ class ModelsInUse(QObject):
             self._say(State.NONE, "No models yet")
         else:
             self._say(State.READY, "Ready")
+
+    def _load_wanted(self) -> None:
+        assert self._wanted is not None
+        choice, self._wanted = self._wanted, None
+        self.load(choice)
 
     def _say(self, state: State, words: str) -> None:
         self.state, self.words = state, words

@@ -250,6 +250,7 @@ class ChatSession(QObject):
             answering.progressed.connect(partial(self._progressed, answering))
             answering.ended.connect(partial(self._ended, answering))
             self._running.append(answering)
+            self.models.begin_writing(answering)
             answering.start()
         self.activity_changed.emit()
         if self._waiting and self.models.state in (State.NONE, State.FAILED):
@@ -265,6 +266,7 @@ class ChatSession(QObject):
 
     def _ended(self, answering: Answering, error: BatonError | None) -> None:
         self._running.remove(answering)
+        self.models.end_writing(answering)
         self.conversation.touch()
         if self._archive:
             self._archive.run_ended(answering.exchange)
