@@ -1,117 +1,84 @@
 """The results as a table model: every job a row, live, sorted and filtered, smooth at 50,000 rows.
 
-It sorts and filters a list of row numbers by itself: a proxy model would call Python for every comparison.
+It sorts and filters a list of row numbers by itself, in portions (`arrangement`): a proxy model would call Python for
+every comparison, and stall the window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from enum import Enum, IntEnum
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 
+from app.batch.arrangement import NOWHERE, PORTION, Column, Mark, Order, Shown, Wish, arranged, mark_of
 from app.theme import current_theme
 from app.widgets.ribbon_drawing import RibbonLayout, Segment
 from core.batch.happenings import JobGrew
 from core.batch.problems import Problem
-from core.batch.verdict import Outcome
 from core.store.batch_rows import JobState, ResultRow
 
 Index = QModelIndex | QPersistentModelIndex
-NOWHERE = QModelIndex()
+ROOT = QModelIndex()
 RIBBON_ROLE = Qt.ItemDataRole.UserRole
 """A `RibbonLayout`, or None while nothing is written."""
 
 
-class Column(IntEnum):
-    NUMBER = 0
-    PROBLEM = 1
-    ARM = 2
-    RIBBON = 3
-    SHARE = 4
-    ANSWER = 5
-    EXPECTED = 6
-    MARK = 7
-    TOKENS = 8
-    TIME = 9
-
-
 TITLES = ("#", "Problem", "Arm", "Who wrote it", "Large", "Answer", "Expected", "", "Tokens", "Time")
+_COLUMNS = tuple(Column)
+_INKED = {Column.NUMBER, Column.ARM, Column.SHARE, Column.MARK}
 _AT_RIGHT = {Column.NUMBER, Column.SHARE, Column.TOKENS, Column.TIME}
 
 
-class Shown(Enum):
-    """Which rows a person wants to see."""
-
-    ALL = "All"
-    WRONG = "Wrong only"
-    DISAGREEMENTS = "Arms disagree"
-    ERRORS = "Errors"
-
-
-class Mark(Enum):
-    """What became of a job: its sign, and the word that a screen reader says."""
-
-    RIGHT = "✓"
-    WRONG = "✗"
-    UNSCORED = "–"
-    ERROR = "error"
-    RUNNING = "running…"
-    WAITING = ""
-
-
-_ORDER = list(Mark)
-
-
-def mark_of(row: ResultRow) -> Mark:
-    if row.state is JobState.CLAIMED:
-        return Mark.RUNNING
-    if row.state is JobState.WAITING:
-        return Mark.WAITING
-    if row.error:
-        return Mark.ERROR
-    outcomes = {Outcome.CORRECT: Mark.RIGHT, Outcome.WRONG: Mark.WRONG, Outcome.UNSCORED: Mark.UNSCORED}
-    return outcomes[row.verdict.outcome] if row.verdict else Mark.UNSCORED
-
-
 class ResultTable(QAbstractTableModel):
+    arranged = Signal()
+    """The rows that were last wished for are shown, in their order."""
+
     def __init__(self) -> None:
         super().__init__()
         self._problems: Sequence[Problem] = ()
         self._rows: list[ResultRow] = []
         self._number_of: dict[int, int] = {}
-        self._shown: list[int] = []
-        self._place_of: dict[int, int] = {}
+        self._order = Order([], [])
         self._layouts: dict[int, RibbonLayout] = {}
-        self._sorted_by: Column | None = None
-        self._falling = False
-        self._wanted = Shown.ALL
-        self._arm: str | None = None
+        self._told_by: dict[int, Callable[[ResultRow, Column], Any]] = {
+            Qt.ItemDataRole.DisplayRole: self._text,
+            Qt.ItemDataRole.ForegroundRole: _ink,
+            Qt.ItemDataRole.TextAlignmentRole: lambda _, column: _alignment(column),
+            Qt.ItemDataRole.ToolTipRole: self._tip,
+            Qt.ItemDataRole.AccessibleTextRole: _spoken,
+            RIBBON_ROLE: self._layout,
+        }
+        self._wish = Wish()
+        self._arranging: Generator[None, None, Order] | None = None
+        self._turn = QTimer(self)
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._arrange_on)
 
     def show(self, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> None:
-        """Another batch."""
+        """Another batch, whole at first; what was chosen before is chosen from it, too."""
         self.beginResetModel()
         self._problems, self._rows = problems, list(rows)
         self._number_of = {row.job: number for number, row in enumerate(self._rows)}
         self._layouts.clear()
-        self._arrange()
+        self._turn.stop()
+        self._arranging = None
+        self._order = Order(list(range(len(self._rows))), list(range(len(self._rows))))
         self.endResetModel()
+        if self._wish != Wish():
+            self._arrange(self._wish)
 
     def choose(self, wanted: Shown, arm: str | None) -> None:
         """Show these rows only; `arm` None is all arms. Rows that change later stay until the next choice."""
-        self.beginResetModel()
-        self._wanted, self._arm = wanted, arm
-        self._arrange()
-        self.endResetModel()
+        self._arrange(self._wish._replace(shown=wanted, arm=arm))
 
     def take(self, row: ResultRow) -> None:
         """A job of the table has changed."""
         number = self._number_of[row.job]
         self._rows[number] = row
-        self._layouts.pop(number, None)
-        if (place := self._place_of.get(number)) is not None:
+        self._layouts.pop(row.job, None)
+        if (place := self._order.places[number]) != NOWHERE:
             self.dataChanged.emit(self.index(place, 0), self.index(place, len(TITLES) - 1))
 
     def grow(self, look: JobGrew) -> None:
@@ -131,15 +98,15 @@ class ResultTable(QAbstractTableModel):
         self.take(self._rows[self._number_of[job]]._replace(state=state))
 
     def row_at(self, place: int) -> ResultRow:
-        return self._rows[self._shown[place]]
+        return self._rows[self._order.shown[place]]
 
     def problem_at(self, place: int) -> Problem:
         return self._problems[self.row_at(place).position]
 
-    def rowCount(self, parent: Index = NOWHERE) -> int:
-        return 0 if parent.isValid() else len(self._shown)
+    def rowCount(self, parent: Index = ROOT) -> int:
+        return 0 if parent.isValid() else len(self._order.shown)
 
-    def columnCount(self, parent: Index = NOWHERE) -> int:
+    def columnCount(self, parent: Index = ROOT) -> int:
         return 0 if parent.isValid() else len(TITLES)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -154,78 +121,50 @@ class ResultTable(QAbstractTableModel):
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
+        tell = self._told_by.get(role)  # most questions are about roles that no cell has: a cell answers them at once
+        if tell is None or not index.isValid():
             return None
-        number, column = self._shown[index.row()], Column(index.column())
-        row = self._rows[number]
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return self._text(row, column)
-            case Qt.ItemDataRole.ForegroundRole:
-                return _ink(row, column)
-            case Qt.ItemDataRole.TextAlignmentRole:
-                return _alignment(column)
-            case Qt.ItemDataRole.ToolTipRole:
-                return self._tip(row, column)
-            case Qt.ItemDataRole.AccessibleTextRole if column is Column.RIBBON:
-                return f"{row.large_share:.0%} by the large model"
-            case Qt.ItemDataRole.AccessibleTextRole if column is Column.MARK:
-                return mark_of(row).name.lower()
-            case _ if role == RIBBON_ROLE:
-                return self._layout(number) if row.ribbon else None
-        return None
+        return tell(self.row_at(index.row()), _COLUMNS[index.column()])
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        by = None if column < 0 else Column(column)
+        self._arrange(self._wish._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
+
+    def _arrange(self, wish: Wish) -> None:
+        """Begin anew; a table of one portion is arranged when this returns, a longer one a little later."""
+        self._wish = wish
+        self._arranging = arranged(self._rows, self._problems, wish)
+        if len(self._rows) > PORTION:
+            self._turn.start()
+        else:
+            while self._arranging:
+                self._arrange_on()
+
+    def _arrange_on(self) -> None:
+        assert self._arranging is not None
+        try:
+            next(self._arranging)
+        except StopIteration as done:
+            self._turn.stop()
+            self._arranging = None
+            self._take_order(done.value)
+            self.arranged.emit()
+
+    def _take_order(self, order: Order) -> None:
+        if len(order.shown) != len(self._order.shown):
+            self.beginResetModel()
+            self._order = order
+            self.endResetModel()
+            return
         self.layoutAboutToBeChanged.emit()
-        self._sorted_by = None if column < 0 else Column(column)
-        self._falling = order is Qt.SortOrder.DescendingOrder
         chosen = self.persistentIndexList()
-        numbers = [self._shown[index.row()] for index in chosen]
-        self._arrange()
-        moved = [
-            self.index(self._place_of[number], index.column()) for number, index in zip(numbers, chosen, strict=True)
-        ]
+        moved = []
+        for index in chosen:
+            place = order.places[self._order.shown[index.row()]]
+            moved.append(ROOT if place == NOWHERE else self.index(place, index.column()))
+        self._order = order
         self.changePersistentIndexList(chosen, moved)
         self.layoutChanged.emit()
-
-    def _arrange(self) -> None:
-        disagreed = self._disagreements() if self._wanted is Shown.DISAGREEMENTS else set()
-        marks = {Shown.WRONG: Mark.WRONG, Shown.ERRORS: Mark.ERROR}
-
-        def wanted(row: ResultRow) -> bool:
-            if self._arm is not None and row.arm != self._arm:
-                return False
-            if self._wanted is Shown.DISAGREEMENTS:
-                return (row.position, row.seed) in disagreed
-            return self._wanted is Shown.ALL or mark_of(row) is marks[self._wanted]
-
-        self._shown = [number for number, row in enumerate(self._rows) if wanted(row)]
-        if self._sorted_by is not None:
-            key = self._sort_key(self._sorted_by)
-            self._shown.sort(key=lambda number: key(self._rows[number]), reverse=self._falling)
-        self._place_of = {number: place for place, number in enumerate(self._shown)}
-
-    def _disagreements(self) -> set[tuple[int, int]]:
-        """Problems and seeds that one arm solved and another did not."""
-        marks: dict[tuple[int, int], set[Mark]] = {}
-        for row in self._rows:
-            marks.setdefault((row.position, row.seed), set()).add(mark_of(row))
-        return {key for key, seen in marks.items() if {Mark.RIGHT, Mark.WRONG} <= seen}
-
-    def _sort_key(self, column: Column) -> Callable[[ResultRow], Any]:
-        keys: dict[Column, Callable[[ResultRow], Any]] = {
-            Column.NUMBER: lambda row: (row.position, row.seed),
-            Column.PROBLEM: lambda row: self._problems[row.position].text.lower(),
-            Column.ARM: lambda row: row.arm,
-            Column.RIBBON: lambda row: row.large_share,
-            Column.SHARE: lambda row: row.large_share,
-            Column.ANSWER: lambda row: row.answer.lower(),
-            Column.EXPECTED: lambda row: self._problems[row.position].expected or "",
-            Column.MARK: lambda row: _ORDER.index(mark_of(row)),
-            Column.TOKENS: lambda row: row.tokens,
-            Column.TIME: lambda row: row.seconds,
-        }
-        return keys[column]
 
     def _text(self, row: ResultRow, column: Column) -> str:
         problem = self._problems[row.position]
@@ -258,11 +197,12 @@ class ResultTable(QAbstractTableModel):
             return row.error or (row.verdict.reason if row.verdict else None) or None
         return None
 
-    def _layout(self, number: int) -> RibbonLayout:
-        if number not in self._layouts:
-            segments = [Segment(segment.author, segment.tokens) for segment in self._rows[number].ribbon]
-            self._layouts[number] = RibbonLayout(segments)
-        return self._layouts[number]
+    def _layout(self, row: ResultRow, _column: Column) -> RibbonLayout | None:
+        if not row.ribbon:
+            return None
+        if row.job not in self._layouts:
+            self._layouts[row.job] = RibbonLayout([Segment(author, tokens) for author, tokens in row.ribbon])
+        return self._layouts[row.job]
 
 
 def duration(seconds: float) -> str:
@@ -280,13 +220,20 @@ def _alignment(column: Column) -> Qt.AlignmentFlag:
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
+def _spoken(row: ResultRow, column: Column) -> str | None:
+    """What a screen reader says of a cell that is drawn, or is a sign."""
+    if column is Column.RIBBON:
+        return f"{row.large_share:.0%} by the large model"
+    return mark_of(row).name.lower() if column is Column.MARK else None
+
+
 def _ink(row: ResultRow, column: Column) -> QColor | None:
+    if column not in _INKED:
+        return None
     colours = current_theme().colours
     if column is Column.SHARE:
         return QColor(colours.large)
     if column is Column.MARK:
         inks = {Mark.RIGHT: colours.success, Mark.WRONG: colours.danger, Mark.ERROR: colours.danger}
         return QColor(inks.get(mark_of(row), colours.muted))
-    if column in (Column.NUMBER, Column.ARM):
-        return QColor(colours.muted)
-    return None
+    return QColor(colours.muted)

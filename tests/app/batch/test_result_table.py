@@ -7,7 +7,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
-from app.batch.result_table import RIBBON_ROLE, Column, ResultTable, Shown
+from app.batch.arrangement import Column, Shown
+from app.batch.result_table import RIBBON_ROLE, ResultTable
 from core.batch.happenings import JobGrew
 from core.batch.verdict import How, Outcome, Verdict
 from core.engines.body import Author
@@ -102,7 +103,8 @@ def test_fifty_thousand_rows_are_read_only_where_they_are_seen(qtbot: QtBot) -> 
     model = ResultTable()
     rows = [row(n, outcome=Outcome.CORRECT, tokens=n % 997 + 1) for n in range(50_000)]
     model.show(problems(50_000), rows)
-    model.sort(Column.TOKENS, Qt.SortOrder.DescendingOrder)
+    with qtbot.waitSignal(model.arranged):
+        model.sort(Column.TOKENS, Qt.SortOrder.DescendingOrder)
     assert model.rowCount() == 50_000
     assert model.index(0, Column.TOKENS).data() == "997"
     model.index(0, Column.RIBBON).data(RIBBON_ROLE)
