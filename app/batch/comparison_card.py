@@ -1,42 +1,50 @@
-"""The arms beside each other in words and numbers, and more of them."""
+"""The arms beside each other in numbers, how sure the differences are, and more arms."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from app.theme import Role, set_role
 from app.widgets.controls import label
+from app.widgets.elided import ElidedLabel
 from core.batch.recipes import ABLATIONS, ARMS
-from core.batch.report import Report
+from core.batch.report import ArmReport, Report
 from core.batch.report_text import interval, percent, probability
+
+_HEADER = ("", "correct", "", "◆ large", "tok/s")
+_AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class ComparisonCard(QFrame):
     arm_wanted = Signal(str)
     """The name of a recipe."""
+    guides_wanted = Signal()
+    """Other large models, still to be chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.CARD)
-        self._table = QGridLayout()
-        self._table.setHorizontalSpacing(12)
-        self._differences = label("", Role.MUTED)
-        self._differences.setWordWrap(True)
+        self._arms, self._differences = _grid(), _grid()
+        self._against = label("", Role.MUTED)
         self.add = QPushButton("Compare with …")
         menu = QMenu(self.add)
-        for section, recipes in (("Arms", ARMS), ("Ablations", ABLATIONS)):
-            menu.addSection(section)
+        for recipes in (ARMS, ABLATIONS):
             for name, recipe in recipes.items():
                 menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
+            menu.addSeparator()
+        menu.addAction("other large models …", self.guides_wanted.emit)
         self.add.setMenu(menu)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 10, 12, 12)
+        column.setSpacing(8)
         column.addWidget(label("Arms", Role.HEADING))
-        column.addLayout(self._table)
-        column.addWidget(self._differences)
+        column.addLayout(self._arms)
+        column.addWidget(self._against)
+        column.addLayout(self._differences)
         column.addWidget(self.add)
 
     @property
@@ -44,23 +52,54 @@ class ComparisonCard(QFrame):
         """Everything shown, as one text."""
         return " ".join(each.text() for each in self.findChildren(QLabel))
 
-    def show_report(self, report: Report) -> None:
-        while item := self._table.takeAt(0):
-            if widget := item.widget():
-                widget.deleteLater()
-        for row, arm in enumerate(report.arms):
-            accuracy = percent(arm.accuracy.value) if arm.accuracy else "–"
-            share = f"◆ {arm.large_share:.0%}"
-            cells = (arm.name, accuracy, f"({interval(arm.accuracy)})", share, f"{arm.tokens_per_second:,.0f} tok/s")
-            cells = cells if arm.answers else (arm.name, "not run yet", "", "", "")
-            for column, cell in enumerate(cells):
-                role = (None, Role.HEADING, Role.MUTED, Role.LARGE, Role.MUTED)[column]
-                self._table.addWidget(label(cell, role), row, column)
-        lines = []
-        for first, second, found in report.comparisons[:6]:
-            low, high = found.estimate.interval
-            lines.append(
-                f"{second} less {first}: {100 * found.estimate.value:+.1f} points "
-                f"({100 * low:+.1f} to {100 * high:+.1f}), {probability(found.p)}"
+    def show_report(self, report: Report, against: str) -> None:
+        """`against`: the arm that the others are compared with."""
+        _fill(self._arms, [_HEADER, *map(_cells, report.arms)])
+        differences = list(_differences(report, against))
+        self._against.setText(f"Points more than {against}, and how sure")
+        self._against.setVisible(bool(differences))
+        _fill(self._differences, differences)
+
+
+def _cells(arm: ArmReport) -> tuple[str, ...]:
+    if not arm.answers:
+        return (arm.name, "not run", "", "", "")
+    accuracy = percent(arm.accuracy.value) if arm.accuracy else "–"
+    return (arm.name, accuracy, interval(arm.accuracy), f"{arm.large_share:.0%}", f"{arm.tokens_per_second:,.0f}")
+
+
+def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
+    for first, second, found in report.comparisons:
+        if against in (first, second):
+            sign, other = (100, second) if against == first else (-100, first)
+            low, high = sorted(sign * end for end in found.estimate.interval)
+            yield (
+                other,
+                _points(sign * found.estimate.value),
+                f"{_points(low)} to {_points(high)}",
+                probability(found.p),
             )
-        self._differences.setText("\n".join(lines))
+
+
+def _points(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"  # adding 0 takes the sign from a zero
+
+
+def _grid() -> QGridLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(12)
+    grid.setVerticalSpacing(4)
+    grid.setColumnStretch(0, 1)
+    return grid
+
+
+def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
+    """Names at the left, numbers at the right."""
+    while item := grid.takeAt(0):
+        if widget := item.widget():
+            widget.deleteLater()
+    for row, (name, *cells) in enumerate(rows):
+        grid.addWidget(ElidedLabel(name), row, 0)
+        for column, cell in enumerate(cells, 1):
+            bold = column == 1 and cell not in _HEADER
+            grid.addWidget(label(cell, Role.HEADING if bold else Role.MUTED), row, column, _AT_RIGHT)

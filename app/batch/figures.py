@@ -6,7 +6,11 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.theme import Role, set_role
 from app.widgets.controls import label
+from app.widgets.elided import ElidedLabel
 from core.batch.report import ArmReport
+
+_SHARE = 1
+"""The place of the large share."""
 
 
 class Figures(QWidget):
@@ -16,13 +20,16 @@ class Figures(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(10)
         self._figures: list[tuple[QLabel, QLabel]] = []
-        for _ in range(5):
+        for place in range(5):
             card = QFrame()
             set_role(card, Role.CARD)
             inside = QVBoxLayout(card)
             inside.setContentsMargins(12, 8, 12, 10)
             inside.setSpacing(2)
-            figure, words = label("–", Role.FIGURE), label("", Role.MUTED)
+            figure, words = (
+                label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE),
+                ElidedLabel("", Role.MUTED),
+            )
             inside.addWidget(figure)
             inside.addWidget(words)
             row.addWidget(card, 1)
@@ -38,7 +45,7 @@ class Figures(QWidget):
         if arm is None or not arm.answers:
             told = [
                 ("–", "correct"),
-                ("–", "by ◆ large"),
+                ("–", "written by ◆ large"),
                 ("–", "tokens per answer"),
                 ("–", "tok/s"),
                 ("–", "unscored"),
@@ -49,7 +56,7 @@ class Figures(QWidget):
             low, high = (100 * end for end in accuracy.interval) if accuracy else (0, 0)
             told = [
                 (share, f"correct ({low:.1f}–{high:.1f}) · {arm.name}" if accuracy else arm.name),
-                (f"{100 * arm.large_share:.1f}%", "by ◆ large"),
+                (f"{100 * arm.large_share:.1f}%", "written by ◆ large"),
                 (f"{arm.tokens_per_answer:,.0f}", "tokens per answer"),
                 (f"{arm.tokens_per_second:,.1f}", "tok/s per problem"),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,8 @@ class BatchPage(QStackedWidget):
 
         view = RunView(self.session)
         view.left.connect(self._show_welcome)
-        view.arm_wanted.connect(self._add_arm)
+        view.arm_wanted.connect(lambda recipe: self._add_arms([recipe]))
+        view.guides_wanted.connect(lambda: self._add_arms([], self._choose_guides()))
         view.row_opened.connect(self._open_run)
         self.addWidget(view)
         return view
@@ -111,15 +113,17 @@ class BatchPage(QStackedWidget):
     def _start(self) -> None:
         preview = self.preview
         try:
-            arms = arms_of(preview.chosen_arms or ["chosen"], self._settings())
+            chosen = preview.chosen_arms or ([] if preview.guides else ["chosen"])
+            arms = arms_of(chosen, self._settings(), preview.guides)
             problems = preview.chosen_problems()
             self.session.create(problems, arms, preview.seeds.value(), preview.parallel.value())
         except BatonError as error:
             self.failed.emit(error)
 
-    def _add_arm(self, recipe: str) -> None:
+    def _add_arms(self, recipes: Sequence[str], guides: Sequence[str] = ()) -> None:
         try:
-            self.session.add_arms(arms_of([recipe], self._settings()))
+            if recipes or guides:
+                self.session.add_arms(arms_of(recipes, self._settings(), guides))
         except BatonError as error:
             self.failed.emit(error)
 
@@ -138,6 +142,12 @@ class BatchPage(QStackedWidget):
             )
         return settings.model_copy(update={"alternatives": 0})
 
+    def _choose_guides(self) -> list[str]:
+        """Files of other large models."""
+        large = self._preferences.value.models.large
+        folder = "" if large.startswith("http") else str(Path(large).parent)
+        return QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0]
+
     def _choose_file(self) -> None:
         where, _ = QFileDialog.getOpenFileName(self, "Problems")
         if where:
@@ -152,6 +162,7 @@ class BatchPage(QStackedWidget):
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
         session.failed.connect(self.failed)
+        session.told.connect(self.told)
         session.exported.connect(lambda path: self.told.emit(f"Written: {path}"))
         self.welcome.file_wanted.connect(self._choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
@@ -159,4 +170,5 @@ class BatchPage(QStackedWidget):
         self.welcome.batch_wanted.connect(self._open_batch)
         self.preview.columns_wanted.connect(self._read_again)
         self.preview.start_wanted.connect(self._start)
+        self.preview.guides_wanted.connect(lambda: self.preview.show_guides(self._choose_guides()))
         self.preview.cancelled.connect(self._show_welcome)

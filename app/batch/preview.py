@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
@@ -24,8 +25,9 @@ from PySide6.QtWidgets import (
 
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
+from app.widgets.elided import ElidedLabel
 from core.batch.problems import ProblemSet
-from core.batch.recipes import RECIPES
+from core.batch.recipes import ABLATIONS, ARMS, RECIPES
 
 ROWS = 8
 NONE = "(none)"
@@ -36,6 +38,8 @@ class Preview(QWidget):
     columns_wanted = Signal(object)
     """`Columns` that a person chose instead of the guess."""
     start_wanted = Signal()
+    guides_wanted = Signal()
+    """Other large models, still to be chosen."""
     cancelled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -51,9 +55,11 @@ class Preview(QWidget):
         self.notes.setReadOnly(True)
         self.notes.setMaximumHeight(90)
         self.notes.setAccessibleName("What was guessed, and rows that cannot be read")
-        self.arms = {name: QCheckBox(recipe.title) for name, recipe in RECIPES.items()}
+        self.arms = {name: QCheckBox(recipe.title[0].upper() + recipe.title[1:]) for name, recipe in RECIPES.items()}
         for name in USUAL:
             self.arms[name].setChecked(True)
+        self.guides: list[str] = []
+        self.guide_words = ElidedLabel("", Role.MUTED)
         self.parallel, self.seeds, self.limit = _spin(8, 1, 64), _spin(1, 1, 20), _spin(0, 0, 1_000_000)
         self.limit.setSpecialValueText("all")
         self.start = button("Start", self.start_wanted.emit, Role.PRIMARY)
@@ -68,8 +74,14 @@ class Preview(QWidget):
         limit = self.limit.value()
         return replace(self.found, problems=self.found.problems[:limit]) if limit else self.found
 
+    def show_guides(self, files: list[str]) -> None:
+        """Each of these other large models is to be an arm."""
+        self.guides = files
+        self.guide_words.setText(", ".join(Path(file).name for file in files))
+
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
+        self.show_guides([])
         self.title.setText(found.name)
         scored = sum(problem.expected is not None for problem in found.problems)
         self.count.setText(f"{len(found.problems):,} problems, {scored:,} with an answer to grade against")
@@ -106,10 +118,11 @@ class Preview(QWidget):
         self.columns_wanted.emit(chosen)
 
     def _lay_out(self) -> None:
-        columns = QFormLayout()
+        columns, run = QFormLayout(), QFormLayout()
+        for form in (columns, run):
+            form.setLabelAlignment(Qt.AlignmentFlag.AlignVCenter)
         for name, combo in (("Problem", self.problem), ("Answer", self.answer), ("Id", self.identity)):
             columns.addRow(name, combo)
-        run = QFormLayout()
         for name, spin in (("Problems at once", self.parallel), ("Seeds", self.seeds), ("Only the first", self.limit)):
             spin.setAccessibleName(name)
             run.addRow(name, spin)
@@ -118,11 +131,13 @@ class Preview(QWidget):
         choices.addSpacing(24)
         choices.addLayout(run)
         choices.addStretch(1)
-        arms = QGridLayout()
-        for place, box in enumerate(self.arms.values()):
-            arms.addWidget(box, place // 2, place % 2)
+        guides = QHBoxLayout()
+        guides.addWidget(button("Other large models …", self.guides_wanted.emit, tip="Each is an arm of its own"))
+        guides.addWidget(self.guide_words)
+        guides.addStretch(1)
         table = self.table
         table.setWordWrap(False)
+        table.setMinimumHeight(120)
         table.setModel(self.rows)
         table.setAccessibleName("The first problems")
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -144,8 +159,13 @@ class Preview(QWidget):
         inside.addLayout(choices)
         inside.addWidget(table, 1)
         inside.addWidget(self.notes)
-        inside.addWidget(label("Compare", Role.HEADING))
-        inside.addLayout(arms)
+        for heading, recipes in (("Compare", ARMS), ("Ablations", ABLATIONS)):
+            inside.addWidget(label(heading, Role.HEADING))
+            arms = QGridLayout()
+            for place, name in enumerate(recipes):
+                arms.addWidget(self.arms[name], place // 2, place % 2)
+            inside.addLayout(arms)
+        inside.addLayout(guides)
         inside.addLayout(buttons)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(22, 16, 22, 16)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -14,28 +15,33 @@ from PySide6.QtWidgets import (
     QMenu,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
-from app.batch.charts import PlaceChart, RuleChart, SpeedChart
-from app.batch.comparison_card import ComparisonCard
+from app.batch.arrangement import Column, Shown
+from app.batch.evidence import Evidence
 from app.batch.figures import Figures
-from app.batch.result_table import Column, ResultTable, Shown
+from app.batch.regrade_dialog import RegradeDialog
+from app.batch.result_table import ResultTable
 from app.batch.ribbon_cell import RibbonCell
 from app.batch.session import BatchSession
 from app.theme import Role
 from app.widgets.controls import button, label
+from app.widgets.elided import ElidedLabel
+from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS
 from core.batch.happenings import Calibrated, Happening, JobEnded, JobGrew, JobStarted, JobStopped
-from core.batch.progress import Progress, in_words
+from core.batch.progress import in_words
 from core.batch.report import ArmReport, Report
-from core.store.batch_rows import JobState
+from core.batch.verdict import How, Regex
+from core.store.batch_rows import JobState, ResultRow
 
 REPORT_EVERY_MS = 3000
+NARROW = 1060
+"""Pixels below which table and charts have no room beside each other."""
 ALL_ARMS = "All arms"
 _WIDTHS = {
     Column.NUMBER: 48,
@@ -56,13 +62,13 @@ class RunView(QWidget):
     """A ResultRow and its Problem, to look at in full."""
     left = Signal()
     arm_wanted = Signal(str)
+    guides_wanted = Signal()
 
     def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.progress = Progress((), 1)
         self.model = ResultTable()
-        self.title, self.told = label("", Role.HEADING), label("", Role.MUTED)
+        self.title, self.told = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.bar, self.left_words = QProgressBar(), label("", Role.MUTED)
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the batch")
@@ -71,10 +77,16 @@ class RunView(QWidget):
         self.retry = button("Retry errors", session.retry_errors)
         self.export = QPushButton("Export")
         self.arm, self.shown = QComboBox(), QComboBox()
-        self.figures, self.comparison = Figures(), ComparisonCard()
-        self.speed, self.rules, self.places = SpeedChart(), RuleChart(), PlaceChart()
+        self.regrade = button("Grade again …", self._ask_how, tip="Other verdicts on the answers that are there")
+        self.figures, self.evidence = Figures(), Evidence()
+        self.charts = button("Charts", self._show_parts, tip="Charts and arms instead of the table")
+        self.charts.setCheckable(True)
         self.table = QTableView()
+        self._split = QSplitter()
         self._report: Report | None = None
+        self._graded = 0
+        self._calibrated = ""
+        """What a random arm was given, once it is known."""
         self._report_timer = QTimer(self)
         self._report_timer.setInterval(REPORT_EVERY_MS)
         self._report_timer.timeout.connect(session.report)
@@ -86,15 +98,15 @@ class RunView(QWidget):
         """Another batch of the session is the one to show."""
         session, batch = self.session, self.session.batch
         assert batch
-        self.progress = Progress(session.rows, session.parallel)
         self.model.show(session.problems, session.rows)
         self.title.setText(batch.name)
-        models = " ⇄ ".join(
-            str(told.get("name")) for which in ("small", "large") if isinstance(told := batch.settings.get(which), dict)
-        )
-        self.told.setText(f"{batch.problems:,} problems · {models}")
-        self.arm.clear()
-        self.arm.addItems([ALL_ARMS, *(arm.name for arm in batch.arms)])
+        self.told.setText(f"{batch.problems:,} problems")
+        chosen = self.arm.currentText()
+        with QSignalBlocker(self.arm):
+            self.arm.clear()
+            self.arm.addItems([ALL_ARMS, *(arm.name for arm in batch.arms)])
+            self.arm.setCurrentText(chosen)
+        self._filter()
         self.table.setColumnHidden(Column.ARM, len(batch.arms) < 2)
         self._show_state()
 
@@ -109,24 +121,23 @@ class RunView(QWidget):
                     self.model.grow(happening)
                 case JobEnded(row):
                     self.model.take(row)
-                    self.progress.ended(row)
                 case Calibrated(arm, chance, share):
-                    self.told.setText(f"{arm}: p = {chance:.3f} gives a large share of {share:.1%}")
+                    self._calibrated = f"{arm}: p = {chance:.3f} gives a large share of {share:.1%}"
         self._show_progress()
 
     def _show_report(self, report: Report) -> None:
         self._report = report
         # A report reads every run: of a large batch it comes less often, to take a tenth of the time at most.
         self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
-        self.speed.show_report(report)
-        self.comparison.show_report(report)
+        models = " ⇄ ".join(model.name for model in (report.small, report.large) if model)
+        self.told.setText(" · ".join(filter(None, (f"{report.problems:,} problems", models, self._calibrated))))
         self._show_arm()
 
     def _show_arm(self) -> None:
         arm = self._chosen_arm()
         self.figures.show_arm(arm)
-        self.rules.show_arm(arm)
-        self.places.show_arm(arm)
+        if self._report:
+            self.evidence.show_report(self._report, arm)
 
     def _chosen_arm(self) -> ArmReport | None:
         """The one in the list; of all, the first in which both models wrote."""
@@ -143,15 +154,16 @@ class RunView(QWidget):
         self._show_arm()
 
     def _show_state(self) -> None:
-        session = self.session
-        over = self.progress.done >= self.progress.jobs
-        self.run.setText("Resume" if session.paused or (self.progress.done and not session.running) else "Start")
+        session, progress = self.session, self.session.progress
+        over = progress.done >= progress.jobs
+        self.run.setText("Resume" if session.paused or (progress.done and not session.running) else "Start")
         if session.running and not session.paused:
             self.run.setText("Pause")
         if over:
             self.run.setText("Done")
-        self.run.setEnabled(not over and not session.waits_for_models)
+        self.run.setEnabled(not over and not session.waits_for_models and not session.grades_again)
         self.stop.setEnabled(session.running)
+        self.regrade.setEnabled(progress.done > 0 and not session.running)
         if session.running and not self._report_timer.isActive():
             self._report_timer.start()
         elif not session.running:
@@ -159,12 +171,14 @@ class RunView(QWidget):
         self._show_progress()
 
     def _show_progress(self) -> None:
-        progress, session = self.progress, self.session
+        progress, session = self.session.progress, self.session
         self.bar.setMaximum(max(1, progress.jobs))
         self.bar.setValue(progress.done)
         words = f"{progress.done:,} / {progress.jobs:,}"
         if session.waits_for_models:
             words += f" · {session.models.words}"
+        elif session.grades_again:
+            words = f"graded again: {self._graded:,} / {progress.done:,}"
         elif session.paused:
             words += " · paused"
         elif session.running:
@@ -188,10 +202,22 @@ class RunView(QWidget):
         if where:
             self.session.export(Path(where).with_suffix(ending))
 
-    def _save_chart(self) -> None:
-        where, _ = QFileDialog.getSaveFileName(self, "Save chart", "chart.png", "*.png")
-        if where:
-            self.speed.grab().save(str(Path(where).with_suffix(".png")))
+    def _ask_how(self) -> None:
+        assert self.session.batch
+        dialog = RegradeDialog(BatchSettings.of(self.session.batch).how, self)
+        dialog.chosen.connect(self._grade_again)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _grade_again(self, how: How | Regex) -> None:
+        self._graded = 0
+        self.session.regrade(how)
+
+    def _take_graded(self, rows: list[ResultRow]) -> None:
+        self._graded += len(rows)
+        for row in rows:
+            self.model.take(row)
+        self._show_progress()
 
     def _open_row(self, index: QModelIndex) -> None:
         self.row_opened.emit(self.model.row_at(index.row()), self.model.problem_at(index.row()))
@@ -203,10 +229,9 @@ class RunView(QWidget):
             self.shown.addItem(shown.value, shown)
         menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
-        titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Chart (SVG)"}
+        titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
-        menu.addAction("Chart (PNG)").triggered.connect(lambda _: self._save_chart())
         self.export.setMenu(menu)
         table = self.table
         table.setModel(self.model)
@@ -244,6 +269,8 @@ class RunView(QWidget):
         rows.addWidget(self.arm)
         rows.addWidget(self.shown)
         rows.addStretch(1)
+        rows.addWidget(self.regrade)
+        rows.addWidget(self.charts)
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 10, 0)
@@ -253,22 +280,9 @@ class RunView(QWidget):
         column.addWidget(self.figures)
         column.addLayout(rows)
         column.addWidget(self.table, 1)
-        cards = QWidget()
-        right = QVBoxLayout(cards)
-        right.setContentsMargins(0, 0, 4, 0)
-        right.setSpacing(10)
-        for card in (self.speed, self.rules, self.places, self.comparison):
-            right.addWidget(card)
-        right.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(cards)
-        for ground in (scroll.viewport(), cards):
-            ground.setAutoFillBackground(False)
-        split = QSplitter()
+        split = self._split
         split.addWidget(left)
-        split.addWidget(scroll)
+        split.addWidget(self.evidence)
         split.setStretchFactor(0, 1)
         split.setSizes([1000, 400])
         split.setChildrenCollapsible(False)
@@ -276,12 +290,29 @@ class RunView(QWidget):
         outside.setContentsMargins(22, 14, 16, 14)
         outside.addWidget(split)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        """Table and charts side by side; in a narrow window one of them."""
+        narrow = self.width() < NARROW
+        charts = self.charts.isChecked()
+        self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
+        self.charts.setVisible(narrow)
+        self.evidence.setVisible(charts or not narrow)
+        self.table.setVisible(not (charts and narrow))
+
     def _connect(self) -> None:
         session = self.session
         session.happened.connect(self._take)
         session.changed.connect(self._show_state)
         session.reported.connect(self._show_report)
+        session.graded.connect(self._take_graded)
         self.arm.currentIndexChanged.connect(self._filter)
         self.shown.currentIndexChanged.connect(self._filter)
         self.table.activated.connect(self._open_row)
-        self.comparison.arm_wanted.connect(self.arm_wanted)
+        self.evidence.comparison.arm_wanted.connect(self.arm_wanted)
+        self.evidence.comparison.guides_wanted.connect(self.guides_wanted)
+        self.evidence.chart_saved.connect(session.exported)
+        self.evidence.failed.connect(session.failed)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
-from app.batch.result_table import mark_of
+from app.batch.arrangement import mark_of
 from app.chat.conversation import Exchange
 from app.chat.segments import RibbonFollower
 from app.chat.steps_view import StepsView

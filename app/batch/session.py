@@ -11,14 +11,18 @@ from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Errand, Work
 from app.models_in_use import ModelsInUse, State
-from core.batch.arms import Arm
+from core.batch.arms import Arm, by_large_model
 from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
 from core.batch.exports import export
 from core.batch.grading import Grader
+from core.batch.happenings import Happening, JobEnded
 from core.batch.problems import Problem, ProblemSet, read_problems
+from core.batch.progress import Progress
+from core.batch.regrading import regrade
 from core.batch.report import Report, report_of
 from core.batch.runner import Runner
+from core.batch.verdict import How, Regex
 from core.errors import BatonError, SettingsError, StoreError
 from core.run import Pair
 from core.settings import ModelChoice
@@ -32,6 +36,15 @@ class Opened(NamedTuple):
     batch: Batch
     problems: list[Problem]
     rows: list[ResultRow]
+    progress: Progress
+
+
+class Loaded(NamedTuple):
+    """The pair that was loaded for a batch: with which guide for the large model, and for how many texts at once."""
+
+    pair: Pair
+    guide: str
+    room: int
 
 
 class BatchSession(QObject):
@@ -45,8 +58,12 @@ class BatchSession(QObject):
     """It began, paused, went on or ended."""
     reported = Signal(object)
     """A Report."""
+    graded = Signal(list)
+    """ResultRows with other verdicts."""
     exported = Signal(object)
     """The Path of a file that was written."""
+    told = Signal(str)
+    """Something to know, in a sentence."""
     failed = Signal(object)
     """A BatonError."""
 
@@ -60,6 +77,7 @@ class BatchSession(QObject):
         self.problems: Sequence[Problem] = ()
         self.rows: Sequence[ResultRow] = ()
         """As they were when the batch was opened; what came later was told in `happened`."""
+        self.progress = Progress((), 1)
         self.parallel = 8
         self.report_seconds = 0.0
         """What the last report took."""
@@ -67,8 +85,9 @@ class BatchSession(QObject):
         self._running: Errand | None = None
         self._reporting: Errand | None = None
         self._waits_for_models = False
-        self._room = 0
-        self._pair_with_room = Pair()
+        self._guides: list[str] = []
+        """The large models whose arms are still to be run, the one that runs now first; "" is the batch's own."""
+        self._loaded = Loaded(Pair(), "", 0)
         models.changed.connect(self._models_changed)
 
     def use_store(self, store: Store) -> None:
@@ -86,6 +105,10 @@ class BatchSession(QObject):
     @property
     def waits_for_models(self) -> bool:
         return self._waits_for_models
+
+    @property
+    def grades_again(self) -> bool:
+        return self._running is not None and self._runner is None
 
     def read_file(self, path: Path, columns: Columns | None = None) -> None:
         def work() -> Generator[ProblemSet, None, None]:
@@ -118,9 +141,8 @@ class BatchSession(QObject):
         self._do("open batch", work, self._show_and_start if start else self._show)
 
     def _show(self, opened: Opened) -> None:
-        self.batch, self.problems, self.rows = opened
-        parallel = self.batch.settings.get("parallel")
-        self.parallel = parallel if isinstance(parallel, int) else self.parallel
+        self.batch, self.problems, self.rows, self.progress = opened
+        self.parallel = self.progress.parallel
         self.opened.emit()
         self.report()
 
@@ -129,17 +151,34 @@ class BatchSession(QObject):
         self.start()
 
     def start(self) -> None:
-        """Run what waits, as soon as the models are there."""
+        """Run what waits, each pair of models after the other, as soon as it is there."""
         if self.running or self.batch is None:
             return
+        try:
+            groups = by_large_model([Arm.of(stored) for stored in self.batch.arms])
+        except SettingsError as error:
+            self.failed.emit(error)
+            return
+        self._guides = [guide for guide, arms in groups.items() if any(self.progress.waiting(arm.name) for arm in arms)]
+        if self._guides:
+            self._run_when_loaded()
+
+    def _run_when_loaded(self) -> None:
+        """The window's models hold one text. They are loaded again with room for all that are written at once, and for
+        an answer in the chat beside them; if one is being written there, its end is waited for."""
         self._waits_for_models = True
         self.changed.emit()
-        if self.models.pair is self._pair_with_room and self.parallel <= self._room:
+        guide, loaded = self._guides[0], self._loaded
+        if self.models.pair is loaded.pair and guide == loaded.guide and self.parallel < loaded.room:
             self._run()
         else:
-            # The window's models hold one text: they are loaded again with room for all that are written at once.
-            self._room = self.parallel
-            self.models.load(self._choice().model_copy(update={"parallel": self.parallel}))
+            self._load(guide)
+
+    def _load(self, guide: str) -> None:
+        room = self.parallel + 1
+        self._loaded = Loaded(Pair(), guide, room)
+        wanted = {"parallel": room} | ({"large": guide} if guide else {})
+        self.models.load(self._choice().model_copy(update=wanted))
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
         """Run the same problems under other settings, too. Raises SettingsError while the batch is running."""
@@ -171,9 +210,29 @@ class BatchSession(QObject):
 
     def stop(self) -> None:
         """Every text ends at its next token and is kept; the batch can go on another time."""
-        self._waits_for_models = False
+        if self._waits_for_models:
+            self._give_up_waiting()
+        self._guides = self._guides[:1]
         if self._runner:
             self._runner.stop()
+        elif self._running:
+            self._running.stop()
+        self.changed.emit()
+
+    def regrade(self, how: How | Regex) -> None:
+        """Other verdicts on the answers that are there. Raises SettingsError while the batch is running."""
+        assert self.batch is not None
+        self._refuse_while_running()
+        store, batch_id, grader = self._stored(), self.batch.id, Grader()
+
+        def work() -> Generator[ResultRow, None, None]:
+            with grader:
+                yield from regrade(store, batch_id, grader, how)
+
+        self._running = Errand("grade again", work, parent=self)
+        self._running.arrived.connect(self.graded)
+        self._running.ended.connect(self._graded_again)
+        self._running.start()
         self.changed.emit()
 
     def report(self) -> None:
@@ -213,43 +272,74 @@ class BatchSession(QObject):
             raise SettingsError(f"“{name}” is running.", "Stop it first, or wait until it is done.")
 
     def _models_changed(self) -> None:
+        if self._runner and self.models.state is State.WAITING:
+            self.stop()
+            self.told.emit("The batch was stopped, since other models were chosen. It can go on with its own models.")
         if not self._waits_for_models:
             return
         if self.models.state is State.READY:
+            self._loaded = self._loaded._replace(pair=self.models.pair)
             self._run()
         elif self.models.state in (State.FAILED, State.NONE):
-            self._waits_for_models = False
-            self.changed.emit()
-            self.failed.emit(self.models.error or SettingsError("There are no models to run.", "Choose two."))
+            error = self.models.error or SettingsError("There are no models to run.", "Choose two.")
+            self._give_up_waiting()
+            self.failed.emit(error)
+        self.changed.emit()
+
+    def _give_up_waiting(self) -> None:
+        self._waits_for_models = False
+        if self._guides[0]:
+            self._load("")
 
     def _run(self) -> None:
         assert self.batch is not None
         self._waits_for_models = False
-        store, batch_id, pair = self._stored(), self.batch.id, self.models.pair
-        self._pair_with_room = pair
         grader = Grader()
-        runner = self._runner = Runner(store, batch_id, pair, grader, self.parallel)
+        runner = Runner(self._stored(), self.batch.id, self.models.pair, grader, self.parallel, self._guides[0])
+        self._runner = runner
 
-        def work() -> Generator[object, None, None]:
+        def work() -> Generator[Happening, None, None]:
             with grader:
                 yield from runner.run()
 
         self._running = Errand("batch", work, cancel=runner.stop, parent=self)
-        self._running.arrived.connect(self.happened)
+        self._running.arrived.connect(self._take)
         self._running.ended.connect(self._run_over)
+        self.models.begin_writing(self)
         self._running.start()
         self.changed.emit()
 
+    def _take(self, happenings: list[Happening]) -> None:
+        for happening in happenings:
+            if isinstance(happening, JobEnded):
+                self.progress.ended(happening.row)
+        self.happened.emit(happenings)
+
     def _run_over(self, error: BatonError | None) -> None:
-        if self._running:
-            self._running.deleteLater()
+        assert self._running is not None
+        self._running.deleteLater()
         self._running, self._runner = None, None
-        if self.batch and self.store:
-            self.batch = self.store.batches.open(self.batch.id)
+        self.models.end_writing(self)
+        last, *self._guides = self._guides
+        if error:
+            self._guides = []
+            self.failed.emit(error)
+        if self._guides:
+            self._run_when_loaded()
+        elif last:
+            self._load("")  # the chat gets back the large model that was chosen for it
         self.changed.emit()
         self.report()
+
+    def _graded_again(self, error: BatonError | None) -> None:
+        assert self._running is not None
+        assert self.batch is not None
+        self._running.deleteLater()
+        self._running = None
+        self.changed.emit()
         if error:
             self.failed.emit(error)
+        self.open(self.batch.id)
 
     def _report_over(self) -> None:
         self._reporting = None
@@ -277,6 +367,8 @@ class BatchSession(QObject):
 
 
 def _opened(store: Store, batch_id: str) -> Opened:
-    """Raises StoreError."""
+    """Raises StoreError, SettingsError."""
     batches = store.batches
-    return Opened(batches.open(batch_id), list(batches.problems(batch_id)), list(batches.results(batch_id)))
+    batch, rows = batches.open(batch_id), list(batches.results(batch_id))
+    progress = Progress(rows, BatchSettings.of(batch).parallel)
+    return Opened(batch, list(batches.problems(batch_id)), rows, progress)

@@ -29,6 +29,7 @@ class Role(Enum):
     PRIMARY = "primary"  # the button that Enter presses
     FLAT = "flat"  # a button without edges
     FIGURE = "figure"  # one big number
+    LARGE_FIGURE = "large-figure"  # one of the large model
     BARE = "bare"  # a field without edges, inside a card that has them
 
 
@@ -88,7 +89,8 @@ def stylesheet(c: Colours, point_size: float) -> str:
     QLabel[role="title"] {{ font-size: {point_size * 1.3:.1f}pt; font-weight: 700; }}
     QLabel[role="heading"] {{ font-weight: 600; }}
     QLabel[role="caption"] {{ font-size: {point_size * 0.85:.1f}pt; font-weight: 600; color: {c.muted}; }}
-    QLabel[role="figure"] {{ font-size: {point_size * 1.4:.1f}pt; font-weight: 700; }}
+    QLabel[role="large-figure"] {{ color: {c.large}; }}
+    QLabel[role="figure"], QLabel[role="large-figure"] {{ font-size: {point_size * 1.4:.1f}pt; font-weight: 700; }}
     QLabel[role="muted"] {{ color: {c.muted}; }}
     QLabel[role="small"] {{ color: {c.small}; }}
     QLabel[role="large"] {{ color: {c.large}; }}

@@ -44,6 +44,10 @@ class Progress:
         self.wrong += outcome is Outcome.WRONG
         self.unscored += outcome is Outcome.UNSCORED
 
+    def waiting(self, arm: str) -> int:
+        """Jobs of the arm without a result."""
+        return self._waiting[arm]
+
     def seconds_left(self) -> float | None:
         """Each arm's mean time times what waits of it, shared by the problems at once; None while nobody can know.
 

@@ -12,6 +12,7 @@ from app.batch.page import BatchPage
 from app.models_in_use import Loading, ModelsInUse
 from app.settings.preferences import Preferences
 from core.engines.remote.state import Watcher
+from core.errors import ModelFileError
 from core.models.servers import KnownServers
 from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
@@ -21,15 +22,21 @@ from tests.fakes.scripted import Fault, ScriptedEngine
 
 
 class ScriptedLoader:
-    """Loads the counting pair; remembers for how many texts at once it was asked."""
+    """Loads the counting pair; remembers for how many texts at once it was asked, and with which large model."""
 
     def __init__(self) -> None:
         self.parallel: list[int] = []
+        self.large: list[str] = []
+        self.missing = ""
+        """A large model whose file is not there."""
         self.faults: list[Fault] = []
         """Of the small model."""
 
     def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
         self.parallel.append(choice.parallel)
+        self.large.append(choice.large)
+        if choice.large and choice.large == self.missing:
+            raise ModelFileError(f"{Path(choice.large).name} is not there.", "Choose another file.")
         small = ScriptedEngine(continue_with=small_engine().continue_with, faults=self.faults)
         yield Pair(small, large_engine())
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDropEvent, QImage
 from pytestqt.qtbot import QtBot
 
+from app.batch.arrangement import Column, Mark, Shown, mark_of
 from app.batch.page import BatchPage
-from app.batch.result_table import Column, Mark, Shown, mark_of
+from app.batch.regrade_dialog import RegradeDialog
 from app.batch.run_window import RunWindow
 from app.bridge import Errand
-from core.errors import EngineLost
+from app.models_in_use import State
+from core.batch.verdict import How
+from core.errors import EngineLost, StoreError
 from tests.app.batch.conftest import ScriptedLoader
 from tests.fakes.scripted import Fault
 
@@ -99,16 +103,57 @@ def test_models_are_loaded_with_room_for_the_problems_at_once(
     page.preview.parallel.setValue(3)
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    assert loader.parallel == [3]
+    assert loader.parallel == [4], "three problems, and an answer in the chat"
 
 
 def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small", "large")
     view = page.view
     assert "50.0% correct (18.8–81.2)" in view.figures.words
-    assert "small 50.0%" in view.comparison.words
-    assert "large less small: +50.0 points" in view.comparison.words
-    assert view.speed.plot.accessibleDescription().startswith("small 50% at ")
+    assert "small 50.0%" in view.evidence.comparison.words
+    assert "Points more than small" in view.evidence.comparison.words
+    assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.words
+    assert view.evidence.speed.plot.accessibleDescription().startswith("small 50% at ")
+
+
+def test_every_chart_is_saved_as_picture_and_as_drawing(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path
+) -> None:
+    run(page, qtbot, problem_file, "small", "large")
+    evidence = page.view.evidence
+    for chart in (evidence.speed, evidence.share, evidence.rules, evidence.places):
+        chart.save(tmp_path / "chart.png")
+        chart.save(tmp_path / "chart.svg")
+        assert QImage(str(tmp_path / "chart.png")).width() == 1280
+        assert "</svg>" in (tmp_path / "chart.svg").read_text("utf-8")
+    with pytest.raises(StoreError, match="cannot be written"):
+        evidence.speed.save(tmp_path / "missing" / "chart.png")
+
+
+def test_names_of_arms_at_one_point_do_not_lie_upon_each_other(
+    page: BatchPage, qtbot: QtBot, problem_file: Path
+) -> None:
+    run(page, qtbot, problem_file, "c")
+    page.show()
+    chart = page.view.evidence.share
+    boxes = [name.mapRectToScene(name.boundingRect()).adjusted(4, 4, -4, -4) for name in chart.names]
+    assert len(boxes) == 3
+    assert not any(one.intersects(other) for one, other in combinations(boxes, 2))
+
+
+def test_answers_are_graded_again_in_another_way(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small")
+    page.view.regrade.click()
+    (dialog,) = page.findChildren(RegradeDialog)
+    dialog.way.setCurrentIndex(dialog.way.findData(How.REGEX))
+    dialog.pattern.setText("(")
+    assert "is not valid" in dialog.told.text()
+    assert not dialog.grade.isEnabled()
+    dialog.pattern.setText("boxed.[024]")
+    dialog.grade.click()
+    wait_until_done(page, qtbot)
+    assert marks(page) == ["✓", "✓", "✓", "✓", "✓", "✗"]
+    assert page.session.progress.correct == 5
 
 
 def test_only_what_the_arms_disagree_on_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -119,10 +164,38 @@ def test_only_what_the_arms_disagree_on_is_shown(page: BatchPage, qtbot: QtBot, 
 
 def test_an_arm_is_added_to_what_has_run(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small")
-    page.view.comparison.arm_wanted.emit("large")
+    page.view.evidence.comparison.arm_wanted.emit("large")
     wait_until_done(page, qtbot)
     assert page.view.model.rowCount() == 12
-    assert "large 100.0%" in page.view.comparison.words
+    assert "large 100.0%" in page.view.evidence.comparison.words
+
+
+def test_other_large_models_are_arms_that_run_one_after_another(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
+) -> None:
+    preview(page, qtbot, problem_file)
+    for name, box in page.preview.arms.items():
+        box.setChecked(name == "small")
+    page.preview.show_guides(["/models/Big-14B.gguf", "/models/Big-32B.gguf"])
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+    assert loader.large == ["", "/models/Big-14B.gguf", "/models/Big-32B.gguf", ""], "at last the chat's own again"
+    assert [arm.name for arm in page.session.batch.arms] == ["small", "guide Big-14B", "guide Big-32B"]  # type: ignore[union-attr]
+    assert page.session.progress.done == 18
+
+
+def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
+) -> None:
+    loader.missing = "/models/Big.gguf"
+    preview(page, qtbot, problem_file)
+    page.preview.show_guides(["/models/Big.gguf"])
+    with qtbot.waitSignal(page.failed) as failure:
+        page.preview.start.click()
+    assert "Big.gguf is not there" in str(failure.args[0])
+    qtbot.waitUntil(lambda: page.session.models.state is State.READY)
+    assert loader.large[-1] == ""
+    assert page.session.progress.waiting("guide Big") == 6
 
 
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -139,7 +212,7 @@ def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot
     session.start()
     wait_until_done(page, qtbot)
     assert Mark.WAITING not in {mark_of(page.view.model.row_at(row)) for row in range(page.view.model.rowCount())}
-    assert page.view.progress.done == page.view.progress.jobs
+    assert page.session.progress.done == page.session.progress.jobs
 
 
 def test_while_a_batch_runs_no_other_is_begun(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:

@@ -1,0 +1,86 @@
+"""Asks how the answers of a batch are to be graded again."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+
+from app.theme import Role, set_role
+from app.widgets.controls import label
+from core.batch.verdict import How, Regex
+from core.errors import SettingsError
+
+WAYS = {
+    How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
+    How.EXACT: "The same text",
+    How.NUMERIC: "The same number",
+    How.CHOICE: "The same letter (multiple choice)",
+    How.MATH: "Algebra alone (math-verify)",
+    How.REGEX: "A pattern of your own",
+}
+
+
+class RegradeDialog(QDialog):
+    chosen = Signal(object)
+    """A How, or a Regex."""
+
+    def __init__(self, now: How | Regex, parent: QWidget | None = None) -> None:
+        """`now`: how the answers are graded so far."""
+        super().__init__(parent)
+        self.setWindowTitle("Grade again")
+        self.setMinimumWidth(520)
+        self.way, self.pattern = QComboBox(), QLineEdit()
+        for how, words in WAYS.items():
+            self.way.addItem(words, how)
+        self.way.setAccessibleName("How answers are compared")
+        self.pattern.setAccessibleName("Pattern")
+        self.pattern.setPlaceholderText(r"for example: answer is\s+{expected}\b")
+        self.told = label("", Role.MUTED)
+        self.told.setWordWrap(True)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.grade = self.buttons.addButton("Grade", QDialogButtonBox.ButtonRole.AcceptRole)
+        set_role(self.grade, Role.PRIMARY)
+        self.buttons.accepted.connect(self._accept)
+        self.buttons.rejected.connect(self.reject)
+        self.way.currentIndexChanged.connect(self._look)
+        self.pattern.textChanged.connect(self._look)
+        self._lay_out()
+        if isinstance(now, Regex):
+            self.pattern.setText(now.pattern)
+        self.way.setCurrentIndex(self.way.findData(How.REGEX if isinstance(now, Regex) else now))
+        self._look()
+
+    def _look(self) -> None:
+        """A pattern that is none is told while it is typed."""
+        by_pattern = self.way.currentData() is How.REGEX
+        self.pattern.setEnabled(by_pattern)
+        self.told.setText("The answers stay as they are; only the verdicts change. Nothing is run.")
+        set_role(self.told, Role.MUTED)
+        self.grade.setEnabled(not by_pattern or bool(self.pattern.text()))
+        if by_pattern:
+            try:
+                Regex(self.pattern.text())
+            except SettingsError as error:
+                self.told.setText(error.what)
+                set_role(self.told, Role.DANGER)
+                self.grade.setEnabled(False)
+            else:
+                self.told.setText(
+                    "Looked for in all that stands after the thinking; {expected} is the expected answer, as it is."
+                )
+
+    def _accept(self) -> None:
+        how = self.way.currentData()
+        self.accept()
+        self.chosen.emit(Regex(self.pattern.text()) if how is How.REGEX else how)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow("Compare by", self.way)
+        form.addRow("Pattern", self.pattern)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 18, 20, 16)
+        column.setSpacing(12)
+        column.addLayout(form)
+        column.addWidget(self.told)
+        column.addWidget(self.buttons)

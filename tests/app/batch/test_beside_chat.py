@@ -1,0 +1,134 @@
+"""The chat and a batch use the same models: neither takes them from the other, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.batch.page import BatchPage
+from app.bridge import Errand
+from app.models_in_use import State
+from app.window import Window
+from core.engines.base import Conversation
+from core.settings import ModelChoice
+from tests.app.conftest import ScriptedLoader
+from tests.core.batch.counting import number_in, rest, solution
+from tests.fakes.scripted import ScriptedEngine
+
+HELLO = "Hello to you, too.</think>\n\nGood day."
+BATCH, CHAT = "First we count.", "Hello to you"
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+class HeldLoader(ScriptedLoader):
+    """Texts that begin with `held` stop after their beginning until they are let go."""
+
+    def __init__(self, held: str) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+        def text(conversation: Conversation, body: str) -> str:
+            whole = HELLO if conversation[-1].content.startswith("Hello") else solution(number_in(conversation))
+            return rest(whole, body)
+
+        def hold(body: str) -> None:
+            if body.startswith(held):
+                self.let_go.wait(20)
+
+        self.small = ScriptedEngine(continue_with=text, before_token=hold)
+        self.large = ScriptedEngine(name="large", continue_with=text)
+
+
+@pytest.fixture
+def problem_file(tmp_path: Path) -> Path:
+    path = tmp_path / "counting.csv"
+    path.write_text("question,answer\n" + "\n".join(f"Count to {n}.,{n}" for n in range(4)))
+    return path
+
+
+def batch_page(window: Window, qtbot: QtBot, path: Path) -> BatchPage:
+    """With the file open, and the small model alone as its arm."""
+    page = window.findChild(BatchPage)
+    assert page is not None
+    with qtbot.waitSignal(page.session.read):
+        page.open_file(path)
+    for name, box in page.preview.arms.items():
+        box.setChecked(name == "small")
+    return page
+
+
+def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not page.session.findChildren(Errand) and not page.session.running, timeout=20_000)
+
+
+def ask(window: Window, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is State.READY)
+    window.session.ask("Hello?")
+
+
+def answer(window: Window) -> str:
+    exchange = window.session.current
+    return exchange.trace.text if exchange else ""
+
+
+def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_more_room(
+    make_window: Callable[..., Window], qtbot: QtBot, problem_file: Path
+) -> None:
+    loader = HeldLoader(CHAT)
+    window = make_window(loader)
+    ask(window, qtbot)
+    qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
+    page = batch_page(window, qtbot, problem_file)
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: page.session.waits_for_models)
+    assert "when the answer is written" in page.view.left_words.text()
+    assert len(loader.choices) == 1
+    loader.let_go.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert answer(window) == HELLO
+    wait_until_done(page, qtbot)
+    assert [choice.parallel for choice in loader.choices] == [1, 9]
+    assert page.session.progress.correct == 4
+
+
+def test_the_chat_answers_while_a_batch_is_running(
+    make_window: Callable[..., Window], qtbot: QtBot, problem_file: Path
+) -> None:
+    loader = HeldLoader(BATCH)
+    window = make_window(loader)
+    page = batch_page(window, qtbot, problem_file)
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: page.session.running and not page.session.waits_for_models)
+    ask(window, qtbot)
+    qtbot.waitUntil(lambda: window.session.ready and bool(answer(window)))
+    assert answer(window) == HELLO
+    assert page.session.running
+    loader.let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.correct == 4
+
+
+def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
+    make_window: Callable[..., Window], qtbot: QtBot, problem_file: Path
+) -> None:
+    loader = HeldLoader(BATCH)
+    window = make_window(loader)
+    page = batch_page(window, qtbot, problem_file)
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: page.session.running and not page.session.waits_for_models)
+    with qtbot.waitSignal(page.session.told):
+        window.models.load(ModelChoice(small="another.gguf"))
+    loader.let_go.set()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.failed == 0
+    assert page.session.progress.done < 4
+    qtbot.waitUntil(lambda: window.models.state is State.READY)
+    assert loader.choices[-1].small == "another.gguf"
+    page.session.start()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.correct == 4
