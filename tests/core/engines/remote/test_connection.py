@@ -23,6 +23,7 @@ from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
 from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY, LlamaServer
+from tests.servers.tls_proxy import TlsProxy
 
 
 @pytest.mark.real_models
@@ -93,6 +94,25 @@ def test_tls_with_a_private_authority(tmp_path: Path) -> None:
             assert text(session.write([], 9, seed=1)) == "b"
         with closing(open_server(ServerAddress(server.url, KEY, any_certificate=True))) as engine:
             assert engine.card.name == "bytes"
+
+
+@pytest.mark.real_models
+def test_a_real_server_behind_tls_is_trusted_by_its_certificate_alone(server: LlamaServer, tmp_path: Path) -> None:
+    tls, certificate = self_signed(tmp_path)
+    plain = LlamaServerEngine(ServerAddress(server.url, KEY))
+    with closing(plain), closing(plain.open(QUESTION, GREEDY)) as session:
+        written = text(session.write([], 12, seed=1))
+    with TlsProxy(server.port, tls) as proxy:
+        with pytest.raises(EngineRefused, match="is not trusted"):
+            open_server(ServerAddress(proxy.url, KEY), RemoteOptions(HURRIED))
+        report = try_connection(ServerAddress(proxy.url, "wrong", authority=certificate))
+        assert (report.reachable, report.key_accepted) == (True, False)
+        engine = open_server(ServerAddress(proxy.url, KEY, authority=certificate))
+        with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+            writing = session.write([], 500, seed=1)
+            next(writing)
+            writing.close()  # the only slot is free again
+            assert text(session.write([], 12, seed=1)) == written
 
 
 def test_a_proxy_is_gone_through() -> None:
