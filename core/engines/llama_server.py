@@ -265,7 +265,7 @@ class LlamaServerAnswer:
         ) + tuple(
             Alternative(other.integer("id"), other.text("token"), math.log(chance))
             for other in chances.each("top_probs")
-            if (chance := other.number("prob"))
+            if (chance := other.number("prob") or 0.0) > 0
         )
         # A token that was drafted and accepted comes with a probability of 1, which means nothing.
         return Token(id, data, chances.number("logprob") if others else None, others)
@@ -283,4 +283,4 @@ class LlamaServerAnswer:
 
 
 def _bytes(token: Fields) -> bytes:
-    return token.text("piece").encode() or bytes(token.integers("piece"))
+    return token.text("piece").encode() or bytes(number for number in token.integers("piece") if 0 <= number < 256)

@@ -52,8 +52,14 @@ class Wire:
         """Send nothing more until the test is over."""
         self._over.wait()
 
-    def trickle(self, data: bytes) -> None:
+    def flood(self, data: bytes) -> None:
+        """The same bytes again and again, as fast as they are taken."""
+        while not self._over.is_set():
+            self.send(data)
+
+    def trickle(self, data: bytes, first: bytes = b"") -> None:
         """The same few bytes again and again, never a whole event."""
+        self.send(first)
         while not self._over.wait(0.01):
             self.send(data)
 
@@ -111,6 +117,11 @@ def endless(wire: Wire) -> None:
     while True:
         number += 1
         token("x", number)(wire)
+
+
+def event_without_end(wire: Wire) -> None:
+    wire.send(b"data: ")
+    wire.flood(b"x" * 65536)
 
 
 def about(model: str = "bytes.gguf", context: int = 1000) -> dict[str, Json]:

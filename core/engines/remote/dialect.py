@@ -120,14 +120,12 @@ def choice_probabilities(alternatives: Sequence[Alternative], choices: Sequence[
 
     def mass(choice: str) -> float:
         return math.fsum(
-            math.exp(other.logprob)
+            math.exp(min(other.logprob, 0.0))
             for other in alternatives
             if (head := other.text.strip()) and choice.strip().startswith(head)
         )
 
-    if not alternatives:
-        return tuple(1 / len(choices) for _ in choices)
-    least = math.exp(min(other.logprob for other in alternatives)) / 2
+    least = math.exp(min((min(other.logprob, 0.0) for other in alternatives), default=0.0)) / 2
     masses = [mass(choice) or least for choice in choices]
-    total = math.fsum(masses) or 1.0
-    return tuple(each / total for each in masses)
+    total = math.fsum(masses)
+    return tuple(each / total if total else 1 / len(choices) for each in masses)

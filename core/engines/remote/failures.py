@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import httpx2
 
-from core.engines.remote.fields import Fields
+from core.engines.remote.fields import Fields, parsed
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 
 
@@ -52,13 +52,13 @@ def garbage(host: str) -> EngineLost:
     )
 
 
-def from_status(response: httpx2.Response, host: str) -> EngineError:
-    """An answer other than 200. The body must have been read."""
+def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineError:
+    """An answer other than 200."""
     status = response.status_code
     if response.is_redirect:
         return _redirected(response, host)
     try:
-        answer = Fields(response.json())
+        answer = Fields(parsed(body))
     except ValueError:
         answer = Fields(None)
     return from_report(answer, host, status)

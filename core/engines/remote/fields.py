@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
+
+
+def parsed(text: str | bytes) -> object:
+    """A JSON value. Raises ValueError for anything else, also for NaN and for nesting without end."""
+    try:
+        value: object = json.loads(text, parse_constant=_refused)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def _refused(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 class Fields:
@@ -20,12 +35,16 @@ class Fields:
         return value if isinstance(value, str) else ""
 
     def integer(self, name: str, default: int = 0) -> int:
-        value = self._values.get(name)
-        return int(value) if isinstance(value, int | float) else default
+        value = self.number(name)
+        return default if value is None else int(value)
 
     def number(self, name: str) -> float | None:
+        """Finite."""
         value = self._values.get(name)
-        return float(value) if isinstance(value, int | float) else None
+        try:
+            return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+        except OverflowError:  # an integer of hundreds of digits
+            return None
 
     def flag(self, name: str) -> bool:
         return self._values.get(name) is True

@@ -15,7 +15,7 @@ import httpx2
 
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.failures import from_status, from_transport, garbage
-from core.engines.remote.fields import Fields
+from core.engines.remote.fields import Fields, parsed
 from core.engines.remote.patience import Patience
 from core.errors import EngineLost
 
@@ -71,13 +71,7 @@ class Line:
         alarm.start()
         try:
             with self._request(path, payload) as response:
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > LARGEST_ANSWER:
-                        raise garbage(self.host)
-                answer: object = json.loads(body)
-                return answer
+                return parsed(self._body(response))
         except ValueError as error:
             raise garbage(self.host) from error
         except EngineLost as error:
@@ -119,13 +113,20 @@ class Line:
             with closing(self._send(path, content)) as response:
                 try:
                     if response.status_code != HTTPStatus.OK:
-                        response.read()
-                        raise from_status(response, self.host)
+                        raise from_status(response, self._body(response), self.host)
                     yield response
                 finally:
                     self.bytes_received += response.num_bytes_downloaded
         except httpx2.HTTPError as error:
             raise from_transport(error, self.host) from error
+
+    def _body(self, response: httpx2.Response) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise garbage(self.host)
+        return bytes(body)
 
     def _send(self, path: str, content: bytes | None) -> httpx2.Response:
         request = self._client.build_request(

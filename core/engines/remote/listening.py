@@ -13,6 +13,7 @@ from core.engines.bill import Cost, ReadingAhead
 from core.engines.remote.dialect import AnswerReader, Finished, Heard, Prompt, Reading, Written
 from core.engines.remote.fields import Fields
 from core.engines.remote.line import Line
+from core.engines.remote.memory import Memory
 from core.engines.remote.meter import Meter
 from core.engines.remote.script import BYTES_PER_TOKEN
 from core.engines.remote.state import ServerState
@@ -27,10 +28,13 @@ TICK = 1.0
 
 
 class Listening:
-    def __init__(self, engine: RemoteEngine, number: int, cancelled: threading.Event, prompt: Prompt) -> None:
+    def __init__(
+        self, engine: RemoteEngine, number: int, memory: Memory, cancelled: threading.Event, prompt: Prompt
+    ) -> None:
         """`number`: of the session on the state board. `cancelled`: set by whoever wants the answer no more."""
         self._engine = engine
         self._number = number
+        self._memory = memory
         self._cancelled = cancelled
         self._prompt = prompt
         self._began = time.perf_counter()
@@ -81,6 +85,8 @@ class Listening:
     def _note(self, heard: Heard) -> None:
         match heard:
             case Reading():
+                if self._reading is None:
+                    self._memory.check(heard.reused)
                 self._reading = heard
             case Written(tokens):
                 self._first_token = self._first_token or time.perf_counter()
@@ -134,7 +140,8 @@ class Listening:
         An estimate if it wrote something without telling; what may have been reused counts as read.
         """
         if self._reading:
-            return self._reading.reused or 0, self._reading.done, self._reading.total
+            reused, done, total = self._reading
+            return min(reused or 0, done), done, total
         if self._first_token is None:
             return 0, 0, 0
         prompt = self._prompt

@@ -15,6 +15,7 @@ from core.engines.body import Part
 from core.engines.remote.dialect import Finished, Prompt, Script, Wish
 from core.engines.remote.line import Line
 from core.engines.remote.listening import Listening
+from core.engines.remote.memory import Memory
 from core.engines.remote.meter import Meter
 from core.engines.remote.state import ServerState
 from core.engines.remote.stream import AnswerStream
@@ -30,10 +31,11 @@ HELD_BACK = 1
 class ReadingAlong:
     """A thread for one session, which sleeps unless a text was offered."""
 
-    def __init__(self, engine: RemoteEngine, script: Script, meter: Meter, number: int) -> None:
+    def __init__(self, engine: RemoteEngine, script: Script, meter: Meter, memory: Memory, number: int) -> None:
         self._engine = engine
         self._script = script
         self._meter = meter
+        self._memory = memory
         self._number = number
         self._line = engine.new_line()
         self._changed = threading.Condition()
@@ -97,7 +99,7 @@ class ReadingAlong:
             try:
                 self._read(body)
             except EngineRefused:
-                self._over = True  # a cap is reached, say: it would be refused again
+                self._over = True  # a cap is reached, or the model is another: it would be refused again
             except EngineError:
                 continue  # broken or cut: the next offer, or the real request, will see
 
@@ -108,7 +110,7 @@ class ReadingAlong:
         if not isinstance(prompt, str):
             prompt = prompt[:-HELD_BACK]
         reader = dialect.answer(line.ask)
-        listening = Listening(self._engine, self._number, self._unwanted, prompt)
+        listening = Listening(self._engine, self._number, self._memory, self._unwanted, prompt)
         payload = dialect.payload(prompt, Wish(0, 0, Sampling()), line.ask)
         try:
             with (

@@ -26,6 +26,7 @@ from core.engines.bill import Bill, ReadingAhead
 from core.engines.body import Part
 from core.engines.remote.dialect import Finished, Prompt, Reading, Wish, choice_probabilities, extended, passing
 from core.engines.remote.listening import Listening
+from core.engines.remote.memory import Memory
 from core.engines.remote.patience import Retrying
 from core.engines.remote.reading_along import ReadingAlong
 from core.engines.remote.state import ServerState
@@ -50,6 +51,7 @@ class RemoteSession:
         self._number = next(_numbers)
         self._line = engine.new_line()
         self._meter = engine.new_meter()
+        self._memory = Memory(engine)
         self._cancelled = threading.Event()
         self._stream: AnswerStream | None = None
         self._closed = False
@@ -60,7 +62,9 @@ class RemoteSession:
             self._line.close()
             raise
         self._reading_along = (
-            ReadingAlong(engine, self._script, self._meter, self._number) if self.card.reads_along else None
+            ReadingAlong(engine, self._script, self._meter, self._memory, self._number)
+            if self.card.reads_along
+            else None
         )
 
     @property
@@ -205,7 +209,7 @@ class RemoteSession:
             wish = replace(wish, limit=self._meter.room(wish.limit))
         payload = self._dialect.payload(prompt, wish, self._line.ask)
         reader = self._dialect.answer(self._line.ask)
-        listening = Listening(self._engine, self._number, self._cancelled, prompt)
+        listening = Listening(self._engine, self._number, self._memory, self._cancelled, prompt)
         with (
             listening.billed(self._line, self._meter),
             AnswerStream(self._line, self._dialect.path, payload, listening.most_events(wish.limit)) as self._stream,

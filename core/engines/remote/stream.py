@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from enum import Enum
 
 from core.engines.remote.failures import garbage
-from core.engines.remote.fields import Fields
+from core.engines.remote.fields import Fields, parsed
 from core.engines.remote.line import Line, Payload
 from core.errors import EngineError, EngineRefused
 
@@ -63,7 +62,7 @@ class AnswerStream:
                     raise EngineRefused(
                         f"{self._line.host} goes on writing after the end.", "Look at the server's log."
                     )
-                self._messages.put(Fields(json.loads(data)))
+                self._messages.put(Fields(parsed(data)))
         except EngineError as error:
             self._messages.put(error)
         except ValueError:

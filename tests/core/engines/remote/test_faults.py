@@ -9,12 +9,13 @@ import pytest
 
 from core.engines.base import Message, Stop, WriteItem
 from core.engines.llama_server import LlamaServerEngine
+from core.engines.remote import line
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.meter import Cap, Prices
 from core.engines.remote.state import ServerState
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
-from tests.core.engines.remote.writing import GREEDY, HURRIED, handoff, notices, stop, text, tokens
+from tests.core.engines.remote.writing import GREEDY, HURRIED, foreign, handoff, notices, stop, text, tokens
 from tests.fakes.faulty_server import (
     Answer,
     FaultyServer,
@@ -24,6 +25,7 @@ from tests.fakes.faulty_server import (
     endless,
     error,
     event,
+    event_without_end,
     hold,
     progress,
     raw,
@@ -86,6 +88,12 @@ def test_nothing_there_is_told_with_advice() -> None:
         (error(500, "CUDA error"), EngineLost, "reports a failure: “CUDA error”"),
         (stream(event({"error": {"code": 500, "message": "slot lost"}})), EngineLost, "slot lost"),
         (stream(raw(b"data: {half\n\n")), EngineLost, "not an answer"),
+        (stream(raw(b'data: {"tokens_predicted": NaN}\n\n')), EngineLost, "not an answer"),
+        (stream(raw(b"data: " + b"[" * 100_000 + b"\n\n")), EngineLost, "not an answer"),
+        (stream(event_without_end), EngineLost, "not an answer"),
+        (raw(b"SSH-2.0-OpenSSH_10.0\r\n"), EngineLost, "connection to .* broke"),
+        (lambda wire: wire.trickle(b"X-Slow: 1\r\n", first=b"HTTP/1.1 200 OK\r\n"), EngineLost, "has sent nothing for"),
+        (error(429, "Slow down"), EngineLost, "is not ready: “Slow down”"),
         (lambda wire: wire.json({"hello": "world"}), EngineLost, "not an answer"),
         (redirect("https://elsewhere.example/"), EngineRefused, "sends on to https://elsewhere.example/"),
         (hold, EngineLost, "has sent nothing for"),
@@ -93,6 +101,17 @@ def test_nothing_there_is_told_with_advice() -> None:
 )
 def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words: str) -> None:
     with FaultyServer(answer) as server, pytest.raises(kind, match=words):
+        write(server)
+
+
+def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "LARGEST_ANSWER", 1000)
+
+    def report(wire: Wire) -> None:
+        wire.head(500)
+        wire.flood(b"x" * 100)
+
+    with FaultyServer(report) as server, pytest.raises(EngineLost, match="not an answer"):
         write(server)
 
 
@@ -136,6 +155,43 @@ def test_another_model_after_a_restart_is_refused() -> None:
 
     with FaultyServer(restart) as server, pytest.raises(EngineRefused, match=r"another model: another\.gguf"):
         write(server)
+
+
+def test_another_model_after_a_restart_between_two_writes_is_refused() -> None:
+    known, forgotten = stream(progress(9, 9), A, end(1)), stream(progress(12, 12), A, end(1))
+    with FaultyServer(known, forgotten) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            list(session.write([], 1, seed=1))
+            assert text(session.write([], 1, seed=1)) == "a", "the same model has only forgotten the text"
+            server.routes |= about("another.gguf")
+            for _ in range(2):
+                with pytest.raises(EngineRefused, match=r"another model: another\.gguf"):
+                    list(session.write([], 1, seed=1))
+
+
+def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None:
+    answers = (stream(progress(9, 9), A, end(1)), stream(progress(9, 9), end(1)), stream(progress(9, 9, 8), A, end(1)))
+    with FaultyServer(*answers) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, reads_along=True))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            list(session.write([], 1, seed=1))
+            server.routes |= about("another.gguf")
+            session.read_along(foreign("so"))
+            session.settle()
+            with pytest.raises(EngineRefused, match="another model"):
+                list(session.write(foreign("so"), 1, seed=1))
+
+
+def test_a_failure_while_reading_along_harms_nothing() -> None:
+    with FaultyServer(error(500, "busy"), stream(progress(9, 9), A, end(1))) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, reads_along=True))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            session.read_along(foreign("so"))
+            session.settle()
+            items = list(session.write(foreign("so"), 1, seed=1))
+    assert text(items) == "a"
+    assert notices(items) == []
 
 
 def test_neither_key_nor_text_follows_a_redirect() -> None:

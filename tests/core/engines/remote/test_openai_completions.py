@@ -12,7 +12,7 @@ from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
-from tests.fakes.faulty_server import Answer, FaultyServer, error, event, raw, stream
+from tests.fakes.faulty_server import Answer, FaultyServer, Wire, error, event, raw, stream
 from tests.servers.llama_server import KEY, LlamaServer
 
 
@@ -220,6 +220,21 @@ def test_ollama_is_refused_with_the_reason() -> None:
 def test_a_model_that_is_not_served_is_refused(vllm: FaultyServer) -> None:
     with pytest.raises(EngineRefused, match="does not serve small"):
         OpenAICompletionsEngine(vllm.url, RemoteOptions(model="small"))
+
+
+def test_another_model_after_a_restart_is_refused(vllm: FaultyServer) -> None:
+    def restart(wire: Wire) -> None:
+        vllm.routes["/v1/models"] = {"data": [{"id": "other", "owned_by": "vllm"}]}
+        stream(chunk("a", [97]))(wire)
+
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    vllm.routes["/v1/completions"] = restart
+    with (
+        closing(engine),
+        closing(engine.open(QUESTION, GREEDY)) as session,
+        pytest.raises(EngineRefused, match="no longer serves big"),
+    ):
+        list(session.write([], 9, seed=1))
 
 
 def test_text_prompts_hold_conversation_and_body() -> None:

@@ -10,7 +10,9 @@ from core.engines.remote.patience import Patience
 
 QUESTION = (Message("user", "Name the days of the week."),)
 GREEDY = Sampling(temperature=0.0)
-HURRIED = Patience(answer=0.5, first_token=0.5, between_tokens=0.5, notice_every=0.05, tries=2, first_pause=0.01)
+HURRIED = Patience(
+    answer=0.5, first_token=0.5, between_tokens=0.5, notice_every=0.05, tries=2, first_pause=0.01, loading=0.05
+)
 """For servers that never answer as they should."""
 
 
