@@ -233,7 +233,8 @@ def test_states_are_told_as_they_change() -> None:
         engine = LlamaServerEngine(ServerAddress(server.url), RemoteOptions(HURRIED), seen.append)
         with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
             list(session.write([], 3, seed=1))
-    assert seen == [
+    told = [state for state in seen if state is not ServerState.WAITING]  # it is, on a machine that is busy
+    assert told == [
         ServerState.READING,
         ServerState.BUSY,
         ServerState.RECONNECTING,
