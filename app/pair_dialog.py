@@ -121,11 +121,10 @@ class PairDialog(QDialog):
         """Key, test, prices and caps of the server whose address stands there, or is written in the form."""
         from app.servers.dialog import Purpose, ServerDialog
 
-        edit, other = self.edits[author], self.edits[OTHER[author]].text().strip()
-        address = edit.text().strip() if is_address(edit.text().strip()) else ""
-        form = ServerDialog(
-            self._servers, address, lambda: probe_beside(other, None, OTHER[author]), Purpose.KEEP, self
-        )
+        edit, beside = self.edits[author], OTHER[author]
+        name, other = edit.text().strip(), self.edits[beside].text().strip()
+        address = name if is_address(name) else ""
+        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None, beside), Purpose.KEEP, self)
         form.kept.connect(edit.setText)
         form.failed.connect(self.failed)
         form.finished.connect(form.deleteLater)

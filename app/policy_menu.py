@@ -14,6 +14,7 @@ from core.thinking.policies import POLICIES
 from core.thinking.presets import PRESETS
 
 WHY_NOT = "   ✗ "
+"""Between a policy and why it cannot be chosen."""
 PRESET_POLICY = "keywords"
 """Presets are parameters of this policy (METHOD's table)."""
 

@@ -117,8 +117,10 @@ class Window(QMainWindow):
     def tell(self, error: BatonError) -> None:
         """Say what went wrong, with the way on that fits it."""
         ways: list[Way] = []
-        if isinstance(error, EngineError | ModelFileError):
+        if isinstance(error, EngineError | ModelFileError) or error is self.models.error:
             ways = [("Try again", self.reload_models), ("Choose models …", self.choose_models)]
+            if self.preferences.value.models.on_server:
+                ways.insert(1, ("Server …", self.connect_server))
         elif isinstance(error, SettingsError):
             ways = [("Settings …", self.show_settings)]
         self.notice.tell(str(error), *ways)
@@ -139,14 +141,14 @@ class Window(QMainWindow):
         """Test a server, say how it is to be used, and use it as one of the two models."""
         from app.servers.dialog import Purpose, ServerDialog
         from app.servers.probe import probe_beside
-        from core.engines.opening import is_address
 
         chosen, pair = self.preferences.value.models, self.models.pair
-        address = chosen.large if is_address(chosen.large) else ""
+        on_server = chosen.on_server
+        beside = Author.LARGE if on_server is Author.SMALL else Author.SMALL
         dialog = ServerDialog(
             self.models.servers,
-            address,
-            lambda: probe_beside(chosen.small, pair.small, Author.SMALL),
+            chosen.get(on_server) if on_server else "",
+            lambda: probe_beside(chosen.get(beside), pair.get(beside), beside),
             Purpose.USE,
             self,
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from core.engines.body import Author
 from core.json_file import write_json
 from core.run import RunSettings
 from core.thinking.presets import PRESETS, KeywordSettings
@@ -53,6 +54,15 @@ class ModelChoice(BaseModel):
     )
     gpu_layers: int = Field(-1, ge=-1, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
     parallel: int = Field(1, ge=1, title="Texts at once", description="A batch asks for as many as it needs.")
+
+    def get(self, author: Author) -> str:
+        return self.small if author is Author.SMALL else self.large
+
+    @property
+    def on_server(self) -> Author | None:
+        """The model that is named by an address, the large one if both are; None if both are files."""
+        where = ("http://", "https://")
+        return next((author for author in (Author.LARGE, Author.SMALL) if self.get(author).startswith(where)), None)
 
     @property
     def is_demo(self) -> bool:

@@ -27,7 +27,6 @@ from app.widgets.controls import button, label
 from core.engines.body import Author
 from core.engines.connection import ConnectionReport, try_connection
 from core.engines.opening import addresses
-from core.engines.remote.address import ServerAddress
 from core.errors import BatonError, SettingsError
 from core.models.servers import KnownServer, KnownServers
 
@@ -208,7 +207,7 @@ class ServerDialog(QDialog):
 
         def keep() -> BatonError | None:
             for url in addresses(address):
-                ServerAddress(url, key or None)
+                known.at(url, key or None)  # raises SettingsError if that cannot be used
             try:
                 for url in addresses(address):
                     self._servers.keep(url, known, key)

@@ -5,8 +5,8 @@ Kept by address in one file, `servers.json`, beside the settings. A key is never
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -126,12 +126,19 @@ class KnownServers:
         """`secrets` is called when the first key is needed."""
         self._path = path
         self._make_secrets = secrets
+        self._made_secrets: Secrets | None = None
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._unsaved: _ServersFile | None = None
         """What could not be written: it holds until the program ends."""
 
-    @cached_property
+    @property
     def _secrets(self) -> Secrets:
-        return self._make_secrets()
+        """One for all threads: where there is no keyring, the keys are in it."""
+        with self._lock:
+            if self._made_secrets is None:
+                self._made_secrets = self._make_secrets()
+            return self._made_secrets
 
     @property
     def keeping(self) -> Keeping:
@@ -163,13 +170,14 @@ class KnownServers:
         self._write(url, self.find(url).model_copy(update={"has_key": False}))
 
     def _write(self, url: str, known: KnownServer) -> None:
-        try:
-            before = self._read().servers
-        except SettingsError:
-            before = {}  # the person was told when it was opened, and now writes it anew
-        self._unsaved = _ServersFile(servers={**before, canonical(url): known})
-        write_json(self._unsaved, self._path, "The choices about servers")
-        self._unsaved = None
+        with self._writing:
+            try:
+                before = self._read().servers
+            except SettingsError:
+                before = {}  # the person was told when it was opened, and now writes it anew
+            self._unsaved = _ServersFile(servers={**before, canonical(url): known})
+            write_json(self._unsaved, self._path, "The choices about servers")
+            self._unsaved = None
 
     def _read(self) -> _ServersFile:
         if self._unsaved:

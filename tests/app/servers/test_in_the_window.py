@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.loading import PairLoader
+from app.models.joining import add_models_page
 from app.models_in_use import State
+from app.pair_dialog import PairDialog
+from app.servers.dialog import ServerDialog
 from app.window import Window
 from core.engines.body import Author
 from core.models.preferences import Choice
@@ -123,6 +126,41 @@ def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
     window = connect(server.url, key="wrong")
     qtbot.waitUntil(lambda: window.models.state is State.FAILED, timeout=30_000)
     assert "does not accept the key" in window.notice.text
+    assert "Server …" in [way.text() for way in window.notice.findChildren(QPushButton)]
+
+
+def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: Callable[..., Window]) -> None:
+    window = make_window()
+    tab = add_models_page(window, lambda: Secrets(MemoryKeyring()), home=window.paths.data)
+    tab.page.server_wanted.emit()
+    dialog = window.findChild(ServerDialog)
+    assert dialog
+    assert dialog.isVisible()
+    dialog.address.setText("http://office:8080")
+    dialog.key.edit.setText("secret")
+    use_as_large = dialog.ways[-1]
+    use_as_large.click()
+    qtbot.waitUntil(lambda: window.preferences.value.models.large == "http://office:8080")
+    qtbot.waitUntil(lambda: window.models.state is State.READY)
+    assert window.models.servers.server("http://office:8080").address.key == "secret"
+    assert "secret" not in window.preferences.value.model_dump_json()
+
+
+def test_a_server_is_set_up_where_the_two_models_are_chosen(qtbot: QtBot, make_window: Callable[..., Window]) -> None:
+    window = make_window()
+    window.choose_models()
+    pair = window.findChild(PairDialog)
+    assert pair
+    pair.edits[Author.LARGE].setText("http://office:8080")
+    pair.server_buttons[Author.LARGE].click()
+    form = pair.findChild(ServerDialog)
+    assert form
+    assert form.address.text() == "http://office:8080"
+    form.address.setText("http://office:8081, http://office:8082")
+    form.ways[0].click()
+    qtbot.waitUntil(lambda: "8082" in pair.edits[Author.LARGE].text())
+    assert pair.load.isEnabled()
+    pair.reject()
 
 
 class Steps:

@@ -1,0 +1,33 @@
+"""The tokenizer of a file, without its weights."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.demo_pair import SMALL_MODEL
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.tokenizer import tokenize_by
+from core.engines.remote.vocabulary import PROBE
+from core.errors import ModelFileError
+
+
+@pytest.mark.real_models
+def test_it_tokenises_as_the_loaded_model_does(smollm2: Path) -> None:
+    with closing(LocalEngine(smollm2, LocalOptions(context=256))) as engine:
+        assert tokenize_by(smollm2, PROBE) == engine.tokenize(PROBE, special=True)
+
+
+def test_a_file_that_is_no_model_is_refused() -> None:
+    with pytest.raises(ModelFileError, match="is not a GGUF file"):
+        tokenize_by(Path(__file__), PROBE)
+
+
+def test_a_file_that_llama_cpp_cannot_read_is_refused(tmp_path: Path) -> None:
+    """The header is whole, but names an architecture that there is not."""
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(SMALL_MODEL.read_bytes().replace(b"llama", b"lhama"))
+    with pytest.raises(ModelFileError, match=r"broken\.gguf"):
+        tokenize_by(broken, PROBE)
