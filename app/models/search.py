@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -22,13 +24,21 @@ from app.models.wording import fit_words
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.errors import BatonError
-from core.models.fit import FitKind, estimate, fit, in_gib
+from core.models.devices import Devices
+from core.models.fit import Fit, FitKind, estimate, fit, in_gib
 from core.models.hub_listing import Listing, Repository, order_for
 from core.models.preferences import LoadingChoice
 from core.models.quantisations import Quantisation, recommended
 from core.models.rough_shape import rough_shape
 
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")
+
+
+class Judged(NamedTuple):
+    """What a repository holds, and where each choice would lie; None where the machine has not answered."""
+
+    listing: Listing
+    places: tuple[Fit | None, ...]
 
 
 class HubSearch(QWidget):
@@ -120,23 +130,26 @@ class HubSearch(QWidget):
             return
         name, access = str(item.data(Qt.ItemDataRole.UserRole)), self._room.access()
 
-        def list_files() -> Listing:
+        devices = self._room.devices
+
+        def list_files() -> Judged:
             from core.models.hub import Hub
 
-            return Hub(access).list_files(name)
+            listing = Hub(access).list_files(name)
+            return Judged(listing, tuple(place_of(listing, choice, devices) for choice in listing.choices))
 
         self._show_listing(None)
         self._say(f"Listing {name} …")
         self._question.ask(list_files, self._show_listing)
 
-    def _show_listing(self, listing: Listing | None) -> None:
-        self._listing = listing
-        choices = listing.choices if listing else ()
-        fits = [self._fit(listing, choice) for choice in choices] if listing else []
-        best = recommended(choice for choice, kind in zip(choices, fits, strict=True) if kind[0])
+    def _show_listing(self, judged: Judged | None) -> None:
+        self._listing = listing = judged.listing if judged else None
+        choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
+        best = recommended(choice for choice, place in zip(choices, places, strict=True) if may_fit(place))
         self.choices.setRowCount(len(choices))
-        for row, (choice, (_, words)) in enumerate(zip(choices, fits, strict=True)):
+        for row, (choice, place) in enumerate(zip(choices, places, strict=True)):
             parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
+            words = fit_words(place) if place else ""
             cells = (choice.label, f"{in_gib(choice.bytes)}{parts}", words, "★ recommended" if choice is best else "")
             for column, text in enumerate(cells):
                 self.choices.setItem(row, column, QTableWidgetItem(text))
@@ -148,14 +161,6 @@ class HubSearch(QWidget):
             gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
             self._say(f"{name}.{gate}")
         self._show_button()
-
-    def _fit(self, listing: Listing, choice: Quantisation) -> tuple[bool, str]:
-        """Whether it fits, and in words; guessed from its size."""
-        if self._room.devices is None:
-            return True, ""
-        shape = rough_shape(choice.bytes, listing.parameters)
-        place = fit(estimate(shape, LoadingChoice().context), self._room.devices)
-        return place.kind is not FitKind.DOES_NOT_FIT, fit_words(place)
 
     def _chosen(self) -> Quantisation | None:
         row = self.choices.currentRow()
@@ -173,3 +178,14 @@ class HubSearch(QWidget):
     def _say_error(self, error: BatonError) -> None:
         self.said.setText(f"✗ {error}")
         set_role(self.said, Role.DANGER)
+
+
+def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) -> Fit | None:
+    """Where it would lie, guessed from its size."""
+    if devices is None:
+        return None
+    return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadingChoice().context), devices)
+
+
+def may_fit(place: Fit | None) -> bool:
+    return place is None or place.kind is not FitKind.DOES_NOT_FIT

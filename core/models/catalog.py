@@ -67,7 +67,12 @@ class FittingPair:
 @cache
 def catalog() -> tuple[CatalogPair, ...]:
     """Every pair, in the order of the file."""
-    content = json.loads(files("resources").joinpath("catalog.json").read_text(encoding="utf-8"))
+    return read_catalog(files("resources").joinpath("catalog.json").read_text(encoding="utf-8"))
+
+
+def read_catalog(text: str) -> tuple[CatalogPair, ...]:
+    """The pairs that a catalog names, in its order."""
+    content = json.loads(text)
     models = {key: _model(key, entry) for key, entry in content["models"].items()}
     return tuple(
         CatalogPair(models[pair["small"]], models[pair["large"]], pair["good_for"], Evidence(pair["evidence"]))

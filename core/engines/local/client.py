@@ -89,7 +89,7 @@ class LocalEngine:
     def _load(self, header: GgufHeader, on_progress: Callable[[float], object]) -> tuple[ModelProcess, str]:
         """As asked; if the device is out of memory, lighter and lighter. Also says what is less than was asked for."""
         layers = layers_to_begin_with(header, self._options)
-        if layers and self._options.gpu_layers < 0:
+        if self._options.gpu_layers < 0:  # never all of them unseen: a small GPU may take the system with it
             self._options = replace(self._options, gpu_layers=layers)
         tried: list[str] = []
         failure: OutOfMemory | None = None

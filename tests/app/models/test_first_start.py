@@ -6,28 +6,36 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.loading import PairLoader
 from app.models.joining import add_models_page
+from app.models.page import ModelsPage
 from app.models_in_use import State
 from app.placement_words import placement_facts
 from app.window import Window
-from core.demo_pair import READY_PROBLEMS, SMALL_MODEL
+from core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from core.demo_pair.settings import DEMO_SETTINGS
 from core.engines.local.client import LocalEngine
+from core.models.catalog import read_catalog
+from core.models.fit import in_gib
 from core.models.gguf import read_header
 from core.models.preferences import LoadingChoice
 from core.paths import Paths
 from core.secrets import Secrets
 from core.thinking.events import Finish
 from core.thinking.trace import Trace
+from tests.core.models.hub_server import HubServer
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
-def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
+SMALL, LARGE = "tiny-small-Q4_K_M.gguf", "tiny-large-Q4_K_M.gguf"
+
+
+def opened(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> tuple[Window, ModelsPage]:
+    """The window of an empty home, on its Models page, with the machine looked at."""
     paths = Paths.under(tmp_path / "baton")
     window = Window(paths, PairLoader(paths))
     qtbot.addWidget(window)
@@ -36,13 +44,18 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
         window.show()
         window.show_page("models")
     window.open_store()
-    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, batch=64))
-    (demo,) = [press for press in page.begin.findChildren(QPushButton) if press.text() == "Use the demo pair"]
-    demo.click()
+    return window, page
+
+
+def press(page: ModelsPage, words: str) -> QPushButton:
+    """The one button on the first tab that begins so."""
+    (button,) = [each for each in page.begin.findChildren(QPushButton) if each.text().startswith(words)]
+    return button
+
+
+def answered(window: Window, qtbot: QtBot) -> Trace:
+    """A problem asked in the chat, and its run to the end."""
     qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=60_000)
-    small = window.models.pair.small
-    assert isinstance(small, LocalEngine)
-    assert small.loaded_as.batch == 64
     window.preferences.change(run=DEMO_SETTINGS)
     problem = json.loads(READY_PROBLEMS.read_text().splitlines()[0])["problem"]
     window.chat.composer.set_text(problem)
@@ -53,9 +66,77 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
         return window.session.current.trace
 
     qtbot.waitUntil(lambda: window.session.current is not None and trace().ended is not None, timeout=60_000)
-    assert trace().finish is Finish.END_OF_TEXT
-    assert trace().answer.strip()
-    assert trace().large_share > 0
+    return trace()
+
+
+def tiny_catalog() -> str:
+    """The demo pair's files as if the Hub had them, with the figures of their headers."""
+    models = {}
+    for key, file, path in (("small", SMALL, SMALL_MODEL), ("large", LARGE, LARGE_MODEL)):
+        header = read_header(path)
+        models[key] = {
+            "name": f"Tiny {key}",
+            "repository": f"owner/{key}-GGUF",
+            "file": file,
+            "bytes": path.stat().st_size,
+            "licence": "Apache 2.0",
+            "thinks": True,
+            "vocabulary": "tiny",
+            "parameters": header.parameters,
+            "blocks": header.block_count,
+            "embedding_length": header.embedding_length,
+            "feed_forward_length": header.feed_forward_length,
+            "kv_heads": max(header.head_count_kv),
+            "head_length": header.key_length,
+            "vocabulary_size": header.vocabulary_size,
+            "output_is_tied": header.output_is_tied,
+        }
+    pair = {"small": "small", "large": "large", "good_for": "A walk through the window.", "evidence": "untested"}
+    return json.dumps({"models": models, "pairs": [pair]})
+
+
+def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
+    qtbot: QtBot, tmp_path: Path, secrets: Secrets, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.files["owner/small-GGUF"] = {SMALL: SMALL_MODEL.read_bytes()}
+    hub.files["owner/large-GGUF"] = {LARGE: LARGE_MODEL.read_bytes()}
+    monkeypatch.setattr("core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
+    window, page = opened(qtbot, tmp_path, secrets)
+    page.room.change(endpoint=hub.endpoint)
+    qtbot.waitUntil(lambda: "Tiny small with Tiny large" in words_on(page), timeout=60_000)
+    told = words_on(page)
+    assert f"● Tiny small: {in_gib(SMALL_MODEL.stat().st_size)}, Apache 2.0, ✓ fits" in told
+    assert "With 16,384 tokens it takes" in told
+    assert "A walk through the window. (nobody has published figures)" in told
+    press(page, "Download").click()
+    qtbot.waitUntil(lambda: page.room.inventory.models[2:] != (), timeout=60_000)
+    qtbot.waitUntil(lambda: "Use this pair" in words_on(page), timeout=60_000)
+    page.room.change_loading(page.room.folder / "owner" / "small-GGUF" / SMALL, LoadingChoice(context=1024))
+    press(page, "Use this pair").click()
+    trace = answered(window, qtbot)
+    assert trace.finish is Finish.END_OF_TEXT
+    assert trace.answer.strip()
+    assert trace.large_share > 0
+    window.close()
+
+
+def words_on(page: ModelsPage) -> str:
+    """All that the first tab says, its buttons included."""
+    labels = [each.text() for each in page.begin.findChildren(QLabel)]
+    return "\n".join(labels + [each.text() for each in page.begin.findChildren(QPushButton)])
+
+
+def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
+    window, page = opened(qtbot, tmp_path, secrets)
+    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, batch=64))
+    press(page, "Use the demo pair").click()
+    trace = answered(window, qtbot)
+    small = window.models.pair.small
+    assert isinstance(small, LocalEngine)
+    assert small.loaded_as.batch == 64
+    assert trace.finish is Finish.END_OF_TEXT
+    assert trace.answer.strip()
+    assert trace.large_share > 0
     facts = dict(placement_facts(page.room.loaded[SMALL_MODEL]))
     assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
     assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")

@@ -4,9 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from core.engines.local import retreat
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.engines.local.messages import LoadOptions
 from core.engines.local.retreat import attempts
+from core.models.devices import Device, DeviceKind, Devices
+from core.models.fit import estimate, fit
+from core.models.gguf import read_header
 
 GIB = 2**30
 
@@ -61,3 +67,19 @@ def test_what_cannot_be_loaded_at_all_ends_in_a_sentence(smollm2: Path) -> None:
     told = loaded(smollm2, 3 * GIB, context=8192, parallel=24, batch=256)
     assert "not even with a batch of 32 tokens" in told
     assert "shorter context" in told
+
+
+@pytest.mark.parametrize(("free", "layers"), [(0.5, 0), (1.25, None), (8.0, 31)])
+def test_layers_left_to_the_program_are_those_that_the_gpu_holds_and_none_if_it_holds_none(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch, free: float, layers: int | None
+) -> None:
+    """A described GPU; without one llama.cpp takes the number and leaves it at that."""
+    gpu = Device("CUDA0", "a GPU", DeviceKind.GPU, round(free * GIB), 8 * GIB)
+    devices = Devices(16 * GIB, 16 * GIB, (gpu,))
+    monkeypatch.setattr(retreat, "has_gpu_backend", lambda: True)
+    monkeypatch.setattr(retreat, "find_devices", lambda: devices)
+    engine = LocalEngine(smollm2, LocalOptions(context=8192, threads=1))
+    chosen = engine.loaded_as.gpu_layers
+    engine.close()
+    assert chosen == fit(estimate(read_header(smollm2), 8192), devices).layers
+    assert chosen == layers if layers is not None else 0 < chosen < 31
