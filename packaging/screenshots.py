@@ -17,6 +17,7 @@ from pathlib import Path
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.compare.chooser import Chooser
 from app.loading import PairLoader
 from app.models.joining import add_models_page
 from app.models_in_use import Loading, State
@@ -24,6 +25,7 @@ from app.window import Window
 from core.demo_pair import READY_PROBLEMS
 from core.engines.base import Engine
 from core.engines.body import Author
+from core.engines.remote.state import Watcher
 from core.errors import EngineLost
 from core.paths import Paths
 from core.run import Pair
@@ -39,35 +41,49 @@ SMALL_NAME, LARGE_NAME = "R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-32B"
 STORY_PROBLEM = (
     "Ed has 2 dogs, 3 cats and twice as many fish as cats and dogs combined. How many pets does Ed have in total?"
 )
-BY_SMALL = (
-    "Okay, so Ed has 2 dogs and 3 cats. That gives \\(2 + 3 = 5\\) cats and dogs combined.\n\n"
-    "The number of fish is twice as many as cats and dogs, so that's \\(2 \\times 3 = 6\\) fish.\n\n"
-    "Wait, but the fish could be counted with the cats first, so 3 times 2 is 6 and",
-    "\n\nSo there are \\(2 \\times 5 = 10\\) fish.\n\nAdding everything up: dogs 2, cats 3, fish 10.\n\n"
-    "Let me verify that, though, by counting",
-    "\n\nSo the total is \\(2 + 3 + 10 = 15\\).\n\n",
+BEGINNING = "Okay, so Ed has 2 dogs and 3 cats. That gives \\(2 + 3 = 5\\) cats and dogs combined.\n\n"
+SLIP = "The number of fish is twice as many as cats and dogs, so that's \\(2 \\times 3 = 6\\) fish.\n\n"
+FISH = "So there are \\(2 \\times 5 = 10\\) fish.\n\nAdding everything up: dogs 2, cats 3, fish 10.\n\n"
+END = "So the total is \\(2 + 3 + 10 = 15\\).</think>\n\nEd has \\boxed{15} pets in total."
+SMALL_ALONE = (
+    f"{BEGINNING}{SLIP}Wait, but the fish could be counted with the cats first, so 3 times 2 is 6 and nothing else.\n\n"
+    "Adding everything up: dogs 2, cats 3, fish 6.\n\nSo the total is \\(2 + 3 + 6 = 11\\).</think>\n\n"
+    "Ed has \\boxed{11} pets in total."
 )
-BY_LARGE = (
-    'Wait, "twice as many fish as cats and dogs combined" means twice the 5, not twice the cats alone. '
-    "No more of this sentence is ever seen.",
-    "Let me verify this by recounting each kind: 2 dogs, 3 cats and 10 fish are 15 animals, and 10 is indeed twice "
-    "5. Everything is consistent with the statement, and nothing has been counted twice along the way. ",
+LARGE_ALONE = f"{BEGINNING}Twice as many fish as both together is twice the 5. {FISH}{END}"
+TOGETHER = (
+    f'{BEGINNING}{SLIP}Wait, "twice as many fish as cats and dogs combined" means twice the 5, not only the cats.'
+    f"\n\n{FISH}Let me verify this by recounting each kind: 2 dogs, 3 cats and 10 fish are 15 animals, and 10 is "
+    f"indeed twice 5. Everything is consistent with the statement, and nothing has been counted twice.\n\n{END}"
 )
 
 
 class StoryLoader(PairLoader):
-    """Two models that tell one story, at 58 and 31 tokens a second."""
+    """Two models that tell one story, at 58 and 31 tokens a second. `lost`: the large one is gone before its first."""
 
-    def __call__(self, _choice: ModelChoice) -> Loading:
-        from tests.fakes.scripted import ScriptedEngine
+    def __init__(self, paths: Paths, lost: bool = False) -> None:
+        super().__init__(paths)
+        self._lost = lost
 
-        def engine(name: str, texts: tuple[str, ...], rate: float) -> Engine:
+    def __call__(self, _choice: ModelChoice, _watcher: Watcher) -> Loading:
+        from tests.fakes.scripted import Fault, ScriptedEngine
+
+        def engine(name: str, alone: str, rate: float, faults: list[Fault]) -> Engine:
             made = ScriptedEngine(
-                *texts, name=name, context=8192, chances=lambda _: CHANCES, before_token=lambda _: time.sleep(1 / rate)
+                continue_with=lambda _, body: next(
+                    (text[len(body) :] for text in (alone, TOGETHER) if text.startswith(body)), ""
+                ),
+                name=name,
+                context=8192,
+                chances=lambda _: CHANCES,
+                before_token=lambda _: time.sleep(1 / rate),
+                faults=faults,
             )
             return made.with_card(quantisation="Q4_K_M")
 
-        yield Pair(engine(SMALL_NAME, BY_SMALL, 58), engine(LARGE_NAME, BY_LARGE, 31))
+        gone = EngineLost("The server of R1-Distill-Qwen-32B does not answer any more.", "Look whether it runs.")
+        faults = [Fault(0, gone, for_good=True)] if self._lost else []
+        yield Pair(engine(SMALL_NAME, SMALL_ALONE, 58, []), engine(LARGE_NAME, LARGE_ALONE, 31, faults))
 
 
 CHANCES = (0.71, 0.18, 0.06, 0.03)
@@ -76,7 +92,7 @@ CHANCES = (0.71, 0.18, 0.06, 0.03)
 class FailingLoader(PairLoader):
     """As when the large model does not fit."""
 
-    def __call__(self, _choice: ModelChoice) -> Loading:
+    def __call__(self, _choice: ModelChoice, _watcher: Watcher) -> Loading:
         yield "Opening the large model …"
         raise EngineLost(
             "There is not enough memory for R1-Distill-Qwen-32B: 19.8 GB are needed, 11.2 GB are free.",
@@ -94,6 +110,7 @@ def main() -> int:
         for look in (Look.LIGHT, Look.DARK):
             chat(Paths.under(Path(folder) / look.value), look)
             busy(Paths.under(Path(folder) / f"busy-{look.value}"), look)
+            compared(Paths.under(Path(folder) / f"compared-{look.value}"), look)
         failed(Paths.under(Path(folder) / "failed"))
     application.quit()
     return 0
@@ -101,7 +118,7 @@ def main() -> int:
 
 def chat(paths: Paths, look: Look) -> None:
     """Empty, busy, an answer with its steps, and the three pages of the inspector."""
-    window = opened(paths, PairLoader(), look)
+    window = opened(paths, PairLoader(paths), look)
     until(lambda: window.models.state is State.READY)
     save(window, f"empty-{look.value}")
     first, second, third = problems()[:3]
@@ -133,7 +150,7 @@ def chat(paths: Paths, look: Look) -> None:
 
 def busy(paths: Paths, look: Look) -> None:
     """In the middle of a takeover, with formulas."""
-    window = opened(paths, StoryLoader(), look)
+    window = opened(paths, StoryLoader(paths), look)
     window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
     until(lambda: window.models.state is State.READY)
     window.session.ask(STORY_PROBLEM)
@@ -143,8 +160,43 @@ def busy(paths: Paths, look: Look) -> None:
     window.close()
 
 
+def compared(paths: Paths, look: Look) -> None:
+    """The usual three arms on one problem: while they are written, at the end, in a narrow window, and without the
+    large model."""
+    window = opened(paths, StoryLoader(paths), look)
+    window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
+    until(lambda: window.models.state is State.READY)
+    chooser = compare_arms(window)
+    if look is Look.LIGHT:
+        save(chooser, "compare-choose")
+    chooser.at_once.setChecked(True)
+    chooser.go.click()
+    view = window.chat.comparing.view
+    assert view
+    helped = view.columns[1]
+    until(lambda: "recounting each kind" in helped.exchange.trace.text)
+    save(window, f"compare-busy-{look.value}")
+    until(lambda: window.session.ready and view.rows.settled and bool(helped.head.standing.text()))
+    piece = next(piece for piece in helped.exchange.trace.pieces if piece.author is Author.LARGE)
+    view.choose(helped.exchange, piece)
+    window.chat.inspector.show_piece(helped.exchange, piece)
+    save(window, f"compare-{look.value}")
+    if look is Look.LIGHT:
+        window.resize(*NARROW)
+        save(window, "compare-narrow")
+    window.close()
+
+
+def compare_arms(window: Window) -> Chooser:
+    window.chat.composer.set_text(STORY_PROBLEM)
+    window.chat.compare()
+    chooser = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, Chooser))
+    chooser.expected.setText("15")
+    return chooser
+
+
 def failed(paths: Paths) -> None:
-    window = opened(paths, FailingLoader(), Look.LIGHT)
+    window = opened(paths, FailingLoader(paths), Look.LIGHT)
     until(lambda: window.models.state is State.FAILED)
     save(window, "failed")
     window.close()

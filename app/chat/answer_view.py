@@ -14,7 +14,7 @@ from app.chat.segments import RibbonFollower
 from app.chat.steps_document import thinking_pieces
 from app.chat.steps_view import StepsView
 from app.chat.typesetting import Typesetter
-from app.chat.wording import count, ending, run_in_brief
+from app.chat.wording import count, last_words, run_in_brief
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import IconButton, button, label
 from app.widgets.ribbon import Ribbon
@@ -120,8 +120,7 @@ class AnswerView(QWidget):
         self._fold.setVisible(bool(trace.pieces) and (trace.thinks or self.folded))
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
-        told = [notice.text for notice in trace.notices]
-        words = "\n".join(filter(None, (*told, ending(trace, live or not self.exchange.is_read))))
+        words = last_words(trace, live or not self.exchange.is_read)
         self._ending.setText(words)
         self._ending.setVisible(bool(words))
         failed = trace.finish is Finish.FAILED

@@ -22,6 +22,8 @@ from core.thinking.trace import Trace
 
 GAP = 15.0
 """Pixels between two pieces: the padding of both, and a hairline of ground."""
+MOST_BLANK = 16
+"""Characters up to which a piece is looked at: it may be nothing but blanks, or a closing tag."""
 AT_ONCE = 24
 """Pieces rendered in one go, about 8 ms; the rest of a long answer follows when the window is idle."""
 
@@ -41,8 +43,16 @@ class Shown:
 
 
 def thinking_pieces(trace: Trace) -> list[Piece]:
-    """What is shown as steps: all that is not the answer, without white space that stands alone."""
-    return [p for p in trace.pieces if not p.in_answer and (p.length > 4 or p.text.strip())]
+    """What is shown as steps: all that is not the answer, without white space or a closing tag that stands alone."""
+    tag = trace.closed.tag if trace.closed else ""
+    return [piece for piece in trace.pieces if not piece.in_answer and _says_something(piece, tag)]
+
+
+def _says_something(piece: Piece, tag: str) -> bool:
+    if piece.length > MOST_BLANK:
+        return True
+    words = piece.text.strip()
+    return bool(words) and (words != tag or piece.author is Author.INSERTED)
 
 
 class StepsDocument(QObject):

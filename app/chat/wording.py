@@ -76,3 +76,9 @@ def ending(trace: Trace, live: bool) -> str:
     if trace.ended is None:
         return "Interrupted: Baton was closed while this was written."
     return trace.ended.reason or ENDINGS[trace.ended.finish] or advice_on(trace)
+
+
+def last_words(trace: Trace, live: bool) -> str:
+    """What happened without stopping the answer, and how it ended, a line each."""
+    told = [notice.text for notice in trace.notices]
+    return "\n".join(filter(None, (*told, ending(trace, live))))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.chat.answer_card import AnswerCard
 from app.chat.conversation import Exchange
 from app.chat.steps_document import thinking_pieces
 from app.chat.steps_view import StepsView
 from app.chat.typesetting import Typesetter
-from app.chat.wording import ending
+from app.chat.wording import ENDINGS, last_words
 from app.compare.head import ColumnHead
 from app.theme import Role
-from app.widgets.controls import button
+from app.widgets.controls import button, label
 from core.batch.answers import extract_answer
 from core.thinking.alignment import thinking_steps
 from core.thinking.events import Finish
@@ -33,6 +33,8 @@ class Column(QObject):
         self.steps = StepsView(typesetter)
         self.steps.setAccessibleName(f"Steps, {self.head.title}")
         self.card = AnswerCard(typesetter)
+        self._ending = label("", Role.MUTED)
+        self._ending.setWordWrap(True)
         self.foot = self._make_foot(self.open_wanted.emit)
         self.live = False
         self._state = (0, False, False)
@@ -44,6 +46,11 @@ class Column(QObject):
     def over(self) -> bool:
         """Whether nothing more comes: it has ended, or was broken off."""
         return not self.live and self.exchange.is_read and self.exchange.trace.started is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it came to an end that nobody and nothing forced."""
+        return self.over and self.exchange.trace.finish not in (None, Finish.STOPPED, Finish.FAILED)
 
     @property
     def answer(self) -> str | None:
@@ -60,6 +67,9 @@ class Column(QObject):
         self.head.show_state(self._words(waits), trace.finish is Finish.FAILED and not live)
         if self.over:
             self.head.show_answer(trace.text)
+            words = last_words(trace, live=False)
+            self._ending.setText(words)
+            self._ending.setVisible(bool(words))
         self.foot.setVisible(self.over)
 
     def texts(self) -> list[str]:
@@ -86,7 +96,9 @@ class Column(QObject):
         if not self.exchange.is_read:
             return "is being read …"
         trace = self.exchange.trace
-        return ending(trace, live=False) if trace.started else "was not begun"
+        if not trace.started:
+            return "was not begun"
+        return ENDINGS[trace.finish] if trace.finish else "was broken off"
 
     def _chosen(self, piece: Piece) -> None:
         self.choose(piece)
@@ -98,10 +110,10 @@ class Column(QObject):
 
     def _make_foot(self, open_it: Callable[[], None]) -> QWidget:
         foot = QWidget()
-        row = QHBoxLayout(foot)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addStretch(1)
+        inside = QVBoxLayout(foot)
+        inside.setContentsMargins(0, 0, 0, 0)
         go = button("Open as conversation", open_it, Role.FLAT, "Go on from this answer, fork it, export it")
         go.setAccessibleName(f"Open as conversation: {self.head.title}")
-        row.addWidget(go, 0, Qt.AlignmentFlag.AlignRight)
+        inside.addWidget(self._ending)
+        inside.addWidget(go, 0, Qt.AlignmentFlag.AlignRight)
         return foot

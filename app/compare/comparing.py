@@ -123,12 +123,12 @@ class Comparing(QObject):
         new = iter(self._session.compare(problem, [each.settings for each in to_write], parent, at_once))
         columns = [each.exchange or next(new, None) for each in picked]
         if all(columns):
-            self._open([each for each in columns if each], expected)
+            self._open([each for each in columns if each], expected, at_once)
             self.begun.emit()
 
-    def _open(self, exchanges: Sequence[Exchange], expected: str) -> None:
+    def _open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
         self._close()
-        view = CompareView(exchanges, self._session, self._typesetter, expected)
+        view = CompareView(exchanges, self._session, self._typesetter, expected, at_once)
         view.left.connect(self.leave)
         view.open_wanted.connect(self._open_conversation)
         view.choose_wanted.connect(lambda: self.choose(exchanges[0].problem, exchanges[0]))

@@ -89,6 +89,7 @@ class ColumnHead:
         """As wide as it needs to be, so that the verdict stands beside it."""
         self.answer.set_markdown(self._shown_answer)
         self.answer.fit_width(WIDEST_ANSWER)
+        self.answer.setVisible(bool(self._shown_answer))
 
     def _name_row(self, settings: RunSettings) -> QWidget:
         row, inside = _row()
@@ -106,6 +107,7 @@ class ColumnHead:
     def _answer_row(self) -> QWidget:
         row, inside = _row()
         row.setMinimumHeight(LEAST_ANSWER)
+        self.answer.hide()
         inside.addWidget(self.answer)
         inside.addWidget(self.standing)
         inside.addStretch(1)
@@ -119,6 +121,7 @@ class ColumnHead:
         for side in range(FIGURES_IN_A_ROW):
             self._grid.setColumnStretch(4 * side + 3, 1)
         shares, inside = _row()
+        shares.setMinimumHeight(shares.fontMetrics().height())
         for told in self.written.values():
             told.hide()
             inside.addWidget(told)

@@ -41,10 +41,12 @@ class CompareView(QWidget):
         session: ChatSession,
         typesetter: Typesetter,
         expected: str = "",
+        at_once: bool = False,
         parent: QWidget | None = None,
     ) -> None:
-        """`expected`: the right answer, where it is known."""
+        """`expected`: the right answer, where it is known. `at_once`: they slow each other, so times say nothing."""
         super().__init__(parent)
+        self._times_are_known = not at_once
         self.expected = expected
         self._session = session
         self.columns = [Column(exchange, typesetter, self) for exchange in exchanges]
@@ -139,8 +141,9 @@ class CompareView(QWidget):
         pace = self._session.pace
         for column in self.columns:
             trace = column.exchange.trace
-            compared = column is not first and column.over and first.over
-            known = not (held_back(trace, pace) or held_back(first.exchange.trace, pace))
+            compared = column is not first and column.whole and first.whole
+            is_slowed = held_back(trace, pace) or held_back(first.exchange.trace, pace)
+            known = self._times_are_known and not is_slowed
             column.head.show_figures(figures(trace, first.exchange.trace if compared else None, known))
 
     def _show_standings(self, found: dict[int, Standing]) -> None:

@@ -54,7 +54,7 @@ def _differences(settings: RunSettings) -> dict[str, dict[str, Any]]:
 def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> list[Figure]:
     """What an answer cost. `first`: the first column's, to compare with; None for itself and while it is written.
 
-    `times_are_known` is False where a pace held one of the two back.
+    `times_are_known` is False where something else made one of the two slower.
     """
     tokens = percent_more(trace.tokens, first.tokens) if first else ""
     handoffs = f"{trace.handoffs:,}"

@@ -178,6 +178,7 @@ def stylesheet(c: Colours, point_size: float) -> str:
     QGroupBox::title {{ subcontrol-origin: margin; left: 10px; color: {c.muted}; }}
 
     QScrollArea {{ background: transparent; border: none; }}
+    QAbstractScrollArea::corner {{ background: transparent; border: none; }}
     QSplitter::handle {{ background: {c.border}; }}
     QSplitter::handle:horizontal {{ width: 1px; }}
     QSplitter::handle:vertical {{ height: 1px; }}

@@ -81,6 +81,8 @@ def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
     """
     tag = trace.closed.tag if trace.closed else ""
     texts = [step.text.strip().removesuffix(tag).strip() for step in trace.steps if not step.in_answer]
+    while texts and not texts[-1]:
+        texts.pop()  # blanks, or the closing tag
     if live and not trace.closed and texts:
         texts[-1] = ""
     return texts

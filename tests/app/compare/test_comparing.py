@@ -158,7 +158,8 @@ def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> 
     assert alone.exchange.trace.finish is Finish.END_OF_TEXT
     assert helped.exchange.trace.finish is Finish.END_OF_TEXT
     assert large.exchange.trace.finish is Finish.FAILED
-    assert "was killed" in large.head.state.text()
+    assert large.head.state.text() == "The run failed."
+    assert "was killed" in large._ending.text()
     assert large.head.standing.text() == "no answer"
 
 
