@@ -30,7 +30,7 @@ class AnswerText(RichText):
             self.append_live(fresh if self.markdown.strip() else fresh.lstrip())
         if not live and written and not self._is_set:
             self._is_set = True
-            self._typesetter.prepare(self.markdown, self._style().formula_size, self._set, self)
+            self._typesetter.prepare(self.markdown, self.formula_size, self._set, self)
         return bool(self.markdown.strip())
 
     def _set(self) -> None:

@@ -61,9 +61,13 @@ class StepsDocument(QObject):
     grown = Signal(int)
     """From this piece on, pieces came, went or were set."""
 
-    def __init__(self, document: QTextDocument, typesetter: Typesetter, parent: QObject | None = None) -> None:
+    def __init__(
+        self, document: QTextDocument, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QObject | None = None
+    ) -> None:
+        """`at_once`: pieces rendered in one go; fewer where several documents are written side by side."""
         super().__init__(parent)
         self.shown: list[Shown] = []
+        self._at_once = at_once
         self._document = document
         self._typesetter = typesetter
         self._style: TextStyle | None = None
@@ -109,7 +113,7 @@ class StepsDocument(QObject):
             return
         self._drop_what_went()
         first_changed = max(0, len(self.shown) - 1)
-        for _ in range(AT_ONCE):
+        for _ in range(self._at_once):
             if self.complete:
                 break
             self._close_last()

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from app.chat.steps_document import GAP, Shown, StepsDocument
+from app.chat.steps_document import AT_ONCE, GAP, Shown, StepsDocument
 from app.chat.typesetting import Typesetter
 from app.rendering import RichText
 from app.theme import SIGN, Colours, current_theme, ink_of, tint_of
@@ -32,9 +32,10 @@ class StepsView(RichText):
     grown = Signal(int)
     """From this piece on (an index of `shown`), pieces came, went or were set."""
 
-    def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
+    def __init__(self, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QWidget | None = None) -> None:
+        """`at_once`: pieces rendered in one go."""
         super().__init__(parent)
-        self._steps = StepsDocument(self.document(), typesetter, self)
+        self._steps = StepsDocument(self.document(), typesetter, at_once, self)
         self._steps.grown.connect(self._grown)
         self._selected: Piece | None = None
         self._pressed_at = QPoint()

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QHBoxL
 
 from app.chat.welcome import in_brief
 from app.compare.choices import Choice
+from app.compare.column import MOST_COLUMNS
 from app.theme import Role
 from app.widgets.controls import button, label
 
-MOST_COLUMNS = 3
 NO_THIRD = "(none)"
 
 

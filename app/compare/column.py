@@ -9,17 +9,22 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.chat.answer_card import AnswerCard
 from app.chat.conversation import Exchange
-from app.chat.steps_document import thinking_pieces
+from app.chat.steps_document import AT_ONCE, thinking_pieces
 from app.chat.steps_view import StepsView
 from app.chat.typesetting import Typesetter
 from app.chat.wording import ENDINGS, last_words
 from app.compare.head import ColumnHead
 from app.theme import Role
 from app.widgets.controls import button, label
-from core.batch.answers import extract_answer
+from core.batch.answers import extract_answer, last_boxed
 from core.thinking.alignment import thinking_steps
 from core.thinking.events import Finish
 from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+MOST_COLUMNS = 3
+AT_ONCE_BESIDE = AT_ONCE // MOST_COLUMNS // 2
+"""Pieces of each answer rendered in one go: all columns are, and then they are moved level."""
 
 
 class Column(QObject):
@@ -30,13 +35,17 @@ class Column(QObject):
         super().__init__(parent)
         self.exchange = exchange
         self.head = ColumnHead(exchange.settings, typesetter)
-        self.steps = StepsView(typesetter)
+        self.steps = StepsView(typesetter, AT_ONCE_BESIDE)
         self.steps.setAccessibleName(f"Steps, {self.head.title}")
         self.card = AnswerCard(typesetter)
         self._ending = label("", Role.MUTED)
         self._ending.setWordWrap(True)
         self.foot = self._make_foot(self.open_wanted.emit)
         self.live = False
+        self.answer: str | None = None
+        """The final answer, once it is over."""
+        self._read = -1
+        """Characters of the text in which the answer was looked for."""
         self._state = (0, False, False)
         self._texts: list[str] = []
         self.steps.piece_clicked.connect(self._chosen)
@@ -52,11 +61,6 @@ class Column(QObject):
         """Whether it came to an end that nobody and nothing forced."""
         return self.over and self.exchange.trace.finish not in (None, Finish.STOPPED, Finish.FAILED)
 
-    @property
-    def answer(self) -> str | None:
-        """The final answer of the text as it stands."""
-        return extract_answer(self.exchange.trace.text)
-
     def refresh(self, live: bool, waits: bool) -> None:
         """Show what the trace holds now."""
         self.live = live
@@ -65,11 +69,8 @@ class Column(QObject):
         self.card.follow(trace, live)
         self.head.follow(trace)
         self.head.show_state(self._words(waits), trace.finish is Finish.FAILED and not live)
-        if self.over:
-            self.head.show_answer(trace.text)
-            words = last_words(trace, live=False)
-            self._ending.setText(words)
-            self._ending.setVisible(bool(words))
+        if self.over and trace.length != self._read:
+            self._conclude(trace)
         self.foot.setVisible(self.over)
 
     def texts(self) -> list[str]:
@@ -87,6 +88,13 @@ class Column(QObject):
 
     def widgets(self) -> tuple[QWidget, ...]:
         return (*self.head.parts, self.steps, self.card, self.foot)
+
+    def _conclude(self, trace: Trace) -> None:
+        text, words = trace.answer.strip() or trace.text, last_words(trace, live=False)
+        self._read, self.answer = trace.length, extract_answer(text)
+        self.head.show_answer(last_boxed(text), self.answer)
+        self._ending.setText(words)
+        self._ending.setVisible(bool(words))
 
     def _words(self, waits: bool) -> str:
         if waits:

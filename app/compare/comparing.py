@@ -11,7 +11,8 @@ from app.chat.conversation import Exchange
 from app.chat.session import ChatSession
 from app.chat.typesetting import Typesetter
 from app.compare.choices import USUAL, Choice, arms, proposed, recorded
-from app.compare.chooser import MOST_COLUMNS, Chooser
+from app.compare.chooser import Chooser
+from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
 from app.settings.preferences import Preferences
 from core.demo_pair.task import Problem

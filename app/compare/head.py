@@ -11,7 +11,6 @@ from app.rendering import RichText
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import label
 from app.widgets.ribbon import Ribbon
-from core.batch.answers import extract_answer, last_boxed
 from core.engines.body import Author
 from core.run import RunSettings
 from core.thinking.policies import POLICIES
@@ -53,17 +52,15 @@ class ColumnHead:
                 told.setVisible(bool(words))
                 told.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
 
-    def show_answer(self, text: str) -> None:
-        """The final answer of a whole text, set as a formula if it was boxed."""
-        boxed, found = last_boxed(text), extract_answer(text)
-        markdown = f"\\(\\boxed{{{boxed}}}\\)" if boxed else (found or "")
-        if markdown != self._shown_answer:
-            self._shown_answer = markdown
-            size = self.answer._style().formula_size
-            self._typesetter.prepare(markdown, size, self._set_answer, self.answer)
+    def show_answer(self, boxed: str | None, answer: str | None) -> None:
+        """The final answer, as a formula if it was boxed."""
+        self._shown_answer = f"\\(\\boxed{{{boxed}}}\\)" if boxed else (answer or "")
+        self._typesetter.prepare(self._shown_answer, self.answer.formula_size, self._set_answer, self.answer)
 
     def show_state(self, words: str, failed: bool) -> None:
         """What is going on, or how it ended, if that needs a word."""
+        if words == self.state.text():
+            return
         self.state.setText(words)
         self.state.setVisible(bool(words))
         set_role(self.state, Role.DANGER if failed else Role.MUTED)

@@ -68,6 +68,11 @@ class RichText(QTextBrowser):
     def loadResource(self, kind: int, name: QUrl | str) -> None:
         """Fetches nothing, whatever a text may ask for."""
 
+    @property
+    def formula_size(self) -> float:
+        """Pixels, as the formulas in it are set."""
+        return self._style().formula_size
+
     def fit_width(self, widest: int) -> None:
         """Be as wide as the text needs to be, and no wider than so many pixels."""
         document = self.document()
