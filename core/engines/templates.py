@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jinja2
@@ -45,18 +46,24 @@ def render_prompt(
 
 
 def _render(template: str, **variables: Any) -> str:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    helpers: dict[str, Callable[..., str]] = {"raise_exception": _refuse, "strftime_now": _today}
-    environment.globals.update(helpers)
     try:
-        return environment.from_string(template).render(tools=None, **variables)
+        return _compiled(template).render(tools=None, **variables)
     except (jinja2.TemplateError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise EngineRefused(
             f"The model's chat template cannot be used: {error}.",
             "Another conversion of the model may have a working one.",
         ) from error
+
+
+@lru_cache(maxsize=8)
+def _compiled(template: str) -> jinja2.Template:
+    """Compiling takes milliseconds, and every session of a model has the same template."""
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    helpers: dict[str, Callable[..., str]] = {"raise_exception": _refuse, "strftime_now": _today}
+    environment.globals.update(helpers)
+    return environment.from_string(template)
 
 
 def _refuse(reason: str) -> str:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from core.engines.base import Message
+from core.engines.base import Conversation, Message, Sampling
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.engines.local.llama import Entry, Llama
 from core.engines.local.messages import LoadOptions
@@ -26,24 +26,30 @@ CONTEXT = 256
 
 
 def raw(connection: Connection, path: str) -> None:
-    """Child process: at each request decode TOKENS steps of so many sequences, and report tok/s, all together."""
+    """Child process: at each request (sequences, tokens of a prompt) read the prompt of each, decode TOKENS steps of
+    them all, and report tok/s, all together."""
     llama = Llama(LoadOptions(path, context=CONTEXT, parallel=AT_ONCE), lambda _: None)
-    while sequences := connection.recv():
+    while request := connection.recv():
+        sequences, prompt = request
         for sequence in range(sequences):
-            llama.cut(sequence, 0)
-        llama.decode([Entry(1, 0, sequence, True) for sequence in range(sequences)])
+            llama.cut(sequence, -1)
+            llama.decode([Entry(1, position, sequence, False) for position in range(prompt)])
         began = time.perf_counter()
-        for position in range(1, TOKENS):
+        for position in range(prompt, prompt + TOKENS - 1):
             llama.decode([Entry(100 + position, position, sequence, True) for sequence in range(sequences)])
             llama.logits(0)[0]  # waits until the decode is done
         connection.send(sequences * (TOKENS - 1) / (time.perf_counter() - began))
+
+
+def asked(number: int) -> Conversation:
+    return (Message("user", f"Tell a long story about ship number {number} and a storm."),)
 
 
 def through_baton(engine: LocalEngine, texts: int) -> float:
     """Tokens a second of so many texts, from the first token of the last one to begin to the end of the first."""
 
     def written(number: int) -> list[float]:
-        question = (Message("user", f"Tell a long story about ship number {number} and a storm."),)
+        question = asked(number)
         settings = RunSettings(policy="never", temperature=1.0, max_tokens=TOKENS, seed=number)
         return [
             time.perf_counter() for event in run(Pair(engine), question, settings) if isinstance(event, TokenWritten)
@@ -65,8 +71,12 @@ def main() -> None:
     process.start()
     engine = LocalEngine(Path(path), LocalOptions(context=CONTEXT, parallel=AT_ONCE))
 
+    session = engine.open(asked(0), Sampling())
+    prompt = session.prompt_tokens
+    session.close()
+
     def raw_round(sequences: int) -> float:
-        ours.send(sequences)
+        ours.send((sequences, prompt))
         speed: float = ours.recv()
         return speed
 
@@ -79,7 +89,7 @@ def main() -> None:
         },
         rounds=3,
     )
-    ours.send(0)
+    ours.send(None)
     process.join()
     engine.close()
     print(f"P4  {AT_ONCE} texts at once over one, {path.name}, {engine.threads} thread(s)")

@@ -248,10 +248,9 @@ class Llama(Tokenizer):
         """Log-probability of the chosen token and the `count` likeliest, before any sampling filter (nats)."""
         highest = float(logits.max())
         total = highest + float(np.log(np.exp(logits - highest).sum()))
-        # Only what is near the top can be among the likeliest: sorting a whole vocabulary would cost milliseconds.
-        near = np.flatnonzero(logits > highest - 16)
-        if len(near) < count:
-            near = np.argpartition(logits, -count)[-count:]
+        # The least of the likeliest is found first: sorting a whole vocabulary would cost milliseconds.
+        least = np.partition(logits, -count)[-count]
+        near = np.flatnonzero(logits >= least)
         best = near[np.argsort(logits[near])[::-1][:count]]
         others = tuple(
             Alternative(int(i), self.piece(int(i)).decode(errors="replace"), float(logits[i]) - total) for i in best

@@ -164,12 +164,13 @@ class Failed(NamedTuple):
     reason: str
 
 
-Reply = Loading | Loaded | LoadFailed | Tokenized | Shown | HandedOver | Wrote | Weighed | Done | Failed
+AtLoading = Loading | Loaded | LoadFailed
+Reply = Tokenized | Shown | HandedOver | Wrote | Weighed | Done | Failed
 
 # The pipe --------------------------------------------------------------------------------------------------------
 
 
-def send(connection: Connection, message: Request | Reply) -> None:
+def send(connection: Connection, message: Request | AtLoading | list[Reply]) -> None:
     """Raises OSError if the other side is gone. Plain pickle: `Connection.send` takes five times as long a token."""
     connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 

@@ -129,13 +129,13 @@ class ModelProcess:
     def _receive(self) -> None:
         while True:
             try:
-                reply = receive(self._connection)
+                arrived: list[Reply] = receive(self._connection)
             except (EOFError, OSError):
                 break
             with self._lock:
-                replies = self._replies.get(reply.request)
-            if replies is not None:
-                replies.put(reply)
+                for reply in arrived:
+                    if (replies := self._replies.get(reply.request)) is not None:
+                        replies.put(reply)
         self._process.join()
         with self._lock:
             self._lost = self._cause_of_death()

@@ -124,12 +124,10 @@ class Scheduler:
 
     # One turn ----------------------------------------------------------------------------------------------------
 
-    def step(self, receive: Callable[[], None]) -> None:
-        """One decode, and what follows from it. `receive` takes in new requests between decode and drawing."""
+    def next_turns(self) -> list[tuple[Task, int]]:
+        """Which tasks decode how many tokens now; empty if nothing is to be decoded."""
         self._start_waiting()
-        turns = self._fill_batch()
-        if turns:
-            self._decode(turns, receive)
+        return self._fill_batch()
 
     def _start_waiting(self) -> None:
         for task in list(self.waiting):
@@ -174,7 +172,7 @@ class Scheduler:
         return keep
 
     def _fill_batch(self) -> list[tuple[Task, int]]:
-        """Which tasks decode how many tokens now: writers first, then readers as far as the batch goes.
+        """Writers first, then readers as far as the batch goes.
 
         In order of their slots: where sequences have caches of their own, neighbours share a decode.
         """
@@ -195,7 +193,8 @@ class Scheduler:
             return len(task.pending)
         return min(to_question, len(task.pending))
 
-    def _decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
+    def decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
+        """One decode, and what follows from it. `receive` takes in new requests between decode and drawing."""
         entries: list[Entry] = []
         last_entry: dict[Task, int] = {}
         for task, number in turns:

@@ -55,11 +55,9 @@ class Worker:
         self.connection = connection
         self.llama = llama
         self.options = options
-        self.scheduler = Scheduler(llama, options, self._reply)
+        self.replies: list[Reply] = []
+        self.scheduler = Scheduler(llama, options, self.replies.append)
         self.inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
-
-    def _reply(self, reply: Reply) -> None:
-        send(self.connection, reply)
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
@@ -67,7 +65,17 @@ class Worker:
             if self.scheduler.idle:
                 self._handle(self.inbox.get())
             self._receive()
-            self.scheduler.step(self._receive)
+            turns = self.scheduler.next_turns()
+            self._send()  # what is known before the decode does not wait for it
+            if turns:
+                self.scheduler.decode(turns, self._receive)
+                self._send()
+
+    def _send(self) -> None:
+        """One message for all tokens of a decode."""
+        if self.replies:
+            send(self.connection, self.replies)
+            self.replies.clear()
 
     def _listen(self) -> None:
         """Requests wait in the inbox, but a halt takes effect while a decode is running."""
@@ -96,9 +104,9 @@ class Worker:
             case Close(session):
                 self.scheduler.close(session)
             case Tokenize(number, text, special):
-                self._reply(Tokenized(number, self.llama.tokenize(text, special)))
+                self.replies.append(Tokenized(number, self.llama.tokenize(text, special)))
             case Show(session, number):
-                self._reply(Shown(number, self.scheduler.text_in_cache(session)))
+                self.replies.append(Shown(number, self.scheduler.text_in_cache(session)))
             case Quit():
                 os._exit(0)
 
@@ -106,10 +114,10 @@ class Worker:
         try:
             prompt = self._prompt(conversation)
         except EngineRefused as error:
-            self._reply(Failed(number, context_full=False, reason=error.what))
+            self.replies.append(Failed(number, context_full=False, reason=error.what))
             return
         self.scheduler.open(session, prompt)
-        self._reply(Tokenized(number, prompt))
+        self.replies.append(Tokenized(number, prompt))
 
     def _prompt(self, conversation: Conversation) -> tuple[int, ...]:
         llama, options = self.llama, self.options
