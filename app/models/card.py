@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QVBoxLayout,
 
 from app.inspector.facts import Fact, Facts
 from app.models.cue_finder import CueFinder
+from app.models.library_list import Row
 from app.models.loading_form import LoadingForm
 from app.models.prompt_view import PromptView
 from app.models.room import ModelRoom
@@ -21,6 +22,7 @@ from app.widgets.controls import button, in_row, label
 from core.engines.body import Author
 from core.models.fit import in_gib
 from core.models.library import BrokenFile, Model, same_vocabulary
+from core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
 """Pixels that the two forms need beside each other."""
@@ -49,6 +51,8 @@ class ModelCardView(QScrollArea):
         self._changed = label("⚠ Changed since it was loaded.")
         self.load_again = button("Load it again", self.reload_wanted.emit)
         self._again = in_row(self._changed, self.load_again)
+        self._deletion: Deletion | None = None
+        self.put_back = button("Put it back", self._put_back)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
         self.delete = button("Delete …", self._delete, Role.DANGER)
         self._actions = in_row(*self.use.values(), self.delete)
@@ -59,7 +63,7 @@ class ModelCardView(QScrollArea):
         column = QVBoxLayout(sheet)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(10)
-        for part in (self._title, self._actions, self._facts, self._again):
+        for part in (self._title, self._actions, in_row(self.put_back), self._facts, self._again):
             column.addWidget(part)
         self._forms = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._forms.setSpacing(24)
@@ -74,9 +78,11 @@ class ModelCardView(QScrollArea):
         room.preferences_changed.connect(self._show_whether_changed)
         self.show_row(None)
 
-    def show_row(self, row: Model | BrokenFile | None) -> None:
+    def show_row(self, row: Row | None) -> None:
         model = row if isinstance(row, Model) else None
         self._model = model
+        self._deletion = row if isinstance(row, Deletion) else None
+        self.put_back.setVisible(self._deletion is not None)
         for part in self._sections:
             part.setVisible(model is not None)
         facts: list[Fact] = []
@@ -95,6 +101,12 @@ class ModelCardView(QScrollArea):
         elif isinstance(row, BrokenFile):
             self._title.setText(f"{row.path.name} cannot be used")
             facts = [("Why", row.reason), ("File", short_path(row.path))]
+        elif isinstance(row, Deletion):
+            self._title.setText(f"{row.name} was deleted")
+            facts = [
+                ("Frees", f"{in_gib(row.freed_bytes)} when Baton closes"),
+                ("Was", short_path(row.moves[0].origin)),
+            ]
         else:
             self._title.setText("Choose a model at the left, or drop a GGUF file here.")
         self._facts.show_facts(facts)
@@ -140,6 +152,10 @@ class ModelCardView(QScrollArea):
         self._finder = CueFinder(self._room, self._model, self)
         self._finder.policy_wanted.connect(self.policy_wanted)
         self._finder.show()
+
+    def _put_back(self) -> None:
+        if self._deletion is not None:
+            self._room.undo(self._deletion)
 
     def _delete(self) -> None:
         if self._model is not None:

@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QListView, QSplitter, QWidget
 
 from app.models.card import ModelCardView
 from app.models.late import Late
-from app.models.library_list import LibraryModel
+from app.models.library_list import LibraryModel, Row
 from app.models.room import ModelRoom
-from core.models.library import Model
+from core.models.library import BrokenFile, Model
+from core.models.trash import Deletion
 
 LIST_WIDTH = 260
 """Pixels: a name, and below it size, quantisation and fit."""
@@ -71,8 +72,8 @@ class Here(QSplitter):
 
     def _choose_wanted(self) -> None:
         for row, entry in enumerate(self.library.rows):
-            path = entry.header.path if isinstance(entry, Model) else entry.path
-            if self._wanted in (path, path.parent):
+            path = path_of(entry)
+            if self._wanted is not None and self._wanted in (path, path.parent):
                 self.list.setCurrentIndex(self.library.index(row))
                 self._wanted = None
                 return
@@ -80,3 +81,13 @@ class Here(QSplitter):
     def _show_card(self, index: QModelIndex) -> None:
         rows = self.library.rows
         self.card.show_row(rows[index.row()] if index.isValid() and index.row() < len(rows) else None)
+
+
+def path_of(row: Row) -> Path:
+    match row:
+        case Model():
+            return row.header.path
+        case BrokenFile():
+            return row.path
+        case Deletion():
+            return row.moves[0].waiting

@@ -85,7 +85,7 @@ class ModelsTab(QWidget):
         self._room = room = ModelRoom(
             self._window.paths, secrets, built_in=(SMALL_MODEL.parent,), home=self._home, parent=self
         )
-        page = ModelsPage(room)
+        page = ModelsPage(room, self._window.notice)
         self._window.models.changed.connect(self._show_loaded)
         self._show_loaded()
         page.pair_wanted.connect(self._use_pair)

@@ -13,17 +13,19 @@ from core.models.devices import Devices
 from core.models.fit import Fit, in_gib
 from core.models.library import BrokenFile, Model
 from core.models.preferences import ModelPreferences
+from core.models.trash import Deletion
 
 Index = QModelIndex | QPersistentModelIndex
+Row = Model | BrokenFile | Deletion
 
 
 class LibraryModel(QAbstractListModel):
-    """Rows are models by name, then broken files."""
+    """Rows are models by name, then broken files, then what was deleted and can be put back."""
 
     def __init__(self, room: ModelRoom) -> None:
         super().__init__(room)
         self._room = room
-        self.rows: list[Model | BrokenFile] = []
+        self.rows: list[Row] = []
         self._texts: list[str] = []
         self._question = Question(room.failed.emit, self)
         """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
@@ -42,7 +44,7 @@ class LibraryModel(QAbstractListModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return self._texts[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return row.reason if isinstance(row, BrokenFile) else str(row.header.path)
+            return tip(row)
         return None
 
     def finish(self) -> None:
@@ -52,7 +54,7 @@ class LibraryModel(QAbstractListModel):
     def _reload(self) -> None:
         inventory = self._room.inventory
         self.beginResetModel()
-        self.rows = [*inventory.models, *inventory.broken]
+        self.rows = [*inventory.models, *inventory.broken, *self._room.deletions]
         self._texts = [words(row, None) for row in self.rows]
         self.endResetModel()
         self._judge()
@@ -79,14 +81,26 @@ class LibraryModel(QAbstractListModel):
             self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
 
 
-def _fit(row: Model | BrokenFile, preferences: ModelPreferences, devices: Devices) -> Fit | None:
+def _fit(row: Row, preferences: ModelPreferences, devices: Devices) -> Fit | None:
     return place(row, preferences.loading_of(row.header.path), devices) if isinstance(row, Model) else None
 
 
-def words(row: Model | BrokenFile, fit: Fit | None) -> str:
+def tip(row: Row) -> str:
+    match row:
+        case BrokenFile():
+            return row.reason
+        case Deletion():
+            return f"It can be put back until Baton closes: {row.moves[0].origin}"
+        case Model():
+            return str(row.header.path)
+
+
+def words(row: Row, fit: Fit | None) -> str:
     """Two lines: a name, and what it is; without a fit as long as the machine has not answered."""
     if isinstance(row, BrokenFile):
         return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
+    if isinstance(row, Deletion):
+        return f"{row.name}\n↶ deleted · {in_gib(row.freed_bytes)} · can be put back"
     header = row.header
     facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_words(fit) if fit else ""]
     return f"{header.name}\n{' · '.join(filter(None, facts))}"

@@ -35,11 +35,12 @@ class ModelsPage(QWidget):
     policy_wanted = Signal(str)
     """Decide by another policy than keywords."""
 
-    def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
+    def __init__(self, room: ModelRoom, notice: Notice, parent: QWidget | None = None) -> None:
+        """`notice`: where the window says what happened."""
         super().__init__(parent)
         self.room = room
+        self.notice = notice
         self._has_looked = False
-        self.notice = Notice()
         self._begin = Late(self._make_begin)
         self._here = Late(self._make_here)
         self._search = Late(self._make_search)
@@ -58,7 +59,6 @@ class ModelsPage(QWidget):
             self.tabs.addTab(tab, name)
         column = QVBoxLayout(self)
         column.setContentsMargins(18, 10, 18, 12)
-        column.addWidget(self.notice)
         column.addWidget(self.tabs, 1)
         self.setAcceptDrops(True)
         room.failed.connect(self._say_error)

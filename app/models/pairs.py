@@ -112,7 +112,8 @@ class Begin(QScrollArea):
             )
         )
         needed = sum(place.gpu_bytes + place.ram_bytes for place in (fitting.fit.small, fitting.fit.large))
-        words = f"{facts}\nWith 16,384 tokens it takes {in_gib(needed)}. {pair.good_for} ({EVIDENCE[pair.evidence]})"
+        memory = f"With 16,384 tokens it takes {in_gib(needed)}."
+        good_for = f"{pair.good_for} ({EVIDENCE[pair.evidence]})"
         here = self._here(pair.small), self._here(pair.large)
         if None not in here:
             press = button("Use this pair", lambda: self.pair_wanted.emit(*here))
@@ -121,7 +122,7 @@ class Begin(QScrollArea):
             size = in_gib(sum(model.bytes for model in missing))
             press = button(f"Download {size}", lambda: self._fetch(missing))
         press.setAccessibleName(f"{press.text()}: {pair.small.name} with {pair.large.name}")
-        return _card(f"{pair.small.name} with {pair.large.name}", words, press)
+        return _card(f"{pair.small.name} with {pair.large.name}", f"{facts}\n{memory}", press, good_for)
 
     def _here(self, wanted: CatalogModel) -> object:
         """The path of a catalog model that is on this machine already."""
@@ -156,7 +157,7 @@ class Begin(QScrollArea):
         self.said.show()
 
 
-def _card(title: str, words: str, press: QWidget) -> QWidget:
+def _card(title: str, words: str, press: QWidget, good_for: str = "") -> QWidget:
     card = QWidget()
     set_role(card, Role.CARD)
     card.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -164,6 +165,10 @@ def _card(title: str, words: str, press: QWidget) -> QWidget:
     about.setWordWrap(True)
     column = QVBoxLayout()
     column.addWidget(label(title, Role.HEADING))
+    if good_for:
+        what_for = label(good_for)
+        what_for.setWordWrap(True)
+        column.addWidget(what_for)
     column.addWidget(about)
     row = QHBoxLayout(card)
     row.setContentsMargins(16, 12, 16, 12)

@@ -64,6 +64,8 @@ class ModelRoom(QObject):
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
         self.trash = Trash(paths.data / "trash")
+        self.deletions: tuple[Deletion, ...] = ()
+        """What can still be put back."""
 
     @property
     def folder(self) -> Path:
@@ -125,6 +127,7 @@ class ModelRoom(QObject):
         except BatonError as error:
             self.failed.emit(error)
             return
+        self.deletions += (deletion,)
         self.deleted.emit(deletion)
         self.refresh()
 
@@ -133,6 +136,8 @@ class ModelRoom(QObject):
             self.trash.undo(deletion)
         except BatonError as error:
             self.failed.emit(error)
+        else:
+            self.deletions = tuple(other for other in self.deletions if other is not deletion)
         self.refresh()
 
     def fit_of(self, model: Model, choice: LoadingChoice) -> Fit | None:

@@ -14,8 +14,8 @@ from core.models.families import Family, family_of
 from core.models.library import Model
 from core.models.preferences import Tags, WritingChoice
 
-WIDTH = 180
-"""Pixels: as in the form for loading, above it."""
+WIDTH = 210
+"""Pixels: the longest choice of tags."""
 _ROWS = ("temperature", "top_p", "top_k", "tags")
 
 

@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from app.models.page import ModelsPage
 from app.models.room import ModelRoom
+from app.widgets.notice import Notice
 from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
 from core.paths import Paths
 from core.secrets import Secrets
@@ -41,7 +42,9 @@ def room(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelRoom:
 @pytest.fixture
 def page(room: ModelRoom, qtbot: QtBot) -> Iterator[ModelsPage]:
     """Shown, and with the machine and the folders looked at."""
-    page = ModelsPage(room)
+    notice = Notice()
+    page = ModelsPage(room, notice)
+    qtbot.addWidget(notice)
     qtbot.addWidget(page)
     page.resize(1200, 800)
     with qtbot.waitSignals([room.inventory_changed, room.devices_found]):

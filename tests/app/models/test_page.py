@@ -123,6 +123,24 @@ def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp
     assert copy.exists()
 
 
+def test_a_deleted_model_stays_in_the_list_until_it_is_put_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+    copy = own_copy(tmp_path)
+    with qtbot.waitSignal(page.room.inventory_changed):
+        drop(page, copy)
+    choose(page, copy)
+    with qtbot.waitSignal(page.room.inventory_changed):
+        page.here.card.delete.click()
+    page.notice.clear()
+    (deletion,) = page.room.deletions
+    assert names_on(page)[-1].endswith("can be put back")
+    page.here.list.setCurrentIndex(page.here.library.index(page.here.library.rows.index(deletion)))
+    with qtbot.waitSignal(page.room.inventory_changed):
+        page.here.card.put_back.click()
+    assert copy.exists()
+    assert page.room.deletions == ()
+    choose(page, copy)
+
+
 def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
     choose(page, SMALL_MODEL)
     assert not page.here.card.delete.isEnabled()
@@ -175,7 +193,7 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
     row.toggle()
     wait_for(row, State.PAUSED, qtbot)
     qtbot.waitUntil(lambda: row.words.text().startswith("Paused"))
-    later = ModelsPage(ModelRoom(Paths.under(tmp_path), secrets, home=tmp_path / "home"))
+    later = ModelsPage(ModelRoom(Paths.under(tmp_path), secrets, home=tmp_path / "home"), page.notice)
     qtbot.addWidget(later)
     later.downloads.find_unfinished()
     qtbot.waitUntil(lambda: len(later.downloads.rows) == 1)
