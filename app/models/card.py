@@ -63,8 +63,9 @@ class ModelCardView(QScrollArea):
         column = QVBoxLayout(sheet)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(10)
-        for part in (self._title, self._actions, in_row(self.put_back), self._facts, self._again):
+        for part in (self._title, self._actions, self._facts, self._again):
             column.addWidget(part)
+        column.insertWidget(1, self.put_back, 0, Qt.AlignmentFlag.AlignLeft)
         self._forms = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._forms.setSpacing(24)
         self._forms.addWidget(self._section("How it is loaded", self.loading), 1)

@@ -78,7 +78,7 @@ class PromptView(QWidget):
     def _draw(self) -> None:
         """A sign before each line that differs, and a ground in its colour."""
         colours = current_theme().colours
-        grounds = {Origin.HERE: QColor(colours.accent), Origin.KNOWN: QColor(colours.danger)}
+        grounds = {Origin.HERE: QColor(colours.success), Origin.KNOWN: QColor(colours.danger)}
         self.prompt.clear()
         cursor = QTextCursor(self.prompt.document())
         for number, line in enumerate(self._lines):

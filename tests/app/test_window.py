@@ -13,9 +13,11 @@ from app.pair_dialog import PairDialog
 from app.palette import Palette
 from app.shortcuts import Shortcuts
 from app.window import Window
+from core.engines.base import Placement
 from core.engines.body import Author
 from core.settings import Look, SettingsFile
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import LARGE, ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., Window]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -71,6 +73,16 @@ def test_a_narrow_window_leaves_the_inspector_out_until_it_is_asked_for(make_win
     window.resize(1440, 900)
     assert window.chat.sidebar.isVisible()
     assert window.chat.inspector.isVisible()
+
+
+def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    less = Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
+    loader.large = ScriptedEngine(*LARGE, name="large", placement=less)
+    window = make_window(loader)
+    told = "large is loaded with 12 of 29 layers on the GPU, for want of memory."
+    qtbot.waitUntil(lambda: window.notice.text == told)
+    assert told in window.topbar.pair.toolTip()
 
 
 def test_another_pair_is_loaded_and_remembered(window: Window, qtbot: QtBot) -> None:

@@ -31,6 +31,7 @@ from core.engines.base import (
     Notice,
     OwnSettings,
     Passing,
+    Placement,
     Sampling,
     Stop,
     ThinkingTags,
@@ -248,6 +249,7 @@ class ScriptedEngine:
         gives_ids: bool = True,
         reads_along: bool = False,
         own: OwnSettings | None = None,
+        placement: Placement | None = None,
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
         marks: Iterable[str] = (),
         faults: Sequence[Fault] = (),
@@ -272,6 +274,7 @@ class ScriptedEngine:
             gives_ids=gives_ids,
             reads_along=reads_along,
             own=own or OwnSettings(),
+            placement=placement,
         )
         self._marks = iter(marks)
         self._faults = list(faults)

@@ -141,3 +141,16 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
     assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
     assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")
     window.close()
+
+
+def test_a_small_model_that_was_found_without_cues_is_warned_of_when_it_is_loaded(
+    qtbot: QtBot, tmp_path: Path, secrets: Secrets
+) -> None:
+    window, page = opened(qtbot, tmp_path, secrets)
+    page.room.keep_cue_share(SMALL_MODEL, 0.0)
+    press(page, "Use the demo pair").click()
+    qtbot.waitUntil(lambda: "gives hardly any cues" in window.notice.text, timeout=60_000)
+    (entropy,) = [each for each in window.notice.findChildren(QPushButton) if each.text() == "Use first-token entropy"]
+    entropy.click()
+    assert window.preferences.value.run.policy == "first-token-entropy"
+    window.close()
