@@ -1,0 +1,82 @@
+"""What is offered for the columns, and what is proposed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.chat.conversation import Exchange
+from app.compare.choices import USUAL, Choice, arms, held_back, proposed, recorded
+from core.batch.recipes import RECIPES
+from core.run import RunSettings
+from core.thinking.events import Finish, RunEnded
+from core.thinking.policies import POLICIES
+from core.thinking.trace import Trace
+from tests.core.thinking.running import keywords, run
+
+BASE = RunSettings(seed=3)
+TO_WRITE = arms(BASE)
+
+
+def written(settings: RunSettings, finish: Finish = Finish.END_OF_TEXT) -> Exchange:
+    events = run(keywords(settings.parameters), ["One two three.</think>\n\n4"]).trace.events
+    last = events[-1]
+    assert isinstance(last, RunEnded)
+    return Exchange("2 + 2?", settings, trace=Trace.of([*events[:-1], replace(last, finish=finish)]))
+
+
+def settings_of(name: str) -> RunSettings:
+    return next(choice.settings for choice in TO_WRITE if choice.name == name)
+
+
+def names(choices: list[Choice]) -> list[str]:
+    return [choice.name for choice in choices]
+
+
+def test_every_policy_can_be_chosen_with_the_seed_that_is_set() -> None:
+    random = RunSettings(policy="random", seed=3)
+    assert {choice.settings.policy for choice in [*TO_WRITE, *arms(random)]} == set(POLICIES)
+    assert {choice.settings.seed for choice in TO_WRITE} == {3}
+    assert len(set(names(TO_WRITE))) == len(TO_WRITE)
+    assert len(TO_WRITE) >= len(RECIPES) - 1
+
+
+def test_without_answers_the_usual_three_are_proposed() -> None:
+    assert names(proposed(USUAL, [], TO_WRITE, None, 0)) == ["small", "baton", "large"]
+
+
+def test_an_arm_that_was_written_is_not_written_again() -> None:
+    tries = [written(settings_of("large")), written(settings_of("small"))]
+    assert names(proposed(USUAL, recorded(tries), TO_WRITE, tries[0], 0)) == ["try 2", "baton", "try 1"]
+
+
+def test_an_answer_that_was_broken_off_is_written_again() -> None:
+    tries = [written(settings_of("small"), Finish.STOPPED)]
+    assert names(proposed(USUAL, recorded(tries), TO_WRITE, tries[0], 0)) == ["small", "baton", "large"]
+
+
+@pytest.mark.parametrize(("policy", "place"), [("never", 0), ("every-step", 1), ("always", 2)])
+def test_the_answer_in_front_is_one_of_the_columns(policy: str, place: int) -> None:
+    answer = written(RunSettings(policy=policy, seed=9))
+    assert proposed(USUAL, recorded([answer]), TO_WRITE, answer, 0)[place].exchange is answer
+
+
+def test_an_answer_that_the_demos_pace_held_back_is_not_proposed() -> None:
+    answer = written(settings_of("baton"))
+    rate = answer.trace.tokens / answer.trace.seconds
+    assert held_back(answer.trace, rate * 2)
+    assert not held_back(answer.trace, rate / 2)
+    assert not held_back(answer.trace, 0)
+    assert names(proposed(USUAL, recorded([answer]), TO_WRITE, answer, rate * 2)) == ["small", "baton", "large"]
+
+
+def test_arms_that_are_not_known_any_more_are_left_out() -> None:
+    assert names(proposed(("small", "by-the-moon"), [], TO_WRITE, None, 0)) == ["small"]
+
+
+def test_a_try_says_what_it_is_and_one_without_text_is_no_choice() -> None:
+    tries = [Exchange("2 + 2?", BASE), written(BASE)]
+    choices = recorded(tries)
+    assert names(choices) == ["try 2"]
+    assert choices[0].title == f"Try 2: Keywords (baton), seed 3, {tries[1].trace.tokens} tokens"

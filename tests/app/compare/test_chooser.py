@@ -1,0 +1,70 @@
+"""The dialog says what will happen, and refuses what cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from app.compare.choices import arms
+from app.compare.chooser import Chooser
+from app.compare.comparing import expected_answer, texts_at_once
+from core.demo_pair import held_out_problems
+from core.run import Pair, RunSettings
+from tests.fakes.scripted import ScriptedEngine
+
+CHOICES = arms(RunSettings())
+THREE = [next(choice for choice in CHOICES if choice.name == name) for name in ("small", "baton", "large")]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+@pytest.fixture
+def chooser(qtbot: QtBot) -> Iterator[Chooser]:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    made = Chooser("2 + 2?", CHOICES, THREE, "", parent)
+    made.offer_at_once(8, wanted=False)
+    made.show()
+    yield made
+    parent.close()
+
+
+def test_what_is_proposed_is_chosen_at_once(chooser: Chooser, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(chooser.chosen) as chosen:
+        chooser.go.click()
+    assert chosen.args == [THREE, "", False]
+
+
+def test_two_columns_are_enough(chooser: Chooser) -> None:
+    chooser.boxes[2].setCurrentIndex(0)
+    assert chooser.picked() == THREE[:2]
+    assert chooser.go.isEnabled()
+
+
+def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser, qtbot: QtBot) -> None:
+    chooser.at_once.setChecked(True)
+    assert "slow each other" in chooser._told.text()
+    chooser.offer_at_once(2, wanted=True)
+    assert not chooser.at_once.isEnabled()
+    assert "loaded for fewer texts" in chooser._told.text()
+    with qtbot.waitSignal(chooser.chosen) as chosen:
+        chooser.go.click()
+    assert chosen.args is not None
+    assert chosen.args[2] is False
+
+
+def test_models_elsewhere_set_no_limit() -> None:
+    assert texts_at_once(Pair(ScriptedEngine(), ScriptedEngine())) > 3
+
+
+def test_the_right_answer_is_known_for_problems_of_the_demo_pair_alone() -> None:
+    problem = next(held_out_problems(1))
+    assert expected_answer(problem.question) == problem.answer
+    assert expected_answer("What is 2 + 2?") == ""
+
+
+def test_the_choices_are_told_apart() -> None:
+    titles = [choice.title for choice in CHOICES]
+    assert len(set(titles)) == len(titles)

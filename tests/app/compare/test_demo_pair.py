@@ -1,0 +1,39 @@
+"""The real demo pair, side by side: its files are local models that hold one text at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.chat.welcome import demo_examples
+from app.loading import PairLoader
+from app.models_in_use import State
+from app.window import Window
+from core.paths import Paths
+from core.thinking.events import Finish
+from tests.app.compare.conftest import dialog, settle, view_of
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+PATIENCE_MS = 60_000
+
+
+def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
+    make_window: Callable[..., Window], tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = make_window(PairLoader(Paths.under(tmp_path)))
+    qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=PATIENCE_MS)
+    window.chat.composer.set_text(demo_examples()[2])  # the one that `baton demo` begins with
+    window.chat.compare()
+    assert not dialog().at_once.isEnabled()
+    assert dialog().expected.text()
+    dialog().go.click()
+    qtbot.waitUntil(lambda: window.session.ready, timeout=PATIENCE_MS)
+    settle(window, qtbot)
+    columns = view_of(window).columns
+    assert [column.exchange.trace.finish for column in columns] == [Finish.END_OF_TEXT] * 3
+    assert [column.head.title for column in columns] == ["Small only", "Keywords (baton)", "Large only"]
+    assert [column.head.standing.text()[0] for column in columns] == ["✗", "✓", "✓"]
+    assert 0 < view_of(window).rows.parting < len(view_of(window).rows.rows)
