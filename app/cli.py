@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.terminal import batch, connect, demo, evidence, profile, solve
+from app.terminal import batch, connect, demo, evidence, profile, replay, solve
 from core.errors import BatonError, SettingsError
 
-COMMANDS = (solve, batch, demo, evidence, connect, profile)
+COMMANDS = (solve, batch, demo, evidence, connect, profile, replay)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -58,6 +58,7 @@ def commands_of(window: Window) -> list[Command]:
         ),
         Command("The same row in the next column", lambda: chat.comparing.cross(), "Alt+Down", "Side by side"),
         Command("Back to the conversation", lambda: chat.comparing.leave(), "Alt+Up", "Side by side"),
+        Command("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P", "Answer"),
         Command("Stop", session.stop, "Esc", "While it writes"),
         Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
         Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
@@ -78,6 +79,13 @@ def commands_of(window: Window) -> list[Command]:
 def _focus_search(window: Window) -> None:
     window.show_sidebar(True)
     window.chat.sidebar.search.setFocus()
+
+
+def _show_replay(window: Window) -> None:
+    from app.inspector.panel import Tab
+
+    window.show_inspector(True)
+    window.chat.inspector.tabs.setCurrentIndex(Tab.REPLAY)
 
 
 def _show_palette(window: Window) -> None:

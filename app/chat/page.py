@@ -85,6 +85,7 @@ class ChatPage(QSplitter):
             self.comparing.finish()
         self._typesetter.finish()
         self._draft.finish()
+        self.inspector.finish()
 
     def edit_again(self, exchange: Exchange) -> None:
         self._edited = exchange

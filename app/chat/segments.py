@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from app.chat.wording import why
+from app.chat.wording import rule_and_cue, why
 from app.widgets.ribbon import Ribbon, Segment
 from core.thinking.pieces import Piece
+from core.thinking.replay import Stretch
 from core.thinking.trace import Trace
 
 CHARACTERS_A_TOKEN = 4
@@ -43,8 +44,19 @@ class RibbonFollower:
         return next((i for i, known in enumerate(self._pieces) if known is piece), -1)
 
 
+def segment_of(stretch: Stretch) -> Segment:
+    """Of a text as it would be divided between two models."""
+    took = stretch.takeover
+    words = rule_and_cue(took.rule, took.cue) if took else ""
+    return Segment(stretch.author, _tokens(stretch.tokens, stretch.characters), words)
+
+
 def _width(piece: Piece) -> int:
-    return len(piece.tokens) or max(1, piece.length // CHARACTERS_A_TOKEN)
+    return _tokens(len(piece.tokens), piece.length)
+
+
+def _tokens(tokens: int, characters: int) -> int:
+    return tokens or max(1, characters // CHARACTERS_A_TOKEN)
 
 
 def _segment(piece: Piece) -> Segment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.engines.body import Author
 from core.thinking.advice import advice_on
+from core.thinking.cues import Cue
 from core.thinking.events import Finish, Rule
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -43,8 +44,11 @@ def why(piece: Piece) -> str:
     """Why its author wrote it, in a line: "Reflection takeover: Wait"."""
     if piece.rule is None:
         return ""
-    words = RULES[piece.rule]
-    return f"{words}: {piece.cue.word}" if piece.cue and piece.author is Author.LARGE else words
+    return rule_and_cue(piece.rule, piece.cue if piece.author is Author.LARGE else None)
+
+
+def rule_and_cue(rule: Rule, cue: Cue | None) -> str:
+    return f"{RULES[rule]}: {cue.word}" if cue else RULES[rule]
 
 
 def seconds(value: float) -> str:

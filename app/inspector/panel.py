@@ -1,4 +1,4 @@
-"""The inspector: one step, the course of the run in time, and the run as a whole."""
+"""The inspector: one step, the course of the run in time, the run as a whole, and what another policy would do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QScrollArea, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from app.chat.conversation import Exchange
+from app.inspector.replay_page import ReplayPage
 from app.inspector.run_page import RunPage
 from app.inspector.step_page import StepPage
 from app.inspector.timeline_page import TimelinePage
@@ -21,6 +22,7 @@ class Tab(IntEnum):
     STEP = 0
     TIMELINE = 1
     RUN = 2
+    REPLAY = 3
 
 
 class Inspector(QWidget):
@@ -43,12 +45,13 @@ class Inspector(QWidget):
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        for title in ("Step", "Timeline", "Run"):
+        for title in ("Step", "Timeline", "Run", "Replay"):
             self.tabs.addTab(title)
         self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
+        self.replay = ReplayPage()
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
-        for page in (self.step, self.timeline, self.run):
+        for page in (self.step, self.timeline, self.run, self.replay):
             scroll = QScrollArea()
             scroll.setWidgetResizable(True)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -58,6 +61,7 @@ class Inspector(QWidget):
             self._stack.addWidget(scroll)
         self.tabs.currentChanged.connect(self._turn)
         self.timeline.piece_chosen.connect(self._chosen)
+        self.replay.piece_chosen.connect(self._chosen)
         self.step.rerun_wanted.connect(self._rerun)
         self.step.fork_wanted.connect(self._fork)
         column = QVBoxLayout(self)
@@ -81,6 +85,10 @@ class Inspector(QWidget):
             self.tabs.setTabText(Tab.STEP, "Step")
             self.step.show_nothing()
         self._refresh()
+
+    def finish(self) -> None:
+        """The window is closing."""
+        self.replay.finish()
 
     def follow(self, exchange: Exchange) -> None:
         """The answer has grown."""
@@ -108,6 +116,8 @@ class Inspector(QWidget):
         match self.tabs.currentIndex():
             case Tab.TIMELINE:
                 self.timeline.follow(self.exchange.trace)
+            case Tab.REPLAY:
+                self.replay.follow(self.exchange)
             case Tab.RUN:
                 self.run.follow(self.exchange, self.models)
             case _:

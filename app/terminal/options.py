@@ -51,6 +51,12 @@ def local_options(arguments: argparse.Namespace, model: str) -> LocalOptions:
     return replace(options, **{name: value for name, value in given.items() if value is not None})
 
 
+def change_run_options(parser: argparse.ArgumentParser) -> None:
+    """The same options for a run that is recorded: nothing is changed that is not named."""
+    add_run_options(parser)
+    parser.set_defaults(policy=None, preset=None, seed=None, max_tokens=None)
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("method")
     group.add_argument("--policy", choices=POLICIES, default="keywords", help="when the large model takes over")
@@ -61,19 +67,23 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-tokens", type=int, default=4096, help="longest answer in tokens (%(default)s)")
 
 
-def run_settings(arguments: argparse.Namespace) -> RunSettings:
-    """The settings that these arguments ask for. Raises SettingsError with the name of what is wrong."""
-    run: dict[str, Any] = {
-        "policy": arguments.policy,
-        "seed": arguments.seed,
-        "max_tokens": arguments.max_tokens,
-    }
-    parameters = PRESETS[arguments.preset].model_dump()
-    if not (getattr(arguments, "small", None) or getattr(arguments, "large", None)):
+def run_settings(arguments: argparse.Namespace, recorded: RunSettings | None = None) -> RunSettings:
+    """The settings that these arguments ask for; what they leave out is as in the `recorded` run, if there is one.
+
+    Raises SettingsError with the name of what is wrong.
+    """
+    run: dict[str, Any] = recorded.model_dump() if recorded else {}
+    for name in ("policy", "seed", "max_tokens"):
+        if (value := getattr(arguments, name)) is not None:
+            run[name] = value
+    parameters: dict[str, Any] = run.pop("parameters", {})
+    limits: dict[str, Any] = run.pop("limits", {})
+    if arguments.preset:
+        parameters |= PRESETS[arguments.preset].model_dump()
+    if recorded is None and not (getattr(arguments, "small", None) or getattr(arguments, "large", None)):
         parameters |= DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)  # the demo pair's steps are short
-    limits: dict[str, Any] = {}
     if arguments.cues:
-        run["cue_list"] = _text_of(arguments.cues)
+        run["cue_list"] = text_of(arguments.cues)
     for assignment in arguments.set:
         name, equals, value = assignment.partition("=")
         places = ((PolicySettings, parameters), (Limits, limits), (RunSettings, run))
@@ -90,7 +100,7 @@ def run_settings(arguments: argparse.Namespace) -> RunSettings:
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {first['msg']}.") from error
 
 
-def _text_of(file: Path) -> str:
+def text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -81,6 +81,10 @@ class Replay(Interruption):
         """From any thread: what is being replayed ends after the next token."""
         self._stopped = True
 
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
     def interrupt(self, view: View) -> Move | None:
         """What a person or a limit did in the run, at its place."""
         if self._stopped:
@@ -143,6 +147,7 @@ class Stretch(NamedTuple):
     author: Author
     tokens: int
     """0 for an inserted text."""
+    characters: int
     position: int
     takeover: Takeover | None
 
@@ -152,18 +157,18 @@ def stretches(trace: Trace, takeovers: Sequence[Takeover]) -> Iterator[Stretch]:
     rest = deque(sorted(takeovers, key=lambda took: took.start))
     for piece in trace.pieces:
         if not piece.tokens:
-            yield Stretch(piece.author, 0, piece.position, None)
+            yield Stretch(piece.author, 0, piece.length, piece.position, None)
             continue
         stays = piece.author is Author.LARGE and piece.rule in OUTSIDE
         position = start = piece.position
         count, now = 0, _takeover_at(rest, position)
         for token in piece.tokens:
             if (took := _takeover_at(rest, position)) is not now:
-                yield _stretch(stays, count, start, now)
+                yield _stretch(stays, count, start, position, now)
                 count, start, now = 0, position, took
             count += 1
             position += len(token.text)
-        yield _stretch(stays, count, start, now)
+        yield _stretch(stays, count, start, position, now)
 
 
 def remarks(trace: Trace, kind: PolicyKind, most_alternatives: int) -> list[str]:
@@ -179,7 +184,9 @@ def remarks(trace: Trace, kind: PolicyKind, most_alternatives: int) -> list[str]
         small = (e for e in happened if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
         recorded = max((len(token.alternatives) for token in small), default=0)
         if not recorded:
-            told.append("This run recorded no alternatives, so nothing is known of the entropy: set “Alternatives”.")
+            told.append(
+                "This run recorded no alternatives, so nothing is known of the entropy: let “Alternatives” be 20."
+            )
         elif recorded < most_alternatives:
             told.append(f"Only {recorded} alternatives a token were recorded; an entropy of them is a little too low.")
     if unseen := sum(isinstance(e, events.TakeoverStarted) and e.rule in UNSEEN for e in happened):
@@ -198,5 +205,5 @@ def _takeover_at(rest: deque[Takeover], position: int) -> Takeover | None:
     return rest[0] if rest and rest[0].start <= position else None
 
 
-def _stretch(stays: bool, tokens: int, position: int, took: Takeover | None) -> Stretch:
-    return Stretch(Author.LARGE if stays or took else Author.SMALL, tokens, position, took)
+def _stretch(stays: bool, tokens: int, start: int, end: int, took: Takeover | None) -> Stretch:
+    return Stretch(Author.LARGE if stays or took else Author.SMALL, tokens, end - start, start, took)

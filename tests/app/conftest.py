@@ -73,7 +73,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     assert not timers, f"timers left: {timers}"
 
 
-OUR_THREADS = {"answer", "load models", "set formulas", "read traces", "export", "import", "count tokens"}
+OUR_THREADS = {"answer", "load models", "set formulas", "read traces", "export", "import", "count tokens", "replay"}
 OUR_THREADS |= {"line steps up", "compare answers"}
 
 

@@ -1,0 +1,45 @@
+"""`baton replay` over what `baton solve --json` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from core.demo_pair import held_out_problems
+from core.thinking.trace_json import trace_from_lines
+
+
+@pytest.fixture
+def trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    assert main(["solve", next(held_out_problems(3)).question, "--json", "--threads", "1"]) == 0
+    file = tmp_path / "trace.json"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    return file
+
+
+def test_the_policy_of_the_run_steps_in_where_it_did(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(trace)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "0 only as it was, + 0 only as it would be" in said[-1]
+    assert len(said) > 1
+    assert all(line.startswith("=") for line in said)
+
+
+def test_another_policy_is_compared_with_it(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded = trace_from_lines(trace.read_text(encoding="utf-8").splitlines())
+    assert main(["replay", str(trace), "--policy", "random", "--set", "p=1"]) == 0
+    said = capsys.readouterr().out
+    assert "+ step 2: random" in said
+    assert said.count("random") > len(recorded.steps) // 3
+
+
+@pytest.mark.parametrize("content", ["", "{}", "not JSON"])
+def test_a_file_without_a_run_is_refused_in_a_sentence(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "no.json"
+    file.write_text(content)
+    assert main(["replay", str(file)]) in (1, 2)
+    assert capsys.readouterr().err.startswith("baton: ")
