@@ -67,12 +67,15 @@ class PairButton(QPushButton):
         self._words.setText("Choose two models …" if self._models.state is State.NONE else self._models.words)
         set_role(self._words, Role.DANGER if self._models.state is State.FAILED else Role.MUTED)
         told = []
+        # The words for a server's state need their room.
+        is_tight = self.is_narrow and any(self._models.doing(author) for author in ROLES)
+        longest = LONGEST_NAME // 2 if is_tight else LONGEST_NAME
         for author in ROLES:
             engine = self._models.pair.get(author)
             card = engine.card if engine else None
             name = card.name if card else "none"
             metrics = QFontMetrics(self._names[author].font())
-            self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, LONGEST_NAME))
+            self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, longest))
             self._details[author].setText("" if self.is_narrow or not card else detail(card))
             told.append(f"{author.value} model {name}")
             doing = self._models.doing(author)

@@ -15,8 +15,8 @@ from core.thinking.trace import Trace
 
 SMALLER = 0.9
 NEARLY_FULL = 0.9
-ROOMY = 680
-"""Pixels that all counters take beside each other."""
+GAP = 16
+"""Pixels between two counters."""
 LARGEST_SEED = 2**31 - 1
 
 
@@ -49,7 +49,7 @@ class Counters(QWidget):
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
         row = QHBoxLayout()
-        row.setSpacing(16)
+        row.setSpacing(GAP)
         for widget in self._labels():
             row.addWidget(widget)
         row.addWidget(self.draft)
@@ -70,6 +70,7 @@ class Counters(QWidget):
     def show_draft(self, tokens: int) -> None:
         """What the text in the composer would add."""
         self.draft.setText(f"+ {count(tokens, 'token')} to send" if tokens else "")
+        self._fit()
 
     def follow(self, trace: Trace | None) -> None:
         if trace is None or trace.started is None:
@@ -93,11 +94,11 @@ class Counters(QWidget):
         self.share.setText(f"large {trace.large_share:.0%}")
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
         self.handoff.setText(f"handoff {seconds(last.seconds)} ({last.reused:,} reused)" if last else "")
+        self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where there is no room for all, the last handoff can be read at its step."""
         super().resizeEvent(event)
-        self.handoff.setVisible(self.width() >= ROOMY)
+        self._fit()
 
     def show_seed(self, seed: int) -> None:
         self.seed.setText(str(seed))
@@ -110,6 +111,12 @@ class Counters(QWidget):
 
     def _labels(self) -> tuple[QLabel, ...]:
         return self.context, self.small, self.large, self.share, self.handoff
+
+    def _fit(self) -> None:
+        """Where there is no room for all, the last handoff can be read at its step."""
+        shown = (*self._labels(), self.draft, self._seed_name, self.seed)
+        needed = sum(widget.sizeHint().width() + GAP for widget in shown)
+        self.handoff.setVisible(needed <= self.width())
 
     def _charge(self, widget: QLabel, trace: Trace, author: Author) -> None:
         bill, started = trace.bills.get(author), trace.started

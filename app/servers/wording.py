@@ -21,6 +21,7 @@ STATES = {
     ServerState.WAITING: Told("◷", "waiting for a slot"),
     ServerState.RECONNECTING: Told("↻", "reconnecting", Role.DANGER),
     ServerState.REFUSED: Told("✗", "refused", Role.DANGER),
+    ServerState.LOST: Told("✗", "not answering", Role.DANGER),
 }
 
 
@@ -28,5 +29,5 @@ def state_in_words(doing: Doing, short: bool = False) -> str:
     """“≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
     sign, words, _ = STATES[doing.state]
     if short:
-        return f"{sign} {words.split()[0]}"
+        return f"{sign} {words.partition(' for ')[0]}"
     return f"{sign} {words} {doing.share:.0%}" if doing.share is not None else f"{sign} {words}"

@@ -121,7 +121,8 @@ class Form(QWidget):
         title, told = entry.field.title or entry.path[-1], entry.field.description or ""
         editor = editor_of(entry.path[-1], entry.field, lambda: self._take(entry.path))
         editor.widget.setAccessibleName(title)
-        editor.widget.setAccessibleDescription(told)
+        section = self._heads[-1][0].text() if len(entry.path) > 1 and self._heads else ""
+        editor.widget.setAccessibleDescription(": ".join(filter(None, (section, told))))
         editor.widget.setMinimumWidth(190)
         name = label(title)
         name.setBuddy(editor.widget)

@@ -17,6 +17,8 @@ class ServerState(Enum):
     WAITING = "waiting for a slot"
     RECONNECTING = "reconnecting"
     REFUSED = "refused"
+    LOST = "not answering"
+    """It was given up: nobody tries to reconnect any more."""
 
 
 _RANK = {state: rank for rank, state in enumerate(ServerState)}
@@ -72,8 +74,10 @@ class StateBoard:
         """The session is closed. That it was refused, or lost its server, is to be seen until there is other news."""
         with self._lock:
             left = self._doings.pop(session, IDLE)
-            if left.state in (ServerState.RECONNECTING, ServerState.REFUSED):
+            if left.state is ServerState.REFUSED:
                 self._aftermath = left
+            elif left.state is ServerState.RECONNECTING:
+                self._aftermath = Doing(ServerState.LOST)
             changed = self._weigh()
         self._tell(changed)
 

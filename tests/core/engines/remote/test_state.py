@@ -21,6 +21,13 @@ def test_each_percent_that_is_read_is_told_once() -> None:
     assert board.doing == Doing(ServerState.READING, 0.02)
 
 
+def test_a_server_that_was_given_up_is_not_called_reconnecting() -> None:
+    board = StateBoard()
+    board.set(1, ServerState.RECONNECTING)
+    board.leave(1)
+    assert board.doing == Doing(ServerState.LOST)
+
+
 def test_a_bad_end_is_seen_until_there_is_other_news() -> None:
     board = StateBoard()
     board.set(1, ServerState.REFUSED)
