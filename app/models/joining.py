@@ -18,6 +18,7 @@ from core.thinking.policies import POLICIES
 if TYPE_CHECKING:
     from app.models.page import ModelsPage
     from app.models.room import ModelRoom
+    from core.models.preferences import LoadingChoice
     from core.secrets import Secrets
 
 KEYWORDS = "keywords"
@@ -83,7 +84,12 @@ class ModelsTab(QWidget):
 
         secrets = (self._secrets or Secrets)()
         self._room = room = ModelRoom(
-            self._window.paths, secrets, built_in=(SMALL_MODEL.parent,), home=self._home, parent=self
+            self._window.paths,
+            secrets,
+            built_in=(SMALL_MODEL.parent,),
+            home=self._home,
+            general=self._general_loading,
+            parent=self,
         )
         page = ModelsPage(room, self._window.notice)
         self._window.models.changed.connect(self._show_loaded)
@@ -97,6 +103,13 @@ class ModelsTab(QWidget):
         assert layout is not None
         layout.addWidget(page)
         return page
+
+    def _general_loading(self) -> LoadingChoice:
+        """What the settings say of every local model."""
+        from core.models.preferences import LoadingChoice
+
+        general = self._window.preferences.value.models
+        return LoadingChoice(context=general.context, threads=general.threads, gpu_layers=general.gpu_layers)
 
     def _show_loaded(self) -> None:
         from core.engines.local.client import LocalEngine

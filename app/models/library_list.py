@@ -9,10 +9,8 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from app.models.errands import Question
 from app.models.room import ModelRoom, place
 from app.models.wording import fit_words
-from core.models.devices import Devices
 from core.models.fit import Fit, in_gib
 from core.models.library import BrokenFile, Model
-from core.models.preferences import ModelPreferences
 from core.models.trash import Deletion
 
 Index = QModelIndex | QPersistentModelIndex
@@ -60,18 +58,14 @@ class LibraryModel(QAbstractListModel):
         self._judge()
 
     def _judge(self) -> None:
-        rows, devices, preferences = tuple(self.rows), self._room.devices, self._room.preferences
+        rows, devices, choice_of = tuple(self.rows), self._room.devices, self._room.loading_of
         if devices is None:
             return
+        choices = {row: choice_of(row.header.path) for row in rows if isinstance(row, Model)}
 
         def judged() -> list[str]:
-            return [
-                words(
-                    row,
-                    place(row, preferences.loading_of(row.header.path), devices) if isinstance(row, Model) else None,
-                )
-                for row in rows
-            ]
+            fits = {row: place(row, choice, devices) for row, choice in choices.items()}
+            return [words(row, fits.get(row) if isinstance(row, Model) else None) for row in rows]
 
         self._question.ask(judged, self._show)
 
@@ -79,10 +73,6 @@ class LibraryModel(QAbstractListModel):
         if len(texts) == len(self.rows):  # a scan may have found others meanwhile; then they are judged next
             self._texts = texts
             self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
-
-
-def _fit(row: Row, preferences: ModelPreferences, devices: Devices) -> Fit | None:
-    return place(row, preferences.loading_of(row.header.path), devices) if isinstance(row, Model) else None
 
 
 def tip(row: Row) -> str:

@@ -60,7 +60,7 @@ class LoadingForm(QWidget):
         self._model = None  # so that filling in the fields is no choice of the person's
         self._numbers["context"].setMaximum(max(model.header.context_length or 2**20, 256))
         self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
-        self.show_values(self._room.preferences.loading_of(model.header.path))
+        self.show_values(self._room.loading_of(model.header.path))
         self._model = model
         self._judge()
 

@@ -17,7 +17,7 @@ from core.errors import BatonError
 from core.models.catalog import CatalogModel, FittingPair, pairs_that_fit
 from core.models.devices import Devices, disk_free
 from core.models.fit import in_gib
-from core.models.order import Order
+from core.models.order import SPARE_BYTES, Order
 
 
 class Judged(NamedTuple):
@@ -93,7 +93,7 @@ class Begin(QScrollArea):
                 widget.hide()
                 widget.deleteLater()
         for pair in judged.fitting:
-            self._pairs.addWidget(self._pair_card(pair))
+            self._pairs.addWidget(self._pair_card(pair, judged.disk_free))
         if not judged.fitting:
             words = "None of the known pairs fits here: search for smaller models, or connect to a server."
             self._pairs.addWidget(label(words, Role.MUTED))
@@ -102,7 +102,7 @@ class Begin(QScrollArea):
         self._question.finish()
         self._judging.finish()
 
-    def _pair_card(self, fitting: FittingPair) -> QWidget:
+    def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> QWidget:
         pair = fitting.pair
         facts = "\n".join(
             f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_words(place)}"
@@ -119,8 +119,10 @@ class Begin(QScrollArea):
             press = button("Use this pair", lambda: self.pair_wanted.emit(*here))
         else:
             missing = [model for model, path in zip((pair.small, pair.large), here, strict=True) if path is None]
-            size = in_gib(sum(model.bytes for model in missing))
-            press = button(f"Download {size}", lambda: self._fetch(missing))
+            size = sum(model.bytes for model in missing)
+            press = button(f"Download {in_gib(size)}", lambda: self._fetch(missing))
+            if size + SPARE_BYTES > room_on_disk:
+                memory += " ✗ The disk has not enough room for it."
         press.setAccessibleName(f"{press.text()}: {pair.small.name} with {pair.large.name}")
         return _card(f"{pair.small.name} with {pair.large.name}", f"{facts}\n{memory}", press, good_for)
 

@@ -47,13 +47,16 @@ class ModelRoom(QObject):
         *,
         built_in: tuple[Path, ...] = (),
         home: Path | None = None,
+        general: Callable[[], LoadingChoice] = LoadingChoice,
         parent: QObject | None = None,
     ) -> None:
+        """`general`: how a model is loaded for which a person has chosen nothing."""
         super().__init__(parent)
         self._paths = paths
         self._secrets = secrets
         self._built_in = built_in
         self._home = home
+        self._general = general
         self._errands: list[Errand] = []
         self._library = Library(())
         self.inventory = Inventory((), (), ())
@@ -89,6 +92,9 @@ class ModelRoom(QObject):
 
     def change(self, **fields: Any) -> None:
         self._replace(self.preferences.model_copy(update=fields))
+
+    def loading_of(self, model: Path) -> LoadingChoice:
+        return self.preferences.loading.get(str(model)) or self._general()
 
     def change_loading(self, model: Path, choice: LoadingChoice) -> None:
         self._replace(self.preferences.with_loading(model, choice))
@@ -161,7 +167,7 @@ class ModelRoom(QObject):
         self.trash.empty()
 
     def _chosen(self, model: Path) -> tuple[LoadingChoice, WritingChoice]:
-        return self.preferences.loading_of(model), self.preferences.writing_of(model)
+        return self.loading_of(model), self.preferences.writing_of(model)
 
     def _replace(self, preferences: ModelPreferences) -> None:
         if preferences == self.preferences:

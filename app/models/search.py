@@ -20,13 +20,14 @@ from PySide6.QtWidgets import (
 
 from app.models.errands import Question
 from app.models.room import ModelRoom
-from app.models.wording import fit_words
+from app.models.wording import fit_words, size_in
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.errors import BatonError
-from core.models.devices import Devices
+from core.models.devices import Devices, disk_free
 from core.models.fit import Fit, FitKind, estimate, fit, in_gib
 from core.models.hub_listing import Listing, Repository, order_for
+from core.models.order import SPARE_BYTES
 from core.models.preferences import LoadingChoice
 from core.models.quantisations import Quantisation, recommended
 from core.models.rough_shape import rough_shape
@@ -39,6 +40,7 @@ class Judged(NamedTuple):
 
     listing: Listing
     places: tuple[Fit | None, ...]
+    disk_free: int
 
 
 class HubSearch(QWidget):
@@ -70,6 +72,8 @@ class HubSearch(QWidget):
         self.choices.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.choices.horizontalHeader().setStretchLastSection(True)
         self.choices.itemSelectionChanged.connect(self._show_button)
+        self.lack = label("", Role.DANGER)
+        self._disk_free = 0
         self.fetch = button("Download", self.download, Role.PRIMARY)
         self._lay_out()
         self._show_button()
@@ -105,6 +109,7 @@ class HubSearch(QWidget):
         right.addWidget(self.choices, 1)
         foot = QHBoxLayout()
         foot.addStretch(1)
+        foot.addWidget(self.lack)
         foot.addWidget(self.fetch)
         right.addLayout(foot)
         middle = QHBoxLayout()
@@ -119,9 +124,10 @@ class HubSearch(QWidget):
         self.results.clear()
         self._show_listing(None)
         for repository in found:
-            facts = [repository.licence or "licence not said", f"{repository.downloads:,} downloads a month"]
+            facts = [size_in(repository.name), repository.licence or "licence not said"]
+            facts.append(f"{repository.downloads:,} downloads a month")
             gate = " · terms to agree to" if repository.gated else ""
-            item = QListWidgetItem(f"{repository.name}\n{' · '.join(facts)}{gate}", self.results)
+            item = QListWidgetItem(f"{repository.name}\n{' · '.join(filter(None, facts))}{gate}", self.results)
             item.setData(Qt.ItemDataRole.UserRole, repository.name)
         self._say(f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words.")
 
@@ -130,13 +136,14 @@ class HubSearch(QWidget):
             return
         name, access = str(item.data(Qt.ItemDataRole.UserRole)), self._room.access()
 
-        devices = self._room.devices
+        devices, folder = self._room.devices, self._room.folder
 
         def list_files() -> Judged:
             from core.models.hub import Hub
 
             listing = Hub(access).list_files(name)
-            return Judged(listing, tuple(place_of(listing, choice, devices) for choice in listing.choices))
+            places = tuple(place_of(listing, choice, devices) for choice in listing.choices)
+            return Judged(listing, places, disk_free(folder))
 
         self._show_listing(None)
         self._say(f"Listing {name} …")
@@ -144,6 +151,7 @@ class HubSearch(QWidget):
 
     def _show_listing(self, judged: Judged | None) -> None:
         self._listing = listing = judged.listing if judged else None
+        self._disk_free = judged.disk_free if judged else 0
         choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
         best = recommended(choice for choice, place in zip(choices, places, strict=True) if may_fit(place))
         self.choices.setRowCount(len(choices))
@@ -159,7 +167,8 @@ class HubSearch(QWidget):
             name = listing.repository.name
             page = f"{self._room.access().endpoint}/{name}"
             gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
-            self._say(f"{name}.{gate}")
+            weights = f", {listing.parameters / 1e9:.3g} billion parameters" if listing.parameters else ""
+            self._say(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")
         self._show_button()
 
     def _chosen(self) -> Quantisation | None:
@@ -170,6 +179,8 @@ class HubSearch(QWidget):
         choice = self._chosen()
         self.fetch.setEnabled(choice is not None)
         self.fetch.setText(f"Download {choice.label} ({in_gib(choice.bytes)})" if choice else "Download")
+        lacks = choice is not None and choice.bytes + SPARE_BYTES > self._disk_free
+        self.lack.setText(f"✗ The disk has only {in_gib(self._disk_free)} free" if lacks else "")
 
     def _say(self, words: str) -> None:
         self.said.setText(words)

@@ -1,10 +1,13 @@
 """Words and signs of the Models page: numbers as people read them, fits with a sign and a word, never colour alone."""
 
+import re
 from pathlib import Path
 
 from core.models.catalog import Evidence
 from core.models.download_progress import Progress, Stage
 from core.models.fit import Fit, FitKind, in_gib
+
+_SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 
 FIT_SIGNS = {
     FitKind.WHOLE_ON_GPU: "✓ fits on the GPU",
@@ -42,6 +45,12 @@ def progress_words(progress: Progress) -> str:
             left = progress.seconds_left
             speed = f" · {progress.speed / 1e6:.1f} MB/s" if progress.speed else ""
             return f"{amount}{speed}" + (f" · {duration(left)} left" if left is not None else "")
+
+
+def size_in(name: str) -> str:
+    """“14B” of “owner/Qwen3-14B-GGUF”; the Hub's search does not tell sizes, but names nearly always do."""
+    found = _SIZE.search(name)
+    return found[1].upper() if found else ""
 
 
 def short_path(path: Path) -> str:

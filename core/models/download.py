@@ -21,10 +21,9 @@ from core.models.devices import disk_free
 from core.models.download_progress import Meter, Progress, Stage
 from core.models.fit import in_gib
 from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
-from core.models.order import Order, RemoteFile, keep_only_what_fits, write_note
+from core.models.order import SPARE_BYTES, Order, RemoteFile, keep_only_what_fits, write_note
 
 CHUNK = 2**20  # bytes hashed between two looks at whether to go on
-SPARE_BYTES = 64 * 2**20  # a disk filled to the last byte harms other programs
 SILENCE = 10.0  # seconds without a byte after which the connection is made anew
 ATTEMPTS = 6  # in a row without a single byte
 _RETRIED = frozenset({429, 500, 502, 503, 504})

@@ -14,6 +14,8 @@ from core.errors import DownloadError
 
 PART = ".part"
 NOTE = ".order.json"
+SPARE_BYTES = 64 * 2**20
+"""Left free by a download: a disk filled to the last byte harms other programs."""
 
 
 @dataclass(frozen=True)

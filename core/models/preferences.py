@@ -118,9 +118,6 @@ class ModelPreferences(BaseModel):
     cue_shares: Mapping[str, float] = Field(default_factory=dict)
     """By the path of the model: how many of its steps open with a known cue, as its profile found (0 to 1)."""
 
-    def loading_of(self, model: Path) -> LoadingChoice:
-        return self.loading.get(str(model), LoadingChoice())
-
     def writing_of(self, model: Path) -> WritingChoice:
         return self.writing.get(str(model), WritingChoice())
 

@@ -12,6 +12,7 @@ from app.models.card import facts_of
 from app.models.downloads import DownloadRow, State
 from app.models.page import ModelsPage
 from app.models.room import ModelRoom
+from app.models.wording import size_in
 from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.models.library import Model
@@ -149,7 +150,7 @@ def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
 def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path) -> None:
     choose(page, LARGE_MODEL)
     page.here.card.loading.show_values(LoadingChoice(context=256, batch=64, threads=2))
-    kept = load_preferences(Paths.under(tmp_path).model_preferences).loading_of(LARGE_MODEL)
+    kept = load_preferences(Paths.under(tmp_path).model_preferences).loading[str(LARGE_MODEL)]
     assert (kept.batch, kept.threads) == (64, 2)
     assert "KV cache" in page.here.card.loading.sentence.text()
 
@@ -214,6 +215,29 @@ def test_a_cancelled_download_leaves_nothing(page: ModelsPage, hub: HubServer, q
     wait_for(row, State.CANCELLED, qtbot)
     qtbot.waitUntil(lambda: "nothing of it is left" in row.words.text())
     assert not row.order.folder.exists()
+
+
+def test_a_download_that_the_disk_cannot_hold_says_so_before(
+    page: ModelsPage, hub: HubServer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.search.disk_free", lambda _: 2**20)
+    search(page, hub, qtbot)
+    assert page.search.lack.text() == "✗ The disk has only 1 MiB free"
+
+
+def test_sizes_are_told_where_names_tell_them() -> None:
+    names = ("owner/Qwen3-14B-GGUF", "a/SmolLM2-135M-Instruct", "b/Qwen3-30B-A3B-Thinking-2507", "c/phi-4-gguf")
+    assert [size_in(name) for name in names] == ["14B", "135M", "30B-A3B", ""]
+
+
+def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
+    tmp_path: Path, secrets: Secrets, qtbot: QtBot
+) -> None:
+    general = LoadingChoice(context=1024, threads=3)
+    room = ModelRoom(Paths.under(tmp_path), secrets, general=lambda: general)
+    assert room.loading_of(SMALL_MODEL) == general
+    room.change_loading(SMALL_MODEL, LoadingChoice(context=512))
+    assert room.loading_of(SMALL_MODEL).context == 512
 
 
 def test_a_search_offline_says_so(page: ModelsPage, qtbot: QtBot) -> None:
