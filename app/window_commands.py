@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from app.chat.copying import copy_answer
 from app.commands import Command
+from app.rendering import Form
 from core.errors import BatonError
 
 if TYPE_CHECKING:
@@ -49,6 +52,9 @@ def commands_of(window: Window) -> list[Command]:
         Command("Show or hide the steps", toggle_fold, "Ctrl+H", "Answer"),
         Command("Next step", lambda: chat.step_through(1), "Ctrl+Down", "Answer"),
         Command("Previous step", lambda: chat.step_through(-1), "Ctrl+Up", "Answer"),
+        Command("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P", "Answer"),
+        *copies("the answer", "Ctrl+Shift+C", lambda form: on_last(lambda exchange: copy_answer(exchange, form))()),
+        *copies("the step", "Ctrl+Alt+C", chat.copy_step),
         Command("Compare arms …", chat.compare, "Ctrl+D", "Side by side"),
         Command(
             "The tries side by side",
@@ -58,7 +64,6 @@ def commands_of(window: Window) -> list[Command]:
         ),
         Command("The same row in the next column", lambda: chat.comparing.cross(), "Alt+Down", "Side by side"),
         Command("Back to the conversation", lambda: chat.comparing.leave(), "Alt+Up", "Side by side"),
-        Command("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P", "Answer"),
         Command("Stop", session.stop, "Esc", "While it writes"),
         Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
         Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
@@ -73,6 +78,14 @@ def commands_of(window: Window) -> list[Command]:
         Command("Command palette", lambda: _show_palette(window), "Ctrl+K", "Window"),
         Command("Shortcuts", lambda: _show_shortcuts(window), "Ctrl+/", "Window"),
         Command("Quit", window.close, "Ctrl+Q", "Window"),
+    ]
+
+
+def copies(what: str, key: str, copy: Callable[[Form], None]) -> list[Command]:
+    """A command for each form; the key copies Markdown, as the model wrote it."""
+    return [
+        Command(f"Copy {what} as {form.value}", partial(copy, form), key if form is Form.MARKDOWN else "", "Answer")
+        for form in Form
     ]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QContextMenuEvent
+
+from app.chat.copying import add_copies, copy_selection, copy_text
 from app.chat.typesetting import Typesetter
 from app.rendering import RichText
 from core.thinking.trace import Trace
@@ -32,6 +36,15 @@ class AnswerText(RichText):
             self._is_set = True
             self._typesetter.prepare(self.markdown, self.formula_size, self._set, self)
         return bool(self.markdown.strip())
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = self.createStandardContextMenu(event.pos())
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addSeparator()
+        if self.textCursor().hasSelection():
+            add_copies(menu, "the selection", lambda form: copy_selection(self, form))
+        add_copies(menu, "the answer", lambda form: copy_text(self.markdown, form))
+        menu.popup(event.globalPos())
 
     def _set(self) -> None:
         if self._is_set:

@@ -136,7 +136,7 @@ class AnswerView(QWidget):
         self._continue = button("Continue", lambda: self.wanted.emit(Request.CONTINUE), tip="Go on in the same text")
         self._again = IconButton("again", "Answer once more, with another seed", self._asker(Request.AGAIN))
         self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(Request.COMPARE))
-        self._copy = IconButton("copy", "Copy the answer", self._asker(Request.COPY))
+        self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(Request.COPY))
         self._export = IconButton("download", "Export", self._asker(Request.EXPORT))
         head, foot = QHBoxLayout(), QHBoxLayout()
         head.setSpacing(8)

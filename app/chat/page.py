@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.chat.answer_view import Request
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation import Exchange
 from app.chat.conversation_view import WIDEST, ConversationView
+from app.chat.copying import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
 from app.chat.counters import Counters
 from app.chat.draft_count import DraftCount
 from app.chat.session import Activity, ChatSession
@@ -21,6 +21,7 @@ from app.chat.typesetting import Typesetter
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.chat.wording import WHO
 from app.inspector.panel import Inspector
+from app.rendering import Form
 from app.settings.preferences import Preferences
 from app.theme import Role, set_role
 from app.widgets.controls import Hairline
@@ -90,6 +91,11 @@ class ChatPage(QSplitter):
     def edit_again(self, exchange: Exchange) -> None:
         self._edited = exchange
         self.composer.set_text(exchange.problem)
+
+    def copy_step(self, form: Form) -> None:
+        """The step that is shown in the inspector."""
+        if piece := self.inspector.shown:
+            copy_piece(piece, form)
 
     def step_through(self, by: int) -> None:
         """Choose the next or the previous piece of the answer that is looked at."""
@@ -271,7 +277,7 @@ class ChatPage(QSplitter):
             case Request.COMPARE:
                 self.comparing.choose(exchange.problem, exchange)
             case Request.COPY:
-                QGuiApplication.clipboard().setText(exchange.trace.answer.strip() or exchange.trace.text.strip())
+                copy_answer(exchange, Form.MARKDOWN)
             case Request.EXPORT:
                 self.export_wanted.emit()
 
@@ -285,6 +291,9 @@ class ChatPage(QSplitter):
         again.setEnabled(session.ready)
         fork.setEnabled(session.ready)
         menu.addSeparator()
-        menu.addAction("Copy step", lambda: QGuiApplication.clipboard().setText(piece.text.strip()))
-        menu.addAction("Copy all steps", lambda: QGuiApplication.clipboard().setText(exchange.trace.text.strip()))
+        answer = self.conversation.answer_of(exchange)
+        if answer and answer.steps.textCursor().hasSelection():
+            add_copies(menu, "the selection", lambda form: copy_selection(answer.steps, form))
+        add_copies(menu, "the step", lambda form: copy_piece(piece, form))
+        add_copies(menu, "all steps", lambda form: copy_steps(exchange, form))
         menu.popup(where)

@@ -98,7 +98,8 @@ class Inspector(QWidget):
             self._refresh()
 
     @property
-    def _shown(self) -> Piece | None:
+    def shown(self) -> Piece | None:
+        """The piece that a person chose, or the newest takeover."""
         return self.piece or self._newest
 
     def _show_step(self, exchange: Exchange, piece: Piece) -> None:
@@ -121,8 +122,8 @@ class Inspector(QWidget):
             case Tab.RUN:
                 self.run.follow(self.exchange, self.models)
             case _:
-                if self._shown:
-                    self._show_step(self.exchange, self._shown)
+                if self.shown:
+                    self._show_step(self.exchange, self.shown)
 
     def _chosen(self, piece: Piece) -> None:
         if self.exchange:
@@ -130,9 +131,9 @@ class Inspector(QWidget):
             self.piece_chosen.emit(self.exchange, piece)
 
     def _rerun(self, author: Author) -> None:
-        if self.exchange and self._shown:
-            self.rerun_wanted.emit(self.exchange, self._shown, author)
+        if self.exchange and self.shown:
+            self.rerun_wanted.emit(self.exchange, self.shown, author)
 
     def _fork(self) -> None:
-        if self.exchange and self._shown:
-            self.fork_wanted.emit(self.exchange, self._shown)
+        if self.exchange and self.shown:
+            self.fork_wanted.emit(self.exchange, self.shown)

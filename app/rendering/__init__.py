@@ -4,7 +4,7 @@
 `warm_up` once the window is on the screen.
 """
 
-from app.rendering.copying import as_latex, as_markdown, as_plain_text, code_of
+from app.rendering.copying import Form, as_latex, as_markdown, as_plain_text, code_of, converted, written_as
 from app.rendering.document import prepare, render_at, render_into
 from app.rendering.live import LiveText
 from app.rendering.marking import mark_word
@@ -13,6 +13,7 @@ from app.rendering.typeset import warm_up
 from app.rendering.view import RichText
 
 __all__ = [
+    "Form",
     "LiveText",
     "RichText",
     "TextStyle",
@@ -20,9 +21,11 @@ __all__ = [
     "as_markdown",
     "as_plain_text",
     "code_of",
+    "converted",
     "mark_word",
     "prepare",
     "render_at",
     "render_into",
     "warm_up",
+    "written_as",
 ]

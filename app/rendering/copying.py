@@ -4,11 +4,24 @@ A formula comes back as its source, never as a gap.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from enum import Enum
 
-from PySide6.QtGui import QTextBlock, QTextCursor, QTextDocument, QTextFragment
+from PySide6.QtGui import QGuiApplication, QTextBlock, QTextCursor, QTextDocument, QTextFragment
 
 from app.rendering.blocks import BLOCK_KIND, CODE, CODE_HEAD, LINE_BREAK
+from app.rendering.document import render_into
 from app.rendering.markup import Latex, Line, Markdown, PlainText, line_of
+from app.rendering.style import TextStyle
+from app.theme import current_theme
+
+
+class Form(Enum):
+    """How a text may be copied."""
+
+    TEXT = "text"
+    MARKDOWN = "Markdown"
+    LATEX = "LaTeX"
 
 
 def as_plain_text(source: QTextDocument | QTextCursor) -> str:
@@ -24,6 +37,20 @@ def as_markdown(source: QTextDocument | QTextCursor) -> str:
 def as_latex(source: QTextDocument | QTextCursor) -> str:
     """As it could stand in an article; formulas between the delimiters of LaTeX."""
     return _written(source, Latex())
+
+
+def written_as(source: QTextDocument | QTextCursor, form: Form) -> str:
+    return {Form.TEXT: as_plain_text, Form.MARKDOWN: as_markdown, Form.LATEX: as_latex}[form](source)
+
+
+def converted(markdown: str, form: Form) -> str:
+    """A text of a model in another form. No formula is set for it, so that it takes no time."""
+    if form is Form.MARKDOWN:
+        return markdown.strip()
+    document = QTextDocument()
+    style = TextStyle.of(current_theme().colours, QGuiApplication.font())
+    render_into(document, markdown, replace(style, draws_formulas=False))
+    return written_as(document, form)
 
 
 def code_of(document: QTextDocument, address: str) -> str:

@@ -28,17 +28,20 @@ _SMALLEST_SHRINK = 0.6  # a formula wider than the page shrinks to it, but stays
 def insert_formula(cursor: QTextCursor, formula: Formula, style: TextStyle) -> bool:
     """Puts the formula at the cursor; False, and nothing put, if it cannot be typeset."""
     size = style.formula_size
+    char_format = QTextCharFormat()
+    char_format.setObjectType(_FORMULA_OBJECT)
+    char_format.setProperty(_LATEX, formula.latex)
+    char_format.setProperty(_DISPLAY, formula.display)
+    char_format.setProperty(_SOURCE, formula.source)
+    if not style.draws_formulas:
+        cursor.insertText(OBJECT_CHARACTER, char_format)
+        return True
     result = typeset(formula.latex, formula.display, size)
     if result is None:
         return False
     layout = cursor.document().documentLayout()
     if layout.handlerForObject(_FORMULA_OBJECT) is None:
         layout.registerHandler(_FORMULA_OBJECT, _FormulaObject(layout))
-    char_format = QTextCharFormat()
-    char_format.setObjectType(_FORMULA_OBJECT)
-    char_format.setProperty(_LATEX, formula.latex)
-    char_format.setProperty(_DISPLAY, formula.display)
-    char_format.setProperty(_SOURCE, formula.source)
     char_format.setProperty(_SIZE, size)
     char_format.setProperty(_STRUT, QFontMetricsF(style.font).ascent())
     char_format.setForeground(QColor(style.ink))
