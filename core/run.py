@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +18,7 @@ from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policies import POLICIES, PolicySettings, make_policy
 from core.thinking.policy import Move
+from core.thinking.trace import Trace
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """The paper's prompt, put after the problem (§4)."""
@@ -75,16 +76,23 @@ def run(
     settings: RunSettings,
     *,
     control: Control | None = None,
-    written: Sequence[Part] = (),
+    so_far: Trace | None = None,
     first: Move | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
-    `written`: a text to go on from (after a stop, or a fork); `first`: a move to begin with instead of the
-    policy's. Raises SettingsError if the policy needs a model or a capability that is not there.
+    `so_far`: a text to go on from (after a stop, or a fork), with what its policy had counted; `first`: a move to
+    begin with instead of the policy's. Raises SettingsError if the policy needs a model or a capability that is not
+    there.
     """
     engines = _engines_needed(pair, settings)
     settings = _with_cues_of(pair.small, settings)
+    policy = make_policy(settings.policy, settings.parameters, settings.seed, settings.lexicon)
+    guard, written = LimitsGuard(settings.limits), list[Part]()
+    if so_far:
+        policy.go_on_from(so_far)
+        guard.go_on_from(so_far)
+        written = so_far.parts()
     sessions: dict[Author, Session] = {}
     try:
         failure = _open_sessions(sessions, engines, conversation, settings)
@@ -97,12 +105,13 @@ def run(
             control.attach(sessions.values())
         loop = Loop(
             sessions,
-            make_policy(settings.policy, settings.parameters, settings.seed, settings.lexicon),
+            policy,
             LoopSettings(settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone),
-            interruptions=[*([control] if control else []), LimitsGuard(settings.limits)],
+            interruptions=[*([control] if control else []), guard],
             written=written,
         )
-        yield from Accounts(sessions, loop.pen.began).told_among(loop.run(first))
+        with guard.watching(sessions.values()):
+            yield from Accounts(sessions, loop.pen.began).told_among(loop.run(first))
     finally:
         for session in sessions.values():
             session.close()

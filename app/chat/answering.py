@@ -40,10 +40,10 @@ class Answering(QObject):
         self.author: Author | None = None
         """Who writes just now."""
         self._fresh: list[Event] = []
-        conversation, settings, written = exchange.messages(), exchange.settings, exchange.trace.parts()
+        conversation, settings, so_far = exchange.messages(), exchange.settings, exchange.trace
 
         def work() -> Generator[Any, None, None]:
-            events = run(pair, conversation, settings, control=self.control, written=written, first=first)
+            events = run(pair, conversation, settings, control=self.control, so_far=so_far, first=first)
             yield from paced(events, pace)
 
         self._errand = Errand("answer", work, cancel=self.control.stop, parent=self)

@@ -189,14 +189,13 @@ class Runner:
         if trace.finish not in (None, Finish.STOPPED):
             return self.store.runs.summary(job.run)  # killed between its last token and its grade
         settings = _with_seed(self._arms[job.arm.name].settings, job.seed, job.position)
-        parts = trace.parts()
         recorder = self.store.runs.record(job.run)
         looked = time.monotonic()
         with self._controlled() as control:
             conversation = ask(job.problem.text, settings)
             # A policy's opening move is for the beginning of a text only.
-            first = Keep() if parts else None
-            for event in run(self.pair, conversation, settings, control=control, written=parts, first=first):
+            first = Keep() if trace.pieces else None
+            for event in run(self.pair, conversation, settings, control=control, so_far=trace, first=first):
                 trace.apply(event)
                 recorder.record([event])
                 if time.monotonic() - looked > GLANCE:

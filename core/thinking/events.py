@@ -160,6 +160,8 @@ class Counted:
     at: float
     reflections: int
     limit: int
+    firings: int = 0
+    """How often rule 3 has fired."""
 
 
 @dataclass(frozen=True, slots=True)

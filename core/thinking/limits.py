@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.engines.base import Session
 from core.thinking.events import Finish, Rule
 from core.thinking.policy import Close, Finished, Interruption, Keep, Move, TakeOver, Until, View
-from core.thinking.steps import split
+from core.thinking.steps import same_step_twice
+from core.thinking.trace import Trace
 
+AGAIN = 0.2
+"""Seconds from one cancelling to the next: a request may just have begun."""
 NOT_CAPPED = {Rule.PERSON, Rule.LARGE_ONLY, Rule.ANSWER}
 """Takeovers that a cap on the large share does not refuse: a person's, and what is no decision at a step."""
 
@@ -34,17 +42,45 @@ class Limits(BaseModel):
 
 
 class LimitsGuard(Interruption):
-    """Holds one run to its limits. Time is looked at after each token, so a long prefill may overrun it."""
+    """Holds one run to its limits."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._repetition = Repetition()
         self._handed_over = False
 
+    def go_on_from(self, trace: Trace) -> None:
+        """What was done about an earlier part of this text counts."""
+        self._handed_over = any(piece.rule is Rule.REPETITION for piece in trace.pieces)
+        self._repetition.know(trace.text)
+
+    @contextmanager
+    def watching(self, sessions: Iterable[Session]) -> Iterator[None]:
+        """Within it the sessions are cancelled when the time is over: a long prefill ends, too."""
+        if not self.limits.max_seconds:
+            yield
+            return
+        over = threading.Event()
+
+        def watch() -> None:
+            wait = self.limits.max_seconds
+            while not over.wait(wait):
+                for session in sessions:
+                    session.cancel()
+                wait = AGAIN
+
+        watcher = threading.Thread(target=watch, name="time limit", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
     def interrupt(self, view: View) -> Move | None:
         limits = self.limits
-        if 0 < limits.max_seconds <= view.seconds:
-            return Finished(Finish.TIME, f"The time limit of {limits.max_seconds:g} seconds was reached.")
+        if finished := self._out_of_time(view):
+            return finished
         if view.thinking and 0 < limits.max_thinking_tokens <= view.small_tokens + view.large_tokens:
             return Close(Rule.BUDGET)
         if limits.repetition and self._repetition.found(view):
@@ -55,10 +91,18 @@ class LimitsGuard(Interruption):
         return None
 
     def admit(self, move: Move, view: View) -> Move:
+        if not isinstance(move, Finished) and (finished := self._out_of_time(view)):
+            return finished
         cap = self.limits.max_large_share
         if isinstance(move, TakeOver) and move.rule not in NOT_CAPPED and cap < 1 and view.large_share >= cap:
             return Keep()
         return move
+
+    def _out_of_time(self, view: View) -> Finished | None:
+        limit = self.limits.max_seconds
+        if 0 < limit <= view.seconds:
+            return Finished(Finish.TIME, f"The time limit of {limit:g} seconds was reached.")
+        return None
 
 
 class Repetition:
@@ -74,19 +118,19 @@ class Repetition:
     def __init__(self) -> None:
         self._found_at = 0
 
+    def know(self, text: str) -> None:
+        """What was found in this text has been found before."""
+        self._found_at = len(text.rstrip())
+
     def found(self, view: View) -> bool:
         """True once for each place where the text has begun to go round; nothing new, nothing found."""
-        repeated = (view.at_boundary and self._same_step_twice(view.body)) or (
+        repeated = (view.at_boundary and same_step_twice(view.body)) or (
             (view.small_tokens + view.large_tokens) % self.EVERY == 0 and self._end_repeated(view.body)
         )
         if not repeated or len(view.body.rstrip()) <= self._found_at:
             return False
-        self._found_at = len(view.body.rstrip())
+        self.know(view.body)
         return True
-
-    def _same_step_twice(self, body: str) -> bool:
-        steps = split(body[-4 * self.LONGEST :])
-        return len(steps) > 1 and steps[-1].strip() == steps[-2].strip() != ""
 
     def _end_repeated(self, body: str) -> bool:
         tail = body[-3 * self.LONGEST :]

@@ -15,6 +15,7 @@ from core.engines.body import Author
 from core.thinking.cues import Cue
 from core.thinking.events import Finish, Rule, TokenWritten
 from core.thinking.steps import ends_sentence
+from core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
 """Tokens of a takeover that only the end of the text (or a person) ends."""
@@ -143,6 +144,10 @@ class Policy(Protocol):
     alternatives: int = 0
     """Likeliest tokens that the policy needs to see at each position."""
 
+    def go_on_from(self, trace: Trace) -> None:
+        """The text does not begin with this run: take up what the earlier ones had counted. Called once, at first."""
+        return
+
     def opening(self, view: View) -> Move:
         """Before the first token."""
         return Keep()
@@ -167,8 +172,8 @@ class Policy(Protocol):
         """The thinking is over; whoever closed it goes on to the end."""
         return Keep() if view.author is not Author.LARGE else TakeOver(WITHOUT_END, Rule.ANSWER)
 
-    def take_counts(self) -> tuple[int, int] | None:
-        """Negative sentences counted so far and the count at which rule 3 fires, if that has changed."""
+    def take_counts(self) -> tuple[int, int, int] | None:
+        """Negative sentences counted so far, the count at which rule 3 fires, and its firings, if that has changed."""
         return None
 
 

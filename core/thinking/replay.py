@@ -56,8 +56,8 @@ class Replay(Interruption):
     """One policy over one recorded run."""
 
     def __init__(self, recordings: Sequence[Recording], make_policy: Callable[[], Policy], limits: Limits) -> None:
-        """`make_policy`: called for each start of the run, as the run did. Of `limits` only the cap on the large
-        share asks anew; the others closed or ended the recorded text where they did."""
+        """`make_policy`: called once; a run that went on after a stop kept what its policy had counted. Of `limits` only
+        the cap on the large share asks anew; the others closed or ended the recorded text where they did."""
         self._recordings = recordings
         self._make_policy = make_policy
         self._cap = LimitsGuard(Limits(max_large_share=limits.max_large_share))
@@ -70,10 +70,11 @@ class Replay(Interruption):
 
     def takeovers(self) -> Iterator[Takeover]:
         """The policy's takeovers, in order, as they come out. Call it once."""
+        policy = self._make_policy()
         for recording in self._recordings:
             self._reader, self._told = Reader(recording), None
             sessions, limits = self._reader.sessions, LoopSettings(max_tokens=ENDLESS)
-            loop = Loop(sessions, self._make_policy(), limits, [self], recording.written)
+            loop = Loop(sessions, policy, limits, [self], recording.written)
             self._forget = loop.text.forget
             yield from self._follow(loop.run(recording.first))
 

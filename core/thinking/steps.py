@@ -64,6 +64,12 @@ def split(text: str) -> list[str]:
     return [*steps, text[start:]] if start < len(text) else steps
 
 
+def same_step_twice(text: str, longest: int = 2400) -> bool:
+    """Whether the last two steps say the same. Only so many characters at the end are looked at."""
+    steps = split(text[-longest:])
+    return len(steps) > 1 and steps[-1].strip() == steps[-2].strip() != ""
+
+
 def ends_sentence(text: str) -> bool:
     """Whether the text ends at the end of a sentence or line. A full stop after a digit ("3.") may be a
     decimal point and counts only when white space or a closing quote follows."""

@@ -11,6 +11,7 @@ from core.thinking.cues import Category, Cue, Lexicon
 from core.thinking.events import Rule
 from core.thinking.policy import Insert, Keep, LookOn, Move, Policy, TakeOver, View
 from core.thinking.presets import KeywordSettings, Scope
+from core.thinking.trace import Trace
 
 _RULES = {
     Category.REFLECTION: Rule.REFLECTION,
@@ -26,7 +27,12 @@ class Keywords(Policy):
         self.lexicon = lexicon
         self.reflections = 0
         self.firings = 0
-        self._told = (0, settings.c)
+        self._told = (0, settings.c, 0)
+
+    def go_on_from(self, trace: Trace) -> None:
+        if counted := trace.counted:
+            self.reflections, self.firings = counted.reflections, counted.firings
+            self._told = (self.reflections, self._c, self.firings)
 
     def opening(self, view: View) -> Move:
         if self.settings.opening:
@@ -79,8 +85,8 @@ class Keywords(Policy):
             return Keep()
         return super().on_thinking_closed(view)
 
-    def take_counts(self) -> tuple[int, int] | None:
-        counts = (self.reflections, self._c)
+    def take_counts(self) -> tuple[int, int, int] | None:
+        counts = (self.reflections, self._c, self.firings)
         if counts == self._told:
             return None
         self._told = counts

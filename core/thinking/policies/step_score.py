@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from core.thinking.events import Rule
 from core.thinking.policy import Close, Judge, Keep, Move, Policy, TakeOver, Until, View
+from core.thinking.steps import same_step_twice
 
 QUESTION = (
     "\n\nHow good is the last step above, as a step towards the right answer? "
@@ -25,15 +26,12 @@ class StepScore(Policy):
         self.threshold = threshold
         self.step_cap = step_cap
         self.weighted = weighted
-        self._last_step = ""
 
     def at_boundary(self, view: View) -> Move:
         if not view.thinking:
             return Keep()
-        step = view.text.strip()
-        if step and step == self._last_step:
+        if same_step_twice(view.body):
             return Close(Rule.REPETITION)
-        self._last_step = step
         return Judge(QUESTION, DIGITS)
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:

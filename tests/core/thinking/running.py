@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from core.engines.body import Author, Part
+from core.engines.body import Author
 from core.thinking.cues import english
 from core.thinking.events import Event, RunStarted
 from core.thinking.loop import Loop, LoopSettings
@@ -40,14 +40,16 @@ def run(
     large: ScriptedEngine | Sequence[str] = (),
     settings: LoopSettings = LoopSettings(),  # noqa: B008 - frozen
     interruptions: Sequence[Interruption] = (),
-    written: Sequence[Part] = (),
+    so_far: Trace | None = None,
     first: Move | None = None,
 ) -> Run:
     """One whole run. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
-    loop = Loop(sessions, policy, settings, interruptions, written)
+    if so_far:
+        policy.go_on_from(so_far)
+    loop = Loop(sessions, policy, settings, interruptions, so_far.parts() if so_far else ())
     started = RunStarted(
         0.0,
         QUESTION,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from core.engines.body import Author
@@ -61,6 +63,31 @@ def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_cl
     assert done.trace.thinking_text.startswith("One.\n\nTwo.\n\nTwo.\n\nLet me think.\n\nThree.\n\nThree.\n\n")
     assert [text.rule for text in done.all(TextInserted)] == [Rule.REPETITION]
     assert done.trace.answer.strip() == "Four."
+
+
+def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
+    first = limited(Limits(), Never(), ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nFour."], ["Let me.\n\nNo"], 16)
+    guard = LimitsGuard(Limits())
+    guard.go_on_from(first.trace)
+    rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], so_far=first.trace)
+    assert (rules(first), rules(rest)) == ([Rule.REPETITION], [])
+    assert [text.rule for text in rest.all(TextInserted)] == [Rule.REPETITION], "the thinking is closed at once"
+
+
+def test_no_move_begins_when_the_time_is_over() -> None:
+    done = limited(Limits(max_seconds=1e-9), Never(), ["One."], [])
+    assert (done.trace.finish, done.small.calls) == (Finish.TIME, [])
+
+
+def test_what_is_under_way_is_cancelled_when_the_time_is_over() -> None:
+    cancelled = threading.Event()
+    small = ScriptedEngine("One two.", before_token=lambda _: (cancelled.wait(60), None)[1])
+    session = small.open()
+    session.cancel = cancelled.set  # type: ignore[method-assign]
+    with LimitsGuard(Limits(max_seconds=1e-3)).watching([session]):
+        tokens = list(session.write((), 1, 0))
+    assert len(tokens) == 3
+    assert cancelled.is_set()
 
 
 def test_a_phrase_said_over_and_over_is_found_without_any_boundary() -> None:

@@ -132,7 +132,7 @@ def test_at_a_boundary_it_is_offered_the_whole_step_so_that_a_lookahead_gives_it
 
 def test_a_run_goes_on_from_a_written_text() -> None:
     done = run(Never(), ["One.\n\nTwo.</think>\n\nFour"])
-    again = run(Never(), [" and no more."], written=done.trace.parts())
+    again = run(Never(), [" and no more."], so_far=done.trace)
     assert [call.body for call in again.small.calls] == ["One.\n\nTwo.</think>\n\nFour"]
     assert again.small.calls[0].prefilled > 0
     assert again.all(ThinkingClosed) == []

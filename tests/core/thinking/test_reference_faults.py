@@ -63,8 +63,12 @@ def test_words_that_hold_a_cue_change_nothing() -> None:
 
 
 def test_a_time_limit_keeps_the_text_so_far() -> None:
-    guard = LimitsGuard(Limits(max_seconds=1e-9))
-    done = run(Never(), ["One two three."], interruptions=[guard])
+    guard = LimitsGuard(Limits())
+
+    def run_out(_body: str) -> None:
+        guard.limits = Limits(max_seconds=1e-9)
+
+    done = run(Never(), ScriptedEngine("One two three.", before_token=run_out), interruptions=[guard])
     assert (done.trace.finish, done.trace.text) == (Finish.TIME, "One")
     assert "time limit" in (done.trace.ended.reason if done.trace.ended else "")
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.body import Author, Part
+from core.engines.body import Author
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.run import Pair, ask
 from core.run import run as solve
@@ -161,19 +161,18 @@ def test_where_a_limit_closed_the_thinking_it_is_closed_again(
 
 
 @given(policies, texts, texts, st.integers(1, 30))
-def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_for_each_start(
+def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_that_remembers(
     chosen: tuple[str, PolicySettings], small: list[str], large: list[str], most: int
 ) -> None:
     name, settings = chosen
 
-    def start(written: Sequence[Part], most: int, first: Move | None) -> Run:
+    def start(so_far: Trace | None, most: int, first: Move | None) -> Run:
         engines = ScriptedEngine(*small), ScriptedEngine(*large, name="large")
         policy = make_policy(name, settings, seed=3)
-        return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), written=written, first=first)
+        return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), so_far=so_far, first=first)
 
-    begun = start((), most, None)
-    parts = begun.trace.parts()
-    went_on = start(parts, 200, Keep() if parts else None)
+    begun = start(None, most, None)
+    went_on = start(begun.trace, 200, Keep() if begun.trace.pieces else None)
     trace = Trace.of([*begun.trace.events, *went_on.trace.events])
     assert replayed(trace, lambda: make_policy(name, settings, seed=3)) == recorded(trace)
 

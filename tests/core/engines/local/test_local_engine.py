@@ -23,6 +23,10 @@ from core.engines.base import (
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.errors import ContextFull, EngineLost, ModelFileError
+from core.run import Pair, RunSettings, run
+from core.thinking.events import Finish
+from core.thinking.limits import Limits
+from core.thinking.trace import Trace
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import handoff, ids, text_body, write
 
@@ -264,6 +268,16 @@ def test_a_cancelled_read_stops_in_the_middle_of_its_batch(gemma: Path) -> None:
     assert items == [End(Stop.CANCELLED)]
     assert session.text_in_cache() == b"", "the decode was left before its batch was done"
     assert ids(list(session.write([], 3, 1))), "and the session is as good as new"
+    engine.close()
+
+
+def test_a_time_limit_ends_a_long_prefill_in_the_middle(gemma: Path) -> None:
+    engine = LocalEngine(gemma, LocalOptions(context=4096, batch=2048))
+    question = (Message("user", "All of this has to be read before anything can be written. " * 150),)
+    settings = RunSettings(policy="never", limits=Limits(max_seconds=0.2))
+    trace = Trace.of(run(Pair(engine), question, settings))
+    assert (trace.finish, trace.text) == (Finish.TIME, "")
+    assert trace.handoffs == trace.totals[Author.SMALL].prefilled == 0, "the reading never came to its end"
     engine.close()
 
 

@@ -9,6 +9,7 @@ from core.thinking.cues import Category, Lexicon, Match
 from core.thinking.events import Counted, Rule, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.keywords import Keywords
+from core.thinking.policy import Keep
 from core.thinking.presets import BATON, PAPER, PRESETS, REFERENCE, KeywordSettings
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
@@ -126,6 +127,18 @@ def test_defaults_are_the_papers() -> None:
 def test_row_c(preset: KeywordSettings, allowed: list[int]) -> None:
     done = endless_reflection(with_(preset, n1=2, stop_at_first_cue=True))
     assert between_firings(done)[:5] == allowed
+
+
+def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
+    settings = with_(REFERENCE, n1=2, n3=5, n3_step=5, c=2, c_step=0, c_most=2)
+    whole = endless_reflection(settings, max_tokens=120)
+    first = endless_reflection(settings, max_tokens=50)
+    assert between_firings(first)[-1:] == [2], "it fired before"
+    small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
+    large = ScriptedEngine(continue_with=lambda *_: "So it is.\n\n" * 200, name="large")
+    rest = run(keywords(settings), small, large, LoopSettings(max_tokens=120), so_far=first.trace, first=Keep())
+    lengths = [t.tokens for t in first.all(TakeoverStarted) + rest.all(TakeoverStarted)]
+    assert lengths == [t.tokens for t in whole.all(TakeoverStarted)]
 
 
 @pytest.mark.parametrize(

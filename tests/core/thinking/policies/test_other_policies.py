@@ -81,6 +81,14 @@ def test_random_takeovers_repeat_with_their_seed() -> None:
     assert at(1) == at(1) != at(2)
 
 
+def test_a_text_gone_on_with_meets_the_dice_of_its_place() -> None:
+    policy = RandomTakeover(0.5, 1, Until.SENTENCE, seed=3)
+    views = [View("One.\n\n" * n, 0, (), Author.SMALL, thinking=True, at_boundary=True) for n in range(1, 60)]
+    moves = [policy.at_boundary(view) for view in views]
+    assert [RandomTakeover(0.5, 1, Until.SENTENCE, 3).at_boundary(view) for view in views[30:]] == moves[30:]
+    assert len(set(map(str, moves))) == 2
+
+
 def test_entropy_is_over_the_renormalised_alternatives_in_nats() -> None:
     assert entropy([math.log(0.1)] * 4) == pytest.approx(math.log(4))
     assert entropy([0.0]) == 0
@@ -166,6 +174,12 @@ def test_a_judge_who_is_stopped_gives_no_score() -> None:
     large = ScriptedEngine(name="large", marks=stopping())
     done = run(StepScore(7, 512, weighted=False), ["One.\n\nTwo.</think>"], large, interruptions=[control])
     assert (done.trace.finish, done.all(Judged)) == (Finish.STOPPED, [])
+
+
+def test_a_step_that_was_written_again_is_no_repetition() -> None:
+    large = ScriptedEngine("Better.\n\nNo", name="large", marks="39")
+    done = run(StepScore(7, 512, weighted=False), ["One.\n\n", "One.\n\n", "End.</think>"], large)
+    assert done.trace.text == "Better.\n\nOne.\n\nEnd.</think>"
 
 
 def test_two_identical_steps_in_a_row_close_the_thinking() -> None:
