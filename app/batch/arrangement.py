@@ -149,12 +149,12 @@ def _sort_key(column: Column, problems: Sequence[Problem]) -> Callable[[ResultRo
         Column.NUMBER: lambda row: (row.position, row.seed),
         Column.PROBLEM: lambda row: problems[row.position].text.lower(),
         Column.ARM: lambda row: row.arm,
-        Column.RIBBON: lambda row: row.large_share,
-        Column.SHARE: lambda row: row.large_share,
+        Column.RIBBON: lambda row: row.figures.large_share,
+        Column.SHARE: lambda row: row.figures.large_share,
         Column.ANSWER: lambda row: row.answer.lower(),
         Column.EXPECTED: lambda row: problems[row.position].expected or "",
         Column.MARK: lambda row: _ORDER.index(mark_of(row)),
-        Column.TOKENS: lambda row: row.tokens,
-        Column.TIME: lambda row: row.seconds,
+        Column.TOKENS: lambda row: row.figures.tokens,
+        Column.TIME: lambda row: row.figures.seconds,
     }
     return keys[column]

@@ -13,7 +13,7 @@ from app.widgets.controls import label
 from app.widgets.elided import ElidedLabel
 from core.batch.recipes import ABLATIONS, ARMS
 from core.batch.report import ArmReport, Report
-from core.batch.report_text import interval, percent, probability
+from core.batch.report_text import interval, money, percent, probability
 
 _HEADER = ("", "correct", "", "◆ large", "tok/s")
 _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -54,7 +54,11 @@ class ComparisonCard(QFrame):
 
     def show_report(self, report: Report, against: str) -> None:
         """`against`: the arm that the others are compared with."""
-        _fill(self._arms, [_HEADER, *map(_cells, report.arms)])
+        rows = [_HEADER, *map(_cells, report.arms)]
+        if any(arm.money for arm in report.arms):
+            spent = ("cost", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
+            rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
+        _fill(self._arms, rows)
         differences = list(_differences(report, against))
         self._against.setText(f"Points more than {against}, and how sure")
         self._against.setVisible(bool(differences))

@@ -86,10 +86,7 @@ class ResultTable(QAbstractTableModel):
         self.take(
             row._replace(
                 state=JobState.CLAIMED,
-                seconds=look.seconds,
-                small_tokens=look.small_tokens,
-                large_tokens=look.large_tokens,
-                ribbon=look.ribbon,
+                figures=look.figures,
             )
         )
 
@@ -176,7 +173,7 @@ class ResultTable(QAbstractTableModel):
             case Column.ARM:
                 return row.arm
             case Column.SHARE:
-                return f"{row.large_share:.0%}" if row.tokens else ""
+                return f"{row.figures.large_share:.0%}" if row.figures.tokens else ""
             case Column.ANSWER:
                 return _one_line(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
             case Column.EXPECTED:
@@ -184,9 +181,9 @@ class ResultTable(QAbstractTableModel):
             case Column.MARK:
                 return mark_of(row).value
             case Column.TOKENS:
-                return f"{row.tokens:,}" if row.tokens else ""
+                return f"{row.figures.tokens:,}" if row.figures.tokens else ""
             case Column.TIME:
-                return duration(row.seconds) if row.tokens else ""
+                return duration(row.figures.seconds) if row.figures.tokens else ""
             case Column.RIBBON:
                 return ""
 
@@ -198,10 +195,10 @@ class ResultTable(QAbstractTableModel):
         return None
 
     def _layout(self, row: ResultRow, _column: Column) -> RibbonLayout | None:
-        if not row.ribbon:
+        if not row.figures.ribbon:
             return None
         if row.job not in self._layouts:
-            self._layouts[row.job] = RibbonLayout([Segment(author, tokens) for author, tokens in row.ribbon])
+            self._layouts[row.job] = RibbonLayout([Segment(author, tokens) for author, tokens in row.figures.ribbon])
         return self._layouts[row.job]
 
 
@@ -223,7 +220,7 @@ def _alignment(column: Column) -> Qt.AlignmentFlag:
 def _spoken(row: ResultRow, column: Column) -> str | None:
     """What a screen reader says of a cell that is drawn, or is a sign."""
     if column is Column.RIBBON:
-        return f"{row.large_share:.0%} by the large model"
+        return f"{row.figures.large_share:.0%} by the large model"
     return mark_of(row).name.lower() if column is Column.MARK else None
 
 

@@ -229,9 +229,12 @@ def _row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
         "expected": problem.expected,
         "outcome": row.verdict.outcome.value if row.verdict else None,
         "error": row.error,
-        "large_share": row.large_share,
-        "tokens": row.tokens,
-        "seconds": row.seconds,
+        "large_share": row.figures.large_share,
+        "tokens": row.figures.tokens,
+        "seconds": row.figures.seconds,
+        "money": row.figures.money,
+        "currency": row.figures.currency,
+        "remote_tokens": row.figures.remote_tokens,
     }
 
 

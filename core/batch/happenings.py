@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from core.batch.verdict import Verdict
-from core.engines.body import Author
 from core.store.batch_rows import Job, JobState, ResultRow
-from core.store.outline import Segment, ribbon_of
+from core.store.run_figures import RunFigures
 from core.store.runs import RunSummary
-from core.thinking.trace import Trace
 
 
 class JobStarted(NamedTuple):
@@ -20,15 +18,7 @@ class JobGrew(NamedTuple):
     """A look at a text that is being written."""
 
     job: int
-    small_tokens: int
-    large_tokens: int
-    seconds: float
-    ribbon: tuple[Segment, ...]
-
-    @classmethod
-    def of(cls, job: Job, trace: Trace) -> JobGrew:
-        small, large = (trace.totals[author].kept for author in (Author.SMALL, Author.LARGE))
-        return cls(job.id, small, large, trace.seconds, ribbon_of(trace))
+    figures: RunFigures
 
 
 class JobEnded(NamedTuple):
@@ -49,12 +39,7 @@ class JobEnded(NamedTuple):
                 verdict,
                 error,
                 summary.finish if summary else None,
-                summary.seconds if summary else 0.0,
-                summary.small_tokens if summary else 0,
-                summary.large_tokens if summary else 0,
-                summary.handoffs if summary else 0,
-                summary.steps if summary else 0,
-                summary.ribbon if summary else (),
+                summary.figures if summary else RunFigures(),
             )
         )
 

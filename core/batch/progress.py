@@ -38,7 +38,7 @@ class Progress:
         if row.error:
             self.failed += 1
             return
-        self._seconds[row.arm].append(row.seconds)
+        self._seconds[row.arm].append(row.figures.seconds)
         outcome = row.verdict.outcome if row.verdict else Outcome.UNSCORED
         self.correct += outcome is Outcome.CORRECT
         self.wrong += outcome is Outcome.WRONG

@@ -50,6 +50,11 @@ class ArmReport:
     drafted: int = 0
     """Tokens of a draft model (speculative decoding); `accepted` of them stand. They are in no other figure."""
     accepted: int = 0
+    money: float = 0.0
+    """What servers charge for all its runs, errors included, in `currency`; 0 where no prices are known."""
+    currency: str = ""
+    remote_tokens: int = 0
+    """Read and written by servers."""
 
     @property
     def answers(self) -> int:
@@ -76,6 +81,10 @@ class ArmReport:
     @property
     def seconds_per_answer(self) -> float:
         return self.seconds / max(1, self.answers)
+
+    @property
+    def money_per_answer(self) -> float:
+        return self.money / max(1, self.answers)
 
     @property
     def compute_per_answer(self) -> float:
@@ -145,7 +154,8 @@ def _arm_report(
     small, large = settings.small, settings.large_of(arm.settings.get("large", ""))
     outcomes = Counter(_outcome(row) for row in answered)
     failed = sum(bool(row.error) for row in rows)
-    small_tokens, large_tokens = sum(row.small_tokens for row in answered), sum(row.large_tokens for row in answered)
+    figures = [row.figures for row in answered]
+    small_tokens, large_tokens = sum(each.small_tokens for each in figures), sum(each.large_tokens for each in figures)
     thrown_away = sum(each.thrown_away for each in measured)
     small_read, large_read = sum(each.small_read for each in measured), sum(each.large_read for each in measured)
     takeovers = [takeover for each in measured for takeover in each.takeovers]
@@ -169,12 +179,15 @@ def _arm_report(
         thrown_away,
         small_read,
         large_read,
-        sum(row.seconds for row in answered),
+        sum(each.seconds for each in figures),
         compute,
         dict(Counter(takeover.rule for takeover in takeovers).most_common()),
         tuple(places[place] for place in range(PLACES)),
         sum(each.drafted for each in measured),
         sum(each.accepted for each in measured),
+        sum(row.figures.money for row in rows),
+        next((row.figures.currency for row in rows if row.figures.currency), ""),
+        sum(row.figures.remote_tokens for row in rows),
     )
 
 

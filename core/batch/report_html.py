@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from core.batch.report import Report
-from core.batch.report_text import HEADER, cells_of, comparisons, footnotes, heading
+from core.batch.report_text import comparisons, footnotes, heading, rows_of
 from core.batch.scatter import accuracy_against_share, accuracy_against_speed
 from core.batch.svg_charts import places_of_takeovers, scatter_chart, takeovers_by_rule
 
@@ -25,14 +25,15 @@ def html_report(report: Report) -> str:
         for arm in report.arms
         if arm.takeovers and arm.small_tokens
     ]
+    header, *rows = rows_of(report)
     lines = [f"<li>{escape(line)}</li>" for line in comparisons(report).splitlines()]
     notes = [f"<p class='note'>{escape(line)}</p>" for line in footnotes(report).splitlines()]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(report.name)}</title><style>{_STYLE}</style></head><body>
 <h1>{escape(report.name)}</h1>
 <p>{escape(heading(report))}</p>
-<table><tr>{_row(HEADER, "th")}</tr>
-{"".join(f"<tr>{_row(cells_of(arm), 'td')}</tr>" for arm in report.arms)}</table>
+<table><tr>{_row(header, "th")}</tr>
+{"".join(f"<tr>{_row(cells, 'td')}</tr>" for cells in rows)}</table>
 {"".join(notes)}
 <p class="note">Accuracy with Wilson's interval, over scored answers. Tokens that stand; thrown away are lookaheads
 and steps that were replaced. Speed is by the clock, a problem among {report.parallel} at once. Compute is

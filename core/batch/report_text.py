@@ -23,12 +23,12 @@ HEADER = (
 
 def table(report: Report, markdown: bool = False) -> str:
     """One line an arm."""
-    rows = [HEADER, *map(cells_of, report.arms)]
+    rows = rows_of(report)
     if markdown:
         lines = [f"| {' | '.join(row)} |" for row in rows]
-        lines.insert(1, "|---" + "|---:" * (len(HEADER) - 1) + "|")
+        lines.insert(1, "|---" + "|---:" * (len(rows[0]) - 1) + "|")
         return "\n".join(lines)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if column else cell.ljust(width)
@@ -67,7 +67,7 @@ def heading(report: Report) -> str:
 
 
 def footnotes(report: Report) -> str:
-    """What stays out of the accuracy, and what draft models did, if there is anything."""
+    """What stays out of the accuracy, what draft models did, and what servers charge, if there is anything."""
     left_out = [
         f"{arm.name}: {arm.unscored} unscored, {arm.failed} errors, {arm.jobs - arm.done} not run"
         for arm in report.arms
@@ -78,7 +78,17 @@ def footnotes(report: Report) -> str:
         for arm in report.arms
         if arm.drafted
     ]
-    return "\n".join(left_out + drafts)
+    bills = [
+        f"{arm.name}: {arm.remote_tokens:,} tokens read and written by servers, {money(arm.money, arm.currency)}"
+        for arm in report.arms
+        if arm.money
+    ]
+    return "\n".join(left_out + drafts + bills)
+
+
+def money(amount: float, currency: str) -> str:
+    """With as many places as tell it from nothing."""
+    return f"{amount:.2f} {currency}".rstrip() if amount >= 0.1 or not amount else f"{amount:.2g} {currency}".rstrip()
 
 
 def percent(value: float) -> str:
@@ -135,10 +145,20 @@ def _arm_to_json(arm: ArmReport) -> dict[str, Any]:
         "tokens_per_answer": arm.tokens_per_answer,
         "seconds_per_answer": arm.seconds_per_answer,
         "compute_per_answer": arm.compute_per_answer,
+        "money_per_answer": arm.money_per_answer,
     }
 
 
-def cells_of(arm: ArmReport) -> tuple[str, ...]:
+def rows_of(report: Report) -> list[tuple[str, ...]]:
+    """The table with its header; money is a column of it where any was spent."""
+    rows = [HEADER, *map(_cells, report.arms)]
+    if any(arm.money for arm in report.arms):
+        spent = ("money/answer", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
+        rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
+    return rows
+
+
+def _cells(arm: ArmReport) -> tuple[str, ...]:
     return (
         arm.name,
         percent(arm.accuracy.value) if arm.accuracy else "–",

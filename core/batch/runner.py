@@ -29,6 +29,7 @@ from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import Pair, RunSettings, ask, run
 from core.store.batch_rows import Job
+from core.store.run_figures import RunFigures
 from core.store.runs import RunSummary
 from core.store.store import Store
 from core.thinking.control import Control
@@ -200,7 +201,7 @@ class Runner:
                 recorder.record([event])
                 if time.monotonic() - looked > GLANCE:
                     looked = time.monotonic()
-                    self._happenings.put(JobGrew.of(job, trace))
+                    self._happenings.put(JobGrew(job.id, RunFigures.of(trace)))
         return recorder.finish().result()
 
     def _pilot_share(self, settings: RunSettings, problems: Sequence[Problem]) -> float:

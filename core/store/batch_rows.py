@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from core.batch.problems import Problem
 from core.batch.verdict import How, Outcome, Verdict
-from core.engines.body import Author
 from core.store.moments import as_moment
-from core.store.outline import Segment
+from core.store.run_figures import RunFigures
 from core.thinking.events import Finish
 
 
@@ -62,7 +61,7 @@ class Job:
 
 
 class ResultRow(NamedTuple):
-    """A job in the table; numbers are 0 until its run has ended."""
+    """A job in the table; its figures are 0 until its run has ended."""
 
     job: int
     run: str
@@ -75,21 +74,7 @@ class ResultRow(NamedTuple):
     verdict: Verdict | None
     error: str
     finish: Finish | None
-    seconds: float
-    small_tokens: int
-    large_tokens: int
-    handoffs: int
-    steps: int
-    ribbon: tuple[Segment, ...]
-
-    @property
-    def tokens(self) -> int:
-        return self.small_tokens + self.large_tokens
-
-    @property
-    def large_share(self) -> float:
-        """0 to 1."""
-        return self.large_tokens / max(1, self.tokens)
+    figures: RunFigures
 
 
 class ArmTotals(NamedTuple):
@@ -164,10 +149,5 @@ def result_of(row: sqlite3.Row) -> ResultRow:
         Verdict(Outcome(row["outcome"]), How(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
         row["error"],
         Finish(row["finish"]) if row["finish"] else None,
-        row["seconds"] or 0.0,
-        row["small_tokens"] or 0,
-        row["large_tokens"] or 0,
-        row["handoffs"] or 0,
-        row["steps"] or 0,
-        tuple(Segment(Author(author), tokens) for author, tokens in json.loads(row["ribbon"] or "[]")),
+        RunFigures.of_row(row),
     )

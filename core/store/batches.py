@@ -33,6 +33,7 @@ from core.store.batch_rows import (
 from core.store.database import Database
 from core.store.moments import KEEP_DELETED, as_text, now
 from core.store.owner import is_alive, this_process
+from core.store.run_figures import RunFigures
 from core.store.runs import storable
 
 _NEW_RUN = "lower(hex(randomblob(16)))"
@@ -162,8 +163,9 @@ _JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.set
     FROM jobs JOIN batch_problems ON batch_problems.batch = jobs.batch AND batch_problems.position = jobs.problem
     JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm"""
 
-_RESULTS = """SELECT jobs.*, batch_arms.position AS arm_position, runs.finish, runs.seconds, runs.small_tokens,
-    runs.large_tokens, runs.handoffs, runs.steps, runs.ribbon
+_FIGURES = ", ".join(f"runs.{column}" for column in RunFigures._fields)
+
+_RESULTS = f"""SELECT jobs.*, batch_arms.position AS arm_position, runs.finish, {_FIGURES}
     FROM jobs JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm
     LEFT JOIN runs ON runs.id = jobs.run
     WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm)

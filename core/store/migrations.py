@@ -88,4 +88,12 @@ MIGRATIONS: tuple[Migration, ...] = (
                 DELETE FROM runs WHERE id = old.run; END""",
         ),
     ),
+    Migration(
+        "what servers charge for a run, and how much they read and wrote for it",
+        (
+            "ALTER TABLE runs ADD COLUMN money REAL NOT NULL DEFAULT 0",
+            "ALTER TABLE runs ADD COLUMN currency TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE runs ADD COLUMN remote_tokens INTEGER NOT NULL DEFAULT 0",
+        ),
+    ),
 )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from core.engines.body import Author
 from core.errors import StoreError
 from core.store.database import Database
 from core.store.event_chunks import unpack
 from core.store.moments import now
-from core.store.outline import Outline, Segment, outline_of, pack_outline, ribbon_of, unpack_outline
+from core.store.outline import Outline, outline_of, pack_outline, unpack_outline
 from core.store.owner import is_alive, this_process
 from core.store.recorder import Recorder
+from core.store.run_figures import RunFigures
 from core.thinking.events import Event, Finish
 from core.thinking.trace import Trace
 
@@ -34,23 +33,8 @@ class RunSummary(NamedTuple):
     state: RunState
     finish: Finish | None
     reason: str
-    seconds: float
-    small_tokens: int
-    """Tokens that stand, as `large_tokens`."""
-    large_tokens: int
-    handoffs: int
-    steps: int
     answer: str
-    ribbon: tuple[Segment, ...]
-
-    @property
-    def tokens(self) -> int:
-        return self.small_tokens + self.large_tokens
-
-    @property
-    def large_share(self) -> float:
-        """0 to 1."""
-        return self.large_tokens / max(1, self.tokens)
+    figures: RunFigures
 
 
 class Runs:
@@ -98,23 +82,16 @@ def conclude(connection: sqlite3.Connection, run: str, state: RunState = RunStat
         reason = str(error)
     else:
         reason = trace.ended.reason if trace.ended else ""
-    connection.execute(
-        """UPDATE runs SET state = ?, owner = '', finish = ?, reason = ?, seconds = ?, small_tokens = ?,
-            large_tokens = ?, handoffs = ?, steps = ?, answer = ?, ribbon = ? WHERE id = ?""",
-        (
-            state.value,
-            trace.finish.value if trace.finish else None,
-            reason,
-            trace.seconds,
-            trace.totals[Author.SMALL].kept,
-            trace.totals[Author.LARGE].kept,
-            trace.handoffs,
-            len(trace.steps),
-            storable(trace.answer.strip()),
-            json.dumps([(segment.author.value, segment.tokens) for segment in ribbon_of(trace)]),
-            run,
-        ),
-    )
+    columns = {
+        "state": state.value,
+        "owner": "",
+        "finish": trace.finish.value if trace.finish else None,
+        "reason": reason,
+        "answer": storable(trace.answer.strip()),
+        **RunFigures.of(trace).columns(),
+    }
+    changes = ", ".join(f"{column} = :{column}" for column in columns)
+    connection.execute(f"UPDATE runs SET {changes} WHERE id = :run", columns | {"run": run})
     connection.execute("INSERT OR REPLACE INTO outlines VALUES (?, ?)", (run, pack_outline(outline_of(trace))))
     return _summary(connection, run)
 
@@ -135,13 +112,8 @@ def summary_of(row: sqlite3.Row) -> RunSummary:
         state,
         finishes.get(row["finish"]),
         row["reason"],
-        row["seconds"],
-        row["small_tokens"],
-        row["large_tokens"],
-        row["handoffs"],
-        row["steps"],
         row["answer"],
-        tuple(Segment(Author(author), tokens) for author, tokens in json.loads(row["ribbon"])),
+        RunFigures.of_row(row),
     )
 
 

@@ -5,13 +5,14 @@ import pytest
 from core.batch.progress import Progress, in_words
 from core.batch.verdict import How, Outcome, Verdict
 from core.store.batch_rows import JobState, ResultRow
+from core.store.run_figures import RunFigures
 from core.thinking.events import Finish
 
 
 def row(arm: str = "small", seconds: float = 0.0, outcome: Outcome | None = None, error: str = "") -> ResultRow:
     verdict = Verdict(outcome, How.EXACT, "") if outcome else None
     state = JobState.DONE if outcome or error else JobState.WAITING
-    return ResultRow(1, "", arm, 0, 0, state, "", verdict, error, Finish.END_OF_TEXT, seconds, 9, 0, 0, 1, ())
+    return ResultRow(1, "", arm, 0, 0, state, "", verdict, error, Finish.END_OF_TEXT, RunFigures(seconds, 9))
 
 
 RIGHT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED

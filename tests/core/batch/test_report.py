@@ -31,6 +31,7 @@ from core.store.store import Store
 from core.thinking.events import Rule
 from core.thinking.trace import Trace
 from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
+from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
 
@@ -73,6 +74,26 @@ def test_compute_counts_both_models_reading_included(store: Store) -> None:
     assert small.compute == 2 * 10 * (small.small_tokens + small.small_read)
     assert large.compute == 2 * 100 * (large.large_tokens + large.large_read)
     assert small.small_read > 0
+
+
+def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path: Path) -> None:
+    pair = Pair(small_engine(), ChargingEngine(name="large", continue_with=large_engine().continue_with))
+    batch = solved(store, "small", "large", pair=pair)
+    made = report_of(store, batch)
+    small, large = made.arms
+    assert (small.money, small.remote_tokens, large.currency) == (0, 0, "EUR")
+    assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
+    assert large.remote_tokens == large.large_tokens + large.large_read > 0
+    assert table(made).splitlines()[0].split()[-1] == "money/answer"
+    assert f"large: {large.remote_tokens} tokens read and written by servers" in footnotes(made)
+    export(store, batch, tmp_path / "out.csv")
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
+    assert sum(float(row["money"]) for row in rows) == pytest.approx(large.money)
+    assert {row["currency"] for row in rows if row["arm"] == "large"} == {"EUR"}
+
+
+def test_without_prices_the_table_says_nothing_of_money(store: Store) -> None:
+    assert "money" not in table(report(store, "small"))
 
 
 def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store: Store) -> None:

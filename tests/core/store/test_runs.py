@@ -25,10 +25,10 @@ def test_a_summary_says_what_the_run_came_to(store: Store) -> None:
     summary = recorder.finish().result()
     assert summary == store.runs.summary("r")
     assert (summary.state, summary.finish) == (RunState.ENDED, Finish.END_OF_TEXT)
-    assert (summary.small_tokens, summary.large_tokens, summary.steps) == (8, 6, 6)
-    assert summary.large_share == 6 / 14
+    assert (summary.figures.small_tokens, summary.figures.large_tokens, summary.figures.steps) == (8, 6, 6)
+    assert summary.figures.large_share == 6 / 14
     assert summary.answer == "It is 4."
-    assert [segment.author for segment in summary.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
+    assert [segment.author for segment in summary.figures.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
 
 
 def test_an_outline_is_the_trace_without_its_tokens(store: Store) -> None:

@@ -1,0 +1,67 @@
+"""What a run came to, in numbers: kept beside its events, so that lists and tables need not read them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from functools import reduce
+from typing import NamedTuple
+
+from core.engines.bill import Bill
+from core.engines.body import Author
+from core.store.outline import Segment, ribbon_of
+from core.thinking.trace import Trace
+
+
+class RunFigures(NamedTuple):
+    """All 0 until something is written."""
+
+    seconds: float = 0.0
+    small_tokens: int = 0
+    """Tokens that stand, as `large_tokens`."""
+    large_tokens: int = 0
+    handoffs: int = 0
+    steps: int = 0
+    ribbon: tuple[Segment, ...] = ()
+    money: float = 0.0
+    """What servers charge for it, in `currency`; 0 where no prices are known."""
+    currency: str = ""
+    remote_tokens: int = 0
+    """Read and written by servers, what was thrown away included."""
+
+    @classmethod
+    def of(cls, trace: Trace) -> RunFigures:
+        bill = reduce(Bill.plus, trace.bills.values(), Bill())
+        return cls(
+            trace.seconds,
+            trace.totals[Author.SMALL].kept,
+            trace.totals[Author.LARGE].kept,
+            trace.handoffs,
+            len(trace.steps),
+            ribbon_of(trace),
+            bill.money,
+            bill.currency,
+            bill.cost.read + bill.cost.written,
+        )
+
+    @classmethod
+    def of_row(cls, row: sqlite3.Row) -> RunFigures:
+        """From a row with the columns of `runs`; all of them are NULL where there is no run yet."""
+        if row["ribbon"] is None:
+            return cls()
+        ribbon = tuple(Segment(Author(author), tokens) for author, tokens in json.loads(row["ribbon"]))
+        return cls(**({column: row[column] for column in cls._fields} | {"ribbon": ribbon}))
+
+    def columns(self) -> dict[str, float | int | str]:
+        """The same for SQLite."""
+        ribbon = json.dumps([(segment.author.value, segment.tokens) for segment in self.ribbon])
+        return self._asdict() | {"ribbon": ribbon}
+
+    @property
+    def tokens(self) -> int:
+        return self.small_tokens + self.large_tokens
+
+    @property
+    def large_share(self) -> float:
+        """0 to 1."""
+        return self.large_tokens / max(1, self.tokens)
