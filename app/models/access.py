@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
@@ -9,7 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, 
 from app.models.room import ModelRoom
 from app.models.wording import short_path
 from app.theme import Role
-from app.widgets.controls import button, label
+from app.widgets.controls import IconButton, button, in_row, label
 from core.models.hub_listing import ENDPOINT
 
 
@@ -19,8 +20,11 @@ class Access(QWidget):
         self._room = room
         self._folder = label()
         self._folder.setWordWrap(True)
-        self.more_folders = label("", Role.MUTED)
-        self.more_folders.setWordWrap(True)
+        self.folders = QWidget()
+        self._rows = QVBoxLayout(self.folders)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        others = label("Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED)
+        others.setWordWrap(True)
         self.mirror = QLineEdit()
         self.mirror.setPlaceholderText(ENDPOINT)
         self.mirror.setAccessibleName("Address of the Hub or of a mirror")
@@ -35,7 +39,8 @@ class Access(QWidget):
         self.offline.toggled.connect(lambda on: room.change(offline=on))
         form = QFormLayout()
         form.addRow("Downloads go to", _beside(self._folder, button("Change …", self._choose_folder)))
-        form.addRow("Also looked into", _beside(self.more_folders, button("Add a folder …", self._add_folder)))
+        form.addRow("Also looked into", _beside(self.folders, button("Add a folder …", self._add_folder)))
+        form.addRow("", others)
         form.addRow("Hub", self.mirror)
         form.addRow("Token", _beside(self.token, button("Keep", self._take_token)))
         form.addRow("", self.said)
@@ -49,9 +54,27 @@ class Access(QWidget):
     def _show(self) -> None:
         preferences = self._room.preferences
         self._folder.setText(short_path(self._room.folder))
-        self.more_folders.setText("\n".join(map(short_path, preferences.more_folders)) or "nothing else")
+        self._show_folders(preferences.more_folders)
         self.mirror.setText("" if preferences.endpoint == ENDPOINT else preferences.endpoint)
         self.offline.setChecked(preferences.offline)
+
+    def _show_folders(self, folders: tuple[Path, ...]) -> None:
+        while (item := self._rows.takeAt(0)) is not None:
+            if (row := item.widget()) is not None:
+                row.hide()
+                row.deleteLater()
+        for folder in folders:
+            name = label(short_path(folder))
+            forget = IconButton("close", f"Look no more into {short_path(folder)}", partial(self._forget, folder))
+            self._rows.addWidget(in_row(forget, name))
+        if not folders:
+            self._rows.addWidget(label("nothing else", Role.MUTED))
+
+    def _forget(self, folder: Path) -> None:
+        """Its files stay where they are."""
+        others = tuple(other for other in self._room.preferences.more_folders if other != folder)
+        self._room.change(more_folders=others)
+        self._room.refresh()
 
     def _take_mirror(self) -> None:
         address = self.mirror.text().strip().rstrip("/") or ENDPOINT

@@ -13,6 +13,7 @@ from app.models.downloads import DownloadRow, State
 from app.models.page import ModelsPage
 from app.models.room import ModelRoom
 from app.models.wording import size_in
+from app.widgets.controls import IconButton
 from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.models.library import Model
@@ -107,6 +108,19 @@ def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, tmp_path: Pa
     letter.write_text("Dear reader")
     drop(page, letter)
     qtbot.waitUntil(lambda: "letter.gguf" in page.notice.text)
+
+
+def test_a_folder_that_was_added_can_be_left_out_again(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+    copy = own_copy(tmp_path)
+    with qtbot.waitSignal(page.room.inventory_changed):
+        drop(page, copy)
+    (forget,) = page.access.folders.findChildren(IconButton)
+    assert str(copy.parent) in forget.accessibleName()
+    with qtbot.waitSignal(page.room.inventory_changed):
+        forget.click()
+    assert page.room.preferences.more_folders == ()
+    assert len(names_on(page)) == 2
+    assert copy.exists()
 
 
 def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
