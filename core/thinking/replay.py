@@ -56,8 +56,11 @@ class Replay(Interruption):
     """One policy over one recorded run."""
 
     def __init__(self, recordings: Sequence[Recording], make_policy: Callable[[], Policy], limits: Limits) -> None:
-        """`make_policy`: called once; a run that went on after a stop kept what its policy had counted. Of `limits` only
-        the cap on the large share asks anew; the others closed or ended the recorded text where they did."""
+        """`make_policy`: called once; a run that went on after a stop kept what its policy had counted.
+
+        Of `limits` only the cap on the large share asks anew; the others closed or ended the recorded text where they
+        did.
+        """
         self._recordings = recordings
         self._make_policy = make_policy
         self._cap = LimitsGuard(Limits(max_large_share=limits.max_large_share))
