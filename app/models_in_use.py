@@ -43,6 +43,10 @@ class OnServer(Protocol):
     @property
     def doing(self) -> Doing: ...
 
+    def look(self) -> None:
+        """Find out whether it is still there. Blocks a moment."""
+        ...
+
 
 class State(Enum):
     NONE = auto()

@@ -17,6 +17,7 @@ from app.chat.transfer import FILTERS, Transfer
 from app.commands import install
 from app.models_in_use import Loader, ModelsInUse, State
 from app.placement_words import retreat_words
+from app.servers.lookout import Lookout
 from app.settings.preferences import Preferences
 from app.theme import Scheme, apply
 from app.topbar import TopBar
@@ -42,6 +43,7 @@ class Window(QMainWindow):
         self.paths = paths
         self.preferences = Preferences(SettingsFile(paths.settings), self)
         self.models = ModelsInUse(loader, self)
+        self._lookout = Lookout(self.models, self)
         self.session = ChatSession(self.models, self.preferences, self)
         self._look = self.preferences.value.appearance
         self._dress()
@@ -218,6 +220,7 @@ class Window(QMainWindow):
             self._transfer.finish()
         self.session.finish()
         self.chat.finish()
+        self._lookout.finish()
         self.models.finish()
         self.preferences.save()
         super().closeEvent(event)

@@ -26,8 +26,12 @@ STATES = {
 
 
 def state_in_words(doing: Doing, short: bool = False) -> str:
-    """“≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
+    """“✓ connected · 18 ms”, “≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
     sign, words, _ = STATES[doing.state]
     if short:
         return f"{sign} {words.partition(' for ')[0]}"
-    return f"{sign} {words} {doing.share:.0%}" if doing.share is not None else f"{sign} {words}"
+    if doing.share is not None:
+        words += f" {doing.share:.0%}"
+    if doing.milliseconds is not None:
+        words += f" · {doing.milliseconds:.0f} ms"
+    return f"{sign} {words}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -78,6 +80,21 @@ class RemoteEngine:
     def doing(self) -> Doing:
         """The state, and how far it is with its reading."""
         return self.board.doing
+
+    def look(self) -> None:
+        """Ask whether the server is still there, so that its state is true while nobody uses it. Blocks a moment."""
+        began = time.perf_counter()
+        milliseconds: float | None = None
+        with closing(self.new_line()) as line:
+            try:
+                line.ask("/v1/models")
+                milliseconds = (time.perf_counter() - began) * 1000
+            except EngineLost:
+                pass  # which is what was to be found out
+            except EngineError:
+                return  # it is there, and says no to this question
+        if not self._closing.is_set():
+            self.board.looked_at(milliseconds)
 
     @property
     def open_sessions(self) -> int:

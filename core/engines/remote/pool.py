@@ -53,6 +53,11 @@ class ServerPool:
         """Of the server that has most to tell."""
         return most_telling(engine.doing for engine in self.engines)
 
+    def look(self) -> None:
+        """Ask each whether it is still there."""
+        for engine in self.engines:
+            engine.look()
+
     def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
         """On the least busy server that answers. Raises EngineLost if none does."""
         lost: EngineLost | None = None

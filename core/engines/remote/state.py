@@ -32,6 +32,8 @@ class Doing(NamedTuple):
     state: ServerState
     share: float | None = None
     """Of the text that it reads, 0 to 1; None where nothing is read, or it does not tell."""
+    milliseconds: float | None = None
+    """That it took for a short question, when it was last looked at; told while nothing is asked of it."""
 
     @property
     def rank(self) -> int:
@@ -48,6 +50,7 @@ class StateBoard:
         self._watcher = watcher
         self._lock = threading.Lock()
         self._doings: dict[int, Doing] = {}
+        self._milliseconds: float | None = None
         self._aftermath = IDLE
         """What the session that was closed last ended in, if it ended badly; until there is other news."""
         self._last = IDLE
@@ -81,8 +84,21 @@ class StateBoard:
             changed = self._weigh()
         self._tell(changed)
 
+    def looked_at(self, milliseconds: float | None) -> None:
+        """Somebody asked whether the server is there: how long that took, None if it is not. Open sessions know better;
+        and what was refused stays refused."""
+        with self._lock:
+            self._milliseconds = milliseconds
+            if self._aftermath.state is not ServerState.REFUSED:
+                self._aftermath = IDLE if milliseconds is not None else Doing(ServerState.LOST)
+            changed = self._weigh()
+        self._tell(changed)
+
     def _weigh(self) -> bool:
-        before, self._last = self._last, most_telling((*self._doings.values(), self._aftermath))
+        doings = self._doings.values() or (self._aftermath,)
+        before, self._last = self._last, most_telling(doings)
+        if self._last == IDLE:
+            self._last = Doing(ServerState.CONNECTED, milliseconds=self._milliseconds)
         return self._last != before
 
     def _tell(self, changed: bool) -> None:

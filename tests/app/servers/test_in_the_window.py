@@ -16,6 +16,7 @@ from app.models.joining import add_models_page
 from app.models_in_use import State
 from app.pair_dialog import PairDialog
 from app.servers.dialog import ServerDialog
+from app.servers.lookout import Lookout
 from app.window import Window
 from core.engines.body import Author
 from core.models.preferences import Choice
@@ -201,6 +202,17 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect: Connect, qtbot
         window.session.stop()
         steps.go_on()
         says("✓ connected")
+
+
+def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, qtbot: QtBot) -> None:
+    with FaultyServer(stream()) as server:
+        window = connect(server.url)
+        wait_until_ready(qtbot, window)
+        qtbot.waitUntil(lambda: " ms" in words_of(window.topbar.pair))
+    lookout = window.findChild(Lookout)
+    assert lookout
+    lookout.look()
+    qtbot.waitUntil(lambda: "✗ not answering" in words_of(window.topbar.pair))
 
 
 def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect: Connect, qtbot: QtBot) -> None:

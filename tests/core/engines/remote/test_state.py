@@ -37,3 +37,22 @@ def test_a_bad_end_is_seen_until_there_is_other_news() -> None:
     assert board.doing == Doing(ServerState.READING, 0.5)
     board.leave(2)
     assert board.doing == IDLE
+
+
+def test_a_look_tells_whether_it_is_there_unless_sessions_know_better() -> None:
+    board = StateBoard()
+    board.looked_at(18.0)
+    assert board.doing == Doing(ServerState.CONNECTED, milliseconds=18.0)
+    board.looked_at(None)
+    assert board.doing == Doing(ServerState.LOST)
+    board.set(1, ServerState.BUSY)
+    board.looked_at(None)
+    assert board.doing == Doing(ServerState.BUSY)
+
+
+def test_what_was_refused_is_still_refused_when_the_server_is_there() -> None:
+    board = StateBoard()
+    board.set(1, ServerState.REFUSED)
+    board.leave(1)
+    board.looked_at(18.0)
+    assert board.doing == Doing(ServerState.REFUSED)
