@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Judged, RunStarted, TokenWritten, WriteStarted
+from core.thinking.events import Event, HandedOver, Judged, ReadAlong, RunStarted, TokenWritten, WriteStarted
 
 
 class Doing(Enum):
     DECODE = "decode"
     PREFILL = "prefill"
     JUDGING = "judging"
+    READ_ALONG = "reading along"
 
 
 class Stretch(NamedTuple):
@@ -35,6 +37,8 @@ class Lanes:
 
     def _begin(self, events: Sequence[Event]) -> None:
         self.stretches: list[Stretch] = []
+        self.readings: list[Stretch] = []
+        """What was read along, in the background of the others; told late, so it has a list of its own."""
         self.seconds = 0.0
         self._events = events
         self._taken = 0
@@ -71,6 +75,11 @@ class Lanes:
                     self.stretches[-1] = self.stretches[-1]._replace(end=now)
                 self._last = now
                 self._position += len(event.text)
+            case ReadAlong(author=author, began=began, seconds=seconds):
+                start = self._offset + began
+                at = bisect_right(self.stretches, start, key=lambda stretch: stretch.start) - 1
+                position = self.stretches[at].position if at >= 0 else 0
+                self.readings.append(Stretch(author, Doing.READ_ALONG, start, start + seconds, position))
             case Judged(seconds=seconds):
                 start = max(0.0, now - seconds)
                 self.stretches.append(Stretch(Author.LARGE, Doing.JUDGING, start, now, self._position))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
@@ -10,7 +11,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.chat.wording import seconds
 from app.inspector.lanes import Doing, Lanes, Stretch
-from app.theme import SIGN, blend, current_theme, ink_of
+from app.inspector.stretch_drawing import WORDS, paint_lane, paint_stretch
+from app.theme import SIGN, current_theme, ink_of
 from core.engines.body import Author
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -30,19 +32,21 @@ class Timeline(QWidget):
         self._lanes = Lanes()
         self._trace: Trace | None = None
         self._selected: Piece | None = None
+        self._hovered: Piece | None = None
         self._zoom = 1.0
         self._start = 0.0
         """Seconds at the left edge."""
         self._pressed: QPointF | None = None
         self._moved = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Timeline")
         current_theme().changed.connect(self.update)
 
     def follow(self, trace: Trace) -> None:
         if trace is not self._trace:
-            self._trace, self._zoom, self._start = trace, 1.0, 0.0
+            self._trace, self._zoom, self._start, self._hovered = trace, 1.0, 0.0, None
         if self._lanes.follow(trace.events):
             small, large = (trace.totals[author].decode_seconds for author in AUTHORS)
             self.setAccessibleDescription(
@@ -77,23 +81,31 @@ class Timeline(QWidget):
             painter.setPen(QColor(ink_of(author, colours)))
             words = QRectF(lane.left(), lane.top() - LABEL, lane.width(), LABEL)
             painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{SIGN[author]} {author.value}")
-            painter.fillRect(lane, QColor(colours.panel))
+            paint_lane(painter, lane, colours)
         self._paint_stretches(painter)
-        if self._selected is not None and self._selected.author in AUTHORS:
-            left, right = self._x(self._selected.start), self._x(self._selected.end)
-            lane = self._lane(self._selected.author)
-            painter.setPen(QPen(QColor(colours.text), 1.6))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(left, lane.top() - 1, max(right - left, 3), LANE + 2), 2, 2)
+        self._paint_ring(painter, self._hovered, Qt.PenStyle.DotLine)
+        self._paint_ring(painter, self._selected, Qt.PenStyle.SolidLine)
         painter.setPen(QColor(colours.muted))
         axis = QRectF(0, 2 * (LANE + LABEL) + 2, self.width(), 20)
         painter.drawText(axis, Qt.AlignmentFlag.AlignLeft, seconds(self._start))
         painter.drawText(axis, Qt.AlignmentFlag.AlignRight, seconds(self._start + self._span))
 
+    def _paint_ring(self, painter: QPainter, piece: Piece | None, style: Qt.PenStyle) -> None:
+        if piece is None or piece.author not in AUTHORS:
+            return
+        left, right = self._x(piece.start), self._x(piece.end)
+        painter.setPen(QPen(QColor(current_theme().colours.text), 1.6, style))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        place = QRectF(left, self._lane(piece.author).top() - 1, max(right - left, 3), LANE + 2)
+        painter.drawRoundedRect(place, 2, 2)
+
     def _paint_stretches(self, painter: QPainter) -> None:
         """Stretches narrower than a pixel are drawn once a pixel: a long run costs no more than a short one."""
+        for stretches in (self._lanes.readings, self._lanes.stretches):
+            self._paint_row(painter, stretches)
+
+    def _paint_row(self, painter: QPainter, stretches: Sequence[Stretch]) -> None:
         colours = current_theme().colours
-        stretches = self._lanes.stretches
         first = bisect_left(stretches, self._start, key=lambda stretch: stretch.end)
         last = bisect_right(stretches, self._start + self._span, key=lambda stretch: stretch.start)
         drawn = dict.fromkeys(AUTHORS, -1.0)
@@ -103,18 +115,16 @@ class Timeline(QWidget):
                 continue
             left = max(left, drawn[stretch.author])
             drawn[stretch.author] = max(right, left + 1.0)
-            ink = ink_of(stretch.author, colours)
-            faint = stretch.doing is not Doing.DECODE
             lane = self._lane(stretch.author)
             place = QRectF(left, lane.top(), max(right - left, 1.0), LANE)
-            if stretch.doing is Doing.JUDGING:
-                place = place.adjusted(0, LANE / 2, 0, 0)
-            painter.fillRect(place, QColor(blend(colours.surface, ink, 0.35) if faint else ink))
+            paint_stretch(painter, place, stretch.doing, ink_of(stretch.author, colours), colours)
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
             if stretch := self._stretch_at(QPointF(event.pos())):
-                QToolTip.showText(event.globalPos(), describe(stretch), self)
+                piece = self._piece_of(stretch, self._time(event.pos().x()))
+                step = f"\nStep {piece.step + 1}" if piece else ""
+                QToolTip.showText(event.globalPos(), describe(stretch) + step, self)
             else:
                 QToolTip.hideText()
             return True
@@ -143,20 +153,38 @@ class Timeline(QWidget):
         self._pressed, self._moved = event.position(), False
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._pressed is not None and abs(event.position().x() - self._pressed.x()) > 3:
+        if self._pressed is None:
+            self._hover(self._piece_at(event.position()))
+        elif abs(event.position().x() - self._pressed.x()) > 3:
             self._moved = True
             self._move_to(self._start - (event.position().x() - self._pressed.x()) / max(1, self.width()) * self._span)
             self._pressed = event.position()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._pressed = None
-        stretch = self._stretch_at(event.position())
-        if self._moved or stretch is None or self._trace is None:
-            return
-        pieces = self._trace.pieces
-        at = bisect_right(pieces, stretch.position, key=lambda piece: piece.position) - 1
-        if at >= 0:
-            self.piece_chosen.emit(pieces[at])
+        if not self._moved and (piece := self._piece_at(event.position())):
+            self.piece_chosen.emit(piece)
+
+    def leaveEvent(self, _event: QEvent) -> None:
+        self._hover(None)
+
+    def _hover(self, piece: Piece | None) -> None:
+        if piece is not self._hovered:
+            self._hovered = piece
+            self.update()
+
+    def _piece_at(self, point: QPointF) -> Piece | None:
+        stretch = self._stretch_at(point)
+        return self._piece_of(stretch, self._time(point.x())) if stretch else None
+
+    def _piece_of(self, stretch: Stretch, time: float) -> Piece | None:
+        """The step that was written then; for a reading or a judgement the one that it was for."""
+        pieces = self._trace.pieces if self._trace else []
+        if stretch.doing is Doing.DECODE:
+            at = bisect_right(pieces, min(time, stretch.end), key=lambda piece: piece.start) - 1
+        else:
+            at = bisect_right(pieces, stretch.position, key=lambda piece: piece.position) - 1
+        return pieces[at] if at >= 0 else None
 
     @property
     def _span(self) -> float:
@@ -179,12 +207,18 @@ class Timeline(QWidget):
         author = next((author for author in AUTHORS if self._lane(author).contains(point)), None)
         time = self._time(point.x())
         near = self._span / max(1, self.width()) * 2
-        found = (s for s in self._lanes.stretches if s.author is author and s.start - near <= time <= s.end + near)
-        return next(found, None)
+        for stretches in (self._lanes.stretches, self._lanes.readings):
+            first = bisect_left(stretches, time - near, key=lambda stretch: stretch.end)
+            for stretch in stretches[first:]:
+                if stretch.start > time + near:
+                    break
+                if stretch.author is author:
+                    return stretch
+        return None
 
 
 def describe(stretch: Stretch) -> str:
     """The large model, decode: 1.2 s, from 3.4 s on."""
-    what = {Doing.DECODE: "writing", Doing.PREFILL: "reading", Doing.JUDGING: "judging"}[stretch.doing]
+    who = f"{SIGN[stretch.author]} {stretch.author.value} model"
     lasted = seconds(stretch.end - stretch.start)
-    return f"{SIGN[stretch.author]} {stretch.author.value} model {what}: {lasted}, from {seconds(stretch.start)} on"
+    return f"{who} {WORDS[stretch.doing]}: {lasted}, from {seconds(stretch.start)} on"

@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.chat.wording import seconds
 from app.inspector.facts import Facts
+from app.inspector.stretch_drawing import Legend
 from app.inspector.timeline import Timeline
-from app.theme import Role
-from app.widgets.controls import Hairline, button, label
+from app.widgets.controls import Hairline, button
 from core.engines.body import Author
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -22,8 +22,6 @@ class TimelinePage(QWidget):
         super().__init__(parent)
         self.timeline = Timeline()
         self.timeline.piece_chosen.connect(self.piece_chosen)
-        legend = label("full: writing   faint: reading (prefill)   low: judging   empty: waiting", Role.MUTED)
-        legend.setWordWrap(True)
         self._facts = Facts()
         row = QHBoxLayout()
         for words, name, factor in (
@@ -40,7 +38,7 @@ class TimelinePage(QWidget):
         column.setSpacing(9)
         column.addWidget(self.timeline)
         column.addLayout(row)
-        column.addWidget(legend)
+        column.addWidget(Legend())
         column.addWidget(Hairline())
         column.addWidget(self._facts)
         column.addStretch()
@@ -55,6 +53,7 @@ class TimelinePage(QWidget):
                 ("● reading", seconds(small.handoff_seconds)),
                 ("◆ writing", seconds(large.decode_seconds)),
                 ("◆ reading", seconds(large.handoff_seconds)),
+                ("◆ reading along", seconds(along) if (along := sum(r.seconds for r in trace.readings)) else ""),
                 ("Neither", seconds(max(0.0, trace.seconds - busy))),
                 ("Whole run", seconds(trace.seconds)),
             ]

@@ -3,7 +3,7 @@
 from app.inspector.lanes import Doing, Lanes
 from core.engines.base import Passing
 from core.engines.body import Author
-from core.thinking.events import HandedOver, Judged, TokenWritten, WriteStarted
+from core.thinking.events import HandedOver, Judged, ReadAlong, TokenWritten, WriteStarted
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 
@@ -52,3 +52,12 @@ def test_other_events_begin_anew() -> None:
     lanes.follow(write(SMALL, 0, 0.1, 5))  # type: ignore[arg-type]
     lanes.follow(write(LARGE, 0, 0.1, 5))  # type: ignore[arg-type]
     assert {stretch.author for stretch in lanes.stretches} == {LARGE}
+
+
+def test_reading_along_lies_where_it_was_and_not_where_it_was_told() -> None:
+    lanes = Lanes()
+    lanes.follow([*write(SMALL, 0, 0.1, 9), ReadAlong(2.0, LARGE, 0.4, 0.3, 12), *write(LARGE, 2.1, 0.1, 2)])  # type: ignore[list-item]
+    assert [(s.author, s.doing, s.start, round(s.end, 6)) for s in lanes.readings] == [
+        (LARGE, Doing.READ_ALONG, 0.4, 0.7)
+    ]
+    assert [s.start for s in lanes.stretches] == sorted(s.start for s in lanes.stretches)

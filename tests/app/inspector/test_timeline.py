@@ -1,0 +1,77 @@
+"""The timeline ties time to steps: by mouse, by zoom, and by looks that need no colour."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter
+from pytestqt.qtbot import QtBot
+
+from app.inspector.lanes import Doing
+from app.inspector.stretch_drawing import WORDS, paint_lane, paint_stretch
+from app.inspector.timeline import LABEL, LANE, Timeline
+from app.theme import current_theme
+from core.engines.base import Passing
+from core.engines.body import Author
+from core.thinking.events import HandedOver, TokenWritten, WriteStarted
+from core.thinking.trace import Trace
+
+
+@pytest.fixture
+def timeline(qtbot: QtBot) -> Timeline:
+    """Two steps of the small model in one write, a second each, after a second of reading."""
+    trace = Trace.of(
+        [
+            WriteStarted(0.0, Author.SMALL, None, 0),
+            HandedOver(1.0, Author.SMALL, 0, 9, 1.0, Passing.IDS),
+            TokenWritten(2.0, Author.SMALL, 1, "One.\n\n", ends_step=True),
+            TokenWritten(3.0, Author.SMALL, 2, "Two."),
+        ]
+    )
+    made = Timeline()
+    qtbot.addWidget(made)
+    made.resize(300, made.sizeHint().height())
+    made.follow(trace)
+    made.show()
+    return made
+
+
+def at(x: int) -> QPoint:
+    return QPoint(x, LABEL + LANE // 2)
+
+
+@pytest.mark.parametrize(("x", "step"), [(50, 0), (150, 0), (250, 1)])
+def test_a_click_chooses_the_step_that_was_written_then(timeline: Timeline, qtbot: QtBot, x: int, step: int) -> None:
+    with qtbot.waitSignal(timeline.piece_chosen) as chosen:
+        qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=at(x))
+    assert chosen.args
+    assert chosen.args[0].step == step
+
+
+def test_zoomed_in_the_same_pixel_is_another_step(timeline: Timeline, qtbot: QtBot) -> None:
+    timeline.zoom(3, at=300)
+    with qtbot.waitSignal(timeline.piece_chosen) as chosen:
+        qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=at(50))
+    assert chosen.args
+    assert chosen.args[0].step == 1
+
+
+def test_what_the_mouse_is_over_is_ringed(timeline: Timeline, qtbot: QtBot) -> None:
+    before = timeline.grab().toImage()
+    qtbot.mouseMove(timeline, at(250))
+    qtbot.waitUntil(lambda: timeline.grab().toImage() != before)
+
+
+def test_every_doing_looks_different_without_colour(qapp: object) -> None:
+    colours = current_theme().colours
+    pictures = []
+    for doing in (*WORDS, None):
+        image = QImage(40, LANE, QImage.Format.Format_RGB32)
+        painter = QPainter(image)
+        paint_lane(painter, QRectF(0, 0, 40, LANE), colours)
+        if doing:
+            paint_stretch(painter, QRectF(0, 0, 40, LANE), doing, colours.muted, colours)
+        painter.end()
+        pictures.append(image.convertToFormat(QImage.Format.Format_Grayscale8))
+    assert all(one != other for n, one in enumerate(pictures) for other in pictures[:n])
+    assert set(WORDS) == set(Doing)
