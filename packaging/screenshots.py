@@ -18,6 +18,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.compare.chooser import Chooser
+from app.compare.view import CompareView
 from app.loading import PairLoader
 from app.models.joining import add_models_page
 from app.models_in_use import Loading, State
@@ -59,16 +60,12 @@ TOGETHER = (
 
 
 class StoryLoader(PairLoader):
-    """Two models that tell one story, at 58 and 31 tokens a second. `lost`: the large one is gone before its first."""
-
-    def __init__(self, paths: Paths, lost: bool = False) -> None:
-        super().__init__(paths)
-        self._lost = lost
+    """Two models that tell one story, at 58 and 31 tokens a second."""
 
     def __call__(self, _choice: ModelChoice, _watcher: Watcher) -> Loading:
-        from tests.fakes.scripted import Fault, ScriptedEngine
+        from tests.fakes.scripted import ScriptedEngine
 
-        def engine(name: str, alone: str, rate: float, faults: list[Fault]) -> Engine:
+        def engine(name: str, alone: str, rate: float) -> Engine:
             made = ScriptedEngine(
                 continue_with=lambda _, body: next(
                     (text[len(body) :] for text in (alone, TOGETHER) if text.startswith(body)), ""
@@ -77,13 +74,10 @@ class StoryLoader(PairLoader):
                 context=8192,
                 chances=lambda _: CHANCES,
                 before_token=lambda _: time.sleep(1 / rate),
-                faults=faults,
             )
             return made.with_card(quantisation="Q4_K_M")
 
-        gone = EngineLost("The server of R1-Distill-Qwen-32B does not answer any more.", "Look whether it runs.")
-        faults = [Fault(0, gone, for_good=True)] if self._lost else []
-        yield Pair(engine(SMALL_NAME, SMALL_ALONE, 58, []), engine(LARGE_NAME, LARGE_ALONE, 31, faults))
+        yield Pair(engine(SMALL_NAME, SMALL_ALONE, 58), engine(LARGE_NAME, LARGE_ALONE, 31))
 
 
 CHANCES = (0.71, 0.18, 0.06, 0.03)
@@ -161,38 +155,38 @@ def busy(paths: Paths, look: Look) -> None:
 
 
 def compared(paths: Paths, look: Look) -> None:
-    """The usual three arms on one problem: while they are written, at the end, in a narrow window, and without the
-    large model."""
+    """The usual three arms on one problem: chosen, at the end, in a narrow window, and while they are written."""
     window = opened(paths, StoryLoader(paths), look)
     window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
     until(lambda: window.models.state is State.READY)
-    chooser = compare_arms(window)
-    if look is Look.LIGHT:
-        save(chooser, "compare-choose")
-    chooser.at_once.setChecked(True)
-    chooser.go.click()
-    view = window.chat.comparing.view
-    assert view
-    helped = view.columns[1]
-    until(lambda: "recounting each kind" in helped.exchange.trace.text)
-    save(window, f"compare-busy-{look.value}")
-    until(lambda: window.session.ready and view.rows.settled and bool(helped.head.standing.text()))
+    helped = compare_arms(window, "compare-choose" if look is Look.LIGHT else "").columns[1]
+    until(lambda: window.session.ready and bool(helped.head.standing.text()))
     piece = next(piece for piece in helped.exchange.trace.pieces if piece.author is Author.LARGE)
-    view.choose(helped.exchange, piece)
-    window.chat.inspector.show_piece(helped.exchange, piece)
+    helped.piece_chosen.emit(piece)
+    helped.choose(piece)
     save(window, f"compare-{look.value}")
     if look is Look.LIGHT:
         window.resize(*NARROW)
         save(window, "compare-narrow")
+        window.resize(*USUAL)
+    helped = compare_arms(window, at_once=True).columns[1]
+    until(lambda: "recounting each kind" in helped.exchange.trace.text)
+    save(window, f"compare-busy-{look.value}")
     window.close()
 
 
-def compare_arms(window: Window) -> Chooser:
+def compare_arms(window: Window, picture: str = "", at_once: bool = False) -> CompareView:
     window.chat.composer.set_text(STORY_PROBLEM)
     window.chat.compare()
     chooser = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, Chooser))
     chooser.expected.setText("15")
-    return chooser
+    chooser.at_once.setChecked(at_once)
+    if picture:
+        save(chooser, picture)
+    chooser.go.click()
+    view = window.chat.comparing.view
+    assert view
+    return view
 
 
 def failed(paths: Paths) -> None:

@@ -28,13 +28,14 @@ class Choice(NamedTuple):
 
 
 def arms(settings: RunSettings) -> list[Choice]:
-    """Every arm that the recipes make of the chosen settings. One that depends on a whole batch is left out."""
+    """Every arm that the recipes make of the chosen settings, but those that need a whole batch or other models."""
     choices: list[Choice] = []
     for recipe in (ARMS | ABLATIONS).values():
         made = recipe.make(settings)
         for arm in made:
             title = recipe.title if len(made) == 1 else arm.name
-            if not arm.equal_share_of and arm.name not in {choice.name for choice in choices}:
+            needs_more = arm.equal_share_of or arm.drafted or arm.large
+            if not needs_more and arm.name not in {choice.name for choice in choices}:
                 choices.append(Choice(arm.name, title[0].upper() + title[1:], arm.settings))
     return choices
 

@@ -52,7 +52,8 @@ class Comparing(QObject):
         session.path_changed.connect(self._close)
 
     def choose(self, problem: str, answer: Exchange | None = None) -> None:
-        """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one."""
+        """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one or, in
+        a comparison, in the place of the one that is compared."""
         if not self._may_begin():
             return
         tries = [each for each in self._tries(answer) if each.is_read] if answer else []
@@ -73,12 +74,11 @@ class Comparing(QObject):
     def ask(self, problem: str) -> None:
         """The same arms with another problem, as a new turn at the same place."""
         if self.view and self._may_begin():
-            place = self.view.exchanges[0]
             at_once = self._preferences.value.window.at_once
             names = self._preferences.value.window.compared or USUAL
             by_name = {choice.name: choice for choice in arms(self._session.settings)}
             picked = [by_name[name] for name in names if name in by_name]
-            self._begin(problem, place, picked, expected_answer(problem), at_once)
+            self._begin(problem, None, picked, expected_answer(problem), at_once)
 
     def show_tries(self, answer: Exchange) -> None:
         """An answer beside other tries at its problem, without writing anything."""
@@ -120,7 +120,8 @@ class Comparing(QObject):
         to_write = [choice for choice in picked if choice.exchange is None]
         if len(to_write) == len(picked):
             self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
-        parent = answer.parent if answer else self._session.conversation.leaf
+        beside = answer or (self.view.exchanges[0] if self.view else None)
+        parent = beside.parent if beside else self._session.conversation.leaf
         new = iter(self._session.compare(problem, [each.settings for each in to_write], parent, at_once))
         columns = [each.exchange or next(new, None) for each in picked]
         if all(columns):

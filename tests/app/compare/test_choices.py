@@ -39,7 +39,11 @@ def test_every_policy_can_be_chosen_with_the_seed_that_is_set() -> None:
     assert {choice.settings.policy for choice in [*TO_WRITE, *arms(random)]} == set(POLICIES)
     assert {choice.settings.seed for choice in TO_WRITE} == {3}
     assert len(set(names(TO_WRITE))) == len(TO_WRITE)
-    assert len(TO_WRITE) >= len(RECIPES) - 1
+    assert len(TO_WRITE) >= len(RECIPES) - 2
+
+
+def test_arms_that_need_a_batch_or_other_models_are_not_offered() -> None:
+    assert not {"random as baton", "speculative decoding"} & set(names(TO_WRITE))
 
 
 def test_without_answers_the_usual_three_are_proposed() -> None:
