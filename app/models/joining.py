@@ -138,8 +138,10 @@ class ModelsTab(QWidget):
         from core.models.preferences import load_preferences
 
         small = self._window.models.pair.small
-        shares = load_preferences(self._window.paths.model_preferences).cue_shares
-        if isinstance(small, LocalEngine) and (share := shares.get(small.loaded_as.path, 1.0)) < FEW_CUES:
+        if not isinstance(small, LocalEngine):
+            return
+        share = load_preferences(self._window.paths.model_preferences).cue_share_of(Path(small.loaded_as.path))
+        if share is not None and share < FEW_CUES:
             self._window.notice.tell(
                 f"{small.card.name} gives hardly any cues ({share:.0%} of steps): the large one would rarely write.",
                 ("Use first-token entropy", lambda: self._use_policy("first-token-entropy")),

@@ -94,7 +94,7 @@ class ModelRoom(QObject):
         self._replace(self.preferences.model_copy(update=fields))
 
     def loading_of(self, model: Path) -> LoadingChoice:
-        return self.preferences.loading.get(str(model)) or self._general()
+        return self.preferences.loading_of(model) or self._general()
 
     def change_loading(self, model: Path, choice: LoadingChoice) -> None:
         self._replace(self.preferences.with_loading(model, choice))

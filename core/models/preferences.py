@@ -118,31 +118,43 @@ class ModelPreferences(BaseModel):
     cue_shares: Mapping[str, float] = Field(default_factory=dict)
     """By the path of the model: how many of its steps open with a known cue, as its profile found (0 to 1)."""
 
+    def loading_of(self, model: Path) -> LoadingChoice | None:
+        """None if a person has chosen nothing for it."""
+        return self.loading.get(_key(model))
+
     def writing_of(self, model: Path) -> WritingChoice:
-        return self.writing.get(str(model), WritingChoice())
+        return self.writing.get(_key(model), WritingChoice())
+
+    def cue_share_of(self, model: Path) -> float | None:
+        return self.cue_shares.get(_key(model))
 
     def options_for(self, model: Path, otherwise: LocalOptions) -> LocalOptions:
         """What a person chose for this model; `otherwise` if nothing. Texts at once are never a model's own choice."""
-        choice = self.loading.get(str(model))
+        choice = self.loading_of(model)
         options = replace(choice.options(), parallel=otherwise.parallel) if choice else otherwise
         return replace(options, own=self.writing_of(model).own)
 
     def with_loading(self, model: Path, choice: LoadingChoice) -> "ModelPreferences":
-        return self.model_copy(update={"loading": {**self.loading, str(model): choice}})
+        return self.model_copy(update={"loading": {**self.loading, _key(model): choice}})
 
     def with_writing(self, model: Path, choice: WritingChoice) -> "ModelPreferences":
-        writing = {**self.writing, str(model): choice}
+        writing = {**self.writing, _key(model): choice}
         if choice == WritingChoice():
-            del writing[str(model)]
+            del writing[_key(model)]
         return self.model_copy(update={"writing": writing})
 
     def with_cue_share(self, model: Path, share: float) -> "ModelPreferences":
-        return self.model_copy(update={"cue_shares": {**self.cue_shares, str(model): share}})
+        return self.model_copy(update={"cue_shares": {**self.cue_shares, _key(model): share}})
 
     def access(self, token: str | None) -> HubAccess:
         """HF_ENDPOINT counts unless a person set a mirror; HF_TOKEN unless there is one in the keyring."""
         endpoint = self.endpoint if self.endpoint != ENDPOINT else os.environ.get("HF_ENDPOINT", ENDPOINT)
         return HubAccess(endpoint.rstrip("/"), token or os.environ.get("HF_TOKEN") or None, self.offline)
+
+
+def _key(model: Path) -> str:
+    """One name for a file, from wherever it is named."""
+    return str(model.expanduser().absolute())
 
 
 def load_preferences(path: Path) -> ModelPreferences:

@@ -164,7 +164,7 @@ def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, qt
     assert without.suits is Suits.TOO_FEW
     found.show_profile(without)
     assert found.said.text().startswith("⚠ ")
-    assert page.room.preferences.cue_shares[str(SMALL_MODEL)] == 0
+    assert page.room.preferences.cue_share_of(SMALL_MODEL) == 0
     with qtbot.waitSignal(found.policy_wanted) as wanted:
         found.by_entropy.click()
     assert wanted.args == ["first-token-entropy"]

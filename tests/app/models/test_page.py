@@ -164,7 +164,8 @@ def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
 def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path) -> None:
     choose(page, LARGE_MODEL)
     page.here.card.loading.show_values(LoadingChoice(context=256, batch=64, threads=2))
-    kept = load_preferences(Paths.under(tmp_path).model_preferences).loading[str(LARGE_MODEL)]
+    kept = load_preferences(Paths.under(tmp_path).model_preferences).loading_of(LARGE_MODEL)
+    assert kept is not None
     assert (kept.batch, kept.threads) == (64, 2)
     assert "KV cache" in page.here.card.loading.sentence.text()
 

@@ -66,6 +66,12 @@ def test_how_a_model_writes_reaches_the_engine_even_where_its_loading_is_left_al
     assert options == LocalOptions(context=1024, own=OwnSettings(top_k=20, cue_list=CUES))
 
 
+def test_a_file_is_the_same_from_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = ModelPreferences().with_loading(tmp_path / "m.gguf", LoadingChoice(context=512))
+    monkeypatch.chdir(tmp_path)
+    assert chosen.options_for(Path("m.gguf"), LocalOptions()).context == 512
+
+
 def test_tags_are_the_templates_others_or_none() -> None:
     template = ThinkingTags("<think>", "</think>")
     assert WritingChoice().own.tags(template) == template
