@@ -1,14 +1,18 @@
-"""A pydantic value as a JSON file that is whole at any moment."""
+"""A pydantic value as a JSON file: whole at any moment, and read as far as it is right."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from core.errors import SettingsError
+
+Value = TypeVar("Value", bound=BaseModel)
 
 
 def write_json(value: BaseModel, path: Path, what: str) -> None:
@@ -26,3 +30,37 @@ def write_json(value: BaseModel, path: Path, what: str) -> None:
             f"{what} could not be saved in {path.parent}: {error.strerror or error}.",
             "They hold until Baton is closed.",
         ) from error
+
+
+def read_json(kind: type[Value], path: Path) -> Value:
+    """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return kind()
+    return tolerant_value(kind, data) if isinstance(data, dict) else kind()
+
+
+def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
+    """From JSON values; each that is wrong is dropped, and its default stands."""
+    while True:
+        try:
+            return kind.model_validate(data)
+        except ValidationError as error:
+            for fault in error.errors():
+                _drop(data, fault["loc"])
+
+
+def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> None:
+    """Remove the value at `place`; where the data does not go so deep, what is there instead."""
+    inside = data
+    for key in place[:-1]:
+        child = inside.get(str(key))
+        if not isinstance(child, dict):
+            inside.pop(str(key), None)
+            return
+        inside = child
+    if place:
+        inside.pop(str(place[-1]), None)
+    else:
+        data.clear()

@@ -5,15 +5,14 @@ A value that is wrong or unknown (an older or newer Baton, a slip of an editor) 
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.engines.body import Author
-from core.json_file import write_json
+from core.json_file import read_json, tolerant_value, write_json
 from core.run import RunSettings
 from core.thinking.presets import PRESETS, KeywordSettings
 
@@ -114,11 +113,7 @@ class SettingsFile:
 
     def load(self) -> Settings:
         """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
-        try:
-            data = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return Settings()
-        return tolerant(data) if isinstance(data, dict) else Settings()
+        return read_json(Settings, self.path)
 
     def save(self, settings: Settings) -> None:
         """Write the whole file, or leave the old one as it is. Raises SettingsError."""
@@ -127,24 +122,4 @@ class SettingsFile:
 
 def tolerant(data: dict[str, Any]) -> Settings:
     """Settings from JSON values; each that is wrong is dropped, and its default stands."""
-    while True:
-        try:
-            return Settings.model_validate(data)
-        except ValidationError as error:
-            for fault in error.errors():
-                _drop(data, fault["loc"])
-
-
-def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> None:
-    """Remove the value at `place`; where the data does not go so deep, what is there instead."""
-    inside = data
-    for key in place[:-1]:
-        child = inside.get(str(key))
-        if not isinstance(child, dict):
-            inside.pop(str(key), None)
-            return
-        inside = child
-    if place:
-        inside.pop(str(place[-1]), None)
-    else:
-        data.clear()
+    return tolerant_value(Settings, data)

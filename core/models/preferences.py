@@ -9,12 +9,12 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
 from core.engines.local.client import LocalOptions
-from core.json_file import write_json
+from core.json_file import read_json, write_json
 from core.models.fit import KvType
 from core.models.hub_listing import ENDPOINT, HubAccess
 
@@ -158,11 +158,8 @@ def _key(model: Path) -> str:
 
 
 def load_preferences(path: Path) -> ModelPreferences:
-    """What the file says; the defaults if it is missing or cannot be read."""
-    try:
-        return ModelPreferences.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return ModelPreferences()
+    """What the file says; the default for what is missing or wrong in it."""
+    return read_json(ModelPreferences, path)
 
 
 def save_preferences(preferences: ModelPreferences, path: Path) -> None:

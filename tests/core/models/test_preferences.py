@@ -37,6 +37,14 @@ def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path: Path, content: 
     assert load_preferences(tmp_path / "models.json") == ModelPreferences()
 
 
+def test_one_wrong_value_falls_back_alone(tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    chosen = ModelPreferences(more_folders=(tmp_path,)).with_loading(Path("/m.gguf"), LoadingChoice(context=512))
+    save_preferences(chosen, file)
+    file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"'))
+    assert load_preferences(file) == chosen
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file, not a folder")
     with pytest.raises(SettingsError, match="could not be saved"):
