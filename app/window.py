@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray
-from PySide6.QtGui import QCloseEvent, QResizeEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app.chat.archive import Archive
@@ -30,6 +30,7 @@ from core.paths import Paths
 from core.settings import Look, ModelChoice, SettingsFile
 
 if TYPE_CHECKING:
+    from app.batch.page import BatchPage
     from core.store.store import Store
 
 NARROW = 1120
@@ -54,6 +55,8 @@ class Window(QMainWindow):
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._transfer: Transfer | None = None
+        self._batch: BatchPage | None = None
+        self.setAcceptDrops(True)
         self.add_page("chat", "Chat", self.chat)
         self.commands = commands_of(self)
         install(self, self.commands)
@@ -69,6 +72,8 @@ class Window(QMainWindow):
         self.topbar.show_page(self._shown_page)
         if finish:
             self._finishers.append(finish)
+        if name == self.preferences.value.window.page:
+            self.show_page(name)  # where the window was left
 
     def show_page(self, name: str) -> None:
         page = self._pages.findChild(QWidget, name)
@@ -110,7 +115,7 @@ class Window(QMainWindow):
     def _add_batch_page(self, store: Store) -> None:
         from app.batch.page import BatchPage
 
-        batch = BatchPage(self.models, self.preferences)
+        self._batch = batch = BatchPage(self.models, self.preferences)
         batch.failed.connect(self.tell)
         batch.told.connect(lambda words: self.notice.tell(words, warns=False))
         batch.use_store(store)
@@ -207,6 +212,16 @@ class Window(QMainWindow):
         if is_narrow is not was_narrow:
             self.chat.inspector.setVisible(not is_narrow and self.preferences.value.window.inspector)
             self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self._batch and any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Problems: whatever page is shown, they are a batch."""
+        if self._batch:
+            self.show_page("batch")
+            self._batch.dropEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.preferences.change_window(

@@ -13,6 +13,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QColor
 
 from app.batch.arrangement import NOWHERE, PORTION, Column, Mark, Order, Shown, Wish, arranged, mark_of
+from app.batch.plain_answer import plain_answer
 from app.theme import current_theme
 from app.widgets.ribbon_drawing import RibbonLayout, Segment
 from core.batch.happenings import JobGrew
@@ -175,9 +176,9 @@ class ResultTable(QAbstractTableModel):
             case Column.SHARE:
                 return f"{row.figures.large_share:.0%}" if row.figures.tokens else ""
             case Column.ANSWER:
-                return _one_line(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
+                return plain_answer(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
             case Column.EXPECTED:
-                return _one_line(problem.expected or "")
+                return plain_answer(problem.expected or "")
             case Column.MARK:
                 return mark_of(row).value
             case Column.TOKENS:
@@ -206,10 +207,6 @@ def duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text[:200].split())
 
 
 def _alignment(column: Column) -> Qt.AlignmentFlag:

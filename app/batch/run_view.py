@@ -51,7 +51,7 @@ _WIDTHS = {
     Column.SHARE: 58,
     Column.ANSWER: 90,
     Column.EXPECTED: 90,
-    Column.MARK: 68,
+    Column.MARK: 78,
     Column.TOKENS: 66,
     Column.TIME: 62,
 }

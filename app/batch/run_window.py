@@ -12,6 +12,7 @@ from app.chat.segments import RibbonFollower
 from app.chat.steps_view import StepsView
 from app.chat.typesetting import Typesetter
 from app.inspector.panel import Inspector, Tab
+from app.rendering import RichText
 from app.theme import Role
 from app.widgets.controls import label
 from app.widgets.ribbon import Ribbon
@@ -61,11 +62,13 @@ class RunWindow(QDialog):
         column = QVBoxLayout(text)
         column.setContentsMargins(20, 16, 16, 16)
         column.setSpacing(10)
-        for words, role in ((problem, None), (verdict, Role.HEADING)):
-            line = label(words, role)
-            line.setWordWrap(True)
-            line.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            column.addWidget(line)
+        asked = RichText()
+        asked.set_markdown(problem)
+        told = label(verdict, Role.HEADING)
+        told.setWordWrap(True)
+        told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        column.addWidget(asked)
+        column.addWidget(told)
         column.addWidget(self.ribbon)
         column.addWidget(self.steps)
         column.addStretch(1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
@@ -25,7 +25,7 @@ class BatchWelcome(QWidget):
         super().__init__(parent)
         card = QFrame()
         set_role(card, Role.CARD)
-        card.setMaximumWidth(640)
+        card.setFixedWidth(560)
         inside = QVBoxLayout(card)
         inside.setContentsMargins(28, 24, 28, 24)
         inside.setSpacing(10)
@@ -49,7 +49,11 @@ class BatchWelcome(QWidget):
         inside.addLayout(self._earlier)
         column = QVBoxLayout(self)
         column.addStretch(1)
-        column.addWidget(card, 0, Qt.AlignmentFlag.AlignHCenter)
+        middle = QHBoxLayout()  # an alignment would take the height of the words on one line
+        middle.addStretch(1)
+        middle.addWidget(card)
+        middle.addStretch(1)
+        column.addLayout(middle)
         column.addStretch(2)
 
     def show_batches(self, batches: Sequence[Batch]) -> None:

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from core.batch.report import ArmReport, Report
 from core.engines.body import Author
 
+NARROWEST = 10.0
+"""Points of large share; arms that lie closer together are shown on the whole axis."""
+
 
 class Point(NamedTuple):
     """An arm: accuracy in percent, with its interval."""
@@ -67,8 +70,10 @@ def accuracy_against_share(report: Report) -> Scatter:
         if arm.sweep and arm.name in place:
             sweeps[arm.sweep].append(place[arm.name])
     lines = tuple(Line(tuple(sorted(joined))) for joined in sweeps.values())
-    shares = [point.x for point in points] or [0.0, 100.0]
-    margin = max(2.0, 0.06 * (max(shares) - min(shares)))
+    shares = [point.x for point in points]
+    if len(shares) < 2 or max(shares) - min(shares) < NARROWEST:
+        shares += [0.0, 100.0]
+    margin = 0.06 * (max(shares) - min(shares))
     return Scatter(
         "Accuracy against large share",
         "% of tokens by the large model",

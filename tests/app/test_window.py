@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.batch.page import BatchPage
 from app.pair_dialog import PairDialog
 from app.palette import Palette
 from app.shortcuts import Shortcuts
@@ -142,3 +146,41 @@ def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Mak
     assert leaf
     assert leaf.trace.text == kept.trace.text
     assert leaf.trace.ended is not None
+
+
+def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_click(
+    window: Window, qtbot: QtBot, tmp_path: Path
+) -> None:
+    path = tmp_path / "math.jsonl"
+    rows = (
+        {"problem": "What is $1 + 1$?", "solution": "It is \\boxed{2}.", "answer": "2", "unique_id": "a/1.json"},
+        {"problem": "Find $\\frac{1}{2}$ of 7.", "answer": "\\frac{7}{2}", "unique_id": "a/2.json"},
+    )
+    path.write_text("\n".join([*map(json.dumps, rows), '{"problem": ']))
+    drop(window, path)
+    page = window.findChild(BatchPage)
+    assert page is not None
+    qtbot.waitUntil(lambda: page.currentWidget() is page.preview)
+    assert page.isVisible()
+    shown = [page.preview.rows.item(1, column).text() for column in range(3)]
+    assert shown == ["a/2.json", "Find $\\frac{1}{2}$ of 7.", "\\frac{7}{2}"]
+    assert "math.jsonl, line 3" in page.preview.notes.toPlainText()
+
+
+def drop(window: Window, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    for event in (
+        QDragEnterEvent(QPoint(600, 400), copy, data, left, none),
+        QDropEvent(QPointF(600, 400), copy, data, left, none),
+    ):
+        QApplication.sendEvent(window, event)
+        assert event.isAccepted()
+
+
+def test_the_window_opens_on_the_page_where_it_was_left(make_window: Make) -> None:
+    window = make_window()
+    window.show_page("batch")
+    window.close()
+    assert make_window().findChild(BatchPage).isVisible()  # type: ignore[union-attr]
