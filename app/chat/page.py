@@ -17,6 +17,7 @@ from app.chat.counters import Counters
 from app.chat.draft_count import DraftCount
 from app.chat.session import Activity, ChatSession
 from app.chat.sidebar import Sidebar
+from app.chat.steps_view import StepsView
 from app.chat.typesetting import Typesetter
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.chat.wording import WHO
@@ -73,6 +74,7 @@ class ChatPage(QSplitter):
 
         comparing = Comparing(self._session, self._preferences, self._typesetter, self._show_beside, self)
         comparing.piece_chosen.connect(self.inspector.show_piece)
+        comparing.menu_wanted.connect(self._menu)
         comparing.begun.connect(self.composer.edit.clear)
         return comparing
 
@@ -291,9 +293,16 @@ class ChatPage(QSplitter):
         again.setEnabled(session.ready)
         fork.setEnabled(session.ready)
         menu.addSeparator()
-        answer = self.conversation.answer_of(exchange)
-        if answer and answer.steps.textCursor().hasSelection():
-            add_copies(menu, "the selection", lambda form: copy_selection(answer.steps, form))
+        steps = self._steps_of(exchange)
+        if steps and steps.textCursor().hasSelection():
+            add_copies(menu, "the selection", lambda form: copy_selection(steps, form))
         add_copies(menu, "the step", lambda form: copy_piece(piece, form))
         add_copies(menu, "all steps", lambda form: copy_steps(exchange, form))
         menu.popup(where)
+
+    def _steps_of(self, exchange: Exchange) -> StepsView | None:
+        """Its steps as they are on the screen, in a column or in the conversation."""
+        if self.is_comparing and self.comparing.view:
+            return self.comparing.view.steps_of(exchange)
+        answer = self.conversation.answer_of(exchange)
+        return answer.steps if answer else None

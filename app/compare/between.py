@@ -35,13 +35,11 @@ class Between(QWidget):
         painter = QPainter(self)
         colours = current_theme().colours
         line = self.fontMetrics().height() + 2 * PAD
-        for index, row in enumerate(self._rows.rows):
-            sign, top = row.likeness[self._place], self._rows.top_of(index)
-            if top is None or top + line < event.rect().top():
-                continue
-            if top > event.rect().bottom():
+        for index in range(self._rows.row_at(event.rect().top() - line), len(self._rows.rows)):
+            sign, top = self._rows.rows[index].likeness[self._place], self._rows.top_of(index)
+            if top is not None and top > event.rect().bottom():
                 break
-            if sign:
+            if sign and top is not None:
                 painter.setPen(QColor(colours.muted if sign is Likeness.SAME else colours.text))
                 painter.drawText(QRectF(0, top, WIDTH, line), Qt.AlignmentFlag.AlignCenter, sign.value)
         painter.end()

@@ -41,6 +41,8 @@ class Column(QObject):
         self._ending = label("", Role.MUTED)
         self._ending.setWordWrap(True)
         self.foot = self._make_foot(self.open_wanted.emit)
+        self.parts = (self.steps, self.card, self.foot)
+        """Below the head, from top to bottom."""
         self.live = False
         self.answer: str | None = None
         """The final answer, once it is over."""
@@ -85,9 +87,6 @@ class Column(QObject):
         """Mark a piece in text and ribbon."""
         self.steps.select(piece)
         self.head.ribbon.select(self.head.segments.index_of(piece) if piece else -1)
-
-    def widgets(self) -> tuple[QWidget, ...]:
-        return (*self.head.parts, self.steps, self.card, self.foot)
 
     def _conclude(self, trace: Trace) -> None:
         text, words = trace.answer.strip() or trace.text, last_words(trace, live=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.chat.conversation import Exchange
@@ -28,6 +28,7 @@ class Comparing(QObject):
     """Made when it is first needed. `show` puts a view into the middle of the page."""
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
+    menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
     begun = Signal()
     """A comparison has been asked for: what stood in the composer is done with."""
 
@@ -135,6 +136,7 @@ class Comparing(QObject):
         view.open_wanted.connect(self._open_conversation)
         view.choose_wanted.connect(lambda: self.choose(exchanges[0].problem, exchanges[0]))
         view.piece_chosen.connect(self.piece_chosen)
+        view.menu_wanted.connect(self.menu_wanted)
         self.view = view
         self._show(view)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Generator, Sequence
+from math import inf
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal
@@ -64,6 +65,11 @@ class Rows(QObject):
         """Where a row begins, in pixels; None while none of its steps is in its document."""
         cells = self._cells(row)
         return self._views[cells[0][0]].top_of(cells[0][1]) if cells else None
+
+    def row_at(self, y: float) -> int:
+        """The first row that begins at this height or below it."""
+        rows = range(len(self.rows))
+        return bisect_left(rows, y, key=lambda row: inf if (top := self.top_of(row)) is None else top)
 
     def row_of(self, place: int, step: int) -> int | None:
         """In which row a step of a text stands."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 
 from app.chat.answer_view import Request
@@ -84,11 +84,11 @@ def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtB
     qtbot.waitUntil(lambda: view.rows.settled)
     tops = [column.steps.top_of(_index(column.steps.shown, 2)) for column in view.columns]
     assert tops == pytest.approx([tops[0]] * 3, abs=1)
-    assert view._body.horizontalScrollBar().maximum() > 0
+    assert view.panes.body.horizontalScrollBar().maximum() > 0
     last = view.columns[2]
     view.choose(last.exchange, last.exchange.trace.pieces[0])
     assert last.steps.visibleRegion().boundingRect().width() > 280
-    assert view._heads.horizontalScrollBar().value() == view._body.horizontalScrollBar().value()
+    assert view.panes.heads.horizontalScrollBar().value() == view.panes.body.horizontalScrollBar().value()
 
 
 def test_figures_differ_from_the_first_column(compare: Compare) -> None:
@@ -187,6 +187,34 @@ def test_the_same_row_of_the_next_column_is_a_key_away(compare: Compare) -> None
     assert window.chat.inspector.exchange is columns[1].exchange
     window.chat.step_through(1)
     assert columns[1].steps.selected is window.chat.inspector.piece
+
+
+def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    column = view_of(window).columns[1]
+    column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
+    menu.close()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not window.chat.is_comparing
+    forked = tries(window)[-1]
+    assert forked.trace.text.startswith(column.exchange.trace.pieces[0].text)
+    assert len(tries(window)) == 4
+
+
+def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    commands = {command.title: command for command in window.commands if command.group == "Side by side"}
+    assert all(command.key for command in commands.values())
+    commands["Back to the conversation"].act()
+    assert not window.chat.is_comparing
+    commands["The tries side by side"].act()
+    assert window.chat.is_comparing
+    settle(window, qtbot)
+    commands["Compare arms …"].act()
+    dialog().reject()
 
 
 def test_a_column_is_opened_as_the_conversation(compare: Compare) -> None:
