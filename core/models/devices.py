@@ -9,6 +9,7 @@ import ctypes
 import logging
 import platform
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -68,8 +69,14 @@ def find_devices() -> Devices:
     """Ask the machine now. Instant without a GPU backend; with one, a second or two: not on a main thread."""
     memory = psutil.virtual_memory()
     found = ask_in_a_process() if has_gpu_backend() else ()
-    gpus = (device for device in found if device.kind in GPUS)
-    return Devices(memory.total, memory.available, tuple(gpu for gpu in gpus if gpu.total_bytes > 0))
+    return Devices(memory.total, memory.available, offloaded_to(found))
+
+
+def offloaded_to(found: Iterable[Device]) -> tuple[Device, ...]:
+    """The devices that llama.cpp would use: GPUs, and integrated ones only where there is no other (llama.cpp,
+    `llama_model_load_from_file_impl`)."""
+    gpus = [device for device in found if device.kind in GPUS and device.total_bytes > 0]
+    return tuple(gpu for gpu in gpus if gpu.kind is DeviceKind.GPU) or tuple(gpus)
 
 
 def disk_free(folder: Path) -> int:

@@ -96,6 +96,10 @@ class Llama(Tokenizer):
         params = ll.llama_model_default_params()
         params.progress_callback = ll.llama_progress_callback(progressed)
         params.n_gpu_layers = 999 if options.gpu_layers < 0 else options.gpu_layers
+        no_device = (ctypes.c_void_p * 1)(None)
+        if not options.gpu_layers:
+            # Without layers a GPU would still be given a compute buffer, and large batches. It may have no room for it.
+            params.devices = ctypes.cast(no_device, ctypes.c_void_p)
         model = ll.llama_model_load_from_file(os.fsencode(options.path), params)
         if not model:
             raise LoadError("; ".join(self._said) or "llama.cpp gave no reason")

@@ -8,7 +8,15 @@ import psutil
 import pytest
 
 from core.models import devices
-from core.models.devices import DeviceKind, ask_in_a_process, disk_free, find_devices, ggml_devices
+from core.models.devices import (
+    Device,
+    DeviceKind,
+    ask_in_a_process,
+    disk_free,
+    find_devices,
+    ggml_devices,
+    offloaded_to,
+)
 
 
 def test_ram_is_what_the_system_says() -> None:
@@ -60,3 +68,18 @@ def test_a_gpu_backend_shows_by_its_library(
 def test_disk_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     here = psutil.disk_usage(str(tmp_path))
     assert 0 < disk_free(tmp_path / "models" / "new") <= here.total
+
+
+def test_an_integrated_gpu_counts_only_where_there_is_no_other() -> None:
+    cpu, integrated, gpu, empty = (
+        Device(kind.name, "", kind, size, size)
+        for kind, size in (
+            (DeviceKind.CPU, 9),
+            (DeviceKind.INTEGRATED_GPU, 8),
+            (DeviceKind.GPU, 7),
+            (DeviceKind.GPU, 0),
+        )
+    )
+    assert offloaded_to([cpu, integrated, gpu, empty]) == (gpu,)
+    assert offloaded_to([cpu, integrated, empty]) == (integrated,)
+    assert offloaded_to([cpu]) == ()
