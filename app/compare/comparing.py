@@ -87,7 +87,19 @@ class Comparing(QObject):
         place = tries.index(answer)
         first = min(max(0, place - 1), max(0, len(tries) - MOST_COLUMNS))
         if len(tries) > 1:
-            self._open(tries[first : first + MOST_COLUMNS], expected_answer(answer.problem))
+            self.open(tries[first : first + MOST_COLUMNS], expected_answer(answer.problem))
+
+    def open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
+        """These answers side by side, whether they are there or still to come."""
+        self._close()
+        view = CompareView(exchanges, self._session, self._typesetter, expected, at_once)
+        view.left.connect(self.leave)
+        view.open_wanted.connect(self._open_conversation)
+        view.choose_wanted.connect(lambda: self.choose(exchanges[0].problem, exchanges[0]))
+        view.piece_chosen.connect(self.piece_chosen)
+        view.menu_wanted.connect(self.menu_wanted)
+        self.view = view
+        self._show(view)
 
     def cross(self) -> None:
         """The step in the same row of the next column."""
@@ -126,19 +138,8 @@ class Comparing(QObject):
         new = iter(self._session.compare(problem, [each.settings for each in to_write], parent, at_once))
         columns = [each.exchange or next(new, None) for each in picked]
         if all(columns):
-            self._open([each for each in columns if each], expected, at_once)
+            self.open([each for each in columns if each], expected, at_once)
             self.begun.emit()
-
-    def _open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
-        self._close()
-        view = CompareView(exchanges, self._session, self._typesetter, expected, at_once)
-        view.left.connect(self.leave)
-        view.open_wanted.connect(self._open_conversation)
-        view.choose_wanted.connect(lambda: self.choose(exchanges[0].problem, exchanges[0]))
-        view.piece_chosen.connect(self.piece_chosen)
-        view.menu_wanted.connect(self.menu_wanted)
-        self.view = view
-        self._show(view)
 
     def _open_conversation(self, exchange: Exchange) -> None:
         self._session.show(exchange)
