@@ -254,6 +254,9 @@ class ChatPage(QSplitter):
         activity = self._session.activity
         self.composer.show_activity(activity, self._session.ready)
         self.composer.show_writer(None)
+        leaf = self._session.conversation.leaf
+        if leaf and not self.is_comparing and not self.conversation.answer_of(leaf):
+            self._show_path()  # the next arm of a comparison that was left has begun
         if activity is Activity.WRITING and self._session.current:
             self.inspector.show_run(self._session.current)
 

@@ -139,7 +139,7 @@ class ChatSession(QObject):
         Each becomes a part of the conversation when its turn comes. They are written as fast as it goes, whatever
         pace a person set: their times are compared.
         """
-        if not self.ready:
+        if not self.ready or not arms:
             return []
         exchanges = [Exchange(problem, settings, parent) for settings in arms]
         self._compares, self._at_once = True, len(exchanges) if at_once else 1

@@ -48,8 +48,6 @@ class Comparing(QObject):
         self._show = show
         self.view: CompareView | None = None
         """What is on the screen, if that is a comparison."""
-        self._written: list[Choice] = []
-        """The arms of the last comparison, for the next problem."""
         session.path_changed.connect(self._close)
 
     def choose(self, problem: str, answer: Exchange | None = None) -> None:
@@ -83,11 +81,13 @@ class Comparing(QObject):
 
     def show_tries(self, answer: Exchange) -> None:
         """An answer beside other tries at its problem, without writing anything."""
-        tries = [each for each in self._tries(answer) if each is answer or each.trace.tokens]
-        place = tries.index(answer)
-        first = min(max(0, place - 1), max(0, len(tries) - MOST_COLUMNS))
-        if len(tries) > 1:
-            self.open(tries[first : first + MOST_COLUMNS], expected_answer(answer.problem))
+        tries = [each for each in self._tries(answer) if each is answer or each.trace.tokens or not each.is_read]
+        if len(tries) == 1:
+            way = "Answer it once more (Ctrl+R), or compare arms (Ctrl+D)."
+            self._session.failed.emit(BatonError("There is only one answer to this problem.", way))
+            return
+        first = min(max(0, tries.index(answer) - 1), max(0, len(tries) - MOST_COLUMNS))
+        self.open(tries[first : first + MOST_COLUMNS], expected_answer(answer.problem))
 
     def open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
         """These answers side by side, whether they are there or still to come."""
@@ -135,14 +135,15 @@ class Comparing(QObject):
             self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
         beside = answer or (self.view.exchanges[0] if self.view else None)
         parent = beside.parent if beside else self._session.conversation.leaf
-        new = iter(self._session.compare(problem, [each.settings for each in to_write], parent, at_once))
-        columns = [each.exchange or next(new, None) for each in picked]
-        if all(columns):
-            self.open([each for each in columns if each], expected, at_once)
+        new = self._session.compare(problem, [each.settings for each in to_write], parent, at_once)
+        if len(new) == len(to_write):
+            still = iter(new)
+            self.open([each.exchange or next(still) for each in picked], expected, at_once)
             self.begun.emit()
 
     def _open_conversation(self, exchange: Exchange) -> None:
-        self._session.show(exchange)
+        if self._may_begin():
+            self._session.show(exchange)
 
     def _close(self) -> None:
         if self.view:

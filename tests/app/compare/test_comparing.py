@@ -250,6 +250,30 @@ def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Comp
     assert [engine.written for engine in written if isinstance(engine, ScriptedEngine)] == counts
 
 
+def test_a_comparison_that_is_left_goes_on_in_the_conversation(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: bool(tries(window)) and tries(window)[0].trace.tokens > 3)
+    view_of(window).columns[0].open_wanted.emit()
+    assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
+    window.chat.comparing.leave()
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready and len(tries(window)) == 3)
+    leaf = window.session.conversation.leaf
+    assert leaf is tries(window)[2]
+    assert window.chat.conversation.answer_of(leaf)
+
+
+def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(arms_loader())
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    window.session.ask(PROBLEM)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.comparing.show_tries(tries(window)[0])
+    assert window.notice.text.startswith("There is only one answer to this problem.")
+
+
 def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, make_window: Make, qtbot: QtBot) -> None:
     first = compare()
     first.close()
@@ -258,6 +282,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
     leaf = window.session.conversation.leaf
     assert leaf
     window.chat.comparing.show_tries(leaf)
+    assert len(view_of(window).columns) == 3
     qtbot.waitUntil(lambda: all(column.over for column in view_of(window).columns))
     settle(window, qtbot)
     assert view_of(window).columns[0].exchange.trace.text == ALONE
