@@ -24,7 +24,7 @@ from core.settings import ModelChoice
 if TYPE_CHECKING:
     from core.engines.local.client import LocalEngine, LocalOptions
     from core.engines.opening import Opening
-    from core.models.servers import KnownServers
+    from core.models.known_servers import KnownServers
     from core.paths import Paths
 
 LOOK_EVERY = 0.1
@@ -42,7 +42,7 @@ class PairLoader:
 
     @cached_property
     def servers(self) -> KnownServers:
-        from core.models.servers import KnownServers
+        from core.models.known_servers import KnownServers
 
         return KnownServers(self._paths.servers)
 

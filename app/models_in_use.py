@@ -17,7 +17,7 @@ from core.run import Pair
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from core.models.servers import KnownServers
+    from core.models.known_servers import KnownServers
 
 Loading = Generator[str | Pair, None, None]
 """Yields words on how far it is, and at the end the pair."""

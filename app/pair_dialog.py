@@ -14,7 +14,7 @@ from core.engines.body import Author
 from core.engines.opening import is_address
 from core.errors import ModelFileError
 from core.models.gguf import read_header
-from core.models.servers import KnownServers
+from core.models.known_servers import KnownServers
 from core.settings import ModelChoice
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}

@@ -28,7 +28,8 @@ from core.engines.body import Author
 from core.engines.connection import ConnectionReport, try_connection
 from core.engines.opening import addresses
 from core.errors import BatonError, SettingsError
-from core.models.servers import KnownServer, KnownServers
+from core.models.known_servers import KnownServers
+from core.models.servers import KnownServer
 
 Probe = Callable[[], Sequence[int]]
 """The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""
@@ -170,8 +171,7 @@ class ServerDialog(QDialog):
 
         def ask() -> list[ConnectionReport]:
             ids = self._probe()
-            keys = {url: typed or (self._servers.key(url) if known.has_key else None) for url in urls}
-            return [try_connection(*known.at(url, keys[url]), ids) for url in urls]
+            return [try_connection(*known.at(url, typed or self._servers.key(url)), ids) for url in urls]
 
         self.report.clear()
         self.testing.setText("Asking the server …")
@@ -198,8 +198,7 @@ class ServerDialog(QDialog):
         self._enable()
 
     def _key_forgotten(self) -> None:
-        self.known = self.known.model_copy(update={"has_key": False})
-        self.key.show_for(addresses(self.address.text()), self.known)
+        self.key.show_for(addresses(self.address.text()), KnownServer())
 
     def _keep(self, author: Author | None) -> None:
         """Keep the key and how each address is used; then it can be used."""

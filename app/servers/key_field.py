@@ -11,7 +11,8 @@ from app.models.errands import Question
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.errors import BatonError
-from core.models.servers import KnownServer, KnownServers
+from core.models.known_servers import KnownServers
+from core.models.servers import KnownServer
 
 
 class KeyField(QWidget):

@@ -11,8 +11,9 @@ from typing import Any
 
 from core.engines.opening import Server
 from core.errors import SettingsError
+from core.models.known_servers import KnownServers
 from core.models.preferences import Choice
-from core.models.servers import KnownServer, KnownServers, PriceList
+from core.models.servers import PriceList
 from core.paths import Paths
 
 _READ_ALONG = {"auto": Choice.AUTOMATIC, "on": Choice.ON, "off": Choice.OFF}
@@ -64,7 +65,7 @@ def known_server(arguments: argparse.Namespace, url: str) -> Server:
         way=known.way.model_copy(update=way),
     )
     known = known.model_copy(update=given)
-    return known.at(url, _key(arguments, url, servers, known))
+    return known.at(url, _key(arguments, url, servers))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -80,9 +81,9 @@ def _prices(text: str) -> PriceList:
         raise SettingsError(f"--prices {text} cannot be read.", "Write them as 0.5,0.1,2 or 0.5,0.1,2,EUR.") from error
 
 
-def _key(arguments: argparse.Namespace, url: str, servers: KnownServers, known: KnownServer) -> str | None:
+def _key(arguments: argparse.Namespace, url: str, servers: KnownServers) -> str | None:
     if name := arguments.api_key_env:
         if key := os.environ.get(name):
             return key
         raise SettingsError(f"The environment variable {name} is not set.", "Put the server's key into it.")
-    return servers.key(url) if known.has_key else None
+    return servers.key(url)

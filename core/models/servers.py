@@ -1,25 +1,21 @@
 """The servers that a person uses: how each is reached, what it may be asked for, what it costs.
 
-Kept by address in one file, `servers.json`, beside the settings. A key is never in it, but in the keyring.
+`known_servers.py` keeps them.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from core.engines.opening import Server
-from core.engines.remote.address import ServerAddress, canonical
+from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.meter import Cap, Prices
 from core.errors import SettingsError
-from core.json_file import write_json
 from core.models.preferences import Choice, WritingChoice
-from core.secrets import Keeping, Secrets
 
 _MONEY: JsonDict = {"decimals": 4}
 """For the form: cheap models cost fractions of a cent."""
@@ -113,86 +109,6 @@ class KnownServer(BaseModel):
         return Server(address, options)
 
 
-class _ServersFile(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    servers: Mapping[str, KnownServer] = Field(default_factory=dict)
-
-
-class KnownServers:
-    """The file and the keyring, asked at each use: several threads may, and none has an old copy."""
-
-    def __init__(self, path: Path, secrets: Callable[[], Secrets] = Secrets) -> None:
-        """`secrets` is called when the first key is needed."""
-        self._path = path
-        self._make_secrets = secrets
-        self._made_secrets: Secrets | None = None
-        self._lock = threading.Lock()
-        self._writing = threading.Lock()
-        self._unsaved: _ServersFile | None = None
-        """What could not be written: it holds until the program ends."""
-
-    @property
-    def _secrets(self) -> Secrets:
-        """One for all threads: where there is no keyring, the keys are in it."""
-        with self._lock:
-            if self._made_secrets is None:
-                self._made_secrets = self._make_secrets()
-            return self._made_secrets
-
-    @property
-    def keeping(self) -> Keeping:
-        """Where a key would be kept. The first call looks for the keyring, which takes a moment."""
-        return self._secrets.keeping
-
-    def find(self, url: str) -> KnownServer:
-        """What is known of an address; the defaults if nothing. Raises SettingsError if the file is damaged: a cap
-        in it must not be lost unseen."""
-        return self._read().servers.get(canonical(url), KnownServer())
-
-    def server(self, url: str) -> Server:
-        """The address with its key and all that is known. Raises SettingsError."""
-        known = self.find(url)
-        return known.at(url, self.key(url) if known.has_key else None)
-
-    def key(self, url: str) -> str | None:
-        return self._secrets.find(canonical(url))
-
-    def keep(self, url: str, known: KnownServer, key: str = "") -> Keeping | None:
-        """Remember it from now on; a new key too, if one is given: says for how long. Raises SettingsError."""
-        keeping = self._secrets.keep(canonical(url), key) if key else None
-        self._write(url, known.model_copy(update={"has_key": known.has_key or bool(key)}))
-        return keeping
-
-    def forget_key(self, url: str) -> None:
-        """Raises SettingsError if the keyring is locked, or the file cannot be written."""
-        self._secrets.forget(canonical(url))
-        self._write(url, self.find(url).model_copy(update={"has_key": False}))
-
-    def _write(self, url: str, known: KnownServer) -> None:
-        with self._writing:
-            try:
-                before = self._read().servers
-            except SettingsError:
-                before = {}  # the person was told when it was opened, and now writes it anew
-            self._unsaved = _ServersFile(servers={**before, canonical(url): known})
-            write_json(self._unsaved, self._path, "The choices about servers")
-            self._unsaved = None
-
-    def _read(self) -> _ServersFile:
-        if self._unsaved:
-            return self._unsaved
-        try:
-            return _ServersFile.model_validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return _ServersFile()
-        except (OSError, ValidationError) as error:
-            raise SettingsError(
-                f"{self._path} cannot be read: {_reason(error)}.",
-                "Correct it, or save the server's settings again in the window.",
-            ) from error
-
-
 def read_template(file: Path) -> str:
     """Raises SettingsError."""
     try:
@@ -201,10 +117,3 @@ def read_template(file: Path) -> str:
         raise SettingsError(
             f"The chat template {file} cannot be read: {error}.", "Choose a text file in Jinja, in UTF-8."
         ) from error
-
-
-def _reason(error: OSError | ValidationError) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'its text'}: {first['msg']}"

@@ -19,7 +19,7 @@ from app.models_in_use import Loading
 from app.window import Window
 from core.engines.remote.state import Watcher
 from core.errors import BatonError
-from core.models.servers import KnownServers
+from core.models.known_servers import KnownServers
 from core.paths import Paths
 from core.run import Pair
 from core.secrets import Secrets

@@ -21,7 +21,7 @@ from app.__main__ import SWITCH_INTERVAL
 from app.models_in_use import Loading
 from app.window import Window
 from core.engines.remote.state import Watcher
-from core.models.servers import KnownServers
+from core.models.known_servers import KnownServers
 from core.paths import Paths
 from core.run import Pair, RunSettings, ask, run
 from core.settings import ModelChoice

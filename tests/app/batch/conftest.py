@@ -13,7 +13,7 @@ from app.models_in_use import Loading, ModelsInUse
 from app.settings.preferences import Preferences
 from core.engines.remote.state import Watcher
 from core.errors import ModelFileError
-from core.models.servers import KnownServers
+from core.models.known_servers import KnownServers
 from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
 from core.store.store import Store

@@ -13,7 +13,8 @@ from app.servers.dialog import Purpose, ServerDialog
 from app.servers.probe import probe_beside
 from app.widgets.file_edit import FileEdit
 from core.engines.body import Author
-from core.models.servers import KnownServer, KnownServers, Limit
+from core.models.known_servers import KnownServers
+from core.models.servers import KnownServer, Limit
 from core.secrets import Secrets
 from tests.app.servers.conftest import Open
 from tests.fakes.faulty_server import FaultyServer, error, hold, stream

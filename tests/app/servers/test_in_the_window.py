@@ -19,8 +19,9 @@ from app.servers.dialog import ServerDialog
 from app.servers.lookout import Lookout
 from app.window import Window
 from core.engines.body import Author
+from core.models.known_servers import KnownServers
 from core.models.preferences import Choice
-from core.models.servers import KnownServer, KnownServers, Limit, PriceList
+from core.models.servers import KnownServer, Limit, PriceList
 from core.paths import Paths
 from core.run import RunSettings
 from core.secrets import Secrets

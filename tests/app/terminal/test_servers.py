@@ -11,7 +11,8 @@ from app.cli import main
 from app.terminal.servers import add_server_options, known_server
 from core.engines.opening import Server
 from core.errors import SettingsError
-from core.models.servers import KnownServer, KnownServers, Limit, PriceList
+from core.models.known_servers import KnownServers
+from core.models.servers import KnownServer, Limit, PriceList
 from core.paths import Paths
 from tests.fakes.faulty_server import FaultyServer, stream
 

@@ -8,8 +8,9 @@ import pytest
 
 from core.engines.base import NO_TAGS, OwnSettings
 from core.errors import SettingsError
+from core.models.known_servers import KnownServers
 from core.models.preferences import Choice, Tags, WritingChoice
-from core.models.servers import KnownServer, KnownServers, Limit, PriceList, Way
+from core.models.servers import KnownServer, Limit, PriceList, Way
 from core.secrets import Keeping, Secrets
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
@@ -96,6 +97,24 @@ def test_a_damaged_file_is_said_since_it_may_hold_a_cap(servers: KnownServers, f
         servers.server("http://a")
     servers.keep("http://a", KnownServer(cap=Limit(tokens=5)))
     assert servers.server("http://a").options.cap.tokens == 5
+    assert "many" in file.with_suffix(".damaged").read_text(), "what the person may want to look at again is gone"
+
+
+def test_what_cannot_be_written_holds_until_the_end(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("a file where the folder should be")
+    servers = KnownServers(tmp_path / "config" / "servers.json", lambda: Secrets(MemoryKeyring()))
+    with pytest.raises(SettingsError, match="could not be saved"):
+        servers.keep(URL, KnownServer(model="big"), "secret")
+    address, options = servers.server(URL)
+    assert (address.key, options.model) == ("secret", "big")
+
+
+def test_what_one_server_has_is_not_taken_for_anothers(servers: KnownServers) -> None:
+    servers.keep(URL, KnownServer(), "secret")
+    servers.keep("http://other:1", servers.find(URL))
+    assert not servers.find("http://other:1").has_key
+    servers.keep(URL, KnownServer(model="big"))
+    assert servers.server(URL).address.key == "secret"
 
 
 def test_a_template_is_read_from_its_file(servers: KnownServers, tmp_path: Path) -> None:
