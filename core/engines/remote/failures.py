@@ -71,7 +71,7 @@ def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SER
     match report.integer("code", status):
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return KeyRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
-        case HTTPStatus.NOT_FOUND:
+        case HTTPStatus.NOT_FOUND | HTTPStatus.NOT_IMPLEMENTED:
             return EngineRefused(
                 f"{host} does not offer what is needed{_quoted(said)}.",
                 "Check the address, the model's name, and which kind of server it is.",

@@ -73,6 +73,16 @@ def test_what_a_text_server_cannot_do_is_listed() -> None:
     assert report.slots is None
 
 
+def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
+    no_slots = error(501, "This server does not support slots endpoint. Start it with `--slots`")
+    with FaultyServer(stream(token("a", 1), end(1)), routes={"/slots": no_slots}) as server:
+        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+        with closing(open_server(server.url)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+            assert text(session.write([], 1, seed=1)) == "a"
+    assert report.problem is None
+    assert (report.slots, report.free_slots) == (None, None)
+
+
 def test_a_redirect_is_no_reason_to_try_another_protocol() -> None:
     with FaultyServer(stream(), routes={"/props": redirect("http://elsewhere.example")}) as server:
         with pytest.raises(EngineRefused, match=r"sends on to http://elsewhere\.example"):
