@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from core.engines.base import Alternative, Conversation, ModelCard, Stop, Token
@@ -18,6 +17,7 @@ from core.engines.remote.dialect import Ask, Finished, Heard, Prompt, Reading, W
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
+from core.engines.remote.flavours import name_of
 from core.engines.remote.script import IdScript, tags_in
 from core.engines.remote.state import Watcher
 from core.engines.remote.vocabulary import PROBE, fingerprint
@@ -95,7 +95,7 @@ class LlamaServerDialect:
         self._template = own if template is None else template
         self._space_prefix = self._puts_blank_first(ask)
         self.card = ModelCard(
-            name=PurePath(about.model.replace("\\", "/")).name.removesuffix(".gguf"),
+            name=name_of(about.model),
             vocabulary=fingerprint(tokenize(ask, PROBE, special=True)),
             context=about.context,
             place=address.host,
@@ -169,7 +169,7 @@ class LlamaServerDialect:
         now = served(ask)
         if (now.model, now.parameters, now.quantisation) != self._about[:3]:
             raise EngineRefused(
-                f"{self.card.place} now serves another model: {PurePath(now.model).name}.",
+                f"{self.card.place} now serves another model: {name_of(now.model)}.",
                 "Start the former one there again, or open the new one.",
             )
 

@@ -16,7 +16,7 @@ from core.engines.remote.dialect import Ask, Finished, Heard, Prompt, Reading, S
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
-from core.engines.remote.flavours import Flavour, choose_model
+from core.engines.remote.flavours import Flavour, choose_model, name_of
 from core.engines.remote.script import BYTES_PER_TOKEN, IdScript, TextScript, tags_in
 from core.engines.remote.state import Watcher
 from core.engines.remote.vocabulary import PROBE, fingerprint
@@ -55,7 +55,7 @@ class CompletionsDialect:
         ids = self._abilities.ids and self._gives_ids(ask)
         self._abilities = replace(self._abilities, ids=ids)
         self.card = ModelCard(
-            name=self._model,
+            name=name_of(self._model),
             vocabulary=fingerprint(self._tokenize(ask, PROBE)) if ids else "",
             context=entry.integer("max_model_len") or UNKNOWN_CONTEXT,
             place=address.host,

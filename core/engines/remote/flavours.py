@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import PureWindowsPath
 
 from core.engines.remote.dialect import Ask
 from core.engines.remote.fields import Fields
@@ -48,6 +49,11 @@ _OWNERS = {
     "library": Flavour.OLLAMA,
 }
 """What they write as `owned_by` in `/v1/models`."""
+
+
+def name_of(model: str) -> str:
+    """For people: llama.cpp's servers call a model by the path of its file unless told otherwise."""
+    return PureWindowsPath(model).stem if model.endswith(".gguf") else model
 
 
 def choose_model(ask: Ask, name: str) -> tuple[Fields, Flavour]:

@@ -153,7 +153,7 @@ def test_another_model_after_a_restart_is_refused() -> None:
         server.routes |= about("another.gguf")
         stream(A)(wire)
 
-    with FaultyServer(restart) as server, pytest.raises(EngineRefused, match=r"another model: another\.gguf"):
+    with FaultyServer(restart) as server, pytest.raises(EngineRefused, match=r"another model: another\."):
         write(server)
 
 
@@ -166,7 +166,7 @@ def test_another_model_after_a_restart_between_two_writes_is_refused() -> None:
             assert text(session.write([], 1, seed=1)) == "a", "the same model has only forgotten the text"
             server.routes |= about("another.gguf")
             for _ in range(2):
-                with pytest.raises(EngineRefused, match=r"another model: another\.gguf"):
+                with pytest.raises(EngineRefused, match=r"another model: another\."):
                     list(session.write([], 1, seed=1))
 
 

@@ -217,6 +217,23 @@ def test_ollama_is_refused_with_the_reason() -> None:
         OpenAICompletionsEngine(server.url)
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("/srv/models/Large-7B.Q4_K_M.gguf", "Large-7B.Q4_K_M"),
+        (r"C:\models\Large.gguf", "Large"),
+        ("org/Large-7B", "org/Large-7B"),
+    ],
+)
+def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm: FaultyServer, model: str, name: str) -> None:
+    vllm.routes["/v1/models"] = {"data": [{"id": model, "owned_by": "vllm"}]}
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        list(session.write([], 1, seed=1))
+    assert engine.card.name == name
+    assert vllm.completions[-1]["model"] == model
+
+
 def test_a_model_that_is_not_served_is_refused(vllm: FaultyServer) -> None:
     with pytest.raises(EngineRefused, match="does not serve small"):
         OpenAICompletionsEngine(vllm.url, RemoteOptions(model="small"))
