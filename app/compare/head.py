@@ -95,10 +95,9 @@ class ColumnHead:
             if needed:
                 inside.addWidget(label(SIGN[author], Role.SMALL if author is Author.SMALL else Role.LARGE))
         name = label(self.title, Role.HEADING)
-        name.setToolTip(self.title)
-        inside.addWidget(name)
+        name.setWordWrap(True)
+        inside.addWidget(name, 1)
         inside.addWidget(label(f"seed {settings.seed}", Role.MUTED))
-        inside.addStretch(1)
         return row
 
     def _answer_row(self) -> QWidget:
@@ -106,8 +105,8 @@ class ColumnHead:
         row.setMinimumHeight(LEAST_ANSWER)
         self.answer.hide()
         inside.addWidget(self.answer)
-        inside.addWidget(self.standing)
-        inside.addStretch(1)
+        self.standing.setWordWrap(True)
+        inside.addWidget(self.standing, 1)
         return row
 
     def _figures_block(self) -> QWidget:

@@ -11,8 +11,8 @@ from app.compare.between import WIDTH, Between
 from app.widgets.controls import Hairline
 
 EDGE = 18
-NARROWEST = 300
-"""Pixels of a column; where not all fit, one scrolls."""
+NARROWEST = 44
+"""Letters in a column, about 300 pixels; where not all columns fit, one scrolls."""
 NEAR_END = 36
 """Pixels from the end within which what is being written is followed."""
 
@@ -20,6 +20,7 @@ NEAR_END = 36
 class Panes(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._grids: list[QGridLayout] = []
         self.above, self.below = QWidget(), QWidget()
         self.heads, self.body = self._area(self.above, "Arms"), self._area(self.below, "Steps side by side")
         self._grids = [QGridLayout(self.above), QGridLayout(self.below)]
@@ -40,6 +41,11 @@ class Panes(QWidget):
         column.addWidget(Hairline())
         column.addWidget(self.body, 1)
 
+    @property
+    def narrowest(self) -> int:
+        """Pixels of a column, with letters as large as a person wants them."""
+        return NARROWEST * self.fontMetrics().averageCharWidth()
+
     def add_column(self, head: Sequence[QWidget], text: Sequence[QWidget], between: Between | None) -> None:
         """One more at the right, each part level with those of its kind. `between` stands at its left."""
         place = self._grids[1].columnCount() if between else 0
@@ -49,15 +55,15 @@ class Panes(QWidget):
             for row, widget in enumerate(widgets):
                 grid.addWidget(widget, row, place + 1, Qt.AlignmentFlag.AlignTop)
             grid.setColumnStretch(place + 1, 1)
-            grid.setColumnMinimumWidth(place + 1, NARROWEST)
         if between:
             self._grids[1].addWidget(between, 0, place)
         self._grids[1].setRowStretch(len(text), 1)
+        self._set_widths()
 
     def reveal(self, widget: QWidget, at: QPoint) -> None:
         """Scroll to a point of something in a column."""
         point = widget.mapTo(self.below, at)
-        self.body.ensureVisible(point.x() + NARROWEST, point.y(), NARROWEST, self.body.height() // 3)
+        self.body.ensureVisible(point.x() + self.narrowest, point.y(), self.narrowest, self.body.height() // 3)
 
     def follow(self, bottom: int) -> None:
         """Keep this height in view, unless a person has scrolled away."""
@@ -73,6 +79,16 @@ class Panes(QWidget):
             self.above.setFixedWidth(self.below.width())
             self.heads.setViewportMargins(0, 0, self.body.width() - self.body.viewport().width(), 0)
         return super().eventFilter(watched, event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._set_widths()
+
+    def _set_widths(self) -> None:
+        for grid in self._grids:
+            for place in range(1, grid.columnCount(), 2):
+                grid.setColumnMinimumWidth(place, self.narrowest)
 
     def _scrolled(self, value: int) -> None:
         self._follows = value >= self.body.verticalScrollBar().maximum() - NEAR_END
