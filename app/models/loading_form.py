@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 from app.models.room import ModelRoom
 from app.theme import Role, set_role
 from app.widgets.controls import label, steady
-from core.models.fit import FitKind, KvType, estimate, in_gib
+from core.models.fit import FitKind, KvType, in_gib
 from core.models.library import Model
 from core.models.preferences import Choice, LoadingChoice
 
@@ -101,7 +101,7 @@ class LoadingForm(QWidget):
         if self._model is None:
             return
         choice = self.choice
-        needs = estimate(self._model.header, choice.context, choice.kv_type, batch=choice.batch)
+        needs = choice.estimate(self._model.header)
         parts = f"{in_gib(needs.total_bytes)}: model {in_gib(needs.tensor_bytes)}, KV cache {in_gib(needs.kv_bytes)}"
         fit = self._room.fit_of(self._model, choice)
         lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)

@@ -12,7 +12,7 @@ from app.bridge import Errand, Work
 from core.engines.base import ModelCard
 from core.errors import BatonError
 from core.models.devices import Devices, find_devices
-from core.models.fit import Fit, estimate, fit, fit_with_layers
+from core.models.fit import Fit, fit, fit_with_layers
 from core.models.gguf import read_header
 from core.models.hub_listing import HubAccess
 from core.models.library import Inventory, Library, Model, known_folders
@@ -214,7 +214,7 @@ class ModelRoom(QObject):
 
 def place(model: Model, choice: LoadingChoice, devices: Devices) -> Fit:
     """Where the model would lie, loaded as a person chose."""
-    needs = estimate(model.header, choice.context, choice.kv_type, batch=choice.batch)
+    needs = choice.estimate(model.header)
     if choice.gpu_layers >= 0:
         return fit_with_layers(needs, devices, choice.gpu_layers)
     return fit(needs, devices)

@@ -3,8 +3,8 @@
     memory = tensors + KV cache + running states + compute buffer
 
 KV cache: for each block, cells × (key + value elements) × bytes an element; a sliding-window block has cells
-for its window only (`llama-kv-cache-iswa.cpp`). Compute buffer: one batch of logits and of hidden states, with
-flash attention, which llama.cpp chooses by itself (`llama-context.cpp`, “compute buffer size”).
+for its window only (`llama-kv-cache-iswa.cpp`). Compute buffer: one batch of logits and of hidden states, or of
+attention scores where flash attention, which llama.cpp chooses by itself, is off (“compute buffer size” in its log).
 """
 
 from dataclasses import dataclass
@@ -43,6 +43,8 @@ class Loading:
     sequences: int = 1
     whole_windows: bool = True
     """llama.cpp's `swa_full`: sliding-window blocks keep every token, so that a text can be cut back anywhere."""
+    flash_attention: bool = True
+    """Without it the scores of a batch lie in the compute buffer."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,11 @@ def estimate(
     batch: int = 512,
     sequences: int = 1,
     whole_windows: bool = True,
+    flash_attention: bool = True,
 ) -> Estimate:
     """What `model` takes, loaded as `Loading` describes. Measured against llama.cpp: within 10%."""
     shape = shape_of(model) if isinstance(model, GgufHeader) else model
-    return estimate_loading(Loading(shape, context, kv_type, batch, sequences, whole_windows))
+    return estimate_loading(Loading(shape, context, kv_type, batch, sequences, whole_windows, flash_attention))
 
 
 def estimate_loading(loading: Loading) -> Estimate:
@@ -94,7 +97,7 @@ def estimate_loading(loading: Loading) -> Estimate:
         tensor_bytes=shape.tensor_bytes,
         kv_bytes=sum(kv),
         state_bytes=sum(states),
-        compute_bytes=_compute_bytes(shape, min(loading.batch, cells)),
+        compute_bytes=_compute_bytes(shape, min(loading.batch, cells), 0 if loading.flash_attention else cells),
         block_bytes=tuple(
             block.tensor_bytes + cache + state for block, cache, state in zip(shape.blocks, kv, states, strict=True)
         ),
@@ -107,10 +110,12 @@ def _kv_bytes(block: Block, cells: int, window_cells: int, kv_type: KvType) -> i
     return kv_type.bytes_for(kept * block.key_elements) + kv_type.bytes_for(kept * block.value_elements)
 
 
-def _compute_bytes(shape: ModelShape, batch: int) -> int:
+def _compute_bytes(shape: ModelShape, batch: int, scored_cells: int) -> int:
+    """The largest of three moments: logits, feed-forward, and attention with its scores and mask, if it has them."""
     logits = shape.vocabulary_size + 2 * shape.embedding_length
     feed_forward = 2 * shape.feed_forward_length + 2 * shape.embedding_length
-    return 4 * batch * max(logits, feed_forward)
+    attention = (shape.head_count + 1) * scored_cells + 5 * shape.embedding_length if scored_cells else 0
+    return 4 * batch * max(logits, feed_forward, attention)
 
 
 def _padded(cells: int) -> int:

@@ -15,7 +15,8 @@ from pydantic.config import JsonDict
 from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
 from core.engines.local.client import LocalOptions
 from core.json_file import read_json, write_json
-from core.models.fit import KvType
+from core.models.fit import Estimate, KvType, estimate
+from core.models.gguf import GgufHeader
 from core.models.hub_listing import ENDPOINT, HubAccess
 
 
@@ -45,6 +46,11 @@ class LoadingChoice(BaseModel):
         if self.kv_type is KvType.Q8_0 and self.flash_attention is Choice.OFF:
             return "A q8_0 KV cache needs flash attention: leave that automatic, or choose f16."
         return ""
+
+    def estimate(self, header: GgufHeader) -> Estimate:
+        """What the model would take, loaded like this."""
+        flash = self.flash_attention is not Choice.OFF
+        return estimate(header, self.context, self.kv_type, batch=self.batch, flash_attention=flash)
 
     def options(self) -> LocalOptions:
         flash = {Choice.AUTOMATIC: None, Choice.ON: True, Choice.OFF: False}[self.flash_attention]

@@ -42,6 +42,8 @@ class ModelShape:
     embedding_length: int
     feed_forward_length: int
     vocabulary_size: int
+    head_count: int = 0
+    """0 where it is not known: then flash attention has to be taken for granted."""
 
 
 # Every how many blocks one sees the whole text, where the file does not say.
@@ -89,6 +91,7 @@ def shape_of(header: GgufHeader) -> ModelShape:
         embedding_length=header.embedding_length,
         feed_forward_length=header.feed_forward_length,
         vocabulary_size=header.vocabulary_size,
+        head_count=header.head_count,
     )
 
 

@@ -48,7 +48,9 @@ def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
         return 0
     kind = KvType[options.kv_type.upper()]
     tokens = options.context * options.parallel
-    return fit(estimate(header, tokens, kind, batch=options.batch, sequences=options.parallel), devices).layers
+    flash = options.flash_attention is not False
+    needs = estimate(header, tokens, kind, batch=options.batch, sequences=options.parallel, flash_attention=flash)
+    return fit(needs, devices).layers
 
 
 def given_up(name: str, last: OutOfMemory, tried: list[str]) -> OutOfMemory:

@@ -21,6 +21,7 @@ class Configuration(NamedTuple):
     batch: int
     sequences: int
     whole_windows: bool
+    flash_attention: bool = True
 
 
 CONFIGURATIONS = [
@@ -32,6 +33,8 @@ CONFIGURATIONS = [
     Configuration(8192, KvType.Q8_0, 512, 4, False),
     Configuration(16384, KvType.F16, 128, 8, True),
     Configuration(16384, KvType.Q4_0, 128, 1, False),
+    Configuration(8192, KvType.F16, 512, 1, True, flash_attention=False),
+    Configuration(16384, KvType.F16, 256, 1, True, flash_attention=False),
 ]
 
 
@@ -43,7 +46,8 @@ class Taken(NamedTuple):
 
 def taken_by_llama_cpp(model: Path) -> list[Taken]:
     configurations = [
-        [each.context, each.kv_type.value, each.batch, each.sequences, each.whole_windows] for each in CONFIGURATIONS
+        [each.context, each.kv_type.value, each.batch, each.sequences, each.whole_windows, each.flash_attention]
+        for each in CONFIGURATIONS
     ]
     command = [sys.executable, "-m", "tests.core.models.loaded_memory", str(model), json.dumps(configurations)]
     output = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=120)
@@ -51,9 +55,11 @@ def taken_by_llama_cpp(model: Path) -> list[Taken]:
 
 
 def estimated(model: Path, configuration: Configuration) -> Estimate:
-    context, kv_type, batch, sequences, whole_windows = configuration
+    context, kv_type, batch, sequences, whole_windows, flash = configuration
     header = read_header(model)
-    return estimate(header, context, kv_type, batch=batch, sequences=sequences, whole_windows=whole_windows)
+    return estimate(
+        header, context, kv_type, batch=batch, sequences=sequences, whole_windows=whole_windows, flash_attention=flash
+    )
 
 
 @pytest.mark.real_models

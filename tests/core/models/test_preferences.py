@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from core.demo_pair import SMALL_MODEL
 from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
 from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
+from core.models.gguf import read_header
 from core.models.hub_listing import ENDPOINT
 from core.models.preferences import (
     Choice,
@@ -72,6 +74,16 @@ def test_how_a_model_writes_reaches_the_engine_even_where_its_loading_is_left_al
     preferences = ModelPreferences().with_writing(Path("m.gguf"), WritingChoice(top_k=20, cue_list=CUES))
     options = preferences.options_for(Path("m.gguf"), LocalOptions(context=1024))
     assert options == LocalOptions(context=1024, own=OwnSettings(top_k=20, cue_list=CUES))
+
+
+def test_a_choice_is_judged_with_all_that_takes_memory() -> None:
+    header = read_header(SMALL_MODEL)
+    usual, without = (
+        LoadingChoice(context=2048, flash_attention=choice).estimate(header)
+        for choice in (Choice.AUTOMATIC, Choice.OFF)
+    )
+    scores = 4 * 512 * ((header.head_count + 1) * 2048 + 5 * header.embedding_length)
+    assert without.compute_bytes == max(scores, usual.compute_bytes) > usual.compute_bytes
 
 
 def test_a_file_is_the_same_from_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
