@@ -46,7 +46,8 @@ from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
 from core.models.gguf import GgufHeader, read_header
 
 RESTARTS = 1
-"""How often a process that died is started again by itself between two answers that went well."""
+"""How often a process that died is started again by itself: for one write, which may be what kills it, and between two
+writes that went well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,6 @@ class LocalEngine:
         self._restarts_left = RESTARTS
         self._process, retreat = self._load(header, on_progress)
         self._card = _card(header, self._options, options.own, self._placement(retreat))
-        self.generation = 0
-        """How often the process has been started again: sessions of an earlier one open themselves anew."""
 
     def _load(self, header: GgufHeader, on_progress: Callable[[float], object]) -> tuple[ModelProcess, str]:
         """As asked; if the device is out of memory, lighter and lighter. Also says what is less than was asked for."""
@@ -146,17 +145,22 @@ class LocalEngine:
     def restart(self) -> None:
         """Start the process again after it died; open sessions go on from the text they are given next."""
         with self._lock:
-            if not self._process.alive:
-                self._process.close()
-                self._process = ModelProcess(self._options)
-                self.generation += 1
+            self._restart()
 
-    def recover(self, lost: EngineLost) -> None:
-        """Restart by itself, if it has not just done so; else raises the loss."""
-        if self._restarts_left <= 0:
-            raise EngineLost(lost.what, "Restart the model, or choose another one.") from lost
-        self._restarts_left -= 1
-        self.restart()
+    def recover(self, lost: EngineLost, process: ModelProcess) -> None:
+        """Start this process again, unless another session has seen to that. Raises the loss if it died just before."""
+        with self._lock:
+            if self._process is not process:
+                return
+            if self._restarts_left <= 0:
+                raise _for_good(lost) from lost
+            self._restarts_left -= 1
+            self._restart()
+
+    def _restart(self) -> None:
+        if not self._process.alive:
+            self._process.close()
+            self._process = ModelProcess(self._options)
 
     def went_well(self) -> None:
         """A write has come to its end: the next death may be mended by itself again."""
@@ -210,25 +214,32 @@ class LocalSession:
 
     def cancel(self) -> None:
         if (request := self._request) is not None:
-            self._engine.process.tell(Halt(request, at_once=True))
+            self._process.tell(Halt(request, at_once=True))
 
     def text_in_cache(self) -> bytes:
         """What the KV cache holds now, prompt included: for tests and bug reports."""
         number = self._engine.next_number()
-        shown = only_reply(self._engine.process.ask(number, Show(self._number, number)))
+        shown = only_reply(self._process.ask(number, Show(self._number, number)))
         assert isinstance(shown, Shown)
         return shown.text
 
     def close(self) -> None:
-        self._engine.process.tell(Close(self._number))
+        self._process.tell(Close(self._number))
 
     # -----------------------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        engine = self._engine
-        self._generation = engine.generation
-        self._number, number = engine.next_number(), engine.next_number()
-        prompt = only_reply(engine.process.ask(number, Open(self._number, number, self._conversation)))
+        """In the engine's process of now, or in the next one if that is dead."""
+        try:
+            self._open_in(self._engine.process)
+        except EngineLost as lost:
+            self._engine.recover(lost, self._process)
+            self._open_in(self._engine.process)
+
+    def _open_in(self, process: ModelProcess) -> None:
+        self._process = process
+        self._number, number = self._engine.next_number(), self._engine.next_number()
+        prompt = only_reply(process.ask(number, Open(self._number, number, self._conversation)))
         assert isinstance(prompt, Tokenized)
         self._prompt_tokens = len(prompt.ids)
         if self._prompt_tokens >= self.card.context:
@@ -244,9 +255,10 @@ class LocalSession:
     def _carry_out(self, asking: Read) -> Generator[WriteItem | Weighed, None, None]:
         """Send a request and yield what comes of it. After a death, go on from the last token that came."""
         written: list[int] = []
+        deaths = 0
         while True:
             try:
-                if self._generation != self._engine.generation:
+                if self._process is not self._engine.process:
                     self._open()
                 going_on = asking._replace(
                     runs=[*asking.runs, tuple(written)],
@@ -260,11 +272,14 @@ class LocalSession:
                 self._engine.went_well()
                 return
             except EngineLost as lost:
-                self._engine.recover(lost)
+                deaths += 1
+                if deaths > RESTARTS:
+                    raise _for_good(lost) from lost
+                self._engine.recover(lost, self._process)
                 yield Notice(f"{lost.what} It was started again, and the text goes on.")
 
     def _stream(self, asking: Read) -> Generator[WriteItem | Weighed, None, None]:
-        process, number = self._engine.process, self._engine.next_number()
+        process, number = self._process, self._engine.next_number()
         replies = process.ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
         self._request = number
@@ -296,6 +311,10 @@ class LocalSession:
                 "Load it with a longer context, or start anew.",
             )
         return EngineError(f"{self.card.name} could not go on: {reason}.")
+
+
+def _for_good(lost: EngineLost) -> EngineLost:
+    return EngineLost(lost.what, "Restart the model, or choose another one.")
 
 
 def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:

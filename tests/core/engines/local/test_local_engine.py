@@ -3,10 +3,12 @@
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from core.demo_pair import SMALL_MODEL
 from core.engines.base import (
     Conversation,
     End,
@@ -19,6 +21,7 @@ from core.engines.base import (
     Stop,
     ThinkingTags,
     Token,
+    WriteItem,
 )
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine, LocalOptions
@@ -237,6 +240,32 @@ def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(sm
     assert len(ids(items)) == 30
     undisturbed = engine.open(QUESTION, GREEDY)
     assert ids(items)[:10] == ids(list(undisturbed.write([], 10, 1)))
+    engine.close()
+
+
+def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
+    engine = LocalEngine(smollm2, LocalOptions(context=256, parallel=4))
+    all_write = threading.Barrier(4, action=lambda: os.kill(engine.process.pid or 0, signal.SIGKILL))
+
+    def written(number: int) -> list[WriteItem]:
+        items: list[WriteItem] = []
+        for item in engine.open(QUESTION, Sampling()).write([], 60, seed=number):
+            items.append(item)
+            if len(ids(items)) == 5 and isinstance(item, Token):
+                all_write.wait(60)
+        return items
+
+    with ThreadPoolExecutor(4) as pool:
+        texts = list(pool.map(written, range(4)))
+    assert all(isinstance(items[-1], End) for items in texts)
+    assert all(any(isinstance(item, Notice) for item in items) for items in texts)
+    engine.close()
+
+
+def test_a_session_opens_though_the_process_has_died() -> None:
+    engine = LocalEngine(SMALL_MODEL, LocalOptions(context=512))
+    os.kill(engine.process.pid or 0, signal.SIGKILL)
+    assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
     engine.close()
 
 
