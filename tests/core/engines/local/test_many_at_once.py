@@ -1,0 +1,72 @@
+"""More runs than places in the cache, stopped, left and gone on with at random: none waits for ever, no place is lost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+
+import pytest
+
+from core.batch.recipes import arms_of
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.engines.base import Sampling
+from core.engines.body import Author, Part
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.run import Pair, ask, run
+from core.thinking.control import Control
+from core.thinking.events import Finish
+from core.thinking.limits import Limits
+from core.thinking.policy import Keep
+from core.thinking.trace import Trace
+
+PLACES, AT_ONCE, RUNS = 6, 8, 48
+ARMS = arms_of(("small", "large", "baton", "reference", "entropy", "score", "every-step"), DEMO_SETTINGS)
+PROBLEMS = list(islice(held_out_problems(seed=5), RUNS))
+
+
+@pytest.fixture(scope="module")
+def engines() -> Iterator[tuple[LocalEngine, LocalEngine]]:
+    options = LocalOptions(context=512, parallel=PLACES)
+    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
+    yield small, large
+    small.close()
+    large.close()
+
+
+def test_every_run_ends_and_every_place_is_free_afterwards(engines: tuple[LocalEngine, LocalEngine]) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        finishes = list(pool.map(lambda number: restless(Pair(*engines), number), range(RUNS)))
+    assert Finish.FAILED not in finishes
+    assert {Finish.STOPPED, Finish.END_OF_TEXT} <= set(finishes)
+    for engine in engines:
+        sessions = [engine.open(ask("", DEMO_SETTINGS), Sampling()) for _ in range(PLACES)]
+        for session in sessions:
+            session.read([Part("word " * 60, Author.SMALL)])
+        assert all(session.text_in_cache() for session in sessions), "one took another's place"
+        for session in sessions:
+            session.close()
+
+
+def restless(pair: Pair, number: int) -> Finish | None:
+    """One problem in up to three goes: each may be stopped or left, and the next begins where any event was."""
+    dice = random.Random(number)
+    settings = ARMS[number % len(ARMS)].settings.model_copy(
+        update={"seed": number, "limits": Limits(max_seconds=dice.choice((0, 0, 0.05)))}
+    )
+    trace = Trace()
+    for _ in range(dice.choice((1, 2, 3))):
+        trace = Trace.of(trace.events[: dice.randrange(len(trace.events) + 1)])
+        control, stops_at, left_at = Control(), dice.choice((0, dice.randrange(150))), dice.randrange(400)
+        first = Keep() if trace.pieces else None
+        question = ask(PROBLEMS[number].question, settings)
+        with closing(run(pair, question, settings, control=control, so_far=trace, first=first)) as events:
+            for happened, event in enumerate(events, 1):
+                trace.apply(event)
+                if happened == stops_at:
+                    control.stop()
+                if happened == left_at:
+                    break
+    return trace.finish
