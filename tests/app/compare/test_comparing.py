@@ -14,6 +14,7 @@ from app.chat.answer_view import Request
 from app.chat.conversation import Exchange
 from app.chat.session import Activity
 from app.chat.steps_document import Shown
+from app.compare.between import WIDTH
 from app.window import Window
 from core.engines.body import Author
 from core.errors import EngineLost
@@ -80,14 +81,13 @@ def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtB
     window = compare()
     window.resize(900, 700)
     view = view_of(window)
-    qtbot.waitUntil(lambda: view.columns[0].steps.width() < 330)
+    qtbot.waitUntil(lambda: view.panes.body.horizontalScrollBar().maximum() > 0)
     qtbot.waitUntil(lambda: view.rows.settled)
     tops = [column.steps.top_of(_index(column.steps.shown, 2)) for column in view.columns]
     assert tops == pytest.approx([tops[0]] * 3, abs=1)
-    assert view.panes.body.horizontalScrollBar().maximum() > 0
     last = view.columns[2]
     view.choose(last.exchange, last.exchange.trace.pieces[0])
-    assert last.steps.visibleRegion().boundingRect().width() > 280
+    assert last.steps.visibleRegion().boundingRect().width() > view.panes.narrowest - WIDTH
     assert view.panes.heads.horizontalScrollBar().value() == view.panes.body.horizontalScrollBar().value()
 
 
