@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
+from functools import lru_cache
 
 from core.engines.base import Message, ThinkingTags
 from core.engines.templates import render_prompt
@@ -44,6 +45,7 @@ class Line:
     text: str
 
 
+@lru_cache(maxsize=64)
 def prompt_of(template: str, tags: ThinkingTags | None) -> str:
     """The probe as this template renders it, thinking opened as the engine opens it. Raises EngineRefused."""
     try:

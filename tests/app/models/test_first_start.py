@@ -21,7 +21,7 @@ from core.engines.local.client import LocalEngine
 from core.models.catalog import read_catalog
 from core.models.fit import in_gib
 from core.models.gguf import read_header
-from core.models.preferences import LoadingChoice
+from core.models.preferences import LoadingChoice, WritingChoice
 from core.paths import Paths
 from core.secrets import Secrets
 from core.thinking.events import Finish
@@ -129,8 +129,12 @@ def words_on(page: ModelsPage) -> str:
 def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
     window, page = opened(qtbot, tmp_path, secrets)
     page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, batch=64))
+    page.room.change_writing(SMALL_MODEL, WritingChoice(top_k=20))
     press(page, "Use the demo pair").click()
     trace = answered(window, qtbot)
+    assert trace.started is not None
+    assert trace.started.small is not None
+    assert trace.started.small.own.top_k == 20
     small = window.models.pair.small
     assert isinstance(small, LocalEngine)
     assert small.loaded_as.batch == 64
