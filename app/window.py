@@ -180,6 +180,12 @@ class Window(QMainWindow):
         if file and self._transfer:
             self._transfer.read_file(Path(file))
 
+    def choose_problems(self) -> None:
+        """A file of problems, for a batch."""
+        if self._batch:
+            self.show_page("batch")
+            self._batch.choose_file()
+
     def show_settings(self, section: str = "") -> None:
         from app.settings.dialog import SettingsDialog
 

@@ -74,6 +74,7 @@ def commands_of(window: Window) -> list[Command]:
         Command("Settings …", window.show_settings, "Ctrl+,", "Window"),
         Command("Conversations at the left", window.topbar.sidebar_wanted.emit, "Ctrl+B", "Window"),
         Command("Inspector at the right", window.topbar.inspector_wanted.emit, "Ctrl+I", "Window"),
+        Command("Batch of problems …", window.choose_problems, "Ctrl+Shift+O", "Window"),
         Command("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L", "Window"),
         Command("Command palette", lambda: _show_palette(window), "Ctrl+K", "Window"),
         Command("Shortcuts", lambda: _show_shortcuts(window), "Ctrl+/", "Window"),

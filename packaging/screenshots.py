@@ -17,13 +17,15 @@ from pathlib import Path
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.batch.page import BatchPage
+from app.bridge import Errand
 from app.compare.chooser import Chooser
 from app.compare.view import CompareView
 from app.loading import PairLoader
 from app.models.joining import add_models_page
 from app.models_in_use import Loading, State
 from app.window import Window
-from core.demo_pair import READY_PROBLEMS
+from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from core.engines.base import Engine
 from core.engines.body import Author
 from core.engines.remote.state import Watcher
@@ -105,6 +107,7 @@ def main() -> int:
             chat(Paths.under(Path(folder) / look.value), look)
             busy(Paths.under(Path(folder) / f"busy-{look.value}"), look)
             compared(Paths.under(Path(folder) / f"compared-{look.value}"), look)
+            batch(Paths.under(Path(folder) / f"batch-{look.value}"), look)
         failed(Paths.under(Path(folder) / "failed"))
     application.quit()
     return 0
@@ -187,6 +190,39 @@ def compare_arms(window: Window, picture: str = "", at_once: bool = False) -> Co
     view = window.chat.comparing.view
     assert view
     return view
+
+
+def batch(paths: Paths, look: Look) -> None:
+    """The preview, and forty problems of the demo pair under five arms and a sweep: half done, done, and narrow."""
+    window = opened(paths, PairLoader(paths), look)
+    until(lambda: window.models.state is State.READY)
+    window.show_page("batch")
+    page = window.findChild(BatchPage)
+    assert page is not None
+    page.open_file(BATCH_PROBLEMS)
+    until(lambda: page.currentWidget() is page.preview)
+    for name, box in page.preview.arms.items():
+        box.setChecked(name in ("small", "large", "baton", "random", "tau"))
+    page.preview.limit.setValue(40)
+    if look is Look.LIGHT:
+        save(window, "batch-preview")
+    page.preview.start.click()
+    until(lambda: page.session.running)
+    until(lambda: page.session.progress.done * 2 > page.session.progress.jobs)
+    if look is Look.LIGHT:
+        save(window, "batch-busy")
+    until(lambda: not page.session.running and not page.session.findChildren(Errand))
+    save(window, f"batch-{look.value}")
+    if look is Look.LIGHT:
+        charts = page.view.evidence.verticalScrollBar()
+        charts.setValue(charts.maximum())
+        save(window, "batch-charts")
+        window.resize(*NARROW)
+        save(window, "batch-narrow")
+        page.view.charts.click()
+        charts.setValue(charts.minimum())
+        save(window, "batch-narrow-charts")
+    window.close()
 
 
 def failed(paths: Paths) -> None:

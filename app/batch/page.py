@@ -69,6 +69,11 @@ class BatchPage(QStackedWidget):
         self._path = path
         self.session.read_file(path)
 
+    def choose_file(self) -> None:
+        where, _ = QFileDialog.getOpenFileName(self, "Problems")
+        if where:
+            self.open_file(Path(where))
+
     def finish(self) -> None:
         """The window is closing."""
         self.session.finish()
@@ -148,11 +153,6 @@ class BatchPage(QStackedWidget):
         folder = "" if large.startswith("http") else str(Path(large).parent)
         return QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0]
 
-    def _choose_file(self) -> None:
-        where, _ = QFileDialog.getOpenFileName(self, "Problems")
-        if where:
-            self.open_file(Path(where))
-
     def _choose_folder(self) -> None:
         if where := QFileDialog.getExistingDirectory(self, "Folder of problems"):
             self.open_file(Path(where))
@@ -164,7 +164,7 @@ class BatchPage(QStackedWidget):
         session.failed.connect(self.failed)
         session.told.connect(self.told)
         session.exported.connect(lambda path: self.told.emit(f"Written: {path}"))
-        self.welcome.file_wanted.connect(self._choose_file)
+        self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
         self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))
         self.welcome.batch_wanted.connect(self._open_batch)

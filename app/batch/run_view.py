@@ -42,6 +42,8 @@ from core.store.batch_rows import JobState, ResultRow
 REPORT_EVERY_MS = 3000
 NARROW = 1060
 """Pixels below which table and charts have no room beside each other."""
+WIDGET_SIZE_MAX = 2**24 - 1
+"""Qt's QWIDGETSIZE_MAX."""
 ALL_ARMS = "All arms"
 _WIDTHS = {
     Column.NUMBER: 48,
@@ -82,7 +84,7 @@ class RunView(QWidget):
         self.charts = button("Charts", self._show_parts, tip="Charts and arms instead of the table")
         self.charts.setCheckable(True)
         self.table = QTableView()
-        self._split = QSplitter()
+        self._split, self._left = QSplitter(), QWidget()
         self._report: Report | None = None
         self._graded = 0
         self._calibrated = ""
@@ -271,7 +273,7 @@ class RunView(QWidget):
         rows.addStretch(1)
         rows.addWidget(self.regrade)
         rows.addWidget(self.charts)
-        left = QWidget()
+        left = self._left
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 10, 0)
         column.setSpacing(10)
@@ -302,6 +304,8 @@ class RunView(QWidget):
         self.charts.setVisible(narrow)
         self.evidence.setVisible(charts or not narrow)
         self.table.setVisible(not (charts and narrow))
+        lowest = self._left.minimumSizeHint().height()
+        self._left.setMaximumHeight(lowest if charts and narrow else WIDGET_SIZE_MAX)
 
     def _connect(self) -> None:
         session = self.session

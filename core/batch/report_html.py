@@ -46,7 +46,8 @@ and steps that were replaced. Speed is by the clock, a problem among {report.par
 <p class="note">A line joins the arms that try values of one parameter.</p>
 <h2>Arms compared</h2>
 <ul>{"".join(lines)}</ul>
-<p class="note">p: McNemar's exact test on the same problems (with several seeds, the sign test over problems).</p>
+<p class="note">p: McNemar's exact test on the same problems (with several seeds, the sign test over problems). It is
+meant for one comparison: among {len(report.comparisons)}, one in twenty is below 0.05 by chance alone.</p>
 <h2>Where the large model stepped in</h2>
 {"".join(charts) or "<p>No takeover.</p>"}
 </body></html>

@@ -130,6 +130,18 @@ def test_every_chart_is_saved_as_picture_and_as_drawing(
         evidence.speed.save(tmp_path / "missing" / "chart.png")
 
 
+def test_a_narrow_window_shows_table_or_charts(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small")
+    page.resize(900, 700)
+    page.show()
+    view = page.view
+    assert (view.table.isVisible(), view.evidence.isVisible()) == (True, False)
+    view.charts.click()
+    assert (view.table.isVisible(), view.evidence.isVisible()) == (False, True)
+    page.resize(1400, 900)
+    assert (view.table.isVisible(), view.evidence.isVisible()) == (True, True)
+
+
 def test_names_of_arms_at_one_point_do_not_lie_upon_each_other(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:
