@@ -1,4 +1,4 @@
-"""More runs than places in the cache, stopped, left and gone on with at random: none waits for ever, no place is lost."""
+"""More runs than places in the cache, stopped, left and gone on with at random: none waits for ever, none is lost."""
 
 from __future__ import annotations
 

@@ -159,6 +159,18 @@ def test_a_judgement_gives_the_shares_of_the_choices(engine: LlamaServerEngine) 
     assert after.reused >= session.prompt_tokens, "the question left its traces in the text"
 
 
+def test_a_judge_reads_the_question_and_what_is_new_of_the_body(engine: LlamaServerEngine) -> None:
+    question = "\nIs that right? Answer:"
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        first = as_parts(session, session.write([], 10, seed=1))
+        asked = session.judge(first, question, ("yes", "no")).handoff
+        assert asked.prefilled <= 1 + engine.count_tokens(question), "the last token was never read"
+        more = [*first, *as_parts(session, session.write(first, 15, seed=1))]
+        again = session.judge(more, question, ("yes", "no")).handoff
+        assert again.reused >= session.prompt_tokens + 10
+        assert again.prefilled <= 15 + engine.count_tokens(question)
+
+
 def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
     with closing(engine.open(QUESTION, GREEDY)) as first, closing(engine.open(QUESTION, GREEDY)) as second:
         writing = first.write([], 500, seed=1)
