@@ -114,8 +114,8 @@ class Counters(QWidget):
 
     def _fit(self) -> None:
         """Where there is no room for all, the last handoff can be read at its step."""
-        shown = (*self._labels(), self.draft, self._seed_name, self.seed)
-        needed = sum(widget.sizeHint().width() + GAP for widget in shown)
+        labels = [each for each in (*self._labels(), self.draft, self._seed_name) if each.text()]
+        needed = sum(each.sizeHint().width() + GAP for each in labels) + self.seed.maximumWidth()
         self.handoff.setVisible(needed <= self.width())
 
     def _charge(self, widget: QLabel, trace: Trace, author: Author) -> None:
