@@ -5,24 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import (
-    QDialog,
-    QHBoxLayout,
-    QHeaderView,
-    QListWidget,
-    QListWidgetItem,
-    QProgressBar,
-    QSpinBox,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QProgressBar, QSpinBox, QVBoxLayout, QWidget
 
 from app.bridge import Errand
 from app.loading import loaded
+from app.models.cue_findings import CueFindings
 from app.models.room import ModelRoom
 from app.theme import Role, set_role
 from app.widgets.controls import button, in_row, label
@@ -31,12 +20,8 @@ from core.errors import BatonError
 from core.models.cue_profiler import PROBLEMS, CueProfile, Suits, Writing, lexicon_json, profile, write_texts
 from core.models.library import Model
 from core.run import RunSettings
-from core.thinking.cues import Lexicon
 
 TOKENS = 1024
-PROMPT_ROOM = 512
-"""Tokens of context beside what is written."""
-_HEADS = ("Opening", "Times", "Share", "Before “wait”")
 
 
 class CueFinder(QDialog):
@@ -50,7 +35,6 @@ class CueFinder(QDialog):
         self._room = room
         self._model = model
         self._errand: Errand | None = None
-        self._found: CueProfile | None = None
         self._stopping = threading.Event()
         self.setWindowTitle(f"Cues of {model.header.name}")
         self.resize(680, 620)
@@ -65,16 +49,7 @@ class CueFinder(QDialog):
         self.stop = button("Stop", self._stop, tip="Judge by what is written so far")
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Written")
-        self.table = QTableWidget(0, len(_HEADS))
-        self.table.setHorizontalHeaderLabels(_HEADS)
-        self.table.setAccessibleName("How sentences open after a boundary")
-        self.table.verticalHeader().hide()
-        self.table.setShowGrid(False)
-        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.cues = QListWidget()
-        self.cues.setAccessibleName("Proposed cues")
+        self.findings = CueFindings()
         self.accept_cues = button("Use these cues", self._accept, Role.PRIMARY)
         self.by_entropy = button("Use first-token entropy", lambda: self._choose("first-token-entropy"))
         self.by_opening = button("Let the large model open", lambda: self._choose("every-step"))
@@ -94,16 +69,6 @@ class CueFinder(QDialog):
 
     def _lay_out(self) -> None:
         top = in_row(label("Problems"), self.problems, label("Tokens each"), self.tokens, self.begin, self.stop)
-        results = QHBoxLayout()
-        views: tuple[tuple[str, QWidget, int], ...] = (
-            ("How its sentences open", self.table, 3),
-            ("Proposed cues", self.cues, 2),
-        )
-        for title, view, share in views:
-            side = QVBoxLayout()
-            side.addWidget(label(title, Role.HEADING))
-            side.addWidget(view)
-            results.addLayout(side, share)
         foot = QHBoxLayout()
         foot.addStretch(1)
         for press in (self.by_entropy, self.by_opening, self.accept_cues):
@@ -113,7 +78,7 @@ class CueFinder(QDialog):
         column.addWidget(self.said)
         column.addWidget(top)
         column.addWidget(self.bar)
-        column.addLayout(results, 1)
+        column.addWidget(self.findings, 1)
         column.addLayout(foot)
         self.stop.hide()
         self.bar.hide()
@@ -128,18 +93,17 @@ class CueFinder(QDialog):
         self._show_running(True)
 
         def work() -> Generator[str | Writing | CueProfile, None, None]:
-            texts = []
+            texts: dict[int, str] = {}
             engine = yield from loaded(file, options, "Loading …")
             try:
                 for writing in write_texts(engine, PROBLEMS[:count], RunSettings(max_tokens=tokens)):
-                    if writing.text is not None:
-                        texts.append(writing.text)
+                    texts[writing.problem] = writing.text
                     if self._stopping.is_set():
                         break
                     yield writing
             finally:
                 engine.close()
-            yield profile(texts)
+            yield profile(texts.values())
 
         self._errand = Errand("profile cues", work, self._stopping.set, parent=self)
         self._errand.arrived.connect(self._arrived)
@@ -153,7 +117,7 @@ class CueFinder(QDialog):
     def _arrived(self, items: list[str | Writing | CueProfile]) -> None:
         for item in items:
             match item:
-                case Writing(problem, tokens, _):
+                case Writing(problem, tokens):
                     self.bar.setValue(problem * self.tokens.value() + tokens)
                 case CueProfile():
                     self.show_profile(item)
@@ -172,42 +136,18 @@ class CueFinder(QDialog):
             self._say(f"✗ {error}", Role.DANGER)
 
     def show_profile(self, found: CueProfile) -> None:
-        self._found = found
         self._say(f"{'✓' if found.suits is Suits.WELL else '⚠'} {found.boundaries} boundaries. {found.advice}")
-        self.table.setRowCount(len(found.openings))
-        for row, opening in enumerate(found.openings):
-            share = f"{opening.count / found.boundaries:.0%}"
-            for column, text in enumerate((opening.words, str(opening.count), share, str(opening.before_wait))):
-                item = QTableWidgetItem(text)
-                if column:
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.table.setItem(row, column, item)
-        self.cues.clear()
-        for category, words in found.proposed.cues.items():
-            for word, forms in words.items():
-                times = found.times(category, (word, *forms))
-                cue = QListWidgetItem(f"{word} ({category.value}), {times} times", self.cues)
-                cue.setData(Qt.ItemDataRole.UserRole, (category, word))
-                cue.setCheckState(Qt.CheckState.Checked)
-        self.accept_cues.setVisible(self.cues.count() > 0)
-        if not self.cues.count():
-            QListWidgetItem("none: it has no habit to hold on to", self.cues).setFlags(Qt.ItemFlag.NoItemFlags)
+        self.findings.show_profile(found)
+        self.accept_cues.setVisible(self.findings.has_proposal)
         if found.suits is not Suits.UNKNOWN:
             self._room.keep_cue_share(self._model.header.path, found.cue_share)
         for press in (self.by_entropy, self.by_opening):
             press.setVisible(found.suits in (Suits.TOO_FEW, Suits.UNKNOWN))
 
     def _accept(self) -> None:
-        assert self._found is not None
-        items = [self.cues.item(row) for row in range(self.cues.count())]
-        taken = {item.data(Qt.ItemDataRole.UserRole) for item in items if item.checkState() is Qt.CheckState.Checked}
-        cues = {
-            category: {word: forms for word, forms in words.items() if (category, word) in taken}
-            for category, words in self._found.proposed.cues.items()
-        }
-        model = self._model.header.path
+        chosen, model = self.findings.chosen, self._model.header.path
         choice = self._room.preferences.writing_of(model)
-        cue_list = lexicon_json(Lexicon(cues)) if taken else ""
+        cue_list = lexicon_json(chosen) if chosen else ""
         self._room.change_writing(model, choice.model_copy(update={"cue_list": cue_list}))
         self.close()
 

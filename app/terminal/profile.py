@@ -43,8 +43,8 @@ def profile_model(arguments: argparse.Namespace) -> int:
     engine = open_engine(arguments.model, opening)
     texts = []
     try:
-        for number, _, text in write_texts(engine, problems, settings):
-            if text is not None:
+        for number, _, text, is_complete in write_texts(engine, problems, settings):
+            if is_complete:
                 print(f"problem {number + 1} of {len(problems)}: {len(text):,} characters", file=sys.stderr)
                 texts.append(text)
     finally:

@@ -126,8 +126,9 @@ class Writing(NamedTuple):
     problem: int
     """Counted from 0."""
     tokens: int
-    text: str | None = None
-    """What it wrote on this problem, once that is complete."""
+    text: str
+    """What it has written on this problem so far."""
+    is_complete: bool = False
 
 
 def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
@@ -139,8 +140,8 @@ def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) 
             for event in events:
                 trace.apply(event)
                 if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
-                    yield Writing(number, trace.tokens)
-        yield Writing(number, trace.tokens, trace.text)
+                    yield Writing(number, trace.tokens, trace.text)
+        yield Writing(number, trace.tokens, trace.text, is_complete=True)
 
 
 def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:

@@ -129,7 +129,7 @@ def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, qtbot: QtB
     found.tokens.setValue(64)
     found.begin.click()
     assert found.stop.isVisibleTo(found)
-    qtbot.waitUntil(lambda: found.table.rowCount() > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: found.findings.table.rowCount() > 0, timeout=60_000)
     qtbot.waitUntil(lambda: found.begin.isEnabled())
     assert "boundaries. " in found.said.text()
 
@@ -146,9 +146,9 @@ def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, qtbot: Qt
 def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(page: ModelsPage, qtbot: QtBot) -> None:
     found = finder(page, qtbot)
     found.show_profile(profile([WAITING + "Let me see.\n\nSo.\n\n" * 3]))
-    names = [found.cues.item(row).text() for row in range(found.cues.count())]
+    names = [found.findings.cues.item(row).text() for row in range(found.findings.cues.count())]
     assert names[0].startswith("wait (reflection), 15 times")
-    found.cues.item(len(names) - 1).setCheckState(Qt.CheckState.Unchecked)
+    found.findings.cues.item(len(names) - 1).setCheckState(Qt.CheckState.Unchecked)
     found.accept_cues.click()
     cues = json.loads(page.room.preferences.writing_of(SMALL_MODEL).cue_list)
     assert "wait" in cues["reflection"]
