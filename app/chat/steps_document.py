@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QColor, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
+from app.chat.spanning import Spanning
 from app.chat.typesetting import Typesetter
 from app.rendering import TextStyle, render_at
 from app.theme import Colours
@@ -75,6 +76,7 @@ class StepsDocument(QObject):
         self._pieces: Sequence[Piece] = ()
         self._tag = ""
         self._live = False
+        self._spanning = Spanning()
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self._go_on)
@@ -85,6 +87,7 @@ class StepsDocument(QObject):
         self._document.clear()
         self._document.setDefaultFont(style.font)
         self.shown.clear()
+        self._spanning = Spanning()
         self._go_on()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
@@ -136,6 +139,8 @@ class StepsDocument(QObject):
                 return
             self._remove_from(last.first)
             self.shown.pop()
+            for earlier in self._spanning.cut(len(self.shown)):
+                self._set(self.shown[earlier])
 
     def _remove_from(self, block: int) -> None:
         cursor = QTextCursor(self._document.findBlockByNumber(block))
@@ -176,7 +181,15 @@ class StepsDocument(QObject):
         last, style = self.shown[-1], self._style
         assert style is not None
         last.is_set = True
-        self._typesetter.prepare(last.text, style.formula_size, lambda: self._set(last), self)
+        anew = [self.shown[index] for index in self._spanning.add(last.text)]
+
+        def set_it() -> None:
+            self._set(last)
+            for earlier in anew:
+                self._set(earlier)
+
+        words = self._spanning.words(len(self.shown) - 1, last.text)
+        self._typesetter.prepare(words, style.formula_size, set_it, self)
 
     def _set(self, shown: Shown) -> None:
         """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""
@@ -197,7 +210,7 @@ class StepsDocument(QObject):
         style = self._style
         if shown.piece.author is Author.INSERTED:
             style = style.in_ink(style.muted)
-        render_at(cursor, self._words(shown), style)
+        render_at(cursor, self._words(shown, index), style)
         if index + 1 < len(self.shown):
             _end_piece(cursor, self.shown[index + 1].free)
         cursor.endEditBlock()
@@ -207,8 +220,8 @@ class StepsDocument(QObject):
         self._mark_cues(shown)
         self.grown.emit(index)
 
-    def _words(self, shown: Shown) -> str:
-        text = shown.text
+    def _words(self, shown: Shown, index: int) -> str:
+        text = self._spanning.words(index, shown.text)
         if self._tag and text.rstrip().endswith(self._tag):
             text = text.rstrip().removesuffix(self._tag)
         if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.rule:

@@ -6,6 +6,7 @@
 
 from app.rendering.copying import Form, as_latex, as_markdown, as_plain_text, code_of, converted, written_as
 from app.rendering.document import prepare, render_at, render_into
+from app.rendering.formulas import closed_in, left_open
 from app.rendering.live import LiveText
 from app.rendering.marking import mark_word
 from app.rendering.style import TextStyle
@@ -20,8 +21,10 @@ __all__ = [
     "as_latex",
     "as_markdown",
     "as_plain_text",
+    "closed_in",
     "code_of",
     "converted",
+    "left_open",
     "mark_word",
     "prepare",
     "render_at",

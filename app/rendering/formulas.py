@@ -100,6 +100,47 @@ def put_back(text: str, formulas: tuple[Formula, ...]) -> str:
     return _PLACEHOLDER.sub(lambda found: formulas[int(found[1])].source, text)
 
 
+def left_open(text: str) -> int:
+    """Where a formula begins that does not end in this text, but might in the text that follows; -1 if none does.
+
+    A single dollar is not followed so far: too many of them are money.
+    """
+    at = 0
+    while opening := _START.search(text, at):
+        if opening["fence"] or opening.lastgroup == "code":
+            at = _end_of_code(text, opening)
+        elif formula := _formula_at(text, opening):
+            at = opening.start() + len(formula.source)
+        elif _has_no_end(text, opening):
+            return opening.start()
+        else:
+            at = opening.end()
+    return -1
+
+
+def closed_in(opened: str, text: str) -> int:
+    """How many characters of `text` complete the formula that `opened` begins (see `left_open`); 0 if it does not."""
+    opening = _START.match(opened)
+    formula = _formula_at(opened + text, opening) if opening else None
+    if opening is None or formula is None:
+        return 0
+    rest = text[: len(formula.source) - len(opened)]
+    # What looks like its end may be the beginning of another one.
+    begins_anew = text.count("$$") % 2 == 0 if opening[0] == "$$" else opening[0] in rest
+    return 0 if begins_anew and not opening["environment"] else len(rest)
+
+
+def _has_no_end(text: str, opening: re.Match[str]) -> bool:
+    inside = opening.end()
+    if opener := opening["display"]:
+        return _CLOSER[opener].search(text, inside) is None
+    if opening["inline"] == r"\(":
+        return _INLINE_CLOSER[r"\("].search(text, inside) is None and not _BLANK_LINE.search(text, inside)
+    if name := opening["environment"]:
+        return _end_of_environment(text, inside, name) is None
+    return bool(opening["boxed"]) and _end_of_braces(text, inside) is None
+
+
 def _end_of_code(text: str, opening: re.Match[str]) -> int:
     """Where the code ends that begins here; without a close a fence runs on and backticks are only that."""
     if opening["fence"]:
