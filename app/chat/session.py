@@ -266,6 +266,7 @@ class ChatSession(QObject):
 
     def _ended(self, answering: Answering, error: BatonError | None) -> None:
         self._running.remove(answering)
+        answering.deleteLater()  # it holds the whole trace
         self.models.end_writing(answering)
         self.conversation.touch()
         if self._archive:

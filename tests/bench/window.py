@@ -1,6 +1,7 @@
 """P6: the window. Start to first paint (goal < 1 s), longest stall of the main thread while 300 tok/s stream into a
-long answer with formulas, or into three side by side (goal < 16 ms), the same while 50,000 results of a batch are sorted
-and filtered, opening an answer of 20,000 steps (goal < 150 ms). Scripted models."""
+long answer with formulas, or into three side by side (goal < 16 ms), the same while 50,000 results of a batch are
+sorted and filtered, growth of the memory over 50 long answers, opening an answer of 20,000 steps (goal < 150 ms).
+Scripted models."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QTableView
 
@@ -45,6 +47,10 @@ SECONDS = 12
 STEPS = 20_000
 ROWS = 50_000
 STARTS = 3
+ANSWERS = 50
+ANSWER_STEPS = 100
+WARM = 5
+"""Answers after which everything has been loaded once."""
 START = """
 import time; began = time.perf_counter()
 import sys, tempfile; from pathlib import Path
@@ -61,10 +67,11 @@ print(time.perf_counter() - began)
 
 
 class Scripted:
-    """A pair that writes the given text, at most `RATE` tokens a second."""
+    """A pair that writes the given text, at most `rate` tokens a second; 0 is as fast as it goes."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, rate: int = RATE) -> None:
         self._text = text
+        self._rate = rate
         self._written = 0
         self._began = 0.0
 
@@ -78,9 +85,11 @@ class Scripted:
         yield Pair(engine, engine)
 
     def _pace(self, _body: str) -> None:
+        if not self._rate:
+            return
         self._began = self._began or time.perf_counter()
         self._written += 1
-        time.sleep(max(0.0, self._began + self._written / RATE - time.perf_counter()))
+        time.sleep(max(0.0, self._began + self._written / self._rate - time.perf_counter()))
 
 
 def main() -> None:
@@ -98,6 +107,11 @@ def main() -> None:
         stalls = sorted(arranging())
         at_99 = stalls[int(len(stalls) * 0.99)]
         print(f"    longest stall, {ROWS:,} rows  {stalls[-1] * 1000:.0f} ms (99 in 100 below {at_99 * 1000:.0f} ms)")
+        grown = remembering(Paths.under(Path(folder) / "many"))
+        print(
+            f"    memory after {ANSWERS} answers    + {grown[-1]:.0f} MiB since the fifth, "
+            f"the last {ANSWERS // 2} of it {grown[-1] - grown[0]:.0f} MiB"
+        )
         print(f"    opening {STEPS:,} steps        {opening(Paths.under(Path(folder) / 'long')) * 1000:.0f} ms")
     application.quit()
 
@@ -170,6 +184,35 @@ def beats() -> Iterator[list[float]]:
     timer.stop()
 
 
+def remembering(paths: Paths) -> list[float]:
+    """MiB by which the process has grown since the fifth answer: after half of them, and after all.
+
+    Each is asked in a new conversation, as in a day's work; what is no longer shown is to be given back.
+    """
+    steps = (
+        f"Step {n}: " + "some words that fill the line " * 4 + f"so \\({n} + {n} = {2 * n}\\).\n\n"
+        for n in range(ANSWER_STEPS)
+    )
+    window = opened(paths, "".join(steps) + "</think>\n\nSo it is.", rate=0)
+    process, at_first, grown = psutil.Process(), 0.0, []
+    for number in range(1, ANSWERS + 1):
+        window.session.new()
+        window.session.ask(f"Problem {number}")
+        until(lambda: window.session.ready)
+        answer = window.chat.conversation.answers()[0]
+        answer.keep_open()
+        until(lambda answer=answer: answer.steps.complete)  # type: ignore[misc]
+        engine = window.models.pair.small
+        assert isinstance(engine, ScriptedEngine)
+        engine.sessions.clear()  # its log of calls is no part of the window
+        if number == WARM:
+            at_first = process.memory_info().rss
+        elif number in (ANSWERS // 2, ANSWERS):
+            grown.append((process.memory_info().rss - at_first) / 2**20)
+    window.close()
+    return grown
+
+
 def opening(paths: Paths) -> float:
     """Seconds from the click on a conversation in the list until its answer is on the screen."""
     conversation = uuid.uuid4().hex
@@ -195,8 +238,8 @@ def store_long_answer(paths: Paths, conversation: str) -> None:
         recorder.finish().result()
 
 
-def opened(paths: Paths, text: str) -> Window:
-    window = Window(paths, Scripted(text))
+def opened(paths: Paths, text: str, rate: int = RATE) -> Window:
+    window = Window(paths, Scripted(text, rate))
     window.preferences.change(models=ModelChoice(small="scripted", large="scripted"))
     window.preferences.change_run(policy="never", alternatives=0, limits=Limits(repetition=False))
     window.resize(1440, 900)

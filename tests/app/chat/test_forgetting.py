@@ -1,0 +1,30 @@
+"""What is no longer shown is given back: a day's work does not fill the memory."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.window import Window
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def test_the_trace_of_a_conversation_that_was_left_is_given_back(ask: Callable[[str], Window], qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    leaf = window.session.conversation.leaf
+    assert leaf
+    trace = weakref.ref(leaf.trace)
+    del leaf
+    window.session.new()
+    ask("3 + 3?")
+
+    def gone() -> bool:
+        gc.collect()
+        return trace() is None
+
+    qtbot.waitUntil(gone)

@@ -1,0 +1,114 @@
+"""The window on real models whose process is killed while it writes: nothing is lost, and the window lives."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.models_in_use import Loading
+from app.window import Window
+from core.demo_pair import LARGE_MODEL
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.remote.state import Watcher
+from core.run import Pair
+from core.settings import ModelChoice
+from core.thinking.events import Finish
+from core.thinking.limits import Limits
+from tests.app.conftest import ScriptedLoader
+
+pytestmark = [pytest.mark.real_models, pytest.mark.qt_log_ignore("This plugin does not support")]
+PATIENCE_MS = 60_000
+TOKENS = 60
+
+
+class RealLoader(ScriptedLoader):
+    """The given file as the small model, the demo pair's large one beside it."""
+
+    def __init__(self, small: Path) -> None:
+        super().__init__()
+        self._file = small
+
+    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
+        self.choices.append(choice)
+        options = LocalOptions(context=512, threads=1)
+        self.model = LocalEngine(self._file, options)
+        yield Pair(self.model, LocalEngine(LARGE_MODEL, options))
+
+
+@pytest.fixture
+def real(make_window: Callable[..., Window], qtbot: QtBot, smollm2: Path) -> tuple[Window, RealLoader]:
+    loader = RealLoader(smollm2)
+    window = make_window(loader, begin=False)
+    window.preferences.change(models=ModelChoice(small=str(smollm2), large=str(LARGE_MODEL)))
+    window.preferences.change_run(policy="never", max_tokens=TOKENS, temperature=0, limits=Limits(repetition=False))
+    window.begin_work()
+    qtbot.waitUntil(lambda: window.models.pair.small is not None and window.session.ready, timeout=PATIENCE_MS)
+    return window, loader
+
+
+def written(window: Window) -> int:
+    current = window.session.current
+    return current.trace.tokens if current else 0
+
+
+def test_a_model_killed_in_the_middle_is_started_again_and_the_answer_goes_on(
+    real: tuple[Window, RealLoader], qtbot: QtBot
+) -> None:
+    window, loader = real
+    window.session.ask("Count from one to one hundred.")
+    qtbot.waitUntil(lambda: written(window) > 5, timeout=PATIENCE_MS)
+    exchange = window.session.current
+    assert exchange
+    before = exchange.trace.text
+    pid = loader.model.process.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: window.session.ready, timeout=PATIENCE_MS)
+    trace = exchange.trace
+    assert trace.text.startswith(before)
+    assert trace.tokens == TOKENS
+    assert trace.finish is Finish.MAX_TOKENS
+    assert len(trace.notices) == 1
+    assert "killed" in trace.notices[0].text
+    window.session.ask("And now?")
+    qtbot.waitUntil(lambda: window.session.ready and window.session.current is not exchange, timeout=PATIENCE_MS)
+    assert written(window) > 0
+
+
+def test_a_model_killed_again_and_again_ends_the_answer_in_one_sentence_and_keeps_the_text(
+    real: tuple[Window, RealLoader], qtbot: QtBot
+) -> None:
+    window, loader = real
+    killed: set[int] = set()
+
+    def kill() -> None:
+        """Each process once, as soon as it writes."""
+        pid = loader.model.process.pid
+        if pid and pid not in killed and written(window) > 5:
+            killed.add(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    window.session.progressed.connect(lambda _: kill())
+    window.session.ask("Count from one to one hundred.")
+    qtbot.waitUntil(lambda: bool(killed), timeout=PATIENCE_MS)
+    exchange = window.session.current
+    assert exchange
+    before = exchange.trace.text
+
+    def over() -> bool:
+        kill()
+        return window.session.ready
+
+    qtbot.waitUntil(over, timeout=PATIENCE_MS)
+    trace = exchange.trace
+    assert trace.text.startswith(before)
+    assert trace.finish is Finish.FAILED
+    assert trace.ended
+    assert trace.ended.reason.count(".") >= 1
+    assert window.isVisible()
+    assert window.chat.conversation.answers()[0].isVisible()
