@@ -17,7 +17,7 @@ from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
 from core.engines.remote.flavours import Flavour, choose_model, name_of
-from core.engines.remote.script import BYTES_PER_TOKEN, IdScript, TextScript, tags_in
+from core.engines.remote.script import IdScript, TextScript, size_of, tags_in
 from core.engines.remote.state import Watcher
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.engines.templates import render_prompt
@@ -44,6 +44,7 @@ class CompletionsDialect:
         entry, self.flavour = choose_model(ask, options.model)
         self._model = entry.text("id")
         self._template = options.template
+        self._told_context = entry.integer("max_model_len")
         if not self._model:
             raise EngineRefused(f"{address.host} does not serve {options.model or 'any model'}.", "Check the name.")
         if self.flavour is Flavour.OLLAMA:
@@ -57,7 +58,7 @@ class CompletionsDialect:
         self.card = ModelCard(
             name=name_of(self._model),
             vocabulary=fingerprint(self._tokenize(ask, PROBE)) if ids else "",
-            context=entry.integer("max_model_len") or UNKNOWN_CONTEXT,
+            context=self._told_context or UNKNOWN_CONTEXT,
             place=address.host,
             thinking=tags_in(self._trial(ask)),
             gives_ids=ids,
@@ -79,7 +80,7 @@ class CompletionsDialect:
         payload: dict[str, Any] = {
             "model": self._model,
             "prompt": prompt,
-            "max_tokens": max(1, wish.limit),  # none is refused, so that a mere reading writes one in vain
+            "max_tokens": self._limit(prompt, wish),
             "temperature": wish.sampling.temperature,
             "top_p": wish.sampling.top_p,
             "seed": wish.seed,
@@ -95,11 +96,17 @@ class CompletionsDialect:
             payload["logprobs"] = min(wish.alternatives, 20)  # the most that vLLM allows unless told otherwise
         return payload
 
+    def _limit(self, prompt: Prompt, wish: Wish) -> int:
+        """Never none, which is refused, so that a mere reading writes one in vain; nor more than the context holds,
+        which vLLM and SGLang refuse as well."""
+        room = self._told_context - size_of(prompt)
+        return max(1, min(wish.limit, room) if self._told_context else wish.limit)
+
     def answer(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
         return CompletionsAnswer(self.card, counts_at_end=self._abilities.usage)
 
     def count_tokens(self, text: str, ask: Ask) -> int:
-        return len(self._tokenize(ask, text)) if self._abilities.ids else len(text.encode()) // BYTES_PER_TOKEN
+        return len(self._tokenize(ask, text)) if self._abilities.ids else size_of(text)
 
     def check_model(self, ask: Ask) -> None:
         if choose_model(ask, self._model)[0].text("id") != self._model:

@@ -15,7 +15,7 @@ from core.engines.remote.fields import Fields
 from core.engines.remote.line import Line
 from core.engines.remote.memory import Memory
 from core.engines.remote.meter import Meter
-from core.engines.remote.script import BYTES_PER_TOKEN
+from core.engines.remote.script import size_of
 from core.engines.remote.state import ServerState
 from core.engines.remote.stream import AnswerStream, Signal
 from core.errors import EngineLost
@@ -144,8 +144,7 @@ class Listening:
             return min(reused or 0, done), done, total
         if self._first_token is None:
             return 0, 0, 0
-        prompt = self._prompt
-        size = len(prompt.encode()) // BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
+        size = size_of(self._prompt)
         return 0, size, size
 
     @property

@@ -9,8 +9,12 @@ from core.engines.body import Part, rendered_runs
 from core.engines.remote.dialect import Ask, Prompt
 
 _KNOWN_TAGS = (ThinkingTags("<think>", "</think>"), ThinkingTags("[THINK]", "[/THINK]"))
-BYTES_PER_TOKEN = 4
-"""A rough estimate, where a server counts no tokens."""
+_BYTES_PER_TOKEN = 4
+
+
+def size_of(prompt: Prompt) -> int:
+    """In tokens; of a text a rough estimate, where a server counts none."""
+    return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
 
 
 def tags_in(template: str) -> ThinkingTags | None:
@@ -44,7 +48,7 @@ class IdScript:
 
 class TextScript:
     def __init__(self, card: ModelCard, prompt: str) -> None:
-        self.prompt_tokens = len(prompt.encode()) // BYTES_PER_TOKEN
+        self.prompt_tokens = size_of(prompt)
         self._card = card
         self._prompt = prompt
 

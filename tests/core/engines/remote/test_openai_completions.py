@@ -111,6 +111,14 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     assert (request["top_k"], request["top_p"], request["temperature"]) == (50, 0.95, 0.6)
 
 
+def test_no_more_is_asked_for_than_the_context_holds(vllm: FaultyServer) -> None:
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        list(session.write([], 30_000, seed=1))
+        session.read([])
+    assert [asked["max_tokens"] for asked in vllm.completions[-2:]] == [500 - 3, 1]
+
+
 def test_a_judgement_is_made_of_the_alternatives(vllm: FaultyServer) -> None:
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     with closing(engine), closing(engine.open(QUESTION, Sampling())) as session:
