@@ -111,8 +111,9 @@ class CueFinder(QDialog):
         self._errand.start()
 
     def _stop(self) -> None:
-        self._stopping.set()
-        self._say("Stopping …")
+        if self._errand is not None and not self._stopping.is_set():
+            self._stopping.set()
+            self._say("Stopping …")
 
     def _arrived(self, items: list[str | Writing | CueProfile]) -> None:
         for item in items:

@@ -138,7 +138,7 @@ def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, qtbot: Qt
     found = finder(page, qtbot)
     page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, threads=1))
     found.begin.click()
-    qtbot.waitUntil(lambda: found.said.text().startswith("Problem 1"), timeout=60_000)
+    qtbot.waitUntil(lambda: found.bar.value() > 0, timeout=60_000)
     found.stop.click()
     qtbot.waitUntil(lambda: "boundaries" in found.said.text(), timeout=60_000)
 
