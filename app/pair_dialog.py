@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.servers.probe import probe_beside
 from app.theme import SIGN, Role, set_role
-from app.widgets.controls import button, label
+from app.widgets.controls import button, label, whole_number
 from core.engines.body import Author
 from core.engines.opening import is_address
 from core.errors import ModelFileError
@@ -37,8 +37,7 @@ class PairDialog(QDialog):
             author: button("Server …", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
             for author in self.edits
         }
-        self.context = QSpinBox()
-        self.context.setRange(256, 1 << 20)
+        self.context = whole_number(256, 1 << 20)
         self.context.setSingleStep(1024)
         self.context.setValue(choice.context)
         self.context.setAccessibleName("Context in tokens")

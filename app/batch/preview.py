@@ -17,14 +17,13 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QPlainTextEdit,
-    QSpinBox,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from app.theme import Role, set_role
-from app.widgets.controls import button, label
+from app.widgets.controls import button, label, whole_number
 from app.widgets.elided import ElidedLabel
 from core.batch.problems import ProblemSet
 from core.batch.recipes import ABLATIONS, ARMS, RECIPES
@@ -60,7 +59,8 @@ class Preview(QWidget):
             self.arms[name].setChecked(True)
         self.guides: list[str] = []
         self.guide_words = ElidedLabel("", Role.MUTED)
-        self.parallel, self.seeds, self.limit = _spin(8, 1, 64), _spin(1, 1, 20), _spin(0, 0, 1_000_000)
+        self.parallel, self.seeds, self.limit = whole_number(1, 64), whole_number(1, 20), whole_number(0, 1_000_000)
+        self.parallel.setValue(8)
         self.limit.setSpecialValueText("all")
         self.start = button("Start", self.start_wanted.emit, Role.PRIMARY)
         self._lay_out()
@@ -177,10 +177,3 @@ def _combo(name: str) -> QComboBox:
     combo.setAccessibleName(f"Column of the {name.lower()}")
     combo.setMinimumWidth(200)
     return combo
-
-
-def _spin(value: int, least: int, most: int) -> QSpinBox:
-    spin = QSpinBox()
-    spin.setRange(least, most)
-    spin.setValue(value)
-    return spin

@@ -14,7 +14,7 @@ from app.loading import loaded
 from app.models.cue_findings import CueFindings
 from app.models.room import ModelRoom
 from app.theme import Role, set_role
-from app.widgets.controls import button, in_row, label
+from app.widgets.controls import button, in_row, label, whole_number
 from core.engines.local.client import LocalOptions
 from core.errors import BatonError
 from core.models.cue_profiler import PROBLEMS, CueProfile, Suits, Writing, lexicon_json, profile, write_texts
@@ -168,8 +168,7 @@ class CueFinder(QDialog):
 
 
 def _number(lowest: int, highest: int, value: int, name: str) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(lowest, highest)
+    box = whole_number(lowest, highest)
     box.setValue(value)
     box.setAccessibleName(name)
     return box

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from app.models.room import ModelRoom
 from app.theme import Role, set_role
-from app.widgets.controls import label, steady
+from app.widgets.controls import label, steady, whole_number
 from core.models.fit import FitKind, KvType, in_gib
 from core.models.library import Model
 from core.models.preferences import Choice, LoadingChoice
@@ -71,9 +71,8 @@ class LoadingForm(QWidget):
         self._flash.setCurrentIndex(list(Choice).index(choice.flash_attention))
 
     def _number(self, name: str) -> QSpinBox:
-        box = QSpinBox()
         minimum = {"context": 256, "batch": 16, "threads": 0, "gpu_layers": -1}[name]
-        box.setRange(minimum, {"context": 2**20, "batch": 8192, "threads": 512, "gpu_layers": 999}[name])
+        box = whole_number(minimum, {"context": 2**20, "batch": 8192, "threads": 512, "gpu_layers": 999}[name])
         box.setGroupSeparatorShown(True)
         if name == "context":
             box.setSingleStep(1024)

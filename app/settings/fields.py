@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
 
+from app.widgets.controls import decimal_number, whole_number
 from app.widgets.file_edit import FileEdit
 from core.thinking.policies import POLICIES
 
@@ -64,22 +65,20 @@ def _switch(changed: Callable[[], None]) -> Editor:
 
 
 def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    box = QSpinBox()
     low, high = _bounds(field)
-    box.setRange(int(low), int(min(high, LARGEST)))
+    box = whole_number(int(low), int(min(high, LARGEST)))
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
     return Editor(box, box.value, box.setValue)
 
 
 def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    box = QDoubleSpinBox()
     low, high = _bounds(field)
-    extra = field.json_schema_extra
-    box.setDecimals(int(str(extra["decimals"])) if isinstance(extra, dict) and "decimals" in extra else DECIMALS)
-    box.setSingleStep(0.05)
     open_below = any(isinstance(bound, Gt) for bound in field.metadata)
-    box.setRange(low + (0.01 if open_below else 0.0), high)
+    extra = field.json_schema_extra
+    decimals = int(str(extra["decimals"])) if isinstance(extra, dict) and "decimals" in extra else DECIMALS
+    box = decimal_number(low + (0.01 if open_below else 0.0), high, decimals)
+    box.setSingleStep(0.05)
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
     return Editor(box, box.value, box.setValue)

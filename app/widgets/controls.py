@@ -1,4 +1,4 @@
-"""Buttons and labels as the whole window has them: named for a screen reader, drawn in the colours of now."""
+"""Buttons, labels and number boxes as the whole window has them: named, and drawn in the colours of now."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+    QWidget,
+)
 
 from app.theme import Role, current_theme, icon, set_role
+
+TEXT_MARGIN = 8
+"""Pixels between the edge of a number box and its text."""
 
 
 def label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:
@@ -29,6 +41,26 @@ def button(text: str, press: Callable[[], object], role: Role | None = None, tip
     if role:
         set_role(made, role)
     return made
+
+
+def whole_number(lowest: int, highest: int) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(lowest, highest)
+    _keep_text_off_the_edge(box)
+    return box
+
+
+def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setDecimals(decimals)  # before the range, which is rounded to them
+    box.setRange(lowest, highest)
+    _keep_text_off_the_edge(box)
+    return box
+
+
+def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
+    """As far in as in other fields: the style sheet's left padding does not reach the text of a number box."""
+    box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
 
 
 def in_row(*widgets: QWidget) -> QWidget:
