@@ -128,7 +128,7 @@ class BatchSession(QObject):
 
         self._do("create batch", work, self._show_and_start)
 
-    def open(self, batch_id: str, start: bool = False) -> None:
+    def open(self, batch_id: str) -> None:
         """Show a batch of the store, read in a thread: it may have 50,000 rows. Raises SettingsError while another
         is running."""
         if self.batch is None or batch_id != self.batch.id:
@@ -138,7 +138,7 @@ class BatchSession(QObject):
         def work() -> Generator[Opened, None, None]:
             yield _opened(store, batch_id)
 
-        self._do("open batch", work, self._show_and_start if start else self._show)
+        self._do("open batch", work, self._show)
 
     def _show(self, opened: Opened) -> None:
         self.batch, self.problems, self.rows, self.progress = opened
@@ -184,18 +184,27 @@ class BatchSession(QObject):
         """Run the same problems under other settings, too. Raises SettingsError while the batch is running."""
         assert self.batch is not None
         self._refuse_while_running()
-        store = self._stored()
+        store, batch_id = self._stored(), self.batch.id
         known = {arm.name for arm in self.batch.arms}
-        for arm in arms:
-            if arm.name not in known:
-                store.batches.add_arm(self.batch.id, arm.stored())
-        self.open(self.batch.id, start=True)
+        added = [arm.stored() for arm in arms if arm.name not in known]
+
+        def work() -> Generator[Opened, None, None]:
+            for arm in added:
+                store.batches.add_arm(batch_id, arm)
+            yield _opened(store, batch_id)
+
+        self._do("add arms", work, self._show_and_start)
 
     def retry_errors(self) -> None:
         """The view offers it only while nothing runs."""
         assert self.batch is not None
-        self._stored().batches.retry_failed(self.batch.id)
-        self.open(self.batch.id, start=True)
+        store, batch_id = self._stored(), self.batch.id
+
+        def work() -> Generator[Opened, None, None]:
+            store.batches.retry_failed(batch_id)
+            yield _opened(store, batch_id)
+
+        self._do("retry errors", work, self._show_and_start)
 
     def pause(self) -> None:
         """What is being written comes to its end; nothing else is begun."""
