@@ -11,6 +11,7 @@ from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import NamedTuple
 
 from core.engines.base import Engine
@@ -153,7 +154,7 @@ def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:
     boundaries = with_cue = waits = 0
     for text in texts:
         steps = split(text)
-        for step, following in zip(steps[1:], [*steps[2:], ""], strict=True):
+        for step, following in pairwise([*steps[1:], ""]):
             boundaries += 1
             waits += bool(WAIT.search(step))
             found = {(cue.category, " ".join(cue.word.lower().split())) for cue in known.find(first_sentence(step))}

@@ -55,6 +55,7 @@ def test_little_text_allows_no_judgement() -> None:
     found = profile([STEP * (FEWEST_BOUNDARIES - 1)])
     assert "too few to judge" in found.advice
     assert profile([]).cue_share == 0
+    assert profile(["One step and no more."]).cue_share == 0
 
 
 def test_openings_skip_numbers_and_signs() -> None:
