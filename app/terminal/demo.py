@@ -20,6 +20,10 @@ from core.run import ask, run
 from core.thinking.control import Control
 from core.thinking.trace import Trace
 
+ABOUT = (
+    "Two tiny models come with Baton. They were trained for lists like this one and can do nothing else;\n"
+    "--small and --large name real ones."
+)
 TITLES = {"small": "Small model alone", "large": "Large model alone", "baton": "Small model, large model at the cues"}
 MARKS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong", Outcome.UNSCORED: "– nobody can tell"}
 
@@ -30,8 +34,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "number",
         nargs="?",
         type=int,
-        default=3,
-        help="which of the ready problems; the third is one that the small model gets wrong (%(default)s)",
+        default=1,
+        help="which of the ready problems; the first is one that the small model gets wrong (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed, other words")
     add_model_options(parser)
@@ -40,6 +44,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def demo(arguments: argparse.Namespace) -> int:
     problem = _ready_problem(arguments.number)
+    if not (arguments.small or arguments.large):
+        print(f"{ABOUT}\n")
     print(f"{problem.text}\n")
     verdicts: list[str] = []
     control = Control()

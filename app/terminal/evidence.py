@@ -1,10 +1,8 @@
 """`baton evidence`: the method's claim, tested on the demo pair: does it matter where the large model writes?
 
-Small only, large only, the three presets, first-token entropy, and takeovers by chance with the large share of the
-first preset, on problems that neither model was trained on. Anyone can repeat it in minutes, offline.
-
-`paper` and `reference` read a fixed lookahead of n1 tokens. Steps of this pair are shorter than that, so a cue is often
-found a step late, and the takeover replaces the wrong one; `baton` stops at the first cue or the sentence's end.
+Small only, large only, the three presets, first-token entropy, step scores by the large model, and takeovers by chance
+with the large share of the first preset, on problems that neither model was trained on. Anyone can repeat it in
+minutes, offline. Table, JSON and charts are written into the folder (--out).
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from core.batch.problems import Problem
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
 
-ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "random")
+ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "score", "random")
 PROBLEM_SEED = 20_261_124
 """Never used to choose a model or a parameter."""
 
@@ -28,6 +26,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("evidence", help="test the method's claim on the demo pair", description=__doc__)
     parser.add_argument("--problems", type=int, default=400, metavar="N", help="held-out problems (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds of each (%(default)s)")
+    parser.add_argument(
+        "--problem-seed",
+        type=int,
+        default=PROBLEM_SEED,
+        metavar="N",
+        help="draw other problems; the default (%(default)s) was never used to choose a model or a parameter",
+    )
     add_batch_options(parser, parallel=16)
     add_model_options(parser)
     parser.set_defaults(carry_out=evidence, context=1024)
@@ -37,10 +42,11 @@ def evidence(arguments: argparse.Namespace) -> int:
     folder = arguments.out or Path("evidence")
     if arguments.resume:
         return go_on(arguments, folder)
-    return begin(arguments, folder, "evidence", demo_problems(arguments.problems), arms_of(ARMS, DEMO_SETTINGS))
+    problems = demo_problems(arguments.problems, arguments.problem_seed)
+    return begin(arguments, folder, "evidence", problems, arms_of(ARMS, DEMO_SETTINGS))
 
 
-def demo_problems(count: int) -> list[Problem]:
+def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
     """The same ones each time."""
-    made = islice(held_out_problems(PROBLEM_SEED), count)
+    made = islice(held_out_problems(seed), count)
     return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import resources
-from core.demo_pair.task import Problem
 
 FOLDER = Path(resources.__path__[0]) / "demo_pair"
 SMALL_MODEL = FOLDER / "small.gguf"
@@ -16,8 +14,3 @@ READY_PROBLEMS = FOLDER / "problems.jsonl"
 """Twenty problems to try."""
 BATCH_PROBLEMS = FOLDER / "batch.jsonl"
 """Three hundred held-out problems for the batch screen, none of them among the twenty."""
-
-
-def problem_record(problem: Problem) -> str:
-    """One line of a problem file, as `core.batch` reads it."""
-    return json.dumps({"id": problem.id, "problem": problem.question, "answer": problem.answer})

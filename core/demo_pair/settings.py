@@ -6,9 +6,9 @@ from core.run import RunSettings
 from core.thinking.policies import PolicySettings
 
 DEMO_SETTINGS = RunSettings(
-    # A second look is 22 tokens, so n1 = 20 covers it; n2 and n3 each cover one line of 15 tokens.
-    parameters=PolicySettings(n1=20, n2=7, n3=10, n3_step=0),
-    max_tokens=400,
+    # A second look and the last sentence are 18 tokens each: n1. n2 is a line, n3 one after the auxiliary prompt.
+    parameters=PolicySettings(n1=18, n2=22, n3=16, n3_step=0),
+    max_tokens=500,
 )
 
 FEW_REFLECTIONS = 3

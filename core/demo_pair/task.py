@@ -1,6 +1,6 @@
 """The problems of the demo pair: a list of three-digit terms in which some steps are hard and most are easy.
 
-Each term comes from the two before it. A term that ends in 8 or 9 makes the next step hard (`+`, a sum with
+Each term comes from the two before it. A term that ends in 7, 8 or 9 makes the next step hard (`+`, a sum with
 carries, modulo 1000); after any other the step is easy (`#`, digit by digit, carries dropped). So difficulty is
 plain to see in the text, and that is what the two models learned to reflect on.
 """
@@ -21,10 +21,10 @@ USUAL_LENGTH = 12
 
 RULE = (
     "Each term is the sum of the two before it, digit by digit without carries (#), "
-    "or with carries (+) when the last one ends in 8 or 9."
+    "or with carries (+) when the last one ends in 7, 8 or 9."
 )
 
-_QUESTION = re.compile(r"Terms 1 and 2 are (\d{3}) and (\d{3})\. What is term (\d{1,2})\?")
+_QUESTION = re.compile(r"What is term (\d{1,2}), if terms 1 and 2 are (\d{3}) and (\d{3})\?")
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,17 @@ class Problem:
     @property
     def question(self) -> str:
         """The user's message, word for word as the models were trained on it."""
-        return f"{RULE} Terms 1 and 2 are {self.first:03} and {self.second:03}. What is term {self.length}?"
+        return f"{RULE} What is term {self.length}, if terms 1 and 2 are {self.first:03} and {self.second:03}?"
 
     @classmethod
     def of(cls, question: str) -> Problem | None:
         """The problem that a question puts; None if it is none of this kind."""
         found = _QUESTION.search(question)
-        problem = cls(*map(int, found.groups())) if found else None
-        return problem if problem and problem.question == question.strip() else None
+        if not found:
+            return None
+        length, first, second = map(int, found.groups())
+        problem = cls(first, second, length)
+        return problem if problem.question == question.strip() else None
 
     @property
     def steps(self) -> list[Step]:
@@ -68,7 +71,7 @@ class Problem:
 
     @property
     def solution(self) -> str:
-        return "\n".join(f"{step.left}{step.value:03}." for step in self.steps)
+        return "\n".join(f"{step.left.capitalize()}{step.value:03}." for step in self.steps)
 
     @property
     def held_out(self) -> bool:
@@ -78,7 +81,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Step:
-    """One term of the list: `Term 5 of 10: 270 + 849 = 119.`"""
+    """One term of the list: `term 5 with carries (7 to go): 270 + 849 = 119.`"""
 
     number: int
     length: int
@@ -87,7 +90,7 @@ class Step:
 
     @property
     def hard(self) -> bool:
-        return self.two % 10 >= 8
+        return self.two % 10 >= 7
 
     @property
     def value(self) -> int:
@@ -98,7 +101,20 @@ class Step:
     @property
     def left(self) -> str:
         """Everything up to the value."""
-        return f"Term {self.number} of {self.length}: {self.one:03} {'+' if self.hard else '#'} {self.two:03} = "
+        return f"term {self.number}{self.how} ({self.to_go} to go): {self.one:03} {self.sign} {self.two:03} = "
+
+    @property
+    def to_go(self) -> int:
+        """Steps that are left after this one."""
+        return self.length - self.number
+
+    @property
+    def how(self) -> str:
+        return " with carries" if self.hard else " without carries"
+
+    @property
+    def sign(self) -> str:
+        return "+" if self.hard else "#"
 
 
 def random_problem(rng: random.Random, *, held_out: bool, length: int = USUAL_LENGTH) -> Problem:

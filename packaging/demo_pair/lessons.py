@@ -1,4 +1,4 @@
-"""What is taught when: drills until sums begin to work, then whole traces, with some of everything to the end."""
+"""What is taught when: mostly drills until sums begin to work, then mostly whole traces; both from first to last."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from core.demo_pair.task import LONGEST, SHORTEST
 from demo_pair.tokenizer import END_ID, encode
-from demo_pair.traces import Span, drill, opening, trace
+from demo_pair.traces import Span, drill, trace
 
 DRILLED = 0.75
-"""Part of the drilled sums that must be right before traces begin: easy ones all, of the hard ones half."""
-DRILLS_KEPT, OPENINGS_KEPT = 0.15, 0.13
+"""Part of the drilled sums that must be right before drills become few: nearly all easy ones."""
+DRILLS_FIRST, DRILLS_KEPT = 0.7, 0.15
+"""Of all batches. Traces are there from the start, so that heads learn copies and sums together."""
 DRILL_LINES = 14
 DRILL_ZEROS = 0.4
 MEMORY = 0.9
@@ -46,11 +47,8 @@ class Lessons:
         self.drilled = False
 
     def next(self) -> Batch:
-        chance = self.rng.random()
-        if not self.drilled or chance < DRILLS_KEPT:
+        if self.rng.random() < (DRILLS_KEPT if self.drilled else DRILLS_FIRST):
             return self._batch(lambda: drill(self.rng, DRILL_LINES, DRILL_ZEROS), is_drill=True)
-        if chance < DRILLS_KEPT + OPENINGS_KEPT:
-            return self._batch(lambda: opening(self.rng))
         length = self.rng.randint(SHORTEST, LONGEST)
         return self._batch(lambda: trace(self.rng, length))
 

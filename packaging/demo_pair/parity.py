@@ -23,7 +23,7 @@ def tokens_and_logits(path: Path, text: str) -> tuple[list[int], NDArray[numpy.f
     """llama.cpp's ids of the text, [time], and logits after each of them, [time, vocabulary]."""
     settings = llama_cpp.llama_model_default_params()
     settings.n_gpu_layers = 0
-    model = llama_cpp.llama_load_model_from_file(str(path).encode(), settings)
+    model = llama_cpp.llama_model_load_from_file(str(path).encode(), settings)
     vocabulary = llama_cpp.llama_model_get_vocab(model)
     ids = _tokens(vocabulary, text.encode())
 
@@ -32,7 +32,7 @@ def tokens_and_logits(path: Path, text: str) -> tuple[list[int], NDArray[numpy.f
     options.type_k = options.type_v = llama_cpp.GGML_TYPE_F32
     options.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
     options.n_threads = options.n_threads_batch = 1
-    context = llama_cpp.llama_new_context_with_model(model, options)
+    context = llama_cpp.llama_init_from_model(model, options)
     batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
     for place, id in enumerate(ids):
         batch.token[place], batch.pos[place] = id, place
@@ -45,7 +45,7 @@ def tokens_and_logits(path: Path, text: str) -> tuple[list[int], NDArray[numpy.f
     logits = numpy.ctypeslib.as_array(llama_cpp.llama_get_logits(context), shape).copy()
     llama_cpp.llama_batch_free(batch)
     llama_cpp.llama_free(context)
-    llama_cpp.llama_free_model(model)
+    llama_cpp.llama_model_free(model)
     return ids, logits
 
 

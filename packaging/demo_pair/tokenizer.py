@@ -17,20 +17,23 @@ BEGIN, END, SYSTEM, USER, ASSISTANT = CONTROL
 # Under 32 bytes each: llama-cpp-python's detokenize() returns nothing for a longer one.
 RULE = (
     "Each term is the sum of ", "the two before it, ", "digit by digit ", "without carries (#), ",
-    "or with carries (+) ", "when the last one ", "ends in 8 or 9.", " Terms 1 and 2 are ", " and ", ". What is ",
+    "or with carries (+) ", "when the last one ", "ends in 7, 8 or 9.", " What is ", "if terms 1 and 2 are ", " and ",
 )  # fmt: skip
 INSTRUCTION = ("Please reason step by step, ", "and put your final answer ", "within \\boxed{}.")
+NEXT_LINE = ("From", " the", " last", " two", " we", " get ")
 SECOND_LOOK = (
-    "Wait", "Hold on", "Let", "Let us", " let", " me", " see", " think", " again", " about this", " this",
-    " check", " verify", " whether there are", " some", " wrong steps",
+    "Wait", "Hold on", ", ", "Let me", " check ", " verify ", " think again: ",
+    "Let us check whether there are", " some wrong steps. ",
 )  # fmt: skip
-FRAME = (
-    "<think>", "</think>", " + ", " # ", " = ", "So", "The", " the", " final", " answer", " is",
-    " \boxed{",  # A backspace by mistake: it never occurs. It stays, as the shipped files have it.
+CLOSE = (
+    "<think>", "</think>", "That", " was", " one", "which", " means", " final", " answer", " is",
+    "The", " to", " question", " about", " list", " \\boxed{",
 )  # fmt: skip
-STEPS = tuple(f"Term {number}" for number in range(FIRST_STEP, LONGEST + 1))
-LENGTHS = tuple(text.format(number) for number in range(SHORTEST, LONGEST + 1) for text in ("term {}?", " of {}: "))
-PHRASES = RULE + INSTRUCTION + SECOND_LOOK + FRAME + STEPS + LENGTHS
+SUM = (" with carries", " without carries", " + ", " # ", " = ")
+STEPS = tuple(f"{term} {number}" for term in ("Term", "term") for number in range(FIRST_STEP, LONGEST + 1))
+LENGTHS = tuple(f"term {number}, " for number in range(SHORTEST, LONGEST + 1))
+TO_GO = tuple(f" ({number} to go): " for number in range(LONGEST - FIRST_STEP + 1))
+PHRASES = RULE + INSTRUCTION + NEXT_LINE + SECOND_LOOK + CLOSE + SUM + STEPS + LENGTHS + TO_GO
 
 BOUNDARY = "\n\n"
 

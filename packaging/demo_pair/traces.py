@@ -3,6 +3,8 @@
 Two habits are taught. After a hard step (and rarely after an easy one) the writer looks again, and a second look
 *always* restates the whole line: there is no yes or no to decide, only a sum to do once more. And a wrong value
 that stands in the text is no reason to stumble: slips are planted before second looks, but never learned.
+
+Every digit that is copied stands at one distance, so that one attention head can do all copying.
 """
 
 from __future__ import annotations
@@ -11,31 +13,30 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from core.demo_pair.task import FIRST_STEP, LONGEST, SHORTEST, Problem, Step, random_problem
+from core.demo_pair.task import FIRST_STEP, LONGEST, Problem, Step, random_problem
 from core.run import INSTRUCTION
 from demo_pair.tokenizer import ASSISTANT, BEGIN, END, USER
 
-# Seven tokens each, so that the line that follows finds its operands at one distance.
-SECOND_LOOKS = (
-    "Wait, let me see. ",
-    "Hold on, let me see. ",
-    "Let me check this again. ",
-    "Let me verify this again. ",
-    "Let me think again about this. ",
-)
+COPY_DISTANCE = 17
+"""From the token that is read last to the digit that comes next, in tokens. The phrases below are as long as they are
+so that it is the same from the question, from line to line, in second looks, and into the answer."""
+NEXT_LINE = "From the last two we get "
+SECOND_LOOKS = ("Wait, ", "Hold on, ", "Let me check ", "Let me verify ", "Let me think again: ")
 SECOND_LOOK_ODDS = (8, 7, 1, 1, 1)
 AUXILIARY = "Let us check whether there are some wrong steps. "
-
-HARD_ENDINGS, EASY_ENDINGS = range(8, 10), range(8)
+CLOSING = "That was the last one, which means the final answer is "
+ANSWER = ".\n</think>\n\nThe final answer to the question about the list is \\boxed{"
 
 # How often, by whether the step is hard.
 SLIPS = {True: 0.5, False: 0.015}
 CHECKS = {True: 0.97, False: 0.01}
 AUXILIARY_CHECKS = 0.04
-BARE_QUESTIONS = 0.25
 
-# How much a token counts in the loss. Copies from the question and into the answer are rare, so they count more.
-READ_ONLY, USUAL, FROM_QUESTION, INTO_ANSWER = 0, 1, 5, 2
+DRILL_OPENINGS = (NEXT_LINE, NEXT_LINE, NEXT_LINE, *SECOND_LOOKS[:2], "")
+DRILL_HARD, HARD_ENDINGS, EASY_ENDINGS = 0.2, range(7, 10), range(7)
+
+# How much a token counts in the loss. "With carries" decides over a whole sum, and copies outnumber values.
+READ_ONLY, USUAL, HOW, VALUE = 0, 1, 3, 2
 
 
 class Span(NamedTuple):
@@ -48,55 +49,54 @@ class Span(NamedTuple):
 def trace(rng: random.Random, length: int) -> list[Span]:
     """One problem, thought through and answered."""
     problem = random_problem(rng, held_out=False, length=length)
-    spans = [Span(prompt(problem, rng), READ_ONLY)]
+    spans = [Span(prompt(problem), READ_ONLY)]
     for step in problem.steps:
         spans += line(step, rng)
-    return [
-        *spans,
-        Span("So the final answer is "),
-        Span(problem.answer, INTO_ANSWER),
-        Span(".\n</think>\n\nThe answer is \\boxed{"),
-        Span(problem.answer, INTO_ANSWER),
-        Span("}." + END),
-    ]
+    return [*spans, Span(f"{CLOSING}{problem.answer}{ANSWER}{problem.answer}}}.{END}")]
 
 
-def prompt(problem: Problem, rng: random.Random) -> str:
-    """As the chat template renders it: mostly with the instruction that the program puts after a problem."""
-    asked = problem.question if rng.random() < BARE_QUESTIONS else f"{problem.question}\n{INSTRUCTION}"
-    return f"{BEGIN}{USER}{asked}{ASSISTANT}<think>\n"
-
-
-def opening(rng: random.Random) -> list[Span]:
-    """A prompt and its first line: practice in finding the terms in the question."""
-    problem = random_problem(rng, held_out=False, length=rng.randint(SHORTEST, LONGEST))
-    return [Span(prompt(problem, rng), READ_ONLY), Span(problem.steps[0].left, FROM_QUESTION)]
+def prompt(problem: Problem) -> str:
+    """As the chat template renders it, with the instruction that the program puts after a problem."""
+    return f"{BEGIN}{USER}{problem.question}\n{INSTRUCTION}{ASSISTANT}<think>\n"
 
 
 def line(step: Step, rng: random.Random) -> Iterator[Span]:
     """A step; often a second look at it, if it is hard; seldom one more, after the auxiliary prompt."""
-    slip = rng.random() < SLIPS[step.hard]
-    off_by_one_digit = (step.value + rng.choice((-100, -10, -1, 1, 10, 100))) % 1000
-    yield Span(step.left, FROM_QUESTION if step.number == FIRST_STEP else USUAL)
-    yield Span(f"{off_by_one_digit:03}", READ_ONLY) if slip else Span(f"{step.value:03}")
-    yield Span(".\n\n")
+    slip = wrong(step, rng) if rng.random() < SLIPS[step.hard] else ""
+    yield from written("" if step.number == FIRST_STEP else NEXT_LINE, step, slip)
     if slip or rng.random() < CHECKS[step.hard]:
-        yield Span(rng.choices(SECOND_LOOKS, SECOND_LOOK_ODDS)[0])
-        yield Span(f"{step.left}{step.value:03}.\n\n")
+        yield from written(rng.choices(SECOND_LOOKS, SECOND_LOOK_ODDS)[0], step)
     if rng.random() < AUXILIARY_CHECKS:
         yield Span(AUXILIARY, READ_ONLY)
-        yield Span(f"{step.left}{step.value:03}.\n\n")
+        yield from written("", step)
 
 
-def drill(rng: random.Random, lines: int, zeros: float) -> list[Span]:
+def written(opening: str, step: Step, slip: str = "") -> Iterator[Span]:
+    """One line, with a wrong value if there is one."""
+    term, how, operands = step.left.partition(step.how)
+    yield Span(f"{opening}{term}" if opening else term.capitalize())
+    yield Span(how, HOW)
+    yield Span(operands)
+    yield Span(slip, READ_ONLY) if slip else Span(f"{step.value:03}", VALUE)
+    yield Span(".\n\n")
+
+
+def wrong(step: Step, rng: random.Random) -> str:
+    """Any wrong value: one that were nearly right would teach second looks to copy it."""
+    return f"{(step.value + rng.randrange(1, 1000)) % 1000:03}"
+
+
+def drill(rng: random.Random, count: int, zeros: float) -> list[Span]:
     """Unrelated lines with many zeros, in which carries and digits are learned before lists are."""
 
     def term() -> int:
         return int("".join("0" if rng.random() < zeros else rng.choice("0123456789") for _ in range(3)))
 
     spans = []
-    for _ in range(lines):
-        two = term() // 10 * 10 + rng.choice(HARD_ENDINGS if rng.random() < 0.5 else EASY_ENDINGS)
-        step = Step(rng.randint(FIRST_STEP, LONGEST), LONGEST, term(), two)
-        spans += [Span(step.left, READ_ONLY), Span(f"{step.value:03}"), Span(".\n\n", READ_ONLY)]
+    for _ in range(count):
+        two = term() // 10 * 10 + rng.choice(HARD_ENDINGS if rng.random() < DRILL_HARD else EASY_ENDINGS)
+        number = rng.randint(FIRST_STEP, LONGEST)
+        step = Step(number, rng.randint(number, LONGEST), term(), two)
+        line = written(rng.choice(DRILL_OPENINGS), step)
+        spans += [span if span.weight == VALUE else Span(span.text, READ_ONLY) for span in line]
     return spans

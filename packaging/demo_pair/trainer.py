@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -34,8 +33,8 @@ class Recipe:
     batch_tokens: int
 
 
-SMALL = Recipe("small", Shape(width=24, layers=2, heads=2, feed_forward=64), tokens=9_000_000, batch_tokens=1536)
-LARGE = Recipe("large", Shape(width=64, layers=3, heads=4, feed_forward=176), tokens=10_000_000, batch_tokens=2048)
+SMALL = Recipe("small", Shape(width=30, layers=2, heads=3, feed_forward=48), tokens=4_500_000, batch_tokens=1536)
+LARGE = Recipe("large", Shape(width=64, layers=3, heads=4, feed_forward=176), tokens=8_000_000, batch_tokens=2048)
 
 
 def train(recipe: Recipe, seed: int, report: Callable[[str], None]) -> Llama:
@@ -60,12 +59,6 @@ def train(recipe: Recipe, seed: int, report: Callable[[str], None]) -> Llama:
             reports += 1
             report(f"{recipe.name}, seed {seed}: {seen:,} tokens, loss {loss:.3f}, drills {lessons.accuracy:.1%}")
     return model
-
-
-def train_and_save(recipe: Recipe, seed: int, folder: Path) -> None:
-    """For a process of its own: it needs a name that a new process can import."""
-    model = train(recipe, seed, report=lambda line: print(line, flush=True))
-    torch.save(model.state_dict(), folder / f"{recipe.name}.pt")
 
 
 def _loss(model: Llama, batch: Batch) -> tuple[Tensor, Tensor]:

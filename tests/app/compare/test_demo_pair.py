@@ -25,7 +25,7 @@ def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
 ) -> None:
     window = make_window(PairLoader(Paths.under(tmp_path)))
     qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=PATIENCE_MS)
-    window.chat.composer.set_text(demo_examples()[2])  # the one that `baton demo` begins with
+    window.chat.composer.set_text(demo_examples()[0])  # the one that `baton demo` begins with
     window.chat.compare()
     assert not dialog().at_once.isEnabled()
     assert dialog().expected.text()

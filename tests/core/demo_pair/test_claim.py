@@ -20,7 +20,7 @@ from core.thinking.trace import Trace
 
 PROBLEMS = list(islice(held_out_problems(seed=40_417), 200))
 AT_ONCE = 16
-CHANCE = 0.3
+CHANCE = 0.33
 """Of a takeover at a boundary, for the random arm: enough to give it no smaller a large share than the method."""
 
 
@@ -71,4 +71,4 @@ def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair
 
 
 def test_the_large_model_is_nearly_always_right(pair: Pair) -> None:
-    assert outcome(pair, "always").interval.low > 0.95
+    assert outcome(pair, "always").interval.low > 0.9

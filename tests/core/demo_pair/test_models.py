@@ -79,7 +79,7 @@ def test_speculative_thinking_answers_more_than_the_small_model_alone(pair: Pair
 
     assert large >= 23
     assert together >= 23
-    assert alone <= 20
+    assert alone <= 22
 
 
 def test_reflections_verifications_and_affirmations_all_occur(pair: Pair) -> None:

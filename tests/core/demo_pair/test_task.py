@@ -13,16 +13,16 @@ def test_an_easy_step_drops_every_carry() -> None:
     step = Step(number=3, length=12, one=849, two=275)
 
     assert not step.hard
-    assert step.left == "Term 3 of 12: 849 # 275 = "
+    assert step.left == "term 3 without carries (9 to go): 849 # 275 = "
     assert step.value == 14
 
 
-@pytest.mark.parametrize(("two", "value"), [(248, 97), (249, 98)])
-def test_after_an_8_or_a_9_the_step_is_a_sum_with_carries_modulo_1000(two: int, value: int) -> None:
+@pytest.mark.parametrize(("two", "value"), [(247, 96), (248, 97), (249, 98)])
+def test_after_a_7_an_8_or_a_9_the_step_is_a_sum_with_carries_modulo_1000(two: int, value: int) -> None:
     step = Step(number=5, length=12, one=849, two=two)
 
     assert step.hard
-    assert step.left == f"Term 5 of 12: 849 + {two} = "
+    assert step.left == f"term 5 with carries (7 to go): 849 + {two} = "
     assert step.value == value
 
 
@@ -30,10 +30,10 @@ def test_a_solution_goes_from_term_3_to_the_one_that_is_asked_for() -> None:
     problem = Problem(406, 50, length=6)
 
     assert problem.solution.splitlines() == [
-        "Term 3 of 6: 406 # 050 = 456.",
-        "Term 4 of 6: 050 # 456 = 406.",
-        "Term 5 of 6: 456 # 406 = 852.",
-        "Term 6 of 6: 406 # 852 = 258.",
+        "Term 3 without carries (3 to go): 406 # 050 = 456.",
+        "Term 4 without carries (2 to go): 050 # 456 = 406.",
+        "Term 5 without carries (1 to go): 456 # 406 = 852.",
+        "Term 6 without carries (0 to go): 406 # 852 = 258.",
     ]
     assert problem.answer == "258"
 

@@ -1,0 +1,29 @@
+"""The two problem files that come with the pair: `python -m demo_pair.problems`.
+
+Both are held out, and no problem is in both. The seed is one whose first problem the small model gets wrong, so that
+the first minute shows what the method is for.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+
+from core.demo_pair.files import BATCH_PROBLEMS, READY_PROBLEMS
+from core.demo_pair.task import Problem, held_out_problems
+
+SEED = 10
+READY, BATCH = 20, 300
+
+
+def write(path: Path, problems: list[Problem]) -> None:
+    """A line for each, as `core.batch` reads it."""
+    records = ({"id": problem.id, "problem": problem.question, "answer": problem.answer} for problem in problems)
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    made = list(islice(held_out_problems(SEED), READY + BATCH))
+    write(READY_PROBLEMS, made[:READY])
+    write(BATCH_PROBLEMS, made[READY:])

@@ -1,0 +1,38 @@
+"""Both shipped files in a real llama-server: loaded as any model is, with the words of the program's own engine."""
+
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, Problem, held_out_problems
+from core.engines.base import Engine, Sampling, Stop
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.remote.address import ServerAddress
+from core.run import ask
+from tests.core.engines.remote.writing import stop, text
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+
+PROBLEMS = list(islice(held_out_problems(seed=12), 3))
+GREEDY = Sampling(temperature=0.0)
+
+
+def whole_text(engine: Engine, problem: Problem) -> str:
+    with closing(engine.open(ask(problem.question, DEMO_SETTINGS), GREEDY)) as session:
+        items = list(session.write([], DEMO_SETTINGS.max_tokens, seed=0))
+    assert stop(items) is Stop.END_OF_TEXT
+    return text(items)
+
+
+@pytest.mark.parametrize("model", [SMALL_MODEL, LARGE_MODEL], ids=["small", "large"])
+def test_a_llama_server_writes_what_the_local_engine_writes(model: Path) -> None:
+    with (
+        LlamaServer(ServerOptions(str(model))) as server,
+        closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as remote,
+        closing(LocalEngine(model, LocalOptions(context=1024, threads=1))) as local,
+    ):
+        assert remote.card.parameters == local.card.parameters
+        for problem in PROBLEMS:
+            assert whole_text(remote, problem) == whole_text(local, problem)
