@@ -1,6 +1,7 @@
 """Conversations, runs and batches in one SQLite file that survives a kill, a full disk and an older Baton.
 
-    store = Store.open(paths.store, on_trouble=…)   # database.py; raises StoreError; `store.notices`: sentences
+    store = Store.open(paths.store, on_trouble=…)   # store.py; raises StoreError; `store.notices`: sentences
+    store.purge(older_than)                         # at each opening: what was deleted 30 days ago goes for good
     store.close()                                   # saves what is buffered
 
     store.conversations                             # conversations.py; ids are uuid4().hex, made by the caller
@@ -9,7 +10,7 @@
         .open(conversation_id) -> Conversation      title, exchanges (parents first), leaf
         .recent(limit) -> list[Headline]            newest first; by_day(headlines) groups them
         .search(words, limit) -> list[Found]        full text over problems and answers, never thinking
-        .rename(id, title)  .delete(id)  .restore(id)  .purge(older_than)
+        .rename(id, title)  .delete(id)  .restore(id)
 
     store.runs                                      # runs.py; the run of an exchange has the id of the exchange
         .record(run_id) -> Recorder                 goes on if there are events already
@@ -23,9 +24,9 @@
         .create(name, settings, problems, arms=[Arm(name, settings)], seeds=[0]) -> batch id
         .claim(batch, limit, arms=None) -> list[Job]  each job to one claimant, also across programs
         .finish(job, answer, verdict, error)        .give_back(job)      .retry_failed(batch)
-        .regrade(job_id, answer, verdict)           .results(batch) -> Iterator[ResultRow]
-        .totals(batch) -> list[ArmTotals]           .paired(batch, one, other) -> Paired (for McNemar)
-        .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .rename  .delete  .restore  .purge
+        .regrade([(job_id, verdict)])               .results(batch) -> Iterator[ResultRow]
+        .totals(batch) -> list[ArmTotals]
+        .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .rename  .delete  .restore
 
 Every method may be called from any thread. Writes wait for the one writer thread; reads never do. All raise StoreError.
 """

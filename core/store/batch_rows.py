@@ -95,15 +95,6 @@ class ArmTotals(NamedTuple):
         return self.done - self.correct - self.wrong
 
 
-class Paired(NamedTuple):
-    """How two arms did on the same problems and seeds: what McNemar's test needs."""
-
-    both_correct: int
-    only_one: int
-    only_other: int
-    both_wrong: int
-
-
 def batch_of(row: sqlite3.Row, arms: tuple[Arm, ...]) -> Batch:
     return Batch(
         row["id"],

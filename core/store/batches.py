@@ -11,7 +11,6 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.batch.problems import Problem
@@ -23,7 +22,6 @@ from core.store.batch_rows import (
     Batch,
     Job,
     JobState,
-    Paired,
     ResultRow,
     batch_of,
     job_of,
@@ -31,7 +29,7 @@ from core.store.batch_rows import (
     result_of,
 )
 from core.store.database import Database
-from core.store.moments import KEEP_DELETED, as_text, now
+from core.store.moments import now
 from core.store.owner import is_alive, this_process
 from core.store.run_figures import RunFigures
 from core.store.runs import storable
@@ -126,11 +124,6 @@ class Batches:
         with self._database.reading() as connection:
             return [ArmTotals(*row) for row in connection.execute(_TOTALS, (batch,))]
 
-    def paired(self, batch: str, one: str, other: str) -> Paired:
-        """Over problems and seeds that both arms have scored."""
-        with self._database.reading() as connection:
-            return Paired(*connection.execute(_PAIRED, (batch, one, other)).fetchone())
-
     def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
         """JSON values, in place of those that were there."""
         self._change("UPDATE batches SET settings = ? WHERE id = ?", json.dumps(settings), batch)
@@ -144,11 +137,6 @@ class Batches:
 
     def restore(self, batch: str) -> None:
         self._change("UPDATE batches SET deleted = NULL WHERE id = ?", batch)
-
-    def purge(self, older_than: timedelta = KEEP_DELETED) -> int:
-        """Remove for good what was deleted so long ago; returns how many."""
-        before = as_text(datetime.now(UTC) - older_than)
-        return self._change("DELETE FROM batches WHERE deleted <= ?", before)
 
     def _change(self, statement: str, *values: Any) -> int:
         return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
@@ -181,14 +169,6 @@ _TOTALS = """SELECT batch_arms.name, count(jobs.id), coalesce(sum(jobs.state = '
     FROM batch_arms LEFT JOIN jobs ON jobs.batch = batch_arms.batch AND jobs.arm = batch_arms.name
     LEFT JOIN runs ON runs.id = jobs.run
     WHERE batch_arms.batch = ? GROUP BY batch_arms.position ORDER BY batch_arms.position"""
-
-_PAIRED = """SELECT coalesce(sum(one.outcome = 'correct' AND other.outcome = 'correct'), 0),
-    coalesce(sum(one.outcome = 'correct' AND other.outcome = 'wrong'), 0),
-    coalesce(sum(one.outcome = 'wrong' AND other.outcome = 'correct'), 0),
-    coalesce(sum(one.outcome = 'wrong' AND other.outcome = 'wrong'), 0)
-    FROM jobs AS one JOIN jobs AS other
-    ON one.batch = other.batch AND one.problem = other.problem AND one.seed = other.seed
-    WHERE one.batch = ? AND one.arm = ? AND other.arm = ? AND one.state = 'done' AND other.state = 'done'"""
 
 
 def _create(

@@ -11,13 +11,13 @@ import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from core.errors import StoreError
 from core.store.database import Database
-from core.store.moments import KEEP_DELETED, as_moment, as_text, now
+from core.store.moments import as_moment, as_text, now
 from core.store.runs import storable
 
 UNTITLED = "New conversation"
@@ -107,16 +107,11 @@ class Conversations:
         self._change("UPDATE conversations SET title = ? WHERE id = ?", storable(title.strip()), conversation)
 
     def delete(self, conversation: str) -> None:
-        """Out of all lists; `restore` brings it back until it is purged."""
+        """Out of all lists; `restore` brings it back until the store is purged of it."""
         self._change("UPDATE conversations SET deleted = ? WHERE id = ?", now(), conversation)
 
     def restore(self, conversation: str) -> None:
         self._change("UPDATE conversations SET deleted = NULL WHERE id = ?", conversation)
-
-    def purge(self, older_than: timedelta = KEEP_DELETED) -> int:
-        """Remove for good what was deleted so long ago; returns how many."""
-        before = as_text(datetime.now(UTC) - older_than)
-        return self._change("DELETE FROM conversations WHERE deleted <= ?", before)
 
     def open(self, conversation: str) -> Conversation:
         """Raises StoreError if it is not there (a deleted one is)."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-KEEP_DELETED = timedelta(days=30)
-"""How long a person can have back what was deleted."""
+from datetime import UTC, datetime
 
 
 def now() -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
 from core.store.batches import Batches
 from core.store.conversations import Conversations
 from core.store.database import Database
+from core.store.moments import as_text
 from core.store.runs import Runs
 from core.store.writer import Trouble
+
+KEEP_DELETED = timedelta(days=30)
+"""How long a person can have back what was deleted."""
 
 
 class Store:
@@ -27,7 +34,18 @@ class Store:
         and when it works again (None). Raises StoreError."""
         store = cls(Database(path, on_trouble))
         store.runs.recover()
+        store.purge()
         return store
+
+    def purge(self, older_than: timedelta = KEEP_DELETED) -> Future[None]:
+        """Remove for good what was deleted so long ago. Done in the writer's own time; nobody has to wait."""
+        before = as_text(datetime.now(UTC) - older_than)
+
+        def remove(connection: sqlite3.Connection) -> None:
+            for table in ("conversations", "batches"):
+                connection.execute(f"DELETE FROM {table} WHERE deleted <= ?", (before,))
+
+        return self._database.writer.submit(remove)
 
     @property
     def notices(self) -> tuple[str, ...]:

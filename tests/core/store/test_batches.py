@@ -6,7 +6,7 @@ import pytest
 from core.batch.problems import Problem
 from core.batch.verdict import How, Outcome, Verdict
 from core.errors import StoreError
-from core.store.batch_rows import Arm, JobState, Paired
+from core.store.batch_rows import Arm, JobState
 from core.store.store import Store
 from tests.core.store.made import a_run
 
@@ -101,7 +101,7 @@ def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> N
     assert again.run != failed.run
 
 
-def test_totals_and_pairs_are_counted(store: Store) -> None:
+def test_totals_are_counted(store: Store) -> None:
     batch = create(store)
     verdicts = {("small", 0): RIGHT, ("small", 1): WRONG, ("both", 0): RIGHT, ("both", 1): RIGHT}
     for job in store.batches.claim(batch, 8):
@@ -110,7 +110,6 @@ def test_totals_and_pairs_are_counted(store: Store) -> None:
     small, both = store.batches.totals(batch)
     assert (small.arm, small.jobs, small.done, small.correct, small.wrong, small.failed) == ("small", 6, 4, 1, 1, 2)
     assert (both.correct, both.wrong, both.unscored) == (2, 0, 2)
-    assert store.batches.paired(batch, "small", "both") == Paired(1, 0, 1, 0)
 
 
 def test_a_new_verdict_stands_in_place_of_the_old(store: Store) -> None:

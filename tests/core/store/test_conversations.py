@@ -1,4 +1,7 @@
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -47,7 +50,7 @@ def test_what_is_deleted_can_be_had_back(store: Store) -> None:
     assert store.conversations.recent() == []
     assert store.conversations.search("triangle") == []
     assert [headline.id for headline in store.conversations.recent(deleted=True)] == ["c"]
-    assert store.conversations.purge() == 0
+    store.purge().result()
     store.conversations.restore("c")
     assert [headline.id for headline in store.conversations.recent()] == ["c"]
     assert len(store.conversations.search("triangle")) == 1
@@ -58,11 +61,24 @@ def test_what_is_purged_takes_its_events_and_its_words_with_it(store: Store) -> 
     store.conversations.put("c", Exchange("2", "1", "square"))
     answer(store, "2", "It is round.")
     store.conversations.delete("c")
-    assert store.conversations.purge(timedelta(0)) == 1
+    store.purge(timedelta(0)).result()
     with pytest.raises(StoreError, match="not in the store"):
         store.conversations.open("c")
     assert list(store.runs.events("2")) == []
     assert store.conversations.search("round") == []
+
+
+def test_what_was_deleted_a_month_ago_is_gone_at_the_next_start(path: Path) -> None:
+    with Store.open(path) as store:
+        for name in ("old", "new"):
+            store.conversations.put(name, Exchange(name, None, "triangle"))
+            store.conversations.delete(name)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE conversations SET deleted = '2020-01-01T00:00:00.000000+00:00' WHERE id = 'old'")
+    with Store.open(path):
+        pass
+    with Store.open(path) as store:
+        assert [headline.id for headline in store.conversations.recent(deleted=True)] == ["new"]
 
 
 @pytest.mark.parametrize("words", ["eleven", "ELEV", "apples éleven", '"eleven', "eleven* OR", "apples"])
