@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import NormalDist, fmean, stdev
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
 Item = TypeVar("Item")
 
 
@@ -113,33 +111,6 @@ def mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
         return Estimate(middle, Interval(-math.inf, math.inf))
     half = student_t(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
     return Estimate(middle, Interval(middle - half, middle + half))
-
-
-def bootstrap(
-    values: Sequence[float],
-    statistic: Callable[[Sequence[float]], float] = fmean,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """A statistic with its percentile bootstrap interval, for skewed values such as token counts and times.
-
-    The seed makes the same values give the same interval. Raises ValueError without a value.
-    """
-    if not values:
-        raise ValueError("a statistic of nothing")
-    random = np.random.default_rng(seed)
-    sample = np.asarray(values, dtype=float)
-    replicates = [statistic(random.choice(sample, size=len(sample)).tolist()) for _ in range(resamples)]
-    low, high = np.quantile(replicates, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(statistic(values), Interval(float(low), float(high)))
-
-
-def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Chance that k of a problem's samples hold a right one, unbiased (Chen et al. 2021, arXiv 2107.03374)."""
-    if not 0 <= correct <= samples or not 1 <= k <= samples:
-        raise ValueError(f"pass@{k} of {correct} correct in {samples}")
-    return 1 - math.comb(samples - correct, k) / math.comb(samples, k)
 
 
 def pareto_front(items: Iterable[Item], cost: Callable[[Item], float], quality: Callable[[Item], float]) -> list[Item]:

@@ -66,7 +66,3 @@ class Fields:
     def list(self, name: str) -> list[Any]:
         value = self._values.get(name)
         return value if isinstance(value, list) else []
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self._values.get(name)
-        return value if isinstance(value, dict) else {}

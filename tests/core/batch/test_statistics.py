@@ -7,12 +7,10 @@ import pytest
 from core.batch.statistics import (
     PairedCounts,
     accuracy,
-    bootstrap,
     mcnemar_exact,
     mean,
     paired_difference,
     pareto_front,
-    pass_at_k,
     student_t,
     wilson,
 )
@@ -132,30 +130,6 @@ def test_one_value_says_nothing_about_its_spread() -> None:
 def test_nothing_has_no_mean() -> None:
     with pytest.raises(ValueError, match="nothing"):
         mean([])
-    with pytest.raises(ValueError, match="nothing"):
-        bootstrap([])
-
-
-def test_a_bootstrap_repeats_with_its_seed_and_holds_the_mean() -> None:
-    tokens = [900, 1100, 1300, 8000, 1000, 1200, 15000, 950]
-    estimate = bootstrap(tokens, seed=3, resamples=500)
-    assert estimate == bootstrap(tokens, seed=3, resamples=500)
-    assert estimate.interval.low < estimate.value < estimate.interval.high
-    assert min(tokens) <= estimate.interval.low
-
-
-def test_a_bootstrap_of_a_skewed_mean_is_close_to_students_interval_when_there_are_many() -> None:
-    values = [float(value % 10) for value in range(400)]
-    assert bootstrap(values).interval == pytest.approx(mean(values).interval, abs=0.05)
-
-
-def test_pass_at_k_is_the_chance_of_a_right_one_among_k() -> None:
-    assert pass_at_k(10, 3, 1) == pytest.approx(0.3)
-    assert pass_at_k(10, 3, 5) == pytest.approx(11 / 12)
-    assert pass_at_k(4, 0, 4) == 0
-    assert pass_at_k(4, 2, 3) == 1
-    with pytest.raises(ValueError, match="pass@5"):
-        pass_at_k(4, 2, 5)
 
 
 def test_the_pareto_front_keeps_what_nothing_beats() -> None:
