@@ -94,13 +94,7 @@ class Reader:
                 # Nothing more is known of it: a policy that still looks has to decide.
                 yield End(Stop.END_OF_TEXT)
                 return
-            if (
-                self._since_rest > REST_AFTER
-                and author is Author.SMALL
-                and not self.looks
-                and self.last
-                and self.last.text
-            ):
+            if author is Author.SMALL and self._may_rest:
                 self.rests, self._since_rest = True, 0
                 yield End(Stop.END_OF_TEXT)
                 return
