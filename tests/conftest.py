@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from core.models.packaged import gemma_path, smollm2_path
+
+settings.register_profile("no clock", deadline=None)  # no test depends on how busy the machine is
+settings.load_profile("no clock")
 
 KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
 JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"
