@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 TOLERANCE = 0.01
 """Logits; F32 on both sides, but sums in another order."""
+QUIET = llama_cpp.llama_log_callback(lambda *_: None)
 
 
 def tokens_and_logits(path: Path, text: str) -> tuple[list[int], NDArray[numpy.float32]]:
@@ -73,4 +74,5 @@ def compare(path: Path, reference: Path) -> str:
 
 
 if __name__ == "__main__":
+    llama_cpp.llama_log_set(QUIET, ctypes.c_void_p(0))
     print(compare(Path(sys.argv[1]), Path(sys.argv[2])))
