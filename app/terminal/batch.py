@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from app.bill_words import bills_of
-from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
+from app.terminal.options import add_model_options, add_run_options, at_least_one, open_pair, run_settings
 from app.terminal.solve import ExitCode, stops_on_interrupt
 from core.batch.arms import Arm, by_large_model, needs
 from core.batch.batch_settings import BatchSettings
@@ -40,8 +40,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--arm", "--recipe", action="append", choices=RECIPES, metavar="NAME", help=f"compare: {arms}")
     parser.add_argument("--guide", action="append", default=[], metavar="MODEL", help="compare: another large model")
     parser.add_argument("--drafting", metavar="URL", default="", help="the arm drafted: a server with a draft model")
-    parser.add_argument("--seeds", type=_count, default=1, metavar="N", help="so many seeds, from --seed on")
-    parser.add_argument("--limit", type=_count, metavar="K", help="only the first K problems")
+    parser.add_argument("--seeds", type=at_least_one, default=1, metavar="N", help="so many seeds, from --seed on")
+    parser.add_argument("--limit", type=at_least_one, metavar="K", help="only the first K problems")
     parser.add_argument("--problem-column", metavar="NAME", help="if the guess is wrong")
     parser.add_argument("--answer-column", metavar="NAME", help="if the guess is wrong")
     parser.add_argument("--grade", choices=[how.value for how in How], help="how answers are compared (auto)")
@@ -54,7 +54,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def add_batch_options(parser: argparse.ArgumentParser, parallel: int = 8) -> None:
-    parser.add_argument("--parallel", type=_count, default=parallel, metavar="N", help="problems at once (%(default)s)")
+    parser.add_argument(
+        "--parallel", type=at_least_one, default=parallel, metavar="N", help="problems at once (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results and report")
     parser.add_argument("--resume", action="store_true", help="go on with the batch in the folder")
     parser.add_argument("--json", action="store_true", help="one JSON result a line, the report in the last one")
@@ -236,9 +238,3 @@ def _row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
         "currency": row.figures.currency,
         "remote_tokens": row.figures.remote_tokens,
     }
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 1")
-    return int(text)

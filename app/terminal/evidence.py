@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from app.terminal.batch import add_batch_options, begin, go_on
-from app.terminal.options import add_model_options
+from app.terminal.options import add_model_options, at_least_one
 from core.batch.problems import Problem
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
@@ -24,8 +24,10 @@ PROBLEM_SEED = 20_261_124
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("evidence", help="test the method's claim on the demo pair", description=__doc__)
-    parser.add_argument("--problems", type=int, default=400, metavar="N", help="held-out problems (%(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds of each (%(default)s)")
+    parser.add_argument(
+        "--problems", type=at_least_one, default=400, metavar="N", help="held-out problems (%(default)s)"
+    )
+    parser.add_argument("--seeds", type=at_least_one, default=3, metavar="N", help="seeds of each (%(default)s)")
     parser.add_argument(
         "--problem-seed",
         type=int,

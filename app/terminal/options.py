@@ -64,7 +64,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=f"change {_names()}")
     group.add_argument("--cues", type=Path, metavar="FILE", help="another cue list (baton profile proposes one)")
     group.add_argument("--seed", type=int, default=0, help="the same seed repeats an answer on the same local models")
-    group.add_argument("--max-tokens", type=int, default=4096, help="longest answer in tokens (%(default)s)")
+    group.add_argument("--max-tokens", type=at_least_one, default=4096, help="longest answer in tokens (%(default)s)")
 
 
 def run_settings(arguments: argparse.Namespace, recorded: RunSettings | None = None) -> RunSettings:
@@ -100,11 +100,21 @@ def run_settings(arguments: argparse.Namespace, recorded: RunSettings | None = N
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {first['msg']}.") from error
 
 
+def at_least_one(text: str) -> int:
+    """A number of problems, seeds or tokens."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 1")
+    return int(text)
+
+
 def text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} cannot be read: {error}.", "It has to be JSON in UTF-8.") from error
+    except OSError as error:
+        advice = "Check that the file is there and that you may read it."
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}.", advice) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not text in UTF-8.", "Name a file of JSON.") from error
 
 
 def _settable(model: type[BaseModel]) -> list[str]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.terminal.options import add_loading_options, local_options
+from app.terminal.options import add_loading_options, at_least_one, local_options
 from app.terminal.servers import add_server_options, known_server
 from core.batch.problems import read_problems
 from core.engines.opening import Opening, open_engine
@@ -24,8 +24,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--problems", type=Path, metavar="FILE", help="problems to write on; four short ones if not given"
     )
-    parser.add_argument("--limit", type=int, default=8, metavar="N", help="use the first N problems (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=1024, metavar="N", help="tokens a problem (%(default)s)")
+    parser.add_argument(
+        "--limit", type=at_least_one, default=8, metavar="N", help="use the first N problems (%(default)s)"
+    )
+    parser.add_argument("--tokens", type=at_least_one, default=1024, metavar="N", help="tokens a problem (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the proposed cue list here, as JSON")
     add_loading_options(parser)

@@ -18,7 +18,7 @@ def read(source: Source) -> Iterator[Row | Rejected]:
     except ImportError as error:
         raise ProblemFileError(
             f"{source.name} is a Parquet file, and the package that reads it is not installed.",
-            'Install it with: pip install "baton[parquet]"',
+            "Install it where Baton is installed: .venv/bin/pip install pyarrow.",
         ) from error
     number = 0
     try:

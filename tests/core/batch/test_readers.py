@@ -251,7 +251,7 @@ def test_parquet_without_its_package_says_how_to_get_it(tmp_path: Path, monkeypa
         return really_import(name, globals, locals, fromlist, level)
 
     monkeypatch.setattr(builtins, "__import__", without_pyarrow)
-    with pytest.raises(ProblemFileError, match=r"pip install .*parquet"):
+    with pytest.raises(ProblemFileError, match="pip install pyarrow"):
         read(tmp_path, "p.parquet", b"PAR1")
 
 
