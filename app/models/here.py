@@ -80,7 +80,9 @@ class Here(QSplitter):
 
     def _show_card(self, index: QModelIndex) -> None:
         rows = self.library.rows
-        self.card.show_row(rows[index.row()] if index.isValid() and index.row() < len(rows) else None)
+        row = rows[index.row()] if index.isValid() and index.row() < len(rows) else None
+        if row is not None or self._card.is_made:  # a card of nothing needs not be made yet
+            self.card.show_row(row)
 
 
 def path_of(row: Row) -> Path:

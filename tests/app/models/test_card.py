@@ -1,6 +1,7 @@
 """A model's card: how it writes, what it is given, which cues it has, and what has changed since it was loaded."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,27 +116,27 @@ def test_a_template_that_never_ends_is_said_and_the_window_goes_on(
     view.finish()
 
 
-def finder(page: ModelsPage, qtbot: QtBot) -> CueFinder:
-    model = choose(page, SMALL_MODEL)
-    made = CueFinder(page.room, model)
+@pytest.fixture
+def found(page: ModelsPage, qtbot: QtBot) -> Iterator[CueFinder]:
+    """The cue profile of the demo pair's small model; whatever it does is ended with the test."""
+    made = CueFinder(page.room, choose(page, SMALL_MODEL))
     qtbot.addWidget(made)
-    return made
+    yield made
+    made.finish()
 
 
-def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, qtbot: QtBot) -> None:
-    found = finder(page, qtbot)
+def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
     page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, threads=1))
     found.problems.setValue(2)
     found.tokens.setValue(64)
     found.begin.click()
     assert found.stop.isVisibleTo(found)
     qtbot.waitUntil(lambda: found.findings.table.rowCount() > 0, timeout=60_000)
-    qtbot.waitUntil(lambda: found.begin.isEnabled())
+    qtbot.waitUntil(lambda: found.begin.isEnabled(), timeout=60_000)
     assert "boundaries. " in found.said.text()
 
 
-def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, qtbot: QtBot) -> None:
-    found = finder(page, qtbot)
+def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
     page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, threads=1))
     found.begin.click()
     qtbot.waitUntil(lambda: found.bar.value() > 0, timeout=60_000)
@@ -143,8 +144,9 @@ def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, qtbot: Qt
     qtbot.waitUntil(lambda: "boundaries" in found.said.text(), timeout=60_000)
 
 
-def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(page: ModelsPage, qtbot: QtBot) -> None:
-    found = finder(page, qtbot)
+def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(
+    page: ModelsPage, found: CueFinder
+) -> None:
     found.show_profile(profile([WAITING + "Let me see.\n\nSo.\n\n" * 3]))
     names = [found.findings.cues.item(row).text() for row in range(found.findings.cues.count())]
     assert names[0].startswith("wait (reflection), 15 times")
@@ -158,8 +160,7 @@ def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(p
     assert page.room.preferences.writing_of(SMALL_MODEL) == WritingChoice()
 
 
-def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, qtbot: QtBot) -> None:
-    found = finder(page, qtbot)
+def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
     without = profile([PLAIN])
     assert without.suits is Suits.TOO_FEW
     found.show_profile(without)
