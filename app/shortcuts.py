@@ -17,6 +17,10 @@ ELSEWHERE = (
     Command("New line", lambda: None, "Shift+Return", "In the composer"),
     Command("Along ribbon, tokens or timeline", lambda: None, "Right", "In the ribbon, the tokens, the timeline"),
     Command("Choose", lambda: None, "Space", "In the ribbon, the tokens, the timeline"),
+    Command("First or last", lambda: None, "Home", "In the ribbon, the tokens, the timeline"),
+    Command("Zoom the timeline (− zooms out)", lambda: None, "+", "In the ribbon, the tokens, the timeline"),
+    Command("The whole timeline", lambda: None, "0", "In the ribbon, the tokens, the timeline"),
+    Command("Copy what is selected", lambda: None, "Ctrl+C", "In a text"),
     Command("Rename conversation", lambda: None, "F2", "In the list of conversations"),
     Command("Delete conversation (can be undone)", lambda: None, "Delete", "In the list of conversations"),
 )

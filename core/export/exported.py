@@ -33,6 +33,14 @@ class Exported:
         path = path_to([each.exchange for each in self.exchanges], self.leaf)
         return tuple(known[exchange.id] for exchange in path)
 
+    def left_out(self) -> str:
+        """What a page that shows the path alone says of the other branches; empty if there are none."""
+        others = len(self.exchanges) - len(self.path())
+        if not others:
+            return ""
+        tries = "1 other try is" if others == 1 else f"{others} other tries are"
+        return f"Only the branch that was in view: {tries} in the JSON export."
+
 
 def gather(store: Store, conversation: str) -> Exported:
     """Raises StoreError."""

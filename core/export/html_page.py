@@ -52,6 +52,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def to_html(exported: Exported) -> str:
     title = escape(" ".join(exported.name.split()))
+    left_out = f'\n<p class="why">{escape(note)}</p>' if (note := exported.left_out()) else ""
     body = "\n".join(map(_answered, exported.path()))
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -66,7 +67,7 @@ def to_html(exported: Exported) -> str:
 </head>
 <body>
 <h1>{title}</h1>
-<p class="why">● small model, ◆ large model, ▣ inserted</p>
+<p class="why">● small model, ◆ large model, ▣ inserted</p>{left_out}
 {body}
 </body>
 </html>

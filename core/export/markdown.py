@@ -13,7 +13,8 @@ SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
 
 def to_markdown(exported: Exported) -> str:
     title = " ".join(exported.name.split())
-    return f"# {title}\n\n" + "\n\n".join(map(_answered, exported.path())) + "\n"
+    left_out = f"*{note}*\n\n" if (note := exported.left_out()) else ""
+    return f"# {title}\n\n{left_out}" + "\n\n".join(map(_answered, exported.path())) + "\n"
 
 
 def described(each: Answered) -> str:

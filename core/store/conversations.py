@@ -23,6 +23,13 @@ from core.store.runs import storable
 UNTITLED = "New conversation"
 LONGEST_TITLE = 60
 MARK_START, MARK_END = "\x02", "\x03"
+AROUND = 24
+"""Characters of an excerpt at each side of what was found, where the index makes none."""
+UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Thai, Lao, Burmese, Khmer, Japanese, Chinese: no blanks part their words."""
+CONTAINED = "instr(lower(exchange_text.problem || char(10) || exchange_text.answer), ?) > 0"
 """Around the words that were found, in an excerpt."""
 
 
@@ -151,27 +158,37 @@ class Conversations:
             ]
 
     def search(self, words: str, limit: int = 100) -> list[Found]:
-        """Exchanges whose problem or answer has all the words, or words that begin so; the best first."""
-        query = " ".join(f'"{word}"*' for word in re.findall(r"\w+", storable(words)))
-        if not query:
+        """Exchanges whose problem or answer has all the words, or words that begin so; the best first.
+
+        If a word is of a script without blanks between words, all are looked for anywhere in the text: the index takes
+        a whole phrase of such a script for one word.
+        """
+        wanted = re.findall(r"\w+", storable(words).lower())
+        if not wanted:
             return []
+        if UNSPACED.search(words):
+            excerpt, condition = "''", " AND ".join([CONTAINED] * len(wanted))
+            values = wanted
+        else:
+            excerpt, condition = "snippet(exchange_text, -1, ?, ?, '…', 16)", "exchange_text MATCH ?"
+            values = [MARK_START, MARK_END, " ".join(f'"{word}"*' for word in wanted)]
         with self._database.reading() as connection:
             rows = connection.execute(
-                """SELECT exchanges.conversation, exchanges.id, title, changed,
+                f"""SELECT exchanges.conversation, exchanges.id, title, changed,
                     (SELECT substr(problem, 1, 400) FROM exchanges AS first
-                        WHERE first.conversation = conversations.id ORDER BY number LIMIT 1) AS problem,
-                    snippet(exchange_text, -1, ?, ?, '…', 16) AS excerpt
+                        WHERE first.conversation = conversations.id ORDER BY number LIMIT 1) AS first_problem,
+                    {excerpt} AS excerpt, exchange_text.problem || char(10) || exchange_text.answer AS text
                     FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
                     JOIN conversations ON conversations.id = exchanges.conversation
-                    WHERE exchange_text MATCH ? AND deleted IS NULL ORDER BY rank LIMIT ?""",
-                (MARK_START, MARK_END, query, limit),
+                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC LIMIT ?""",
+                (*values, limit),
             )
             return [
                 Found(
                     row["conversation"],
-                    row["title"] or title_of(row["problem"]),
+                    row["title"] or title_of(row["first_problem"]),
                     row["id"],
-                    row["excerpt"],
+                    row["excerpt"] or excerpt_of(row["text"], wanted[0]),
                     as_moment(row["changed"]),
                 )
                 for row in rows
@@ -179,6 +196,15 @@ class Conversations:
 
     def _change(self, statement: str, *values: str) -> int:
         return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
+
+
+def excerpt_of(text: str, word: str) -> str:
+    """The word, marked, with a little of what stands around it."""
+    at = max(0, text.lower().find(word))
+    end = at + len(word)
+    before, found, after = text[max(0, at - AROUND) : at], text[at:end], text[end : end + AROUND]
+    more_before, more_after = "…" * (at > AROUND), "…" * (end + AROUND < len(text))
+    return f"{more_before}{before}{MARK_START}{found}{MARK_END}{after}{more_after}"
 
 
 def by_day(headlines: Iterable[Headline]) -> list[tuple[date, list[Headline]]]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from core.errors import StoreError
 from core.export import html_page
 from core.export.exported import Exported, gather, put_into, single_run
 from core.export.formats import FORMATS, write_file
+from core.export.html_page import to_html
 from core.export.json_file import read_json, to_json
+from core.export.markdown import to_markdown
 from core.store.conversations import Exchange
 from core.store.store import Store
 from core.thinking.trace import Trace
@@ -84,6 +87,16 @@ def test_markdown_has_problem_answer_and_signed_thinking(exported: Exported) -> 
     assert "It is \\boxed{4}." in text
     assert "● Step 0 goes on." in text
     assert "◆ Step 1 goes on." in text
+
+
+def test_pages_say_what_other_branches_they_leave_out(exported: Exported) -> None:
+    shown = exported.exchanges[0]
+    other = replace(shown, exchange=replace(shown.exchange, id="other"))
+    tree = replace(exported, exchanges=(shown, other))
+    for page in (to_markdown, to_html):
+        assert "1 other try is in the JSON export" in page(tree)
+        assert "in view" not in page(exported)
+    Tags(to_html(tree))
 
 
 def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> None:

@@ -98,6 +98,22 @@ def test_a_search_for_no_words_finds_nothing(store: Store, words: str) -> None:
     assert store.conversations.search(words) == []
 
 
+@pytest.mark.parametrize("words", ["质数", "100 质数", "以内的质数有多少", "質数 25"])
+def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store: Store, words: str) -> None:
+    store.conversations.put("c", Exchange("1", None, "请问100以内的质数有多少个？"))
+    store.conversations.put("d", Exchange("2", None, "二加二等于多少？"))
+    answer(store, "1", "There are 25. 質数は25個あります。")
+    found = store.conversations.search(words)
+    assert [one.exchange for one in found] == ["1"]
+    assert MARK_START in found[0].excerpt
+
+
+def test_a_word_that_is_not_there_is_not_found_in_any_script(store: Store) -> None:
+    store.conversations.put("c", Exchange("1", None, "请问100以内的质数有多少个？"))
+    assert store.conversations.search("三角形") == []
+    assert store.conversations.search("质数 triangle") == []
+
+
 def test_thinking_is_not_searched(store: Store) -> None:
     store.conversations.put("c", Exchange("1", None, "How many?"))
     answer(store, "1", "Eleven.")
