@@ -9,7 +9,6 @@ the second figure. For the same build on both sides, name your own in BATON_LLAM
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import time
@@ -27,6 +26,7 @@ from core.engines.connection import open_server
 from core.engines.local.client import LocalEngine, LocalOptions
 from core.engines.opening import share_vocabulary
 from core.engines.remote.address import ServerAddress
+from core.engines.remote.dialect import Wish
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
@@ -39,7 +39,7 @@ QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 TURNS = 16
 WILD = Sampling(temperature=1, top_p=1, top_k=0)  # goes on and on
 SMALL_TOKENS, LOOKAHEAD, LARGE_TOKENS = 24, 4, 12
-LONG_WRITE = 200
+LONG_WRITE = RunSettings(policy="never", temperature=1, max_tokens=200)
 
 
 class Pass(NamedTuple):
@@ -67,7 +67,7 @@ def main() -> None:
                 print_passes("reading along" if on else "without", *passes(local, large))
         with closing(open_server(address)) as remote:
             speeds = in_turn(
-                {"local": lambda: speed(local), "server": lambda: speed(remote), "stream": lambda: raw_speed(server)},
+                {"local": lambda: speed(local), "server": lambda: speed(remote), "stream": lambda: raw_speed(remote)},
                 rounds=5,
             )
         print(f"    throughput server / local  {median_ratio(speeds['server'], speeds['local']):.2f}")
@@ -118,17 +118,20 @@ def part_of(token: Token, session: Session) -> Part:
 
 def speed(engine: LocalEngine | RemoteEngine) -> float:
     """Tokens a second of one long write."""
-    settings = RunSettings(policy="never", temperature=1, max_tokens=LONG_WRITE)
-    at = [event.at for event in run(Pair(engine), QUESTION, settings) if isinstance(event, TokenWritten)]
+    at = [event.at for event in run(Pair(engine), QUESTION, LONG_WRITE) if isinstance(event, TokenWritten)]
     return (len(at) - 1) / (at[-1] - at[0])
 
 
-def raw_speed(server: LlamaServer) -> float:
-    """The same of a client that only counts: no ids, no text kept, nothing told."""
-    wish = {"prompt": "Once upon a time", "n_predict": LONG_WRITE, "stream": True, "temperature": 1, "ignore_eos": True}
-    with (
-        httpx2.Client(headers={"Authorization": f"Bearer {KEY}"}, trust_env=False) as client,
-        client.stream("POST", f"{server.url}/completion", content=json.dumps(wish), timeout=None) as response,
-    ):
-        at = [time.perf_counter() for line in response.iter_lines() if line.startswith("data: ")]
+def raw_speed(engine: RemoteEngine) -> float:
+    """The same request by a client that only counts the lines of the answer."""
+    with closing(engine.new_line()) as line, closing(bare_client(engine.address)) as client:
+        prompt = engine.dialect.begin(QUESTION, line.ask).with_body((), line.ask)
+        payload = engine.dialect.payload(prompt, Wish(LONG_WRITE.max_tokens, 1, LONG_WRITE.sampling), line.ask)
+        with client.stream("POST", engine.dialect.path, json=payload) as response:
+            at = [time.perf_counter() for line in response.iter_lines() if line.startswith("data: ")]
     return (len(at) - 1) / (at[-1] - at[0])
+
+
+def bare_client(address: ServerAddress) -> httpx2.Client:
+    headers = {"Authorization": f"Bearer {address.key}"}
+    return httpx2.Client(base_url=address.url, headers=headers, trust_env=False, timeout=None)
