@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.pair_dialog import PairDialog
 from app.palette import Palette
-from app.shortcuts import Shortcuts
+from app.shortcuts import ELSEWHERE, Shortcuts
 from app.window import Window
 from core.engines.base import Placement
 from core.engines.body import Author
@@ -39,6 +39,12 @@ def test_whatever_can_be_pressed_or_written_into_has_a_name(window: Window) -> N
                 continue  # Qt's own, inside a widget of ours that has a name
             named = widget.accessibleName() or (isinstance(widget, QAbstractButton) and widget.text())
             assert named, f"{widget} in {widget.parent()} has no name"
+
+
+def test_the_docs_name_every_key(window: Window) -> None:
+    rows = (Path(__file__).parents[2] / "docs" / "window.md").read_text(encoding="utf-8").splitlines()
+    wanted = [f"| {command.key} | {command.title} |" for command in (*window.commands, *ELSEWHERE) if command.key]
+    assert [row for row in wanted if row not in rows] == []
 
 
 def test_the_palette_finds_a_command_and_runs_it(window: Window, qtbot: QtBot) -> None:
