@@ -232,7 +232,6 @@ class Window(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.preferences.change_window(
             geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
-            conversation=self.session.conversation.id if self.session.conversation.roots else "",
         )
         self.hide()
         for finish in self._finishers:
@@ -268,6 +267,7 @@ class Window(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.choose_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.show_settings("run"))
         self.session.failed.connect(self.tell)
+        self.session.path_changed.connect(self._remember_conversation)
         self.chat.sidebar.failed.connect(self.tell)
         self.chat.sidebar.deleted.connect(self._deleted)
         self.chat.sidebar.export_wanted.connect(self.export)
@@ -320,6 +320,10 @@ class Window(QMainWindow):
     def _undo(self, conversation: str) -> None:
         self.chat.sidebar.restore(conversation)
         self.session.open(conversation)
+
+    def _remember_conversation(self) -> None:
+        conversation = self.session.conversation
+        self.preferences.change_window(conversation=conversation.id if conversation.roots else "")
 
     def _remember_widths(self) -> None:
         sidebar, _, inspector = self.chat.sizes()

@@ -17,6 +17,7 @@ from app.chat.typesetting import Typesetter
 from app.chat.wording import count, last_words, run_in_brief
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import IconButton, button, label
+from app.widgets.elided import ElidedLabel
 from app.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.events import Finish
@@ -47,8 +48,8 @@ class AnswerView(QWidget):
         self._folded: bool | None = None
         """As the person chose; None: as the settings say."""
         self._live = False
-        self._title, self._brief = label("", Role.HEADING), label("", Role.MUTED)
-        self._share, self._handoffs = label("", Role.LARGE), label("", Role.MUTED)
+        self._title, self._brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
+        self._share, self._handoffs = label("", Role.LARGE), ElidedLabel("", Role.MUTED)
         self._fold = button("", self.toggle_fold, Role.FLAT)
         self.ribbon = Ribbon()
         self.ribbon.segment_clicked.connect(self._ribbon_clicked)

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.history import HistoryRole, day_name
 from app.window import Window
+from core.settings import SettingsFile
 
 Ask = Callable[[str], Window]
 Make = Callable[..., Window]
@@ -49,6 +50,13 @@ def test_the_next_window_opens_on_the_last_conversation(ask: Ask, make_window: M
     assert leaf.problem == "How many fish?"
     assert leaf.trace.text == told.trace.text
     assert [piece.author for piece in leaf.trace.pieces] == [piece.author for piece in told.trace.pieces]
+
+
+def test_the_last_conversation_is_remembered_before_the_window_closes(ask: Ask, qtbot: QtBot) -> None:
+    """A program that is killed opens on it, too."""
+    window = ask("How many fish?")
+    file = SettingsFile(window.paths.settings)
+    qtbot.waitUntil(lambda: file.load().window.conversation == window.session.conversation.id)
 
 
 def test_search_finds_words_of_the_answer(ask: Ask, qtbot: QtBot) -> None:
