@@ -90,6 +90,21 @@ class ChatPage(QSplitter):
         self._draft.finish()
         self.inspector.finish()
 
+    def greet(self) -> bool:
+        """At the very first start: a problem is solved at once, so that one sees what this is. Says if it was."""
+        if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:
+            return False
+        self._preferences.change_window(greeted=True)
+        self._session.ask(demo_examples()[0])
+        current = self._session.current
+        if current and (answer := self.conversation.answer_of(current)):
+            answer.keep_open()  # who wrote what is what there is to see
+        return True
+
+    def new(self) -> None:
+        self._session.new()
+        self.composer.edit.setFocus()
+
     def edit_again(self, exchange: Exchange) -> None:
         self._edited = exchange
         self.composer.set_text(exchange.problem)
@@ -178,10 +193,6 @@ class ChatPage(QSplitter):
         self.inspector.fork_wanted.connect(session.fork)
         self._preferences.changed.connect(self._show_preferences)
 
-    def new(self) -> None:
-        self._session.new()
-        self.composer.edit.setFocus()
-
     def _send(self, problem: str) -> None:
         edited, self._edited = self._edited, None
         if self.is_comparing:
@@ -198,17 +209,6 @@ class ChatPage(QSplitter):
     def _take_pace(self, pace: int) -> None:
         appearance = self._preferences.value.appearance.model_copy(update={"demo_pace": pace})
         self._preferences.change(appearance=appearance)
-
-    def greet(self) -> bool:
-        """At the very first start: a problem is solved at once, so that one sees what this is. Says if it was."""
-        if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:
-            return False
-        self._preferences.change_window(greeted=True)
-        self._session.ask(demo_examples()[0])
-        current = self._session.current
-        if current and (answer := self.conversation.answer_of(current)):
-            answer.keep_open()  # who wrote what is what there is to see
-        return True
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)

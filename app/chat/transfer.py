@@ -14,6 +14,7 @@ from core.export.exported import gather, put_into
 from core.export.formats import write_file
 from core.export.json_file import read_json
 from core.store.store import Store
+from core.text_file import read_text
 
 FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
 
@@ -41,12 +42,7 @@ class Transfer(QObject):
 
     def read_file(self, path: Path) -> None:
         def work() -> Generator[Any, None, None]:
-            try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise StoreError(
-                    f"{path.name} cannot be read: {error}.", "Choose a file that Baton exported."
-                ) from error
+            text = read_text(path, "Choose a file that Baton exported.", StoreError)
             yield self.read, put_into(self._store, read_json(text))
 
         self._run("import", work)

@@ -21,6 +21,7 @@ from core.errors import SettingsError
 from core.models.preferences import load_preferences
 from core.paths import Paths
 from core.run import Pair, RunSettings
+from core.text_file import read_text
 from core.thinking.limits import Limits
 from core.thinking.policies import POLICIES, PolicySettings
 from core.thinking.presets import PRESETS
@@ -83,7 +84,7 @@ def run_settings(arguments: argparse.Namespace, recorded: RunSettings | None = N
     if recorded is None and not (getattr(arguments, "small", None) or getattr(arguments, "large", None)):
         parameters |= DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)  # the demo pair's steps are short
     if arguments.cues:
-        run["cue_list"] = text_of(arguments.cues)
+        run["cue_list"] = read_text(arguments.cues, "Name a cue list, such as baton profile writes.")
     for assignment in arguments.set:
         name, equals, value = assignment.partition("=")
         places = ((PolicySettings, parameters), (Limits, limits), (RunSettings, run))
@@ -105,16 +106,6 @@ def at_least_one(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text} is not a number of at least 1")
     return int(text)
-
-
-def text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        advice = "Check that the file is there and that you may read it."
-        raise SettingsError(f"{file} cannot be read: {error.strerror or error}.", advice) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{file} is not text in UTF-8.", "Name a file of JSON.") from error
 
 
 def _settable(model: type[BaseModel]) -> list[str]:

@@ -6,9 +6,10 @@ import argparse
 from bisect import bisect_right
 from pathlib import Path
 
-from app.terminal.options import change_run_options, run_settings, text_of
+from app.terminal.options import change_run_options, run_settings
 from core.errors import SettingsError
 from core.settings import tolerant
+from core.text_file import read_text
 from core.thinking.policies import POLICIES, make_policy
 from core.thinking.policy import Policy
 from core.thinking.replay import Kind, Replay, compare, recordings_of, remarks
@@ -25,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def replay(arguments: argparse.Namespace) -> int:
-    trace = trace_from_lines(text_of(arguments.trace).splitlines())
+    trace = trace_from_lines(read_text(arguments.trace, "Name what baton solve --json wrote.").splitlines())
     if not trace.pieces or trace.started is None:
         raise SettingsError(f"{arguments.trace} holds no run.", "Record one: baton solve --json … > trace.json.")
     settings = run_settings(arguments, tolerant({"run": trace.started.settings}).run)

@@ -43,7 +43,7 @@ def read_json(text: str) -> Exported:
             datetime.fromisoformat(data["created"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise StoreError(f"This conversation cannot be read: {error}.", "Is the file complete?") from error
+        raise StoreError("This file cannot be read as a conversation.", "Export it once more.") from error
 
 
 def _exchange_to_json(each: Answered) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.meter import Cap, Prices
 from core.errors import SettingsError
 from core.models.preferences import Choice, WritingChoice
+from core.text_file import read_text
 
+NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
 _MONEY: JsonDict = {"decimals": 4}
 """For the form: cheap models cost fractions of a cent."""
 
@@ -102,18 +104,8 @@ class KnownServer(BaseModel):
             cap=self.cap.cap,
             answer_cap=self.answer_cap.cap,
             model=self.model,
-            template=read_template(self.template) if self.template else None,
+            template=read_text(self.template, NO_TEMPLATE) if self.template else None,
             own=self.writing.own,
             reads_along={Choice.AUTOMATIC: None, Choice.ON: True, Choice.OFF: False}[self.reads_along],
         )
         return Server(address, options)
-
-
-def read_template(file: Path) -> str:
-    """Raises SettingsError."""
-    try:
-        return file.expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"The chat template {file} cannot be read: {error}.", "Choose a text file in Jinja, in UTF-8."
-        ) from error

@@ -32,7 +32,7 @@ def unpack(chunk: bytes) -> Iterator[Event]:
     try:
         lines = [json.loads(line) for line in zlib.decompress(chunk).split(b"\n") if line]
     except (zlib.error, ValueError) as error:
-        raise StoreError(f"A part of this run cannot be read: {error}.", "The rest of it is shown.") from error
+        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
     for line in lines:
         if line.get("event") == _TOKENS:
             yield from _tokens(line)
@@ -85,4 +85,4 @@ def _tokens(line: Json) -> Iterator[TokenWritten]:
             ends,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise StoreError(f"Tokens of this run cannot be read: {error}.", "The rest of it is shown.") from error
+        raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error

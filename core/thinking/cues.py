@@ -91,7 +91,7 @@ def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
         }
     except (ValueError, AttributeError, TypeError) as error:
         raise SettingsError(
-            f"The cue list cannot be read: {error}.",
+            "The cue list cannot be read.",
             'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.',
         ) from error
     return Lexicon(cues, match)

@@ -40,7 +40,7 @@ class ServerAddress:
             parts = urlsplit(self.url)
             _ = parts.port
         except ValueError as error:
-            raise SettingsError(f"“{self.url}” is not the address of a server: {error}.", advice) from error
+            raise SettingsError(f"“{self.url}” is not the address of a server.", advice) from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"“{self.url}” is not the address of a server.", advice)
         if parts.username or parts.password:
@@ -84,7 +84,7 @@ class ServerAddress:
                 context.load_verify_locations(self.authority)
             except (OSError, ssl.SSLError) as error:
                 raise SettingsError(
-                    f"The certificate file {self.authority.name} cannot be used: {error}.",
+                    f"{self.authority.name} cannot be used as a certificate file.",
                     "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).",
                 ) from error
         return context
