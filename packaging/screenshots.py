@@ -22,7 +22,7 @@ from app.bridge import Errand
 from app.compare.chooser import Chooser
 from app.compare.view import CompareView
 from app.loading import PairLoader
-from app.models.joining import add_models_page
+from app.models.joining import ModelsTab, add_models_page
 from app.models_in_use import Loading, State
 from app.window import Window
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
@@ -114,7 +114,7 @@ def main() -> int:
 
 
 def chat(paths: Paths, look: Look) -> None:
-    """Empty, busy, an answer with its steps, and the three pages of the inspector."""
+    """Empty, busy, an answer with its steps, the four tabs of the inspector, the models, and two dialogs."""
     window = opened(paths, PairLoader(paths), look)
     until(lambda: window.models.state is State.READY)
     save(window, f"empty-{look.value}")
@@ -129,7 +129,7 @@ def chat(paths: Paths, look: Look) -> None:
     piece = next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
     window.chat.conversation.choose(exchange, piece, reveal=True)
     window.chat.inspector.show_piece(exchange, piece)
-    for page, name in enumerate(("chat", "timeline", "run")):
+    for page, name in enumerate(("chat", "timeline", "run", "replay")):
         window.chat.inspector.tabs.setCurrentIndex(page)
         save(window, f"{name}-{look.value}")
     window.chat.inspector.tabs.setCurrentIndex(0)
@@ -141,7 +141,12 @@ def chat(paths: Paths, look: Look) -> None:
         window.show_settings("run")
         save_dialog("Settings", "settings")
         window.choose_models()
-        save_dialog("Choose two models", "models")
+        save_dialog("Choose two models", "choose-models")
+    window.show_page("models")
+    tab = window.findChild(ModelsTab)
+    assert tab is not None
+    until(lambda: tab.page.room.devices is not None)
+    save(window, f"models-{look.value}")
     window.close()
 
 
