@@ -11,7 +11,7 @@ from app.compare.between import WIDTH, Between
 from app.widgets.controls import Hairline
 
 EDGE = 18
-NARROWEST = 44
+NARROWEST = 42
 """Letters in a column, about 300 pixels; where not all columns fit, one scrolls."""
 NEAR_END = 36
 """Pixels from the end within which what is being written is followed."""
@@ -44,7 +44,8 @@ class Panes(QWidget):
     @property
     def narrowest(self) -> int:
         """Pixels of a column, with letters as large as a person wants them."""
-        return NARROWEST * self.fontMetrics().averageCharWidth()
+        # Not averageCharWidth: it is of all that a font has, and Inter has many wide letters that nobody writes.
+        return self.fontMetrics().horizontalAdvance("x" * NARROWEST)
 
     def add_column(self, head: Sequence[QWidget], text: Sequence[QWidget], between: Between | None) -> None:
         """One more at the right, each part level with those of its kind. `between` stands at its left."""
