@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from core.engines.base import Engine
 from core.engines.connection import open_server
@@ -17,6 +17,7 @@ from core.engines.remote.failures import NotReady
 from core.engines.remote.patience import Retrying
 from core.engines.remote.pool import ServerPool
 from core.engines.remote.state import Watcher
+from core.engines.remote.vocabulary import PROBE
 
 
 class Server(NamedTuple):
@@ -41,13 +42,6 @@ class Opening:
     """Told each change of a server's state, from any thread."""
     tell: Callable[[str], object] = lambda _: None
     """Told in words what is waited for. It may raise a BatonError to give the opening up."""
-
-
-@runtime_checkable
-class Recognising(Protocol):
-    """A server that can be asked whether its vocabulary is another model's."""
-
-    def recognise_vocabulary(self, vocabulary: str, tokenize: Callable[[str], Sequence[int]]) -> bool: ...
 
 
 def is_address(where: str) -> bool:
@@ -97,13 +91,9 @@ def share_vocabulary(one: Engine, other: Engine) -> bool:
     A server tells no hash of its vocabulary, so equality is found out by asking both.
     """
     local, remote = (one, other) if isinstance(one, LocalEngine) else (other, one)
-    servers = remote.engines if isinstance(remote, ServerPool) else (remote,)
-    if not isinstance(local, LocalEngine) or not all(isinstance(server, Recognising) for server in servers):
+    engines = remote.engines if isinstance(remote, ServerPool) else (remote,)
+    servers = [engine for engine in engines if isinstance(engine, RemoteEngine)]
+    if not isinstance(local, LocalEngine) or not servers:
         return one.card.vocabulary == other.card.vocabulary != ""
-    vocabulary = local.card.vocabulary
-
-    def tokenize(text: str) -> tuple[int, ...]:
-        return local.tokenize(text, special=True)
-
-    same = [s.recognise_vocabulary(vocabulary, tokenize) for s in servers if isinstance(s, Recognising)]
-    return all(same)
+    probe = local.tokenize(PROBE, special=True)
+    return all(server.adopt_vocabulary(local.card.vocabulary, probe) for server in servers)

@@ -11,6 +11,7 @@ from core.engines.base import Conversation, Message, Passing, Sampling, Stop
 from core.engines.body import Author, Part
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.opening import share_vocabulary
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.patience import Patience
@@ -244,6 +245,20 @@ def test_one_vocabulary_is_recognised_and_takes_its_name(server: LlamaServer, ge
         assert gemma.card.vocabulary != "the local hash"
         assert engine.adopt_vocabulary("the local hash", ids)
         assert engine.card.vocabulary == "the local hash"
+
+
+def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(
+    server: LlamaServer, smollm2: Path, gemma: Path
+) -> None:
+    for path, passing in ((smollm2, Passing.IDS), (gemma, Passing.TEXT)):
+        with (
+            closing(LocalEngine(path, LocalOptions(context=512, threads=1))) as here,
+            closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as there,
+        ):
+            assert share_vocabulary(here, there) is (passing is Passing.IDS)
+            with closing(here.open(QUESTION, GREEDY)) as writer, closing(there.open(QUESTION, GREEDY)) as reader:
+                written = as_parts(writer, writer.write([], 8, seed=1), Author.SMALL)
+                assert handoff(reader.write(written, 1, seed=1)).passing is passing
 
 
 def test_the_bill_adds_up(engine: LlamaServerEngine) -> None:
