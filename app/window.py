@@ -268,6 +268,7 @@ class Window(QMainWindow):
         self.topbar.policy.parameters_wanted.connect(lambda: self.show_settings("run"))
         self.session.failed.connect(self.tell)
         self.session.path_changed.connect(self._remember_conversation)
+        self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
         self.chat.sidebar.failed.connect(self.tell)
         self.chat.sidebar.deleted.connect(self._deleted)
         self.chat.sidebar.export_wanted.connect(self.export)
