@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from core.store.conversations import Exchange, path_to
 from core.store.store import Store
@@ -47,12 +47,6 @@ def gather(store: Store, conversation: str) -> Exported:
     found = store.conversations.open(conversation)
     answered = tuple(Answered(exchange, store.runs.trace(exchange.id)) for exchange in found.exchanges)
     return Exported(found.name, answered, found.leaf, found.created)
-
-
-def single_run(name: str, problem: str, trace: Trace) -> Exported:
-    """One run by itself, such as a row of a batch."""
-    exchange = Exchange(uuid.uuid4().hex, None, problem, trace.started.settings if trace.started else {})
-    return Exported(name, (Answered(exchange, trace),), exchange.id, datetime.now(UTC))
 
 
 def put_into(store: Store, exported: Exported) -> str:

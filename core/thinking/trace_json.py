@@ -8,17 +8,10 @@ from collections.abc import Iterable, Iterator
 from core.engines.bill import Bill
 from core.engines.body import Author
 from core.errors import StoreError
-from core.thinking.event_json import Json, event_to_json, events_from_json
+from core.thinking.event_json import Json, events_from_json
 from core.thinking.events import SCHEMA
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
-
-
-def trace_lines(trace: Trace) -> Iterator[str]:
-    """One JSON object a line, without the line ends."""
-    for event in trace.events:
-        yield json.dumps(event_to_json(event), ensure_ascii=False)
-    yield json.dumps(trace_to_json(trace), ensure_ascii=False)
 
 
 def trace_from_lines(lines: Iterable[str]) -> Trace:

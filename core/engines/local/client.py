@@ -142,11 +142,6 @@ class LocalEngine:
         assert isinstance(tokenized, Tokenized)
         return tokenized.ids
 
-    def restart(self) -> None:
-        """Start the process again after it died; open sessions go on from the text they are given next."""
-        with self._lock:
-            self._restart()
-
     def recover(self, lost: EngineLost, process: ModelProcess) -> None:
         """Start this process again, unless another session has seen to that. Raises the loss if it died just before."""
         with self._lock:
@@ -155,12 +150,9 @@ class LocalEngine:
             if self._restarts_left <= 0:
                 raise _for_good(lost) from lost
             self._restarts_left -= 1
-            self._restart()
-
-    def _restart(self) -> None:
-        if not self._process.alive:
-            self._process.close()
-            self._process = ModelProcess(self._options)
+            if not self._process.alive:
+                self._process.close()
+                self._process = ModelProcess(self._options)
 
     def went_well(self) -> None:
         """A write has come to its end: the next death may be mended by itself again."""
@@ -314,7 +306,7 @@ class LocalSession:
 
 
 def _for_good(lost: EngineLost) -> EngineLost:
-    return EngineLost(lost.what, "Restart the model, or choose another one.")
+    return EngineLost(lost.what, "Load the model again, or choose another one.")
 
 
 def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from app.theme import colours
 from core.errors import StoreError
 from core.export import html_page
-from core.export.exported import Exported, gather, put_into, single_run
+from core.export.exported import Answered, Exported, gather, put_into
 from core.export.formats import FORMATS, write_file
 from core.export.html_page import to_html
 from core.export.json_file import read_json, to_json
@@ -19,6 +20,10 @@ from core.thinking.trace import Trace
 from tests.core.store.made import a_run
 
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
+
+
+def single_run(name: str, problem: str, trace: Trace) -> Exported:
+    return Exported(name, (Answered(Exchange("1", None, problem), trace),), "1", datetime.now(UTC))
 
 
 @pytest.fixture

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.errors import StoreError
 from core.thinking import events
+from core.thinking.event_json import event_to_json
 from core.thinking.events import Finish, Rule, TokenWritten
 from core.thinking.presets import BATON
 from core.thinking.trace import Trace
-from core.thinking.trace_json import trace_from_lines, trace_lines, trace_to_json
+from core.thinking.trace_json import trace_from_lines, trace_to_json
 from tests.core.thinking.running import Run, keywords, run
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
@@ -142,7 +145,8 @@ def test_discarding_the_close_of_thinking_opens_it_again() -> None:
 
 
 def test_a_trace_from_stored_lines_equals_the_live_one(reflective: Run) -> None:
-    again = trace_from_lines(trace_lines(reflective.trace))
+    lines = (*map(event_to_json, reflective.trace.events), trace_to_json(reflective.trace))
+    again = trace_from_lines(json.dumps(line) for line in lines)
     assert again.events == reflective.trace.events
     assert trace_to_json(again) == trace_to_json(reflective.trace)
     assert [step.text for step in again.steps] == [step.text for step in reflective.trace.steps]
