@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 small_seed=${1:-3}
-large_seed=${2:-1}
+large_seed=${2:-2}
 python=${PYTHON:-.venv/bin/python}
 built=build/demo_pair
 trainer=$built/venv/bin/python
