@@ -118,6 +118,11 @@ class Window(QMainWindow):
         self._batch = batch = BatchPage(self.models, self.preferences)
         batch.failed.connect(self.tell)
         batch.told.connect(lambda words: self.notice.tell(words, warns=False))
+        batch.deleted.connect(
+            lambda gone: self.notice.tell(
+                f"“{gone.name}” was deleted.", ("Undo", lambda: batch.restore(gone)), warns=False
+            )
+        )
         batch.use_store(store)
         self.add_page("batch", "Batch", batch, batch.finish)
 

@@ -22,7 +22,7 @@ from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError
 from core.run import RunSettings
-from core.store.batch_rows import ResultRow
+from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class BatchPage(QStackedWidget):
     """A BatonError, for the window's notice."""
     told = Signal(str)
     """Something to know, for the window's notice."""
+    deleted = Signal(object)
+    """A Batch, which `restore` brings back."""
 
     def __init__(self, models: ModelsInUse, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,6 +97,21 @@ class BatchPage(QStackedWidget):
         if store := self.session.store:
             self.welcome.show_batches(store.batches.all())
         self.setCurrentWidget(self.welcome)
+
+    def restore(self, batch: Batch) -> None:
+        """Take back a deletion."""
+        if store := self.session.store:
+            store.batches.restore(batch.id)
+            self._show_welcome()
+
+    def _delete(self, batch: Batch) -> None:
+        try:
+            self.session.delete(batch)
+        except BatonError as error:
+            self.failed.emit(error)
+        else:
+            self._show_welcome()
+            self.deleted.emit(batch)
 
     def _show_view(self) -> None:
         self.view.show_batch()
@@ -168,6 +185,7 @@ class BatchPage(QStackedWidget):
         self.welcome.folder_wanted.connect(self._choose_folder)
         self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))
         self.welcome.batch_wanted.connect(self._open_batch)
+        self.welcome.delete_wanted.connect(self._delete)
         self.preview.columns_wanted.connect(self._read_again)
         self.preview.start_wanted.connect(self._start)
         self.preview.guides_wanted.connect(lambda: self.preview.show_guides(self._choose_guides()))

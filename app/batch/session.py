@@ -150,6 +150,12 @@ class BatchSession(QObject):
         self._show(opened)
         self.start()
 
+    def delete(self, batch: Batch) -> None:
+        """Out of the list; the store can restore it. Raises SettingsError for the one that is running."""
+        if self.batch and batch.id == self.batch.id:
+            self._refuse_while_running()
+        self._stored().batches.delete(batch.id)
+
     def start(self) -> None:
         """Run what waits, each pair of models after the other, as soon as it is there."""
         if self.running or self.batch is None:

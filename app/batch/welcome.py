@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.theme import Role, set_role
-from app.widgets.controls import button, label
+from app.widgets.controls import IconButton, button, label
 from core.store.batch_rows import Batch
 
-MOST = 8
+TALLEST = 260
+"""Pixels of the list of earlier batches; more of them are scrolled to."""
 
 
 class BatchWelcome(QWidget):
@@ -20,6 +21,7 @@ class BatchWelcome(QWidget):
     folder_wanted = Signal()
     sample_wanted = Signal()
     batch_wanted = Signal(str)
+    delete_wanted = Signal(object)  # a Batch
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,9 +46,17 @@ class BatchWelcome(QWidget):
         self._heading = label("Earlier batches", Role.CAPTION)
         inside.addSpacing(8)
         inside.addWidget(self._heading)
-        self._earlier = QVBoxLayout()
+        rows = QWidget()
+        self._earlier = QVBoxLayout(rows)
+        self._earlier.setContentsMargins(0, 0, 0, 0)
         self._earlier.setSpacing(2)
-        inside.addLayout(self._earlier)
+        self._scroll = QScrollArea()
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setWidget(rows)
+        for ground in (self._scroll.viewport(), rows):
+            ground.setAutoFillBackground(False)  # Qt switches it on; the card's own ground is to be seen
+        inside.addWidget(self._scroll)
         column = QVBoxLayout(self)
         column.addStretch(1)
         middle = QHBoxLayout()  # an alignment would take the height of the words on one line
@@ -60,9 +70,20 @@ class BatchWelcome(QWidget):
         while item := self._earlier.takeAt(0):
             if widget := item.widget():
                 widget.deleteLater()
-        self._heading.setVisible(bool(batches))
-        for batch in batches[:MOST]:
-            done = "done" if batch.done == batch.jobs else f"{batch.done:,} of {batch.jobs:,} done"
-            arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
-            words = f"{batch.name}  ·  {batch.problems:,} problems, {arms}  ·  {done}"
-            self._earlier.addWidget(button(words, partial(self.batch_wanted.emit, batch.id), Role.FLAT))
+        for part in (self._heading, self._scroll):
+            part.setVisible(bool(batches))
+        for batch in batches:
+            self._earlier.addWidget(self._row(batch))
+        self._scroll.setFixedHeight(min(self._earlier.sizeHint().height(), TALLEST))
+
+    def _row(self, batch: Batch) -> QWidget:
+        done = "done" if batch.done == batch.jobs else f"{batch.done:,} of {batch.jobs:,} done"
+        arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
+        words = f"{batch.name}  ·  {batch.problems:,} problems, {arms}  ·  {done}"
+        row = QWidget()
+        side_by_side = QHBoxLayout(row)
+        side_by_side.setContentsMargins(0, 0, 0, 0)
+        side_by_side.addWidget(button(words, partial(self.batch_wanted.emit, batch.id), Role.FLAT), 1)
+        name = f"Delete the batch “{batch.name}”"
+        side_by_side.addWidget(IconButton("trash", name, partial(self.delete_wanted.emit, batch)))
+        return row

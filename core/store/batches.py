@@ -128,9 +128,6 @@ class Batches:
         """JSON values, in place of those that were there."""
         self._change("UPDATE batches SET settings = ? WHERE id = ?", json.dumps(settings), batch)
 
-    def rename(self, batch: str, name: str) -> None:
-        self._change("UPDATE batches SET name = ? WHERE id = ?", storable(name), batch)
-
     def delete(self, batch: str) -> None:
         """Out of the list; `restore` brings it back."""
         self._change("UPDATE batches SET deleted = ? WHERE id = ?", now(), batch)

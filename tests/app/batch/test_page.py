@@ -16,8 +16,9 @@ from app.batch.regrade_dialog import RegradeDialog
 from app.batch.run_window import RunWindow
 from app.bridge import Errand
 from app.models_in_use import State
+from app.widgets.controls import IconButton
 from core.batch.verdict import How
-from core.errors import EngineLost, StoreError
+from core.errors import EngineLost, SettingsError, StoreError
 from tests.app.batch.conftest import ScriptedLoader
 from tests.fakes.scripted import Fault
 
@@ -272,3 +273,29 @@ def test_every_control_has_a_name_for_a_screen_reader(page: BatchPage) -> None:
     view, shown = page.view, page.preview
     controls = [view.table, view.arm, view.shown, view.bar, shown.table, shown.problem, shown.answer, shown.parallel]
     assert all(control.accessibleName() for control in controls)
+
+
+def test_an_earlier_batch_can_be_deleted_and_brought_back(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    run(page, qtbot, problem_file, "small")
+    page.view.left.emit()
+    assert page.session.store
+    (batch,) = page.session.store.batches.all()
+    trash = page.welcome.findChild(IconButton)
+    assert trash
+    assert trash.accessibleName() == f"Delete the batch “{batch.name}”"
+    with qtbot.waitSignal(page.deleted) as deleted:
+        trash.click()
+    assert page.session.store.batches.all() == []
+    page.restore(deleted.args[0])
+    assert [kept.id for kept in page.session.store.batches.all()] == [batch.id]
+
+
+def test_a_running_batch_is_not_deleted(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    preview(page, qtbot, problem_file)
+    with qtbot.waitSignal(page.session.opened):
+        page.preview.start.click()
+    assert page.session.batch
+    with pytest.raises(SettingsError, match="is running"):
+        page.session.delete(page.session.batch)
+    page.session.stop()
+    wait_until_done(page, qtbot)

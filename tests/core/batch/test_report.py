@@ -41,10 +41,16 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def solved(store: Store, *recipes: str, pair: Pair | None = None, found: list[Problem] | None = None) -> str:
+def solved(
+    store: Store,
+    *recipes: str,
+    pair: Pair | None = None,
+    found: list[Problem] | None = None,
+    name: str = "counting",
+) -> str:
     pair = pair or counting_pair()
     arms = [arm.stored() for arm in arms_of(recipes, RunSettings())]
-    batch = store.batches.create("counting", BatchSettings(parallel=2).stored(), found or problems(6), arms)
+    batch = store.batches.create(name, BatchSettings(parallel=2).stored(), found or problems(6), arms)
     with Grader() as grader:
         list(Runner(store, batch, pair, grader, 2).run())
     return batch
@@ -174,8 +180,7 @@ def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> Non
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:
-    batch = solved(store, "small", "large")
-    store.batches.rename(batch, "<script>alert(1)</script>")
+    batch = solved(store, "small", "large", name="<script>alert(1)</script>")
     page = html_report(report_of(store, batch))
     assert "<script" not in page
     assert not re.search(r"(?:src|href)=|url\(|@import", page)
