@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from core.batch.batch_settings import BatchSettings
@@ -21,18 +18,6 @@ from core.store.store import Store
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 TEXT = "</think>The speed is 0.50 m/s, so \\boxed{0.50}."
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "baton.sqlite") as store:
-        yield store
-
-
-@pytest.fixture
-def grader() -> Iterator[Grader]:
-    with Grader() as grader:
-        yield grader
 
 
 def answered(store: Store, grader: Grader, expected: str = "1/2", fault: Fault | None = None) -> str:

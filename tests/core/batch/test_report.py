@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -33,12 +32,6 @@ from core.thinking.trace import Trace
 from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
 from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "baton.sqlite") as store:
-        yield store
 
 
 def solved(

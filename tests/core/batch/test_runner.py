@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,18 +29,6 @@ ROOT = Path(__file__).resolve().parents[3]
 OFTEN_KILLED = 200
 """Problems: more than are solved before the last kill, even if the killing comes late on a busy machine."""
 KILLS = 20
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "baton.sqlite") as store:
-        yield store
-
-
-@pytest.fixture
-def grader() -> Iterator[Grader]:
-    with Grader() as grader:
-        yield grader
 
 
 def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (0,)) -> str:

@@ -1,0 +1,23 @@
+"""A store and a grader of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.batch.grading import Grader
+from core.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        yield store
+
+
+@pytest.fixture
+def grader() -> Iterator[Grader]:
+    with Grader() as grader:
+        yield grader
