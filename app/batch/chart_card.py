@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 
 import pyqtgraph as pg
@@ -48,9 +49,9 @@ class ChartCard(QFrame):
         column.addWidget(self.plot)
         current_theme().changed.connect(self.draw)
 
+    @abstractmethod
     def drawing(self) -> str:
         """The chart as SVG, as it stands in the report."""
-        raise NotImplementedError
 
     def save(self, path: Path) -> None:
         """As PNG or SVG, by the ending. Raises StoreError."""

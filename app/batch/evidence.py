@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 from app.batch.comparison_card import ComparisonCard
 from app.batch.scatter_chart import ScatterChart
 from app.batch.takeover_charts import PlaceChart, RuleChart
+from app.widgets.scrolling import see_through
 from core.batch.report import ArmReport, Report
 from core.batch.scatter import accuracy_against_share, accuracy_against_speed
 
@@ -36,8 +37,7 @@ class Evidence(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
-        for ground in (self.viewport(), cards):
-            ground.setAutoFillBackground(False)
+        see_through(self, cards)
         for chart in (self.speed, self.share, self.rules, self.places):
             chart.saved.connect(self.chart_saved)
             chart.failed.connect(self.failed)

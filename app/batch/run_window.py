@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from app.batch.arrangement import mark_of
 from app.chat.conversation import Exchange
@@ -16,6 +16,7 @@ from app.rendering import RichText
 from app.theme import Role
 from app.widgets.controls import label
 from app.widgets.ribbon import Ribbon
+from app.widgets.scrolling import scrolling
 from core.batch.problems import Problem
 from core.run import RunSettings
 from core.store.batch_rows import ResultRow
@@ -72,13 +73,8 @@ class RunWindow(QDialog):
         column.addWidget(self.ribbon)
         column.addWidget(self.steps)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(text)
-        for ground in (scroll.viewport(), text):
-            ground.setAutoFillBackground(False)
         split = QSplitter()
-        split.addWidget(scroll)
+        split.addWidget(scrolling(text))
         split.addWidget(self.inspector)
         split.setStretchFactor(0, 1)
         split.setSizes([720, 380])

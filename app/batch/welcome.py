@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.theme import Role, set_role
 from app.widgets.controls import IconButton, button, label
+from app.widgets.scrolling import scrolling
 from core.store.batch_rows import Batch
 
 TALLEST = 260
@@ -50,12 +51,7 @@ class BatchWelcome(QWidget):
         self._earlier = QVBoxLayout(rows)
         self._earlier.setContentsMargins(0, 0, 0, 0)
         self._earlier.setSpacing(2)
-        self._scroll = QScrollArea()
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setWidget(rows)
-        for ground in (self._scroll.viewport(), rows):
-            ground.setAutoFillBackground(False)  # Qt switches it on; the card's own ground is to be seen
+        self._scroll = scrolling(rows)
         inside.addWidget(self._scroll)
         column = QVBoxLayout(self)
         column.addStretch(1)

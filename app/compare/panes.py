@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.compare.between import WIDTH, Between
 from app.widgets.controls import Hairline
+from app.widgets.scrolling import scrolling
 
 EDGE = 18
 NARROWEST = 42
@@ -95,11 +96,7 @@ class Panes(QWidget):
         self._follows = value >= self.body.verticalScrollBar().maximum() - NEAR_END
 
     def _area(self, inside: QWidget, name: str) -> QScrollArea:
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setWidget(inside)
+        area = scrolling(inside)
         area.setAccessibleName(name)
-        for ground in (inside, area.viewport()):
-            ground.setAutoFillBackground(False)
         inside.installEventFilter(self)
         return area

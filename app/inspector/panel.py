@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QScrollArea, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from app.chat.conversation import Exchange
 from app.inspector.replay_page import ReplayPage
@@ -13,6 +13,7 @@ from app.inspector.run_page import RunPage
 from app.inspector.step_page import StepPage
 from app.inspector.timeline_page import TimelinePage
 from app.theme import Role, set_role
+from app.widgets.scrolling import scrolling
 from core.engines.body import Author
 from core.settings import ModelChoice
 from core.thinking.pieces import Piece
@@ -52,12 +53,8 @@ class Inspector(QWidget):
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
         for page in (self.step, self.timeline, self.run, self.replay):
-            scroll = QScrollArea()
-            scroll.setWidgetResizable(True)
+            scroll = scrolling(page)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-            scroll.setWidget(page)
-            for ground in (scroll.viewport(), page):
-                ground.setAutoFillBackground(False)  # Qt switches it on; the panel's own ground is to be seen
             self._stack.addWidget(scroll)
         self.tabs.currentChanged.connect(self._turn)
         self.timeline.piece_chosen.connect(self._chosen)

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +23,7 @@ from app.servers.report_view import ReportView
 from app.settings.form import Form
 from app.theme import SIGN, Role
 from app.widgets.controls import button, label
+from app.widgets.scrolling import scrolling
 from core.engines.body import Author
 from core.engines.connection import ConnectionReport, try_connection
 from core.engines.opening import addresses
@@ -107,11 +107,7 @@ class ServerDialog(QDialog):
         body.addWidget(self.fold, 0, Qt.AlignmentFlag.AlignLeft)
         body.addWidget(self.form)
         body.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inside)
-        for ground in (scroll.viewport(), inside):
-            ground.setAutoFillBackground(False)
+        scroll = scrolling(inside)
         foot = QHBoxLayout()
         foot.addStretch(1)
         foot.addWidget(button("Cancel", self.reject))
