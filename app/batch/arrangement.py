@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from core.batch.problems import Problem
-from core.batch.verdict import Outcome
+from core.grading.verdict import Outcome
 from core.store.batch_rows import JobState, ResultRow
 
 PORTION = 1000

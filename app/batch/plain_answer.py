@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from core.batch.normal_form import tidy
+from core.grading.normal_form import tidy
 
 LONGEST = 200
 _SIGNS = {

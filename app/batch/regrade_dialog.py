@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout,
 
 from app.theme import Role, set_role
 from app.widgets.controls import label
-from core.batch.verdict import How, Regex
 from core.errors import SettingsError
+from core.grading.verdict import How, Regex
 
 WAYS = {
     How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",

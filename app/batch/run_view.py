@@ -36,7 +36,7 @@ from core.batch.exports import EXPORTS
 from core.batch.happenings import Calibrated, Happening, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.progress import in_words
 from core.batch.report import ArmReport, Report
-from core.batch.verdict import How, Regex
+from core.grading.verdict import How, Regex
 from core.store.batch_rows import JobState, ResultRow
 
 REPORT_EVERY_MS = 3000

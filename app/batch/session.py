@@ -15,15 +15,15 @@ from core.batch.arms import Arm, by_large_model
 from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
 from core.batch.exports import export
-from core.batch.grading import Grader
 from core.batch.happenings import Happening, JobEnded
 from core.batch.problems import Problem, ProblemSet, read_problems
 from core.batch.progress import Progress
 from core.batch.regrading import regrade
 from core.batch.report import Report, report_of
 from core.batch.runner import Runner
-from core.batch.verdict import How, Regex
 from core.errors import BatonError, SettingsError, StoreError
+from core.grading.grader import Grader
+from core.grading.verdict import How, Regex
 from core.run import Pair
 from core.settings import ModelChoice
 from core.store.batch_rows import Batch, ResultRow

@@ -16,7 +16,7 @@ from app.chat.wording import ENDINGS, last_words
 from app.compare.head import ColumnHead
 from app.theme import Role
 from app.widgets.controls import button, label
-from core.batch.answers import extract_answer, last_boxed
+from core.grading.extraction import extract_answer, last_boxed
 from core.thinking.alignment import thinking_steps
 from core.thinking.events import Finish
 from core.thinking.pieces import Piece

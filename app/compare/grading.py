@@ -8,8 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Errand
-from core.batch.agreement import standings
-from core.batch.grading import Grader
+from core.grading.grader import Grader, standings
 
 Answers = Mapping[int, str | None]
 """By the place of their column."""

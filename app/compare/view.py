@@ -21,7 +21,7 @@ from app.compare.rows import Rows
 from app.compare.wording import figures, standing_in_words
 from app.theme import Role, set_role
 from app.widgets.controls import IconButton, button, label
-from core.batch.agreement import Standing
+from core.grading.grader import Standing
 from core.thinking.pieces import Piece
 
 

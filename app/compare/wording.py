@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from app.chat.wording import seconds
 from app.policy_menu import PRESET_POLICY
-from core.batch.agreement import Standing
-from core.batch.verdict import Outcome
 from core.demo_pair.settings import DEMO_SETTINGS
+from core.grading.grader import Standing
+from core.grading.verdict import Outcome
 from core.run import RunSettings
 from core.thinking.policies import POLICIES
 from core.thinking.presets import PRESETS

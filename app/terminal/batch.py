@@ -15,7 +15,6 @@ from core.batch.arms import Arm, by_large_model, needs
 from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
 from core.batch.exports import EXPORTS, export
-from core.batch.grading import Grader
 from core.batch.happenings import Calibrated, Happening, JobEnded
 from core.batch.problems import Problem, read_problems
 from core.batch.progress import Progress, in_words
@@ -24,8 +23,9 @@ from core.batch.regrading import regrade
 from core.batch.report import Report, report_of
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
 from core.batch.runner import Runner
-from core.batch.verdict import How, Regex
 from core.errors import SettingsError, StoreError
+from core.grading.grader import Grader
+from core.grading.verdict import How, Regex
 from core.run import Pair
 from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store

@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.batch.verdict import How, Regex
 from core.engines.base import Engine
 from core.errors import SettingsError
+from core.grading.verdict import How, Regex
 from core.run import Pair
 from core.store.batch_rows import Batch
 

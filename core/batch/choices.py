@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.batch.row import Value
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from core.grading.extraction import LETTERS
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from core.batch.verdict import Verdict
+from core.grading.verdict import Verdict
 from core.store.batch_rows import Job, JobState, ResultRow
 from core.store.run_figures import RunFigures
 from core.store.runs import RunSummary

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from core.batch.answers import expected_answer
 from core.batch.choices import Options
 from core.batch.columns import Columns, available_columns, guess_columns
 from core.batch.readers import READERS
 from core.batch.row import Rejected, Row, Value
 from core.batch.source import Source
 from core.errors import ProblemFileError
+from core.grading.extraction import expected_answer
 
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from core.batch.verdict import Outcome
+from core.grading.verdict import Outcome
 from core.store.batch_rows import JobState, ResultRow
 
 ENOUGH = 3

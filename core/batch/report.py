@@ -11,7 +11,7 @@ from core.batch.batch_settings import BatchSettings, Model
 from core.batch.certainty import Difference, clustered_accuracy, difference
 from core.batch.measured import Measured
 from core.batch.statistics import Estimate, pareto_front
-from core.batch.verdict import Outcome
+from core.grading.verdict import Outcome
 from core.store.batch_rows import Arm, Batch, JobState, ResultRow
 from core.store.store import Store
 from core.thinking.events import Rule

@@ -16,17 +16,17 @@ from contextlib import contextmanager
 from itertools import islice
 from queue import SimpleQueue
 
-from core.batch.answers import choice_letter, extract_answer, extract_choice
 from core.batch.arms import Arm, refuse_undrafted
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
-from core.batch.grading import Grader
 from core.batch.happenings import Calibrated, Happening, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.problems import Problem
 from core.batch.regrading import verdict_on
-from core.batch.verdict import How, Regex
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
+from core.grading.extraction import choice_letter, extract_answer, extract_choice
+from core.grading.grader import Grader
+from core.grading.verdict import How, Regex
 from core.run import Pair, RunSettings, ask, run
 from core.store.batch_rows import Job
 from core.store.run_figures import RunFigures

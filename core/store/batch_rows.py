@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from core.batch.problems import Problem
-from core.batch.verdict import How, Outcome, Verdict
+from core.grading.verdict import How, Outcome, Verdict
 from core.store.moments import as_moment
 from core.store.run_figures import RunFigures
 from core.thinking.events import Finish

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from typing import Any
 
 from core.batch.problems import Problem
-from core.batch.verdict import Verdict
 from core.errors import StoreError
+from core.grading.verdict import Verdict
 from core.store.batch_rows import (
     Arm,
     ArmTotals,

@@ -26,9 +26,9 @@ from app.batch.result_table import ResultTable
 from app.models_in_use import Loading
 from app.window import Window
 from core.batch.problems import Problem
-from core.batch.verdict import How, Outcome, Verdict
 from core.engines.body import Author
 from core.engines.remote.state import Watcher
+from core.grading.verdict import How, Outcome, Verdict
 from core.models.known_servers import KnownServers
 from core.paths import Paths
 from core.run import Pair, RunSettings, ask, run
@@ -56,7 +56,7 @@ import time; began = time.perf_counter()
 import sys, tempfile; from pathlib import Path
 from PySide6.QtWidgets import QApplication, QTableView
 from app.loading import PairLoader; from app.window import Window; from core.batch.problems import Problem
-from core.batch.verdict import How, Outcome, Verdict
+from core.grading.verdict import How, Outcome, Verdict
 from core.engines.body import Author
 from core.paths import Paths
 application = QApplication(sys.argv)

@@ -17,8 +17,8 @@ from app.batch.run_window import RunWindow
 from app.bridge import Errand
 from app.models_in_use import State
 from app.widgets.controls import IconButton
-from core.batch.verdict import How
 from core.errors import EngineLost, SettingsError, StoreError
+from core.grading.verdict import How
 from tests.app.batch.conftest import ScriptedLoader
 from tests.fakes.scripted import Fault
 

@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 from app.batch.arrangement import Column, Shown
 from app.batch.result_table import RIBBON_ROLE, ResultTable
 from core.batch.happenings import JobGrew
-from core.batch.verdict import How, Outcome, Verdict
 from core.engines.body import Author
+from core.grading.verdict import How, Outcome, Verdict
 from core.store.batch_rows import JobState, ResultRow
 from core.store.outline import Segment
 from core.store.run_figures import RunFigures

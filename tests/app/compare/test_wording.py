@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from app.compare.wording import figures, percent_more, standing_in_words, times_as_many, title_of
-from core.batch.agreement import Standing
 from core.batch.recipes import arms_of
-from core.batch.verdict import Outcome
 from core.demo_pair import DEMO_SETTINGS
+from core.grading.grader import Standing
+from core.grading.verdict import Outcome
 from core.run import RunSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.grading import Grader
+from core.grading.grader import Grader
 from core.store.store import Store
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from core.batch.grading import Grader
 from core.batch.happenings import JobEnded, JobStarted
 from core.batch.runner import Runner
 from core.engines.base import Conversation
+from core.grading.grader import Grader
 from core.run import Pair
 from core.store.store import Store
 from tests.core.batch.counting import number_in, rest, solution

@@ -3,7 +3,7 @@
 import pytest
 
 from core.batch.progress import Progress, in_words
-from core.batch.verdict import How, Outcome, Verdict
+from core.grading.verdict import How, Outcome, Verdict
 from core.store.batch_rows import JobState, ResultRow
 from core.store.run_figures import RunFigures
 from core.thinking.events import Finish

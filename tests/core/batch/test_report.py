@@ -12,7 +12,6 @@ import pytest
 
 from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS, export
-from core.batch.grading import Grader
 from core.batch.measured import Measured, Takeover
 from core.batch.problems import Problem
 from core.batch.recipes import arms_of
@@ -24,6 +23,7 @@ from core.batch.scatter import accuracy_against_share, accuracy_against_speed
 from core.batch.statistics import wilson
 from core.batch.svg_charts import places_of_takeovers, scatter_chart, takeovers_by_rule
 from core.errors import EngineLost, StoreError
+from core.grading.grader import Grader
 from core.run import Pair, RunSettings, run
 from core.store.outline import outline_of
 from core.store.store import Store

@@ -12,13 +12,13 @@ import pytest
 
 from core.batch.arms import Arm
 from core.batch.batch_settings import BatchSettings, Model
-from core.batch.grading import Grader
 from core.batch.happenings import Calibrated, Happening, JobEnded, JobStarted, JobStopped
 from core.batch.problems import Problem
 from core.batch.recipes import arms_of, guided_by
 from core.batch.runner import Runner
-from core.batch.verdict import Outcome
 from core.errors import EngineLost, SettingsError
+from core.grading.grader import Grader
+from core.grading.verdict import Outcome
 from core.run import Pair, RunSettings
 from core.store.batch_rows import JobState, ResultRow
 from core.store.store import Store

@@ -4,8 +4,8 @@ from threading import Thread
 import pytest
 
 from core.batch.problems import Problem
-from core.batch.verdict import How, Outcome, Verdict
 from core.errors import StoreError
+from core.grading.verdict import How, Outcome, Verdict
 from core.store.batch_rows import Arm, JobState
 from core.store.store import Store
 from tests.core.store.made import a_run

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from core.batch.batch_settings import BatchSettings
-from core.batch.grading import Grader
 from core.batch.recipes import arms_of
 from core.batch.report import report_of
 from core.batch.report_text import footnotes
@@ -19,6 +18,7 @@ from core.engines.body import Author
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
 from core.errors import SettingsError
+from core.grading.grader import Grader
 from core.run import Pair, RunSettings, ask, run
 from core.store.store import Store
 from core.thinking.trace import Trace

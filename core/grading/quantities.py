@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from core.batch.normal_form import tidy
+from core.grading.normal_form import tidy
 
 _CLOSE_ENOUGH = Fraction(1, 10**6)
 """Relative difference allowed where one side is a decimal; math-verify rounds to 6 places too."""

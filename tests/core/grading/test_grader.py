@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.batch.comparison import compare
-from core.batch.grading import Grader, grade
-from core.batch.verdict import How, Outcome, Regex
 from core.errors import SettingsError
+from core.grading.comparison import compare
+from core.grading.grader import Grader, grade
+from core.grading.verdict import How, Outcome, Regex
 
 CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 

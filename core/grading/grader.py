@@ -1,16 +1,20 @@
 """Is this answer right? Quick comparisons first, algebra in a process that can be killed."""
 
+from __future__ import annotations
+
 import multiprocessing
 import threading
+from collections.abc import Sequence
+from itertools import combinations
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
-from core.batch.comparison import compare, compare_choice, compare_exact, compare_numeric
-from core.batch.grading_worker import MathQuestion, RegexQuestion, Reply, serve
-from core.batch.normal_form import tidy
-from core.batch.verdict import How, Outcome, Regex, Verdict
+from core.grading.comparison import compare, compare_choice, compare_exact, compare_numeric
+from core.grading.normal_form import tidy
+from core.grading.verdict import How, Outcome, Regex, Verdict
+from core.grading.worker import MathQuestion, RegexQuestion, Reply, serve
 
 TIME_LIMIT = 5.0
 """Seconds for one question to the worker; almost all take milliseconds."""
@@ -130,3 +134,27 @@ def grade(expected: str | None, given: str | None, how: How | Regex = How.AUTO) 
 def _latex(answer: str) -> str:
     """What math-verify reads best: one spelling, with the signs that LaTeX would take for its own escaped."""
     return tidy(answer).replace("%", r"\%").replace("°", r"^{\circ}")
+
+
+class Standing(NamedTuple):
+    """How one answer stands beside the others."""
+
+    answer: str | None
+    outcome: Outcome
+    """Measured by the expected answer; unscored where none is known."""
+    same: tuple[int, ...]
+    """Places of the others that say the same."""
+
+
+def standings(answers: Sequence[str | None], expected: str, grader: Grader) -> list[Standing]:
+    """Where nobody can tell whether two answers are the same, they are not taken for the same.
+
+    `expected` may be empty. It may take seconds: algebra is done in a process of the grader's.
+    """
+    same: list[list[int]] = [[] for _ in answers]
+    for one, other in combinations(range(len(answers)), 2):
+        if grader.grade(answers[one], answers[other]).outcome is Outcome.CORRECT:
+            same[one].append(other)
+            same[other].append(one)
+    outcomes = [grader.grade(expected, answer).outcome for answer in answers]
+    return [Standing(*standing) for standing in zip(answers, outcomes, map(tuple, same), strict=True)]

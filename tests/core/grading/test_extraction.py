@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.batch.answers import choice_letter, expected_answer, extract_answer, extract_choice, last_boxed
+from core.grading.extraction import choice_letter, expected_answer, extract_answer, extract_choice, last_boxed
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ Models are asked for `\boxed{…}`; those that forget usually say "the final ans
 
 import re
 
-from core.batch.choices import LETTERS
-
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""The labels of the options of a multiple-choice problem, in order."""
 THINKING_END = "</think>"
 _LONGEST_BARE_ANSWER = 60
 """A solution of one short line is an answer; a longer text without a mark is not."""

@@ -1,6 +1,6 @@
 """The process that may hang: math-verify's algebra and people's regular expressions, one question at a time.
 
-Started by `grading.Grader` with spawn; light to import, since SymPy is loaded only inside the process.
+Started by `grader.Grader` with spawn; light to import, since SymPy is loaded only inside the process.
 """
 
 import contextlib

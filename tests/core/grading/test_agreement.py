@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from core.batch.agreement import standings
-from core.batch.grading import Grader
-from core.batch.verdict import Outcome
+from core.grading.grader import Grader, standings
+from core.grading.verdict import Outcome
 
 
 def test_the_same_number_is_the_same_however_it_is_written() -> None:

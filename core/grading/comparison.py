@@ -7,11 +7,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from core.batch.answers import choice_letter
-from core.batch.choices import LETTERS
-from core.batch.normal_form import is_words, normalise, tidy, without_name
-from core.batch.quantity import Quantity, read_quantity, same_quantity
-from core.batch.verdict import How, Outcome, Verdict
+from core.grading.extraction import LETTERS, choice_letter
+from core.grading.normal_form import is_words, normalise, tidy, without_name
+from core.grading.quantities import Quantity, read_quantity, same_quantity
+from core.grading.verdict import How, Outcome, Verdict
 
 _CHOICES = LETTERS[:10]
 _BRACKETS = (("\\{", "\\}"), ("(", ")"), ("[", "]"), ("(", "]"), ("[", ")"))
