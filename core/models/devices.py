@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
+from core.models.ggml_backends import has_gpu_backend, registry
 from core.own_process import NoAnswer, answered_apart
 
 log = logging.getLogger(__name__)
@@ -85,12 +84,6 @@ def disk_free(folder: Path) -> int:
     return int(psutil.disk_usage(str(existing)).free)
 
 
-def has_gpu_backend() -> bool:
-    """Was llama-cpp-python built with CUDA, Metal, Vulkan or another backend than the CPU's?"""
-    names = {path.stem.removeprefix("lib") for path in _library_folder().glob("*ggml-*")}
-    return bool(names - {"ggml-base", "ggml-cpu", "ggml-blas"} - {name for name in names if ".so" in name})
-
-
 def ask_in_a_process() -> tuple[Device, ...]:
     """`ggml_devices`, asked by a process of its own; empty if that process dies or never answers."""
     try:
@@ -103,7 +96,7 @@ def ask_in_a_process() -> tuple[Device, ...]:
 def ggml_devices() -> tuple[Device, ...]:
     """Every device of ggml, the CPU too; empty where the native library cannot be loaded."""
     try:
-        ggml = _load_ggml()
+        ggml = _registry()
     except (ImportError, OSError, RuntimeError) as error:
         log.warning("ggml cannot be loaded (%s); going on as if there were no GPU", error)
         return ()
@@ -114,7 +107,7 @@ def gpu_names() -> tuple[str, ...]:
     """ggml's names of the GPUs, without asking them anything. For a process that has loaded llama.cpp."""
     if not has_gpu_backend():
         return ()
-    ggml = _load_ggml()
+    ggml = _registry()
     handles = [_handle(ggml, number) for number in range(ggml.ggml_backend_dev_count())]
     return tuple(_name(ggml, handle) for handle in handles if _kind(ggml, handle) in GPUS)
 
@@ -144,19 +137,9 @@ def _kind(ggml: ctypes.CDLL, handle: ctypes.c_void_p) -> DeviceKind:
     return DeviceKind(ggml.ggml_backend_dev_type(handle))
 
 
-def _load_ggml() -> ctypes.CDLL:
-    import_module("llama_cpp")  # loads ggml with all its backends, and knows how on each system
-    name = {"win32": "ggml.dll", "darwin": "libggml.dylib"}.get(sys.platform, "libggml.so")
-    ggml = ctypes.CDLL(str(_library_folder() / name))
-    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
+def _registry() -> ctypes.CDLL:
+    ggml = registry()
     ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
     ggml.ggml_backend_dev_name.restype = ctypes.c_char_p
     ggml.ggml_backend_dev_description.restype = ctypes.c_char_p
     return ggml
-
-
-def _library_folder() -> Path:
-    spec = find_spec("llama_cpp")
-    if spec is None or spec.origin is None:
-        raise ImportError("llama_cpp is not installed")
-    return Path(spec.origin).parent / "lib"

@@ -21,6 +21,7 @@ from core.engines.local.loading_log import LoadingLog
 from core.engines.local.messages import LoadOptions
 from core.engines.local.tokenizer import Tokenizer
 from core.models.devices import gpu_names
+from core.models.ggml_backends import registry
 
 Logits = npt.NDArray[np.float32]
 
@@ -57,6 +58,7 @@ class Llama(Tokenizer):
         self._said: deque[str] = deque(maxlen=20)
         self._loading_log = LoadingLog()
         self._listen_to_log()
+        registry()  # loads the back ends that are plug-ins
         ll.llama_backend_init()
         self.model = self._load(options, on_progress)
         super().__init__(ll.llama_model_get_vocab(self.model), options.space_prefix)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from core.engines.local.messages import LoadOptions
 from core.errors import OutOfMemory
-from core.models.devices import find_devices, has_gpu_backend
+from core.models.devices import find_devices
 from core.models.fit import KvType, estimate, fit
+from core.models.ggml_backends import has_gpu_backend
 from core.models.gguf import GgufHeader
 
 SMALLER_BATCHES = (128, 32)

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.models import devices
+from core.models import ggml_backends
 from core.models.devices import (
     Device,
     DeviceKind,
@@ -40,29 +40,11 @@ def test_a_process_of_its_own_sees_the_same() -> None:
 def test_a_missing_native_library_means_no_gpu(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    ggml_backends.registry.cache_clear()
+    monkeypatch.setitem(sys.modules, "llama_cpp.llama_cpp", None)
     with caplog.at_level(logging.WARNING):
         assert ggml_devices() == ()
     assert "as if there were no GPU" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("libraries", "expected"),
-    [
-        ("libggml.so libggml-base.so libggml-cpu.so libggml-cpu.so.0.25.3 libggml-blas.so", False),
-        ("libggml.so libggml-base.so libggml-cpu.so libggml-cuda.so", True),
-        ("libggml.dylib libggml-base.dylib libggml-cpu.dylib libggml-metal.dylib", True),
-        ("ggml.dll ggml-base.dll ggml-cpu.dll ggml-vulkan.dll", True),
-        ("ggml.dll ggml-base.dll ggml-cpu.dll", False),
-    ],
-)
-def test_a_gpu_backend_shows_by_its_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, libraries: str, expected: bool
-) -> None:
-    for name in libraries.split():
-        (tmp_path / name).touch()
-    monkeypatch.setattr(devices, "_library_folder", lambda: tmp_path)
-    assert devices.has_gpu_backend() is expected
 
 
 def test_disk_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""ggml's back ends (`ggml-backend.h`): the one registry that llama.cpp itself uses, with its plug-ins loaded.
+
+A back end is either linked into llama-cpp-python's libraries or a plug-in, a library that is loaded at run time. The
+frozen program has only plug-ins, one CPU library for each generation of processors among them. llama.cpp's own variable
+`GGML_BACKEND_PATH` names one plug-in more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+EXTRA_PLUGIN = "GGML_BACKEND_PATH"
+LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"  # llama-cpp-python's own variable
+
+
+@cache
+def registry() -> ctypes.CDLL:
+    """The library through which the registry is asked. Loads llama_cpp and the plug-ins.
+
+    The wheel holds each library several times, under names with and without a version. Opened by path, a second copy
+    would be loaded, with a registry of its own that llama.cpp never sees; so llama.cpp's handle is used, which also
+    finds the names of the libraries it depends on. Windows looks into the one library only, and has no such copies.
+
+    Raises ImportError or OSError where the native library cannot be loaded.
+    """
+    llama = import_module("llama_cpp.llama_cpp")
+    ggml: ctypes.CDLL = ctypes.CDLL(str(library_folder() / "ggml.dll")) if sys.platform == "win32" else llama._lib
+    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
+    ggml.ggml_backend_load.restype = ctypes.c_void_p
+    if ggml.ggml_backend_dev_count() == 0:  # nothing is linked, not even the CPU: everything is a plug-in
+        ggml.ggml_backend_load_all_from_path(os.fsencode(library_folder()))
+    elif plugin := os.environ.get(EXTRA_PLUGIN):
+        ggml.ggml_backend_load(os.fsencode(plugin))
+    return ggml
+
+
+def library_folder() -> Path:
+    """Where llama-cpp-python keeps its libraries. Loads nothing; raises ImportError where it is not installed."""
+    if folder := os.environ.get(LIBRARY_FOLDER):
+        return Path(folder)
+    spec = find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        raise ImportError("llama_cpp is not installed")
+    return Path(spec.origin).parent / "lib"
+
+
+def has_gpu_backend() -> bool:
+    """Whether a back end other than the CPU's is installed: CUDA, Metal, Vulkan … Loads nothing."""
+    if os.environ.get(EXTRA_PLUGIN):
+        return True
+    names = {path.name.split(".")[0].removeprefix("lib") for path in library_folder().glob("*ggml-*")}
+    return any(not name.startswith(("ggml-base", "ggml-cpu", "ggml-blas")) for name in names)
