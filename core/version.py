@@ -1,0 +1,24 @@
+"""Baton's version. Its one source is `pyproject.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+DISTRIBUTION = "baton-reasoning"
+"""What the package index and pip call Baton; the commands are `baton` and `baton-window`."""
+
+
+@cache
+def version() -> str:
+    """Such as "0.2.0": of the checkout that this file lies in, else of the installed distribution."""
+    checkout = Path(__file__).parent.parent / "pyproject.toml"
+    if checkout.is_file():
+        return str(tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]["version"])
+    try:
+        return installed_version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,90 @@
+"""The wheel: installed, Baton takes one name in site-packages, and works from any folder beside another `core`."""
+
+import shutil
+import site
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from core.version import version
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ("app", "core", "resources", "packaging/launcher", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+OTHERS_CORE = "WHOSE = 'of another project'\n"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with Baton's wheel, its dependencies, and another project's package `core`."""
+    folder = tmp_path_factory.mktemp("installed")
+    for name in PROGRAM:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, folder / "tree" / name)
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "tree")
+    environment = folder / "environment"
+    venv.create(environment)
+    packages = site_packages(environment)
+    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    (packages / "core").mkdir()
+    (packages / "core" / "__init__.py").write_text(OTHERS_CORE)
+    pip("--python", environment, "install", "--no-deps", *folder.glob("*.whl"))
+    return environment
+
+
+def test_only_one_package_is_installed(installed: Path) -> None:
+    names = {path.name for path in site_packages(installed).iterdir()} - {"core", "dependencies.pth", "__pycache__"}
+    assert names == {"baton", f"baton_reasoning-{version()}.dist-info"}
+
+
+def test_the_command_works_from_another_folder(installed: Path, tmp_path: Path) -> None:
+    assert "solve" in output(tmp_path, command(installed, "baton"), "--help")
+
+
+def test_python_m_baton_is_the_command(installed: Path, tmp_path: Path) -> None:
+    assert "solve" in output(tmp_path, command(installed, "python"), "-m", "baton", "--help")
+
+
+def test_child_processes_find_the_program(installed: Path, tmp_path: Path) -> None:
+    """Each model of the demo runs in a process of its own."""
+    assert "\\boxed" in output(tmp_path, command(installed, "baton"), "demo")
+
+
+def test_data_and_version_come_with_it(installed: Path, tmp_path: Path) -> None:
+    script = "import baton; baton.add_program_to_path(); import core.version; print(core.version.version())"
+    assert output(tmp_path, command(installed, "python"), "-c", script).strip() == version()
+
+
+def test_another_project_s_core_survives(installed: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(installed, mine, symlinks=True)
+    assert output(tmp_path, command(mine, "python"), "-c", "import core; print(core.WHOSE)") == "of another project\n"
+    pip("--python", mine, "uninstall", "--yes", "baton-reasoning")
+    assert (site_packages(mine) / "core" / "__init__.py").read_text() == OTHERS_CORE
+    assert not (site_packages(mine) / "baton").exists()
+
+
+def pip(*arguments: str | Path) -> None:
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", *map(str, arguments)], check=True)
+
+
+def site_packages(environment: Path) -> Path:
+    return next(environment.glob("[Ll]ib*/**/site-packages"))
+
+
+def command(environment: Path, name: str) -> Path:
+    return next(path for path in environment.glob(f"*/{name}*") if path.stem == name)
+
+
+def output(folder: Path, *line: str | Path) -> str:
+    """What a command writes to standard output when it is run in `folder`, in an environment of its own."""
+    done = subprocess.run([str(word) for word in line], cwd=folder, env=bare_environment(folder), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def bare_environment(folder: Path) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "HOME": str(folder), "NO_COLOR": "1", "PYTHONUTF8": "1"}
