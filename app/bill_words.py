@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-from core.engines.base import ModelCard
-from core.engines.bill import Bill
+from core.engines.model_card import ModelCard
+from core.engines.usage import Usage
 from core.run import Pair
 
 Fact = tuple[str, str]
@@ -20,7 +20,7 @@ class OnServer(Protocol):
     def card(self) -> ModelCard: ...
 
     @property
-    def bill(self) -> Bill: ...
+    def bill(self) -> Usage: ...
 
 
 def bills_of(pair: Pair) -> Iterator[str]:
@@ -30,7 +30,7 @@ def bills_of(pair: Pair) -> Iterator[str]:
             yield f"{engine.card.place}: {bill_in_words(engine.bill)}"
 
 
-def bill_in_words(bill: Bill) -> str:
+def bill_in_words(bill: Usage) -> str:
     """All of it in a line."""
     cost = bill.cost
     waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
@@ -38,7 +38,7 @@ def bill_in_words(bill: Bill) -> str:
     return f"{words}, {money(bill)}" if money(bill) else words
 
 
-def tokens_in_words(bill: Bill) -> str:
+def tokens_in_words(bill: Usage) -> str:
     """“5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
     cost = bill.cost
     about = "about " if cost.estimated else ""
@@ -46,12 +46,12 @@ def tokens_in_words(bill: Bill) -> str:
     return about + counts
 
 
-def money(bill: Bill) -> str:
+def money(bill: Usage) -> str:
     """“0.0021 EUR”; nothing where no prices are known."""
     return f"{bill.money:,.4f} {bill.currency}".rstrip() if bill.money or bill.currency else ""
 
 
-def bill_facts(bill: Bill) -> list[Fact]:
+def bill_facts(bill: Usage) -> list[Fact]:
     cost = bill.cost
     about = "about " if cost.estimated else ""
     return [

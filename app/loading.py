@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 from app.models_in_use import Loading
 from core.engines.base import Engine
 from core.engines.body import Author
-from core.engines.remote.state import Watcher
+from core.engines.remote.state import StatusCallback
 from core.errors import EngineLost
 from core.run import Pair
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from core.engines.local.client import LocalEngine, LocalOptions
-    from core.engines.opening import Opening
-    from core.models.known_servers import KnownServers
+    from core.engines.factory import EngineFactory
+    from core.engines.local.client import LocalEngine
+    from core.engines.servers import KnownServers
+    from core.models.loading import LocalOptions
     from core.paths import Paths
 
 LOOK_EVERY = 0.1
@@ -42,19 +43,19 @@ class PairLoader:
 
     @cached_property
     def servers(self) -> KnownServers:
-        from core.models.known_servers import KnownServers
+        from core.engines.servers import KnownServers
 
         return KnownServers(self._paths.servers)
 
-    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window stands before any of it is needed.
         from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-        from core.engines.local.client import LocalOptions
-        from core.engines.opening import Opening, is_address, share_vocabulary
+        from core.engines.factory import EngineFactory, is_address, share_vocabulary
+        from core.models.loading import LocalOptions
         from core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
-        opening = Opening(
+        opening = EngineFactory(
             LocalOptions(
                 context=choice.context,
                 parallel=choice.parallel,
@@ -69,7 +70,7 @@ class PairLoader:
             engines: dict[str, Engine] = {}
             for author, name in names.items():
                 if name not in engines:
-                    words = f"Opening the {author.value} model, {in_words(name)} …"
+                    words = f"EngineFactory the {author.value} model, {in_words(name)} …"
                     yield words
                     if is_address(name):
                         engines[name] = yield from connected(name, opening)
@@ -102,12 +103,12 @@ def loaded(file: Path, options: LocalOptions, words: str) -> Generator[str, None
         return loading.result()
 
 
-def connected(where: str, opening: Opening) -> Generator[str, None, Engine]:
+def connected(where: str, opening: EngineFactory) -> Generator[str, None, Engine]:
     """Connect in a thread beside this one, and yield what is waited for, and for how long.
 
     Given up, it ends at once: the thread closes what it may still get.
     """
-    from core.engines.opening import open_engine
+    from core.engines.factory import open_engine
 
     said: SimpleQueue[str] = SimpleQueue()
     given_up = threading.Event()

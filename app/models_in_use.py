@@ -11,13 +11,13 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from app.bridge import Errand
 from core.engines.body import Author
-from core.engines.remote.state import Doing, Watcher
+from core.engines.remote.state import ServerStatus, StatusCallback
 from core.errors import BatonError
 from core.run import Pair
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from core.models.known_servers import KnownServers
+    from core.engines.servers import KnownServers
 
 Loading = Generator[str | Pair, None, None]
 """Yields words on how far it is, and at the end the pair."""
@@ -28,7 +28,7 @@ GATHER_MS = 100
 
 
 class Loader(Protocol):
-    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading: ...
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading: ...
 
     @property
     def servers(self) -> KnownServers:
@@ -41,7 +41,7 @@ class OnServer(Protocol):
     """An engine that tells what its server does."""
 
     @property
-    def doing(self) -> Doing: ...
+    def doing(self) -> ServerStatus: ...
 
     def look(self) -> None:
         """Find out whether it is still there. Blocks a moment."""
@@ -118,7 +118,7 @@ class ModelsInUse(QObject):
     def servers(self) -> KnownServers:
         return self._loader.servers
 
-    def doing(self, author: Author) -> Doing | None:
+    def doing(self, author: Author) -> ServerStatus | None:
         """What the server of this model does; None if the model is on this machine."""
         engine = self.pair.get(author)
         return engine.doing if isinstance(engine, OnServer) else None
@@ -151,7 +151,7 @@ class ModelsInUse(QObject):
             self._load_wanted()
         elif error:
             self.error = error
-            self._say(State.FAILED, error.what)
+            self._say(State.FAILED, error.message)
         elif self.pair == Pair():
             self._say(State.NONE, "No models yet")
         else:

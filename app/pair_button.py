@@ -11,9 +11,9 @@ from app.placement_words import retreat_words
 from app.servers.wording import STATES, state_in_words
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import label
-from core.engines.base import ModelCard
 from core.engines.body import Author
-from core.engines.remote.state import Doing
+from core.engines.model_card import ModelCard
+from core.engines.remote.state import ServerStatus
 
 LONGEST_NAME = 170
 """Pixels; the whole name is in the tool tip."""
@@ -99,7 +99,7 @@ class StateLabel(QLabel):
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
 
-    def show_doing(self, doing: Doing | None, short: bool) -> None:
+    def show_doing(self, doing: ServerStatus | None, short: bool) -> None:
         """None: no server is meant."""
         if doing is None:
             self.clear()
@@ -109,7 +109,7 @@ class StateLabel(QLabel):
             set_role(self, role)
         self.setText(state_in_words(doing, short))
         advance = self.fontMetrics().horizontalAdvance
-        self.setMinimumWidth(max(advance(state_in_words(Doing(state), short)) for state in STATES))
+        self.setMinimumWidth(max(advance(state_in_words(ServerStatus(state), short)) for state in STATES))
 
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}

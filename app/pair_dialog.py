@@ -11,10 +11,10 @@ from app.servers.probe import probe_beside
 from app.theme import SIGN, Role, set_role
 from app.widgets.controls import button, label, whole_number
 from core.engines.body import Author
-from core.engines.opening import is_address
+from core.engines.factory import is_address
+from core.engines.servers import KnownServers
 from core.errors import ModelFileError
 from core.models.gguf import read_header
-from core.models.known_servers import KnownServers
 from core.settings import ModelChoice
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}

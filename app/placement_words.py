@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.engines.base import DeviceShare, ModelCard, OwnSettings
+from core.engines.model_card import DeviceShare, ModelCard
 from core.errors import SettingsError
 from core.models.fit import in_gib
+from core.models.overrides import ModelOverrides
 from core.thinking.cues import parse_lexicon
 
 Fact = tuple[str, str]
@@ -39,7 +40,7 @@ def share_words(share: DeviceShare) -> str:
     return f"{share.layers} layers: {', '.join(filter(None, parts))}"
 
 
-def own_facts(own: OwnSettings) -> Iterator[Fact]:
+def own_facts(own: ModelOverrides) -> Iterator[Fact]:
     """What a person set for this model alone."""
     if words := sampling_words(own):
         yield "Own sampling", words
@@ -49,7 +50,7 @@ def own_facts(own: OwnSettings) -> Iterator[Fact]:
         yield "Own cues", cue_words(own.cue_list)
 
 
-def sampling_words(own: OwnSettings) -> str:
+def sampling_words(own: ModelOverrides) -> str:
     """“temperature 0.6, top-p 0.95”: what is set of them."""
     drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
     return ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None)
@@ -60,4 +61,4 @@ def cue_words(cue_list: str) -> str:
     try:
         return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
     except SettingsError as error:
-        return f"✗ {error.what}"
+        return f"✗ {error.message}"

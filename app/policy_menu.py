@@ -65,7 +65,7 @@ class PolicyButton(QPushButton):
             why_not = obstacle(policy, pair) if ready else None
             title, _, _ = action.text().partition(WHY_NOT)
             action.setEnabled(why_not is None)
-            action.setText(f"{title}{WHY_NOT}{why_not.what}" if why_not else title)
+            action.setText(f"{title}{WHY_NOT}{why_not.message}" if why_not else title)
             action.setToolTip(str(why_not) if why_not else "")
 
     def _show(self) -> None:

@@ -20,13 +20,13 @@ both; views show `str(error)`. Causes are chained with `raise … from`, for the
 class BatonError(Exception):
     """What happened, in one sentence, and what to do now, in another (it may be empty)."""
 
-    def __init__(self, what: str, advice: str = "") -> None:
-        super().__init__(what, advice)
-        self.what = what
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message, advice)
+        self.message = message
         self.advice = advice
 
     def __str__(self) -> str:
-        return f"{self.what} {self.advice}".strip()
+        return f"{self.message} {self.advice}".strip()
 
 
 class ModelFileError(BatonError):

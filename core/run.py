@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.engines.base import Conversation, Engine, Message, Sampling, Session
+from core.engines.base import Conversation, Engine, Message, Session
 from core.engines.body import Author, Part
 from core.errors import BatonError, ContextFull, SettingsError
+from core.models.overrides import Sampling
 from core.thinking.accounts import Accounts
 from core.thinking.control import Control
 from core.thinking.cues import Lexicon, parse_lexicon
@@ -141,12 +142,12 @@ def obstacle(policy: str, pair: Pair) -> SettingsError | None:
     for author, is_needed in ((Author.SMALL, kind.needs_small), (Author.LARGE, kind.needs_large)):
         if is_needed and pair.get(author) is None:
             return SettingsError(f"The policy “{kind.title}” needs a {author.value} model.", "Choose one first.")
-    if kind.needs_alternatives and pair.small and not pair.small.card.gives_all_alternatives:
+    if kind.needs_alternatives and pair.small and not pair.small.card.returns_all_alternatives:
         return SettingsError(
             f"The policy “{kind.title}” needs the probabilities of each token, and {pair.small.card.name} gives none.",
             "Choose another policy, or a small model on this machine.",
         )
-    if kind.needs_judge and pair.large and not pair.large.card.gives_alternatives:
+    if kind.needs_judge and pair.large and not pair.large.card.returns_alternatives:
         return SettingsError(
             f"The policy “{kind.title}” needs probabilities, and {pair.large.card.name} gives none.",
             "Choose another policy, or another large model.",

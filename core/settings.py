@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.engines.body import Author
-from core.json_file import read_json, tolerant_value, write_json
+from core.files import read_json, tolerant_value, write_json
 from core.run import RunSettings
 from core.thinking.presets import PRESETS, KeywordSettings
 

@@ -28,7 +28,7 @@ from app.window import Window
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from core.engines.base import Engine
 from core.engines.body import Author
-from core.engines.remote.state import Watcher
+from core.engines.remote.state import StatusCallback
 from core.errors import EngineLost
 from core.paths import Paths
 from core.run import Pair
@@ -64,7 +64,7 @@ TOGETHER = (
 class StoryLoader(PairLoader):
     """Two models that tell one story, at 58 and 31 tokens a second."""
 
-    def __call__(self, _choice: ModelChoice, _watcher: Watcher) -> Loading:
+    def __call__(self, _choice: ModelChoice, _watcher: StatusCallback) -> Loading:
         from tests.fakes.scripted import ScriptedEngine
 
         def engine(name: str, alone: str, rate: float) -> Engine:
@@ -88,7 +88,7 @@ CHANCES = (0.71, 0.18, 0.06, 0.03)
 class FailingLoader(PairLoader):
     """As when the large model does not fit."""
 
-    def __call__(self, _choice: ModelChoice, _watcher: Watcher) -> Loading:
+    def __call__(self, _choice: ModelChoice, _watcher: StatusCallback) -> Loading:
         yield "Opening the large model …"
         raise EngineLost(
             "There is not enough memory for R1-Distill-Qwen-32B: 19.8 GB are needed, 11.2 GB are free.",

@@ -9,8 +9,8 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
-from core.batch.problems import Problem
 from core.grading.verdict import Outcome
+from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 
 PORTION = 1000

@@ -9,8 +9,8 @@ from app.batch.comparison_card import ComparisonCard
 from app.batch.scatter_chart import ScatterChart
 from app.batch.takeover_charts import PlaceChart, RuleChart
 from app.widgets.scrolling import see_through
+from core.batch.charts import accuracy_against_share, accuracy_against_speed
 from core.batch.report import ArmReport, Report
-from core.batch.scatter import accuracy_against_share, accuracy_against_speed
 
 _NOTHING = Report("", 0, 0, 0, None, None, (), ())
 

@@ -17,10 +17,11 @@ from app.batch.welcome import BatchWelcome
 from app.models_in_use import ModelsInUse
 from app.settings.preferences import Preferences
 from core.batch.columns import Columns
-from core.batch.problems import Problem, ProblemSet
+from core.batch.problems import ProblemSet
 from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError
+from core.problem import Problem
 from core.run import RunSettings
 from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store

@@ -61,7 +61,7 @@ class RegradeDialog(QDialog):
             try:
                 Regex(self.pattern.text())
             except SettingsError as error:
-                self.told.setText(error.what)
+                self.told.setText(error.message)
                 set_role(self.told, Role.DANGER)
                 self.grade.setEnabled(False)
             else:

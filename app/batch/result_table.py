@@ -16,8 +16,8 @@ from app.batch.arrangement import NOWHERE, PORTION, Column, Mark, Order, Shown, 
 from app.batch.plain_answer import plain_answer
 from app.theme import current_theme
 from app.widgets.ribbon_drawing import RibbonLayout, Segment
-from core.batch.happenings import JobGrew
-from core.batch.problems import Problem
+from core.batch.batch_events import JobGrew
+from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 
 Index = QModelIndex | QPersistentModelIndex

@@ -31,9 +31,9 @@ from app.batch.session import BatchSession
 from app.theme import Role
 from app.widgets.controls import button, label
 from app.widgets.elided import ElidedLabel
+from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS
-from core.batch.happenings import Calibrated, Happening, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.progress import in_words
 from core.batch.report import ArmReport, Report
 from core.grading.verdict import How, Regex
@@ -112,7 +112,7 @@ class RunView(QWidget):
         self.table.setColumnHidden(Column.ARM, len(batch.arms) < 2)
         self._show_state()
 
-    def _take(self, happenings: list[Happening]) -> None:
+    def _take(self, happenings: list[BatchEvent]) -> None:
         for happening in happenings:
             match happening:
                 case JobStarted(job):

@@ -17,7 +17,7 @@ from app.theme import Role
 from app.widgets.controls import label
 from app.widgets.ribbon import Ribbon
 from app.widgets.scrolling import scrolling
-from core.batch.problems import Problem
+from core.problem import Problem
 from core.run import RunSettings
 from core.store.batch_rows import ResultRow
 from core.thinking.pieces import Piece

@@ -8,9 +8,7 @@ from PySide6.QtGui import QColor
 
 from app.batch.chart_card import ChartCard
 from app.theme import current_theme
-from core.batch.label_places import Box, leader, place_labels
-from core.batch.scatter import Point, Scatter
-from core.batch.svg_charts import scatter_chart
+from core.batch.charts import Box, Point, Scatter, leader, place_labels, scatter_chart
 from core.engines.body import Author
 
 _SIGNS = ("o", "d", "s", "t1")

@@ -12,18 +12,19 @@ from PySide6.QtCore import QObject, Signal
 from app.bridge import Errand, Work
 from app.models_in_use import ModelsInUse, State
 from core.batch.arms import Arm, by_large_model
+from core.batch.batch_events import BatchEvent, JobEnded
 from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
 from core.batch.exports import export
-from core.batch.happenings import Happening, JobEnded
-from core.batch.problems import Problem, ProblemSet, read_problems
-from core.batch.progress import Progress
+from core.batch.problems import ProblemSet, read_problems
+from core.batch.progress import BatchProgress
 from core.batch.regrading import regrade
 from core.batch.report import Report, report_of
 from core.batch.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
+from core.problem import Problem
 from core.run import Pair
 from core.settings import ModelChoice
 from core.store.batch_rows import Batch, ResultRow
@@ -36,7 +37,7 @@ class Opened(NamedTuple):
     batch: Batch
     problems: list[Problem]
     rows: list[ResultRow]
-    progress: Progress
+    progress: BatchProgress
 
 
 class Loaded(NamedTuple):
@@ -77,7 +78,7 @@ class BatchSession(QObject):
         self.problems: Sequence[Problem] = ()
         self.rows: Sequence[ResultRow] = ()
         """As they were when the batch was opened; what came later was told in `happened`."""
-        self.progress = Progress((), 1)
+        self.progress = BatchProgress((), 1)
         self.parallel = 8
         self.report_seconds = 0.0
         """What the last report took."""
@@ -313,7 +314,7 @@ class BatchSession(QObject):
         runner = Runner(self._stored(), self.batch.id, self.models.pair, grader, self.parallel, self._guides[0])
         self._runner = runner
 
-        def work() -> Generator[Happening, None, None]:
+        def work() -> Generator[BatchEvent, None, None]:
             with grader:
                 yield from runner.run()
 
@@ -324,7 +325,7 @@ class BatchSession(QObject):
         self._running.start()
         self.changed.emit()
 
-    def _take(self, happenings: list[Happening]) -> None:
+    def _take(self, happenings: list[BatchEvent]) -> None:
         for happening in happenings:
             if isinstance(happening, JobEnded):
                 self.progress.ended(happening.row)
@@ -385,5 +386,5 @@ def _opened(store: Store, batch_id: str) -> Opened:
     """Raises StoreError, SettingsError."""
     batches = store.batches
     batch, rows = batches.open(batch_id), list(batches.results(batch_id))
-    progress = Progress(rows, BatchSettings.of(batch).parallel)
+    progress = BatchProgress(rows, BatchSettings.of(batch).parallel)
     return Opened(batch, list(batches.problems(batch_id)), rows, progress)

@@ -9,8 +9,8 @@ from PySide6.QtGui import QColor
 
 from app.batch.chart_card import ChartCard
 from app.theme import current_theme
+from core.batch.charts import places_of_takeovers, takeovers_by_rule
 from core.batch.report import PLACES, ArmReport
-from core.batch.svg_charts import places_of_takeovers, takeovers_by_rule
 
 
 class RuleChart(ChartCard):

@@ -11,9 +11,8 @@ from app.bridge import Errand
 from app.chat.conversation import Conversation, Exchange
 from core.errors import BatonError, StoreError
 from core.run import RunSettings
-from core.store.conversations import Exchange as StoredExchange
-from core.store.conversations import Found, Headline
-from core.store.recorder import Recorder
+from core.store.conversations import Found, Headline, StoredExchange
+from core.store.runs import Recorder
 from core.store.store import Store
 from core.thinking.events import Event
 from core.thinking.trace import Trace

@@ -13,8 +13,8 @@ from core.errors import BatonError, StoreError
 from core.export.exported import gather, put_into
 from core.export.formats import write_file
 from core.export.json_file import read_json
+from core.files import read_text
 from core.store.store import Store
-from core.text_file import read_text
 
 FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
 

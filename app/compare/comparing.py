@@ -15,7 +15,7 @@ from app.compare.chooser import Chooser
 from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
 from app.settings.preferences import Preferences
-from core.demo_pair.task import Problem
+from core.demo_pair.task import DemoProblem
 from core.engines.local.client import LocalEngine
 from core.errors import BatonError
 from core.run import Pair
@@ -155,7 +155,7 @@ class Comparing(QObject):
 
 def expected_answer(problem: str) -> str:
     """Known for the demo pair's own problems only."""
-    known = Problem.of(problem)
+    known = DemoProblem.of(problem)
     return known.answer if known else ""
 
 

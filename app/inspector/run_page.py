@@ -13,8 +13,8 @@ from app.inspector.facts import Fact, Facts
 from app.placement_words import own_facts, placement_facts
 from app.theme import SIGN, Role
 from app.widgets.controls import Hairline, button, label
-from core.engines.base import ModelCard
 from core.engines.body import Author
+from core.engines.model_card import ModelCard
 from core.settings import ModelChoice
 from core.thinking.policies import POLICIES
 from core.thinking.trace import Trace
@@ -123,7 +123,7 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         ("Context", f"{card.context:,} tokens"),
         ("Vocabulary", card.vocabulary[:12]),
         ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
-        ("Roll-back", "by cutting" if card.can_be_cut else "from snapshots"),
+        ("Roll-back", "by cutting" if card.supports_truncation else "from snapshots"),
         *own_facts(card.own),
         *placement_facts(card),
     ]

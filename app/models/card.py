@@ -21,7 +21,7 @@ from app.theme import SIGN, Role, set_role
 from app.widgets.controls import button, in_row, label
 from core.engines.body import Author
 from core.models.fit import in_gib
-from core.models.library import BrokenFile, Model, same_vocabulary
+from core.models.library import BrokenFile, LocalModel, same_vocabulary
 from core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
@@ -30,7 +30,7 @@ SIDE_BY_SIDE = 720
 
 class ModelCardView(QScrollArea):
     use_wanted = Signal(object, object)
-    """Author and Model: put it into the pair."""
+    """Author and LocalModel: put it into the pair."""
     reload_wanted = Signal()
     """Load the pair again, as it was chosen meanwhile."""
     policy_wanted = Signal(str)
@@ -38,9 +38,9 @@ class ModelCardView(QScrollArea):
     def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
-        self._model: Model | None = None
+        self._model: LocalModel | None = None
         self.setWidgetResizable(True)
-        self.setAccessibleName("Model card")
+        self.setAccessibleName("LocalModel card")
         self._title = label("", Role.TITLE)
         self._title.setWordWrap(True)
         self._facts = Facts()
@@ -80,7 +80,7 @@ class ModelCardView(QScrollArea):
         self.show_row(None)
 
     def show_row(self, row: Row | None) -> None:
-        model = row if isinstance(row, Model) else None
+        model = row if isinstance(row, LocalModel) else None
         self._model = model
         self._deletion = row if isinstance(row, Deletion) else None
         self.put_back.setVisible(self._deletion is not None)
@@ -163,7 +163,7 @@ class ModelCardView(QScrollArea):
             self._room.delete(self._model)
 
 
-def facts_of(model: Model, others: tuple[Model, ...]) -> Iterator[Fact]:
+def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact]:
     """What the header says, as (name, words)."""
     header = model.header
     yield "Architecture", f"{header.architecture}, {header.block_count} blocks"
@@ -179,7 +179,7 @@ def facts_of(model: Model, others: tuple[Model, ...]) -> Iterator[Fact]:
     yield "Shared with", ", ".join(sharing) or "no other model here: handoffs pass text"
     tags = header.thinking_tags
     yield "Thinking", f"{tags.opening.strip()} … {tags.closing.strip()}" if tags else "no tags: the large model opens"
-    cut = header.memory_can_be_cut
+    cut = header.supports_truncation
     yield "Memory", "can be cut back" if cut else "cannot be cut back: a snapshot at each boundary"
     yield "Licence", header.licence or "not said"
     parts = f" and {len(header.shards) - 1} more" if len(header.shards) > 1 else ""

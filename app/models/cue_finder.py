@@ -15,10 +15,10 @@ from app.models.cue_findings import CueFindings
 from app.models.room import ModelRoom
 from app.theme import Role, set_role
 from app.widgets.controls import button, in_row, label, whole_number
-from core.engines.local.client import LocalOptions
+from core.cue_profiler import PROBLEMS, CueProfile, Suits, Writing, lexicon_json, profile, write_texts
 from core.errors import BatonError
-from core.models.cue_profiler import PROBLEMS, CueProfile, Suits, Writing, lexicon_json, profile, write_texts
-from core.models.library import Model
+from core.models.library import LocalModel
+from core.models.loading import LocalOptions
 from core.run import RunSettings
 
 TOKENS = 1024
@@ -30,7 +30,7 @@ class CueFinder(QDialog):
     policy_wanted = Signal(str)
     """Another policy than keywords, for a model without cues."""
 
-    def __init__(self, room: ModelRoom, model: Model, parent: QWidget | None = None) -> None:
+    def __init__(self, room: ModelRoom, model: LocalModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
         self._model = model

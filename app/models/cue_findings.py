@@ -16,10 +16,10 @@ from PySide6.QtWidgets import (
 
 from app.theme import Role
 from app.widgets.controls import label
-from core.models.cue_profiler import CueProfile, Opening
+from core.cue_profiler import CueProfile, StepOpening
 from core.thinking.cues import Lexicon
 
-_HEADS = ("Opening", "Times", "Share", "Before “wait”")
+_HEADS = ("StepOpening", "Times", "Share", "Before “wait”")
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -82,7 +82,7 @@ class CueFindings(QWidget):
         if not self.has_proposal:
             QListWidgetItem("none: it has no habit to hold on to", self.cues).setFlags(Qt.ItemFlag.NoItemFlags)
 
-    def _show_opening(self, row: int, opening: Opening, boundaries: int) -> None:
+    def _show_opening(self, row: int, opening: StepOpening, boundaries: int) -> None:
         share = f"{opening.count / boundaries:.0%}"
         for column, text in enumerate((opening.words, str(opening.count), share, str(opening.before_wait))):
             item = QTableWidgetItem(text)

@@ -17,9 +17,8 @@ from app.models.wording import progress_words
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.errors import BatonError
-from core.models.download_progress import Progress
+from core.models.download import DownloadManifest, DownloadProgress, discard, find_unfinished
 from core.models.fit import in_gib
-from core.models.order import Order, discard, find_unfinished
 
 THOUSANDTHS = 1000
 
@@ -36,7 +35,7 @@ class DownloadRow(QWidget):
     ended = Signal(object)
     """The row itself, when it is done or cancelled."""
 
-    def __init__(self, order: Order, room: ModelRoom, parent: QWidget | None = None) -> None:
+    def __init__(self, order: DownloadManifest, room: ModelRoom, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.order = order
         self._room = room
@@ -46,7 +45,7 @@ class DownloadRow(QWidget):
         self.words.setWordWrap(True)
         self.bar = QProgressBar()
         self.bar.setRange(0, THOUSANDTHS)
-        self.bar.setAccessibleName(f"Progress of {order.title}")
+        self.bar.setAccessibleName(f"DownloadProgress of {order.title}")
         self.switch = button("Go on", self.toggle)
         self._cancel = button("Cancel", self.cancel, tip="Remove what has arrived")
         head = QHBoxLayout()
@@ -74,7 +73,7 @@ class DownloadRow(QWidget):
         own = order.files[0].url.startswith(f"{access.endpoint}/")
         token = access.token if own else None
 
-        def work() -> Generator[Progress, None, None]:
+        def work() -> Generator[DownloadProgress, None, None]:
             from core.models.download import Downloader  # with it comes the network
 
             downloader = Downloader(token)
@@ -106,7 +105,7 @@ class DownloadRow(QWidget):
         if self._errand is not None:
             self._errand.stop()
 
-    def _arrived(self, steps: list[Progress]) -> None:
+    def _arrived(self, steps: list[DownloadProgress]) -> None:
         last = steps[-1]
         self.bar.setValue(last.done * THOUSANDTHS // max(last.total, 1))
         if self.state is State.RUNNING:
@@ -176,7 +175,7 @@ class Downloads(QScrollArea):
         folder = self._room.folder
         self._question.ask(lambda: find_unfinished(folder), self._show_unfinished)
 
-    def begin(self, order: Order) -> DownloadRow:
+    def begin(self, order: DownloadManifest) -> DownloadRow:
         """Start a download; one that is here already goes on."""
         for row in self.rows:
             if row.order.model == order.model and row.state not in (State.DONE, State.CANCELLED):
@@ -192,13 +191,13 @@ class Downloads(QScrollArea):
         for row in self.rows:
             row.finish()
 
-    def _show_unfinished(self, orders: tuple[Order, ...]) -> None:
+    def _show_unfinished(self, orders: tuple[DownloadManifest, ...]) -> None:
         known = {row.order.model for row in self.rows}
         for order in orders:
             if order.model not in known:
                 self._add(order)
 
-    def _add(self, order: Order) -> DownloadRow:
+    def _add(self, order: DownloadManifest) -> DownloadRow:
         row = DownloadRow(order, self._room)
         row.ended.connect(self._ended)
         self.rows.append(row)

@@ -11,7 +11,7 @@ from app.models.card import ModelCardView
 from app.models.late import Late
 from app.models.library_list import LibraryModel, Row
 from app.models.room import ModelRoom
-from core.models.library import BrokenFile, Model
+from core.models.library import BrokenFile, LocalModel
 from core.models.trash import Deletion
 
 LIST_WIDTH = 260
@@ -87,7 +87,7 @@ class Here(QSplitter):
 
 def path_of(row: Row) -> Path:
     match row:
-        case Model():
+        case LocalModel():
             return row.header.path
         case BrokenFile():
             return row.path

@@ -79,7 +79,7 @@ class ModelsTab(QWidget):
     def _make(self) -> ModelsPage:
         from app.models.page import ModelsPage
         from app.models.room import ModelRoom
-        from core.demo_pair.files import SMALL_MODEL
+        from core.demo_pair.settings import SMALL_MODEL
         from core.secrets import Secrets
 
         secrets = (self._secrets or Secrets)()
@@ -120,7 +120,7 @@ class ModelsTab(QWidget):
         self._room.show_loaded({Path(engine.loaded_as.path): engine.card for engine in engines})
 
     def _use_pair(self, small: Path, large: Path) -> None:
-        from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
+        from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 
         if (small, large) == (SMALL_MODEL, LARGE_MODEL):
             self._use(small="", large="")  # settings outlive the place of the program, and of its demo pair
@@ -133,8 +133,8 @@ class ModelsTab(QWidget):
         run = self._window.preferences.value.run
         if self._window.models.state is not State.READY or run.policy != KEYWORDS or run.parameters.opening:
             return
+        from core.cue_profiler import FEW_CUES
         from core.engines.local.client import LocalEngine
-        from core.models.cue_profiler import FEW_CUES
         from core.models.preferences import load_preferences
 
         small = self._window.models.pair.small

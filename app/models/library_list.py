@@ -10,11 +10,11 @@ from app.models.errands import Question
 from app.models.room import ModelRoom, place
 from app.models.wording import fit_words
 from core.models.fit import Fit, in_gib
-from core.models.library import BrokenFile, Model
+from core.models.library import BrokenFile, LocalModel
 from core.models.trash import Deletion
 
 Index = QModelIndex | QPersistentModelIndex
-Row = Model | BrokenFile | Deletion
+Row = LocalModel | BrokenFile | Deletion
 
 
 class LibraryModel(QAbstractListModel):
@@ -61,11 +61,11 @@ class LibraryModel(QAbstractListModel):
         rows, devices, choice_of = tuple(self.rows), self._room.devices, self._room.loading_of
         if devices is None:
             return
-        choices = {row: choice_of(row.header.path) for row in rows if isinstance(row, Model)}
+        choices = {row: choice_of(row.header.path) for row in rows if isinstance(row, LocalModel)}
 
         def judged() -> list[str]:
             fits = {row: place(row, choice, devices) for row, choice in choices.items()}
-            return [words(row, fits.get(row) if isinstance(row, Model) else None) for row in rows]
+            return [words(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
 
         self._question.ask(judged, self._show)
 
@@ -81,7 +81,7 @@ def tip(row: Row) -> str:
             return row.reason
         case Deletion():
             return f"It can be put back until Baton closes: {row.moves[0].origin}"
-        case Model():
+        case LocalModel():
             return str(row.header.path)
 
 

@@ -9,8 +9,8 @@ from app.models.room import ModelRoom
 from app.theme import Role, set_role
 from app.widgets.controls import label, steady, whole_number
 from core.models.fit import FitKind, KvType, in_gib
-from core.models.library import Model
-from core.models.preferences import Choice, LoadingChoice
+from core.models.library import LocalModel
+from core.models.preferences import LoadingChoice, Switch
 
 WIDTH = 180
 """Pixels: the longest number, with room for larger text."""
@@ -27,13 +27,13 @@ class LoadingForm(QWidget):
     def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
-        self._model: Model | None = None
+        self._model: LocalModel | None = None
         self._numbers = {name: self._number(name) for name in _NUMBERS}
         self._kv_type = QComboBox()
         for kind in _KV_TYPES:
             self._kv_type.addItem(kind.name.lower(), kind)
         self._flash = QComboBox()
-        for choice in Choice:
+        for choice in Switch:
             self._flash.addItem(choice.value, choice)
         self.sentence = label("")
         self.sentence.setWordWrap(True)
@@ -56,7 +56,7 @@ class LoadingForm(QWidget):
             values | {"kv_type": self._kv_type.currentData(), "flash_attention": self._flash.currentData()}
         )
 
-    def show_model(self, model: Model) -> None:
+    def show_model(self, model: LocalModel) -> None:
         self._model = None  # so that filling in the fields is no choice of the person's
         self._numbers["context"].setMaximum(max(model.header.context_length or 2**20, 256))
         self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
@@ -68,7 +68,7 @@ class LoadingForm(QWidget):
         for name, box in self._numbers.items():
             box.setValue(getattr(choice, name))
         self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
-        self._flash.setCurrentIndex(list(Choice).index(choice.flash_attention))
+        self._flash.setCurrentIndex(list(Switch).index(choice.flash_attention))
 
     def _number(self, name: str) -> QSpinBox:
         minimum = {"context": 256, "batch": 16, "threads": 0, "gpu_layers": -1}[name]

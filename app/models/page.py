@@ -17,10 +17,10 @@ from app.models.pairs import Begin
 from app.models.room import ModelRoom
 from app.models.search import HubSearch
 from app.widgets.notice import Notice
-from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
+from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.errors import BatonError
+from core.models.download import DownloadManifest
 from core.models.fit import in_gib
-from core.models.order import Order
 from core.models.trash import Deletion
 
 
@@ -156,7 +156,7 @@ class ModelsPage(QWidget):
     def _count_downloads(self, count: int) -> None:
         self.tabs.setTabText(self.tabs.indexOf(self._downloads), f"Downloads ({count})" if count else "Downloads")
 
-    def _download(self, order: Order) -> None:
+    def _download(self, order: DownloadManifest) -> None:
         self.tabs.setCurrentWidget(self._downloads)
         self.downloads.begin(order)
 

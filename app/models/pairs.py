@@ -16,8 +16,8 @@ from core.engines.body import Author
 from core.errors import BatonError
 from core.models.catalog import CatalogModel, FittingPair, pairs_that_fit
 from core.models.devices import Devices, disk_free
+from core.models.download import SPARE_BYTES, DownloadManifest
 from core.models.fit import in_gib
-from core.models.order import SPARE_BYTES, Order
 
 
 class Judged(NamedTuple):
@@ -32,7 +32,7 @@ class Begin(QScrollArea):
     demo_wanted = Signal()
     server_wanted = Signal()
     download_wanted = Signal(object)
-    """An Order; a pair makes two."""
+    """An DownloadManifest; a pair makes two."""
     pair_wanted = Signal(object, object)
     """The paths of a small and a large model that are on this machine."""
 
@@ -137,7 +137,7 @@ class Begin(QScrollArea):
         access, folder = self._room.access(), self._room.folder
         self._say("Asking the Hub for sizes and hashes …", Role.MUTED)
 
-        def ask() -> list[Order]:
+        def ask() -> list[DownloadManifest]:
             from core.models.hub import Hub
 
             hub = Hub(access)
@@ -145,7 +145,7 @@ class Begin(QScrollArea):
 
         self._question.ask(ask, self._begin)
 
-    def _begin(self, orders: list[Order]) -> None:
+    def _begin(self, orders: list[DownloadManifest]) -> None:
         self.said.hide()
         for order in orders:
             self.download_wanted.emit(order)

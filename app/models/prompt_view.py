@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QVBoxLayou
 from app.models.errands import Question
 from app.theme import Role, current_theme, set_role
 from app.widgets.controls import button, in_row, label
+from core.engines.chat_template import PromptLine, PromptOrigin, compared, prompt_of
 from core.errors import BatonError
-from core.models.families import Family, family_of
+from core.models.catalog import Family, family_of
 from core.models.gguf import GgufHeader
-from core.models.prompt_probe import Line, Origin, compared, prompt_of
 
 HEIGHT = 150
 GROUND = 0.14
@@ -22,7 +22,7 @@ class PromptView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._question = Question(self._say_error, self)
-        self._lines: tuple[Line, ...] = ()
+        self._lines: tuple[PromptLine, ...] = ()
         self.sentence = label("", Role.MUTED)
         self.sentence.setWordWrap(True)
         self.prompt = QTextEdit()
@@ -62,7 +62,7 @@ class PromptView(QWidget):
     def _compare(self, prompt: str, family: Family | None) -> None:
         lines = compared(prompt, family.prompt if family else prompt)
         self._show_lines(lines)
-        different = sum(line.origin is not Origin.BOTH for line in lines)
+        different = sum(line.origin is not PromptOrigin.BOTH for line in lines)
         if family is None:
             self._say("What it makes of a conversation. No known template to hold it against.")
         elif not different:
@@ -70,7 +70,7 @@ class PromptView(QWidget):
         else:
             self._say(f"⚠ Other than what {family.name} models are known to be given: + is here, − is not here.")
 
-    def _show_lines(self, lines: tuple[Line, ...]) -> None:
+    def _show_lines(self, lines: tuple[PromptLine, ...]) -> None:
         self._lines = lines
         self.prompt.setVisible(bool(lines))
         self._draw()
@@ -78,7 +78,7 @@ class PromptView(QWidget):
     def _draw(self) -> None:
         """A sign before each line that differs, and a ground in its colour."""
         colours = current_theme().colours
-        grounds = {Origin.HERE: QColor(colours.success), Origin.KNOWN: QColor(colours.danger)}
+        grounds = {PromptOrigin.HERE: QColor(colours.success), PromptOrigin.KNOWN: QColor(colours.danger)}
         self.prompt.clear()
         cursor = QTextCursor(self.prompt.document())
         for number, line in enumerate(self._lines):

@@ -9,13 +9,13 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.bridge import Errand, Work
-from core.engines.base import ModelCard
+from core.engines.model_card import ModelCard
 from core.errors import BatonError
 from core.models.devices import Devices, find_devices
 from core.models.fit import Fit, fit, fit_with_layers
 from core.models.gguf import read_header
 from core.models.hub_listing import HubAccess
-from core.models.library import Inventory, Library, Model, known_folders
+from core.models.library import Inventory, Library, LocalModel, known_folders
 from core.models.preferences import (
     LoadingChoice,
     ModelPreferences,
@@ -127,7 +127,7 @@ class ModelRoom(QObject):
 
         self._run("look at what was dropped", work, self._added)
 
-    def delete(self, model: Model) -> None:
+    def delete(self, model: LocalModel) -> None:
         try:
             deletion = self.trash.delete(model)
         except BatonError as error:
@@ -146,7 +146,7 @@ class ModelRoom(QObject):
             self.deletions = tuple(other for other in self.deletions if other is not deletion)
         self.refresh()
 
-    def fit_of(self, model: Model, choice: LoadingChoice) -> Fit | None:
+    def fit_of(self, model: LocalModel, choice: LoadingChoice) -> Fit | None:
         """Where the model would lie; None while the machine has not answered yet."""
         return place(model, choice, self.devices) if self.devices else None
 
@@ -212,7 +212,7 @@ class ModelRoom(QObject):
             self.failed.emit(error)
 
 
-def place(model: Model, choice: LoadingChoice, devices: Devices) -> Fit:
+def place(model: LocalModel, choice: LoadingChoice, devices: Devices) -> Fit:
     """Where the model would lie, loaded as a person chose."""
     needs = choice.estimate(model.header)
     if choice.gpu_layers >= 0:

@@ -25,12 +25,11 @@ from app.theme import Role, set_role
 from app.widgets.controls import button, label
 from core.errors import BatonError
 from core.models.devices import Devices, disk_free
+from core.models.download import SPARE_BYTES
 from core.models.fit import Fit, FitKind, estimate, fit, in_gib
-from core.models.hub_listing import Listing, Repository, order_for
-from core.models.order import SPARE_BYTES
+from core.models.hub_listing import Listing, Quantisation, Repository, order_for, recommended
+from core.models.memory import rough_shape
 from core.models.preferences import LoadingChoice
-from core.models.quantisations import Quantisation, recommended
-from core.models.rough_shape import rough_shape
 
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from core.models.catalog import Evidence
-from core.models.download_progress import Progress, Stage
+from core.models.catalog import PublishedResult
+from core.models.download import DownloadProgress, Stage
 from core.models.fit import Fit, FitKind, in_gib
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
@@ -16,9 +16,9 @@ FIT_SIGNS = {
     FitKind.DOES_NOT_FIT: "✗ does not fit",
 }
 EVIDENCE = {
-    Evidence.PAPER: "measured in the paper",
-    Evidence.REBUTTAL: "measured in the paper's discussion",
-    Evidence.UNTESTED: "nobody has published figures",
+    PublishedResult.PAPER: "measured in the paper",
+    PublishedResult.REBUTTAL: "measured in the paper's discussion",
+    PublishedResult.UNTESTED: "nobody has published figures",
 }
 
 
@@ -34,7 +34,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
 
 
-def progress_words(progress: Progress) -> str:
+def progress_words(progress: DownloadProgress) -> str:
     amount = f"{in_gib(progress.done)} of {in_gib(progress.total)}"
     match progress.stage:
         case Stage.CHECKING:

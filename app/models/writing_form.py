@@ -10,8 +10,8 @@ from app.placement_words import cue_words, sampling_words
 from app.settings.fields import editor_of
 from app.theme import Role
 from app.widgets.controls import button, in_row, label, steady
-from core.models.families import Family, family_of
-from core.models.library import Model
+from core.models.catalog import Family, family_of
+from core.models.library import LocalModel
 from core.models.preferences import Tags, WritingChoice
 
 WIDTH = 210
@@ -28,7 +28,7 @@ class WritingForm(QWidget):
     def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
-        self._model: Model | None = None
+        self._model: LocalModel | None = None
         self._family: Family | None = None
         self._cue_list = ""
         fields = WritingChoice.model_fields
@@ -52,7 +52,7 @@ class WritingForm(QWidget):
             values |= {"opening": "", "closing": ""}
         return WritingChoice(**values, cue_list=self._cue_list)
 
-    def show_model(self, model: Model) -> None:
+    def show_model(self, model: LocalModel) -> None:
         self._model = None  # so that filling in the fields is no choice of the person's
         guessed = model.header.thinking_tags
         says = guessed.opening.strip() if guessed else "none"

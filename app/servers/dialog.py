@@ -25,11 +25,10 @@ from app.theme import SIGN, Role
 from app.widgets.controls import button, label
 from app.widgets.scrolling import scrolling
 from core.engines.body import Author
-from core.engines.connection import ConnectionReport, try_connection
-from core.engines.opening import addresses
+from core.engines.factory import addresses
+from core.engines.server_check import ConnectionReport, try_connection
+from core.engines.servers import KnownServer, KnownServers
 from core.errors import BatonError, SettingsError
-from core.models.known_servers import KnownServers
-from core.models.servers import KnownServer
 
 Probe = Callable[[], Sequence[int]]
 """The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""

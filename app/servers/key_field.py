@@ -10,9 +10,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 from app.models.errands import Question
 from app.theme import Role, set_role
 from app.widgets.controls import button, label
+from core.engines.servers import KnownServer, KnownServers
 from core.errors import BatonError
-from core.models.known_servers import KnownServers
-from core.models.servers import KnownServer
 
 
 class KeyField(QWidget):

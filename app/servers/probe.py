@@ -14,9 +14,9 @@ def probe_beside(name: str, loaded: Engine | None, author: Author) -> Sequence[i
     of it if it is. Empty if it cannot be had: it is on a server itself, or cannot be read. Takes a moment."""
     # Imported in the thread that asks.
     from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+    from core.engines.factory import is_address
     from core.engines.local.client import LocalEngine
     from core.engines.local.tokenizer import tokenize_by
-    from core.engines.opening import is_address
     from core.engines.remote.vocabulary import PROBE
     from core.errors import BatonError
 

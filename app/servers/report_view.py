@@ -7,14 +7,14 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from app.theme import Role, set_role
 from app.widgets.controls import label
-from core.engines.connection import ConnectionReport, Finding, Verdict
+from core.engines.server_check import ConnectionReport, Finding, Severity
 from core.errors import BatonError
 
 VERDICTS = {
-    Verdict.GOOD: ("✓", Role.SUCCESS),
-    Verdict.BAD: ("✗", Role.DANGER),
-    Verdict.WARNING: ("⚠", Role.DANGER),
-    Verdict.PLAIN: ("·", Role.MUTED),
+    Severity.GOOD: ("✓", Role.SUCCESS),
+    Severity.BAD: ("✗", Role.DANGER),
+    Severity.WARNING: ("⚠", Role.DANGER),
+    Severity.PLAIN: ("·", Role.MUTED),
 }
 
 
@@ -55,7 +55,7 @@ class ReportView(QWidget):
             self.show_problem(report.problem)
 
     def show_problem(self, problem: BatonError) -> None:
-        self._add(Finding(Verdict.BAD, str(problem)))
+        self._add(Finding(Severity.BAD, str(problem)))
 
     def _add_head(self, words: str) -> None:
         head = label(words, Role.HEADING)

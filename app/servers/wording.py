@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.theme import Role
-from core.engines.remote.state import Doing, ServerState
+from core.engines.remote.state import ServerState, ServerStatus
 
 
 class Told(NamedTuple):
@@ -25,7 +25,7 @@ STATES = {
 }
 
 
-def state_in_words(doing: Doing, short: bool = False) -> str:
+def state_in_words(doing: ServerStatus, short: bool = False) -> str:
     """“✓ connected · 18 ms”, “≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
     sign, words, _ = STATES[doing.state]
     if short:

@@ -12,12 +12,12 @@ from app.bill_words import bills_of
 from app.terminal.options import add_model_options, add_run_options, at_least_one, open_pair, run_settings
 from app.terminal.solve import ExitCode, stops_on_interrupt
 from core.batch.arms import Arm, by_large_model, needs
+from core.batch.batch_events import BatchEvent, Calibrated, JobEnded
 from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
 from core.batch.exports import EXPORTS, export
-from core.batch.happenings import Calibrated, Happening, JobEnded
-from core.batch.problems import Problem, read_problems
-from core.batch.progress import Progress, in_words
+from core.batch.problems import read_problems
+from core.batch.progress import BatchProgress, in_words
 from core.batch.recipes import RECIPES, arms_of
 from core.batch.regrading import regrade
 from core.batch.report import Report, report_of
@@ -26,6 +26,7 @@ from core.batch.runner import Runner
 from core.errors import SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
+from core.problem import Problem
 from core.run import Pair
 from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store
@@ -142,7 +143,7 @@ def _run_with(pair: Pair, guide: str, arguments: argparse.Namespace, store: Stor
     """All arms of these models, until they are done or Ctrl+C is pressed."""
     with Grader() as grader:
         runner = Runner(store, batch_id, pair, grader, arguments.parallel, guide)
-        progress = Progress(store.batches.results(batch_id), arguments.parallel)
+        progress = BatchProgress(store.batches.results(batch_id), arguments.parallel)
         with stops_on_interrupt(runner):
             (_print_json if arguments.json else _print_progress)(runner.run(), progress, store, batch_id)
     for line in bills_of(pair):
@@ -188,7 +189,7 @@ def in_full(report: Report) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _print_json(happenings: Iterable[Happening], progress: Progress, store: Store, batch_id: str) -> None:
+def _print_json(happenings: Iterable[BatchEvent], progress: BatchProgress, store: Store, batch_id: str) -> None:
     problems = list(store.batches.problems(batch_id))
     for happening in happenings:
         if isinstance(happening, JobEnded):
@@ -197,7 +198,7 @@ def _print_json(happenings: Iterable[Happening], progress: Progress, store: Stor
             print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
-def _print_progress(happenings: Iterable[Happening], progress: Progress, _store: Store, _batch_id: str) -> None:
+def _print_progress(happenings: Iterable[BatchEvent], progress: BatchProgress, _store: Store, _batch_id: str) -> None:
     """One line that is written over in a terminal; elsewhere a line at each tenth."""
     live = sys.stderr.isatty()
     tenth = 0

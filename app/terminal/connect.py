@@ -8,12 +8,12 @@ from pathlib import Path
 
 from app.terminal.servers import add_server_options, known_server
 from app.terminal.solve import ExitCode
-from core.engines.connection import Verdict, try_connection
+from core.engines.factory import addresses
 from core.engines.local.tokenizer import tokenize_by
-from core.engines.opening import addresses
 from core.engines.remote.vocabulary import PROBE
+from core.engines.server_check import Severity, try_connection
 
-SIGNS = {Verdict.GOOD: "✓", Verdict.BAD: "✗", Verdict.WARNING: "!", Verdict.PLAIN: " "}
+SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,13 +9,14 @@ import argparse
 
 from app.terminal.options import add_model_options, open_pair
 from app.terminal.solve import ExitCode, print_steps, stops_on_interrupt
-from core.batch.problems import Problem, read_problems
+from core.batch.problems import read_problems
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from core.errors import SettingsError
 from core.grading.extraction import extract_answer
 from core.grading.grader import Grader
 from core.grading.verdict import Outcome
+from core.problem import Problem
 from core.run import ask, run
 from core.thinking.control import Control
 from core.thinking.trace import Trace

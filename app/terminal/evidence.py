@@ -13,9 +13,9 @@ from pathlib import Path
 
 from app.terminal.batch import add_batch_options, begin, go_on
 from app.terminal.options import add_model_options, at_least_one
-from core.batch.problems import Problem
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
+from core.problem import Problem
 
 ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "score", "random")
 PROBLEM_SEED = 20_261_124

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ValidationError
 from app.terminal.servers import add_server_options, known_server
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from core.engines.base import Engine
-from core.engines.local.client import LocalOptions
-from core.engines.opening import Opening, open_engine, share_vocabulary
+from core.engines.factory import EngineFactory, open_engine, share_vocabulary
 from core.errors import SettingsError
+from core.files import read_text
+from core.models.loading import LocalOptions
 from core.models.preferences import load_preferences
 from core.paths import Paths
 from core.run import Pair, RunSettings
-from core.text_file import read_text
 from core.thinking.limits import Limits
 from core.thinking.policies import POLICIES, PolicySettings
 from core.thinking.presets import PRESETS
@@ -119,7 +119,9 @@ def _names() -> str:
 @contextmanager
 def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool = True) -> Iterator[Pair]:
     """The models that were named, or the built-in ones, loaded; closed at the end."""
-    opening = Opening(server=lambda url: known_server(arguments, url), tell=lambda words: print(words, file=sys.stderr))
+    opening = EngineFactory(
+        server=lambda url: known_server(arguments, url), tell=lambda words: print(words, file=sys.stderr)
+    )
     small_file = arguments.small or str(SMALL_MODEL)
     large_file = arguments.large or str(LARGE_MODEL)
     with ExitStack() as stack:

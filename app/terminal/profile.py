@@ -9,9 +9,9 @@ from pathlib import Path
 from app.terminal.options import add_loading_options, at_least_one, local_options
 from app.terminal.servers import add_server_options, known_server
 from core.batch.problems import read_problems
-from core.engines.opening import Opening, open_engine
+from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
+from core.engines.factory import EngineFactory, open_engine
 from core.errors import SettingsError
-from core.models.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from core.run import RunSettings
 
 SHOWN = 12
@@ -38,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def profile_model(arguments: argparse.Namespace) -> int:
     problems = _problems(arguments)
     settings = RunSettings(seed=arguments.seed, max_tokens=arguments.tokens)
-    opening = Opening(
+    opening = EngineFactory(
         local_options(arguments, arguments.model),
         server=lambda url: known_server(arguments, url),
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from app.terminal.options import change_run_options, run_settings
 from core.errors import SettingsError
+from core.files import read_text
 from core.settings import tolerant
-from core.text_file import read_text
 from core.thinking.policies import POLICIES, make_policy
 from core.thinking.policy import Policy
 from core.thinking.replay import Kind, Replay, compare, recordings_of, remarks

@@ -9,14 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from core.engines.opening import Server
+from core.engines.factory import Server
+from core.engines.servers import KnownServers, PriceSettings
 from core.errors import SettingsError
-from core.models.known_servers import KnownServers
-from core.models.preferences import Choice
-from core.models.servers import PriceList
+from core.models.preferences import Switch
 from core.paths import Paths
 
-_READ_ALONG = {"auto": Choice.AUTOMATIC, "on": Choice.ON, "off": Choice.OFF}
+_READ_ALONG = {"auto": Switch.AUTOMATIC, "on": Switch.ON, "off": Switch.OFF}
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +55,7 @@ def known_server(arguments: argparse.Namespace, url: str) -> Server:
     given = _given(
         model=arguments.server_model,
         template=arguments.template,
-        reads_along=_READ_ALONG.get(arguments.read_along),
+        supports_prefetch=_READ_ALONG.get(arguments.read_along),
         prices=_prices(arguments.prices) if arguments.prices else None,
         cap=known.cap.model_copy(update=_given(tokens=arguments.cap_tokens, money=arguments.cap_money)),
         answer_cap=known.answer_cap.model_copy(
@@ -72,11 +71,11 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _prices(text: str) -> PriceList:
+def _prices(text: str) -> PriceSettings:
     """READ,REUSED,WRITTEN and perhaps the currency."""
     read, reused, written, currency = [*text.split(","), ""][:4] if text.count(",") in (2, 3) else [""] * 4
     try:
-        return PriceList(read=float(read), reused=float(reused), written=float(written), currency=currency.strip())
+        return PriceSettings(read=float(read), reused=float(reused), written=float(written), currency=currency.strip())
     except ValueError as error:
         raise SettingsError(f"--prices {text} cannot be read.", "Write them as 0.5,0.1,2 or 0.5,0.1,2,EUR.") from error
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.engines.base import Engine
 from core.errors import SettingsError
 from core.run import RunSettings
-from core.store.batch_rows import Arm as StoredArm
+from core.store.batch_rows import StoredArm
 from core.thinking.policies import POLICIES
 
 

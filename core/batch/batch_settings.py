@@ -13,7 +13,7 @@ from core.run import Pair
 from core.store.batch_rows import Batch
 
 
-class Model(BaseModel):
+class ModelSummary(BaseModel):
     """What a report says of a model."""
 
     model_config = ConfigDict(frozen=True)
@@ -23,7 +23,7 @@ class Model(BaseModel):
     place: str = ""
 
     @classmethod
-    def of(cls, engine: Engine | None) -> Model | None:
+    def of(cls, engine: Engine | None) -> ModelSummary | None:
         card = engine.card if engine else None
         return cls(name=card.name, parameters=card.parameters, place=card.place) if card else None
 
@@ -38,10 +38,10 @@ class BatchSettings(BaseModel):
     grade: How = How.AUTO
     pattern: str = ""
     """Of `How.REGEX`."""
-    small: Model | None = None
-    large: Model | None = None
+    small: ModelSummary | None = None
+    large: ModelSummary | None = None
     """The models, known once they have been loaded."""
-    guides: dict[str, Model] = {}
+    guides: dict[str, ModelSummary] = {}
     """Other large models that arms name, by file or address."""
 
     @classmethod
@@ -68,14 +68,14 @@ class BatchSettings(BaseModel):
         """JSON values."""
         return self.model_dump(mode="json")
 
-    def large_of(self, guide: str) -> Model | None:
+    def large_of(self, guide: str) -> ModelSummary | None:
         """The large model of an arm: the batch's own, or the guide that it names."""
         return self.guides.get(guide) if guide else self.large
 
     def with_models(self, pair: Pair, guide: str = "") -> Self:
         """With the models that now run it. Raises SettingsError if they are others than it was begun with: then it
         would compare nothing."""
-        small, large = Model.of(pair.small), Model.of(pair.large)
+        small, large = ModelSummary.of(pair.small), ModelSummary.of(pair.large)
         for which, known, now in (("small", self.small, small), ("large", self.large_of(guide), large)):
             if known and now and known.name != now.name:
                 raise SettingsError(

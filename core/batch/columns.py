@@ -1,10 +1,13 @@
 """Which column of a data set is what, guessed from the names that public data sets use."""
 
+from __future__ import annotations
+
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.batch.row import Row, Value
+from core.batch.row import Record, Value
 
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = ("problem", "question", "prompt", "input", "query", "instruction", "task", "text", "messages")
@@ -62,12 +65,12 @@ def is_known_name(name: str) -> bool:
     return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *_CHOICES}
 
 
-def available_columns(rows: Iterable[Row]) -> tuple[str, ...]:
+def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
     """Every field's name, in order of first appearance."""
     return tuple(dict.fromkeys(name for row in rows for name in row.fields))
 
 
-def guess_columns(rows: Sequence[Row]) -> Columns | None:
+def guess_columns(rows: Sequence[Record]) -> Columns | None:
     """The columns by name; if no name tells the problem, the one with the longest text. None: no idea."""
     names = available_columns(rows)
     known = {_plain(name): name for name in reversed(names)}
@@ -89,7 +92,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s\-.]+", "_", name.strip().lower())
 
 
-def _longest_text(rows: Sequence[Row], names: list[str]) -> str | None:
+def _longest_text(rows: Sequence[Record], names: list[str]) -> str | None:
     def mean_length(name: str) -> float:
         return sum(_length(row.fields.get(name)) for row in rows) / len(rows)
 
@@ -99,3 +102,58 @@ def _longest_text(rows: Sequence[Row], names: list[str]) -> str | None:
 
 def _length(value: Value) -> int:
     return len(value) if isinstance(value, str) else 0
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options in the order in which they are shown; letters follow from the order."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    """The data set's own labels (ARC has some with 1–4), to which its answers refer."""
+
+    @classmethod
+    def from_value(cls, value: Value) -> Options | None:
+        """From a list of texts, an object of label to text, or ARC's `{"text": [...], "label": [...]}`."""
+        if isinstance(value, dict):
+            texts, labels = value.get("text"), value.get("label")
+            if not (isinstance(texts, list) and isinstance(labels, list)):
+                texts, labels = list(value.values()), list(value)
+        else:
+            texts, labels = value, []
+        if not isinstance(texts, list) or not 2 <= len(texts) <= len(LETTERS):
+            return None
+        return cls(tuple(str(text) for text in texts), tuple(str(label) for label in labels))
+
+    @classmethod
+    def shuffled(cls, right: str, wrong: Sequence[str], seed: str) -> Options:
+        """The right option among the wrong ones, in an order that only `seed` and the texts decide."""
+
+        def position(option: str) -> bytes:
+            return hashlib.sha256(f"{seed}\n{option}".encode()).digest()
+
+        return cls(tuple(sorted((right, *wrong), key=position)))
+
+    def written_below(self, problem: str) -> str:
+        """The problem, a blank line, then `A) …` and so on."""
+        lines = [f"{letter}) {text.strip()}" for letter, text in zip(LETTERS, self.texts, strict=False)]
+        return "\n".join([problem, "", *lines])
+
+    def letter_of(self, answer: Value) -> str | None:
+        """The letter that an answer means: an index from 0, a label, a letter or the option's text."""
+        if isinstance(answer, int) and not isinstance(answer, bool):
+            return LETTERS[answer] if 0 <= answer < len(self.texts) else None
+        if not isinstance(answer, str):
+            return None
+        answer = answer.strip()
+        if answer in self.labels:
+            return LETTERS[self.labels.index(answer)]
+        texts = [text.strip() for text in self.texts]
+        if answer in texts:
+            return LETTERS[texts.index(answer)]
+        if len(answer) == 1 and answer.upper() in LETTERS[: len(texts)]:
+            return answer.upper()
+        return self.letter_of(int(answer)) if answer.isascii() and answer.isdigit() else None

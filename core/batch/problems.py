@@ -2,34 +2,21 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from core.batch.choices import Options
-from core.batch.columns import Columns, available_columns, guess_columns
+from core.batch.columns import Columns, Options, available_columns, guess_columns
 from core.batch.readers import READERS
-from core.batch.row import Rejected, Row, Value
-from core.batch.source import Source
+from core.batch.row import Record, Rejected, Value
+from core.batch.source import ProblemSource
 from core.errors import ProblemFileError
 from core.grading.extraction import expected_answer
+from core.problem import Problem
 
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One problem as the models will see it, and what its answer should be (None: it cannot be graded)."""
-
-    id: str
-    text: str
-    expected: str | None
-    metadata: Mapping[str, str]
-    source_line: int
-    source: str = ""
-    """Name of the file it came from."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ def read_problems(path: Path, columns: Columns | None = None, limit: int | None 
 
 
 def _read_file(path: Path, columns: Columns | None, limit: int | None, label: str | None = None) -> ProblemSet:
-    source = Source.open(path)
+    source = ProblemSource.open(path)
     reader = READERS.get(source.suffix)
     if reader is None:
         raise ProblemFileError(
@@ -63,7 +50,7 @@ def _read_file(path: Path, columns: Columns | None, limit: int | None, label: st
         )
     # Some records beyond the limit, in case there are bad ones among the first.
     records = list(reader(source) if limit is None else islice(reader(source), 2 * limit + 100))
-    rows = [record for record in records if isinstance(record, Row)]
+    rows = [record for record in records if isinstance(record, Record)]
     rejected = [record for record in records if isinstance(record, Rejected)]
     if not rows:
         reason = f" Line {rejected[0].line}: {rejected[0].reason}" if rejected else ""
@@ -134,7 +121,7 @@ def _suffix(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _problem(row: Row, columns: Columns, source: str, number: int) -> Problem | Rejected:
+def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem | Rejected:
     text = _as_text(row.fields.get(columns.problem)).strip()
     if not text:
         return Rejected(row.line, f"Its “{columns.problem}” is empty.")
@@ -154,7 +141,7 @@ def _problem(row: Row, columns: Columns, source: str, number: int) -> Problem | 
     return Problem(identity or str(number), text, expected, metadata, row.line, source)
 
 
-def _options(row: Row, columns: Columns, text: str, expected: str | None) -> Options | None:
+def _options(row: Record, columns: Columns, text: str, expected: str | None) -> Options | None:
     if columns.choices:
         return Options.from_value(row.fields.get(columns.choices))
     wrong = [_as_text(row.fields.get(name)) for name in columns.wrong]

@@ -12,7 +12,7 @@ ENOUGH = 3
 """Ended problems before a time is named: the first ones tell little."""
 
 
-class Progress:
+class BatchProgress:
     """Counts of one batch. Feed it every row once at the start, and each job again as it ends."""
 
     def __init__(self, rows: Iterable[ResultRow], parallel: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.batch.batch_settings import BatchSettings
-from core.batch.problems import Problem
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex, Verdict
+from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 from core.store.store import Store
 

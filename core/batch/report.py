@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from core.batch.batch_settings import BatchSettings, Model
-from core.batch.certainty import Difference, clustered_accuracy, difference
-from core.batch.measured import Measured
-from core.batch.statistics import Estimate, pareto_front
+from core.batch.batch_settings import BatchSettings, ModelSummary
+from core.batch.run_cost import RunCost
+from core.batch.statistics import Difference, Estimate, clustered_accuracy, difference, pareto_front
 from core.grading.verdict import Outcome
-from core.store.batch_rows import Arm, Batch, JobState, ResultRow
+from core.store.batch_rows import Batch, JobState, ResultRow, StoredArm
 from core.store.store import Store
 from core.thinking.events import Rule
 
@@ -105,8 +104,8 @@ class Report:
     problems: int
     seeds: int
     parallel: int
-    small: Model | None
-    large: Model | None
+    small: ModelSummary | None
+    large: ModelSummary | None
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
 
@@ -130,7 +129,7 @@ def report_of(store: Store, batch_id: str) -> Report:
     arms = []
     for arm in batch.arms:
         answered = [row for row in rows[arm.name] if row.state is JobState.DONE and not row.error]
-        measured = [Measured.of(store.runs.outline(row.run)) for row in answered]
+        measured = [RunCost.of(store.runs.outline(row.run)) for row in answered]
         arms.append(_arm_report(arm, rows[arm.name], answered, measured, settings))
     return Report(
         batch.name,
@@ -145,10 +144,10 @@ def report_of(store: Store, batch_id: str) -> Report:
 
 
 def _arm_report(
-    arm: Arm,
+    arm: StoredArm,
     rows: Sequence[ResultRow],
     answered: Sequence[ResultRow],
-    measured: Sequence[Measured],
+    measured: Sequence[RunCost],
     settings: BatchSettings,
 ) -> ArmReport:
     small, large = settings.small, settings.large_of(arm.settings.get("large", ""))

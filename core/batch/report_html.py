@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from html import escape
 
+from core.batch.charts import (
+    accuracy_against_share,
+    accuracy_against_speed,
+    places_of_takeovers,
+    scatter_chart,
+    takeovers_by_rule,
+)
 from core.batch.report import Report
 from core.batch.report_text import comparisons, footnotes, heading, rows_of
-from core.batch.scatter import accuracy_against_share, accuracy_against_speed
-from core.batch.svg_charts import places_of_takeovers, scatter_chart, takeovers_by_rule
 
 _STYLE = """
 body { font: 15px/1.5 Inter, Helvetica, Arial, sans-serif; color: #1b1c1f; max-width: 60rem; margin: 2rem auto }

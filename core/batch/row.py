@@ -10,7 +10,7 @@ Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
 
 @dataclass(frozen=True)
-class Row:
+class Record:
     """One record and the line on which it starts, counted from 1."""
 
     line: int
@@ -27,7 +27,7 @@ class Rejected:
     """The file's name; readers leave it to `read_problems`."""
 
 
-def within_limits(row: Row) -> Row | Rejected:
+def within_limits(row: Record) -> Record | Rejected:
     """The row, or its rejection when one of its fields is too long to be meant."""
     for name, value in row.fields.items():
         if isinstance(value, str) and len(value) > FIELD_LIMIT:

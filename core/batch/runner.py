@@ -17,16 +17,16 @@ from itertools import islice
 from queue import SimpleQueue
 
 from core.batch.arms import Arm, refuse_undrafted
+from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
-from core.batch.happenings import Calibrated, Happening, JobEnded, JobGrew, JobStarted, JobStopped
-from core.batch.problems import Problem
 from core.batch.regrading import verdict_on
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.grading.extraction import choice_letter, extract_answer, extract_choice
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
+from core.problem import Problem
 from core.run import Pair, RunSettings, ask, run
 from core.store.batch_rows import Job
 from core.store.run_figures import RunFigures
@@ -63,9 +63,9 @@ class Runner:
         self._stopped = False
         self._lock = threading.Lock()
         self._controls: set[Control] = set()
-        self._happenings: SimpleQueue[Happening | None] = SimpleQueue()
+        self._happenings: SimpleQueue[BatchEvent | None] = SimpleQueue()
 
-    def run(self) -> Generator[Happening, None, None]:
+    def run(self) -> Generator[BatchEvent, None, None]:
         """What happens, until no job waits or `stop` is called. Closing it stops, too.
 
         A failed problem is a result. Raises StoreError when results cannot be saved, and SettingsError for other models
@@ -114,7 +114,7 @@ class Runner:
         self._how = settings.how
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.large == self.guide}
 
-    def _run_at_equal_share(self, name: str, arm: Arm) -> Iterator[Happening]:
+    def _run_at_equal_share(self, name: str, arm: Arm) -> Iterator[BatchEvent]:
         chance = self._recorded_chance(name)
         totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
         if totals[name].done == totals[name].jobs:
@@ -130,7 +130,7 @@ class Runner:
         yield Calibrated(name, chance, share)
         yield from self._run_arm(name)
 
-    def _run_arm(self, name: str) -> Iterator[Happening]:
+    def _run_arm(self, name: str) -> Iterator[BatchEvent]:
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
             workers = [pool.submit(self._work, name) for _ in range(self.parallel)]
             for worker in workers:
@@ -143,7 +143,7 @@ class Runner:
         for worker in workers:
             worker.result()
 
-    def _until_all_are_done(self, workers: Sequence[Future[None]]) -> Iterator[Happening]:
+    def _until_all_are_done(self, workers: Sequence[Future[None]]) -> Iterator[BatchEvent]:
         at_work = len(workers)
         while at_work:
             happening = self._happenings.get()

@@ -46,14 +46,14 @@ _OUTSIDE_ASCII_AT_MOST = 0.2
 
 
 @dataclass(frozen=True)
-class Source:
+class ProblemSource:
     """A file of problems: its name without `.gz`, and its bytes, decompressed."""
 
     name: str
     data: bytes
 
     @classmethod
-    def open(cls, path: Path) -> "Source":
+    def open(cls, path: Path) -> "ProblemSource":
         """Read `path`, decompressing gzip whatever its name says.
 
         Raises ProblemFileError when it is missing, too big, empty, or a broken archive.

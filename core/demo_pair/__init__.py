@@ -1,8 +1,15 @@
 """The demo pair: two tiny models that come with the program, and the problems they were made for."""
 
-from core.demo_pair.files import BATCH_PROBLEMS, LARGE_MODEL, MODEL_CARD, READY_PROBLEMS, SMALL_MODEL
-from core.demo_pair.settings import DEMO_SETTINGS, FEW_REFLECTIONS
-from core.demo_pair.task import Problem, held_out_problems
+from core.demo_pair.settings import (
+    BATCH_PROBLEMS,
+    DEMO_SETTINGS,
+    FEW_REFLECTIONS,
+    LARGE_MODEL,
+    MODEL_CARD,
+    READY_PROBLEMS,
+    SMALL_MODEL,
+)
+from core.demo_pair.task import DemoProblem, held_out_problems
 
 __all__ = [
     "BATCH_PROBLEMS",
@@ -12,6 +19,6 @@ __all__ = [
     "MODEL_CARD",
     "READY_PROBLEMS",
     "SMALL_MODEL",
-    "Problem",
+    "DemoProblem",
     "held_out_problems",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import resources
 from core.run import RunSettings
 from core.thinking.policies import PolicySettings
 
@@ -13,3 +16,13 @@ DEMO_SETTINGS = RunSettings(
 
 FEW_REFLECTIONS = 3
 """A value of c at which the excessive-reflection rule is seen at work; these short texts never reach 15."""
+
+
+FOLDER = Path(resources.__path__[0]) / "demo_pair"
+SMALL_MODEL = FOLDER / "small.gguf"
+LARGE_MODEL = FOLDER / "large.gguf"
+MODEL_CARD = FOLDER / "MODEL_CARD.md"
+READY_PROBLEMS = FOLDER / "problems.jsonl"
+"""Twenty problems to try."""
+BATCH_PROBLEMS = FOLDER / "batch.jsonl"
+"""Three hundred held-out problems for the batch screen, none of them among the twenty."""

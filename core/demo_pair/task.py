@@ -28,7 +28,7 @@ _QUESTION = re.compile(r"What is term (\d{1,2}), if terms 1 and 2 are (\d{3}) an
 
 
 @dataclass(frozen=True)
-class Problem:
+class DemoProblem:
     """Two terms, 0 to 999, and the number of the term that is asked for (6 to 12)."""
 
     first: int
@@ -45,7 +45,7 @@ class Problem:
         return f"{RULE} What is term {self.length}, if terms 1 and 2 are {self.first:03} and {self.second:03}?"
 
     @classmethod
-    def of(cls, question: str) -> Problem | None:
+    def of(cls, question: str) -> DemoProblem | None:
         """The problem that a question puts; None if it is none of this kind."""
         found = _QUESTION.search(question)
         if not found:
@@ -55,12 +55,12 @@ class Problem:
         return problem if problem.question == question.strip() else None
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[DemoStep]:
         """The correct solution, from term 3 to the last."""
         steps = []
         one, two = self.first, self.second
         for number in range(FIRST_STEP, self.length + 1):
-            steps.append(Step(number, self.length, one, two))
+            steps.append(DemoStep(number, self.length, one, two))
             one, two = two, steps[-1].value
         return steps
 
@@ -80,7 +80,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Step:
+class DemoStep:
     """One term of the list: `term 5 with carries (7 to go): 270 + 849 = 119.`"""
 
     number: int
@@ -117,18 +117,18 @@ class Step:
         return "+" if self.hard else "#"
 
 
-def random_problem(rng: random.Random, *, held_out: bool, length: int = USUAL_LENGTH) -> Problem:
+def random_problem(rng: random.Random, *, held_out: bool, length: int = USUAL_LENGTH) -> DemoProblem:
     """A problem from one side of the split."""
     while True:
-        problem = Problem(rng.randrange(1000), rng.randrange(1000), length)
+        problem = DemoProblem(rng.randrange(1000), rng.randrange(1000), length)
         if problem.held_out == held_out:
             return problem
 
 
-def held_out_problems(seed: int, length: int = USUAL_LENGTH) -> Iterator[Problem]:
+def held_out_problems(seed: int, length: int = USUAL_LENGTH) -> Iterator[DemoProblem]:
     """Problems without end that neither model saw in training, no two alike; the same seed, the same problems."""
     rng = random.Random(seed)
-    seen: set[Problem] = set()
+    seen: set[DemoProblem] = set()
     while True:
         problem = random_problem(rng, held_out=True, length=length)
         if problem not in seen:

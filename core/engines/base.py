@@ -8,11 +8,12 @@ followed by the shared *body* (`body.py`); roll-back is implied, since every cal
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
 from core.engines.body import Part
+from core.engines.model_card import ModelCard
+from core.models.overrides import Sampling
 
 
 class Message(NamedTuple):
@@ -23,115 +24,6 @@ class Message(NamedTuple):
 
 
 Conversation = tuple[Message, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is drawn: paper §4 defaults. Temperature 0 is greedy, top_k 0 is no limit."""
-
-    temperature: float = 0.6
-    top_p: float = 0.95
-    top_k: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class ThinkingTags:
-    """What opens and closes the thinking of a model, as text: `<think>` and `</think>` for most."""
-
-    opening: str
-    closing: str
-
-
-NO_TAGS = ThinkingTags("", "")
-"""Of a model that does not think, whatever its chat template speaks of."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnSettings:
-    """What a person set for one model, in place of the run's settings and of what its file says. None leaves them."""
-
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    thinking: ThinkingTags | None = None
-    """Other tags than its chat template speaks of, or NO_TAGS."""
-    cue_list: str = ""
-    """The cues of its family, as JSON (`resources/cues`), for when it is the small model."""
-
-    def sampling(self, run: Sampling) -> Sampling:
-        """The run's sampling, with this model's own values in their places."""
-        return Sampling(
-            run.temperature if self.temperature is None else self.temperature,
-            run.top_p if self.top_p is None else self.top_p,
-            run.top_k if self.top_k is None else self.top_k,
-        )
-
-    def tags(self, guessed: ThinkingTags | None) -> ThinkingTags | None:
-        """The tags that hold, where `guessed` are those of the chat template."""
-        if self.thinking is None:
-            return guessed
-        return self.thinking if self.thinking != NO_TAGS else None
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceShare:
-    """What one device holds of a loaded model, in bytes, as llama.cpp says."""
-
-    device: str
-    """“RAM”, or ggml's name of a GPU: “CUDA0”."""
-    layers: int
-    """The output layer counts as one."""
-    weights: int
-    cache: int
-    """KV cache and running states."""
-    compute: int
-    mapped: int = 0
-    """Of the weights, pages of the file itself, which the system takes back when memory is short."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """How a model on this machine was really loaded, and where it lies."""
-
-    shares: tuple[DeviceShare, ...]
-    batch: int
-    threads: int
-    kv_type: str
-    retreat: str = ""
-    """What is less than was asked for, for want of memory: “with 12 of 33 layers on the GPU”."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What a model is and what its engine can do: capabilities are data, nobody guesses them."""
-
-    name: str
-    vocabulary: str
-    """Hash of the tokenizer; equal hashes mean that token ids may be handed over. Empty: not known."""
-    context: int
-    """Tokens (prompt and body) that one session may hold."""
-    place: str = "this machine"
-    """Where it runs, for people: "this machine" or a host name."""
-    architecture: str = ""
-    quantisation: str = ""
-    parameters: int = 0
-    thinking: ThinkingTags | None = None
-    gives_ids: bool = True
-    gives_alternatives: bool = True
-    can_be_cut: bool = True
-    """False: recurrent or hybrid memory, rolled back through snapshots."""
-    reads_along: bool = False
-    """True: `read_along` does something, because the model sits on a device of its own."""
-    drafts: bool = False
-    """True: it writes by speculative decoding; drafted tokens come without alternatives."""
-    own: OwnSettings = OwnSettings()
-    placement: Placement | None = None
-    """None on a server."""
-
-    @property
-    def gives_all_alternatives(self) -> bool:
-        """Also after the first token of a write."""
-        return self.gives_alternatives and not self.drafts
 
 
 class Alternative(NamedTuple):
@@ -221,7 +113,7 @@ class Session(Protocol):
         """
         ...
 
-    def read_along(self, body: Sequence[Part]) -> None:
+    def prefetch(self, body: Sequence[Part]) -> None:
         """A hint that the body has grown: read it in the background if that delays nothing. Never blocks."""
         ...
 

@@ -11,17 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, ModelCard, Stop, Token
+from core.engines.base import Alternative, Conversation, Stop, Token
+from core.engines.chat_template import render_prompt
+from core.engines.model_card import ModelCard
+from core.engines.openai_completions import name_of
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.dialect import Ask, Finished, Heard, Prompt, Reading, Wish, Written
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
-from core.engines.remote.flavours import name_of
-from core.engines.remote.script import IdScript, tags_in
-from core.engines.remote.state import Watcher
+from core.engines.remote.protocol import (
+    Ask,
+    CompletionRequest,
+    Heard,
+    IdPromptBuilder,
+    Prompt,
+    PromptProgress,
+    StreamedText,
+    StreamEnd,
+    tags_in,
+)
+from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
-from core.engines.templates import render_prompt
 from core.errors import EngineRefused
 
 _CHATML_TOKEN = "<|im_start|>"
@@ -31,13 +41,13 @@ class LlamaServerEngine(RemoteEngine):
     """A model on a llama-server. Raises EngineLost or EngineRefused if it is not there, or not one."""
 
     def __init__(
-        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: Watcher | None = None
+        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: StatusCallback | None = None
     ) -> None:
         super().__init__(address, options, watcher)
         self.dialect = self.connect(self._dialect)
 
     def _dialect(self, ask: Ask) -> LlamaServerDialect:
-        dialect = LlamaServerDialect(self.address, ask, self.reads_along(), self.options.template)
+        dialect = LlamaServerDialect(self.address, ask, self.supports_prefetch(), self.options.template)
         dialect.card = replace(dialect.card, drafts=self._drafts())
         return dialect
 
@@ -88,7 +98,7 @@ def served(ask: Ask) -> Served:
 class LlamaServerDialect:
     path = "/completion"
 
-    def __init__(self, address: ServerAddress, ask: Ask, reads_along: bool, template: str | None) -> None:
+    def __init__(self, address: ServerAddress, ask: Ask, supports_prefetch: bool, template: str | None) -> None:
         about = served(ask)
         self._about = about
         own = about.template if self._has_template(about.template, ask) else ""
@@ -102,22 +112,22 @@ class LlamaServerDialect:
             quantisation=about.quantisation,
             parameters=about.parameters,
             thinking=tags_in(self._template),
-            reads_along=reads_along,
+            supports_prefetch=supports_prefetch,
         )
 
-    def begin(self, conversation: Conversation, ask: Ask) -> IdScript:
+    def begin(self, conversation: Conversation, ask: Ask) -> IdPromptBuilder:
         about = self._about
         pieces = render_prompt(conversation, self._template, about.bos, about.eos, self.card.thinking)
         prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
-        return IdScript(self.card, tuple(prompt), self._tokenize_body)
+        return IdPromptBuilder(self.card, tuple(prompt), self._tokenize_body)
 
-    def payload(self, prompt: Prompt, wish: Wish, ask: Ask) -> dict[str, Any]:
+    def payload(self, prompt: Prompt, wish: CompletionRequest, ask: Ask) -> dict[str, Any]:
         return self._completion(prompt, wish) | (self._judgement(wish.choices, ask) if wish.choices else {})
 
-    def _completion(self, prompt: Prompt, wish: Wish) -> dict[str, Any]:
+    def _completion(self, prompt: Prompt, wish: CompletionRequest) -> dict[str, Any]:
         return {
             "prompt": prompt,
             "n_predict": wish.limit,
@@ -218,14 +228,14 @@ class LlamaServerAnswer:
         if "prompt_progress" in event:
             progress = event.inside("prompt_progress")
             done = progress.integer("processed")
-            yield Reading(progress.integer("cache"), done, progress.integer("total"))
+            yield PromptProgress(progress.integer("cache"), done, progress.integer("total"))
             return
         if event.flag("stop"):
             if event.text("stop_type") != "eos":
                 yield from self._spoken(self._silent)
             timings = event.inside("timings")
             drafted, accepted = timings.integer("draft_n"), timings.integer("draft_n_accepted")
-            yield Finished(self._why(event), event.integer("tokens_predicted"), drafted, accepted)
+            yield StreamEnd(self._why(event), event.integer("tokens_predicted"), drafted, accepted)
             return
         text, ids = event.text("content"), event.integers("tokens")
         if not text and not ids:
@@ -237,16 +247,16 @@ class LlamaServerAnswer:
         if not text:
             self._silent = ids[-1]
         elif missed <= 0:
-            yield Written((self._token(event, ids[-1] if ids else None, text.encode()),))
+            yield StreamedText((self._token(event, ids[-1] if ids else None, text.encode()),))
         else:
-            yield Written(self._completed(event, text))
+            yield StreamedText(self._completed(event, text))
 
     def finish(self) -> None:
         """It always says so itself when it has finished."""
 
-    def _spoken(self, silent: int | None) -> Iterator[Written]:
+    def _spoken(self, silent: int | None) -> Iterator[StreamedText]:
         if silent is not None:
-            yield Written((Token(silent, self._text(silent).encode()),))
+            yield StreamedText((Token(silent, self._text(silent).encode()),))
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
         """Ids are lost while a character is incomplete; its text, tokenised again, has the same bytes."""

@@ -7,20 +7,34 @@ flavour, tried once, and declared on the card.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import PureWindowsPath
 from typing import Any
 
-from core.engines.base import Alternative, Conversation, Message, ModelCard, Stop, Token
+from core.engines.base import Alternative, Conversation, Message, Stop, Token
+from core.engines.chat_template import render_prompt
+from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.dialect import Ask, Finished, Heard, Prompt, Reading, Script, Wish, Written
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
-from core.engines.remote.flavours import Flavour, choose_model, name_of
-from core.engines.remote.script import IdScript, TextScript, size_of, tags_in
-from core.engines.remote.state import Watcher
+from core.engines.remote.protocol import (
+    Ask,
+    CompletionRequest,
+    Heard,
+    IdPromptBuilder,
+    Prompt,
+    PromptBuilder,
+    PromptProgress,
+    StreamedText,
+    StreamEnd,
+    TextPromptBuilder,
+    size_of,
+    tags_in,
+)
+from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
-from core.engines.templates import render_prompt
 from core.errors import EngineLost, EngineRefused
 
 UNKNOWN_CONTEXT = 32_768
@@ -31,16 +45,18 @@ class OpenAICompletionsEngine(RemoteEngine):
     """Raises EngineLost or EngineRefused if the server is not there, or of no use to Baton."""
 
     def __init__(
-        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: Watcher | None = None
+        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: StatusCallback | None = None
     ) -> None:
         super().__init__(address, options, watcher)
-        self.dialect = self.connect(lambda ask: CompletionsDialect(self.address, ask, self.options, self.reads_along()))
+        self.dialect = self.connect(
+            lambda ask: CompletionsDialect(self.address, ask, self.options, self.supports_prefetch())
+        )
 
 
 class CompletionsDialect:
     path = "/v1/completions"
 
-    def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions, reads_along: bool) -> None:
+    def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions, supports_prefetch: bool) -> None:
         entry, self.flavour = choose_model(ask, options.model)
         self._model = entry.text("id")
         self._template = options.template
@@ -61,21 +77,21 @@ class CompletionsDialect:
             context=self._told_context or UNKNOWN_CONTEXT,
             place=address.host,
             thinking=tags_in(self._trial(ask)),
-            gives_ids=ids,
-            gives_alternatives=self._abilities.alternatives,
-            reads_along=reads_along,
+            returns_token_ids=ids,
+            returns_alternatives=self._abilities.alternatives,
+            supports_prefetch=supports_prefetch,
         )
 
-    def begin(self, conversation: Conversation, ask: Ask) -> Script:
+    def begin(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
         if self._template is None:
-            return IdScript(self.card, self._rendered_by_server(conversation, ask), self._tokenize)
+            return IdPromptBuilder(self.card, self._rendered_by_server(conversation, ask), self._tokenize)
         pieces = render_prompt(conversation, self._template, "", "", self.card.thinking)
         text = "".join(piece.text for piece in pieces)
         if not self._abilities.ids:
-            return TextScript(self.card, text)
-        return IdScript(self.card, self._tokenize(ask, text, add_special=True), self._tokenize)
+            return TextPromptBuilder(self.card, text)
+        return IdPromptBuilder(self.card, self._tokenize(ask, text, add_special=True), self._tokenize)
 
-    def payload(self, prompt: Prompt, wish: Wish, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
+    def payload(self, prompt: Prompt, wish: CompletionRequest, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
         can = self._abilities
         payload: dict[str, Any] = {
             "model": self._model,
@@ -96,7 +112,7 @@ class CompletionsDialect:
             payload["logprobs"] = min(wish.alternatives, 20)  # the most that vLLM allows unless told otherwise
         return payload
 
-    def _limit(self, prompt: Prompt, wish: Wish) -> int:
+    def _limit(self, prompt: Prompt, wish: CompletionRequest) -> int:
         """Never none, which is refused, so that a mere reading writes one in vain; nor more than the context holds,
         which vLLM and SGLang refuse as well."""
         room = self._told_context - size_of(prompt)
@@ -164,15 +180,15 @@ class CompletionsAnswer:
         text = choice.text("text")
         self._ids += choice.integers("token_ids")
         if text:
-            yield Written((self._token(choice, text),))
+            yield StreamedText((self._token(choice, text),))
         if reason := choice.text("finish_reason"):
             self._stop = self._why(reason)
         is_last = "usage" in event and not event.list("choices") if self._counts_at_end else bool(reason)
         if is_last and (finished := self.finish()):
             yield finished
 
-    def finish(self) -> Finished | None:
-        return Finished(self._stop, self._written) if self._stop else None
+    def finish(self) -> StreamEnd | None:
+        return StreamEnd(self._stop, self._written) if self._stop else None
 
     def _why(self, reason: str) -> Stop:
         match reason:
@@ -183,7 +199,7 @@ class CompletionsAnswer:
             case _:
                 raise EngineLost(f"{self._card.place} gave the answer up: “{reason}”.", "Look at the server's log.")
 
-    def _usage(self, usage: Fields) -> Iterator[Reading]:
+    def _usage(self, usage: Fields) -> Iterator[PromptProgress]:
         """Once when the prompt has been read, and again if it turns out how much of it was reused."""
         prompt, details = usage.integer("prompt_tokens"), usage.inside("prompt_tokens_details")
         self._total = usage.integer("total_tokens")
@@ -192,7 +208,7 @@ class CompletionsAnswer:
         tells = "cached_tokens" in details
         if prompt and (tells or not self._counted):
             self._counted = True
-            yield Reading(details.integer("cached_tokens") if tells else None, prompt, prompt)
+            yield PromptProgress(details.integer("cached_tokens") if tells else None, prompt, prompt)
 
     def _token(self, choice: Fields, text: str) -> Token:
         # Several ids for one piece of text cannot be told apart: then it is text, and tokenised when it is read.
@@ -206,3 +222,56 @@ class CompletionsAnswer:
             for token, chance in (tops[-1] if tops and isinstance(tops[-1], dict) else {}).items()
         )
         return Token(id, text.encode(), listed[-1] if listed else None, others)
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """`ids`: takes and gives token ids, and tokenises. `renders`: tells conversations as ids, by its own template.
+    `alternatives`: log-probabilities. `usage`: counts tokens while it streams, and once more when it has finished.
+    `top_k`: its word for no limit, None if it knows no top_k."""
+
+    ids: bool = False
+    renders: bool = False
+    alternatives: bool = False
+    usage: bool = False
+    top_k: int | None = None
+
+
+class Flavour(Enum):
+    VLLM = "vLLM"
+    SGLANG = "SGLang"
+    LM_STUDIO = "LM Studio"
+    LLAMA_SERVER = "llama-server"
+    OLLAMA = "Ollama"
+    UNKNOWN = "an OpenAI-style server"
+
+    @property
+    def abilities(self) -> Abilities:
+        return _ABILITIES.get(self, Abilities())
+
+
+_ABILITIES = {
+    Flavour.VLLM: Abilities(ids=True, renders=True, alternatives=True, usage=True, top_k=0),
+    Flavour.SGLANG: Abilities(ids=True, alternatives=True, usage=True, top_k=-1),
+    Flavour.LLAMA_SERVER: Abilities(top_k=0),
+}
+_OWNERS = {
+    "vllm": Flavour.VLLM,
+    "sglang": Flavour.SGLANG,
+    "organization_owner": Flavour.LM_STUDIO,
+    "llamacpp": Flavour.LLAMA_SERVER,
+    "library": Flavour.OLLAMA,
+}
+"""What they write as `owned_by` in `/v1/models`."""
+
+
+def name_of(model: str) -> str:
+    """For people: llama.cpp's servers call a model by the path of its file unless told otherwise."""
+    return PureWindowsPath(model).stem if model.endswith(".gguf") else model
+
+
+def choose_model(ask: Ask, name: str) -> tuple[Fields, Flavour]:
+    """The model's entry in `/v1/models` (the first, if the name is empty), and who serves it."""
+    entries = list(ask("/v1/models", None).each("data"))
+    entry = next((each for each in entries if not name or each.text("id") == name), Fields(None))
+    return entry, _OWNERS.get(entry.text("owned_by"), Flavour.UNKNOWN)

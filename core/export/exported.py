@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.store.conversations import Exchange, path_to
+from core.store.conversations import StoredExchange, path_to
 from core.store.store import Store
 from core.thinking.trace import Trace
 
@@ -15,7 +15,7 @@ from core.thinking.trace import Trace
 class Answered:
     """A problem, and the trace of its answer."""
 
-    exchange: Exchange
+    exchange: StoredExchange
     trace: Trace
 
 

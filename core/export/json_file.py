@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import StoreError
 from core.export.exported import Answered, Exported
-from core.store.conversations import Exchange
+from core.store.conversations import StoredExchange
 from core.thinking.event_json import event_to_json, events_from_json
 from core.thinking.trace import Trace
 
@@ -61,7 +61,7 @@ def _exchange_to_json(each: Answered) -> dict[str, Any]:
 
 def _exchange_from_json(data: dict[str, Any]) -> Answered:
     parent = data["parent"]
-    exchange = Exchange(
+    exchange = StoredExchange(
         str(data["id"]),
         None if parent is None else str(parent),
         str(data["problem"]),

@@ -3,22 +3,27 @@
 Sizes are those that the repositories publish, so a pair can be judged against this machine before a download.
 """
 
+from __future__ import annotations
+
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from core.models.devices import Devices
 from core.models.fit import FitKind, KvType, PairFit, estimate, fit_pair
-from core.models.shape import Block, Memory, ModelShape
+from core.models.memory import Block, BlockMemory, ModelShape
+from core.models.overrides import ModelOverrides
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
 
-class Evidence(Enum):
+class PublishedResult(Enum):
     """Who has shown that a pair works."""
 
     PAPER = "paper"
@@ -51,7 +56,7 @@ class CatalogPair:
     small: CatalogModel
     large: CatalogModel
     good_for: str
-    evidence: Evidence
+    evidence: PublishedResult
 
     @property
     def bytes(self) -> int:
@@ -75,7 +80,7 @@ def read_catalog(text: str) -> tuple[CatalogPair, ...]:
     content = json.loads(text)
     models = {key: _model(key, entry) for key, entry in content["models"].items()}
     return tuple(
-        CatalogPair(models[pair["small"]], models[pair["large"]], pair["good_for"], Evidence(pair["evidence"]))
+        CatalogPair(models[pair["small"]], models[pair["large"]], pair["good_for"], PublishedResult(pair["evidence"]))
         for pair in content["pairs"]
     )
 
@@ -115,7 +120,7 @@ def _shape(entry: Mapping[str, Any]) -> ModelShape:
     embedding = entry["bytes"] * entry["vocabulary_size"] * entry["embedding_length"] // entry["parameters"]
     outside = embedding if entry["output_is_tied"] else 2 * embedding
     cached = entry["kv_heads"] * entry["head_length"]
-    block = Block((entry["bytes"] - outside) // entry["blocks"], Memory.WHOLE, cached, cached)
+    block = Block((entry["bytes"] - outside) // entry["blocks"], BlockMemory.WHOLE, cached, cached)
     return ModelShape(
         tensor_bytes=entry["bytes"],
         blocks=(block,) * entry["blocks"],
@@ -126,3 +131,29 @@ def _shape(entry: Mapping[str, Any]) -> ModelShape:
         feed_forward_length=entry["feed_forward_length"],
         vocabulary_size=entry["vocabulary_size"],
     )
+
+
+@dataclass(frozen=True)
+class Family:
+    name: str
+    patterns: tuple[str, ...]
+    """Of model names in lower case, with “-” between words and numbers: “qwen2-5-*-instruct*”."""
+    sampling: ModelOverrides
+    """What its makers recommend."""
+    prompt: str
+    """The conversation `core.engines.chat_template.PROBE` as its published template renders it, thinking opened."""
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    content = json.loads(files("resources").joinpath("families.json").read_text(encoding="utf-8"))
+    return tuple(
+        Family(entry["name"], tuple(entry["models"]), ModelOverrides(**entry["sampling"]), "".join(entry["prompt"]))
+        for entry in content
+    )
+
+
+def family_of(model: str) -> Family | None:
+    """The first family that a model's name (`general.name`) belongs to."""
+    name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    return next((family for family in families() if any(fnmatchcase(name, each) for each in family.patterns)), None)

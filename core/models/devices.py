@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from core.child_process import NoAnswer, answered_apart
 from core.models.ggml_backends import has_gpu_backend, registry
-from core.own_process import NoAnswer, answered_apart
 
 log = logging.getLogger(__name__)
 

@@ -2,34 +2,36 @@
 
     room on the disk? → each file into NAME.part, from where it stopped → SHA-256 of what lies on the disk → rename all
 
-`download(order)` is a generator of `Progress`. To pause, close it: what has arrived stays, and the next call goes on
-there, in this program or the next one. To cancel, close it and call `discard(order)`.
+`download(order)` is a generator of `DownloadProgress`. To pause, close it: what has arrived stays, and the next call
+continues there, in this program or the next one. To cancel, close it and call `discard(order)`.
 """
+
+from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import time
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass
+from enum import Enum, auto
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import httpx2
 
 from core.errors import DownloadError
 from core.models.devices import disk_free
-from core.models.download_progress import Meter, Progress, Stage
 from core.models.fit import in_gib
 from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
-from core.models.order import SPARE_BYTES, Order, RemoteFile, keep_only_what_fits, write_note
 
 CHUNK = 2**20  # bytes hashed between two looks at whether to go on
 SILENCE = 10.0  # seconds without a byte after which the connection is made anew
 ATTEMPTS = 6  # in a row without a single byte
 _RETRIED = frozenset({429, 500, 502, 503, 504})
-
-
-Steps = Generator[Progress, None, None]
 
 
 class Downloader:
@@ -54,7 +56,7 @@ class Downloader:
     def close(self) -> None:
         self._client.close()
 
-    def download(self, order: Order) -> Steps:
+    def download(self, order: DownloadManifest) -> Steps:
         """Bring every file of the order to its folder. Raises DownloadError; what has arrived is kept unless it
         proved wrong."""
         try:
@@ -62,7 +64,7 @@ class Downloader:
             keep_only_what_fits(order)
             _check_room(order)
             write_note(order)
-            meter = Meter(order.bytes, order.bytes_here(), self._clock)
+            meter = SpeedMeter(order.bytes, order.bytes_here(), self._clock)
             for file in order.files:
                 yield from self._fetch(order, file, meter)
             yield from _check_hashes(order)
@@ -72,7 +74,7 @@ class Downloader:
 
     # One file ----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, order: Order, file: RemoteFile, meter: Meter) -> Steps:
+    def _fetch(self, order: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
         """Ask again after every cut, from the byte that is missing; give up after `ATTEMPTS` answers without one."""
         fruitless = 0
         while order.bytes_of(file) < file.bytes or not _is_there(order, file):
@@ -91,8 +93,8 @@ class Downloader:
                 yield from self._pause(meter, wait if fruitless else 0.0, why)
 
     def _request(
-        self, order: Order, file: RemoteFile, meter: Meter, wait: float
-    ) -> Generator[Progress, None, tuple[float, str]]:
+        self, order: DownloadManifest, file: RemoteFile, meter: SpeedMeter, wait: float
+    ) -> Generator[DownloadProgress, None, tuple[float, str]]:
         """One request; returns how long to wait before the next and why ("" if nothing is wrong)."""
         offset = order.bytes_of(file)
         headers = {"Range": f"bytes={offset}-", "Accept-Encoding": "identity"}
@@ -120,11 +122,13 @@ class Downloader:
                     yield meter.advance(len(piece))
         return 0.0, "" if order.bytes_of(file) >= file.bytes else "the connection was cut"
 
-    def _pause(self, meter: Meter, seconds: float, why: str) -> Steps:
+    def _pause(self, meter: SpeedMeter, seconds: float, why: str) -> Steps:
         """Wait in small pieces, so that closing the generator takes effect soon."""
         while seconds > 0:
             piece = min(seconds, 0.5)
-            yield Progress(Stage.WAITING, meter.done, meter.total, 0.0, f"{why}; trying again in {seconds:.0f} s")
+            yield DownloadProgress(
+                Stage.WAITING, meter.done, meter.total, 0.0, f"{why}; trying again in {seconds:.0f} s"
+            )
             self._sleep(piece)
             seconds -= piece
 
@@ -132,7 +136,7 @@ class Downloader:
 # Before, between and after -----------------------------------------------------------------------------------------
 
 
-def _check_room(order: Order) -> None:
+def _check_room(order: DownloadManifest) -> None:
     for file in order.files:
         target = order.target(file)
         if target.exists() and target.stat().st_size != file.bytes:
@@ -146,7 +150,7 @@ def _check_room(order: Order) -> None:
         )
 
 
-def _is_there(order: Order, file: RemoteFile) -> bool:
+def _is_there(order: DownloadManifest, file: RemoteFile) -> bool:
     return order.target(file).exists() or order.part(file).exists()
 
 
@@ -167,7 +171,7 @@ def _ranges(file: RemoteFile, offset: int) -> tuple[str, str]:
     return f"{asked}{file.bytes}", f"{asked}*"
 
 
-def _check_hashes(order: Order) -> Steps:
+def _check_hashes(order: DownloadManifest) -> Steps:
     """SHA-256 of what lies on the disk; wrong bytes are thrown away."""
     done = 0
     for file in order.files:
@@ -180,7 +184,7 @@ def _check_hashes(order: Order) -> Steps:
             while chunk := content.read(CHUNK):
                 digest.update(chunk)
                 done += len(chunk)
-                yield Progress(Stage.CHECKING, done, order.bytes)
+                yield DownloadProgress(Stage.CHECKING, done, order.bytes)
         if digest.hexdigest() != file.sha256.lower():
             part.unlink()
             raise DownloadError(
@@ -189,7 +193,7 @@ def _check_hashes(order: Order) -> Steps:
             )
 
 
-def _settle(order: Order) -> None:
+def _settle(order: DownloadManifest) -> None:
     """All files are whole: give them their names. From here on the library sees the model."""
     for file in order.files:
         part = order.part(file)
@@ -206,7 +210,7 @@ def _changed(file: RemoteFile) -> DownloadError:
     )
 
 
-def _disk_failure(order: Order, error: OSError) -> DownloadError:
+def _disk_failure(order: DownloadManifest, error: OSError) -> DownloadError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DownloadError(
             f"The disk of {order.folder} took no more: {error.strerror}.",
@@ -225,3 +229,182 @@ def _reason(error: httpx2.TransportError) -> str:
 def _page(url: str) -> str:
     """The model's page, which has the terms."""
     return url.partition("/resolve/")[0]
+
+
+PART = ".part"
+NOTE = ".order.json"
+SPARE_BYTES = 64 * 2**20
+"""Left free by a download: a disk filled to the last byte harms other programs."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file on a server. `sha256` as 64 hexadecimal digits, None where the server does not say."""
+
+    url: str
+    name: str
+    bytes: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DownloadManifest:
+    """The files of one model, and the folder they go to; they appear there together, when all are right."""
+
+    title: str
+    folder: Path
+    files: tuple[RemoteFile, ...]
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise DownloadError(f"{self.title} has no files to download.")
+        for file in self.files:
+            # A name comes from a server: it must not lead out of the folder.
+            if file.bytes < 0 or file.name in ("", ".", "..") or PurePosixPath(file.name).name != file.name:
+                raise DownloadError(f"The server names a file that cannot be stored: {file.name!r}.")
+            if "\\" in file.name or "\0" in file.name or ":" in file.name:
+                raise DownloadError(f"The server names a file that cannot be stored: {file.name!r}.")
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def model(self) -> Path:
+        """The file to load when all are there."""
+        return self.target(self.files[0])
+
+    def target(self, file: RemoteFile) -> Path:
+        return self.folder / file.name
+
+    def part(self, file: RemoteFile) -> Path:
+        return self.folder / f"{file.name}{PART}"
+
+    @property
+    def note(self) -> Path:
+        return self.folder / f"{self.files[0].name}{NOTE}"
+
+    def bytes_here(self) -> int:
+        """Bytes of the order that already lie on this disk, checked or not."""
+        return sum(self.bytes_of(file) for file in self.files)
+
+    def bytes_of(self, file: RemoteFile) -> int:
+        for path in (self.target(file), self.part(file)):
+            if path.exists():
+                return min(path.stat().st_size, file.bytes)
+        return 0
+
+
+def write_note(order: DownloadManifest) -> None:
+    """Leave the order beside its parts. Raises OSError."""
+    content = {"title": order.title, "files": [asdict(file) for file in order.files]}
+    unfinished = order.note.with_suffix(".new")
+    with unfinished.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(order.note)
+
+
+def read_note(path: Path) -> DownloadManifest | None:
+    """The order that a note describes; None if it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        files = tuple(RemoteFile(**file) for file in content["files"])
+        return DownloadManifest(str(content["title"]), path.parent, files)
+    except (OSError, ValueError, TypeError, KeyError, DownloadError):
+        return None
+
+
+def find_unfinished(folder: Path) -> tuple[DownloadManifest, ...]:
+    """Downloads that were paused or cut off anywhere below the folder, by title."""
+    notes = sorted(folder.rglob(f"*{NOTE}")) if folder.exists() else []
+    found = [order for note in notes if (order := read_note(note)) is not None]
+    return tuple(sorted(found, key=lambda order: order.title.lower()))
+
+
+def keep_only_what_fits(order: DownloadManifest) -> None:
+    """Throw away parts that belong to something else: another file was published under the same name."""
+    before = read_note(order.note)
+    if before is None or before.files == order.files:
+        return
+    identities = {file.name: (file.bytes, file.sha256) for file in before.files}
+    for file in order.files:
+        if identities.get(file.name) != (file.bytes, file.sha256) or file.sha256 is None:
+            order.part(file).unlink(missing_ok=True)
+
+
+def discard(order: DownloadManifest) -> None:
+    """Leave nothing of an unfinished download: no part, no note, no lone shard. Raises DownloadError."""
+    try:
+        for path in _leavings(order):
+            path.unlink(missing_ok=True)
+        for folder in (order.folder, order.folder.parent):
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+    except OSError as error:
+        raise DownloadError(
+            f"What was downloaded of {order.title} could not be removed: {error.strerror or error}.",
+            f"Remove it by hand from {order.folder}.",
+        ) from error
+
+
+def _leavings(order: DownloadManifest) -> Iterator[Path]:
+    yield order.note
+    yield from (order.part(file) for file in order.files)
+    targets = [order.target(file) for file in order.files]
+    if not all(target.exists() for target in targets):
+        yield from targets
+
+
+class Stage(Enum):
+    DOWNLOADING = auto()
+    WAITING = auto()
+    """For the server, or for the connection to come back."""
+    CHECKING = auto()
+
+
+class DownloadProgress(NamedTuple):
+    """How far an order is. `done` and `total` in bytes of the stage, all files together; speed in bytes a second."""
+
+    stage: Stage
+    done: int
+    total: int
+    speed: float = 0.0
+    note: str = ""
+    """Why it is waiting."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.speed if self.speed > 0 else None
+
+
+Steps = Generator[DownloadProgress, None, None]
+
+
+class SpeedMeter:
+    """Counts bytes, and how fast they came in the last seconds."""
+
+    WINDOW = 5.0  # seconds
+
+    def __init__(self, total: int, done: int, clock: Callable[[], float]) -> None:
+        self.total = total
+        self.done = done
+        self._clock = clock
+        self._marks: deque[tuple[float, int]] = deque([(clock(), done)])
+
+    def advance(self, size: int) -> DownloadProgress:
+        self.done += size
+        now = self._clock()
+        self._marks.append((now, self.done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > self.WINDOW:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        speed = (self.done - before) / (now - since) if now > since else 0.0
+        return DownloadProgress(Stage.DOWNLOADING, self.done, self.total, speed)
+
+    def set_back(self, size: int) -> None:
+        """So many bytes have to come again."""
+        if size:
+            self.done -= size
+            self._marks = deque([(self._clock(), self.done)])

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from core.models.devices import Device, Devices
-from core.models.memory import Estimate, KvType, estimate, estimate_loading
+from core.models.memory import KvType, MemoryEstimate, estimate, estimate_loading
 
-__all__ = ["Estimate", "Fit", "FitKind", "KvType", "PairFit", "estimate", "fit", "fit_pair", "in_gib"]
+__all__ = ["Fit", "FitKind", "KvType", "MemoryEstimate", "PairFit", "estimate", "fit", "fit_pair", "in_gib"]
 
 GIB = 2**30
 MARGIN_BYTES = GIB
@@ -37,13 +37,13 @@ class Fit:
     """One sentence for a person: how it fits, or the smallest change that would make it fit."""
 
 
-def fit(needs: Estimate, devices: Devices) -> Fit:
+def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
     """The fastest place on `devices` for the model. It is advice: the user may overrule it."""
     place = _place(needs, devices)
     return replace(place, advice=_advice(place, needs, devices))
 
 
-def fit_with_layers(needs: Estimate, devices: Devices, layers: int) -> Fit:
+def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit:
     """The place of a model of which a person puts so many layers on the GPU; with fewer, if they do not fit."""
     if not devices.gpus:
         place = fit(needs, devices)
@@ -66,7 +66,7 @@ def fit_with_layers(needs: Estimate, devices: Devices, layers: int) -> Fit:
     return Fit(kind, len(sizes), on_gpu, in_ram, told)
 
 
-def _more_layers(needs: Estimate, devices: Devices) -> str:
+def _more_layers(needs: MemoryEstimate, devices: Devices) -> str:
     best = _place(needs, devices)
     if best.kind is not FitKind.DOES_NOT_FIT:
         return f"with {best.layers} layers on the GPU it would fit"
@@ -83,7 +83,7 @@ class PairFit:
         return FitKind.DOES_NOT_FIT not in (self.small.kind, self.large.kind)
 
 
-def fit_pair(small: Estimate, large: Estimate, devices: Devices) -> PairFit:
+def fit_pair(small: MemoryEstimate, large: MemoryEstimate, devices: Devices) -> PairFit:
     """Both models of a pair at once: the small one, which writes most tokens, chooses first."""
     small_fit = fit(small, devices)
     return PairFit(small_fit, fit(large, _devices_after(small_fit, devices)))
@@ -101,7 +101,7 @@ def _devices_after(placed: Fit, devices: Devices) -> Devices:
     return replace(devices, ram_free=ram, gpus=tuple(gpus))
 
 
-def _place(needs: Estimate, devices: Devices) -> Fit:
+def _place(needs: MemoryEstimate, devices: Devices) -> Fit:
     room = _gpu_room(needs, devices)
     layers, on_gpu = _layers_within(needs, room)
     everything = len(needs.block_bytes) + 1
@@ -117,7 +117,7 @@ def _place(needs: Estimate, devices: Devices) -> Fit:
     return Fit(FitKind.DOES_NOT_FIT, 0, 0, needs.total_bytes, "")
 
 
-def _layers_within(needs: Estimate, room: int) -> tuple[int, int]:
+def _layers_within(needs: MemoryEstimate, room: int) -> tuple[int, int]:
     """How many layers go into `room` bytes, and the bytes they take."""
     layers = taken = 0
     for size in (needs.output_bytes, *reversed(needs.block_bytes)):
@@ -127,7 +127,7 @@ def _layers_within(needs: Estimate, room: int) -> tuple[int, int]:
     return layers, taken
 
 
-def _gpu_room(needs: Estimate, devices: Devices) -> int:
+def _gpu_room(needs: MemoryEstimate, devices: Devices) -> int:
     """Bytes for layers on all GPUs: each also needs a compute buffer and a margin."""
     rooms = [_free(gpu, devices) - MARGIN_BYTES - needs.compute_bytes for gpu in devices.gpus]
     useful = [room for room in rooms if room > 0]
@@ -148,7 +148,7 @@ def _ram_room(devices: Devices) -> int:
     return max(devices.ram_free - MARGIN_BYTES, 0)
 
 
-def _advice(place: Fit, needs: Estimate, devices: Devices) -> str:
+def _advice(place: Fit, needs: MemoryEstimate, devices: Devices) -> str:
     match place.kind:
         case FitKind.WHOLE_ON_GPU:
             return f"The whole model fits on the GPU ({in_gib(place.gpu_bytes)})."
@@ -165,7 +165,7 @@ def _advice(place: Fit, needs: Estimate, devices: Devices) -> str:
             return f"{lack}; {change or _smaller_file(needs, free)}."
 
 
-def _change_to(wanted: FitKind, needs: Estimate, devices: Devices) -> str | None:
+def _change_to(wanted: FitKind, needs: MemoryEstimate, devices: Devices) -> str | None:
     """The first change, from the least harmful on, with which the place is `wanted` or better."""
     for change, changed in _changes(needs):
         if _place(changed, devices).kind.value <= wanted.value:
@@ -174,7 +174,7 @@ def _change_to(wanted: FitKind, needs: Estimate, devices: Devices) -> str | None
     return None
 
 
-def _changes(needs: Estimate) -> Iterator[tuple[str, Estimate]]:
+def _changes(needs: MemoryEstimate) -> Iterator[tuple[str, MemoryEstimate]]:
     loading = needs.loading
     smaller_cache = replace(loading, kv_type=KvType.Q8_0)
     if loading.kv_type in (KvType.F16, KvType.F32):
@@ -188,7 +188,7 @@ def _changes(needs: Estimate) -> Iterator[tuple[str, Estimate]]:
         context //= 2
 
 
-def _smaller_file(needs: Estimate, free: int) -> str:
+def _smaller_file(needs: MemoryEstimate, free: int) -> str:
     smallest = estimate_loading(replace(needs.loading, kv_type=KvType.Q8_0, context=SMALLEST_CONTEXT))
     room = free - (smallest.total_bytes - smallest.tensor_bytes)
     if room <= 0:

@@ -4,19 +4,18 @@ This is the gate before llama.cpp: a file that could not be used is refused here
 broken, cut-short or unsupported file ever reaches a library that answers by ending the process.
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.engines.base import ThinkingTags
 from core.errors import ModelFileError
-from core.models.architectures import NOT_WRITERS, WRITERS, memory_can_be_cut
 from core.models.ggml_types import FILE_TYPES
-from core.models.gguf_format import LongArray, RawHeader, Tensor, Value, read_raw
-from core.models.gguf_keys import Keys
-from core.models.shards import shards_of
+from core.models.gguf_format import Keys, LongArray, RawHeader, Tensor, Value, read_raw, shards_of
+from core.models.overrides import ThinkingTags
 from core.models.vocabulary import Vocabulary, read_vocabulary
 
 MAX_TEMPLATE_CHARACTERS = 2**18
@@ -83,7 +82,7 @@ class GgufHeader:
     chat_template: str | None
     thinking_tags: ThinkingTags | None
     """Guessed from the chat template; without one, from the vocabulary."""
-    memory_can_be_cut: bool
+    supports_truncation: bool
     numbers: Mapping[str, int] = field(hash=False, repr=False)
     """All whole-number keys of the architecture, without its prefix: “ssm.state_size”."""
     metadata: Mapping[str, str] = field(hash=False, repr=False)
@@ -169,7 +168,7 @@ def _interpret(
         add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
         chat_template=template,
         thinking_tags=_thinking_tags(template, vocabulary),
-        memory_can_be_cut=memory_can_be_cut(architecture),
+        supports_truncation=supports_truncation(architecture),
         numbers=of_model.all_wholes(),
         metadata={key: _shown(value) for key, value in values.items()},
     )
@@ -262,3 +261,52 @@ def _shown(value: Value) -> str:
         text = ", ".join(str(element) for element in value[:20])
         return text if len(value) <= 20 else f"{text}, … ({len(value):,} elements)"
     return str(value) if len(str(value)) <= 2000 else f"{str(value)[:2000]}…"
+
+
+_RECURRENT = "arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7"
+
+_HYBRID = """
+    bailingmoe3 deepseek4 falcon-h1 glm5-next granitehybrid jamba kimi-k3 kimi-linear lfm2 lfm2moe minimax-01
+    nemotron_h nemotron_h_moe plamo2 qwen35 qwen35moe qwen3next qwen4exp
+"""
+
+_ATTENDING = """
+    afmoe apertus arcee arctic baichuan bailingmoe bailingmoe2 bitnet bloom chameleon chatglm codeshell cogvlm
+    cohere2 cohere2moe command-r dbrx deci deepseek deepseek2 deepseek2-ocr deepseek32 dots1 dots3note
+    ernie4_5 ernie4_5-moe exaone exaone-moe exaone4 falcon gemma gemma2 gemma3 gemma3n gemma4 glm-dsa glm4
+    glm4moe gpt-oss gpt2 gptj gptneox granite granite_swa granitemoe graniteswitch grok grovemoe hrm_text
+    hunyuan-dense hunyuan-moe hunyuan_vl hy_v3 hy_v4 internlm2 jais jais2 laguna llama llama4 maincoder
+    maple mellum mimo2 minicpm minicpm3 minimax-m2 minimax-m3 mistral3 mistral4 mpt muse-glimmer nanbeige
+    nemotron olmo olmo2 olmoe openelm orion paddleocr pangu-embedded phi2 phi3 phimoe plamo plamo3 plm qwen
+    qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe refact seed_oss smallthinker smollm3 spark2_5
+    stablelm starcoder starcoder2 step35 talkie xverse
+"""
+
+_EMBEDDING = """
+    bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 llama-embed modern-bert neo-bert nomic-bert
+    nomic-bert-moe
+"""
+
+RECURRENT = frozenset(_RECURRENT.split())
+"""Their whole memory is one running state: it cannot be cut back to an earlier token."""
+
+HYBRID = frozenset(_HYBRID.split())
+"""Some layers attend, some keep a running state: cut back only by way of a snapshot."""
+
+WRITERS = frozenset(_ATTENDING.split()) | RECURRENT | HYBRID
+"""Architectures that llama.cpp loads and that write text from left to right."""
+
+NOT_WRITERS: dict[str, str] = {
+    "clip": "the vision part of a model",
+    **dict.fromkeys(_EMBEDDING.split(), "an embedding model"),
+    **dict.fromkeys(("t5", "t5encoder"), "an encoder-decoder model"),
+    **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), "a diffusion model"),
+    **dict.fromkeys(("pockettts", "qwen3tts", "wavtokenizer-dec"), "a speech model"),
+    **dict.fromkeys(("dflash", "eagle3", "gemma4-assistant"), "a drafting head for another model"),
+}
+"""Architectures that llama.cpp knows and that cannot write a text step by step, with what they are."""
+
+
+def supports_truncation(architecture: str) -> bool:
+    """Can the KV cache be cut back to an earlier token? Otherwise a snapshot at each boundary is needed."""
+    return architecture not in RECURRENT and architecture not in HYBRID

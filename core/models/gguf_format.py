@@ -4,7 +4,11 @@ Every length is checked against the file before it is believed, and at most `MAX
 a broken or hostile file costs a sentence, not memory. Format: ggml's `docs/gguf.md`, versions 2 and 3.
 """
 
+from __future__ import annotations
+
+import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
@@ -268,3 +272,92 @@ def _looks_like(head: bytes) -> str:
     if head.startswith((b"\x1f\x8b", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")):
         return "is a compressed archive"
     return "begins with other bytes than “GGUF”"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Values under one prefix (“llama.”). Each method raises ModelFileError on a value of the wrong type."""
+
+    path: Path
+    values: Mapping[str, Value]
+    prefix: str = ""
+
+    def text(self, key: str) -> str | None:
+        value = self.values.get(self.prefix + key)
+        if value is None or isinstance(value, str):
+            return value
+        raise self._wrong(key, "text")
+
+    def flag(self, key: str) -> bool | None:
+        value = self.values.get(self.prefix + key)
+        if value is None or isinstance(value, bool):
+            return value
+        raise self._wrong(key, "yes or no")
+
+    def whole(self, key: str, default: int = 0) -> int:
+        value = self.values.get(self.prefix + key)
+        if value is None:
+            return default
+        if isinstance(value, int) and value >= 0:
+            return value
+        raise self._wrong(key, "a whole number")
+
+    def optional_whole(self, key: str) -> int | None:
+        return self.whole(key) if self.prefix + key in self.values else None
+
+    def wholes(self, key: str, default: int) -> tuple[int, ...]:
+        """One number for all blocks, or one a block."""
+        value = self.values.get(self.prefix + key)
+        if not isinstance(value, tuple):
+            return (self.whole(key, default),)
+        numbers = tuple(number for number in value if isinstance(number, int) and number >= 0)
+        if len(numbers) == len(value):
+            return numbers
+        raise self._wrong(key, "a list of whole numbers")
+
+    def all_wholes(self) -> dict[str, int]:
+        """Every whole-number key under the prefix, named without it."""
+        return {
+            key.removeprefix(self.prefix): value
+            for key, value in self.values.items()
+            if key.startswith(self.prefix) and isinstance(value, int) and not isinstance(value, bool)
+        }
+
+    def _wrong(self, key: str, expected: str) -> ModelFileError:
+        return ModelFileError(
+            f"{self.path.name} is damaged: its key “{self.prefix}{key}” is not {expected}.",
+            "Download the file again.",
+        )
+
+
+MAX_SHARDS = 1000
+
+_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+
+
+def shards_of(path: Path) -> tuple[Path, ...]:
+    """All files of the model that `path` belongs to, in order; raises ModelFileError if one is missing."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return (path,)
+    number, count = int(match["number"]), int(match["count"])
+    if not 1 <= number <= count <= MAX_SHARDS:
+        raise ModelFileError(
+            f"{path.name} calls itself part {number} of {count}, which cannot be.",
+            "Give the file back the name under which it was published.",
+        )
+    shards = tuple(path.with_name(f"{match['stem']}-{part:05}-of-{count:05}.gguf") for part in range(1, count + 1))
+    missing = [shard.name for shard in shards if not shard.exists()]
+    if missing:
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ModelFileError(
+            f"{path.name} is one of {count} parts, and {missing[0]}{others} is not beside it.",
+            "Download the missing parts into the same folder.",
+        )
+    return shards
+
+
+def shard_group(path: Path) -> str | None:
+    """What the names of all parts of one model share; None for a model in one file."""
+    match = _NAME.fullmatch(path.name)
+    return f"{match['stem']} of {match['count']}" if match else None

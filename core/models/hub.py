@@ -13,10 +13,9 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.hf_api import ModelInfo
 
 from core.errors import DownloadError
+from core.models.download import DownloadManifest, RemoteFile
 from core.models.hub_failures import offline, refused, unreachable
-from core.models.hub_listing import HubAccess, Listing, Repository, order_for
-from core.models.order import Order, RemoteFile
-from core.models.quantisations import quantisations
+from core.models.hub_listing import HubAccess, Listing, Repository, order_for, quantisations
 
 SECONDS_TO_ANSWER = 15.0
 MOST_RESULTS = 40
@@ -48,7 +47,7 @@ class Hub:
         ]
         return Listing(_repository(info), revision, _parameters(info), quantisations(files))
 
-    def order_of_file(self, repository: str, file: str, models: Path) -> Order:
+    def order_of_file(self, repository: str, file: str, models: Path) -> DownloadManifest:
         """The download of a model that is known by its file's name. Raises DownloadError if it is not there."""
         listing = self.list_files(repository)
         for choice in listing.choices:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.errors import ModelFileError
 from core.models.gguf import GgufHeader, read_header
-from core.models.shards import shard_group
+from core.models.gguf_format import shard_group
 
 DEEPEST_LEVEL = 6  # the Hub cache puts files up to five folders deep
 HIDDEN_TRASH = ".baton-trash"
@@ -17,7 +17,7 @@ HIDDEN_TRASH = ".baton-trash"
 _Fingerprint = tuple[Path, int, int]
 
 
-class Source(Enum):
+class FolderOrigin(Enum):
     """Who put a model there; the value is what a person reads."""
 
     BUILT_IN = "built in"
@@ -31,19 +31,19 @@ class Source(Enum):
 @dataclass(frozen=True)
 class Folder:
     path: Path
-    source: Source
+    source: FolderOrigin
 
 
 @dataclass(frozen=True)
-class Model:
+class LocalModel:
     """A model that can be loaded."""
 
     header: GgufHeader
-    source: Source
+    source: FolderOrigin
 
     @property
     def can_be_deleted(self) -> bool:
-        return self.source is not Source.BUILT_IN
+        return self.source is not FolderOrigin.BUILT_IN
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class BrokenFile:
     """A file that looks like a model and cannot be used."""
 
     path: Path
-    source: Source
+    source: FolderOrigin
     reason: str
 
 
@@ -59,7 +59,7 @@ class BrokenFile:
 class Inventory:
     """What one scan found, by name; `unread` are folders that could not be opened."""
 
-    models: tuple[Model, ...]
+    models: tuple[LocalModel, ...]
     broken: tuple[BrokenFile, ...]
     unread: tuple[Path, ...]
 
@@ -73,7 +73,7 @@ class Library:
 
     def scan(self) -> Inventory:
         """Read every model's header: 10–30 ms for a model not seen before. Never raises for a bad file."""
-        models: dict[Path, Model] = {}
+        models: dict[Path, LocalModel] = {}
         broken: dict[Path, BrokenFile] = {}
         unread: list[Path] = []
         for folder in self.folders:
@@ -83,7 +83,7 @@ class Library:
                 if real in models or real in broken:
                     continue
                 try:
-                    models[real] = Model(self._read(path), folder.source)
+                    models[real] = LocalModel(self._read(path), folder.source)
                 except ModelFileError as error:
                     broken[real] = BrokenFile(path, folder.source, str(error))
         return Inventory(
@@ -101,7 +101,7 @@ class Library:
         return self._known[fingerprint]
 
 
-def _by_name(model: Model) -> tuple[str, int]:
+def _by_name(model: LocalModel) -> tuple[str, int]:
     return model.header.name.lower(), model.header.file_bytes
 
 
@@ -132,13 +132,13 @@ def known_folders(
     cache = home / ".cache"
     hub_home = Path(environment.get("HF_HOME", cache / "huggingface"))
     return (
-        Folder(own, Source.OWN),
-        Folder(home / ".lmstudio" / "models", Source.LM_STUDIO),
-        Folder(cache / "lm-studio" / "models", Source.LM_STUDIO),
-        Folder(Path(environment.get("LLAMA_CACHE", _llama_cpp_cache(home, environment))), Source.LLAMA_CPP),
-        Folder(Path(environment.get("HF_HUB_CACHE", hub_home / "hub")), Source.HUB_CACHE),
-        *(Folder(path, Source.USER) for path in chosen),
-        *(Folder(path, Source.BUILT_IN) for path in built_in),
+        Folder(own, FolderOrigin.OWN),
+        Folder(home / ".lmstudio" / "models", FolderOrigin.LM_STUDIO),
+        Folder(cache / "lm-studio" / "models", FolderOrigin.LM_STUDIO),
+        Folder(Path(environment.get("LLAMA_CACHE", _llama_cpp_cache(home, environment))), FolderOrigin.LLAMA_CPP),
+        Folder(Path(environment.get("HF_HUB_CACHE", hub_home / "hub")), FolderOrigin.HUB_CACHE),
+        *(Folder(path, FolderOrigin.USER) for path in chosen),
+        *(Folder(path, FolderOrigin.BUILT_IN) for path in built_in),
     )
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
-from core.engines.local.client import LocalOptions
-from core.json_file import read_json, write_json
-from core.models.fit import Estimate, KvType, estimate
+from core.files import read_json, write_json
+from core.models.fit import KvType, MemoryEstimate, estimate
 from core.models.gguf import GgufHeader
 from core.models.hub_listing import ENDPOINT, HubAccess
+from core.models.loading import LocalOptions
+from core.models.overrides import NO_TAGS, ModelOverrides, ThinkingTags
 
 
-class Choice(Enum):
+class Switch(Enum):
     """A switch that may be left to llama.cpp."""
 
     AUTOMATIC = "automatic"
@@ -38,22 +38,22 @@ class LoadingChoice(BaseModel):
     threads: int = Field(0, ge=0, le=512, title="Threads", description="On the CPU; 0 leaves room for the window.")
     gpu_layers: int = Field(-1, ge=-1, le=999, title="GPU layers", description="-1 is as many as fit.")
     kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
-    flash_attention: Choice = Field(Choice.AUTOMATIC, title="Flash attention")
+    flash_attention: Switch = Field(Switch.AUTOMATIC, title="Flash attention")
 
     @property
     def conflict(self) -> str:
         """Why it could not be loaded like this at all, and what would do; empty if it could."""
-        if self.kv_type is KvType.Q8_0 and self.flash_attention is Choice.OFF:
+        if self.kv_type is KvType.Q8_0 and self.flash_attention is Switch.OFF:
             return "A q8_0 KV cache needs flash attention: leave that automatic, or choose f16."
         return ""
 
-    def estimate(self, header: GgufHeader) -> Estimate:
+    def estimate(self, header: GgufHeader) -> MemoryEstimate:
         """What the model would take, loaded like this."""
-        flash = self.flash_attention is not Choice.OFF
+        flash = self.flash_attention is not Switch.OFF
         return estimate(header, self.context, self.kv_type, batch=self.batch, flash_attention=flash)
 
     def options(self) -> LocalOptions:
-        flash = {Choice.AUTOMATIC: None, Choice.ON: True, Choice.OFF: False}[self.flash_attention]
+        flash = {Switch.AUTOMATIC: None, Switch.ON: True, Switch.OFF: False}[self.flash_attention]
         return LocalOptions(
             context=self.context,
             batch=self.batch,
@@ -96,9 +96,9 @@ class WritingChoice(BaseModel):
     cue_list: str = Field("", title="Cues", description="Of its family, as JSON; used while it is the small model.")
 
     @property
-    def own(self) -> OwnSettings:
+    def own(self) -> ModelOverrides:
         thinking = {Tags.TEMPLATE: None, Tags.NONE: NO_TAGS, Tags.OTHER: self._other_tags}[self.tags]
-        return OwnSettings(self.temperature, self.top_p, self.top_k, thinking, self.cue_list)
+        return ModelOverrides(self.temperature, self.top_p, self.top_k, thinking, self.cue_list)
 
     @property
     def _other_tags(self) -> ThinkingTags | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from core.errors import ModelFileError
-from core.models.library import HIDDEN_TRASH, Model
+from core.models.library import HIDDEN_TRASH, LocalModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Trash:
         # Where hidden folders are, kept in a file: after a crash they are emptied all the same.
         self._elsewhere = folder / "elsewhere.txt"
 
-    def delete(self, model: Model) -> Deletion:
+    def delete(self, model: LocalModel) -> Deletion:
         """Take a model off its place. Raises ModelFileError, with nothing changed, if a file cannot be moved."""
         header = model.header
         if not model.can_be_deleted:

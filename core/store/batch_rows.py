@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
-from core.batch.problems import Problem
 from core.grading.verdict import How, Outcome, Verdict
-from core.store.moments import as_moment
+from core.problem import Problem
+from core.store.records import as_moment
 from core.store.run_figures import RunFigures
 from core.thinking.events import Finish
 
@@ -23,7 +23,7 @@ class JobState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class StoredArm:
     """One way to solve the problems; names are unique in a batch."""
 
     name: str
@@ -36,7 +36,7 @@ class Batch:
     id: str
     name: str
     settings: dict[str, Any]
-    arms: tuple[Arm, ...]
+    arms: tuple[StoredArm, ...]
     problems: int
     jobs: int
     done: int
@@ -49,7 +49,7 @@ class Job:
 
     id: int
     batch: str
-    arm: Arm
+    arm: StoredArm
     problem: Problem
     position: int
     """Of the problem in the batch."""
@@ -95,7 +95,7 @@ class ArmTotals(NamedTuple):
         return self.done - self.correct - self.wrong
 
 
-def batch_of(row: sqlite3.Row, arms: tuple[Arm, ...]) -> Batch:
+def batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
     return Batch(
         row["id"],
         row["name"],
@@ -119,7 +119,7 @@ def job_of(row: sqlite3.Row) -> Job:
     return Job(
         row["id"],
         row["batch"],
-        Arm(row["arm"], json.loads(row["arm_settings"])),
+        StoredArm(row["arm"], json.loads(row["arm_settings"])),
         problem_of(row["problem_json"]),
         row["problem"],
         row["seed"],

@@ -13,24 +13,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from core.batch.problems import Problem
 from core.errors import StoreError
 from core.grading.verdict import Verdict
+from core.problem import Problem
 from core.store.batch_rows import (
-    Arm,
     ArmTotals,
     Batch,
     Job,
     JobState,
     ResultRow,
+    StoredArm,
     batch_of,
     job_of,
     problem_of,
     result_of,
 )
 from core.store.database import Database
-from core.store.moments import now
-from core.store.owner import is_alive, this_process
+from core.store.records import is_alive, now, this_process
 from core.store.run_figures import RunFigures
 from core.store.runs import storable
 
@@ -46,7 +45,7 @@ class Batches:
         name: str,
         settings: dict[str, Any],
         problems: Sequence[Problem],
-        arms: Sequence[Arm],
+        arms: Sequence[StoredArm],
         seeds: Sequence[int] = (0,),
     ) -> str:
         """All jobs of it, waiting; returns its id. `settings`: JSON values, kept for the resume. Raises StoreError."""
@@ -54,7 +53,7 @@ class Batches:
         self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
         return batch
 
-    def add_arm(self, batch: str, arm: Arm) -> None:
+    def add_arm(self, batch: str, arm: StoredArm) -> None:
         """The same problems and seeds under one arm more. Raises StoreError, also if the name is taken."""
         self._database.write(lambda connection: _add_arm(connection, batch, arm))
 
@@ -174,7 +173,7 @@ def _create(
     name: str,
     settings: dict[str, Any],
     problems: Sequence[Problem],
-    arms: Sequence[Arm],
+    arms: Sequence[StoredArm],
     seeds: Sequence[int],
 ) -> None:
     connection.execute(
@@ -195,7 +194,7 @@ def _create(
     )
 
 
-def _add_arm(connection: sqlite3.Connection, batch: str, arm: Arm) -> None:
+def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm) -> None:
     if arm.name in {known.name for known in _arms(connection, batch)}:
         raise StoreError(f"This batch has an arm “{arm.name}” already.", "Give the other one another name.")
     connection.execute(
@@ -235,6 +234,6 @@ def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:
     return verdict.outcome.value, verdict.how.value, storable(verdict.reason)
 
 
-def _arms(connection: sqlite3.Connection, batch: str) -> tuple[Arm, ...]:
+def _arms(connection: sqlite3.Connection, batch: str) -> tuple[StoredArm, ...]:
     rows = connection.execute("SELECT name, settings FROM batch_arms WHERE batch = ? ORDER BY position", (batch,))
-    return tuple(Arm(row["name"], json.loads(row["settings"])) for row in rows)
+    return tuple(StoredArm(row["name"], json.loads(row["settings"])) for row in rows)

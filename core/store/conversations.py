@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from core.errors import StoreError
 from core.store.database import Database
-from core.store.moments import as_moment, as_text, now
+from core.store.records import as_moment, as_text, now
 from core.store.runs import storable
 
 UNTITLED = "New conversation"
@@ -34,7 +34,7 @@ CONTAINED = "instr(lower(exchange_text.problem || char(10) || exchange_text.answ
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class StoredExchange:
     id: str
     """Also the id of its run."""
     parent: str | None
@@ -45,11 +45,11 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class StoredConversation:
     id: str
     title: str
     """As a person named it; may be empty."""
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[StoredExchange, ...]
     """In the order in which they were made, so that a parent comes before its children."""
     leaf: str | None
     """The end of the path that was last shown."""
@@ -60,15 +60,15 @@ class Conversation:
     def name(self) -> str:
         return self.title or title_of(self.exchanges[0].problem if self.exchanges else "")
 
-    def path(self) -> tuple[Exchange, ...]:
+    def path(self) -> tuple[StoredExchange, ...]:
         """From a root to the leaf."""
         return path_to(self.exchanges, self.leaf)
 
 
-def path_to(exchanges: Sequence[Exchange], leaf: str | None) -> tuple[Exchange, ...]:
+def path_to(exchanges: Sequence[StoredExchange], leaf: str | None) -> tuple[StoredExchange, ...]:
     """From a root to the leaf; to the newest exchange if no leaf is named."""
     unseen = {exchange.id: exchange for exchange in exchanges}
-    path: list[Exchange] = []
+    path: list[StoredExchange] = []
     at = leaf or (exchanges[-1].id if exchanges else None)
     # Each is taken once, so that an imported tree which bites its tail has an end all the same.
     while at is not None and (exchange := unseen.pop(at, None)):
@@ -101,7 +101,7 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, conversation: str, exchange: Exchange) -> None:
+    def put(self, conversation: str, exchange: StoredExchange) -> None:
         """Add it to the tree, below its parent, and show it; makes the conversation if it is new. Raises StoreError."""
         self._database.write(lambda connection: _put(connection, conversation, exchange))
 
@@ -120,7 +120,7 @@ class Conversations:
     def restore(self, conversation: str) -> None:
         self._change("UPDATE conversations SET deleted = NULL WHERE id = ?", conversation)
 
-    def open(self, conversation: str) -> Conversation:
+    def open(self, conversation: str) -> StoredConversation:
         """Raises StoreError if it is not there (a deleted one is)."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM conversations WHERE id = ?", (conversation,)).fetchone()
@@ -129,7 +129,7 @@ class Conversations:
             exchanges = connection.execute(
                 "SELECT * FROM exchanges WHERE conversation = ? ORDER BY number", (conversation,)
             )
-            return Conversation(
+            return StoredConversation(
                 row["id"],
                 row["title"],
                 tuple(map(_exchange, exchanges)),
@@ -223,7 +223,7 @@ def title_of(problem: str | None) -> str:
     return words[:LONGEST_TITLE].rsplit(" ", 1)[0] + " …"
 
 
-def _put(connection: sqlite3.Connection, conversation: str, exchange: Exchange) -> None:
+def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExchange) -> None:
     connection.execute(
         """INSERT INTO conversations (id, leaf, created, changed) VALUES (?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET leaf = excluded.leaf, changed = excluded.changed""",
@@ -243,5 +243,7 @@ def _put(connection: sqlite3.Connection, conversation: str, exchange: Exchange) 
     )
 
 
-def _exchange(row: sqlite3.Row) -> Exchange:
-    return Exchange(row["id"], row["parent"], row["problem"], json.loads(row["settings"]), as_moment(row["created"]))
+def _exchange(row: sqlite3.Row) -> StoredExchange:
+    return StoredExchange(
+        row["id"], row["parent"], row["problem"], json.loads(row["settings"]), as_moment(row["created"])
+    )

@@ -15,8 +15,7 @@ from queue import Empty, LifoQueue
 from typing import TypeVar
 
 from core.errors import StoreError
-from core.store.damage import is_damaged, set_aside
-from core.store.failures import in_words, primary_code
+from core.store.damage import in_words, is_damaged, primary_code, set_aside
 from core.store.migrations import MIGRATIONS, Migration
 from core.store.writer import Trouble, Writer
 

@@ -11,8 +11,8 @@ import zlib
 from functools import reduce
 from typing import Any, NamedTuple
 
-from core.engines.bill import Bill, Cost
 from core.engines.body import Author
+from core.engines.usage import RequestUsage, Usage
 from core.thinking.cues import Category, Cue
 from core.thinking.events import Rule
 from core.thinking.pieces import Piece
@@ -61,7 +61,7 @@ class Outline(NamedTuple):
     small_read: int = 0
     """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for what was thrown away."""
     large_read: int = 0
-    bill: Bill = Bill()
+    bill: Usage = Usage()
     """What servers did for both models."""
 
     @property
@@ -79,7 +79,7 @@ def outline_of(trace: Trace) -> Outline:
         trace.closed.position if trace.closed else None,
         trace.totals[Author.SMALL].prefilled,
         trace.totals[Author.LARGE].prefilled,
-        reduce(Bill.plus, trace.bills.values(), Bill()),
+        reduce(Usage.plus, trace.bills.values(), Usage()),
     )
 
 
@@ -120,7 +120,7 @@ def unpack_outline(packed: bytes) -> Outline | None:
         if data["kind"] != _KIND:
             return None
         _, answer_position, small_read, large_read, (cost, money, currency) = data["rest"]
-        bill = Bill(Cost(*cost), money, currency)
+        bill = Usage(RequestUsage(*cost), money, currency)
         return Outline(_pieces(data["columns"]), answer_position, small_read, large_read, bill)
     except (zlib.error, ValueError, KeyError, TypeError):
         return None

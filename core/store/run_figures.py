@@ -7,8 +7,8 @@ import sqlite3
 from functools import reduce
 from typing import NamedTuple
 
-from core.engines.bill import Bill
 from core.engines.body import Author
+from core.engines.usage import Usage
 from core.store.outline import Segment, ribbon_of
 from core.thinking.trace import Trace
 
@@ -31,7 +31,7 @@ class RunFigures(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace) -> RunFigures:
-        bill = reduce(Bill.plus, trace.bills.values(), Bill())
+        bill = reduce(Usage.plus, trace.bills.values(), Usage())
         return cls(
             trace.seconds,
             trace.totals[Author.SMALL].kept,

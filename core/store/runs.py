@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from enum import Enum
-from typing import NamedTuple
+from itertools import groupby, repeat
+from typing import TYPE_CHECKING, NamedTuple
 
+from core.engines.base import Alternative
+from core.engines.body import Author
 from core.errors import StoreError
 from core.store.database import Database
-from core.store.event_chunks import unpack
-from core.store.moments import now
 from core.store.outline import Outline, outline_of, pack_outline, unpack_outline
-from core.store.owner import is_alive, this_process
-from core.store.recorder import Recorder
+from core.store.records import is_alive, now, this_process
 from core.store.run_figures import RunFigures
-from core.thinking.events import Event, Finish
+from core.store.writer import Writer
+from core.thinking.event_json import Json, event_from_json, event_to_json
+from core.thinking.events import Event, Finish, TokenWritten
 from core.thinking.trace import Trace
+
+if TYPE_CHECKING:
+    pass
 
 
 class RunState(Enum):
@@ -150,3 +158,130 @@ def _recover(connection: sqlite3.Connection) -> None:
     for row in rows:
         if not is_alive(row["owner"]):
             conclude(connection, row["id"], RunState.INTERRUPTED)
+
+
+class Recorder:
+    """One thread records; the writer's thread saves."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        run: str,
+        sequence: int,
+        conclude: Callable[[sqlite3.Connection, str], RunSummary],
+    ) -> None:
+        self.run = run
+        self._writer = writer
+        self._sequence = sequence
+        self._conclude = conclude
+        self._unsaved: list[Event] = []
+        self._saving = 0
+        """How many of the unsaved events are in the transaction that is going on."""
+
+    def record(self, events: Iterable[Event]) -> None:
+        """They are saved within half a second. Never blocks, never raises; what the disk refuses is tried again."""
+        if fresh := list(events):
+            # Lists grow, are sliced and are cut in one go each, so that both threads need no lock.
+            self._unsaved += fresh
+            self._writer.gather(self)
+
+    def finish(self) -> Future[RunSummary]:
+        """Save what is left and what follows from it. On StoreError nothing is lost: it may be called again."""
+        future = self._writer.submit(self._finish)
+        future.add_done_callback(self._finished)
+        return future
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        self._saving = len(self._unsaved)
+        if self._saving:
+            # A run that was deleted meanwhile takes no more events; others must not wait for it.
+            connection.execute(
+                "INSERT INTO event_chunks SELECT id, ?, ? FROM runs WHERE id = ?",
+                (self._sequence, pack(self._unsaved[: self._saving]), self.run),
+            )
+
+    def saved(self) -> None:
+        del self._unsaved[: self._saving]
+        self._sequence += self._saving > 0
+        self._saving = 0
+
+    def _finish(self, connection: sqlite3.Connection) -> RunSummary:
+        self.save(connection)
+        return self._conclude(connection, self.run)
+
+    def _finished(self, future: Future[RunSummary]) -> None:
+        if future.exception() is None:
+            self.saved()
+        else:
+            self._writer.gather(self)
+
+
+_TOKENS = "tokens"
+
+
+def pack(events: Iterable[Event]) -> bytes:
+    """One chunk."""
+    # ASCII only, so that half a surrogate pair, which models do write, is no obstacle.
+    lines = (json.dumps(line, separators=(",", ":"), default=str) for line in _lines(events))
+    return zlib.compress("\n".join(lines).encode("ascii"), 6)
+
+
+def unpack(chunk: bytes) -> Iterator[Event]:
+    """The events that this version knows. Raises StoreError if the chunk is broken."""
+    try:
+        lines = [json.loads(line) for line in zlib.decompress(chunk).split(b"\n") if line]
+    except (zlib.error, ValueError) as error:
+        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
+    for line in lines:
+        if line.get("event") == _TOKENS:
+            yield from _tokens(line)
+        elif event := event_from_json(line):
+            yield event
+
+
+def _lines(events: Iterable[Event]) -> Iterator[Json]:
+    for author, group in groupby(events, lambda event: event.author if isinstance(event, TokenWritten) else None):
+        if author is None:
+            yield from map(event_to_json, group)
+        else:
+            yield _tokens_line(author, [event for event in group if isinstance(event, TokenWritten)])
+
+
+def _tokens_line(author: Author, tokens: list[TokenWritten]) -> Json:
+    line: Json = {
+        "event": _TOKENS,
+        "author": author.value,
+        "at": [token.at for token in tokens],
+        "id": [token.id for token in tokens],
+        "text": [token.text for token in tokens],
+    }
+    if any(token.logprob is not None for token in tokens):
+        line["logprob"] = [token.logprob for token in tokens]
+    if any(token.alternatives for token in tokens):
+        line["alternatives"] = [token.alternatives for token in tokens]
+    if ends := [index for index, token in enumerate(tokens) if token.ends_step]:
+        line["ends_step"] = ends
+    return line
+
+
+def _tokens(line: Json) -> Iterator[TokenWritten]:
+    try:
+        count = len(line["text"])
+        ends = [False] * count
+        for index in line.get("ends_step", ()):
+            ends[index] = True
+        alternatives = [
+            tuple(Alternative(*each) for each in of_token) for of_token in line.get("alternatives", ())
+        ] or repeat(())
+        return map(
+            TokenWritten,
+            line["at"],
+            repeat(Author(line["author"])),
+            line["id"],
+            line["text"],
+            line.get("logprob") or repeat(None),
+            alternatives,
+            ends,
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error

@@ -11,7 +11,7 @@ from types import TracebackType
 from core.store.batches import Batches
 from core.store.conversations import Conversations
 from core.store.database import Database
-from core.store.moments import as_text
+from core.store.records import as_text
 from core.store.runs import Runs
 from core.store.writer import Trouble
 

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from core.errors import StoreError
-from core.store.failures import store_error
+from core.store.damage import store_error
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]

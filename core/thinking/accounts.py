@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from core.engines.base import Session
-from core.engines.bill import Bill, Charging
 from core.engines.body import Author
+from core.engines.usage import ReportsUsage, Usage
 from core.thinking.events import Billed, Event, HandedOver, Judged, ReadAlong, RunEnded, TakeoverEnded
 
 
@@ -18,8 +18,8 @@ class Accounts:
     """Of one run, whose clock began at `began` (by time.perf_counter)."""
 
     def __init__(self, sessions: Mapping[Author, Session], began: float) -> None:
-        self._charging = {author: session for author, session in sessions.items() if isinstance(session, Charging)}
-        self._told = {author: Bill() for author in self._charging}
+        self._charging = {author: session for author, session in sessions.items() if isinstance(session, ReportsUsage)}
+        self._told = {author: Usage() for author in self._charging}
         self._began = began
 
     def told_among(self, events: Iterable[Event]) -> Iterator[Event]:

@@ -31,7 +31,7 @@ KINDS: dict[str, type[Event]] = {
     "thinking_closed": events.ThinkingClosed,
     "judged": events.Judged,
     "counted": events.Counted,
-    "read_along": events.ReadAlong,
+    "prefetch": events.ReadAlong,
     "billed": events.Billed,
     "noticed": events.Noticed,
     "run_ended": events.RunEnded,

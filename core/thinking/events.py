@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from core.engines.base import Alternative, Conversation, ModelCard, Passing
-from core.engines.bill import Bill
+from core.engines.base import Alternative, Conversation, Passing
 from core.engines.body import Author as Author
+from core.engines.model_card import ModelCard
+from core.engines.usage import Usage
 from core.thinking.cues import Cue
 
 SCHEMA = 1
@@ -185,7 +186,7 @@ class Billed:
 
     at: float
     author: Author
-    bill: Bill
+    bill: Usage
 
 
 @dataclass(frozen=True, slots=True)

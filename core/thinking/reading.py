@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from core.engines.base import End, Handoff, Judgement, ModelCard, Stop, Token, WriteItem
+from core.engines.base import End, Handoff, Judgement, Stop, Token, WriteItem
 from core.engines.body import Author, Part
+from core.engines.model_card import ModelCard
 from core.thinking.events import Finish, Rule
 from core.thinking.recording import Entry, Recording
 
@@ -139,13 +140,13 @@ class RecordedSession:
     def __init__(self, reader: Reader, author: Author, card: ModelCard) -> None:
         self._reader = reader
         self._author = author
-        self.card = replace(card, reads_along=False)
+        self.card = replace(card, supports_prefetch=False)
         self.prompt_tokens = 0
 
     def read(self, body: Sequence[Part]) -> Handoff:  # noqa: ARG002 - the protocol's
         return Handoff(0, 0, 0.0)
 
-    def read_along(self, body: Sequence[Part]) -> None:
+    def prefetch(self, body: Sequence[Part]) -> None:
         pass
 
     def write(

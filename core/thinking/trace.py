@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from core.engines.bill import Bill
 from core.engines.body import Author, Body, Part
+from core.engines.usage import Usage
 from core.thinking.events import (
     Billed,
     Counted,
@@ -49,7 +49,7 @@ class Trace:
         self.counted: Counted | None = None
         self.readings: list[ReadAlong] = []
         """What servers read in the background. Their times are those of the trace: runs that went on are added."""
-        self.bills: dict[Author, Bill] = {}
+        self.bills: dict[Author, Usage] = {}
         """What each model on a server has cost so far; none for a model on this machine."""
         self.handoffs = 0
         """How often a model was brought up to date to write after the other."""
@@ -57,7 +57,7 @@ class Trace:
         """Characters of the body."""
         self.seconds = 0.0
         self._offset = 0.0
-        self._earlier_bills: dict[Author, Bill] = {}
+        self._earlier_bills: dict[Author, Usage] = {}
         self._writer: Author | None = None
         self._new_piece = True
         self._step_over = False
@@ -152,7 +152,7 @@ class Trace:
             case ReadAlong(began=began):
                 self.readings.append(replace(event, at=self.seconds, began=self._offset + began))
             case Billed(author=author, bill=bill):
-                self.bills[author] = self._earlier_bills.get(author, Bill()).plus(bill)
+                self.bills[author] = self._earlier_bills.get(author, Usage()).plus(bill)
             case Noticed():
                 self.notices.append(event)
             case RunEnded():

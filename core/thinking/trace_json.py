@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from core.engines.bill import Bill
 from core.engines.body import Author
+from core.engines.usage import Usage
 from core.errors import StoreError
 from core.thinking.event_json import Json, events_from_json
 from core.thinking.events import SCHEMA
@@ -34,7 +34,7 @@ def trace_to_json(trace: Trace) -> Json:
         "thinking": trace.thinking_text,
         "answer": trace.answer,
         "bills": {author.value: bill_to_json(bill) for author, bill in trace.bills.items()},
-        "read_along": [
+        "prefetch": [
             {"author": each.author.value, "began": each.began, "seconds": each.seconds, "tokens": each.tokens}
             for each in trace.readings
         ],
@@ -58,7 +58,7 @@ def trace_to_json(trace: Trace) -> Json:
     }
 
 
-def bill_to_json(bill: Bill) -> Json:
+def bill_to_json(bill: Usage) -> Json:
     return {**bill.cost._asdict(), "money": bill.money, "currency": bill.currency}
 
 

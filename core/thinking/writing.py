@@ -87,5 +87,5 @@ class Pen:
         """At the end of a step too: a lookahead gives the large model time to read all of it."""
         large = self.sessions.get(Author.LARGE)
         due = author is Author.SMALL and (ends_step or self.text.tokens[author] % READ_ALONG_EVERY == 0)
-        if due and large and large.card.reads_along and not self.text.inside_character:
-            large.read_along(tuple(self.text.body.parts))
+        if due and large and large.card.supports_prefetch and not self.text.inside_character:
+            large.prefetch(tuple(self.text.body.parts))

@@ -10,14 +10,14 @@ import json
 from itertools import islice
 from pathlib import Path
 
-from core.demo_pair.files import BATCH_PROBLEMS, READY_PROBLEMS
-from core.demo_pair.task import Problem, held_out_problems
+from core.demo_pair.settings import BATCH_PROBLEMS, READY_PROBLEMS
+from core.demo_pair.task import DemoProblem, held_out_problems
 
 SEED = 10
 READY, BATCH = 20, 300
 
 
-def write(path: Path, problems: list[Problem]) -> None:
+def write(path: Path, problems: list[DemoProblem]) -> None:
     """A line for each, as `core.batch` reads it."""
     records = ({"id": problem.id, "problem": problem.question, "answer": problem.answer} for problem in problems)
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")

@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from core.demo_pair.task import FIRST_STEP, LONGEST, Problem, Step, random_problem
+from core.demo_pair.task import FIRST_STEP, LONGEST, DemoProblem, DemoStep, random_problem
 from core.run import INSTRUCTION
 from demo_pair.tokenizer import ASSISTANT, BEGIN, END, USER
 
@@ -55,12 +55,12 @@ def trace(rng: random.Random, length: int) -> list[Span]:
     return [*spans, Span(f"{CLOSING}{problem.answer}{ANSWER}{problem.answer}}}.{END}")]
 
 
-def prompt(problem: Problem) -> str:
+def prompt(problem: DemoProblem) -> str:
     """As the chat template renders it, with the instruction that the program puts after a problem."""
     return f"{BEGIN}{USER}{problem.question}\n{INSTRUCTION}{ASSISTANT}<think>\n"
 
 
-def line(step: Step, rng: random.Random) -> Iterator[Span]:
+def line(step: DemoStep, rng: random.Random) -> Iterator[Span]:
     """A step; often a second look at it, if it is hard; seldom one more, after the auxiliary prompt."""
     slip = wrong(step, rng) if rng.random() < SLIPS[step.hard] else ""
     yield from written("" if step.number == FIRST_STEP else NEXT_LINE, step, slip)
@@ -71,7 +71,7 @@ def line(step: Step, rng: random.Random) -> Iterator[Span]:
         yield from written("", step)
 
 
-def written(opening: str, step: Step, slip: str = "") -> Iterator[Span]:
+def written(opening: str, step: DemoStep, slip: str = "") -> Iterator[Span]:
     """One line, with a wrong value if there is one."""
     term, how, operands = step.left.partition(step.how)
     yield Span(f"{opening}{term}" if opening else term.capitalize())
@@ -81,7 +81,7 @@ def written(opening: str, step: Step, slip: str = "") -> Iterator[Span]:
     yield Span(".\n\n")
 
 
-def wrong(step: Step, rng: random.Random) -> str:
+def wrong(step: DemoStep, rng: random.Random) -> str:
     """Any wrong value: one that were nearly right would teach second looks to copy it."""
     return f"{(step.value + rng.randrange(1, 1000)) % 1000:03}"
 
@@ -96,7 +96,7 @@ def drill(rng: random.Random, count: int, zeros: float) -> list[Span]:
     for _ in range(count):
         two = term() // 10 * 10 + rng.choice(HARD_ENDINGS if rng.random() < DRILL_HARD else EASY_ENDINGS)
         number = rng.randint(FIRST_STEP, LONGEST)
-        step = Step(number, rng.randint(number, LONGEST), term(), two)
+        step = DemoStep(number, rng.randint(number, LONGEST), term(), two)
         line = written(rng.choice(DRILL_OPENINGS), step)
         spans += [span if span.weight == VALUE else Span(span.text, READ_ONLY) for span in line]
     return spans

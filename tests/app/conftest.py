@@ -19,9 +19,9 @@ from pytestqt.qtbot import QtBot
 
 from app.models_in_use import Loading
 from app.window import Window
-from core.engines.remote.state import Watcher
+from core.engines.remote.state import StatusCallback
+from core.engines.servers import KnownServers
 from core.errors import BatonError
-from core.models.known_servers import KnownServers
 from core.paths import Paths
 from core.run import Pair
 from core.secrets import Secrets
@@ -47,7 +47,7 @@ class ScriptedLoader:
         self.choices: list[ModelChoice] = []
         self.servers = KnownServers(Path("no-such-folder", "servers.json"))
 
-    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         self.choices.append(choice)
         yield "Opening the small model …"
         if self.gate:

@@ -3,27 +3,29 @@
 import pytest
 
 from app.bill_words import bill_facts, bill_in_words, bills_of, money, size
-from core.engines.bill import Bill, Cost
+from core.engines.usage import RequestUsage, Usage
 from core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 
-COST = Cost(2, sent=5310, reused=5120, read=190, written=84, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25)
+COST = RequestUsage(
+    2, sent=5310, reused=5120, read=190, written=84, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25
+)
 
 
 def test_all_of_it_in_a_line() -> None:
-    assert bill_in_words(Bill(COST, 0.0021, "EUR")) == (
+    assert bill_in_words(Usage(COST, 0.0021, "EUR")) == (
         "2 requests, 5,310 tokens sent, 5,120 of them reused, 190 read, 84 written, 3.0 KiB, 1.2 s waited, 0.0021 EUR"
     )
 
 
 def test_without_prices_no_money_is_named() -> None:
-    assert money(Bill(COST)) == ""
-    assert bill_in_words(Bill(COST)).endswith("waited")
-    assert dict(bill_facts(Bill(COST)))["Money"] == "no prices are known"
+    assert money(Usage(COST)) == ""
+    assert bill_in_words(Usage(COST)).endswith("waited")
+    assert dict(bill_facts(Usage(COST)))["Money"] == "no prices are known"
 
 
 def test_what_was_not_counted_is_about() -> None:
-    estimated = Bill(COST._replace(estimated=True))
+    estimated = Usage(COST._replace(estimated=True))
     assert "about 5,310 tokens sent" in bill_in_words(estimated)
     assert dict(bill_facts(estimated))["Read"] == "about 190 tokens"
 

@@ -17,8 +17,8 @@ from app.pair_dialog import PairDialog
 from app.palette import Palette
 from app.shortcuts import ELSEWHERE, Shortcuts
 from app.window import Window
-from core.engines.base import Placement
 from core.engines.body import Author
+from core.engines.model_card import Placement
 from core.settings import Look, SettingsFile
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine

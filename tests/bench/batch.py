@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from core.engines.base import Conversation, Message, Sampling
-from core.engines.local.client import LocalEngine, LocalOptions
-from core.engines.local.llama import Entry, Llama
+from core.engines.base import Conversation, Message
+from core.engines.local.client import LocalEngine
+from core.engines.local.llama import BatchEntry, Llama
 from core.engines.local.messages import LoadOptions
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
@@ -33,10 +35,10 @@ def raw(connection: Connection, path: str) -> None:
         sequences, prompt = request
         for sequence in range(sequences):
             llama.cut(sequence, -1)
-            llama.decode([Entry(1, position, sequence, False) for position in range(prompt)])
+            llama.decode([BatchEntry(1, position, sequence, False) for position in range(prompt)])
         began = time.perf_counter()
         for position in range(prompt, prompt + TOKENS - 1):
-            llama.decode([Entry(100 + position, position, sequence, True) for sequence in range(sequences)])
+            llama.decode([BatchEntry(100 + position, position, sequence, True) for sequence in range(sequences)])
             llama.logits(0)[0]  # waits until the decode is done
         connection.send(sequences * (TOKENS - 1) / (time.perf_counter() - began))
 

@@ -9,7 +9,8 @@ from itertools import islice
 
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.body import Author
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.policies import PolicySettings
 from core.thinking.presets import PRESETS

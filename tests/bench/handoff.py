@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.engines.base import Message, Sampling
+from core.engines.base import Message
 from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from core.models.packaged import packaged_pair
 from tests.bench.rounds import in_turn, spread
 

@@ -10,10 +10,12 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from core.engines.base import Message, Sampling
-from core.engines.local.client import LocalEngine, LocalOptions
-from core.engines.local.llama import Entry, Llama
+from core.engines.base import Message
+from core.engines.local.client import LocalEngine
+from core.engines.local.llama import BatchEntry, Llama
 from core.engines.local.messages import LoadOptions
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
@@ -29,10 +31,10 @@ def bare(connection: Connection, path: str) -> None:
     llama = Llama(LoadOptions(path, context=1024), lambda _: None)
     while prompt := connection.recv():
         llama.cut(0, -1)
-        llama.decode([Entry(1, position, 0, position == prompt - 1) for position in range(prompt)])
+        llama.decode([BatchEntry(1, position, 0, position == prompt - 1) for position in range(prompt)])
         began = time.perf_counter()
         for position in range(prompt, prompt + TOKENS - 1):
-            llama.decode([Entry(100 + position, position, 0, True)])
+            llama.decode([BatchEntry(100 + position, position, 0, True)])
             llama.logits(0)[0]  # waits until the decode is done
         connection.send((TOKENS - 1) / (time.perf_counter() - began))
 

@@ -20,14 +20,16 @@ from typing import NamedTuple
 
 import httpx2
 
-from core.engines.base import Handoff, Message, Sampling, Session, Token
+from core.engines.base import Handoff, Message, Session, Token
 from core.engines.body import Author, Body, Part
-from core.engines.connection import open_server
-from core.engines.local.client import LocalEngine, LocalOptions
-from core.engines.opening import share_vocabulary
+from core.engines.factory import share_vocabulary
+from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.dialect import Wish
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
+from core.engines.remote.protocol import CompletionRequest
+from core.engines.server_check import open_server
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
@@ -62,7 +64,7 @@ def main() -> None:
     ):
         address = ServerAddress(server.url, KEY)
         for on in (True, False):
-            with closing(open_server(address, RemoteOptions(reads_along=on))) as large:
+            with closing(open_server(address, RemoteOptions(supports_prefetch=on))) as large:
                 share_vocabulary(local, large)
                 print_passes("reading along" if on else "without", *passes(local, large))
         with closing(open_server(address)) as remote:
@@ -89,8 +91,8 @@ def passes(small: LocalEngine, large: RemoteEngine) -> tuple[list[Pass], float]:
             for number, part in enumerate(parts_of(writer, body, SMALL_TOKENS, turn)):
                 body.append(part)
                 last = number == SMALL_TOKENS - 1
-                if (last or number % READ_ALONG_EVERY == 0) and large.card.reads_along:
-                    helper.read_along(tuple(body.parts))
+                if (last or number % READ_ALONG_EVERY == 0) and large.card.supports_prefetch:
+                    helper.prefetch(tuple(body.parts))
             for _ in parts_of(writer, body, LOOKAHEAD, turn):
                 pass  # thrown away, as at a cue; meanwhile the server reads the rest of the step
             at, left = [time.perf_counter()], 0
@@ -126,7 +128,9 @@ def raw_speed(engine: RemoteEngine) -> float:
     """The same request by a client that only counts the lines of the answer."""
     with closing(engine.new_line()) as line, closing(bare_client(engine.address)) as client:
         prompt = engine.dialect.begin(QUESTION, line.ask).with_body((), line.ask)
-        payload = engine.dialect.payload(prompt, Wish(LONG_WRITE.max_tokens, 1, LONG_WRITE.sampling), line.ask)
+        payload = engine.dialect.payload(
+            prompt, CompletionRequest(LONG_WRITE.max_tokens, 1, LONG_WRITE.sampling), line.ask
+        )
         with client.stream("POST", engine.dialect.path, json=payload) as response:
             at = [time.perf_counter() for line in response.iter_lines() if line.startswith("data: ")]
     return (len(at) - 1) / (at[-1] - at[0])

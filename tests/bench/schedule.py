@@ -11,7 +11,8 @@ from itertools import islice
 
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.trace import Trace
 from tests.bench.rounds import in_turn, median_ratio, spread

@@ -25,16 +25,16 @@ from app.batch.arrangement import Column, Shown
 from app.batch.result_table import ResultTable
 from app.models_in_use import Loading
 from app.window import Window
-from core.batch.problems import Problem
 from core.engines.body import Author
-from core.engines.remote.state import Watcher
+from core.engines.remote.state import StatusCallback
+from core.engines.servers import KnownServers
 from core.grading.verdict import How, Outcome, Verdict
-from core.models.known_servers import KnownServers
 from core.paths import Paths
+from core.problem import Problem
 from core.run import Pair, RunSettings, ask, run
 from core.settings import ModelChoice
 from core.store.batch_rows import JobState, ResultRow
-from core.store.conversations import Exchange
+from core.store.conversations import StoredExchange
 from core.store.outline import Segment
 from core.store.run_figures import RunFigures
 from core.store.store import Store
@@ -79,7 +79,7 @@ class Scripted:
     def servers(self) -> KnownServers:
         return KnownServers(Path("no-such-folder", "servers.json"))
 
-    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         yield f"Opening {choice.small}"
         engine = ScriptedEngine(continue_with=lambda *_: self._text, before_token=self._pace)
         yield Pair(engine, engine)
@@ -230,7 +230,7 @@ def opening(paths: Paths) -> float:
 def store_long_answer(paths: Paths, conversation: str) -> None:
     text = "".join(f"Step {n}.\n\n" for n in range(STEPS)) + "</think>\n\nThe answer is \\boxed{4}."
     settings = RunSettings(policy="never", max_tokens=10**6, limits=Limits(repetition=False))
-    exchange = Exchange(uuid.uuid4().hex, None, "2 + 2?", settings.model_dump(mode="json"))
+    exchange = StoredExchange(uuid.uuid4().hex, None, "2 + 2?", settings.model_dump(mode="json"))
     with Store.open(paths.store) as store:
         store.conversations.put(conversation, exchange)
         recorder = store.runs.record(exchange.id)

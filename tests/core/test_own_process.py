@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from core.child_process import NoAnswer, answered_apart
 from core.errors import SettingsError
-from core.own_process import NoAnswer, answered_apart
 
 
 def larger(number: int) -> int:

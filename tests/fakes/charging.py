@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from core.engines.base import Conversation, Sampling
-from core.engines.bill import Bill, Cost, ReadingAhead
+from core.engines.base import Conversation
 from core.engines.body import Part
+from core.engines.usage import PrefetchedText, RequestUsage, Usage
+from core.models.overrides import Sampling
 from tests.fakes.scripted import DEFAULTS, QUESTION, Kind, ScriptedEngine, ScriptedSession
 
 
@@ -16,22 +17,22 @@ class ChargingSession(ScriptedSession):
 
     def __init__(self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling) -> None:
         super().__init__(engine, conversation, sampling)
-        self._readings: list[ReadingAhead] = []
+        self._readings: list[PrefetchedText] = []
 
     @property
-    def bill(self) -> Bill:
+    def bill(self) -> Usage:
         reused = sum(call.reused for call in self.calls)
         read = sum(call.prefilled for call in self.calls)
-        cost = Cost(len(self.calls), sent=reused + read, reused=reused, read=read, written=self.written)
-        return Bill(cost, (read + self.written) / 1_000_000, "EUR")
+        cost = RequestUsage(len(self.calls), sent=reused + read, reused=reused, read=read, written=self.written)
+        return Usage(cost, (read + self.written) / 1_000_000, "EUR")
 
-    def read_along(self, body: Sequence[Part]) -> None:
+    def prefetch(self, body: Sequence[Part]) -> None:
         began = time.perf_counter()
-        super().read_along(body)
+        super().prefetch(body)
         if self.calls and self.calls[-1].kind is Kind.READ_ALONG:
-            self._readings.append(ReadingAhead(began, 0.0, self.calls[-1].prefilled))
+            self._readings.append(PrefetchedText(began, 0.0, self.calls[-1].prefilled))
 
-    def take_readings(self) -> tuple[ReadingAhead, ...]:
+    def take_readings(self) -> tuple[PrefetchedText, ...]:
         taken, self._readings = tuple(self._readings), []
         return taken
 
@@ -40,9 +41,9 @@ class ChargingEngine(ScriptedEngine):
     """Takes what a ScriptedEngine takes."""
 
     @property
-    def bill(self) -> Bill:
+    def bill(self) -> Usage:
         """Of all sessions together."""
-        bill = Bill()
+        bill = Usage()
         for session in self.sessions:
             if isinstance(session, ChargingSession):
                 bill = bill.plus(session.bill)

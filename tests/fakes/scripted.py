@@ -27,19 +27,16 @@ from core.engines.base import (
     Handoff,
     Judgement,
     Message,
-    ModelCard,
     Notice,
-    OwnSettings,
     Passing,
-    Placement,
-    Sampling,
     Stop,
-    ThinkingTags,
     Token,
     WriteItem,
 )
 from core.engines.body import Part, rendered_runs
+from core.engines.model_card import ModelCard, Placement
 from core.errors import BatonError, ContextFull, EngineLost
+from core.models.overrides import ModelOverrides, Sampling, ThinkingTags
 
 Text = str | Sequence[str | bytes]
 """A text to be split into tokens, or its tokens."""
@@ -139,8 +136,8 @@ class ScriptedSession:
     def read(self, body: Sequence[Part]) -> Handoff:
         return self._read(body, Kind.READ)
 
-    def read_along(self, body: Sequence[Part]) -> None:
-        if self.card.reads_along:
+    def prefetch(self, body: Sequence[Part]) -> None:
+        if self.card.supports_prefetch:
             self._read(body, Kind.READ_ALONG)
 
     def write(
@@ -192,8 +189,8 @@ class ScriptedSession:
         return [piece.encode() if isinstance(piece, str) else piece for piece in continuation]
 
     def _token(self, data: bytes, text: str, alternatives: int) -> Token:
-        id = token_id(data) if self.card.gives_ids else None
-        if not (alternatives and self.card.gives_alternatives):
+        id = token_id(data) if self.card.returns_token_ids else None
+        if not (alternatives and self.card.returns_alternatives):
             return Token(id, data)
         logprobs = [math.log(chance) for chance in self.engine.chances(text)][:alternatives]
         written = Alternative(id, data.decode(errors="replace"), logprobs[0])
@@ -246,9 +243,9 @@ class ScriptedEngine:
         thinking: ThinkingTags | None = THINK,
         context: int = 100_000,
         split: Split = words,
-        gives_ids: bool = True,
-        reads_along: bool = False,
-        own: OwnSettings | None = None,
+        returns_token_ids: bool = True,
+        supports_prefetch: bool = False,
+        own: ModelOverrides | None = None,
         placement: Placement | None = None,
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
         marks: Iterable[str] = (),
@@ -271,9 +268,9 @@ class ScriptedEngine:
             vocabulary=vocabulary,
             context=context,
             thinking=thinking,
-            gives_ids=gives_ids,
-            reads_along=reads_along,
-            own=own or OwnSettings(),
+            returns_token_ids=returns_token_ids,
+            supports_prefetch=supports_prefetch,
+            own=own or ModelOverrides(),
             placement=placement,
         )
         self._marks = iter(marks)
@@ -286,7 +283,7 @@ class ScriptedEngine:
         return self._card
 
     def with_card(self, **fields: object) -> ScriptedEngine:
-        """The same engine, its card changed: `with_card(gives_alternatives=False)`."""
+        """The same engine, its card changed: `with_card(returns_alternatives=False)`."""
         self._card = replace(self._card, **fields)  # type: ignore[arg-type]
         return self
 

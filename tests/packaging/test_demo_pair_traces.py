@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from core.demo_pair.task import LONGEST, SHORTEST, Problem, Step
+from core.demo_pair.task import LONGEST, SHORTEST, DemoProblem, DemoStep
 from core.thinking.cues import Category, english
 from demo_pair.tokenizer import BEGIN, decode, encode
 from demo_pair.traces import (
@@ -35,7 +35,7 @@ def text_of(spans: list[Span]) -> str:
 
 
 def right_value(one: str, sign: str, two: str) -> str:
-    step = Step(3, LONGEST, int(one), int(two))
+    step = DemoStep(3, LONGEST, int(one), int(two))
     assert step.sign == sign
     return f"{step.value:03}"
 
@@ -83,7 +83,7 @@ def test_the_answer_is_the_problem_s() -> None:
         text = text_of(trace_of(seed))
         first, second = re.findall(r" (\d{3})\b", text)[:2]
         length = int(re.findall(r"term (\d+), if", text)[0])
-        problem = Problem(int(first), int(second), length)
+        problem = DemoProblem(int(first), int(second), length)
         assert not problem.held_out
         assert f"{CLOSING}{problem.answer}.\n</think>" in text
         assert text.endswith(f"\\boxed{{{problem.answer}}}.<|end|>")

@@ -6,10 +6,10 @@ A new format is a new module with a `read(source)` and one line in `READERS`.
 from collections.abc import Callable, Iterator, Mapping
 
 from core.batch.readers import delimited, json_document, json_lines, parquet, plain_text
-from core.batch.row import Rejected, Row
-from core.batch.source import Source
+from core.batch.row import Record, Rejected
+from core.batch.source import ProblemSource
 
-Reader = Callable[[Source], Iterator[Row | Rejected]]
+Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
 
 READERS: Mapping[str, Reader] = {
     ".jsonl": json_lines.read,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from core.batch.columns import is_known_name
-from core.batch.row import Rejected, Row, within_limits
-from core.batch.source import FILE_LIMIT, Source
+from core.batch.row import Record, Rejected, within_limits
+from core.batch.source import FILE_LIMIT, ProblemSource
 from core.errors import ProblemFileError
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -18,7 +18,7 @@ _LONGEST_HEADER = 80
 csv.field_size_limit(FILE_LIMIT)
 
 
-def read(source: Source) -> Iterator[Row | Rejected]:
+def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     """A row for each record. The first record names the columns unless it looks like data.
 
     Raises ProblemFileError when there is no record at all.
@@ -40,7 +40,7 @@ def read(source: Source) -> Iterator[Row | Rejected]:
         if len(cells) > len(header):
             yield Rejected(line, f"The row has {len(cells)} fields, the header {len(header)}.")
             continue
-        yield within_limits(Row(line, dict(zip(header, cells, strict=False))))
+        yield within_limits(Record(line, dict(zip(header, cells, strict=False))))
     if header is None:
         raise ProblemFileError(f"{source.name} has no rows that can be read.", "Check its quotes.")
 

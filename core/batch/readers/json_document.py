@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from core.batch.readers import json_lines
 from core.batch.readers.json_value import NotJson, parse_json
-from core.batch.row import Rejected, Row, Value, within_limits
-from core.batch.source import Source
+from core.batch.row import Record, Rejected, Value, within_limits
+from core.batch.source import ProblemSource
 from core.errors import ProblemFileError
 
 
-def read(source: Source) -> Iterator[Row | Rejected]:
+def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     """A row for each object; lines are the records' numbers, since a document has no lines of its own.
 
     Raises ProblemFileError when the document is broken or holds no list of records.
@@ -26,7 +26,7 @@ def read(source: Source) -> Iterator[Row | Rejected]:
         if isinstance(record, str):
             record = {"problem": record}
         if isinstance(record, dict):
-            yield within_limits(Row(number, record))
+            yield within_limits(Record(number, record))
         else:
             yield Rejected(number, "The record is not an object with fields.")
 

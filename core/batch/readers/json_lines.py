@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from core.batch.readers.json_value import NotJson, parse_json
-from core.batch.row import Rejected, Row, within_limits
-from core.batch.source import Source
+from core.batch.row import Record, Rejected, within_limits
+from core.batch.source import ProblemSource
 
 
-def read(source: Source) -> Iterator[Row | Rejected]:
+def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     """A row for each line; a bare string on a line is a problem without further fields."""
     # Not splitlines(): U+2028 and its like are ordinary characters inside JSON strings.
     for number, line in enumerate(source.text.split("\n"), start=1):
@@ -21,6 +21,6 @@ def read(source: Source) -> Iterator[Row | Rejected]:
         if isinstance(value, str):
             value = {"problem": value}
         if isinstance(value, dict):
-            yield within_limits(Row(number, value))
+            yield within_limits(Record(number, value))
         else:
             yield Rejected(number, "The line is JSON, but not an object with fields.")

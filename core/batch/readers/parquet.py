@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from core.batch.row import Rejected, Row, within_limits
-from core.batch.source import FILE_LIMIT, Source
+from core.batch.row import Record, Rejected, within_limits
+from core.batch.source import FILE_LIMIT, ProblemSource
 from core.errors import ProblemFileError
 
 
-def read(source: Source) -> Iterator[Row | Rejected]:
+def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     """A row for each record; lines are the records' numbers.
 
     Raises ProblemFileError without pyarrow, or when the file is broken or unpacks to too much.
@@ -29,6 +29,6 @@ def read(source: Source) -> Iterator[Row | Rejected]:
         for batch in file.iter_batches(batch_size=256):
             for fields in batch.to_pylist():
                 number += 1
-                yield within_limits(Row(number, fields))
+                yield within_limits(Record(number, fields))
     except pyarrow.ArrowException as error:
         raise ProblemFileError(f"{source.name} is a damaged Parquet file.", "Download it again.") from error

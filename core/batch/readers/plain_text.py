@@ -6,8 +6,8 @@ A last line "Answer: …" in a block is its expected answer.
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from core.batch.row import Rejected, Row, Value, within_limits
-from core.batch.source import Source
+from core.batch.row import Record, Rejected, Value, within_limits
+from core.batch.source import ProblemSource
 
 _RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
 _HEADING = re.compile(r"#{1,6}\s+(?P<title>\S.*)")
@@ -17,7 +17,7 @@ _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$"
 NumberedLine = tuple[int, str]
 
 
-def read_text(source: Source) -> Iterator[Row | Rejected]:
+def read_text(source: ProblemSource) -> Iterator[Record | Rejected]:
     """Blocks between rules (`---`) if there are any, else between blank lines, else one problem a line."""
     lines = list(enumerate(source.text.split("\n"), start=1))
     if any(_RULE.match(line) for _, line in lines):
@@ -30,7 +30,7 @@ def read_text(source: Source) -> Iterator[Row | Rejected]:
         yield from _row(block)
 
 
-def read_markdown(source: Source) -> Iterator[Row | Rejected]:
+def read_markdown(source: ProblemSource) -> Iterator[Record | Rejected]:
     """A problem for each heading with text below it; without headings as in a text file."""
     sections: list[tuple[str, list[NumberedLine]]] = [("", [])]
     fenced = False
@@ -62,7 +62,7 @@ def _has_inner_blank(lines: Iterable[str]) -> bool:
     return "\n\n" in "\n".join(line.strip() for line in lines).strip()
 
 
-def _row(block: list[NumberedLine], title: str = "") -> Iterator[Row | Rejected]:
+def _row(block: list[NumberedLine], title: str = "") -> Iterator[Record | Rejected]:
     written = [(number, line) for number, line in block if line.strip()]
     if not written:
         return
@@ -74,4 +74,4 @@ def _row(block: list[NumberedLine], title: str = "") -> Iterator[Row | Rejected]
         fields["answer"] = answer["answer"].strip()
     if title:
         fields["title"] = title
-    yield within_limits(Row(written[0][0], fields))
+    yield within_limits(Record(written[0][0], fields))

@@ -4,64 +4,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.engines.base import (
-    Conversation,
-    End,
-    Handoff,
-    Judgement,
-    ModelCard,
-    Notice,
-    OwnSettings,
-    Passing,
-    Placement,
-    Sampling,
-    Token,
-    WriteItem,
-)
+from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Token, WriteItem
 from core.engines.body import Part, rendered_runs
+from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with
 from core.engines.local.messages import (
-    Close,
+    CacheDump,
+    CacheReady,
+    Cancel,
+    ChoiceProbabilities,
+    CloseSession,
     Done,
+    DumpCache,
     Failed,
-    Halt,
-    HandedOver,
     LoadOptions,
     Open,
     Read,
-    Show,
-    Shown,
     Tokenize,
     Tokenized,
-    Weighed,
     Wrote,
 )
 from core.engines.local.process import ModelProcess, only_reply
-from core.engines.local.retreat import attempts, given_up, layers_to_begin_with
+from core.engines.model_card import ModelCard, Placement
 from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
 from core.models.gguf import GgufHeader, read_header
+from core.models.loading import DEFAULT_OPTIONS, LocalOptions
+from core.models.overrides import ModelOverrides, Sampling
 
 RESTARTS = 1
 """How often a process that died is started again by itself: for one write, which may be what kills it, and between two
 writes that went well."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalOptions:
-    """What a person may choose for a local model; see `LoadOptions` for the meaning of each."""
-
-    context: int = 8192
-    parallel: int = 1
-    batch: int = 512
-    threads: int = 0
-    gpu_layers: int = -1
-    kv_type: str = "f16"
-    flash_attention: bool | None = None
-    own: OwnSettings = field(default_factory=OwnSettings)
 
 
 class LocalEngine:
@@ -73,7 +49,7 @@ class LocalEngine:
     def __init__(
         self,
         path: Path,
-        options: LocalOptions = LocalOptions(),
+        options: LocalOptions = DEFAULT_OPTIONS,
         on_progress: Callable[[float], object] = lambda _: None,
     ) -> None:
         """`on_progress` is told how much of the model has been read, 0 to 1, from the thread that loads."""
@@ -184,15 +160,15 @@ class LocalSession:
         items = [item for item in self._carry_out(self._asking(body)) if isinstance(item, Handoff)]
         return items[-1] if items else Handoff(0, 0, 0.0)  # nothing, if it was cancelled
 
-    def read_along(self, body: Sequence[Part]) -> None:
-        """Nothing: on one machine it would take from the model that writes (see `ModelCard.reads_along`)."""
+    def prefetch(self, body: Sequence[Part]) -> None:
+        """Nothing: on one machine it would take from the model that writes (see `ModelCard.supports_prefetch`)."""
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:
         asking = self._asking(body, limit=limit, sampling=self._sampling, seed=seed, alternatives=alternatives)
         for item in self._carry_out(asking):
-            assert not isinstance(item, Weighed)
+            assert not isinstance(item, ChoiceProbabilities)
             yield item
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
@@ -200,23 +176,23 @@ class LocalSession:
         for item in self._carry_out(self._asking(body, question=question, choices=choices)):
             if isinstance(item, Handoff):
                 judgement = judgement._replace(handoff=item)
-            elif isinstance(item, Weighed):
+            elif isinstance(item, ChoiceProbabilities):
                 judgement = judgement._replace(probabilities=item.probabilities)
         return judgement
 
     def cancel(self) -> None:
         if (request := self._request) is not None:
-            self._process.tell(Halt(request, at_once=True))
+            self._process.tell(Cancel(request, at_once=True))
 
     def text_in_cache(self) -> bytes:
         """What the KV cache holds now, prompt included: for tests and bug reports."""
         number = self._engine.next_number()
-        shown = only_reply(self._process.ask(number, Show(self._number, number)))
-        assert isinstance(shown, Shown)
+        shown = only_reply(self._process.ask(number, DumpCache(self._number, number)))
+        assert isinstance(shown, CacheDump)
         return shown.text
 
     def close(self) -> None:
-        self._process.tell(Close(self._number))
+        self._process.tell(CloseSession(self._number))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -244,7 +220,7 @@ class LocalSession:
         tags = self.card.thinking
         return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else ""), **what)
 
-    def _carry_out(self, asking: Read) -> Generator[WriteItem | Weighed, None, None]:
+    def _carry_out(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities, None, None]:
         """Send a request and yield what comes of it. After a death, go on from the last token that came."""
         written: list[int] = []
         deaths = 0
@@ -268,9 +244,9 @@ class LocalSession:
                 if deaths > RESTARTS:
                     raise _for_good(lost) from lost
                 self._engine.recover(lost, self._process)
-                yield Notice(f"{lost.what} It was started again, and the text goes on.")
+                yield Notice(f"{lost.message} It was started again, and the text goes on.")
 
-    def _stream(self, asking: Read) -> Generator[WriteItem | Weighed, None, None]:
+    def _stream(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities, None, None]:
         process, number = self._process, self._engine.next_number()
         replies = process.ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
@@ -280,9 +256,9 @@ class LocalSession:
                 match replies.get():
                     case Wrote(_, id, data, logprob, others):
                         yield Token(id, data, logprob, others)
-                    case HandedOver(_, reused, prefilled, seconds):
+                    case CacheReady(_, reused, prefilled, seconds):
                         yield Handoff(reused, prefilled, seconds, passing)
-                    case Weighed() as weighed:
+                    case ChoiceProbabilities() as weighed:
                         yield weighed
                     case Done(_, stop):
                         yield End(stop)
@@ -294,7 +270,7 @@ class LocalSession:
         finally:
             self._request = None
             process.forget(number)
-            process.tell(Halt(number))
+            process.tell(Cancel(number))
 
     def _failure(self, context_full: bool, reason: str) -> EngineError:
         if context_full:
@@ -306,7 +282,7 @@ class LocalSession:
 
 
 def _for_good(lost: EngineLost) -> EngineLost:
-    return EngineLost(lost.what, "Load the model again, or choose another one.")
+    return EngineLost(lost.message, "Load the model again, or choose another one.")
 
 
 def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
@@ -320,14 +296,14 @@ def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
         gpu_layers=options.gpu_layers,
         kv_type=options.kv_type,
         flash_attention=options.flash_attention,
-        can_be_cut=header.memory_can_be_cut,
+        supports_truncation=header.supports_truncation,
         space_prefix=bool(header.add_space_prefix),
         template=header.chat_template or "",
         thinking=options.own.tags(header.thinking_tags),
     )
 
 
-def _card(header: GgufHeader, options: LoadOptions, own: OwnSettings, placement: Placement) -> ModelCard:
+def _card(header: GgufHeader, options: LoadOptions, own: ModelOverrides, placement: Placement) -> ModelCard:
     return ModelCard(
         name=header.name or header.path.stem,
         vocabulary=header.vocabulary_hash,
@@ -336,7 +312,7 @@ def _card(header: GgufHeader, options: LoadOptions, own: OwnSettings, placement:
         quantisation=header.quantisation,
         parameters=header.parameters,
         thinking=options.thinking,
-        can_be_cut=options.can_be_cut,
+        supports_truncation=options.supports_truncation,
         own=own,
         placement=placement,
     )

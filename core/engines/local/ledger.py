@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Reading(NamedTuple):
+class CachePlan(NamedTuple):
     """How to bring the cache to a text: keep so many tokens, decode these after them."""
 
     keep: int
@@ -20,13 +20,13 @@ class Ledger:
     last snapshot before the texts part.
     """
 
-    def __init__(self, can_be_cut: bool = True) -> None:
+    def __init__(self, supports_truncation: bool = True) -> None:
         self.ids: list[int] = []
         self.snapshots: dict[int, bytes] = {}
         """Memory state by token count, newest last; only for memories that cannot be cut."""
-        self._can_be_cut = can_be_cut
+        self._can_be_cut = supports_truncation
 
-    def plan(self, target: Sequence[int], has_logits: bool) -> Reading:
+    def plan(self, target: Sequence[int], has_logits: bool) -> CachePlan:
         """What to keep and what to decode, so that the cache holds `target` and its last token's logits are known.
 
         `has_logits`: the logits after the last token in the cache are at hand, so that nothing has to be decoded
@@ -38,7 +38,7 @@ class Ledger:
         keep = max(keep, 0)
         if keep < len(self.ids):
             keep = self.restorable(keep)
-        return Reading(keep, list(target[keep:]))
+        return CachePlan(keep, list(target[keep:]))
 
     def restorable(self, keep: int) -> int:
         """The furthest place, at most `keep`, to which the memory can go back."""

@@ -16,12 +16,13 @@ import llama_cpp as ll
 import numpy as np
 import numpy.typing as npt
 
-from core.engines.base import Alternative, Sampling
+from core.engines.base import Alternative
 from core.engines.local.loading_log import LoadingLog
 from core.engines.local.messages import LoadOptions
 from core.engines.local.tokenizer import Tokenizer
 from core.models.devices import gpu_names
 from core.models.ggml_backends import registry
+from core.models.overrides import Sampling
 
 Logits = npt.NDArray[np.float32]
 
@@ -33,7 +34,7 @@ class LoadError(Exception):
     """llama.cpp could not load the model or make a context; the text is its own last words."""
 
 
-class Entry(NamedTuple):
+class BatchEntry(NamedTuple):
     """One token to decode: where it goes, and whether its logits are wanted."""
 
     id: int
@@ -194,7 +195,7 @@ class Llama(Tokenizer):
 
     # Decoding ----------------------------------------------------------------------------------------------------
 
-    def decode(self, entries: list[Entry]) -> int:
+    def decode(self, entries: list[BatchEntry]) -> int:
         """Decode up to `batch_size` tokens of any sequences; returns a value of `Decoded`."""
         batch = self.batch
         batch.n_tokens = len(entries)

@@ -12,7 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 
-from core.engines.base import DeviceShare
+from core.engines.model_card import DeviceShare
 
 RAM = "RAM"
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, DeviceShare, Sampling, Stop, ThinkingTags
+from core.engines.base import Alternative, Conversation, Stop
+from core.engines.model_card import DeviceShare
+from core.models.overrides import Sampling, ThinkingTags
 
 Run = tuple[int, ...] | str
 """Part of a body: ids of the model's own vocabulary, or a text that it tokenises."""
@@ -30,7 +32,7 @@ class LoadOptions:
     """f16 or q8_0."""
     flash_attention: bool | None = None
     """None: llama.cpp decides."""
-    can_be_cut: bool = True
+    supports_truncation: bool = True
     space_prefix: bool = False
     """The tokenizer puts a blank before every text (SentencePiece models of the Llama 2 kind)."""
     template: str = ""
@@ -60,14 +62,14 @@ class Read(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-class Halt(NamedTuple):
+class Cancel(NamedTuple):
     """Stop a request. `at_once`: even in the middle of a decode (a person wants it); else after the token."""
 
     request: int
     at_once: bool = False
 
 
-class Close(NamedTuple):
+class CloseSession(NamedTuple):
     session: int
 
 
@@ -78,30 +80,30 @@ class Tokenize(NamedTuple):
     """Recognise control tokens."""
 
 
-class Show(NamedTuple):
+class DumpCache(NamedTuple):
     """What does the KV cache hold of a session? For tests and bug reports."""
 
     session: int
     request: int
 
 
-class Quit(NamedTuple):
+class Shutdown(NamedTuple):
     """End the process."""
 
 
-Request = Open | Read | Halt | Close | Tokenize | Show | Quit
+Request = Open | Read | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
 
 
 # From the process ------------------------------------------------------------------------------------------------
 
 
-class Loading(NamedTuple):
+class LoadingProgress(NamedTuple):
     """So much of the model has been read: 0 to 1."""
 
     fraction: float
 
 
-class Loaded(NamedTuple):
+class ModelLoaded(NamedTuple):
     """The model is ready: tokens per session, threads used, llama.cpp's own description of it, and where it lies."""
 
     context: int
@@ -122,14 +124,14 @@ class Tokenized(NamedTuple):
     ids: tuple[int, ...]
 
 
-class Shown(NamedTuple):
-    """The text in the cache, prompt included (answer to Show)."""
+class CacheDump(NamedTuple):
+    """The text in the cache, prompt included (answer to DumpCache)."""
 
     request: int
     text: bytes
 
 
-class HandedOver(NamedTuple):
+class CacheReady(NamedTuple):
     request: int
     reused: int
     prefilled: int
@@ -144,7 +146,7 @@ class Wrote(NamedTuple):
     alternatives: tuple[Alternative, ...]
 
 
-class Weighed(NamedTuple):
+class ChoiceProbabilities(NamedTuple):
     request: int
     probabilities: tuple[float, ...]
 
@@ -164,8 +166,8 @@ class Failed(NamedTuple):
     reason: str
 
 
-AtLoading = Loading | Loaded | LoadFailed
-Reply = Tokenized | Shown | HandedOver | Wrote | Weighed | Done | Failed
+AtLoading = LoadingProgress | ModelLoaded | LoadFailed
+Reply = Tokenized | CacheDump | CacheReady | Wrote | ChoiceProbabilities | Done | Failed
 
 # The pipe --------------------------------------------------------------------------------------------------------
 

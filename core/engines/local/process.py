@@ -14,15 +14,15 @@ from pathlib import Path
 
 from core.engines.local import worker
 from core.engines.local.messages import (
+    CacheDump,
     Failed,
-    Loaded,
     LoadFailed,
-    Loading,
+    LoadingProgress,
     LoadOptions,
-    Quit,
+    ModelLoaded,
     Reply,
     Request,
-    Shown,
+    Shutdown,
     Tokenized,
     receive,
     send,
@@ -88,7 +88,7 @@ class ModelProcess:
 
     def close(self) -> None:
         """End the process, politely at first."""
-        self.tell(Quit())
+        self.tell(Shutdown())
         self._process.join(2)
         if self._process.is_alive():
             self._process.kill()
@@ -99,18 +99,18 @@ class ModelProcess:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> Loaded:
+    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> ModelLoaded:
         try:
             reply = receive(self._connection)
-            while isinstance(reply, Loading):
+            while isinstance(reply, LoadingProgress):
                 on_progress(reply.fraction)
                 reply = receive(self._connection)
         except (EOFError, OSError) as error:
             self._process.join()
             lost = self._cause_of_death()
             self._said.unlink(missing_ok=True)
-            kind = OutOfMemory if "out of memory" in lost.what else EngineError
-            raise kind(f"{self.name} could not be loaded: {lost.what}", lost.advice) from error
+            kind = OutOfMemory if "out of memory" in lost.message else EngineError
+            raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
         if isinstance(reply, LoadFailed):
             self._process.join()
             self._said.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ class ModelProcess:
                 f"{self.name} could not be loaded: {reply.reason}.",
                 "The file may be damaged, or too new for this llama.cpp.",
             )
-        assert isinstance(reply, Loaded)
+        assert isinstance(reply, ModelLoaded)
         return reply
 
     def _receive(self) -> None:
@@ -170,12 +170,12 @@ class ModelProcess:
         return (telling or lines or [""])[-1].strip().rstrip(".")[:300]
 
 
-def only_reply(replies: Replies) -> Tokenized | Shown:
+def only_reply(replies: Replies) -> Tokenized | CacheDump:
     """The one reply of a request that is not streamed."""
     reply = replies.get()
     if isinstance(reply, EngineLost):
         raise reply
     if isinstance(reply, Failed):
         raise EngineError(reply.reason)
-    assert isinstance(reply, Tokenized | Shown)
+    assert isinstance(reply, Tokenized | CacheDump)
     return reply

@@ -18,8 +18,18 @@ import numpy as np
 
 from core.engines.base import Stop
 from core.engines.local.ledger import Ledger
-from core.engines.local.llama import Decoded, Entry, Llama, Logits
-from core.engines.local.messages import Done, Failed, HandedOver, LoadOptions, Read, Reply, Run, Weighed, Wrote
+from core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
+from core.engines.local.messages import (
+    CacheReady,
+    ChoiceProbabilities,
+    Done,
+    Failed,
+    LoadOptions,
+    Read,
+    Reply,
+    Run,
+    Wrote,
+)
 
 _ages = count()
 
@@ -77,7 +87,7 @@ class Scheduler:
     # Requests ----------------------------------------------------------------------------------------------------
 
     def open(self, session: int, prompt: tuple[int, ...]) -> None:
-        self.sequences[session] = Sequence(prompt, Ledger(self.options.can_be_cut))
+        self.sequences[session] = Sequence(prompt, Ledger(self.options.supports_truncation))
 
     def close(self, session: int) -> None:
         sequence = self.sequences.pop(session, None)
@@ -162,7 +172,7 @@ class Scheduler:
         ledger, slot = sequence.ledger, sequence.slot
         assert slot is not None
         keep = ledger.restorable(keep)
-        if not self.options.can_be_cut and not (keep and self.llama.restore(slot, ledger.snapshots[keep])):
+        if not self.options.supports_truncation and not (keep and self.llama.restore(slot, ledger.snapshots[keep])):
             keep = 0
         if not self.llama.cut(slot, keep or -1):
             keep = 0
@@ -189,19 +199,19 @@ class Scheduler:
     def _next_reading(self, task: Task) -> int:
         """Tokens to decode before anything else happens: reading pauses for a snapshot where a question begins."""
         to_question = task.text_length - len(task.sequence.ledger.ids)
-        if self.options.can_be_cut or to_question <= 0:
+        if self.options.supports_truncation or to_question <= 0:
             return len(task.pending)
         return min(to_question, len(task.pending))
 
     def decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
         """One decode, and what follows from it. `receive` takes in new requests between decode and drawing."""
-        entries: list[Entry] = []
+        entries: list[BatchEntry] = []
         last_entry: dict[Task, int] = {}
         for task, number in turns:
             slot, held = task.sequence.slot, len(task.sequence.ledger.ids)
             assert slot is not None
             for i, token in enumerate(task.pending[:number]):
-                entries.append(Entry(token, held + i, slot, i + 1 == len(task.pending)))
+                entries.append(BatchEntry(token, held + i, slot, i + 1 == len(task.pending)))
             last_entry[task] = len(entries) - 1
         self.llama.abort(False)
         self.in_decode = [task for task, _ in turns]
@@ -247,7 +257,7 @@ class Scheduler:
     def _take_snapshot(self, task: Task) -> None:
         """Of a memory that cannot be cut: where a text has been read, and where what is written may end a step."""
         ledger, slot = task.sequence.ledger, task.sequence.slot
-        if self.options.can_be_cut or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
+        if self.options.supports_truncation or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
             return
         if len(ledger.ids) == task.text_length if task.reading else b"\n" in self.llama.piece(ledger.ids[-1]):
             ledger.remember(self.llama.snapshot(slot))
@@ -257,7 +267,7 @@ class Scheduler:
         request, sequence = task.request, task.sequence
         task.reading = False
         seconds = time.perf_counter() - task.began
-        self.reply(HandedOver(request.request, len(task.target) - task.prefilled, task.prefilled, seconds))
+        self.reply(CacheReady(request.request, len(task.target) - task.prefilled, task.prefilled, seconds))
         if request.limit:
             task.sampler = self.llama.make_sampler(request.sampling, request.seed)
             self._write_token(task, entry)
@@ -265,7 +275,7 @@ class Scheduler:
         if entry is not None:
             sequence.logits = self.llama.logits(entry).copy()
         if request.choices:
-            self.reply(Weighed(request.request, self._weigh(request.choices, sequence.logits)))
+            self.reply(ChoiceProbabilities(request.request, self._weigh(request.choices, sequence.logits)))
             self._roll_back(sequence, task.text_length)
         self._finish(task, Done(request.request, Stop.LIMIT))
 

@@ -9,29 +9,29 @@ import threading
 from multiprocessing.connection import Connection
 
 from core.engines.base import Conversation
+from core.engines.chat_template import render_prompt
 from core.engines.local.llama import Llama, LoadError
 from core.engines.local.messages import (
-    Close,
+    CacheDump,
+    Cancel,
+    CloseSession,
+    DumpCache,
     Failed,
-    Halt,
-    Loaded,
     LoadFailed,
-    Loading,
+    LoadingProgress,
     LoadOptions,
+    ModelLoaded,
     Open,
-    Quit,
     Read,
     Reply,
     Request,
-    Show,
-    Shown,
+    Shutdown,
     Tokenize,
     Tokenized,
     receive,
     send,
 )
 from core.engines.local.scheduler import Scheduler
-from core.engines.templates import render_prompt
 from core.errors import EngineRefused
 
 
@@ -40,13 +40,13 @@ def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
     os.dup2(os.open(said_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
     try:
-        llama = Llama(options, lambda fraction: send(connection, Loading(fraction)))
+        llama = Llama(options, lambda fraction: send(connection, LoadingProgress(fraction)))
     except LoadError as error:
         reason = str(error)
         memory = "alloc" in reason or "memory" in reason
         send(connection, LoadFailed(reason, out_of_memory=memory))
         return
-    send(connection, Loaded(options.context, llama.threads, llama.description, llama.shares))
+    send(connection, ModelLoaded(options.context, llama.threads, llama.description, llama.shares))
     Worker(connection, llama, options).run()
 
 
@@ -85,7 +85,7 @@ class Worker:
             except (EOFError, OSError):
                 os._exit(0)  # the program is gone, and nobody needs the model any more
             self.inbox.put(request)
-            if isinstance(request, Halt):
+            if isinstance(request, Cancel):
                 self.scheduler.halt(*request)
 
     def _receive(self) -> None:
@@ -98,23 +98,23 @@ class Worker:
                 self._open(session, number, conversation)
             case Read():
                 self.scheduler.begin(request)
-            case Halt(number, at_once):
+            case Cancel(number, at_once):
                 # Again, now that the request it speaks of has certainly been taken in.
                 self.scheduler.halt(number, at_once)
-            case Close(session):
+            case CloseSession(session):
                 self.scheduler.close(session)
             case Tokenize(number, text, special):
                 self.replies.append(Tokenized(number, self.llama.tokenize(text, special)))
-            case Show(session, number):
-                self.replies.append(Shown(number, self.scheduler.text_in_cache(session)))
-            case Quit():
+            case DumpCache(session, number):
+                self.replies.append(CacheDump(number, self.scheduler.text_in_cache(session)))
+            case Shutdown():
                 os._exit(0)
 
     def _open(self, session: int, number: int, conversation: Conversation) -> None:
         try:
             prompt = self._prompt(conversation)
         except EngineRefused as error:
-            self.replies.append(Failed(number, context_full=False, reason=error.what))
+            self.replies.append(Failed(number, context_full=False, reason=error.message))
             return
         self.scheduler.open(session, prompt)
         self.replies.append(Tokenized(number, prompt))

@@ -9,27 +9,28 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from core.engines.base import Conversation, ModelCard, OwnSettings, Sampling
-from core.engines.bill import Bill
+from core.engines.base import Conversation
+from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.dialect import Ask, Dialect
-from core.engines.remote.line import Line
-from core.engines.remote.meter import Cap, Meter, Prices
-from core.engines.remote.patience import Patience, Retrying
+from core.engines.remote.protocol import Ask, ServerProtocol
+from core.engines.remote.retry import RetryPolicy, RetryState
 from core.engines.remote.session import RemoteSession
-from core.engines.remote.state import Doing, ServerState, StateBoard, Watcher
+from core.engines.remote.state import ServerState, ServerStatus, StatusCallback, StatusTracker
+from core.engines.remote.transport import HttpConnection
 from core.engines.remote.vocabulary import same_vocabulary
+from core.engines.usage import Cap, Prices, Usage, UsageMeter
 from core.errors import EngineError, EngineLost
+from core.models.overrides import ModelOverrides, Sampling
 
 Result = TypeVar("Result")
-D = TypeVar("D", bound=Dialect)
+D = TypeVar("D", bound=ServerProtocol)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteOptions:
     """How to use a server, and how much of it."""
 
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
     prices: Prices = field(default_factory=Prices)
     cap: Cap = field(default_factory=Cap)
     """For all that this engine does."""
@@ -39,25 +40,25 @@ class RemoteOptions:
     """Where a server has several; empty: the first it names."""
     template: str | None = None
     """A chat template (Jinja) in place of the server's own; needed where it tells none."""
-    reads_along: bool | None = None
+    supports_prefetch: bool | None = None
     """None: if the server is another machine. Where it has a device of its own on this one, say True."""
-    own: OwnSettings = field(default_factory=OwnSettings)
+    own: ModelOverrides = field(default_factory=ModelOverrides)
 
 
 class RemoteEngine:
     """An Engine over HTTP; subclasses find out the dialect and hand it over."""
 
-    dialect: Dialect
+    dialect: ServerProtocol
 
     def __init__(
-        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: Watcher | None = None
+        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: StatusCallback | None = None
     ) -> None:
         """`watcher` is told each change of state. Connects, and raises EngineLost or EngineRefused."""
         self.address = ServerAddress(address) if isinstance(address, str) else address
         self.options = options or RemoteOptions()
-        self.board = StateBoard(watcher)
+        self.board = StatusTracker(watcher)
         self._tls = self.address.tls()
-        self._meter = Meter(self.options.prices, self.options.cap, f"{self.address.host}")
+        self._meter = UsageMeter(self.options.prices, self.options.cap, f"{self.address.host}")
         self._lock = threading.Lock()
         self._sessions: set[RemoteSession] = set()
         self._asking = threading.Lock()
@@ -69,7 +70,7 @@ class RemoteEngine:
         return self.dialect.card
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> RetryPolicy:
         return self.options.patience
 
     @property
@@ -77,7 +78,7 @@ class RemoteEngine:
         return self.board.state
 
     @property
-    def doing(self) -> Doing:
+    def doing(self) -> ServerStatus:
         """The state, and how far it is with its reading."""
         return self.board.doing
 
@@ -102,7 +103,7 @@ class RemoteEngine:
             return len(self._sessions)
 
     @property
-    def bill(self) -> Bill:
+    def bill(self) -> Usage:
         """What all sessions have cost, the closed ones too."""
         return self._meter.bill
 
@@ -134,7 +135,7 @@ class RemoteEngine:
             self.dialect.card = replace(self.card, vocabulary=vocabulary)
         return same
 
-    def share_meter(self, meter: Meter) -> None:
+    def share_meter(self, meter: UsageMeter) -> None:
         """All that is spent here counts there as well, and its cap holds here. Call it before sessions are opened."""
         self._meter.join(meter)
 
@@ -160,15 +161,15 @@ class RemoteEngine:
         with self._lock:
             self._sessions.discard(session)
 
-    def new_line(self) -> Line:
-        return Line(self.address, self.patience, self._tls)
+    def new_line(self) -> HttpConnection:
+        return HttpConnection(self.address, self.patience, self._tls)
 
-    def new_meter(self) -> Meter:
-        return Meter(self.options.prices, self.options.answer_cap, "this answer", self._meter)
+    def new_meter(self) -> UsageMeter:
+        return UsageMeter(self.options.prices, self.options.answer_cap, "this answer", self._meter)
 
     def patiently(self, action: Callable[[], Result]) -> Result:
         """Do it again while the server is lost or not ready, as far as patience goes."""
-        retrying = Retrying(self.patience)
+        retrying = RetryState(self.patience)
         while True:
             try:
                 return action()
@@ -177,6 +178,6 @@ class RemoteEngine:
                 if self._closing.wait(pause):
                     raise
 
-    def reads_along(self) -> bool:
-        wanted = self.options.reads_along
+    def supports_prefetch(self) -> bool:
+        wanted = self.options.supports_prefetch
         return not self.address.is_this_machine if wanted is None else wanted

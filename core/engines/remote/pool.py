@@ -6,13 +6,14 @@ import threading
 from collections.abc import Sequence
 from functools import reduce
 
-from core.engines.base import Conversation, ModelCard, Sampling
-from core.engines.bill import Bill
+from core.engines.base import Conversation
+from core.engines.model_card import ModelCard
 from core.engines.remote.engine import RemoteEngine
-from core.engines.remote.meter import Cap, Meter
 from core.engines.remote.session import RemoteSession
-from core.engines.remote.state import Doing, most_telling
+from core.engines.remote.state import ServerStatus, most_telling
+from core.engines.usage import Cap, Usage, UsageMeter
 from core.errors import EngineLost, EngineRefused
+from core.models.overrides import Sampling
 
 
 class ServerPool:
@@ -32,7 +33,7 @@ class ServerPool:
                 )
         self.engines = tuple(engines)
         cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
-        self._meter = Meter(first.options.prices, cap, "all servers together")
+        self._meter = UsageMeter(first.options.prices, cap, "all servers together")
         for engine in engines:
             engine.share_meter(self._meter)
         self._lock = threading.Lock()
@@ -44,12 +45,12 @@ class ServerPool:
         return smallest.card
 
     @property
-    def bill(self) -> Bill:
+    def bill(self) -> Usage:
         """Of all servers together, at each one's prices."""
         return self._meter.bill
 
     @property
-    def doing(self) -> Doing:
+    def doing(self) -> ServerStatus:
         """Of the server that has most to tell."""
         return most_telling(engine.doing for engine in self.engines)
 

@@ -9,32 +9,30 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.engines.base import (
-    Conversation,
-    End,
-    Handoff,
-    Judgement,
-    ModelCard,
-    Notice,
-    Passing,
-    Sampling,
-    Stop,
-    Token,
-    WriteItem,
-)
-from core.engines.bill import Bill, ReadingAhead
+from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Stop, Token, WriteItem
 from core.engines.body import Part
-from core.engines.remote.dialect import Finished, Prompt, Reading, Wish, choice_probabilities, extended, passing
-from core.engines.remote.listening import Listening
-from core.engines.remote.memory import Memory
-from core.engines.remote.patience import Retrying
-from core.engines.remote.reading_along import ReadingAlong
+from core.engines.model_card import ModelCard
+from core.engines.remote.prefetch import Prefetch
+from core.engines.remote.protocol import (
+    CompletionRequest,
+    Prompt,
+    PromptProgress,
+    StreamEnd,
+    choice_probabilities,
+    extended,
+    passing,
+)
+from core.engines.remote.response_reader import ResponseReader, RestartDetector
+from core.engines.remote.retry import RetryState
 from core.engines.remote.state import ServerState
-from core.engines.remote.stream import AnswerStream
+from core.engines.remote.transport import AnswerStream
+from core.engines.usage import PrefetchedText, Usage
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from core.models.overrides import Sampling
 
 if TYPE_CHECKING:
     from core.engines.remote.engine import RemoteEngine
+
 
 JUDGED_ALTERNATIVES = 50
 """Likeliest tokens among which the choices of a judgement are looked for."""
@@ -51,7 +49,7 @@ class RemoteSession:
         self._number = next(_numbers)
         self._line = engine.new_line()
         self._meter = engine.new_meter()
-        self._memory = Memory(engine)
+        self._memory = RestartDetector(engine)
         self._cancelled = threading.Event()
         self._stream: AnswerStream | None = None
         self._closed = False
@@ -62,8 +60,8 @@ class RemoteSession:
             self._line.close()
             raise
         self._reading_along = (
-            ReadingAlong(engine, self._script, self._meter, self._memory, self._number)
-            if self.card.reads_along
+            Prefetch(engine, self._script, self._meter, self._memory, self._number)
+            if self.card.supports_prefetch
             else None
         )
 
@@ -76,23 +74,23 @@ class RemoteSession:
         return self._script.prompt_tokens
 
     @property
-    def bill(self) -> Bill:
+    def bill(self) -> Usage:
         """What this session has cost so far."""
         return self._meter.bill
 
     def read(self, body: Sequence[Part]) -> Handoff:
         handoff = Handoff(0, 0, 0.0)
         with self._turn():
-            for item in self._write(body, Wish(0, 0, self._sampling)):
+            for item in self._write(body, CompletionRequest(0, 0, self._sampling)):
                 if isinstance(item, Handoff):
                     handoff = item
         return handoff
 
-    def read_along(self, body: Sequence[Part]) -> None:
+    def prefetch(self, body: Sequence[Part]) -> None:
         if self._reading_along:
             self._reading_along.offer(body)
 
-    def take_readings(self) -> tuple[ReadingAhead, ...]:
+    def take_readings(self) -> tuple[PrefetchedText, ...]:
         """The background readings that have ended since the last call."""
         return self._reading_along.take_readings() if self._reading_along else ()
 
@@ -105,15 +103,15 @@ class RemoteSession:
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:
         with self._turn():
-            yield from self._write(body, Wish(limit, seed, self._sampling, alternatives))
+            yield from self._write(body, CompletionRequest(limit, seed, self._sampling, alternatives))
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
-        if not self.card.gives_alternatives:
+        if not self.card.returns_alternatives:
             raise EngineRefused(
                 f"{self.card.name} on {self.card.place} gives no log-probabilities, so it cannot judge.",
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
-        wish = Wish(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
+        wish = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         judgement = Judgement.none(len(choices))
         with self._turn(), closing(self._write(body, wish, question)) as items:
             for item in items:
@@ -164,12 +162,14 @@ class RemoteSession:
         else:
             self._show(ServerState.CONNECTED)
 
-    def _write(self, body: Sequence[Part], wish: Wish, question: str = "") -> Generator[WriteItem, None, None]:
+    def _write(
+        self, body: Sequence[Part], wish: CompletionRequest, question: str = ""
+    ) -> Generator[WriteItem, None, None]:
         """Read and write, however often the connection breaks: it goes on from the last token that arrived."""
         how = passing(body, self.card.vocabulary)
         prompt: Prompt | None = None
         kept: list[Token] = []
-        retrying = Retrying(self._engine.patience)
+        retrying = RetryState(self._engine.patience)
         end = End(Stop.CANCELLED)
         while True:
             try:
@@ -198,18 +198,18 @@ class RemoteSession:
             except EngineLost as error:
                 pause = retrying.pause_after(error)
                 self._show(ServerState.RECONNECTING)
-                yield Notice(f"{error.what} Trying again in {pause:.1f} s, from the last token that arrived.")
+                yield Notice(f"{error.message} Trying again in {pause:.1f} s, from the last token that arrived.")
                 if self._cancelled.wait(pause):
                     yield End(Stop.CANCELLED)
                     return
 
-    def _answer(self, prompt: Prompt, wish: Wish, how: Passing) -> Generator[WriteItem, None, None]:
+    def _answer(self, prompt: Prompt, wish: CompletionRequest, how: Passing) -> Generator[WriteItem, None, None]:
         """One request: a handoff, tokens, an end. Leaving it early closes the socket."""
         if wish.limit:
             wish = replace(wish, limit=self._meter.room(wish.limit))
         payload = self._dialect.payload(prompt, wish, self._line.ask)
         reader = self._dialect.answer(self._line.ask)
-        listening = Listening(self._engine, self._number, self._memory, self._cancelled, prompt)
+        listening = ResponseReader(self._engine, self._number, self._memory, self._cancelled, prompt)
         with (
             listening.billed(self._line, self._meter),
             AnswerStream(self._line, self._dialect.path, payload, listening.most_events(wish.limit)) as self._stream,
@@ -219,11 +219,11 @@ class RemoteSession:
                 if isinstance(heard, Notice):
                     yield heard
                     continue
-                if isinstance(heard, Reading):
+                if isinstance(heard, PromptProgress):
                     continue
                 if handoff := listening.handoff(how):
                     yield handoff
-                if isinstance(heard, Finished):
+                if isinstance(heard, StreamEnd):
                     yield End(heard.stop)
                     return
                 if written >= wish.limit > 0:

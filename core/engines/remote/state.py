@@ -22,11 +22,11 @@ class ServerState(Enum):
 
 
 _RANK = {state: rank for rank, state in enumerate(ServerState)}
-Watcher = Callable[[ServerState], None]
+StatusCallback = Callable[[ServerState], None]
 """Called at each change of state, and at each percent of a text that is read, from whatever thread it happens in."""
 
 
-class Doing(NamedTuple):
+class ServerStatus(NamedTuple):
     """What a server does for us, and how far it is with that."""
 
     state: ServerState
@@ -40,16 +40,16 @@ class Doing(NamedTuple):
         return _RANK[self.state]
 
 
-IDLE = Doing(ServerState.CONNECTED)
+IDLE = ServerStatus(ServerState.CONNECTED)
 
 
-class StateBoard:
+class StatusTracker:
     """The state of each session of an engine, and of the engine as their most telling one."""
 
-    def __init__(self, watcher: Watcher | None = None) -> None:
+    def __init__(self, watcher: StatusCallback | None = None) -> None:
         self._watcher = watcher
         self._lock = threading.Lock()
-        self._doings: dict[int, Doing] = {}
+        self._doings: dict[int, ServerStatus] = {}
         self._milliseconds: float | None = None
         self._aftermath = IDLE
         """What the session that was closed last ended in, if it ended badly; until there is other news."""
@@ -60,7 +60,7 @@ class StateBoard:
         return self._last.state
 
     @property
-    def doing(self) -> Doing:
+    def doing(self) -> ServerStatus:
         return self._last
 
     def set(self, session: int, state: ServerState, share: float | None = None) -> None:
@@ -69,7 +69,7 @@ class StateBoard:
             if state is ServerState.CONNECTED:
                 self._doings.pop(session, None)
             else:
-                self._doings[session] = Doing(state, None if share is None else round(share, 2))
+                self._doings[session] = ServerStatus(state, None if share is None else round(share, 2))
             changed = self._weigh()
         self._tell(changed)
 
@@ -80,7 +80,7 @@ class StateBoard:
             if left.state is ServerState.REFUSED:
                 self._aftermath = left
             elif left.state is ServerState.RECONNECTING:
-                self._aftermath = Doing(ServerState.LOST)
+                self._aftermath = ServerStatus(ServerState.LOST)
             changed = self._weigh()
         self._tell(changed)
 
@@ -90,7 +90,7 @@ class StateBoard:
         with self._lock:
             self._milliseconds = milliseconds
             if self._aftermath.state is not ServerState.REFUSED:
-                self._aftermath = IDLE if milliseconds is not None else Doing(ServerState.LOST)
+                self._aftermath = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
             changed = self._weigh()
         self._tell(changed)
 
@@ -98,7 +98,7 @@ class StateBoard:
         doings = self._doings.values() or (self._aftermath,)
         before, self._last = self._last, most_telling(doings)
         if self._last == IDLE:
-            self._last = Doing(ServerState.CONNECTED, milliseconds=self._milliseconds)
+            self._last = ServerStatus(ServerState.CONNECTED, milliseconds=self._milliseconds)
         return self._last != before
 
     def _tell(self, changed: bool) -> None:
@@ -106,6 +106,6 @@ class StateBoard:
             self._watcher(self._last.state)
 
 
-def most_telling(doings: Iterable[Doing]) -> Doing:
+def most_telling(doings: Iterable[ServerStatus]) -> ServerStatus:
     """Of several sessions, or several servers."""
     return max(doings, key=lambda doing: doing.rank, default=IDLE)

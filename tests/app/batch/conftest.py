@@ -11,9 +11,9 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.models_in_use import Loading, ModelsInUse
 from app.settings.preferences import Preferences
-from core.engines.remote.state import Watcher
+from core.engines.remote.state import StatusCallback
+from core.engines.servers import KnownServers
 from core.errors import ModelFileError
-from core.models.known_servers import KnownServers
 from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
 from core.store.store import Store
@@ -32,7 +32,7 @@ class ScriptedLoader:
         self.faults: list[Fault] = []
         """Of the small model."""
 
-    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         self.parallel.append(choice.parallel)
         self.large.append(choice.large)
         if choice.large and choice.large == self.missing:

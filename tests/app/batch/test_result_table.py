@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from app.batch.arrangement import Column, Shown
 from app.batch.result_table import RIBBON_ROLE, ResultTable
-from core.batch.happenings import JobGrew
+from core.batch.batch_events import JobGrew
 from core.engines.body import Author
 from core.grading.verdict import How, Outcome, Verdict
 from core.store.batch_rows import JobState, ResultRow

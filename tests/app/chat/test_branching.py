@@ -3,8 +3,8 @@
 import pytest
 
 from app.chat.branching import move_of, trace_before
-from core.engines.bill import Bill, Cost
 from core.engines.body import Author
+from core.engines.usage import RequestUsage, Usage
 from core.thinking.cues import english
 from core.thinking.events import Billed, Rule
 from core.thinking.policies.keywords import Keywords
@@ -46,7 +46,7 @@ def test_a_takeover_that_is_not_to_happen_is_not_counted(trace: Trace) -> None:
 def test_what_was_paid_for_a_takeover_that_is_not_to_happen_stays_on_the_bill(trace: Trace) -> None:
     first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
     begins = next(i for i, event in enumerate(trace.events) if event is first.tokens[0])
-    billed = Billed(first.start, Author.LARGE, Bill(Cost(1, read=9), 0.5, "EUR"))
+    billed = Billed(first.start, Author.LARGE, Usage(RequestUsage(1, read=9), 0.5, "EUR"))
     fork = trace_before(Trace.of([*trace.events[:begins], billed, *trace.events[begins:]]), first)
     assert fork.bills == {Author.LARGE: billed.bill}
     assert fork.totals[Author.LARGE].takeovers == 0

@@ -13,8 +13,9 @@ from pytestqt.qtbot import QtBot
 from app.models_in_use import Loading
 from app.window import Window
 from core.demo_pair import LARGE_MODEL
-from core.engines.local.client import LocalEngine, LocalOptions
-from core.engines.remote.state import Watcher
+from core.engines.local.client import LocalEngine
+from core.engines.remote.state import StatusCallback
+from core.models.loading import LocalOptions
 from core.run import Pair
 from core.settings import ModelChoice
 from core.thinking.events import Finish
@@ -33,7 +34,7 @@ class RealLoader(ScriptedLoader):
         super().__init__()
         self._file = small
 
-    def __call__(self, choice: ModelChoice, watcher: Watcher) -> Loading:
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         self.choices.append(choice)
         options = LocalOptions(context=512, threads=1)
         self.model = LocalEngine(self._file, options)

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.models.page import ModelsPage
 from app.models.room import ModelRoom
 from app.widgets.notice import Notice
-from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
+from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.paths import Paths
 from core.secrets import Secrets
 from tests.core.models.hub_server import HubServer, running_hub

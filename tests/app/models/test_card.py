@@ -15,12 +15,13 @@ from app.models.page import ModelsPage
 from app.models.prompt_view import PromptView
 from app.models.writing_form import WritingForm
 from app.placement_words import own_facts, placement_facts
-from core.demo_pair.files import SMALL_MODEL
-from core.engines.base import DeviceShare, ModelCard, OwnSettings, Placement, ThinkingTags
-from core.models import prompt_probe
-from core.models.cue_profiler import Suits, profile
+from core.cue_profiler import Suits, profile
+from core.demo_pair.settings import SMALL_MODEL
+from core.engines import chat_template as prompt_probe
+from core.engines.model_card import DeviceShare, ModelCard, Placement
 from core.models.fit import KvType
-from core.models.preferences import Choice, LoadingChoice, Tags, WritingChoice, load_preferences
+from core.models.overrides import ModelOverrides, ThinkingTags
+from core.models.preferences import LoadingChoice, Switch, Tags, WritingChoice, load_preferences
 from core.paths import Paths
 from tests.app.models.test_page import choose
 
@@ -84,7 +85,7 @@ def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPa
 
 def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: ModelsPage) -> None:
     choose(page, SMALL_MODEL)
-    page.here.card.loading.show_values(LoadingChoice(kv_type=KvType.Q8_0, flash_attention=Choice.OFF))
+    page.here.card.loading.show_values(LoadingChoice(kv_type=KvType.Q8_0, flash_attention=Switch.OFF))
     assert page.here.card.loading.sentence.text().startswith("✗ ")
     assert "leave that automatic, or choose f16" in page.here.card.loading.sentence.text()
 
@@ -183,7 +184,7 @@ def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked() -> None
 
 
 def test_a_models_own_settings_are_told_one_by_one() -> None:
-    own = OwnSettings(0.8, None, 20, ThinkingTags("[T]", "[/T]"), '{"reflection": {"wait": ["waits"], "hmm": []}}')
+    own = ModelOverrides(0.8, None, 20, ThinkingTags("[T]", "[/T]"), '{"reflection": {"wait": ["waits"], "hmm": []}}')
     assert dict(own_facts(own)) == {
         "Own sampling": "temperature 0.8, top-k 20",
         "Own tags": "[T] … [/T]",

@@ -14,9 +14,9 @@ from app.models.page import ModelsPage
 from app.models.room import ModelRoom
 from app.models.wording import size_in
 from app.widgets.controls import IconButton
-from core.demo_pair.files import LARGE_MODEL, SMALL_MODEL
+from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
-from core.models.library import Model
+from core.models.library import LocalModel
 from core.models.preferences import LoadingChoice, load_preferences
 from core.paths import Paths
 from core.secrets import Secrets
@@ -38,9 +38,9 @@ def names_on(page: ModelsPage) -> list[str]:
     return [page.here.library.data(page.here.library.index(row)) for row in range(page.here.library.rowCount())]
 
 
-def choose(page: ModelsPage, path: Path) -> Model:
+def choose(page: ModelsPage, path: Path) -> LocalModel:
     for row, entry in enumerate(page.here.library.rows):
-        if isinstance(entry, Model) and entry.header.path == path:
+        if isinstance(entry, LocalModel) and entry.header.path == path:
             page.here.list.setCurrentIndex(page.here.library.index(row))
             return entry
     raise AssertionError(f"{path} is not in the list")
@@ -98,7 +98,7 @@ def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_
     with qtbot.waitSignal(page.room.inventory_changed):
         drop(page, copy)
     entry = page.here.library.rows[page.here.list.currentIndex().row()]
-    assert isinstance(entry, Model)
+    assert isinstance(entry, LocalModel)
     assert entry.header.path == copy
     assert load_preferences(Paths.under(tmp_path).model_preferences).more_folders == (copy.parent,)
 

@@ -14,8 +14,7 @@ from app.servers.dialog import Purpose, ServerDialog
 from app.servers.probe import probe_beside
 from app.widgets.file_edit import FileEdit
 from core.engines.body import Author
-from core.models.known_servers import KnownServers
-from core.models.servers import KnownServer, Limit
+from core.engines.servers import KnownServer, KnownServers, SpendingCap
 from core.secrets import Secrets
 from tests.app.servers.conftest import PATIENT, Open
 from tests.fakes.faulty_server import FaultyServer, error, hold, stream
@@ -127,7 +126,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, se
 
 
 def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, servers: KnownServers, qtbot: QtBot) -> None:
-    servers.keep("http://a:1", KnownServer(cap=Limit(tokens=7)), "secret")
+    servers.keep("http://a:1", KnownServer(cap=SpendingCap(tokens=7)), "secret")
     dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)
     assert dialog.known.cap.tokens == 7
     assert dialog.key.typed == ""

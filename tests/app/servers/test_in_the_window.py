@@ -19,9 +19,8 @@ from app.servers.dialog import ServerDialog
 from app.servers.lookout import Lookout
 from app.window import Window
 from core.engines.body import Author
-from core.models.known_servers import KnownServers
-from core.models.preferences import Choice
-from core.models.servers import KnownServer, Limit, PriceList
+from core.engines.servers import KnownServer, KnownServers, PriceSettings, SpendingCap
+from core.models.preferences import Switch
 from core.paths import Paths
 from core.run import RunSettings
 from core.secrets import Secrets
@@ -84,7 +83,7 @@ def words_of(widget: QWidget) -> str:
 def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
     connect: Connect, qtbot: QtBot, server: LlamaServer
 ) -> None:
-    known = KnownServer(prices=PriceList(read=1, written=2, currency="EUR"), reads_along=Choice.ON)
+    known = KnownServer(prices=PriceSettings(read=1, written=2, currency="EUR"), supports_prefetch=Switch.ON)
     window = connect(server.url, known, KEY)
     wait_until_ready(qtbot, window)
     assert "its server: ✓ connected" in window.topbar.pair.accessibleName()
@@ -109,7 +108,7 @@ def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
 def test_a_cap_ends_the_help_and_the_notice_below_the_answer_says_so(
     connect: Connect, qtbot: QtBot, server: LlamaServer
 ) -> None:
-    window = connect(server.url, KnownServer(answer_cap=Limit(tokens=1)), KEY)
+    window = connect(server.url, KnownServer(answer_cap=SpendingCap(tokens=1)), KEY)
     wait_until_ready(qtbot, window)
     window.session.ask("What is 2 + 2?")
     wait_for_the_answer(qtbot, window)

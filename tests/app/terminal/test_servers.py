@@ -9,10 +9,9 @@ import pytest
 
 from app.cli import main
 from app.terminal.servers import add_server_options, known_server
-from core.engines.opening import Server
+from core.engines.factory import Server
+from core.engines.servers import KnownServer, KnownServers, PriceSettings, SpendingCap
 from core.errors import SettingsError
-from core.models.known_servers import KnownServers
-from core.models.servers import KnownServer, Limit, PriceList
 from core.paths import Paths
 from tests.fakes.faulty_server import FaultyServer, stream
 
@@ -43,13 +42,13 @@ def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.M
     )
     assert (address.url, address.key, address.authority) == (URL, "secret", Path("ca.pem"))
     assert (address.proxy, address.any_certificate) == ("http://proxy:1", True)
-    assert (options.model, options.template, options.reads_along) == ("big", "a template", False)
+    assert (options.model, options.template, options.supports_prefetch) == ("big", "a template", False)
     assert (options.prices.written, options.prices.currency) == (2.0, "EUR")
     assert (options.cap.tokens, options.answer_cap.money) == (9000, 0.25)
 
 
 def test_what_the_window_keeps_holds_unless_an_option_stands_in_its_place(paths: Paths) -> None:
-    known = KnownServer(model="big", prices=PriceList(written=2), cap=Limit(tokens=100, money=3))
+    known = KnownServer(model="big", prices=PriceSettings(written=2), cap=SpendingCap(tokens=100, money=3))
     KnownServers(paths.servers).keep(URL, known)
     assert server().options.model == "big"
     _, options = server("--server-model", "other", "--cap-tokens", "0")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL, Problem
-from core.engines.base import ModelCard
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
+from core.engines.model_card import ModelCard
 from core.models.preferences import LoadingChoice, ModelPreferences, WritingChoice, save_preferences
 from core.thinking.trace_json import trace_from_lines
 
-PROBLEM = Problem(836, 100)
+PROBLEM = DemoProblem(836, 100)
 
 
 def baton(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

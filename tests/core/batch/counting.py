@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from core.batch.problems import Problem
 from core.engines.base import Conversation
+from core.problem import Problem
 from core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 

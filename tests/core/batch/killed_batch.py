@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from core.batch.happenings import JobEnded, JobStarted
+from core.batch.batch_events import JobEnded, JobStarted
 from core.batch.runner import Runner
 from core.engines.base import Conversation
 from core.grading.grader import Grader

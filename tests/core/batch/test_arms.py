@@ -6,7 +6,7 @@ from core.batch.arms import Arm, by_large_model, needs, refuse_undrafted
 from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.run import RunSettings
-from core.store.batch_rows import Arm as StoredArm
+from core.store.batch_rows import StoredArm
 from core.thinking.cues import Category, Cue
 from core.thinking.policies import PolicySettings
 from core.thinking.presets import PAPER, REFERENCE

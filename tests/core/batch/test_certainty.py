@@ -2,8 +2,7 @@
 
 import pytest
 
-from core.batch.certainty import clustered_accuracy, difference
-from core.batch.statistics import PairedCounts, mcnemar_exact, paired_difference, wilson
+from core.batch.statistics import PairedCounts, clustered_accuracy, difference, mcnemar_exact, paired_difference, wilson
 
 RIGHT, WRONG = True, False
 

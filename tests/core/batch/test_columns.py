@@ -3,11 +3,11 @@
 import pytest
 
 from core.batch.columns import Columns, guess_columns
-from core.batch.row import Row
+from core.batch.row import Record
 
 
 def guessed(*names: str, **values: str) -> Columns | None:
-    return guess_columns([Row(1, {**dict.fromkeys(names, "x"), **values})])
+    return guess_columns([Record(1, {**dict.fromkeys(names, "x"), **values})])
 
 
 @pytest.mark.parametrize(

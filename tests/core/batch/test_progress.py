@@ -1,8 +1,8 @@
-"""Progress counts what ended, and names a time only when it can be known."""
+"""BatchProgress counts what ended, and names a time only when it can be known."""
 
 import pytest
 
-from core.batch.progress import Progress, in_words
+from core.batch.progress import BatchProgress, in_words
 from core.grading.verdict import How, Outcome, Verdict
 from core.store.batch_rows import JobState, ResultRow
 from core.store.run_figures import RunFigures
@@ -19,33 +19,35 @@ RIGHT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 
 
 def test_results_are_counted_by_what_became_of_them() -> None:
-    progress = Progress([row(outcome=RIGHT), row(outcome=WRONG), row(outcome=UNSCORED), row(error="Lost."), row()], 1)
+    progress = BatchProgress(
+        [row(outcome=RIGHT), row(outcome=WRONG), row(outcome=UNSCORED), row(error="Lost."), row()], 1
+    )
     assert (progress.jobs, progress.done) == (5, 4)
     assert (progress.correct, progress.wrong, progress.unscored, progress.failed) == (1, 1, 1, 1)
 
 
 def test_no_time_is_named_after_one_problem() -> None:
-    assert Progress([row(seconds=9, outcome=RIGHT)] + [row()] * 9, 1).seconds_left() is None
+    assert BatchProgress([row(seconds=9, outcome=RIGHT)] + [row()] * 9, 1).seconds_left() is None
 
 
 def test_what_waits_takes_the_mean_time_shared_by_the_problems_at_once() -> None:
     rows = [row(seconds=s, outcome=RIGHT) for s in (8, 10, 12)] + [row()] * 10
-    assert Progress(rows, 1).seconds_left() == pytest.approx(100)
-    assert Progress(rows, 4).seconds_left() == pytest.approx(25)
+    assert BatchProgress(rows, 1).seconds_left() == pytest.approx(100)
+    assert BatchProgress(rows, 4).seconds_left() == pytest.approx(25)
 
 
 def test_a_slow_arm_counts_with_its_own_time() -> None:
     rows = [row(seconds=1, outcome=RIGHT)] * 4 + [row("large", 10, RIGHT)] * 4 + [row("large")] * 3
-    assert Progress(rows, 1).seconds_left() == pytest.approx(30)
+    assert BatchProgress(rows, 1).seconds_left() == pytest.approx(30)
 
 
 def test_the_end_of_a_batch_never_takes_less_than_one_problem() -> None:
-    assert Progress([row(seconds=20, outcome=RIGHT)] * 5 + [row()], 8).seconds_left() == pytest.approx(20)
+    assert BatchProgress([row(seconds=20, outcome=RIGHT)] * 5 + [row()], 8).seconds_left() == pytest.approx(20)
 
 
 def test_a_failure_tells_nothing_of_the_time() -> None:
     rows = [row(error="Lost.")] * 5 + [row()] * 5
-    assert Progress(rows, 1).seconds_left() is None
+    assert BatchProgress(rows, 1).seconds_left() is None
 
 
 @pytest.mark.parametrize(

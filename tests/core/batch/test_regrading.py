@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from core.batch.batch_settings import BatchSettings
-from core.batch.problems import Problem
 from core.batch.recipes import arms_of
 from core.batch.regrading import regrade
 from core.batch.runner import Runner
 from core.errors import EngineLost, SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Outcome, Regex
+from core.problem import Problem
 from core.run import Pair, RunSettings
 from core.store.batch_rows import JobState
 from core.store.store import Store

@@ -11,19 +11,24 @@ from xml.etree import ElementTree
 import pytest
 
 from core.batch.batch_settings import BatchSettings
+from core.batch.charts import (
+    accuracy_against_share,
+    accuracy_against_speed,
+    places_of_takeovers,
+    scatter_chart,
+    takeovers_by_rule,
+)
 from core.batch.exports import EXPORTS, export
-from core.batch.measured import Measured, Takeover
-from core.batch.problems import Problem
 from core.batch.recipes import arms_of
 from core.batch.report import Report, accuracy_of, report_of
 from core.batch.report_html import html_report
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
+from core.batch.run_cost import RunCost, TakeoverPlace
 from core.batch.runner import Runner
-from core.batch.scatter import accuracy_against_share, accuracy_against_speed
 from core.batch.statistics import wilson
-from core.batch.svg_charts import places_of_takeovers, scatter_chart, takeovers_by_rule
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
+from core.problem import Problem
 from core.run import Pair, RunSettings, run
 from core.store.outline import outline_of
 from core.store.store import Store
@@ -108,9 +113,9 @@ def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() 
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     large = ScriptedEngine("Wait, it is not.", name="large")
     trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
-    measured = Measured.of(outline_of(trace))
+    measured = RunCost.of(outline_of(trace))
     assert [takeover.rule for takeover in measured.takeovers] == [Rule.REFLECTION]
-    assert isinstance(measured.takeovers[0], Takeover)
+    assert isinstance(measured.takeovers[0], TakeoverPlace)
     assert measured.thrown_away == sum(total.discarded for total in trace.totals.values()) > 0
     assert (measured.small_read, measured.large_read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded

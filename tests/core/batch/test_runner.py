@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from core.batch.arms import Arm
-from core.batch.batch_settings import BatchSettings, Model
-from core.batch.happenings import Calibrated, Happening, JobEnded, JobStarted, JobStopped
-from core.batch.problems import Problem
+from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
+from core.batch.batch_settings import BatchSettings, ModelSummary
 from core.batch.recipes import arms_of, guided_by
 from core.batch.runner import Runner
 from core.errors import EngineLost, SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import Outcome
+from core.problem import Problem
 from core.run import Pair, RunSettings
 from core.store.batch_rows import JobState, ResultRow
 from core.store.store import Store
@@ -36,7 +36,7 @@ def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (
     return store.batches.create("counting", {}, problems(count), [arm.stored() for arm in arms], seeds)
 
 
-def run_all(store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 2) -> list[Happening]:
+def run_all(store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 2) -> list[BatchEvent]:
     return list(Runner(store, batch, pair, grader, parallel).run())
 
 
@@ -182,8 +182,8 @@ def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grad
     batch = batch_of(store, 1)
     run_all(store, batch, counting_pair(), grader)
     settings = BatchSettings.of(store.batches.open(batch))
-    assert settings.small == Model(name="small", parameters=0, place="this machine")
-    assert settings.large == Model(name="large", parameters=0, place="this machine")
+    assert settings.small == ModelSummary(name="small", parameters=0, place="this machine")
+    assert settings.large == ModelSummary(name="large", parameters=0, place="this machine")
 
 
 def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grader) -> None:
@@ -204,8 +204,8 @@ def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, g
     run_all(store, batch, counting_pair(), grader)
     settings = BatchSettings.of(store.batches.open(batch))
     assert (settings.large_of(""), settings.large_of("big.gguf")) == (
-        Model(name="large", place="this machine"),
-        Model(name="big", parameters=32, place="this machine"),
+        ModelSummary(name="large", place="this machine"),
+        ModelSummary(name="big", parameters=32, place="this machine"),
     )
 
 

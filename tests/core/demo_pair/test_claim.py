@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pytest
 
 from core.batch.statistics import Interval, wilson
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, Problem, held_out_problems
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
 from core.engines.body import Author
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
 from core.run import Pair, ask, run
 from core.thinking.trace import Trace
 
@@ -44,7 +45,7 @@ def pair() -> Iterator[Pair]:
 def outcome(pair: Pair, policy: str, chance: float = 0.0) -> Outcome:
     parameters = DEMO_SETTINGS.parameters.model_copy(update={"p": chance})
 
-    def solve(numbered: tuple[int, Problem]) -> Trace:
+    def solve(numbered: tuple[int, DemoProblem]) -> Trace:
         seed, problem = numbered
         changes = {"policy": policy, "parameters": parameters, "seed": seed}
         settings = DEMO_SETTINGS.model_copy(update=changes)

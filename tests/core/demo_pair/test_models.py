@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MODEL, Problem, held_out_problems
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.events import Event, Rule, RunEnded, TakeoverStarted, TextDiscarded, TextInserted, TokenWritten
 
@@ -29,7 +30,7 @@ def settings(policy: str = "keywords", temperature: float = 0.0, **parameters: A
     return DEMO_SETTINGS.model_copy(update={"policy": policy, "parameters": chosen, "temperature": temperature})
 
 
-def solve(pair: Pair, problem: Problem, chosen: RunSettings) -> list[Event]:
+def solve(pair: Pair, problem: DemoProblem, chosen: RunSettings) -> list[Event]:
     return list(run(pair, ask(problem.question, chosen), chosen))
 
 

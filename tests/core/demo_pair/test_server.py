@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, Problem, held_out_problems
-from core.engines.base import Engine, Sampling, Stop
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
+from core.engines.base import Engine, Stop
 from core.engines.llama_server import LlamaServerEngine
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from core.run import ask
 from tests.core.engines.remote.writing import stop, text
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
@@ -19,7 +21,7 @@ PROBLEMS = list(islice(held_out_problems(seed=12), 3))
 GREEDY = Sampling(temperature=0.0)
 
 
-def whole_text(engine: Engine, problem: Problem) -> str:
+def whole_text(engine: Engine, problem: DemoProblem) -> str:
     with closing(engine.open(ask(problem.question, DEMO_SETTINGS), GREEDY)) as session:
         items = list(session.write([], DEMO_SETTINGS.max_tokens, seed=0))
     assert stop(items) is Stop.END_OF_TEXT

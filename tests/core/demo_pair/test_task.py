@@ -5,12 +5,12 @@ from itertools import islice
 import pytest
 
 from core.batch.problems import read_problems
-from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, Problem, held_out_problems
-from core.demo_pair.task import Step
+from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, DemoProblem, held_out_problems
+from core.demo_pair.task import DemoStep
 
 
 def test_an_easy_step_drops_every_carry() -> None:
-    step = Step(number=3, length=12, one=849, two=275)
+    step = DemoStep(number=3, length=12, one=849, two=275)
 
     assert not step.hard
     assert step.left == "term 3 without carries (9 to go): 849 # 275 = "
@@ -19,7 +19,7 @@ def test_an_easy_step_drops_every_carry() -> None:
 
 @pytest.mark.parametrize(("two", "value"), [(247, 96), (248, 97), (249, 98)])
 def test_after_a_7_an_8_or_a_9_the_step_is_a_sum_with_carries_modulo_1000(two: int, value: int) -> None:
-    step = Step(number=5, length=12, one=849, two=two)
+    step = DemoStep(number=5, length=12, one=849, two=two)
 
     assert step.hard
     assert step.left == f"term 5 with carries (7 to go): 849 + {two} = "
@@ -27,7 +27,7 @@ def test_after_a_7_an_8_or_a_9_the_step_is_a_sum_with_carries_modulo_1000(two: i
 
 
 def test_a_solution_goes_from_term_3_to_the_one_that_is_asked_for() -> None:
-    problem = Problem(406, 50, length=6)
+    problem = DemoProblem(406, 50, length=6)
 
     assert problem.solution.splitlines() == [
         "Term 3 without carries (3 to go): 406 # 050 = 456.",
@@ -39,7 +39,7 @@ def test_a_solution_goes_from_term_3_to_the_one_that_is_asked_for() -> None:
 
 
 def test_an_answer_keeps_its_leading_zeros() -> None:
-    assert Problem(0, 5, length=6).answer == "005"
+    assert DemoProblem(0, 5, length=6).answer == "005"
 
 
 def test_the_same_seed_asks_the_same_problems_again() -> None:
@@ -62,14 +62,14 @@ def test_the_problem_files_hold_the_right_answers_and_share_no_problem() -> None
     assert (len(ready), len(batch)) == (20, 300)
     for row in ready + batch:
         first, second, length = map(int, row.id.split("-"))
-        problem = Problem(first, second, length)
+        problem = DemoProblem(first, second, length)
         assert problem.held_out
         assert (row.text, row.expected) == (problem.question, problem.answer)
     assert not {row.id for row in ready} & {row.id for row in batch}
 
 
 def test_a_question_is_read_back_as_its_problem() -> None:
-    problem = Problem(7, 85, 10)
-    assert Problem.of(f" {problem.question}\n") == problem
-    assert Problem.of(problem.question.replace("carries", "curries")) is None
-    assert Problem.of("What is 2 + 2?") is None
+    problem = DemoProblem(7, 85, 10)
+    assert DemoProblem.of(f" {problem.question}\n") == problem
+    assert DemoProblem.of(problem.question.replace("carries", "curries")) is None
+    assert DemoProblem.of("What is 2 + 2?") is None

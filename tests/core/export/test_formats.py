@@ -14,7 +14,7 @@ from core.export.formats import FORMATS, write_file
 from core.export.html_page import to_html
 from core.export.json_file import read_json, to_json
 from core.export.markdown import to_markdown
-from core.store.conversations import Exchange
+from core.store.conversations import StoredExchange
 from core.store.store import Store
 from core.thinking.trace import Trace
 from tests.core.store.made import a_run
@@ -23,7 +23,7 @@ HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </detai
 
 
 def single_run(name: str, problem: str, trace: Trace) -> Exported:
-    return Exported(name, (Answered(Exchange("1", None, problem), trace),), "1", datetime.now(UTC))
+    return Exported(name, (Answered(StoredExchange("1", None, problem), trace),), "1", datetime.now(UTC))
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ class Tags(HTMLParser):
 def test_a_tree_survives_export_and_import(tmp_path: Path) -> None:
     with Store.open(tmp_path / "baton.sqlite") as store:
         for exchange in (
-            Exchange("1", None, "One?", {"seed": 3}),
-            Exchange("2", "1", "Two?"),
-            Exchange("3", "1", "Three?"),
+            StoredExchange("1", None, "One?", {"seed": 3}),
+            StoredExchange("2", "1", "Two?"),
+            StoredExchange("3", "1", "Three?"),
         ):
             store.conversations.put("c", exchange)
             recorder = store.runs.record(exchange.id)

@@ -42,7 +42,7 @@ def main(folder: Path, recipes: list[dict[str, Any]]) -> None:
         for kind, size in BUFFER.findall("".join(log)):
             taken[kind] += float(size)
         uncut = llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model)
-        print(json.dumps({"kv_mib": taken["KV"], "state_mib": taken["RS"], "can_be_cut": not uncut}))
+        print(json.dumps({"kv_mib": taken["KV"], "state_mib": taken["RS"], "supports_truncation": not uncut}))
         llama_cpp.llama_free(context)
         llama_cpp.llama_model_free(model)
 

@@ -1,6 +1,6 @@
 """The catalog is whole, honest about its sizes, and names only pairs that a machine can hold."""
 
-from core.models.catalog import CatalogModel, Evidence, catalog, pairs_that_fit
+from core.models.catalog import CatalogModel, PublishedResult, catalog, pairs_that_fit
 from core.models.devices import Device, DeviceKind, Devices
 from core.models.fit import FitKind
 
@@ -20,7 +20,7 @@ def test_the_papers_pairs_are_there() -> None:
     published = {
         (pair.small.name.removeprefix("DeepSeek-"), pair.large.name.removeprefix("DeepSeek-"))
         for pair in catalog()
-        if pair.evidence is not Evidence.UNTESTED
+        if pair.evidence is not PublishedResult.UNTESTED
     }
     assert published == {
         ("R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-7B"),

@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from core.errors import DownloadError
-from core.models.download import Downloader
-from core.models.download_progress import Progress, Stage
+from core.models.download import (
+    Downloader,
+    DownloadManifest,
+    DownloadProgress,
+    RemoteFile,
+    Stage,
+    discard,
+    find_unfinished,
+)
 from core.models.hub import Hub
 from core.models.hub_listing import HubAccess, order_for
-from core.models.order import Order, RemoteFile, discard, find_unfinished
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -43,7 +49,7 @@ def downloader(waits: list[float]) -> Iterator[Downloader]:
     downloader.close()
 
 
-def order_of(hub: HubServer, folder: Path, token: str | None = None, repository: str = REPOSITORY) -> Order:
+def order_of(hub: HubServer, folder: Path, token: str | None = None, repository: str = REPOSITORY) -> DownloadManifest:
     asking = Hub(HubAccess(hub.endpoint, token))
     listing = asking.list_files(repository)
     return order_for(listing, listing.choices[0], folder)
@@ -139,7 +145,7 @@ def test_several_shards_appear_together(hub: HubServer, tmp_path: Path, download
 
 def test_a_cancelled_set_of_shards_leaves_no_lone_shard(hub: HubServer, tmp_path: Path) -> None:
     files = tuple(RemoteFile(f"{hub.endpoint}/x", f"m-0000{n}-of-00002.gguf", 5) for n in (1, 2))
-    order = Order("m", tmp_path / "m", files)
+    order = DownloadManifest("m", tmp_path / "m", files)
     order.folder.mkdir()
     order.target(files[0]).write_bytes(b"12345")
     order.part(files[1]).write_bytes(b"123")
@@ -171,7 +177,7 @@ def test_a_busy_server_is_given_the_time_it_asks_for(
     hub: HubServer, tmp_path: Path, downloader: Downloader, waits: list[float]
 ) -> None:
     hub.faults.refusals = [(429, {"Retry-After": "7"}), (503, {})]
-    steps: list[Progress] = list(downloader.download(order_of(hub, tmp_path)))
+    steps: list[DownloadProgress] = list(downloader.download(order_of(hub, tmp_path)))
     assert sum(waits) == pytest.approx(7 + 2)
     assert any(step.stage is Stage.WAITING and "HTTP 429" in step.note for step in steps)
 
@@ -287,4 +293,4 @@ def test_a_file_too_large_for_the_file_system_ends_clean_and_can_go_on(
 @pytest.mark.parametrize("name", ["../x.gguf", "..", "", "a/b.gguf", "a\\b.gguf", "C:x.gguf"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="cannot be stored"):
-        Order("m", tmp_path, (RemoteFile("http://127.0.0.1/x", name, 1),))
+        DownloadManifest("m", tmp_path, (RemoteFile("http://127.0.0.1/x", name, 1),))

@@ -6,19 +6,18 @@ import pytest
 
 from core.models.devices import Device, DeviceKind, Devices
 from core.models.fit import GIB, FitKind, fit, fit_pair, fit_with_layers, in_gib
-from core.models.memory import Estimate, KvType, estimate
-from core.models.shape import Block, Memory, ModelShape
+from core.models.memory import Block, BlockMemory, KvType, MemoryEstimate, ModelShape, estimate
 
 
 def model(gib: float, *, blocks: int = 32, tied: bool = False) -> ModelShape:
     """A model of `gib` GiB, of the proportions of a 7B: 1/16 embedding, 1/16 output, the rest blocks."""
     size = round(gib * GIB)
     embedding = size // 16
-    block = Block((size - 2 * embedding) // blocks, Memory.WHOLE, 1024, 1024)
+    block = Block((size - 2 * embedding) // blocks, BlockMemory.WHOLE, 1024, 1024)
     return ModelShape(size, (block,) * blocks, 0, embedding, tied, 4096, 14336, 128_000)
 
 
-def needs(gib: float, context: int = 8192, kv_type: KvType = KvType.F16) -> Estimate:
+def needs(gib: float, context: int = 8192, kv_type: KvType = KvType.F16) -> MemoryEstimate:
     return estimate(model(gib), context, kv_type)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.engines.base import ThinkingTags
 from core.errors import ModelFileError
 from core.models.gguf import GgufHeader, read_header
+from core.models.overrides import ThinkingTags
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,
@@ -39,7 +39,7 @@ class TestWhatIsRead:
         assert (header.quantisation, header.context_length, header.block_count) == ("Q8_0", 512, 2)
         assert (header.bos_id, header.eos_id, header.eot_id) == (1, 2, None)
         assert (header.add_bos, header.add_space_prefix) == (True, None)
-        assert header.memory_can_be_cut
+        assert header.supports_truncation
 
     def test_sizes_are_sums_over_the_tensors(self, tmp_path: Path) -> None:
         header = header_with(tmp_path)
@@ -80,7 +80,7 @@ class TestWhatIsRead:
 
     def test_recurrent_and_hybrid_memories_cannot_be_cut(self, tmp_path: Path) -> None:
         for architecture in ("mamba2", "qwen3next", "lfm2", "nemotron_h"):
-            assert not header_with(tmp_path, general__architecture=architecture).memory_can_be_cut
+            assert not header_with(tmp_path, general__architecture=architecture).supports_truncation
 
 
 class TestThinkingTags:

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import DownloadError
+from core.models.download import RemoteFile
 from core.models.hub import Hub
 from core.models.hub_failures import refused, seconds_to_wait
-from core.models.hub_listing import HubAccess
-from core.models.order import RemoteFile
-from core.models.quantisations import label_of, quantisations, recommended
+from core.models.hub_listing import HubAccess, label_of, quantisations, recommended
 from tests.core.models.hub_server import REVISION, HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"

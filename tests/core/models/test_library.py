@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.models.gguf import read_header
-from core.models.library import Folder, Inventory, Library, Source, known_folders, same_vocabulary
+from core.models.library import Folder, FolderOrigin, Inventory, Library, known_folders, same_vocabulary
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
 
 
@@ -14,7 +14,7 @@ def named(name: str) -> dict[str, object]:
 
 
 def scan(*folders: Path) -> Inventory:
-    return Library(tuple(Folder(folder, Source.USER) for folder in folders)).scan()
+    return Library(tuple(Folder(folder, FolderOrigin.USER) for folder in folders)).scan()
 
 
 def names(inventory: Inventory) -> list[str]:
@@ -31,8 +31,8 @@ def test_models_are_found_in_every_folder_by_name(tmp_path: Path) -> None:
 def test_a_model_knows_who_put_it_there(tmp_path: Path) -> None:
     write_gguf(tmp_path / "own" / "m.gguf")
     write_gguf(tmp_path / "studio" / "n.gguf")
-    library = Library((Folder(tmp_path / "own", Source.OWN), Folder(tmp_path / "studio", Source.LM_STUDIO)))
-    assert {model.source for model in library.scan().models} == {Source.OWN, Source.LM_STUDIO}
+    library = Library((Folder(tmp_path / "own", FolderOrigin.OWN), Folder(tmp_path / "studio", FolderOrigin.LM_STUDIO)))
+    assert {model.source for model in library.scan().models} == {FolderOrigin.OWN, FolderOrigin.LM_STUDIO}
 
 
 def test_broken_files_are_listed_with_their_reason(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_link_to_nothing_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_second_scan_sees_what_changed(tmp_path: Path) -> None:
-    library = Library((Folder(tmp_path, Source.USER),))
+    library = Library((Folder(tmp_path, FolderOrigin.USER),))
     path = write_gguf(tmp_path / "m.gguf", named("before"))
     first = library.scan()
     assert library.scan().models[0].header is first.models[0].header
@@ -84,7 +84,7 @@ def test_a_second_scan_sees_what_changed(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_completed_is_no_longer_broken(tmp_path: Path) -> None:
-    library = Library((Folder(tmp_path, Source.USER),))
+    library = Library((Folder(tmp_path, FolderOrigin.USER),))
     path = write_gguf(tmp_path / "m.gguf")
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])
@@ -117,22 +117,22 @@ class TestKnownFolders:
             environment={},
         )
         found = {(folder.source, folder.path) for folder in folders}
-        assert (Source.OWN, tmp_path / "own") in found
-        assert (Source.LM_STUDIO, tmp_path / ".lmstudio" / "models") in found
-        assert (Source.HUB_CACHE, tmp_path / ".cache" / "huggingface" / "hub") in found
-        assert (Source.USER, tmp_path / "mine") in found
-        assert (Source.BUILT_IN, tmp_path / "packaged") in found
+        assert (FolderOrigin.OWN, tmp_path / "own") in found
+        assert (FolderOrigin.LM_STUDIO, tmp_path / ".lmstudio" / "models") in found
+        assert (FolderOrigin.HUB_CACHE, tmp_path / ".cache" / "huggingface" / "hub") in found
+        assert (FolderOrigin.USER, tmp_path / "mine") in found
+        assert (FolderOrigin.BUILT_IN, tmp_path / "packaged") in found
 
     @pytest.mark.parametrize(
         ("variable", "value", "source", "expected"),
         [
-            ("HF_HOME", "hf", Source.HUB_CACHE, "hf/hub"),
-            ("HF_HUB_CACHE", "cache", Source.HUB_CACHE, "cache"),
-            ("LLAMA_CACHE", "llamas", Source.LLAMA_CPP, "llamas"),
+            ("HF_HOME", "hf", FolderOrigin.HUB_CACHE, "hf/hub"),
+            ("HF_HUB_CACHE", "cache", FolderOrigin.HUB_CACHE, "cache"),
+            ("LLAMA_CACHE", "llamas", FolderOrigin.LLAMA_CPP, "llamas"),
         ],
     )
     def test_follow_the_environment(
-        self, tmp_path: Path, variable: str, value: str, source: Source, expected: str
+        self, tmp_path: Path, variable: str, value: str, source: FolderOrigin, expected: str
     ) -> None:
         environment = {variable: str(tmp_path / value)}
         folders = known_folders(tmp_path / "own", home=tmp_path, environment=environment)

@@ -9,8 +9,16 @@ from typing import NamedTuple
 import pytest
 
 from core.models.gguf import read_header
-from core.models.memory import Estimate, KvType, Loading, estimate, estimate_loading
-from core.models.shape import Block, Memory, ModelShape
+from core.models.memory import (
+    Block,
+    BlockMemory,
+    KvType,
+    MemoryEstimate,
+    MemoryRequest,
+    ModelShape,
+    estimate,
+    estimate_loading,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -54,7 +62,7 @@ def taken_by_llama_cpp(model: Path) -> list[Taken]:
     return [Taken(**json.loads(line)) for line in output.stdout.splitlines()]
 
 
-def estimated(model: Path, configuration: Configuration) -> Estimate:
+def estimated(model: Path, configuration: Configuration) -> MemoryEstimate:
     context, kv_type, batch, sequences, whole_windows, flash = configuration
     header = read_header(model)
     return estimate(
@@ -87,13 +95,13 @@ def shape(*blocks: Block, window: int = 0) -> ModelShape:
 
 
 def test_cells_are_rounded_up_to_256() -> None:
-    model = shape(Block(2000, Memory.WHOLE, 64, 32))
+    model = shape(Block(2000, BlockMemory.WHOLE, 64, 32))
     assert estimate(model, 1).kv_bytes == estimate(model, 256).kv_bytes == 256 * (64 + 32) * 2
     assert estimate(model, 257).kv_bytes == 512 * (64 + 32) * 2
 
 
 def test_a_window_keeps_its_tokens_and_one_batch_for_each_sequence() -> None:
-    model = shape(Block(2000, Memory.WINDOW, 64, 64), window=500)
+    model = shape(Block(2000, BlockMemory.WINDOW, 64, 64), window=500)
     one = estimate(model, 8192, batch=200, whole_windows=False)
     three = estimate(model, 8192, batch=200, sequences=3, whole_windows=False)
     assert one.kv_bytes == 768 * 128 * 2
@@ -102,25 +110,25 @@ def test_a_window_keeps_its_tokens_and_one_batch_for_each_sequence() -> None:
 
 
 def test_states_grow_with_sequences_and_not_with_the_context() -> None:
-    model = shape(Block(2000, Memory.STATE_ONLY, 0, 0, state_bytes=300))
+    model = shape(Block(2000, BlockMemory.STATE_ONLY, 0, 0, state_bytes=300))
     assert estimate(model, 512, sequences=4).state_bytes == 1200
     assert estimate(model, 65536, sequences=4).kv_bytes == 0
 
 
 def test_a_quantised_cache_is_smaller_by_its_block_size() -> None:
-    model = shape(Block(2000, Memory.WHOLE, 64, 64))
+    model = shape(Block(2000, BlockMemory.WHOLE, 64, 64))
     full, quantised = estimate(model, 4096), estimate(model, 4096, KvType.Q8_0)
     assert quantised.kv_bytes * 32 == full.kv_bytes * 17
 
 
 def test_the_parts_of_a_gpu_add_up_to_the_whole() -> None:
-    model = shape(Block(2000, Memory.WHOLE, 64, 64), Block(3000, Memory.WHOLE, 64, 64))
+    model = shape(Block(2000, BlockMemory.WHOLE, 64, 64), Block(3000, BlockMemory.WHOLE, 64, 64))
     guess = estimate(model, 1024)
     assert sum(guess.block_bytes) == 5000 + guess.kv_bytes
     assert guess.output_bytes == 10_000 - 5000 - 1000
 
 
 def test_a_way_of_loading_can_be_estimated_again() -> None:
-    loading = Loading(shape(Block(2000, Memory.WHOLE, 64, 64)), 4096)
+    loading = MemoryRequest(shape(Block(2000, BlockMemory.WHOLE, 64, 64)), 4096)
     assert estimate_loading(loading).loading is loading
     assert estimate_loading(loading) == estimate(loading.shape, 4096)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.models.architectures import HYBRID, NOT_WRITERS, RECURRENT, WRITERS, memory_can_be_cut
 from core.models.ggml_types import FILE_TYPES, TENSOR_TYPES
+from core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, WRITERS, supports_truncation
 from core.models.memory import KvType
 
 LLAMA_CPP = import_module("llama_cpp")
@@ -55,7 +55,7 @@ def test_every_architecture_is_in_the_library() -> None:
 def test_an_architecture_writes_or_does_not() -> None:
     assert not WRITERS & set(NOT_WRITERS)
     assert not RECURRENT & HYBRID
-    assert memory_can_be_cut("llama")
+    assert supports_truncation("llama")
 
 
 def test_kv_types_are_ggmls(ggml: ctypes.CDLL) -> None:

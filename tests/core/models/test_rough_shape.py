@@ -3,8 +3,7 @@
 import pytest
 
 from core.models.catalog import CatalogModel, catalog
-from core.models.memory import estimate
-from core.models.rough_shape import rough_shape
+from core.models.memory import estimate, rough_shape
 
 MODELS = {model.key: model for pair in catalog() for model in (pair.small, pair.large)}
 

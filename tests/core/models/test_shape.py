@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from core.models.gguf import read_header
-from core.models.shape import Memory, ModelShape, shape_of
+from core.models.memory import BlockMemory, ModelShape, shape_of
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 
-WHOLE, WINDOW, STATE = Memory.WHOLE, Memory.WINDOW, Memory.STATE_ONLY
+WHOLE, WINDOW, STATE = BlockMemory.WHOLE, BlockMemory.WINDOW, BlockMemory.STATE_ONLY
 
 
 def shape_with(folder: Path, architecture: str, blocks: int = 8, **keys: Any) -> ModelShape:
@@ -26,7 +26,7 @@ def shape_with(folder: Path, architecture: str, blocks: int = 8, **keys: Any) ->
     return shape_of(read_header(write_gguf(folder / "model.gguf", values)))
 
 
-def memories(shape: ModelShape) -> list[Memory]:
+def memories(shape: ModelShape) -> list[BlockMemory]:
     return [block.memory for block in shape.blocks]
 
 

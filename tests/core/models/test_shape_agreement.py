@@ -121,4 +121,4 @@ def test_cache_and_states_are_llama_cpps(grown: tuple[Path, list[dict[str, Any]]
     rounding = 0.006  # llama.cpp prints hundredths of a MiB
     assert guess.kv_bytes / 2**20 == pytest.approx(taken[number]["kv_mib"], abs=rounding)
     assert guess.state_bytes / 2**20 == pytest.approx(taken[number]["state_mib"], abs=rounding)
-    assert header.memory_can_be_cut is taken[number]["can_be_cut"]
+    assert header.supports_truncation is taken[number]["supports_truncation"]

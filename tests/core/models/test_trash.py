@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import ModelFileError
 from core.models.gguf import read_header
-from core.models.library import Folder, Library, Model, Source
+from core.models.library import Folder, FolderOrigin, Library, LocalModel
 from core.models.trash import Trash
 from tests.core.models.gguf_builder import write_gguf, write_split_gguf
 
@@ -17,8 +17,8 @@ def trash(tmp_path: Path) -> Trash:
     return Trash(tmp_path / "data" / "trash")
 
 
-def model_at(path: Path, source: Source = Source.OWN) -> Model:
-    return Model(read_header(write_gguf(path)), source)
+def model_at(path: Path, source: FolderOrigin = FolderOrigin.OWN) -> LocalModel:
+    return LocalModel(read_header(write_gguf(path)), source)
 
 
 def test_a_deleted_model_is_gone_and_its_size_is_named(tmp_path: Path, trash: Trash) -> None:
@@ -27,7 +27,7 @@ def test_a_deleted_model_is_gone_and_its_size_is_named(tmp_path: Path, trash: Tr
     size = path.stat().st_size
     assert trash.delete(model).freed_bytes == size
     assert not path.exists()
-    assert Library((Folder(tmp_path / "models", Source.OWN),)).scan().models == ()
+    assert Library((Folder(tmp_path / "models", FolderOrigin.OWN),)).scan().models == ()
 
 
 def test_undo_brings_it_back_byte_for_byte(tmp_path: Path, trash: Trash) -> None:
@@ -39,7 +39,7 @@ def test_undo_brings_it_back_byte_for_byte(tmp_path: Path, trash: Trash) -> None
 
 
 def test_all_parts_go_and_come_together(tmp_path: Path, trash: Trash) -> None:
-    model = Model(read_header(write_split_gguf(tmp_path)[0]), Source.OWN)
+    model = LocalModel(read_header(write_split_gguf(tmp_path)[0]), FolderOrigin.OWN)
     deletion = trash.delete(model)
     assert list(tmp_path.glob("*.gguf")) == []
     trash.undo(deletion)
@@ -68,7 +68,7 @@ def test_a_model_of_the_hub_cache_goes_with_its_blob(tmp_path: Path, trash: Tras
     link = tmp_path / "snapshots" / "m.gguf"
     link.parent.mkdir()
     link.symlink_to(Path("..") / "blobs" / "0123")
-    deletion = trash.delete(Model(read_header(link), Source.HUB_CACHE))
+    deletion = trash.delete(LocalModel(read_header(link), FolderOrigin.HUB_CACHE))
     assert not blob.exists()
     assert not link.is_symlink()
     trash.undo(deletion)
@@ -76,7 +76,7 @@ def test_a_model_of_the_hub_cache_goes_with_its_blob(tmp_path: Path, trash: Tras
 
 
 def test_built_in_models_stay(tmp_path: Path, trash: Trash) -> None:
-    model = model_at(tmp_path / "m.gguf", Source.BUILT_IN)
+    model = model_at(tmp_path / "m.gguf", FolderOrigin.BUILT_IN)
     with pytest.raises(ModelFileError, match="comes with the program"):
         trash.delete(model)
     assert model.header.path.exists()
@@ -98,13 +98,13 @@ def test_a_model_on_another_disk_waits_beside_its_file(
     trash.undo(trash.delete(model))
     assert path.exists()
     trash.delete(model)
-    assert Library((Folder(path.parent, Source.OWN),)).scan().models == ()
+    assert Library((Folder(path.parent, FolderOrigin.OWN),)).scan().models == ()
     Trash(trash.folder).empty()  # as after a crash: another program run empties it
     assert list(path.parent.iterdir()) == []
 
 
 def test_a_failed_deletion_changes_nothing(tmp_path: Path, trash: Trash, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Model(read_header(write_split_gguf(tmp_path)[0]), Source.OWN)
+    model = LocalModel(read_header(write_split_gguf(tmp_path)[0]), FolderOrigin.OWN)
     rename = Path.rename
 
     def second_is_in_use(self: Path, target: Path) -> Path:

@@ -3,16 +3,16 @@ from threading import Thread
 
 import pytest
 
-from core.batch.problems import Problem
 from core.errors import StoreError
 from core.grading.verdict import How, Outcome, Verdict
-from core.store.batch_rows import Arm, JobState
+from core.problem import Problem
+from core.store.batch_rows import JobState, StoredArm
 from core.store.store import Store
 from tests.core.store.made import a_run
 
 RIGHT = Verdict(Outcome.CORRECT, How.EXACT, "The same.")
 WRONG = Verdict(Outcome.WRONG, How.EXACT, "Not the same.")
-ARMS = [Arm("small", {"policy": "never"}), Arm("both", {"policy": "keywords", "c": 15})]
+ARMS = [StoredArm("small", {"policy": "never"}), StoredArm("both", {"policy": "keywords", "c": 15})]
 PROBLEMS = [Problem(f"p{number}", f"Problem {number}", str(number), {"level": "1"}, number + 1) for number in range(3)]
 
 
@@ -134,7 +134,7 @@ def test_a_deleted_batch_can_be_had_back(store: Store) -> None:
 
 def test_an_arm_is_added_with_the_same_problems_and_seeds(store: Store) -> None:
     batch = create(store)
-    store.batches.add_arm(batch, Arm("large", {"policy": "always"}))
+    store.batches.add_arm(batch, StoredArm("large", {"policy": "always"}))
     jobs = store.batches.claim(batch, 100, arms=["large"])
     assert [(job.position, job.seed) for job in jobs] == [(n, seed) for n in range(3) for seed in (0, 1)]
     assert [arm.name for arm in store.batches.open(batch).arms] == ["small", "both", "large"]

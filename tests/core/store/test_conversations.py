@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import StoreError
-from core.store.conversations import MARK_END, MARK_START, Exchange, Headline, by_day, title_of
+from core.store.conversations import MARK_END, MARK_START, Headline, StoredExchange, by_day, title_of
 from core.store.store import Store
 from tests.core.store.made import a_run
 
@@ -18,9 +18,9 @@ def answer(store: Store, exchange: str, text: str) -> None:
 
 
 def test_siblings_and_the_shown_path_come_back(store: Store) -> None:
-    first = Exchange("1", None, "What is 2 + 2?", {"seed": 1})
-    second = Exchange("2", "1", "And 3 + 3?")
-    again = Exchange("3", "1", "And 3 + 4?")
+    first = StoredExchange("1", None, "What is 2 + 2?", {"seed": 1})
+    second = StoredExchange("2", "1", "And 3 + 3?")
+    again = StoredExchange("3", "1", "And 3 + 4?")
     for exchange in (first, second, again):
         store.conversations.put("c", exchange)
     conversation = store.conversations.open("c")
@@ -31,7 +31,7 @@ def test_siblings_and_the_shown_path_come_back(store: Store) -> None:
 
 
 def test_a_name_comes_from_the_problem_until_a_person_gives_one(store: Store) -> None:
-    store.conversations.put("c", Exchange("1", None, "How many  primes\nare below 100?"))
+    store.conversations.put("c", StoredExchange("1", None, "How many  primes\nare below 100?"))
     answer(store, "1", "Okay, so there are 25.")
     assert store.conversations.recent()[0].name == "How many primes are below 100?"
     store.conversations.rename("c", "Primes")
@@ -45,7 +45,7 @@ def test_a_long_problem_is_cut_at_a_word() -> None:
 
 
 def test_what_is_deleted_can_be_had_back(store: Store) -> None:
-    store.conversations.put("c", Exchange("1", None, "triangle"))
+    store.conversations.put("c", StoredExchange("1", None, "triangle"))
     store.conversations.delete("c")
     assert store.conversations.recent() == []
     assert store.conversations.search("triangle") == []
@@ -57,8 +57,8 @@ def test_what_is_deleted_can_be_had_back(store: Store) -> None:
 
 
 def test_what_is_purged_takes_its_events_and_its_words_with_it(store: Store) -> None:
-    store.conversations.put("c", Exchange("1", None, "triangle"))
-    store.conversations.put("c", Exchange("2", "1", "square"))
+    store.conversations.put("c", StoredExchange("1", None, "triangle"))
+    store.conversations.put("c", StoredExchange("2", "1", "square"))
     answer(store, "2", "It is round.")
     store.conversations.delete("c")
     store.purge(timedelta(0)).result()
@@ -71,7 +71,7 @@ def test_what_is_purged_takes_its_events_and_its_words_with_it(store: Store) -> 
 def test_what_was_deleted_a_month_ago_is_gone_at_the_next_start(path: Path) -> None:
     with Store.open(path) as store:
         for name in ("old", "new"):
-            store.conversations.put(name, Exchange(name, None, "triangle"))
+            store.conversations.put(name, StoredExchange(name, None, "triangle"))
             store.conversations.delete(name)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE conversations SET deleted = '2020-01-01T00:00:00.000000+00:00' WHERE id = 'old'")
@@ -83,8 +83,8 @@ def test_what_was_deleted_a_month_ago_is_gone_at_the_next_start(path: Path) -> N
 
 @pytest.mark.parametrize("words", ["eleven", "ELEV", "apples éleven", '"eleven', "eleven* OR", "apples"])
 def test_problems_and_answers_are_found_by_their_words(store: Store, words: str) -> None:
-    store.conversations.put("c", Exchange("1", None, "How many apples or pears?"))
-    store.conversations.put("d", Exchange("2", None, "Something else"))
+    store.conversations.put("c", StoredExchange("1", None, "How many apples or pears?"))
+    store.conversations.put("d", StoredExchange("2", None, "Something else"))
     answer(store, "1", "There are eleven.")
     (found,) = store.conversations.search(words)
     assert (found.conversation, found.exchange) == ("c", "1")
@@ -94,14 +94,14 @@ def test_problems_and_answers_are_found_by_their_words(store: Store, words: str)
 
 @pytest.mark.parametrize("words", ["", "  ", '"', "***", "()"])
 def test_a_search_for_no_words_finds_nothing(store: Store, words: str) -> None:
-    store.conversations.put("c", Exchange("1", None, "How many?"))
+    store.conversations.put("c", StoredExchange("1", None, "How many?"))
     assert store.conversations.search(words) == []
 
 
 @pytest.mark.parametrize("words", ["质数", "100 质数", "以内的质数有多少", "質数 25"])
 def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store: Store, words: str) -> None:
-    store.conversations.put("c", Exchange("1", None, "请问100以内的质数有多少个？"))
-    store.conversations.put("d", Exchange("2", None, "二加二等于多少？"))
+    store.conversations.put("c", StoredExchange("1", None, "请问100以内的质数有多少个？"))
+    store.conversations.put("d", StoredExchange("2", None, "二加二等于多少？"))
     answer(store, "1", "There are 25. 質数は25個あります。")
     found = store.conversations.search(words)
     assert [one.exchange for one in found] == ["1"]
@@ -109,13 +109,13 @@ def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store: Sto
 
 
 def test_a_word_that_is_not_there_is_not_found_in_any_script(store: Store) -> None:
-    store.conversations.put("c", Exchange("1", None, "请问100以内的质数有多少个？"))
+    store.conversations.put("c", StoredExchange("1", None, "请问100以内的质数有多少个？"))
     assert store.conversations.search("三角形") == []
     assert store.conversations.search("质数 triangle") == []
 
 
 def test_thinking_is_not_searched(store: Store) -> None:
-    store.conversations.put("c", Exchange("1", None, "How many?"))
+    store.conversations.put("c", StoredExchange("1", None, "How many?"))
     answer(store, "1", "Eleven.")
     assert "goes" in store.runs.trace("1").thinking_text
     assert store.conversations.search("goes") == []

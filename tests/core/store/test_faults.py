@@ -13,10 +13,10 @@ from threading import Event
 
 import pytest
 
-from core.batch.problems import Problem
 from core.errors import StoreError
-from core.store.batch_rows import Arm, JobState
-from core.store.conversations import Exchange
+from core.problem import Problem
+from core.store.batch_rows import JobState, StoredArm
+from core.store.conversations import StoredExchange
 from core.store.database import Database
 from core.store.migrations import MIGRATIONS, Migration
 from core.store.runs import RunState
@@ -29,7 +29,7 @@ WRITES_UNTIL_KILLED = """
 import sys, time
 from pathlib import Path
 from core.engines.body import Author
-from core.store.conversations import Exchange
+from core.store.conversations import StoredExchange
 from core.store.store import Store
 from core.thinking.events import TokenWritten
 from tests.core.store.made import started
@@ -51,7 +51,7 @@ def test_a_kill_loses_at_most_the_last_second_and_no_job(path: Path) -> None:
     chance = random.Random(5)
     with Store.open(path) as store:
         problems = [Problem(str(number), "?", None, {}, number) for number in range(20)]
-        batch = store.batches.create("b", {}, problems, [Arm("small", {})])
+        batch = store.batches.create("b", {}, problems, [StoredArm("small", {})])
     for _ in range(20):
         child = subprocess.Popen(
             [sys.executable, "-c", WRITES_UNTIL_KILLED, str(path)], stdout=subprocess.PIPE, text=True
@@ -80,7 +80,7 @@ def test_a_kill_loses_at_most_the_last_second_and_no_job(path: Path) -> None:
 
 def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path: Path) -> None:
     with Store.open(path) as store:
-        store.conversations.put("c", Exchange("e", None, "How many?"))
+        store.conversations.put("c", StoredExchange("e", None, "How many?"))
         recorder = store.runs.record("e")
         recorder.record(a_run(answer="Eleven.")[:-1])
         recorder.finish().result()
@@ -120,12 +120,12 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
             with pytest.raises(StoreError, match="disk"):
                 recorder.finish().result()
             with pytest.raises(StoreError, match="disk"):
-                store.conversations.put("c", Exchange("e", None, "?"))
+                store.conversations.put("c", StoredExchange("e", None, "?"))
         recorder.record(events[500:])
         recorder.finish().result()
         assert list(store.runs.events("r")) == events
         assert accepted.wait(10)
-        store.conversations.put("c", Exchange("e", None, "?"))
+        store.conversations.put("c", StoredExchange("e", None, "?"))
     assert isinstance(troubles[0], StoreError)
     assert troubles[-1] is None
 
@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int) -> None:
     with Store.open(path) as store:
         for number in range(200):
-            store.conversations.put(f"c{number}", Exchange(f"e{number}", None, "How many? " * 20))
+            store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, "How many? " * 20))
     whole = path.read_bytes()
     broken = whole[:where] + b"\xa5" * 12_000 + whole[where + 12_000 :]
     path.write_bytes(broken)
@@ -151,7 +151,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int)
         (notice,) = store.notices
         assert "set aside as" in notice
         assert store.conversations.recent() == []
-        store.conversations.put("c", Exchange("e", None, "?"))
+        store.conversations.put("c", StoredExchange("e", None, "?"))
     (aside,) = path.parent.glob("*-damaged-*.sqlite")
     assert aside.read_bytes() == broken
     assert aside.name in notice
@@ -196,11 +196,11 @@ def test_two_programs_begin_one_file_at_once_and_both_write(path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from core.store.conversations import Exchange
+from core.store.conversations import StoredExchange
 from core.store.store import Store
 with Store.open(Path(sys.argv[1])) as store:
     for number in range(50):
-        store.conversations.put(sys.argv[2], Exchange(f"{sys.argv[2]}{number}", None, "?"))
+        store.conversations.put(sys.argv[2], StoredExchange(f"{sys.argv[2]}{number}", None, "?"))
 """
     children = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "ab"]
     assert [child.wait() for child in children] == [0, 0]

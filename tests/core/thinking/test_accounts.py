@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.engines.bill import Bill, Cost
 from core.engines.body import Author
+from core.engines.usage import RequestUsage, Usage
 from core.run import Pair, RunSettings, run
 from core.thinking.control import Control
 from core.thinking.events import Billed, ReadAlong, RunEnded, RunStarted, TakeoverEnded
@@ -28,7 +28,7 @@ def run_with(large: ScriptedEngine, small: ScriptedEngine | None = None) -> Trac
 
 @pytest.fixture
 def large() -> ChargingEngine:
-    return ChargingEngine(*["And so it is."] * 2, name="large", reads_along=True)
+    return ChargingEngine(*["And so it is."] * 2, name="large", supports_prefetch=True)
 
 
 def test_after_each_takeover_the_bill_so_far_is_told(large: ChargingEngine) -> None:
@@ -70,15 +70,15 @@ def test_what_was_read_along_is_told_once_with_its_time_in_the_run(large: Chargi
 
 def test_a_run_that_goes_on_adds_to_the_bill_and_to_the_time() -> None:
     started = RunStarted(0.0, QUESTION, "random", {}, 0, None, None, 0, thinking=True)
-    first = Billed(2.0, LARGE, Bill(Cost(1, read=5), 0.25, "EUR"))
-    second = Billed(1.0, LARGE, Bill(Cost(2, read=3), 0.5, "EUR"))
+    first = Billed(2.0, LARGE, Usage(RequestUsage(1, read=5), 0.25, "EUR"))
+    second = Billed(1.0, LARGE, Usage(RequestUsage(2, read=3), 0.5, "EUR"))
     reading = ReadAlong(1.0, LARGE, 0.5, 0.25, 7)
     trace = Trace.of([started, first, started, reading, second])
-    assert trace.bills == {LARGE: Bill(Cost(3, read=8), 0.75, "EUR")}
+    assert trace.bills == {LARGE: Usage(RequestUsage(3, read=8), 0.75, "EUR")}
     assert trace.readings == [ReadAlong(3.0, LARGE, 2.5, 0.25, 7)]
     last_line = trace_to_json(trace)
     assert last_line["bills"]["large"]["read"] == 8
-    assert last_line["read_along"] == [{"author": "large", "began": 2.5, "seconds": 0.25, "tokens": 7}]
+    assert last_line["prefetch"] == [{"author": "large", "began": 2.5, "seconds": 0.25, "tokens": 7}]
 
 
 def test_a_run_that_is_stopped_is_billed_all_the_same(large: ChargingEngine) -> None:

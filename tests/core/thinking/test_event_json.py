@@ -4,16 +4,18 @@ import json
 
 import pytest
 
-from core.engines.base import Alternative, Message, ModelCard, Passing, ThinkingTags
-from core.engines.bill import Bill, Cost
+from core.engines.base import Alternative, Message, Passing
 from core.engines.body import Author
+from core.engines.model_card import ModelCard
+from core.engines.usage import RequestUsage, Usage
 from core.errors import StoreError
+from core.models.overrides import ThinkingTags
 from core.thinking import events
 from core.thinking.cues import Category, Cue
 from core.thinking.event_json import KINDS, event_from_json, event_to_json, events_from_json
 from core.thinking.events import SCHEMA, Event, Finish, Rule
 
-CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think>"), reads_along=True)
+CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think>"), supports_prefetch=True)
 CUE = Cue("wait", Category.REFLECTION, 3, 7)
 ONE_OF_EACH: list[Event] = [
     events.RunStarted(
@@ -42,8 +44,8 @@ ONE_OF_EACH: list[Event] = [
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
     events.Counted(4.0, 3, 15),
     events.ReadAlong(4.0, Author.LARGE, 1.5, 0.25, 30),
-    events.Billed(4.0, Author.LARGE, Bill(Cost(3, sent=9, estimated=True), 0.5, "EUR")),
-    events.Billed(4.0, Author.SMALL, Bill()),
+    events.Billed(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
+    events.Billed(4.0, Author.SMALL, Usage()),
     events.Noticed(4.5, "The large model was started again."),
     events.RunEnded(5.0, Finish.END_OF_TEXT),
     events.RunEnded(5.0, Finish.FAILED, "It broke."),

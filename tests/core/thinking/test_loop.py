@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.engines.base import Passing, ThinkingTags
+from core.engines.base import Passing
 from core.engines.body import Author
+from core.models.overrides import ThinkingTags
 from core.thinking.events import (
     Finish,
     HandedOver,
@@ -116,7 +117,7 @@ def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
 
 
 def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written() -> None:
-    large = ScriptedEngine(name="large", reads_along=True)
+    large = ScriptedEngine(name="large", supports_prefetch=True)
     done = run(Never(), ["one two three four five six seven eight nine.</think>"], large)
     assert [call.body for call in done.large.calls] == [
         "one two three four",
@@ -125,7 +126,7 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
 
 
 def test_at_a_boundary_it_is_offered_the_whole_step_so_that_a_lookahead_gives_it_time_to_read() -> None:
-    large = ScriptedEngine(name="large", reads_along=True)
+    large = ScriptedEngine(name="large", supports_prefetch=True)
     done = run(Never(), ["one two.\n\nand.</think>"], large)
     assert done.large.calls[0].body == "one two.\n\n"
 

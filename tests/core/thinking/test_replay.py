@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.body import Author
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
 from core.run import Pair, ask
 from core.run import run as solve
 from core.thinking.control import Control, Wish

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.engines.base import Conversation, Message
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
 
 QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
 

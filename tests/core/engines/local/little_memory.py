@@ -9,8 +9,9 @@ import resource
 import sys
 from pathlib import Path
 
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
 from core.errors import OutOfMemory
+from core.models.loading import LocalOptions
 
 
 def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None:

@@ -1,46 +1,46 @@
 """The ledger decides what a handoff keeps and what it decodes."""
 
-from core.engines.local.ledger import Ledger, Reading, common_prefix
+from core.engines.local.ledger import CachePlan, Ledger, common_prefix
 
 
 def test_an_empty_cache_reads_everything() -> None:
-    assert Ledger().plan([1, 2, 3], has_logits=False) == Reading(0, [1, 2, 3])
+    assert Ledger().plan([1, 2, 3], has_logits=False) == CachePlan(0, [1, 2, 3])
 
 
 def test_only_what_follows_the_common_beginning_is_decoded() -> None:
     ledger = Ledger()
     ledger.ids = [1, 2, 3, 4]
-    assert ledger.plan([1, 2, 9, 9], has_logits=True) == Reading(2, [9, 9])
+    assert ledger.plan([1, 2, 9, 9], has_logits=True) == CachePlan(2, [9, 9])
 
 
 def test_a_text_that_is_already_there_needs_nothing_if_its_logits_are_at_hand() -> None:
     ledger = Ledger()
     ledger.ids = [1, 2, 3]
-    assert ledger.plan([1, 2, 3], has_logits=True) == Reading(3, [])
+    assert ledger.plan([1, 2, 3], has_logits=True) == CachePlan(3, [])
 
 
 def test_a_text_whose_logits_are_gone_has_its_last_token_decoded_again() -> None:
     ledger = Ledger()
     ledger.ids = [1, 2, 3]
-    assert ledger.plan([1, 2, 3], has_logits=False) == Reading(2, [3])
-    assert ledger.plan([1, 2], has_logits=True) == Reading(1, [2]), "these logits are of a later place"
+    assert ledger.plan([1, 2, 3], has_logits=False) == CachePlan(2, [3])
+    assert ledger.plan([1, 2], has_logits=True) == CachePlan(1, [2]), "these logits are of a later place"
 
 
 def test_a_memory_that_cannot_be_cut_goes_back_to_its_last_snapshot() -> None:
-    ledger = Ledger(can_be_cut=False)
+    ledger = Ledger(supports_truncation=False)
     ledger.ids = [1, 2]
     ledger.remember(b"at 2")
     ledger.ids += [3, 4]
     ledger.remember(b"at 4")
     ledger.ids += [5]
-    assert ledger.plan([1, 2, 3, 9], has_logits=True) == Reading(2, [3, 9])
-    assert ledger.plan([1, 2, 3, 4, 9], has_logits=True) == Reading(4, [9])
-    assert ledger.plan([1, 2, 3, 4, 5, 6], has_logits=True) == Reading(5, [6]), "going on needs no way back"
-    assert ledger.plan([7], has_logits=True) == Reading(0, [7])
+    assert ledger.plan([1, 2, 3, 9], has_logits=True) == CachePlan(2, [3, 9])
+    assert ledger.plan([1, 2, 3, 4, 9], has_logits=True) == CachePlan(4, [9])
+    assert ledger.plan([1, 2, 3, 4, 5, 6], has_logits=True) == CachePlan(5, [6]), "going on needs no way back"
+    assert ledger.plan([7], has_logits=True) == CachePlan(0, [7])
 
 
 def test_snapshots_beyond_the_cut_are_forgotten_and_only_the_newest_are_kept() -> None:
-    ledger = Ledger(can_be_cut=False)
+    ledger = Ledger(supports_truncation=False)
     for at in range(1, 8):
         ledger.ids.append(at)
         ledger.remember(bytes([at]), most=3)

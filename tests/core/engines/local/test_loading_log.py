@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import DeviceShare
 from core.engines.local.client import LocalEngine
 from core.engines.local.loading_log import LoadingLog
+from core.engines.model_card import DeviceShare
 from core.models.gguf import read_header
 
 MIB = 2**20

@@ -9,23 +9,12 @@ from pathlib import Path
 import pytest
 
 from core.demo_pair import SMALL_MODEL
-from core.engines.base import (
-    Conversation,
-    End,
-    Judgement,
-    Message,
-    Notice,
-    OwnSettings,
-    Passing,
-    Sampling,
-    Stop,
-    ThinkingTags,
-    Token,
-    WriteItem,
-)
+from core.engines.base import Conversation, End, Judgement, Message, Notice, Passing, Stop, Token, WriteItem
 from core.engines.body import Author, Body, Part
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
 from core.errors import ContextFull, EngineLost, ModelFileError
+from core.models.loading import LocalOptions
+from core.models.overrides import ModelOverrides, Sampling, ThinkingTags
 from core.run import Pair, RunSettings, run
 from core.thinking.events import Finish
 from core.thinking.limits import Limits
@@ -46,7 +35,7 @@ def test_the_card_says_what_the_model_is(small_engine: LocalEngine, large_engine
 
 def test_tags_that_a_person_set_open_the_thinking(smollm2: Path) -> None:
     tags = ThinkingTags("<reasoning>", "</reasoning>")
-    engine = LocalEngine(smollm2, LocalOptions(context=256, own=OwnSettings(thinking=tags)))
+    engine = LocalEngine(smollm2, LocalOptions(context=256, own=ModelOverrides(thinking=tags)))
     try:
         assert engine.card.thinking == tags
         session = engine.open((Message("user", "2 + 2?"),), Sampling())

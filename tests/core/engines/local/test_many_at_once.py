@@ -12,9 +12,10 @@ import pytest
 
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.base import Sampling
 from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from core.run import Pair, ask, run
 from core.thinking.control import Control
 from core.thinking.events import Finish

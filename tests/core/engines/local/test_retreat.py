@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.local import retreat
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local import load_fallback as retreat
+from core.engines.local.client import LocalEngine
+from core.engines.local.load_fallback import attempts
 from core.engines.local.messages import LoadOptions
-from core.engines.local.retreat import attempts
 from core.models.devices import Device, DeviceKind, Devices
 from core.models.fit import estimate, fit
 from core.models.gguf import read_header
+from core.models.loading import LocalOptions
 
 GIB = 2**30
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.demo_pair import SMALL_MODEL
-from core.engines.local.client import LocalEngine, LocalOptions
+from core.engines.local.client import LocalEngine
 from core.engines.local.tokenizer import tokenize_by
 from core.engines.remote.vocabulary import PROBE
 from core.errors import ModelFileError
+from core.models.loading import LocalOptions
 
 
 @pytest.mark.real_models

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.engines.base import Message, Sampling, Token
+from core.engines.base import Message, Token
 from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine, LocalOptions, LocalSession
+from core.engines.local.client import LocalEngine, LocalSession
 from core.models.gguf import read_header
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
 
 QUESTION = (Message("user", "a"),)
@@ -51,7 +53,7 @@ def likeliest(session: LocalSession, text: list[Part]) -> list[tuple[int | None,
 
 
 def test_a_text_cut_back_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(engine: LocalEngine) -> None:
-    assert not engine.card.can_be_cut
+    assert not engine.card.supports_truncation
     session = engine.open(QUESTION, Sampling())
     kept, gone, instead = [3, 4, 5, 6], [7, 8, 9], [10, 11]
     session.read(body(engine, *kept))

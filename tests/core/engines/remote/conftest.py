@@ -28,6 +28,6 @@ def engine(server: LlamaServer) -> Iterator[LlamaServerEngine]:
 @pytest.fixture
 def eager_engine(server: LlamaServer) -> Iterator[LlamaServerEngine]:
     """Reads along, though it is on this machine."""
-    engine = LlamaServerEngine(ServerAddress(server.url, KEY), RemoteOptions(reads_along=True))
+    engine = LlamaServerEngine(ServerAddress(server.url, KEY), RemoteOptions(supports_prefetch=True))
     yield engine
     engine.close()

@@ -9,11 +9,11 @@ import pytest
 
 from core.engines.base import Message, Stop, WriteItem
 from core.engines.llama_server import LlamaServerEngine
-from core.engines.remote import line
+from core.engines.remote import transport as line
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.meter import Cap, Prices
 from core.engines.remote.state import ServerState
+from core.engines.usage import Cap, Prices
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, foreign, handoff, notices, stop, text, tokens
 from tests.fakes.faulty_server import (
@@ -173,11 +173,11 @@ def test_another_model_after_a_restart_between_two_writes_is_refused() -> None:
 def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None:
     answers = (stream(progress(9, 9), A, end(1)), stream(progress(9, 9), end(1)), stream(progress(9, 9, 8), A, end(1)))
     with FaultyServer(*answers) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, reads_along=True))
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, supports_prefetch=True))
         with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
             list(session.write([], 1, seed=1))
             server.routes |= about("another.gguf")
-            session.read_along(foreign("so"))
+            session.prefetch(foreign("so"))
             session.settle()
             with pytest.raises(EngineRefused, match="another model"):
                 list(session.write(foreign("so"), 1, seed=1))
@@ -185,9 +185,9 @@ def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None
 
 def test_a_failure_while_reading_along_harms_nothing() -> None:
     with FaultyServer(error(500, "busy"), stream(progress(9, 9), A, end(1))) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, reads_along=True))
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, supports_prefetch=True))
         with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            session.read_along(foreign("so"))
+            session.prefetch(foreign("so"))
             session.settle()
             items = list(session.write(foreign("so"), 1, seed=1))
     assert text(items) == "a"

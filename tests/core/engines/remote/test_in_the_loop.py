@@ -12,8 +12,8 @@ from core.engines.body import Author
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.meter import Cap, Prices
 from core.engines.remote.state import ServerState
+from core.engines.usage import Cap, Prices
 from core.run import Pair, RunSettings, run
 from core.thinking.events import Event, Finish, HandedOver, Noticed, RunEnded, TakeoverStarted, TokenWritten
 from core.thinking.policies import PolicySettings
@@ -45,7 +45,7 @@ def written(events: list[Event], author: Author) -> str:
 
 @pytest.mark.real_models
 def test_takeovers_are_written_by_the_server(server: LlamaServer) -> None:
-    events = run_with(LlamaServerEngine(ServerAddress(server.url, KEY), RemoteOptions(reads_along=True)))
+    events = run_with(LlamaServerEngine(ServerAddress(server.url, KEY), RemoteOptions(supports_prefetch=True)))
     takeovers = [event for event in events if isinstance(event, TakeoverStarted)]
     handoffs = [event for event in events if isinstance(event, HandedOver) and event.author is Author.LARGE]
     assert len(takeovers) == len(handoffs) >= 2
@@ -63,7 +63,7 @@ def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaS
 
     engine = LlamaServerEngine(
         ServerAddress(server.url, KEY),
-        RemoteOptions(prices=Prices(1, 1, 1, "EUR"), reads_along=True),
+        RemoteOptions(prices=Prices(1, 1, 1, "EUR"), supports_prefetch=True),
         lambda state: at_rest.set() if state is ServerState.CONNECTED else None,
     )
     trace = Trace.of(run_with(engine, wait_for_the_reading))

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, Message, Passing, Sampling, Stop
+from core.engines.base import Conversation, Message, Passing, Stop
 from core.engines.body import Author, Part
+from core.engines.factory import share_vocabulary
 from core.engines.llama_server import LlamaServerEngine
-from core.engines.local.client import LocalEngine, LocalOptions
-from core.engines.opening import share_vocabulary
+from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.patience import Patience
+from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import ContextFull, EngineRefused
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
 from tests.core.engines.remote.writing import (
     GREEDY,
     QUESTION,
@@ -181,7 +183,7 @@ def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
 
 
 def test_a_busy_slot_is_waited_for_and_a_person_is_told(server: LlamaServer) -> None:
-    options = RemoteOptions(Patience(notice_every=0.05))
+    options = RemoteOptions(RetryPolicy(notice_every=0.05))
     with (
         closing(LlamaServerEngine(ServerAddress(server.url, KEY), options)) as engine,
         closing(engine.open(QUESTION, GREEDY)) as first,

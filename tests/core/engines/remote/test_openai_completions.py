@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from core.engines.base import Message, Passing, Sampling, Stop
+from core.engines.base import Message, Passing, Stop
 from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from core.models.overrides import Sampling
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, error, event, raw, stream
 from tests.servers.llama_server import KEY, LlamaServer
@@ -31,8 +32,8 @@ TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfo
 def test_a_server_that_takes_and_gives_text_alone(server: LlamaServer) -> None:
     engine = OpenAICompletionsEngine(ServerAddress(server.url, KEY), RemoteOptions(template=TEMPLATE))
     with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        assert not engine.card.gives_ids
-        assert not engine.card.gives_alternatives
+        assert not engine.card.returns_token_ids
+        assert not engine.card.returns_alternatives
         items = list(session.write([], 12, seed=1))
         assert len(text(items)) > 12
         assert stop(items) is Stop.LIMIT
@@ -93,7 +94,7 @@ def vllm() -> Iterator[FaultyServer]:
 def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     card = engine.card
-    assert (card.name, card.context, card.gives_ids, card.gives_alternatives) == ("big", 500, True, True)
+    assert (card.name, card.context, card.returns_token_ids, card.returns_alternatives) == ("big", 500, True, True)
     assert card.thinking
     assert card.vocabulary
     with closing(engine), closing(engine.open(QUESTION, Sampling())) as session:
@@ -142,7 +143,7 @@ def test_sglang_takes_and_gives_ids_and_needs_a_template() -> None:
     with FaultyServer(lambda wire: wire.json(trial), COMPLETION, routes=SGLANG) as server:
         engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
         card = engine.card
-        assert (card.context, card.gives_ids, card.gives_alternatives) == (500, True, True)
+        assert (card.context, card.returns_token_ids, card.returns_alternatives) == (500, True, True)
         assert card.thinking
         with closing(engine), closing(engine.open(QUESTION, Sampling(top_k=0))) as session:
             items = list(session.write([], 9, seed=1, alternatives=2))
@@ -170,8 +171,8 @@ def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
     old = {"choices": [{"index": 0, "text": "2", "finish_reason": "length"}]}
     with FaultyServer(lambda wire: wire.json(old), COMPLETION, routes=SGLANG) as server:
         engine = OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED, template=TEMPLATE))
-        assert not engine.card.gives_ids
-        assert engine.card.gives_alternatives
+        assert not engine.card.returns_token_ids
+        assert engine.card.returns_alternatives
         with closing(engine), closing(engine.open((Message("user", "Q"),), GREEDY)) as session:
             list(session.write([], 9, seed=1))
         assert server.completions[-1]["prompt"] == "user: Q\nassistant: <think>"

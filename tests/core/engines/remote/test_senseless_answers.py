@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Alternative, ModelCard
+from core.engines.base import Alternative
 from core.engines.llama_server import LlamaServerAnswer, served
-from core.engines.openai_completions import CompletionsAnswer
-from core.engines.remote.dialect import AnswerReader, choice_probabilities
+from core.engines.model_card import ModelCard
+from core.engines.openai_completions import CompletionsAnswer, choose_model
 from core.engines.remote.fields import Fields, parsed
-from core.engines.remote.flavours import choose_model
+from core.engines.remote.protocol import AnswerReader, choice_probabilities
 from core.errors import EngineError
 
 CARD = ModelCard("any", "", 100)

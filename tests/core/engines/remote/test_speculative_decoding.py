@@ -13,10 +13,10 @@ from core.batch.recipes import arms_of
 from core.batch.report import report_of
 from core.batch.report_text import footnotes
 from core.batch.runner import Runner
-from core.engines.bill import Cost
 from core.engines.body import Author
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
+from core.engines.usage import RequestUsage
 from core.errors import SettingsError
 from core.grading.grader import Grader
 from core.run import Pair, RunSettings, ask, run
@@ -75,7 +75,7 @@ def test_a_policy_that_needs_every_tokens_probabilities_is_refused(drafting: Lla
 def test_the_trace_keeps_what_was_drafted(drafting: LlamaServerEngine) -> None:
     settings = RunSettings(policy="always", temperature=0, max_tokens=20)
     trace = Trace.of(run(Pair(None, drafting), ask("What is 2 + 2?", settings), settings))
-    cost: Cost = trace.bills[Author.LARGE].cost
+    cost: RequestUsage = trace.bills[Author.LARGE].cost
     assert 0 < cost.accepted <= cost.drafted < 20
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from core.engines.base import End, Handoff, Message, Notice, Sampling, Session, Stop, Token, WriteItem
+from core.engines.base import End, Handoff, Message, Notice, Session, Stop, Token, WriteItem
 from core.engines.body import Author, Part
-from core.engines.remote.patience import Patience
+from core.engines.remote.retry import RetryPolicy
+from core.models.overrides import Sampling
 
 QUESTION = (Message("user", "Name the days of the week."),)
 GREEDY = Sampling(temperature=0.0)
-HURRIED = Patience(
+HURRIED = RetryPolicy(
     answer=0.5, first_token=0.5, between_tokens=0.5, notice_every=0.05, tries=2, first_pause=0.01, loading=0.05
 )
 """For servers that never answer as they should."""

@@ -1,0 +1,41 @@
+"""What the report needs of one run beyond its row: reading, waste, and where the large model stepped in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.engines.body import Author
+from core.store.outline import Outline
+from core.thinking.events import Rule
+
+
+class TakeoverPlace(NamedTuple):
+    rule: Rule
+    place: float
+    """Of the step in which it began, 0 (the first) to 1 (the last)."""
+
+
+class RunCost(NamedTuple):
+    """Tokens of one run."""
+
+    thrown_away: int
+    """Written and replaced: lookaheads, and steps that were written again."""
+    small_read: int
+    large_read: int
+    takeovers: tuple[TakeoverPlace, ...]
+    drafted: int = 0
+    """By a draft model, of which the server's model took the `accepted` ones (speculative decoding)."""
+    accepted: int = 0
+
+    @classmethod
+    def of(cls, outline: Outline) -> RunCost:
+        thrown_away, takeovers = 0, []
+        last_step = max(1, outline.steps - 1)
+        for piece in outline.pieces:
+            thrown_away += piece.replaced_tokens
+            # The pieces after the first of a takeover that runs over the end of a step have no handoff.
+            if piece.author is Author.LARGE and piece.rule and piece.handoff_seconds is not None:
+                takeovers.append(TakeoverPlace(piece.rule, piece.step / last_step))
+        cost = outline.bill.cost
+        read = (outline.small_read, outline.large_read)
+        return cls(thrown_away, *read, tuple(takeovers), cost.drafted, cost.accepted)

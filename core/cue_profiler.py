@@ -1,0 +1,215 @@
+"""Has this model cues to hold on to? Let it write on a few problems, and see how its sentences open after a boundary.
+
+The keyword policy lives on a model's habit to say “Wait”, “Let me check” or “Yes” when it looks back (paper §3). Other
+families have other habits, and some have none. The profile counts them, and proposes a cue list for the family.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import NamedTuple
+
+from core.engines.base import Engine
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.cues import Category, Lexicon, english
+from core.thinking.events import TokenWritten
+from core.thinking.steps import split
+from core.thinking.trace import Trace
+
+PROBLEMS = (
+    "How many positive whole numbers below 100 are divisible by 3 or by 7?",
+    "A train goes 60 km at 40 km/h and 60 km back at 60 km/h. What is its mean speed?",
+    "Find all real x with |x - 2| + |x + 3| = 9.",
+    "Two dice are thrown. How likely is it that the larger number is 5?",
+)
+"""Short, and each with a place where one looks twice."""
+
+WAIT = re.compile(r"\bwait\b", re.IGNORECASE)
+LEAST_COUNT = 3
+"""A habit is seen more than twice."""
+LEAST_LIFT = 2.0
+"""An opening hints at reflection if a “wait” follows it twice as often as it follows any."""
+FEW_CUES, MANY_CUES = 0.02, 0.6
+"""Shares of boundaries: below, the large model would hardly ever write; above, nearly always."""
+FEWEST_BOUNDARIES = 20
+"""With fewer nothing can be said."""
+TOKENS_BETWEEN = 8
+"""It is told how far the model is after so many tokens."""
+
+_HESITATIONS = {
+    Category.REFLECTION: {"hmm", "hm", "but", "actually", "however", "oh", "no", "maybe", "let me"},
+    Category.AFFIRMATION: {"great", "correct", "right", "indeed", "exactly"},
+    Category.VERIFICATION: {"to confirm", "to verify", "to double", "let's confirm", "let's verify", "let's double"},
+}
+"""What else looks back in English: proposed only if the model opens sentences with it."""
+
+_SENTENCE = re.compile(r"[^.?!\n]+")
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+
+
+@dataclass(frozen=True)
+class StepOpening:
+    """How sentences open after a boundary, in lower case: “let me”."""
+
+    words: str
+    count: int
+    before_wait: int
+    """In how many of them the next step has a “wait”."""
+
+
+class Suits(Enum):
+    """How well the keyword policy suits a model."""
+
+    WELL = "well"
+    TOO_FEW = "too few cues"
+    TOO_MANY = "too many cues"
+    UNKNOWN = "too few steps to judge"
+
+
+@dataclass(frozen=True)
+class CueProfile:
+    boundaries: int
+    openings: tuple[StepOpening, ...]
+    """Of one and of two words, the most frequent first."""
+    cues: tuple[tuple[Category, str, int], ...]
+    """Known cues in the sentences after boundaries, in lower case as written, the most frequent first."""
+    with_cue: int
+    """Boundaries after which the sentence has a known cue."""
+    waits: int
+    """Boundaries after which the step has a “wait”."""
+    proposed: Lexicon
+
+    @property
+    def cue_share(self) -> float:
+        return self.with_cue / self.boundaries if self.boundaries else 0.0
+
+    def times(self, category: Category, forms: Collection[str]) -> int:
+        """How often a cue was seen: as a known one, or else as an opening."""
+        known = sum(count for of, word, count in self.cues if of is category and word in forms)
+        return known or sum(opening.count for opening in self.openings if opening.words in forms)
+
+    @property
+    def suits(self) -> Suits:
+        """Whether the keyword policy has something to hold on to."""
+        if self.boundaries < FEWEST_BOUNDARIES:
+            return Suits.UNKNOWN
+        if self.cue_share < FEW_CUES:
+            return Suits.TOO_FEW
+        return Suits.TOO_MANY if self.cue_share > MANY_CUES else Suits.WELL
+
+    @property
+    def advice(self) -> str:
+        """One or two sentences: whether the keyword policy suits this model, and what else does."""
+        if self.suits is Suits.UNKNOWN:
+            return (
+                f"Only {self.boundaries} step boundaries were seen: too few to judge. "
+                "Give more problems or tokens; if it writes few steps at all, let the large model open (every-step)."
+            )
+        share = f"{self.cue_share:.0%} of its steps open with a known cue"
+        if self.suits is Suits.TOO_FEW:
+            return (
+                f"There are no cues to hold on to: {share}. Use the policy first-token-entropy, which needs no words, "
+                "or every-step, where the large model opens."
+            )
+        if self.suits is Suits.TOO_MANY:
+            return f"{share}: the large model would write nearly everything. Use fewer cues, or first-token-entropy."
+        return f"{share}: the keyword policy suits it."
+
+
+class Writing(NamedTuple):
+    """How far a model is with its problems."""
+
+    problem: int
+    """Counted from 0."""
+    tokens: int
+    text: str
+    """What it has written on this problem so far."""
+    is_complete: bool = False
+
+
+def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
+    """Let the model write on each problem, alone; closing the iterator stops it. Raises BatonError."""
+    alone = settings.model_copy(update={"policy": "never"})
+    for number, problem in enumerate(problems):
+        trace = Trace()
+        with closing(run(Pair(small=engine), ask(problem, alone), alone)) as events:
+            for event in events:
+                trace.apply(event)
+                if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
+                    yield Writing(number, trace.tokens, trace.text)
+        yield Writing(number, trace.tokens, trace.text, is_complete=True)
+
+
+def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:
+    """Count openings and cues after the boundaries of finished texts; `lexicon`: the known cues, else English."""
+    known = lexicon or english()
+    seen: Counter[str] = Counter()
+    before_wait: Counter[str] = Counter()
+    cues: Counter[tuple[Category, str]] = Counter()
+    boundaries = with_cue = waits = 0
+    for text in texts:
+        steps = split(text)
+        for step, following in pairwise([*steps[1:], ""]):
+            boundaries += 1
+            waits += bool(WAIT.search(step))
+            found = {(cue.category, " ".join(cue.word.lower().split())) for cue in known.find(first_sentence(step))}
+            with_cue += bool(found)
+            cues.update(found)
+            for words in openings_of(step):
+                seen[words] += 1
+                before_wait[words] += bool(WAIT.search(following))
+    openings = tuple(StepOpening(words, count, before_wait[words]) for words, count in seen.most_common())
+    return CueProfile(
+        boundaries,
+        openings,
+        tuple((category, word, count) for (category, word), count in cues.most_common()),
+        with_cue,
+        waits,
+        _propose(openings, {word for _, word in cues}, known, waits / boundaries if boundaries else 0.0),
+    )
+
+
+def first_sentence(step: str) -> str:
+    """What a policy would read as the lookahead, without its full stop."""
+    found = _SENTENCE.search(step)
+    return found.group() if found else ""
+
+
+def openings_of(step: str) -> Sequence[str]:
+    """The first word of a step, and the first two."""
+    words = _WORD.findall(first_sentence(step).lower())[:2]
+    return [" ".join(words[:length]) for length in range(1, len(words) + 1)]
+
+
+def lexicon_json(lexicon: Lexicon) -> str:
+    """In the format of `resources/cues/*.json`, as `parse_lexicon` reads it."""
+    return json.dumps({category.value: words for category, words in lexicon.cues.items()}, indent=2, ensure_ascii=False)
+
+
+def _propose(openings: Sequence[StepOpening], used: set[str], known: Lexicon, wait_share: float) -> Lexicon:
+    """Known cues that the model uses, and openings of its own that look back or lead up to a “wait”."""
+    proposed: dict[Category, dict[str, tuple[str, ...]]] = {
+        category: {base: forms for base, forms in words.items() if used & {base, *forms}}
+        for category, words in known.cues.items()
+    }
+    covered = {form for words in proposed.values() for base, forms in words.items() for form in (base, *forms)}
+    for opening in openings:
+        if opening.count < LEAST_COUNT or opening.words in covered:
+            continue
+        category = _category_of(opening, wait_share)
+        if category is not None:
+            proposed[category][opening.words] = ()
+    return Lexicon(proposed, known.match)
+
+
+def _category_of(opening: StepOpening, wait_share: float) -> Category | None:
+    for category, openings in _HESITATIONS.items():
+        if opening.words in openings:
+            return category
+    leads_up = opening.before_wait >= LEAST_COUNT and opening.before_wait / opening.count >= LEAST_LIFT * wait_share
+    return Category.REFLECTION if leads_up and " " in opening.words and wait_share > 0 else None

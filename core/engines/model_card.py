@@ -1,0 +1,68 @@
+"""What a model is, what its engine can do, and where it was loaded: capabilities are data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.models.overrides import ModelOverrides, ThinkingTags
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceShare:
+    """What one device holds of a loaded model, in bytes, as llama.cpp says."""
+
+    device: str
+    """“RAM”, or ggml's name of a GPU: “CUDA0”."""
+    layers: int
+    """The output layer counts as one."""
+    weights: int
+    cache: int
+    """KV cache and running states."""
+    compute: int
+    mapped: int = 0
+    """Of the weights, pages of the file itself, which the system takes back when memory is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a model on this machine was really loaded, and where it lies."""
+
+    shares: tuple[DeviceShare, ...]
+    batch: int
+    threads: int
+    kv_type: str
+    retreat: str = ""
+    """What is less than was asked for, for want of memory: “with 12 of 33 layers on the GPU”."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is and what its engine can do: capabilities are data, nobody guesses them."""
+
+    name: str
+    vocabulary: str
+    """Hash of the tokenizer; equal hashes mean that token ids may be handed over. Empty: not known."""
+    context: int
+    """Tokens (prompt and body) that one session may hold."""
+    place: str = "this machine"
+    """Where it runs, for people: "this machine" or a host name."""
+    architecture: str = ""
+    quantisation: str = ""
+    parameters: int = 0
+    thinking: ThinkingTags | None = None
+    returns_token_ids: bool = True
+    returns_alternatives: bool = True
+    supports_truncation: bool = True
+    """False: recurrent or hybrid memory, rolled back through snapshots."""
+    supports_prefetch: bool = False
+    """True: `prefetch` does something, because the model sits on a device of its own."""
+    drafts: bool = False
+    """True: it writes by speculative decoding; drafted tokens come without alternatives."""
+    own: ModelOverrides = field(default_factory=ModelOverrides)
+    placement: Placement | None = None
+    """None on a server."""
+
+    @property
+    def returns_all_alternatives(self) -> bool:
+        """Also after the first token of a write."""
+        return self.returns_alternatives and not self.drafts

@@ -1,0 +1,186 @@
+"""What differs from server to server: how a text is named, what is asked, and how the answer is understood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from core.engines.base import Alternative, Conversation, Passing, Stop, Token
+from core.engines.body import Part, rendered_runs
+from core.engines.model_card import ModelCard
+from core.engines.remote.fields import Fields
+from core.models.overrides import Sampling, ThinkingTags
+
+Prompt = tuple[int, ...] | str
+"""A text as a server takes it: token ids where it can, else text."""
+Ask = Callable[[str, Mapping[str, Any] | None], Fields]
+"""A short question to the server: path and payload (None: GET)."""
+
+
+class PromptProgress(NamedTuple):
+    """How far the server has read the prompt, in tokens: `reused` were in its KV cache, None if it does not tell."""
+
+    reused: int | None
+    done: int
+    total: int
+
+
+class StreamedText(NamedTuple):
+    """Tokens that became text together (several where a character was split across them)."""
+
+    tokens: tuple[Token, ...]
+
+
+class StreamEnd(NamedTuple):
+    """The end of an answer. `written`: tokens by the server's own count, None if it gives none; `drafted` by a draft
+    model, of which the server's model `accepted` some."""
+
+    stop: Stop
+    written: int | None = None
+    drafted: int = 0
+    accepted: int = 0
+
+
+Heard = PromptProgress | StreamedText | StreamEnd
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """What to write after a prompt. `limit` 0: only read it."""
+
+    limit: int
+    seed: int
+    sampling: Sampling
+    alternatives: int = 0
+    choices: tuple[str, ...] = ()
+    """Not empty: one token is wanted only to see how likely each of these is."""
+
+
+class PromptBuilder(Protocol):
+    """One conversation in the server's terms. It remembers how it tokenised the body last time."""
+
+    prompt_tokens: int
+
+    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
+        """The whole text: conversation, body, and `extra` (a question that a model did not write)."""
+        ...
+
+
+class AnswerReader(Protocol):
+    """Understands the events of one answer."""
+
+    def hear(self, event: Fields) -> Iterator[Heard]: ...
+
+    def finish(self) -> StreamEnd | None:
+        """What the end of the stream means; None if the answer is not complete."""
+        ...
+
+
+class ServerProtocol(Protocol):
+    """One kind of server with one model."""
+
+    card: ModelCard
+    path: str
+    """Where completions are asked for."""
+
+    def begin(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
+        """Render a conversation, thinking opened. Raises EngineRefused if that cannot be done here."""
+        ...
+
+    def payload(self, prompt: Prompt, wish: CompletionRequest, ask: Ask) -> dict[str, Any]: ...
+
+    def answer(self, ask: Ask) -> AnswerReader: ...
+
+    def count_tokens(self, text: str, ask: Ask) -> int: ...
+
+    def check_model(self, ask: Ask) -> None:
+        """Raises EngineRefused if the server has another model than at first."""
+        ...
+
+
+def extended(prompt: Prompt, tokens: Sequence[Token]) -> Prompt:
+    """The prompt and what has been written after it, to go on from after a broken connection."""
+    if isinstance(prompt, str):
+        return prompt + b"".join(token.data for token in tokens).decode(errors="ignore")
+    return prompt + tuple(token.id for token in tokens if token.id is not None)
+
+
+def passing(body: Sequence[Part], vocabulary: str) -> Passing:
+    """Text if any of its tokens came from another vocabulary."""
+    foreign = any(part.id is not None and part.vocabulary != vocabulary for part in body)
+    return Passing.TEXT if foreign or not vocabulary else Passing.IDS
+
+
+def choice_probabilities(alternatives: Sequence[Alternative], choices: Sequence[str]) -> tuple[float, ...]:
+    """Renormalised probabilities of the choices among a next token's alternatives (natural log-probabilities).
+
+    A token speaks for a choice that begins with it, blanks apart. What is not listed is less likely than all
+    that is, and so gets the least of the listed probabilities at most.
+    """
+
+    def mass(choice: str) -> float:
+        return math.fsum(
+            math.exp(min(other.logprob, 0.0))
+            for other in alternatives
+            if (head := other.text.strip()) and choice.strip().startswith(head)
+        )
+
+    least = math.exp(min((min(other.logprob, 0.0) for other in alternatives), default=0.0)) / 2
+    masses = [mass(choice) or least for choice in choices]
+    total = math.fsum(masses)
+    return tuple(each / total if total else 1 / len(choices) for each in masses)
+
+
+_KNOWN_TAGS = (ThinkingTags("<think>", "</think>"), ThinkingTags("[THINK]", "[/THINK]"))
+_BYTES_PER_TOKEN = 4
+
+
+def size_of(prompt: Prompt) -> int:
+    """In tokens; of a text a rough estimate, where a server counts none."""
+    return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
+
+
+def tags_in(template: str) -> ThinkingTags | None:
+    """The thinking tags that a chat template, or a rendered prompt, speaks of."""
+    return next((tags for tags in _KNOWN_TAGS if tags.opening in template or tags.closing in template), None)
+
+
+class IdPromptBuilder:
+    """Text runs of the body are tokenised once, as long as they stay the same."""
+
+    def __init__(
+        self, card: ModelCard, prompt: tuple[int, ...], tokenize: Callable[[Ask, str], tuple[int, ...]]
+    ) -> None:
+        self.prompt_tokens = len(prompt)
+        self._card = card
+        self._prompt = prompt
+        self._tokenize = tokenize
+        self._known: dict[str, tuple[int, ...]] = {}
+
+    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
+        runs = rendered_runs(body, self._card.vocabulary, _closing(self._card))
+        if extra:
+            runs.append(extra)
+        texts = [run for run in runs if isinstance(run, str)]
+        self._known = {text: self._known.get(text) or self._tokenize(ask, text) for text in texts}
+        ids = list(self._prompt)
+        for run in runs:
+            ids += self._known[run] if isinstance(run, str) else run
+        return tuple(ids)
+
+
+class TextPromptBuilder:
+    def __init__(self, card: ModelCard, prompt: str) -> None:
+        self.prompt_tokens = size_of(prompt)
+        self._card = card
+        self._prompt = prompt
+
+    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:  # noqa: ARG002  the protocol's
+        runs = rendered_runs(body, "", _closing(self._card))
+        return self._prompt + "".join(run for run in runs if isinstance(run, str)) + extra
+
+
+def _closing(card: ModelCard) -> str:
+    return card.thinking.closing if card.thinking else ""

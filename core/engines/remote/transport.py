@@ -1,0 +1,223 @@
+"""One connection to a server, which another thread may cut."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.failures import from_status, from_transport, garbage
+from core.engines.remote.fields import Fields, parsed
+from core.engines.remote.retry import RetryPolicy
+from core.errors import EngineError, EngineLost, EngineRefused
+
+Payload = Mapping[str, Any]
+LARGEST_ANSWER = 64 * 2**20
+_CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
+
+
+class HttpConnection:
+    """Requests one after another over one connection, kept open in between. Only `cut` may come from elsewhere.
+
+    httpx2 has no way to end a request from another thread, and its time-outs count silence, not slowness. So the
+    socket is learned from its trace hook, and shut down when somebody has waited long enough.
+    """
+
+    def __init__(self, address: ServerAddress, patience: RetryPolicy, tls: ssl.SSLContext) -> None:
+        self.host = address.host
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self._patience = patience
+        self._client = httpx2.Client(
+            base_url=address.url,
+            headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
+            verify=tls,
+            proxy=address.proxy,
+            trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
+            limits=httpx2.Limits(max_connections=1),
+            timeout=httpx2.Timeout(None, connect=patience.connect),
+            follow_redirects=False,
+        )
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def ask(self, path: str, payload: Payload | None = None) -> Fields:
+        """A short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError."""
+        return Fields(self._asked(path, payload))
+
+    def ask_list(self, path: str) -> list[Fields]:
+        """A short question, answered as a list of JSON objects. Raises EngineError."""
+        answer = self._asked(path, None)
+        return [Fields(each) for each in answer] if isinstance(answer, list) else []
+
+    def _asked(self, path: str, payload: Payload | None) -> object:
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self.cut()
+
+        alarm = threading.Timer(self._patience.answer, give_up)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            with self._request(path, payload) as response:
+                return parsed(self._body(response))
+        except ValueError as error:
+            raise garbage(self.host) from error
+        except EngineLost as error:
+            if late.is_set():
+                raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.") from error
+            raise
+        finally:
+            alarm.cancel()
+
+    def events(self, path: str, payload: Payload) -> Iterator[str]:
+        """The data of each server-sent event. Raises EngineError."""
+        with self._request(path, payload) as response:
+            for event in httpx2.EventSource(response):
+                yield event.data
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next request finds a connection, as far as this side knows."""
+        with self._lock:
+            return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
+
+    def cut(self) -> None:
+        """End the request that is going on, from any thread."""
+        with self._lock:
+            self._is_cut = True
+            self._shut_down()
+
+    def close(self) -> None:
+        self._client.close()
+
+    @contextmanager
+    def _request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
+        """A response with status 200, not yet read."""
+        with self._lock:
+            self._is_cut = False
+        content = None if payload is None else json.dumps(payload).encode()
+        self.bytes_sent += len(content or b"")
+        try:
+            with closing(self._send(path, content)) as response:
+                try:
+                    if response.status_code != HTTPStatus.OK:
+                        raise from_status(response, self._body(response), self.host)
+                    yield response
+                finally:
+                    self.bytes_received += response.num_bytes_downloaded
+        except httpx2.HTTPError as error:
+            raise from_transport(error, self.host) from error
+
+    def _body(self, response: httpx2.Response) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise garbage(self.host)
+        return bytes(body)
+
+    def _send(self, path: str, content: bytes | None) -> httpx2.Response:
+        request = self._client.build_request(
+            "GET" if content is None else "POST",
+            path,
+            content=content,
+            headers={"Content-Type": "application/json"},
+            extensions={"trace": self._on_trace},
+        )
+        known = self._socket
+        try:
+            return self._client.send(request, stream=True)
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+            if self._is_cut or self._socket is not known:
+                raise
+            # The server has closed a connection that was kept open from before: no more than a new one is needed.
+            return self._client.send(request, stream=True)
+
+    def _on_trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(_CONNECTED):
+            with self._lock:
+                self._socket = info["return_value"].get_extra_info("socket")
+                if self._is_cut:
+                    self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._socket is None:
+            return
+        try:
+            # Not SSLSocket's own: it would take the TLS state away from under the thread that is reading.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            self._socket = None  # it was closed already
+
+
+class Signal(Enum):
+    """What may come instead of an event."""
+
+    SILENCE = "nothing came in that time"
+    WOKEN = "somebody called wake()"
+    ENDED = "the answer is complete"
+
+
+class AnswerStream:
+    """The events of one answer. A context manager: leaving it closes the socket, and so stops the server."""
+
+    def __init__(self, line: HttpConnection, path: str, payload: Payload, most_events: int) -> None:
+        self._line = line
+        self._messages: queue.SimpleQueue[Fields | Signal | EngineError] = queue.SimpleQueue()
+        self._reader = threading.Thread(
+            target=self._read, args=(path, payload, most_events), name=f"answer of {line.host}", daemon=True
+        )
+        self._reader.start()
+
+    def __enter__(self) -> AnswerStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader.is_alive():
+            self._line.cut()
+            self._reader.join()
+
+    def next(self, seconds: float) -> Fields | Signal:
+        """The next event, or a signal. Raises the EngineError that ended the answer."""
+        try:
+            message = self._messages.get(timeout=seconds)
+        except queue.Empty:
+            return Signal.SILENCE
+        if isinstance(message, EngineError):
+            raise message
+        return message
+
+    def wake(self) -> None:
+        """Make a waiting `next` return, from any thread."""
+        self._messages.put(Signal.WOKEN)
+
+    def _read(self, path: str, payload: Payload, most_events: int) -> None:
+        try:
+            for number, data in enumerate(self._line.events(path, payload)):
+                if data == "[DONE]":  # the end in OpenAI's protocol
+                    break
+                if number >= most_events:
+                    raise EngineRefused(
+                        f"{self._line.host} goes on writing after the end.", "Look at the server's log."
+                    )
+                self._messages.put(Fields(parsed(data)))
+        except EngineError as error:
+            self._messages.put(error)
+        except ValueError:
+            self._messages.put(garbage(self._line.host))
+        finally:
+            self._messages.put(Signal.ENDED)

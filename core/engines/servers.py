@@ -1,0 +1,214 @@
+"""The servers that a person uses: how each is reached, what it may be asked for, what it costs.
+
+`known_servers.py` keeps them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
+
+from core.engines.factory import Server
+from core.engines.remote.address import ServerAddress, canonical
+from core.engines.remote.engine import RemoteOptions
+from core.engines.usage import Cap, Prices
+from core.errors import SettingsError
+from core.files import read_text, write_json
+from core.models.preferences import Switch, WritingChoice
+from core.secrets import Keeping, Secrets
+
+NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
+_MONEY: JsonDict = {"decimals": 4}
+"""For the form: cheap models cost fractions of a cent."""
+
+
+class PriceSettings(BaseModel):
+    """Money for a million tokens."""
+
+    model_config = ConfigDict(frozen=True)
+
+    read: float = Field(0.0, ge=0, title="Read", description="Prompt tokens.", json_schema_extra=_MONEY)
+    reused: float = Field(
+        0.0, ge=0, title="Reused", description="Prompt tokens that it had read before.", json_schema_extra=_MONEY
+    )
+    written: float = Field(0.0, ge=0, title="Written", description="Tokens of the answer.", json_schema_extra=_MONEY)
+    currency: str = Field("", max_length=8, title="Currency")
+
+    @property
+    def are_free(self) -> bool:
+        return not (self.read or self.reused or self.written)
+
+
+class SpendingCap(BaseModel):
+    """Where Baton stops asking the server; the small model then goes on alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tokens: int = Field(0, ge=0, title="Tokens", description="Read and written together; 0 is no cap.")
+    money: float = Field(
+        0.0, ge=0, title="Money", description="By the prices above; 0 is no cap.", json_schema_extra=_MONEY
+    )
+
+    @property
+    def cap(self) -> Cap:
+        return Cap(self.tokens or None, self.money or None)
+
+
+class ServerAccess(BaseModel):
+    """How the server is reached, and how it is known to be the right one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    authority: Path | None = Field(
+        None, title="Certificate file", description="A private CA, or the server's own certificate, as PEM."
+    )
+    any_certificate: bool = Field(
+        False,
+        title="Accept any certificate",
+        description="A risk: anybody on the way can pose as the server, and read texts and key.",
+    )
+    proxy: str = Field("", title="Proxy", description="In place of the one in HTTPS_PROXY: http://host:port.")
+
+
+class KnownServer(BaseModel):
+    """What a person chose for one address."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str = Field("", title="Model", description="Where the server has several; empty: the first it names.")
+    supports_prefetch: Switch = Field(
+        validation_alias=AliasChoices("supports_prefetch", "reads_along"),  # its name until version 0.1
+        default=Switch.AUTOMATIC,
+        title="Read along",
+        description="It reads while the other model writes. Automatic: if it is another machine.",
+    )
+    template: Path | None = Field(
+        None, title="Chat template", description="A Jinja file, for servers that do not tell the model's own."
+    )
+    way: ServerAccess = Field(default_factory=ServerAccess, title="The way there")
+    prices: PriceSettings = Field(default_factory=PriceSettings, title="Prices of a million tokens")
+    cap: SpendingCap = Field(default_factory=SpendingCap, title="Cap in all, until the models are loaded anew")
+    answer_cap: SpendingCap = Field(default_factory=SpendingCap, title="Cap for each answer")
+    writing: WritingChoice = Field(default_factory=WritingChoice, title="How its model writes")
+    has_key: bool = False
+    """There is one to look for in the keyring."""
+
+    def at(self, url: str, key: str | None) -> Server:
+        """Raises SettingsError for an address that is none, a template that cannot be read, a cap without prices."""
+        address = ServerAddress(url, key, self.way.authority, self.way.any_certificate, self.way.proxy or None)
+        if (self.cap.money or self.answer_cap.money) and self.prices.are_free:
+            raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
+        prices = self.prices
+        options = RemoteOptions(
+            prices=Prices(prices.read, prices.reused, prices.written, prices.currency),
+            cap=self.cap.cap,
+            answer_cap=self.answer_cap.cap,
+            model=self.model,
+            template=read_text(self.template, NO_TEMPLATE) if self.template else None,
+            own=self.writing.own,
+            supports_prefetch={Switch.AUTOMATIC: None, Switch.ON: True, Switch.OFF: False}[self.supports_prefetch],
+        )
+        return Server(address, options)
+
+
+class _ServersFile(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    servers: Mapping[str, KnownServer] = Field(default_factory=dict)
+
+
+class KnownServers:
+    """The file and the keyring, asked at each use: several threads may, and none has an old copy."""
+
+    def __init__(self, path: Path, secrets: Callable[[], Secrets] = Secrets) -> None:
+        """`secrets` is called when the first key is needed."""
+        self._path = path
+        self._make_secrets = secrets
+        self._made_secrets: Secrets | None = None
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._unsaved: _ServersFile | None = None
+        """What could not be written: it holds until the program ends."""
+
+    @property
+    def _secrets(self) -> Secrets:
+        """One for all threads: where there is no keyring, the keys are in it."""
+        with self._lock:
+            if self._made_secrets is None:
+                self._made_secrets = self._make_secrets()
+            return self._made_secrets
+
+    @property
+    def keeping(self) -> Keeping:
+        """Where a key would be kept. The first call looks for the keyring, which takes a moment."""
+        return self._secrets.keeping
+
+    def find(self, url: str) -> KnownServer:
+        """What is known of an address; the defaults if nothing. Raises SettingsError if the file is damaged: a cap
+        in it must not be lost unseen."""
+        return self._read().servers.get(canonical(url), KnownServer())
+
+    def server(self, url: str) -> Server:
+        """The address with its key and all that is known. Raises SettingsError."""
+        return self.find(url).at(url, self.key(url))
+
+    def key(self, url: str) -> str | None:
+        """The keyring is left alone for an address of which no key was kept. Raises SettingsError."""
+        return self._secrets.find(canonical(url)) if self.find(url).has_key else None
+
+    def keep(self, url: str, known: KnownServer, key: str = "") -> Keeping | None:
+        """Remember it from now on; a new key too, if one is given: says for how long. Raises SettingsError."""
+        keeping = self._secrets.keep(canonical(url), key) if key else None
+        self._write(url, known, bool(key) or None)
+        return keeping
+
+    def forget_key(self, url: str) -> None:
+        """Raises SettingsError if the keyring is locked, or the file cannot be written."""
+        self._secrets.forget(canonical(url))
+        self._write(url, self.find(url), has_key=False)
+
+    def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
+        """`has_key` None: as before."""
+        name = canonical(url)
+        with self._writing:
+            before = self._before()
+            if has_key is None:
+                has_key = name in before and before[name].has_key
+            known = known.model_copy(update={"has_key": has_key})
+            self._unsaved = _ServersFile(servers={**before, name: known})
+            write_json(self._unsaved, self._path, "The choices about servers")
+            self._unsaved = None
+
+    def _before(self) -> Mapping[str, KnownServer]:
+        """What the file says; nothing if it is damaged: the person was told so, and writes it anew. It is put aside."""
+        try:
+            return self._read().servers
+        except SettingsError:
+            with suppress(OSError):
+                self._path.replace(self._path.with_suffix(".damaged"))
+            return {}
+
+    def _read(self) -> _ServersFile:
+        if self._unsaved:
+            return self._unsaved
+        try:
+            return _ServersFile.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return _ServersFile()
+        except (OSError, ValidationError) as error:
+            raise SettingsError(
+                f"{self._path} cannot be read: {_reason(error)}.",
+                "Correct it, or save the server's settings again in the window.",
+            ) from error
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'its text'}: {first['msg']}"

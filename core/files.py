@@ -1,0 +1,77 @@
+"""The text of a file that a person named."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from core.errors import BatonError, SettingsError
+
+
+def read_text(file: Path, advice: str, failure: type[BatonError] = SettingsError) -> str:
+    """Raises `failure`, with this advice, if the file cannot be read or is not in UTF-8."""
+    try:
+        return file.expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise failure(f"{file} cannot be read: {error.strerror or error}.", advice) from error
+    except UnicodeDecodeError as error:
+        raise failure(f"{file} is not text in UTF-8.", advice) from error
+
+
+Value = TypeVar("Value", bound=BaseModel)
+
+
+def write_json(value: BaseModel, path: Path, what: str) -> None:
+    """Write all of it, or leave the old file as it is. `what` is written, in words. Raises SettingsError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, unfinished = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(value.model_dump_json(indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(unfinished).replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{what} could not be saved in {path.parent}: {error.strerror or error}.",
+            "They hold until Baton is closed.",
+        ) from error
+
+
+def read_json(kind: type[Value], path: Path) -> Value:
+    """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return kind()
+    return tolerant_value(kind, data) if isinstance(data, dict) else kind()
+
+
+def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
+    """From JSON values; each that is wrong is dropped, and its default stands."""
+    while True:
+        try:
+            return kind.model_validate(data)
+        except ValidationError as error:
+            for fault in error.errors():
+                _drop(data, fault["loc"])
+
+
+def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> None:
+    """Remove the value at `place`; where the data does not go so deep, what is there instead."""
+    inside = data
+    for key in place[:-1]:
+        child = inside.get(str(key))
+        if not isinstance(child, dict):
+            inside.pop(str(key), None)
+            return
+        inside = child
+    if place:
+        inside.pop(str(place[-1]), None)
+    else:
+        data.clear()

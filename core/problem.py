@@ -1,0 +1,17 @@
+"""One problem of a batch: the text for the models and the expected answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem as the models will see it, and what its answer should be (None: it cannot be graded)."""
+
+    id: str
+    text: str
+    expected: str | None
+    metadata: Mapping[str, str]
+    source_line: int
+    source: str = ""
+    """Name of the file it came from."""

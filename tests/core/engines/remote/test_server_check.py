@@ -1,0 +1,190 @@
+"""The test of a connection, TLS, and several servers."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.openai_completions import OpenAICompletionsEngine
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.pool import ServerPool
+from core.engines.remote.vocabulary import PROBE
+from core.engines.server_check import VocabularyMatch, open_server, try_connection
+from core.engines.usage import Cap, Prices, Usage
+from core.errors import EngineLost, EngineRefused
+from core.models.overrides import ModelOverrides, ThinkingTags
+from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
+from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, progress, redirect, stream, token
+from tests.servers.certificates import self_signed
+from tests.servers.llama_server import KEY, LlamaServer
+from tests.servers.tls_proxy import TlsProxy
+
+
+@pytest.mark.real_models
+def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServerEngine) -> None:
+    ids = engine.tokenize(PROBE, special=True)
+    report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
+    assert report.reachable
+    assert report.key_accepted
+    assert report.card
+    assert report.card.context == 1024
+    assert (report.slots, report.free_slots) == (1, 1)
+    assert report.vocabulary is VocabularyMatch.SAME
+    assert report.milliseconds
+    assert report.cannot == ()
+    assert report.problem is None
+    assert try_connection(ServerAddress(server.url, KEY), probe_ids=[1, 2]).vocabulary is VocabularyMatch.OTHER
+
+
+@pytest.mark.real_models
+def test_a_wrong_key_is_found_out_at_a_protected_page(server: LlamaServer) -> None:
+    report = try_connection(ServerAddress(server.url, "wrong"))
+    assert report.reachable
+    assert report.key_accepted is False
+    assert "does not accept the key" in str(report.problem)
+
+
+def test_a_server_that_is_not_there_is_not_reachable() -> None:
+    with FaultyServer(stream()) as server:
+        pass
+    report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+    assert not report.reachable
+    assert "Nothing answers" in str(report.problem)
+
+
+def test_what_a_text_server_cannot_do_is_listed() -> None:
+    routes: dict[str, Any] = {
+        "/v1/models": {"data": [{"id": "m", "owned_by": "somebody"}]},
+        "/props": error(404, "not found"),
+        "/slots": error(404, "not found"),
+    }
+    with FaultyServer(stream(), routes=routes) as server:
+        report = try_connection(ServerAddress(server.url), RemoteOptions(template="{{ messages[0].content }}"))
+        with closing(open_server(server.url, RemoteOptions(template=""))) as engine:
+            assert isinstance(engine, OpenAICompletionsEngine)
+    assert len(report.cannot) == 2
+    assert report.vocabulary is VocabularyMatch.UNKNOWN
+    assert report.slots is None
+
+
+def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
+    no_slots = error(501, "This server does not support slots endpoint. Start it with `--slots`")
+    with FaultyServer(stream(token("a", 1), end(1)), routes={"/slots": no_slots}) as server:
+        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+        with closing(open_server(server.url)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+            assert text(session.write([], 1, seed=1)) == "a"
+    assert report.problem is None
+    assert (report.slots, report.free_slots) == (None, None)
+
+
+def test_a_redirect_is_no_reason_to_try_another_protocol() -> None:
+    with FaultyServer(stream(), routes={"/props": redirect("http://elsewhere.example")}) as server:
+        with pytest.raises(EngineRefused, match=r"sends on to http://elsewhere\.example"):
+            open_server(server.url)
+        assert [request.path for request in server.requests] == ["/props"]
+
+
+def test_tls_with_a_private_authority(tmp_path: Path) -> None:
+    tls, public = self_signed(tmp_path)
+    with FaultyServer(stream(token("a", 1), hold), stream(token("b", 1), end(1)), tls=tls) as server:
+        with pytest.raises(EngineRefused, match="is not trusted"):
+            open_server(ServerAddress(server.url, KEY), RemoteOptions(HURRIED))
+        assert server.requests == [], "the key was sent before the certificate was checked"
+        trusting = ServerAddress(server.url, KEY, authority=public)
+        with closing(open_server(trusting)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+            writing = session.write([], 9, seed=1)
+            assert text([next(writing), next(writing)]) == "a"
+            writing.close()  # an encrypted connection can be cut as well
+            assert text(session.write([], 9, seed=1)) == "b"
+        with closing(open_server(ServerAddress(server.url, KEY, any_certificate=True))) as engine:
+            assert engine.card.name == "bytes"
+
+
+@pytest.mark.real_models
+def test_a_real_server_behind_tls_is_trusted_by_its_certificate_alone(server: LlamaServer, tmp_path: Path) -> None:
+    tls, certificate = self_signed(tmp_path)
+    plain = LlamaServerEngine(ServerAddress(server.url, KEY))
+    with closing(plain), closing(plain.open(QUESTION, GREEDY)) as session:
+        written = text(session.write([], 12, seed=1))
+    with TlsProxy(server.port, tls) as proxy:
+        with pytest.raises(EngineRefused, match="is not trusted"):
+            open_server(ServerAddress(proxy.url, KEY), RemoteOptions(HURRIED))
+        report = try_connection(ServerAddress(proxy.url, "wrong", authority=certificate))
+        assert (report.reachable, report.key_accepted) == (True, False)
+        engine = open_server(ServerAddress(proxy.url, KEY, authority=certificate))
+        with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+            writing = session.write([], 500, seed=1)
+            next(writing)
+            writing.close()  # the only slot is free again
+            assert text(session.write([], 12, seed=1)) == written
+
+
+def test_a_proxy_is_gone_through() -> None:
+    with FaultyServer(stream(token("a", 1), end(1))) as proxy:
+        address = ServerAddress("http://office.example:8080", "secret", proxy=proxy.url)
+        with closing(open_server(address)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+            assert text(session.write([], 1, seed=1)) == "a"
+        assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
+
+
+def test_the_environment_does_not_send_this_machine_to_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with FaultyServer(stream()) as server, closing(open_server(server.url)) as engine:
+        assert engine.card.name == "bytes"
+
+
+def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
+    with FaultyServer(stream()) as first, FaultyServer(stream()) as second:
+        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
+        with closing(ServerPool(engines)) as pool:
+            assert pool.card == engines[0].card
+            assert pool.count_tokens("abc") == 3
+            assert pool.bill.cost.requests == 0
+            sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
+            assert [engine.open_sessions for engine in engines] == [2, 2]
+            sessions[0].close()
+            first.routes["/tokenize"] = error(500, "gone")
+            pool.open(QUESTION, GREEDY)
+            assert [engine.open_sessions for engine in engines] == [1, 3]
+            second.routes["/tokenize"] = error(500, "gone")
+            with pytest.raises(EngineLost):
+                pool.open(QUESTION, GREEDY)
+
+
+def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
+    answer = stream(progress(4, 4), token("a", 1), end(1))
+    with FaultyServer(answer) as first, FaultyServer(answer) as second:
+        cheap = RemoteOptions(HURRIED, Prices(written=1_000_000, currency="EUR"), Cap(tokens=40))
+        dear = RemoteOptions(HURRIED, Prices(written=3_000_000, currency="EUR"), Cap(tokens=10))
+        engines = [LlamaServerEngine(first.url, cheap), LlamaServerEngine(second.url, dear)]
+        with closing(ServerPool(engines)) as pool:
+            sessions = [pool.open(QUESTION, GREEDY) for _ in engines]
+            for session in sessions:
+                assert text(session.write([], 30, seed=1)) == "a"
+            assert second.completions[0]["n_predict"] == 5, "the first server took half of the cap"
+            assert pool.bill == Usage(engines[0].bill.cost.plus(engines[1].bill.cost), 4.0, "EUR")
+            with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
+                list(sessions[0].write([], 30, seed=1))
+
+
+def test_a_pool_takes_only_one_model() -> None:
+    with FaultyServer(stream()) as first, FaultyServer(stream(), routes=about("other.gguf")) as second:
+        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
+        with pytest.raises(EngineRefused, match="have to serve the same model"):
+            ServerPool(engines)
+        for engine in engines:
+            engine.close()
+
+
+def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
+    own = ModelOverrides(temperature=0.2, thinking=ThinkingTags("[T]", "[/T]"))
+    with FaultyServer(stream(token("a", 1), end(1))) as server:
+        engine = open_server(ServerAddress(server.url), RemoteOptions(HURRIED, own=own))
+        with closing(engine):
+            assert engine.card.own == own
+            assert engine.card.thinking == ThinkingTags("[T]", "[/T]")

@@ -1,0 +1,85 @@
+"""What a template makes of a conversation, held against what its family is known for."""
+
+import pytest
+
+from core.engines import chat_template as prompt_probe
+from core.engines.chat_template import PromptLine, PromptOrigin, compared, pieces, prompt_of
+from core.errors import EngineRefused
+from core.models.catalog import families, family_of
+from core.models.overrides import ThinkingTags
+
+THINK = ThinkingTags("<think>", "</think>")
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+R1 = (
+    "{{ bos_token }}{% for message in messages %}{% if message.role == 'user' %}{{ '<｜User｜>' + message.content }}"
+    "{% else %}{{ '<｜Assistant｜>' + message.content + '<｜end▁of▁sentence｜>' }}{% endif %}{% endfor %}"
+    "{{ '<｜Assistant｜>' }}"
+)
+"""As the R1 distills were first published: without the opening of thinking."""
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("DeepSeek R1 Distill Qwen 1.5B", "DeepSeek-R1-Distill"),
+        ("DeepSeek-R1-Distill-Llama-8B", "DeepSeek-R1-Distill"),
+        ("Qwen3 1.7B", "Qwen3"),
+        ("Qwen3-30B-A3B", "Qwen3"),
+        ("Qwen3 4B Thinking 2507", "Qwen3-Thinking-2507"),
+        ("Qwen3 4B Instruct 2507", None),
+        ("Qwen2.5 7B Instruct", "Qwen2.5-Instruct"),
+        ("Phi 4 Reasoning Plus", "Phi-4-reasoning"),
+        ("Phi 4 Mini Reasoning", None),
+        ("SmolLM2 135M", None),
+    ],
+)
+def test_a_family_is_known_by_the_models_name(name: str, family: str | None) -> None:
+    found = family_of(name)
+    assert (found.name if found else None) == family
+
+
+def test_each_family_knows_the_whole_probe_and_a_sampling() -> None:
+    for family in families():
+        assert all(message.content in family.prompt for message in prompt_probe.PROBE), family.name
+        assert family.sampling.temperature is not None
+
+
+@pytest.mark.parametrize(("template", "name"), [(R1, "DeepSeek R1 Distill Qwen 7B"), (CHATML, "Qwen3 14B")])
+def test_thinking_is_opened_as_the_engine_opens_it_so_that_old_and_new_templates_agree(
+    template: str, name: str
+) -> None:
+    family = family_of(name)
+    assert family is not None
+    assert prompt_of(template, THINK) == family.prompt
+
+
+def test_a_difference_is_named_line_by_line_with_where_it_is_from() -> None:
+    known = family_of("Qwen2.5 7B Instruct")
+    assert known is not None
+    lines = compared(prompt_of(CHATML.replace("assistant", "helper"), None), known.prompt)
+    differing = [line for line in lines if line.origin is not PromptOrigin.BOTH]
+    assert PromptLine(PromptOrigin.KNOWN, "<|im_start|>system↵") in differing
+    assert differing[-2:] == [
+        PromptLine(PromptOrigin.KNOWN, "<|im_start|>assistant↵"),
+        PromptLine(PromptOrigin.HERE, "<|im_start|>helper↵"),
+    ]
+
+
+def test_equal_prompts_have_no_difference() -> None:
+    assert {line.origin for line in compared("a\n<|b|>c", "a\n<|b|>c")} == {PromptOrigin.BOTH}
+    assert pieces("a\n<|b|>c") == ["a↵", "<|b|>c"]
+
+
+def test_a_template_that_never_ends_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_probe, "SECONDS", 0.5)
+    loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+    with pytest.raises(EngineRefused, match="did not come to an end"):
+        prompt_of(loop, None)
+
+
+def test_a_template_that_is_broken_is_a_sentence() -> None:
+    with pytest.raises(EngineRefused, match="cannot be used"):
+        prompt_of("{% for message in messages %}", None)

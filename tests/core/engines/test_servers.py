@@ -1,0 +1,141 @@
+"""What is known of servers: in a file, but for the keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.engines.servers import KnownServer, KnownServers, PriceSettings, ServerAccess, SpendingCap
+from core.errors import SettingsError
+from core.models.overrides import NO_TAGS, ModelOverrides
+from core.models.preferences import Switch, Tags, WritingChoice
+from core.secrets import Keeping, Secrets
+from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
+
+URL = "https://office:8080"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config" / "servers.json"
+
+
+@pytest.fixture
+def ring() -> MemoryKeyring:
+    return MemoryKeyring()
+
+
+@pytest.fixture
+def servers(file: Path, ring: MemoryKeyring) -> KnownServers:
+    return KnownServers(file, lambda: Secrets(ring))
+
+
+def test_an_unknown_server_is_used_as_it_is_by_default(servers: KnownServers) -> None:
+    assert servers.find(URL) == KnownServer()
+    address, options = servers.server(URL)
+    assert (address.url, address.key) == (URL, None)
+    assert options.cap.tokens is options.cap.money is None
+
+
+def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Path, ring: MemoryKeyring) -> None:
+    known = KnownServer(
+        model="big",
+        supports_prefetch=Switch.ON,
+        way=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
+        prices=PriceSettings(read=0.5, reused=0.1, written=2.0, currency="EUR"),
+        cap=SpendingCap(money=1.5),
+        answer_cap=SpendingCap(tokens=900),
+    )
+    assert servers.keep(URL, known, "secret") is Keeping.KEYRING
+    address, options = KnownServers(file, lambda: Secrets(ring)).server(URL)
+    assert (address.key, address.authority, address.proxy) == ("secret", Path("ca.pem"), "http://proxy:3128")
+    assert (options.model, options.supports_prefetch) == ("big", True)
+    assert (options.prices.reused, options.prices.currency) == (0.1, "EUR")
+    assert (options.cap.money, options.cap.tokens, options.answer_cap.tokens) == (1.5, None, 900)
+
+
+def test_the_key_is_never_in_the_file(servers: KnownServers, file: Path) -> None:
+    servers.keep(URL, KnownServer(), "secret")
+    assert URL in file.read_text()
+    assert "secret" not in file.read_text()
+
+
+def test_without_a_keyring_the_key_holds_for_the_session(file: Path) -> None:
+    servers = KnownServers(file, lambda: Secrets(NO_KEYRING))
+    assert servers.keep(URL, KnownServer(), "secret") is Keeping.SESSION
+    assert servers.server(URL).address.key == "secret"
+    assert KnownServers(file, lambda: Secrets(NO_KEYRING)).server(URL).address.key is None
+
+
+def test_a_forgotten_key_is_sent_no_more(servers: KnownServers) -> None:
+    servers.keep(URL, KnownServer(), "secret")
+    servers.forget_key(URL)
+    assert servers.server(URL).address.key is None
+    assert not servers.find(URL).has_key
+
+
+def test_an_address_has_one_entry_however_it_is_written(servers: KnownServers) -> None:
+    servers.keep(f" {URL}/v1/ ", KnownServer(model="big"))
+    assert servers.find(URL).model == "big"
+
+
+def test_the_keyring_is_not_asked_for_a_server_without_a_key(file: Path) -> None:
+    def asked() -> Secrets:
+        raise AssertionError("the keyring was asked")
+
+    servers = KnownServers(file, asked)
+    servers.keep(URL, KnownServer(model="big"))
+    assert servers.server(URL).options.model == "big"
+
+
+def test_a_damaged_file_is_said_since_it_may_hold_a_cap(servers: KnownServers, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text('{"servers": {"http://a": {"cap": {"tokens": "many"}}}}')
+    with pytest.raises(SettingsError, match=r"servers\.json cannot be read: .*cap\.tokens"):
+        servers.server("http://a")
+    servers.keep("http://a", KnownServer(cap=SpendingCap(tokens=5)))
+    assert servers.server("http://a").options.cap.tokens == 5
+    assert "many" in file.with_suffix(".damaged").read_text(), "what the person may want to look at again is gone"
+
+
+def test_what_cannot_be_written_holds_until_the_end(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("a file where the folder should be")
+    servers = KnownServers(tmp_path / "config" / "servers.json", lambda: Secrets(MemoryKeyring()))
+    with pytest.raises(SettingsError, match="could not be saved"):
+        servers.keep(URL, KnownServer(model="big"), "secret")
+    address, options = servers.server(URL)
+    assert (address.key, options.model) == ("secret", "big")
+
+
+def test_what_one_server_has_is_not_taken_for_anothers(servers: KnownServers) -> None:
+    servers.keep(URL, KnownServer(), "secret")
+    servers.keep("http://other:1", servers.find(URL))
+    assert not servers.find("http://other:1").has_key
+    servers.keep(URL, KnownServer(model="big"))
+    assert servers.server(URL).address.key == "secret"
+
+
+def test_a_template_is_read_from_its_file(servers: KnownServers, tmp_path: Path) -> None:
+    template = tmp_path / "chat.jinja"
+    servers.keep(URL, KnownServer(template=template))
+    with pytest.raises(SettingsError, match=r"chat\.jinja cannot be read"):
+        servers.server(URL)
+    template.write_text("{{ messages[0].content }}")
+    assert servers.server(URL).options.template == "{{ messages[0].content }}"
+
+
+def test_a_cap_on_money_needs_prices() -> None:
+    with pytest.raises(SettingsError, match="needs prices"):
+        KnownServer(cap=SpendingCap(money=1)).at(URL, None)
+
+
+def test_how_its_model_writes_goes_with_the_server() -> None:
+    known = KnownServer(writing=WritingChoice(temperature=0.8, tags=Tags.NONE))
+    assert known.at(URL, None).options.own == ModelOverrides(temperature=0.8, thinking=NO_TAGS)
+
+
+def test_a_file_of_version_0_1_still_says_whether_to_prefetch(file: Path, servers: KnownServers) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{"servers": {"https://office:8080": {"reads_along": "off"}}}', encoding="utf-8")
+    assert KnownServers(file).find(URL).supports_prefetch is Switch.OFF

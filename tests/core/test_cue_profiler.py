@@ -1,0 +1,100 @@
+"""Profiles of texts that are known, and of what a model really writes."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from core.batch.problems import read_problems
+from core.cue_profiler import FEWEST_BOUNDARIES, Writing, lexicon_json, openings_of, profile, write_texts
+from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
+from core.engines.local.client import LocalEngine
+from core.models.loading import LocalOptions
+from core.thinking.cues import Category, parse_lexicon
+from tests.fakes.scripted import ScriptedEngine
+
+STEP = "So x is 4.\n\n"
+
+
+def test_a_model_that_says_wait_has_cues_and_the_list_keeps_only_what_it_uses() -> None:
+    found = profile(["Let x be 3.\n\n" + "Wait, that is wrong.\n\nSo x is 4.\n\n" * 15])
+    assert found.boundaries == 30
+    assert (found.with_cue, found.waits, found.cue_share) == (15, 15, 0.5)
+    assert list(found.proposed.cues[Category.REFLECTION]) == ["wait"]
+    assert not found.proposed.cues[Category.AFFIRMATION]
+    assert "suits it" in found.advice
+
+
+def test_openings_are_counted_with_what_they_lead_up_to() -> None:
+    found = profile(["Begin.\n\n" + "So x is 4.\n\nWait, no.\n\nNow y.\n\n" * 10])
+    so = next(opening for opening in found.openings if opening.words == "so")
+    now = next(opening for opening in found.openings if opening.words == "now")
+    assert (so.count, so.before_wait) == (10, 10)
+    assert (now.count, now.before_wait) == (10, 0)
+    assert "so x" in found.proposed.cues[Category.REFLECTION]
+
+
+def test_other_words_that_look_back_are_proposed_if_the_model_opens_with_them() -> None:
+    found = profile(["Begin.\n\n" + f"Hmm, is that so?\n\n{STEP}" * 5])
+    assert "hmm" in found.proposed.cues[Category.REFLECTION]
+    rare = profile(["Begin.\n\n" + f"Hmm, is that so?\n\n{STEP}" * 2])
+    assert "hmm" not in rare.proposed.cues[Category.REFLECTION]
+
+
+def test_a_model_without_cues_is_warned_of_and_other_policies_are_offered() -> None:
+    found = profile([STEP * 60])
+    assert found.with_cue == 0
+    assert "no cues to hold on to" in found.advice
+    assert "first-token-entropy" in found.advice
+    assert "every-step" in found.advice
+
+
+def test_a_model_that_always_looks_back_is_warned_of_too() -> None:
+    assert "nearly everything" in profile(["Wait, again.\n\n" * 60]).advice
+
+
+def test_little_text_allows_no_judgement() -> None:
+    found = profile([STEP * (FEWEST_BOUNDARIES - 1)])
+    assert "too few to judge" in found.advice
+    assert profile([]).cue_share == 0
+    assert profile(["One step and no more."]).cue_share == 0
+
+
+def test_openings_skip_numbers_and_signs() -> None:
+    assert openings_of("**Let's check:** 3 + 4.") == ["let's", "let's check"]
+    assert openings_of("12 = 12\n\n") == []
+
+
+def test_the_proposed_list_is_in_the_format_that_the_policy_reads() -> None:
+    found = profile(["Begin.\n\n" + f"Wait. Yes.\n\n{STEP}" * 8])
+    assert parse_lexicon(lexicon_json(found.proposed)).cues == found.proposed.cues
+
+
+def texts_of(writings: Iterable[Writing]) -> list[str]:
+    return [writing.text for writing in writings if writing.is_complete]
+
+
+def test_the_model_writes_each_problem_alone() -> None:
+    engine = ScriptedEngine("One.\n\nWait.</think>1")
+    texts = texts_of(write_texts(engine, ["a", "b"], DEMO_SETTINGS))
+    assert len(texts) == 2
+    assert all(text.startswith("One.\n\nWait.") for text in texts)
+
+
+def test_it_is_told_how_far_the_model_is_and_closing_stops_it_within_a_token() -> None:
+    engine = ScriptedEngine("word " * 500)
+    with closing(write_texts(engine, ["a", "b"], DEMO_SETTINGS)) as writings:
+        told = [next(writings) for _ in range(3)]
+    assert [(writing.problem, writing.tokens) for writing in told] == [(0, 8), (0, 16), (0, 24)]
+    assert told[0].text == "word" + " word" * 7
+    assert engine.written == 24
+
+
+def test_the_demo_model_is_profiled_for_real() -> None:
+    problems = [problem.text for problem in read_problems(READY_PROBLEMS).problems[:4]]
+    engine = LocalEngine(Path(SMALL_MODEL), LocalOptions(context=1024, threads=1))
+    try:
+        found = profile(texts_of(write_texts(engine, problems, DEMO_SETTINGS)))
+    finally:
+        engine.close()
+    assert found.boundaries > 4
+    assert found.openings
