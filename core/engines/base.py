@@ -71,6 +71,28 @@ class Judgement(NamedTuple):
         return cls((1 / choices,) * choices)
 
 
+class ScoredToken(NamedTuple):
+    """A token that was read, and the natural log-probability that the model gave it before sampling filters."""
+
+    id: int | None
+    text: str
+    logprob: float
+    alternatives: tuple[Alternative, ...] = ()
+    """The likeliest tokens at its position, the likeliest first."""
+
+
+class Scores(NamedTuple):
+    """How likely a model finds a text: its tokens in order, and the cost of the handoff that scored them."""
+
+    tokens: tuple[ScoredToken, ...] = ()
+    handoff: Handoff = Handoff(0, 0, 0.0)
+
+    @property
+    def mean_logprob(self) -> float:
+        """Mean log-probability a token, in nats; 0 for an empty text."""
+        return sum(token.logprob for token in self.tokens) / len(self.tokens) if self.tokens else 0.0
+
+
 class Notice(NamedTuple):
     """Something that a person should know and that did not stop the writing, in one sentence."""
 
@@ -134,6 +156,16 @@ class Session(Protocol):
         """Probabilities of each choice as the next token after body and question; leaves no trace in the text.
 
         All alike if it is cancelled. Reads what is new of the body, and the question.
+        """
+        ...
+
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
+        """Bring the KV cache to this body, and score the tokens after its first `start` characters.
+
+        A token that lies across `start` is scored too. The tokens are scored by the decode that reads them; of what
+        the cache holds already, only the part after `start` is decoded again. `alternatives` asks for that many
+        likeliest tokens at each position. A cancelled call returns the tokens scored so far.
+        Raises ContextFull, EngineLost; EngineRefused unless the card says `returns_scores`.
         """
         ...
 

@@ -52,6 +52,8 @@ class ModelCard:
     thinking: ThinkingTags | None = None
     returns_token_ids: bool = True
     returns_alternatives: bool = True
+    returns_scores: bool = False
+    """True: `score` gives the log-probabilities of a text that is read."""
     supports_truncation: bool = True
     """False: recurrent or hybrid memory, rolled back through snapshots."""
     supports_prefetch: bool = False

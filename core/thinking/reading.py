@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from core.engines.base import End, Handoff, Judgement, Stop, Token, WriteItem
+from core.engines.base import End, Handoff, Judgement, Scores, Stop, Token, WriteItem
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.thinking.events import Finish, Rule
@@ -162,6 +162,9 @@ class RecordedSession:
         """The score that was given here. Only asked where there is one."""
         judged = self._reader.last.judged if self._reader.last else None
         return Judgement(judged.probabilities) if judged else Judgement.none(len(choices))
+
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
+        return Scores()
 
     def cancel(self) -> None:
         pass

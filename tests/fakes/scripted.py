@@ -29,6 +29,8 @@ from core.engines.base import (
     Message,
     Notice,
     Passing,
+    ScoredToken,
+    Scores,
     Stop,
     Token,
     WriteItem,
@@ -88,6 +90,7 @@ class Kind(Enum):
     READ_ALONG = "read along"
     WRITE = "write"
     JUDGE = "judge"
+    SCORE = "score"
 
 
 class Call(NamedTuple):
@@ -173,6 +176,17 @@ class ScriptedSession:
         chances = self.engine.judged("".join(part.text for part in body), choices)
         return Judgement(tuple(chance / sum(chances) for chance in chances), handoff)
 
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
+        """Tokens as this engine splits the text after `start`, each with the log-probability of `engine.scored`."""
+        handoff = self._read(body, Kind.SCORE, alternatives=alternatives)
+        text, tokens = "".join(part.text for part in body), []
+        before, scored_text = text[:start], text[start:]
+        for data in self.engine.split(scored_text):
+            token = data.decode(errors="replace")
+            tokens.append(ScoredToken(token_id(data), token, self.engine.scored(before, token)))
+            before += token
+        return Scores(tuple(tokens), handoff)
+
     def cancel(self) -> None:
         self._cancelled.set()
 
@@ -230,6 +244,7 @@ class ScriptedEngine:
     `texts`: of each session, one a write; then nothing but the end of text. `continue_with`: conversation and body
     so far → what the model writes next. `chances`: body so far → probabilities of the likeliest tokens there, the
     written one first. `marks`: the large model's answers as a judge, one after the other, then the last choice.
+    `scored`: body so far and a token → the log-probability that `score` gives the token there.
     `notices`: told before the token with that number. `before_token`: called with the body before each token (to
     wait for another thread, or to press a button).
     """
@@ -249,6 +264,7 @@ class ScriptedEngine:
         placement: Placement | None = None,
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
         marks: Iterable[str] = (),
+        scored: Callable[[str, str], float] = lambda _before, _token: 0.0,
         faults: Sequence[Fault] = (),
         notices: dict[int, str] | None = None,
         before_token: Callable[[str], None] = lambda _: None,
@@ -257,6 +273,7 @@ class ScriptedEngine:
         self.continue_with = continue_with
         self.split = split
         self.chances = chances
+        self.scored = scored
         self.notices = notices or {}
         self.before_token = before_token
         self.sessions: list[ScriptedSession] = []
@@ -269,6 +286,7 @@ class ScriptedEngine:
             context=context,
             thinking=thinking,
             returns_token_ids=returns_token_ids,
+            returns_scores=True,
             supports_prefetch=supports_prefetch,
             own=own or ModelOverrides(),
             placement=placement,

@@ -69,3 +69,15 @@ def test_a_judge_answers_with_the_given_marks() -> None:
     session = ScriptedEngine(marks=["3"]).open()
     assert session.judge((), "How good?", ("3", "7")).probabilities == (1.0, 0.0)
     assert session.judge((), "How good?", ("3", "7")).probabilities == (0.0, 1.0)
+
+
+def test_a_text_is_scored_token_by_token_from_its_start_on() -> None:
+    engine = ScriptedEngine(scored=lambda before, token: -1.0 if before.endswith("one") and token == " two" else -0.5)
+    session = engine.open()
+    scores = session.score([Part("zero one two three", Author.LARGE)], start=len("zero"))
+    assert [(token.text, token.logprob) for token in scores.tokens] == [
+        (" one", -0.5),
+        (" two", -1.0),
+        (" three", -0.5),
+    ]
+    assert session.calls[-1].kind is Kind.SCORE

@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Token, WriteItem
-from core.engines.body import Part, rendered_runs
+from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Token, WriteItem
+from core.engines.body import Body, Part, rendered_runs
 from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with
 from core.engines.local.messages import (
     CacheDump,
@@ -24,6 +24,7 @@ from core.engines.local.messages import (
     LoadOptions,
     Open,
     Read,
+    Scored,
     Tokenize,
     Tokenized,
     Wrote,
@@ -168,7 +169,7 @@ class LocalSession:
     ) -> Generator[WriteItem, None, None]:
         asking = self._asking(body, limit=limit, sampling=self._sampling, seed=seed, alternatives=alternatives)
         for item in self._carry_out(asking):
-            assert not isinstance(item, ChoiceProbabilities)
+            assert not isinstance(item, ChoiceProbabilities | Scored)
             yield item
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
@@ -179,6 +180,18 @@ class LocalSession:
             elif isinstance(item, ChoiceProbabilities):
                 judgement = judgement._replace(probabilities=item.probabilities)
         return judgement
+
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
+        scores = Scores()
+        asking = self._asking(body, alternatives=alternatives, score_from=self._bytes_before(body, start))
+        for item in self._carry_out(asking):
+            if isinstance(item, Handoff):
+                scores = scores._replace(handoff=item)
+            elif isinstance(item, Scored):
+                scores = scores._replace(tokens=scores.tokens + item.tokens)
+            elif isinstance(item, Notice):
+                scores = Scores()  # the process died and was restarted: the text is scored from its start again
+        return scores
 
     def cancel(self) -> None:
         if (request := self._request) is not None:
@@ -220,7 +233,15 @@ class LocalSession:
         tags = self.card.thinking
         return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else ""), **what)
 
-    def _carry_out(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities, None, None]:
+    def _bytes_before(self, body: Sequence[Part], start: int) -> int:
+        """Bytes of the first `start` characters of a body as this model reads it, with its own closing tag."""
+        tags = self.card.thinking
+        before = Body(body)
+        before.cut(start)
+        texts = rendered_runs([part._replace(id=None) for part in before.parts], "", tags.closing if tags else "")
+        return sum(len(text.encode()) for text in texts if isinstance(text, str))
+
+    def _carry_out(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities | Scored, None, None]:
         """Send a request and yield what comes of it. After a death, go on from the last token that came."""
         written: list[int] = []
         deaths = 0
@@ -246,7 +267,7 @@ class LocalSession:
                 self._engine.recover(lost, self._process)
                 yield Notice(f"{lost.message} It was started again, and the text goes on.")
 
-    def _stream(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities, None, None]:
+    def _stream(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities | Scored, None, None]:
         process, number = self._process, self._engine.next_number()
         replies = process.ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
@@ -258,8 +279,8 @@ class LocalSession:
                         yield Token(id, data, logprob, others)
                     case CacheReady(_, reused, prefilled, seconds):
                         yield Handoff(reused, prefilled, seconds, passing)
-                    case ChoiceProbabilities() as weighed:
-                        yield weighed
+                    case ChoiceProbabilities() | Scored() as result:
+                        yield result
                     case Done(_, stop):
                         yield End(stop)
                         return
@@ -312,6 +333,7 @@ def _card(header: GgufHeader, options: LoadOptions, own: ModelOverrides, placeme
         quantisation=header.quantisation,
         parameters=header.parameters,
         thinking=options.thinking,
+        returns_scores=True,
         supports_truncation=options.supports_truncation,
         own=own,
         placement=placement,

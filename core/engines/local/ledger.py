@@ -26,16 +26,17 @@ class Ledger:
         """Memory state by token count, newest last; only for memories that cannot be cut."""
         self._can_be_cut = supports_truncation
 
-    def plan(self, target: Sequence[int], has_logits: bool) -> CachePlan:
-        """What to keep and what to decode, so that the cache holds `target` and its last token's logits are known.
+    def plan(self, target: Sequence[int], has_logits: bool, logits_from: int | None = None) -> CachePlan:
+        """What to keep and what to decode, so that the cache holds `target` and the wanted logits are computed.
 
-        `has_logits`: the logits after the last token in the cache are at hand, so that nothing has to be decoded
-        if the text is already there.
+        Logits are wanted after the first `logits_from` tokens and after each later one; by default only after the
+        last token. `has_logits`: those after the last token in the cache are at hand, so that it need not be decoded
+        again.
         """
+        first = len(target) if logits_from is None else logits_from
         keep = common_prefix(self.ids, target)
-        if keep == len(target) and not (has_logits and keep == len(self.ids)):
-            keep -= 1  # its logits are gone: the last token is decoded again
-        keep = max(keep, 0)
+        if keep >= first and not (has_logits and keep == len(self.ids) == first):
+            keep = max(first - 1, 0)  # the cache holds no logits: the token before is decoded again
         if keep < len(self.ids):
             keep = self.restorable(keep)
         return CachePlan(keep, list(target[keep:]))

@@ -255,6 +255,8 @@ class Llama(Tokenizer):
         """Log-probability of the chosen token and the `count` likeliest, before any sampling filter (nats)."""
         highest = float(logits.max())
         total = highest + float(np.log(np.exp(logits - highest).sum()))
+        if not count:
+            return float(logits[chosen]) - total, ()
         # The least of the likeliest is found first: sorting a whole vocabulary would cost milliseconds.
         least = np.partition(logits, -count)[-count]
         near = np.flatnonzero(logits >= least)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, Stop
+from core.engines.base import Alternative, Conversation, ScoredToken, Stop
 from core.engines.model_card import DeviceShare
 from core.models.overrides import Sampling, ThinkingTags
 
@@ -49,7 +49,10 @@ class Open(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token."""
+    """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
+
+    `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
+    """
 
     session: int
     request: int
@@ -60,6 +63,7 @@ class Read(NamedTuple):
     alternatives: int = 0
     question: str = ""
     choices: tuple[str, ...] = ()
+    score_from: int | None = None
 
 
 class Cancel(NamedTuple):
@@ -146,6 +150,13 @@ class Wrote(NamedTuple):
     alternatives: tuple[Alternative, ...]
 
 
+class Scored(NamedTuple):
+    """The next scored tokens of a text, one message a batch."""
+
+    request: int
+    tokens: tuple[ScoredToken, ...]
+
+
 class ChoiceProbabilities(NamedTuple):
     request: int
     probabilities: tuple[float, ...]
@@ -167,7 +178,7 @@ class Failed(NamedTuple):
 
 
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
-Reply = Tokenized | CacheDump | CacheReady | Wrote | ChoiceProbabilities | Done | Failed
+Reply = Tokenized | CacheDump | CacheReady | Wrote | Scored | ChoiceProbabilities | Done | Failed
 
 # The pipe --------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from core.engines.base import Stop
+from core.engines.base import ScoredToken, Stop
 from core.engines.local.ledger import Ledger
 from core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 from core.engines.local.messages import (
@@ -28,10 +28,14 @@ from core.engines.local.messages import (
     Read,
     Reply,
     Run,
+    Scored,
     Wrote,
 )
 
 _ages = count()
+
+SCORED_AT_ONCE = 128
+"""Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
 
 
 @dataclass(eq=False)
@@ -56,6 +60,8 @@ class Task:
     """Prompt, body and, off the record, a question."""
     text_length: int
     """Of the target, tokens that stay: all but the question."""
+    score_from: int
+    """The next token of the target to be scored; its length if none is."""
     began: float = field(default_factory=time.perf_counter)
     pending: list[int] = field(default_factory=list)
     """Tokens that are to be decoded next: the text to read, or the token just written."""
@@ -108,7 +114,18 @@ class Scheduler:
             reason = f"{len(target)} tokens are more than the context of {self.options.context} holds"
             self.reply(Failed(request.request, context_full=True, reason=reason))
             return
-        self.waiting.append(Task(sequence, request, target, len(text)))
+        self.waiting.append(Task(sequence, request, target, len(text), self._first_scored(sequence, request, target)))
+
+    def _first_scored(self, sequence: Sequence, request: Read, target: list[int]) -> int:
+        """Index of the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
+        if request.score_from is None:
+            return len(target)
+        end = 0
+        for index in range(len(sequence.prompt), len(target)):
+            end += len(self.llama.piece(target[index]))
+            if end > request.score_from:
+                return max(index, 1)
+        return len(target)
 
     def halt(self, request: int, at_once: bool) -> None:
         """Stop a request. From the listening thread, so that a long decode can be left in the middle."""
@@ -152,11 +169,13 @@ class Scheduler:
 
     def _plan(self, task: Task) -> None:
         sequence, ledger = task.sequence, task.sequence.ledger
-        keep, new = ledger.plan(task.target, sequence.logits is not None)
+        keep, new = ledger.plan(task.target, sequence.logits is not None, task.score_from)
         if keep < len(ledger.ids):
             keep = self._roll_back(sequence, keep)
             new = task.target[keep:]
         task.pending, task.prefilled = new, len(new)
+        if sequence.logits is not None and len(ledger.ids) == task.score_from < len(task.target):
+            self._reply_scores(task, [(task.score_from, sequence.logits)])
         if task.request.question:
             self._take_snapshot(task)
         if new:
@@ -197,11 +216,16 @@ class Scheduler:
         return sorted(turns, key=lambda turn: turn[0].sequence.slot or 0)
 
     def _next_reading(self, task: Task) -> int:
-        """Tokens to decode before anything else happens: reading pauses for a snapshot where a question begins."""
-        to_question = task.text_length - len(task.sequence.ledger.ids)
+        """Tokens to decode before anything else happens: reading pauses for a snapshot where a question begins, and
+        after as many tokens as are scored at once."""
+        held = len(task.sequence.ledger.ids)
+        number = len(task.pending)
+        if task.score_from < len(task.target):
+            number = min(number, max(task.score_from - 1 - held, 0) + SCORED_AT_ONCE)
+        to_question = task.text_length - held
         if self.options.supports_truncation or to_question <= 0:
-            return len(task.pending)
-        return min(to_question, len(task.pending))
+            return number
+        return min(to_question, number)
 
     def decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
         """One decode, and what follows from it. `receive` takes in new requests between decode and drawing."""
@@ -210,8 +234,10 @@ class Scheduler:
         for task, number in turns:
             slot, held = task.sequence.slot, len(task.sequence.ledger.ids)
             assert slot is not None
+            last = len(task.pending) - 1
+            first_wanted = min(last, task.score_from - 1 - held) if task.reading else last
             for i, token in enumerate(task.pending[:number]):
-                entries.append(BatchEntry(token, held + i, slot, i + 1 == len(task.pending)))
+                entries.append(BatchEntry(token, held + i, slot, i >= first_wanted))
             last_entry[task] = len(entries) - 1
         self.llama.abort(False)
         self.in_decode = [task for task, _ in turns]
@@ -224,6 +250,8 @@ class Scheduler:
         for task, number in turns:
             task.sequence.ledger.ids += task.pending[:number]
             del task.pending[:number]
+            if task.reading and len(task.sequence.ledger.ids) >= task.score_from:
+                self._score_read(task, number, last_entry[task])
             if task in self.running:
                 self._take_snapshot(task)
                 if not task.pending:
@@ -253,6 +281,26 @@ class Scheduler:
             self._finish(task, Done(task.request.request, Stop.CANCELLED))
         else:
             self._write_token(task, entry)
+
+    def _score_read(self, task: Task, number: int, last_entry: int) -> None:
+        """Score each token that follows one of the `number` tokens just decoded, the last of which is `last_entry`."""
+        held = len(task.sequence.ledger.ids)
+        first = max(held - number + 1, task.score_from)
+        entry = last_entry - held + 1  # logits of token i are those of the entry of token i − 1
+        self._reply_scores(task, [(i, self.llama.logits(entry + i - 1)) for i in range(first, held + 1)])
+
+    def _reply_scores(self, task: Task, rows: list[tuple[int, Logits]]) -> None:
+        """`rows`: index in the target and the logits before it; the index after the last token has nothing to score."""
+        llama, alternatives = self.llama, task.request.alternatives
+        tokens = []
+        for index, logits in rows:
+            if index < len(task.target):
+                id = task.target[index]
+                logprob, others = llama.likeliest(logits, alternatives, id)
+                tokens.append(ScoredToken(id, llama.piece(id).decode(errors="replace"), logprob, others))
+                task.score_from = index + 1
+        if tokens:
+            self.reply(Scored(task.request.request, tuple(tokens)))
 
     def _take_snapshot(self, task: Task) -> None:
         """Of a memory that cannot be cut: where a text has been read, and where what is written may end a step."""

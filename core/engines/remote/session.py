@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Stop, Token, WriteItem
+from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Stop, Token, WriteItem
 from core.engines.body import Part
 from core.engines.model_card import ModelCard
 from core.engines.remote.prefetch import Prefetch
@@ -120,6 +120,12 @@ class RemoteSession:
                 elif isinstance(item, Token):
                     return judgement._replace(probabilities=choice_probabilities(item.alternatives, choices))
         return judgement
+
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
+        raise EngineRefused(
+            f"{self.card.name} on {self.card.place} gives no log-probabilities of a text that it reads.",
+            "Choose a policy that needs none, or a model on this machine.",
+        )
 
     def cancel(self) -> None:
         self._cancelled.set()

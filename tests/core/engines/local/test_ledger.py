@@ -53,3 +53,11 @@ def test_common_prefix_of_texts_of_different_length() -> None:
     assert common_prefix([1, 2, 3], [1, 2]) == 2
     assert common_prefix([1, 2], [3]) == 0
     assert common_prefix([], [3]) == 0
+
+
+def test_logits_inside_the_cached_text_are_computed_from_the_token_before_them_on() -> None:
+    ledger = Ledger()
+    ledger.ids = [1, 2, 3, 4]
+    assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=2) == CachePlan(1, [2, 3, 4, 5])
+    assert ledger.plan([1, 2, 3, 4, 5], has_logits=True, logits_from=4) == CachePlan(4, [5])
+    assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=4) == CachePlan(3, [4, 5])

@@ -1,0 +1,79 @@
+"""Scoring: the log-probability of each token of a text that a real model reads."""
+
+import pytest
+
+from core.engines.base import Token
+from core.engines.body import Author, Body, Part
+from core.engines.local.client import LocalEngine
+from core.models.overrides import Sampling
+from tests.core.engines.local.conftest import QUESTION
+from tests.core.engines.local.writing import text_body, write
+
+GREEDY = Sampling(temperature=0)
+ROUNDING = 0.4
+"""Nats by which the log-probabilities of SmolLM2 differ between batches of other shapes."""
+pytestmark = pytest.mark.real_models
+
+
+def test_a_text_that_is_read_gets_the_log_probabilities_it_was_written_with(small_engine: LocalEngine) -> None:
+    session, body = small_engine.open(QUESTION, GREEDY), Body()
+    tokens = [item for item in session.write([], 30, 1, alternatives=3) if isinstance(item, Token)]
+    for token in tokens:
+        body.append(Part(token.data.decode(), Author.SMALL, token.id, session.card.vocabulary))
+    reader = small_engine.open(QUESTION, GREEDY)
+    scores = reader.score(body.parts, 0, alternatives=3)
+    assert [token.id for token in scores.tokens] == [token.id for token in tokens]
+    assert "".join(token.text for token in scores.tokens) == body.text
+    assert [token.logprob for token in scores.tokens] == pytest.approx([t.logprob for t in tokens], abs=ROUNDING)
+    gaps = [token.alternatives[0].logprob - token.logprob for token in scores.tokens]
+    assert max(gaps) < 2 * ROUNDING, "it was written greedily: only a near-tie may come out otherwise"
+    assert scores.mean_logprob == pytest.approx(sum(t.logprob for t in scores.tokens) / len(tokens))
+    session.close()
+    reader.close()
+
+
+def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(small_engine: LocalEngine) -> None:
+    session, body = small_engine.open(QUESTION, GREEDY), Body()
+    write(session, body, limit=20)
+    session.read(body.parts)
+    start, step = len(body), " But three and three are purple, which is a number.\n\n"
+    body.append(Part(step, Author.INSERTED))
+    scores = session.score(body.parts, start)
+    assert "".join(token.text for token in scores.tokens) == step
+    assert scores.handoff.prefilled == len(scores.tokens), "the step is decoded once, and nothing else is"
+    odd = next(token for token in scores.tokens if "purple" in token.text)
+    assert odd.logprob < scores.mean_logprob < 0
+    session.close()
+
+
+def test_a_text_longer_than_a_batch_is_scored_whole(small_engine: LocalEngine) -> None:
+    session = small_engine.open(QUESTION, GREEDY)
+    body = text_body("".join(f"Line {n} of many.\n" for n in range(200)))
+    scores = session.score(body.parts, 0)
+    assert "".join(token.text for token in scores.tokens) == body.text
+    assert len(scores.tokens) > small_engine.loaded_as.batch
+    again = session.score(body.parts, len(body) - len("Line 199 of many.\n"))
+    assert [t.logprob for t in again.tokens] == pytest.approx(
+        [t.logprob for t in scores.tokens[-len(again.tokens) :]], abs=ROUNDING
+    )
+    session.close()
+
+
+def test_a_text_of_another_vocabulary_is_scored_by_the_readers_own_tokens(
+    small_engine: LocalEngine, large_engine: LocalEngine
+) -> None:
+    writer, reader, body = small_engine.open(QUESTION, Sampling()), large_engine.open(QUESTION, Sampling()), Body()
+    write(writer, body, limit=30)
+    start = body.text.rindex(" ")
+    scores = reader.score(body.parts, start)
+    assert "".join(token.text for token in scores.tokens).endswith(body.text[start:])
+    writer.close()
+    reader.close()
+
+
+def test_writing_goes_on_after_a_score(small_engine: LocalEngine) -> None:
+    session, body = small_engine.open(QUESTION, GREEDY), text_body("Two and two are")
+    session.score(body.parts, 0)
+    items = list(session.write(body.parts, 5, 1))
+    assert sum(isinstance(item, Token) for item in items) == 5
+    session.close()
