@@ -33,10 +33,10 @@ def open_window() -> int:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
-    from app.chat.demo_note import WORDS
-    from app.loading import PairLoader
-    from app.models.joining import add_models_page
-    from app.window import Window
+    from app.chat.welcome import DEMO_NOTE
+    from app.shared.pair_loader import PairLoader
+    from app.window.main_window import MainWindow
+    from app.window.models_page import add_models_page
     from core.paths import APPLICATION, Paths
 
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -45,14 +45,14 @@ def open_window() -> int:
     application.setApplicationName(APPLICATION)
     application.setApplicationDisplayName("Baton")
     paths = Paths.of_user()
-    window = Window(paths, PairLoader(paths))
+    window = MainWindow(paths, PairLoader(paths))
     window.show()
 
     def begin() -> None:
         window.begin_work()
         add_models_page(window)
         if window.chat.greet():
-            window.notice.tell(WORDS, ("Choose models …", window.choose_models), warns=False)
+            window.notice.tell(DEMO_NOTE, ("Choose models …", window.dialogs.choose_models), warns=False)
 
     QTimer.singleShot(0, window, begin)
     return application.exec()

@@ -18,13 +18,13 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.batch.page import BatchPage
-from app.bridge import Errand
 from app.compare.chooser import Chooser
 from app.compare.view import CompareView
-from app.loading import PairLoader
-from app.models.joining import ModelsTab, add_models_page
-from app.models_in_use import Loading, State
-from app.window import Window
+from app.shared.background import BackgroundTask
+from app.shared.loaded_models import Loading, LoadState
+from app.shared.pair_loader import PairLoader
+from app.window.main_window import MainWindow
+from app.window.models_page import LazyModelsPage, add_models_page
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from core.engines.base import Engine
 from core.engines.body import Author
@@ -116,7 +116,7 @@ def main() -> int:
 def chat(paths: Paths, look: Look) -> None:
     """Empty, busy, an answer with its steps, the four tabs of the inspector, the models, and two dialogs."""
     window = opened(paths, PairLoader(paths), look)
-    until(lambda: window.models.state is State.READY)
+    until(lambda: window.models.state is LoadState.READY)
     save(window, f"empty-{look.value}")
     first, second, third = problems()[:3]
     for problem in (second, third, first):
@@ -128,22 +128,22 @@ def chat(paths: Paths, look: Look) -> None:
     save(window, f"folded-{look.value}")
     piece = next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
     window.chat.conversation.choose(exchange, piece, reveal=True)
-    window.chat.inspector.show_piece(exchange, piece)
+    window.inspector.show_piece(exchange, piece)
     for page, name in enumerate(("chat", "timeline", "run", "replay")):
-        window.chat.inspector.tabs.setCurrentIndex(page)
+        window.inspector.tabs.setCurrentIndex(page)
         save(window, f"{name}-{look.value}")
-    window.chat.inspector.tabs.setCurrentIndex(0)
+    window.inspector.tabs.setCurrentIndex(0)
     if look is Look.LIGHT:
         for size, name in ((NARROW, "narrow"), (WIDE, "wide")):
             window.resize(*size)
             save(window, name)
         window.resize(*USUAL)
-        window.show_settings("run")
+        window.dialogs.show_settings("run")
         save_dialog("Settings", "settings")
-        window.choose_models()
+        window.dialogs.choose_models()
         save_dialog("Choose two models", "choose-models")
     window.show_page("models")
-    tab = window.findChild(ModelsTab)
+    tab = window.findChild(LazyModelsPage)
     assert tab is not None
     until(lambda: tab.page.room.devices is not None)
     save(window, f"models-{look.value}")
@@ -154,7 +154,7 @@ def busy(paths: Paths, look: Look) -> None:
     """In the middle of a takeover, with formulas."""
     window = opened(paths, StoryLoader(paths), look)
     window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
-    until(lambda: window.models.state is State.READY)
+    until(lambda: window.models.state is LoadState.READY)
     window.session.ask(STORY_PROBLEM)
     until(lambda: "recounting each kind" in written_text(window))
     save(window, f"busy-{look.value}")
@@ -166,7 +166,7 @@ def compared(paths: Paths, look: Look) -> None:
     """The usual three arms on one problem: chosen, at the end, in a narrow window, and while they are written."""
     window = opened(paths, StoryLoader(paths), look)
     window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
-    until(lambda: window.models.state is State.READY)
+    until(lambda: window.models.state is LoadState.READY)
     helped = compare_arms(window, "compare-choose" if look is Look.LIGHT else "").columns[1]
     until(lambda: window.session.ready and bool(helped.head.standing.text()))
     piece = next(piece for piece in helped.exchange.trace.pieces if piece.author is Author.LARGE)
@@ -183,7 +183,7 @@ def compared(paths: Paths, look: Look) -> None:
     window.close()
 
 
-def compare_arms(window: Window, picture: str = "", at_once: bool = False) -> CompareView:
+def compare_arms(window: MainWindow, picture: str = "", at_once: bool = False) -> CompareView:
     window.chat.composer.set_text(STORY_PROBLEM)
     window.chat.compare()
     chooser = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, Chooser))
@@ -192,7 +192,7 @@ def compare_arms(window: Window, picture: str = "", at_once: bool = False) -> Co
     if picture:
         save(chooser, picture)
     chooser.go.click()
-    view = window.chat.comparing.view
+    view = window.chat.comparing.shown
     assert view
     return view
 
@@ -200,7 +200,7 @@ def compare_arms(window: Window, picture: str = "", at_once: bool = False) -> Co
 def batch(paths: Paths, look: Look) -> None:
     """The preview, and forty problems of the demo pair under five arms and a sweep: half done, done, and narrow."""
     window = opened(paths, PairLoader(paths), look)
-    until(lambda: window.models.state is State.READY)
+    until(lambda: window.models.state is LoadState.READY)
     window.show_page("batch")
     page = window.findChild(BatchPage)
     assert page is not None
@@ -216,7 +216,7 @@ def batch(paths: Paths, look: Look) -> None:
     until(lambda: page.session.progress.done * 2 > page.session.progress.jobs)
     if look is Look.LIGHT:
         save(window, "batch-busy")
-    until(lambda: not page.session.running and not page.session.findChildren(Errand))
+    until(lambda: not page.session.running and not page.session.findChildren(BackgroundTask))
     save(window, f"batch-{look.value}")
     if look is Look.LIGHT:
         charts = page.view.evidence.verticalScrollBar()
@@ -232,13 +232,13 @@ def batch(paths: Paths, look: Look) -> None:
 
 def failed(paths: Paths) -> None:
     window = opened(paths, FailingLoader(paths), Look.LIGHT)
-    until(lambda: window.models.state is State.FAILED)
+    until(lambda: window.models.state is LoadState.FAILED)
     save(window, "failed")
     window.close()
 
 
-def opened(paths: Paths, loader: PairLoader, look: Look) -> Window:
-    window = Window(paths, loader)
+def opened(paths: Paths, loader: PairLoader, look: Look) -> MainWindow:
+    window = MainWindow(paths, loader)
     window.preferences.change(appearance=Appearance(look=look))
     window.resize(*USUAL)
     window.show()
@@ -251,7 +251,7 @@ def problems() -> list[str]:
     return [str(json.loads(line)["problem"]) for line in READY_PROBLEMS.read_text("utf-8").splitlines()]
 
 
-def written_text(window: Window) -> str:
+def written_text(window: MainWindow) -> str:
     return window.session.current.trace.text if window.session.current else ""
 
 

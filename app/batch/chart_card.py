@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor, QImage, QImageWriter, QPainter
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.theme import Role, current_theme, set_role
-from app.widgets.controls import IconButton, label
+from app.shared.theme import Role, current_theme, set_role
+from app.shared.widgets.controls import IconButton, label
 from core.errors import StoreError
 
 _FILES = "Picture (*.png);;Drawing (*.svg)"

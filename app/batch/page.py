@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 from app.batch.preview import Preview
 from app.batch.session import BatchSession
 from app.batch.welcome import BatchWelcome
-from app.models_in_use import ModelsInUse
-from app.settings.preferences import Preferences
+from app.shared.loaded_models import LoadedModels
+from app.shared.parts import RunInspector
+from app.shared.preferences import Preferences
 from core.batch.columns import Columns
 from core.batch.problems import ProblemSet
 from core.batch.recipes import arms_of
@@ -38,8 +39,15 @@ class BatchPage(QStackedWidget):
     deleted = Signal(object)
     """A Batch, which `restore` brings back."""
 
-    def __init__(self, models: ModelsInUse, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        models: LoadedModels,
+        preferences: Preferences,
+        make_inspector: Callable[[], RunInspector],
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._make_inspector = make_inspector
         self._preferences = preferences
         self.session = BatchSession(models, lambda: preferences.value.models, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
@@ -124,7 +132,7 @@ class BatchPage(QStackedWidget):
 
         assert self.session.store
         try:
-            window = RunWindow(self.session.store.runs.trace(row.run), row, problem, self)
+            window = RunWindow(self.session.store.runs.trace(row.run), row, problem, self._make_inspector(), self)
         except BatonError as error:
             self.failed.emit(error)
             return

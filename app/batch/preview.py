@@ -22,9 +22,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.theme import Role, set_role
-from app.widgets.controls import button, label, whole_number
-from app.widgets.elided import ElidedLabel
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import ElidedLabel, button, label, whole_number
 from core.batch.problems import ProblemSet
 from core.batch.recipes import ABLATIONS, ARMS, RECIPES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.theme import Role, set_role
-from app.widgets.controls import label
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import label
 from core.errors import SettingsError
 from core.grading.verdict import How, Regex
 

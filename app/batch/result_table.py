@@ -6,17 +6,20 @@ every comparison, and stall the window.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
-from app.batch.arrangement import NOWHERE, PORTION, Column, Mark, Order, Shown, Wish, arranged, mark_of
-from app.batch.plain_answer import plain_answer
-from app.theme import current_theme
-from app.widgets.ribbon_drawing import RibbonLayout, Segment
+from app.batch.row_order import NOWHERE, PORTION, Mark, ResultColumn, RowFilter, RowOrder, RowQuery, arranged, mark_of
+from app.shared.format import duration
+from app.shared.theme import current_theme
+from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
 from core.batch.batch_events import JobGrew
+from core.grading.normal_form import tidy
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 
@@ -27,9 +30,9 @@ RIBBON_ROLE = Qt.ItemDataRole.UserRole
 
 
 TITLES = ("#", "Problem", "Arm", "Who wrote it", "Large", "Answer", "Expected", "", "Tokens", "Time")
-_COLUMNS = tuple(Column)
-_INKED = {Column.NUMBER, Column.ARM, Column.SHARE, Column.MARK}
-_AT_RIGHT = {Column.NUMBER, Column.SHARE, Column.TOKENS, Column.TIME}
+_COLUMNS = tuple(ResultColumn)
+_INKED = {ResultColumn.NUMBER, ResultColumn.ARM, ResultColumn.SHARE, ResultColumn.MARK}
+_AT_RIGHT = {ResultColumn.NUMBER, ResultColumn.SHARE, ResultColumn.TOKENS, ResultColumn.TIME}
 
 
 class ResultTable(QAbstractTableModel):
@@ -41,9 +44,9 @@ class ResultTable(QAbstractTableModel):
         self._problems: Sequence[Problem] = ()
         self._rows: list[ResultRow] = []
         self._number_of: dict[int, int] = {}
-        self._order = Order([], [])
+        self._order = RowOrder([], [])
         self._layouts: dict[int, RibbonLayout] = {}
-        self._told_by: dict[int, Callable[[ResultRow, Column], Any]] = {
+        self._told_by: dict[int, Callable[[ResultRow, ResultColumn], Any]] = {
             Qt.ItemDataRole.DisplayRole: self._text,
             Qt.ItemDataRole.ForegroundRole: _ink,
             Qt.ItemDataRole.TextAlignmentRole: lambda _, column: _alignment(column),
@@ -51,8 +54,8 @@ class ResultTable(QAbstractTableModel):
             Qt.ItemDataRole.AccessibleTextRole: _spoken,
             RIBBON_ROLE: self._layout,
         }
-        self._wish = Wish()
-        self._arranging: Generator[None, None, Order] | None = None
+        self._wish = RowQuery()
+        self._arranging: Generator[None, None, RowOrder] | None = None
         self._turn = QTimer(self)
         self._turn.setInterval(0)
         self._turn.timeout.connect(self._arrange_on)
@@ -65,12 +68,12 @@ class ResultTable(QAbstractTableModel):
         self._layouts.clear()
         self._turn.stop()
         self._arranging = None
-        self._order = Order(list(range(len(self._rows))), list(range(len(self._rows))))
+        self._order = RowOrder(list(range(len(self._rows))), list(range(len(self._rows))))
         self.endResetModel()
-        if self._wish != Wish():
+        if self._wish != RowQuery():
             self._arrange(self._wish)
 
-    def choose(self, wanted: Shown, arm: str | None) -> None:
+    def choose(self, wanted: RowFilter, arm: str | None) -> None:
         """Show these rows only; `arm` None is all arms. Rows that change later stay until the next choice."""
         self._arrange(self._wish._replace(shown=wanted, arm=arm))
 
@@ -112,10 +115,10 @@ class ResultTable(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return TITLES[section]
-        if role == Qt.ItemDataRole.ToolTipRole and section == Column.MARK:
+        if role == Qt.ItemDataRole.ToolTipRole and section == ResultColumn.MARK:
             return "✓ right, ✗ wrong, – nobody can tell"
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(Column(section))
+            return _alignment(ResultColumn(section))
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -125,10 +128,10 @@ class ResultTable(QAbstractTableModel):
         return tell(self.row_at(index.row()), _COLUMNS[index.column()])
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        by = None if column < 0 else Column(column)
+        by = None if column < 0 else ResultColumn(column)
         self._arrange(self._wish._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
 
-    def _arrange(self, wish: Wish) -> None:
+    def _arrange(self, wish: RowQuery) -> None:
         """Begin anew; a table of one portion is arranged when this returns, a longer one a little later."""
         self._wish = wish
         self._arranging = arranged(self._rows, self._problems, wish)
@@ -148,7 +151,7 @@ class ResultTable(QAbstractTableModel):
             self._take_order(done.value)
             self.arranged.emit()
 
-    def _take_order(self, order: Order) -> None:
+    def _take_order(self, order: RowOrder) -> None:
         if len(order.shown) != len(self._order.shown):
             self.beginResetModel()
             self._order = order
@@ -164,70 +167,116 @@ class ResultTable(QAbstractTableModel):
         self.changePersistentIndexList(chosen, moved)
         self.layoutChanged.emit()
 
-    def _text(self, row: ResultRow, column: Column) -> str:
+    def _text(self, row: ResultRow, column: ResultColumn) -> str:
         problem = self._problems[row.position]
         match column:
-            case Column.NUMBER:
+            case ResultColumn.NUMBER:
                 return str(row.position + 1)
-            case Column.PROBLEM:
+            case ResultColumn.PROBLEM:
                 return " ".join(problem.text[:300].split())
-            case Column.ARM:
+            case ResultColumn.ARM:
                 return row.arm
-            case Column.SHARE:
+            case ResultColumn.SHARE:
                 return f"{row.figures.large_share:.0%}" if row.figures.tokens else ""
-            case Column.ANSWER:
+            case ResultColumn.ANSWER:
                 return plain_answer(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
-            case Column.EXPECTED:
+            case ResultColumn.EXPECTED:
                 return plain_answer(problem.expected or "")
-            case Column.MARK:
+            case ResultColumn.MARK:
                 return mark_of(row).value
-            case Column.TOKENS:
+            case ResultColumn.TOKENS:
                 return f"{row.figures.tokens:,}" if row.figures.tokens else ""
-            case Column.TIME:
+            case ResultColumn.TIME:
                 return duration(row.figures.seconds) if row.figures.tokens else ""
-            case Column.RIBBON:
+            case ResultColumn.RIBBON:
                 return ""
 
-    def _tip(self, row: ResultRow, column: Column) -> str | None:
-        if column is Column.PROBLEM:
+    def _tip(self, row: ResultRow, column: ResultColumn) -> str | None:
+        if column is ResultColumn.PROBLEM:
             return self._problems[row.position].text[:2000]
-        if column in (Column.MARK, Column.ANSWER):
+        if column in (ResultColumn.MARK, ResultColumn.ANSWER):
             return row.error or (row.verdict.reason if row.verdict else None) or None
         return None
 
-    def _layout(self, row: ResultRow, _column: Column) -> RibbonLayout | None:
+    def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:
         if not row.figures.ribbon:
             return None
         if row.job not in self._layouts:
-            self._layouts[row.job] = RibbonLayout([Segment(author, tokens) for author, tokens in row.figures.ribbon])
+            self._layouts[row.job] = RibbonLayout(
+                [RibbonSegment(author, tokens) for author, tokens in row.figures.ribbon]
+            )
         return self._layouts[row.job]
 
 
-def duration(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _alignment(column: Column) -> Qt.AlignmentFlag:
+def _alignment(column: ResultColumn) -> Qt.AlignmentFlag:
     side = Qt.AlignmentFlag.AlignRight if column in _AT_RIGHT else Qt.AlignmentFlag.AlignLeft
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
-def _spoken(row: ResultRow, column: Column) -> str | None:
+def _spoken(row: ResultRow, column: ResultColumn) -> str | None:
     """What a screen reader says of a cell that is drawn, or is a sign."""
-    if column is Column.RIBBON:
+    if column is ResultColumn.RIBBON:
         return f"{row.figures.large_share:.0%} by the large model"
-    return mark_of(row).name.lower() if column is Column.MARK else None
+    return mark_of(row).name.lower() if column is ResultColumn.MARK else None
 
 
-def _ink(row: ResultRow, column: Column) -> QColor | None:
+def _ink(row: ResultRow, column: ResultColumn) -> QColor | None:
     if column not in _INKED:
         return None
     colours = current_theme().colours
-    if column is Column.SHARE:
+    if column is ResultColumn.SHARE:
         return QColor(colours.large)
-    if column is Column.MARK:
+    if column is ResultColumn.MARK:
         inks = {Mark.RIGHT: colours.success, Mark.WRONG: colours.danger, Mark.ERROR: colours.danger}
         return QColor(inks.get(mark_of(row), colours.muted))
     return QColor(colours.muted)
+
+
+_HEIGHT = 12
+
+
+class RibbonCell(QStyledItemDelegate):
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().paint(painter, option, index)
+        if layout := index.data(RIBBON_ROLE):
+            cell = QRectF(option.rect)
+            area = QRectF(cell.left() + 8, cell.center().y() - _HEIGHT / 2, cell.width() - 16, _HEIGHT)
+            paint_ribbon(painter, area, layout, current_theme().colours)
+
+
+LONGEST = 200
+_SIGNS = {
+    "pi": "π",
+    "theta": "θ",
+    "alpha": "α",
+    "beta": "β",
+    "infty": "∞",
+    "cup": "∪",
+    "cap": "∩",
+    "times": "·",
+    "pm": "±",
+    "le": "≤",
+    "ge": "≥",
+    "ne": "≠",
+    "in": "∈",
+}
+_FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
+_ROOT = re.compile(r"\\sqrt\{([^{}]*)\}")
+_SIGN = re.compile(rf"\\({'|'.join(_SIGNS)})(?![a-zA-Z])\s*")
+_ONE_TERM = re.compile(r"\\?\w*")
+
+
+def plain_answer(answer: str) -> str:
+    text = tidy(answer[:LONGEST])
+    for _ in range(3):  # fractions and roots in each other; what is deeper stays as it is written
+        text = _ROOT.sub(lambda found: f"√{_grouped(found[1])}", text)
+        text = _FRACTION.sub(lambda found: f"{_grouped(found[1])}/{_grouped(found[2])}", text)
+    text = _SIGN.sub(lambda found: _SIGNS[found[1]], text)
+    return text.replace("\\{", "{").replace("\\}", "}").replace("( ", "(").replace(" )", ")")
+
+
+def _grouped(term: str) -> str:
+    term = term.strip()
+    return term if _ONE_TERM.fullmatch(term) or term.startswith("√") else f"({term})"

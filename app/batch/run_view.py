@@ -21,16 +21,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.batch.arrangement import Column, Shown
-from app.batch.evidence import Evidence
-from app.batch.figures import Figures
+from app.batch.evidence import EvidencePanel, Figures
 from app.batch.regrade_dialog import RegradeDialog
-from app.batch.result_table import ResultTable
-from app.batch.ribbon_cell import RibbonCell
+from app.batch.result_table import ResultTable, RibbonCell
+from app.batch.row_order import ResultColumn, RowFilter
 from app.batch.session import BatchSession
-from app.theme import Role
-from app.widgets.controls import button, label
-from app.widgets.elided import ElidedLabel
+from app.shared.theme import Role
+from app.shared.widgets.controls import ElidedLabel, button, label
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS
@@ -46,16 +43,16 @@ WIDGET_SIZE_MAX = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
 ALL_ARMS = "All arms"
 _WIDTHS = {
-    Column.NUMBER: 48,
-    Column.PROBLEM: 260,
-    Column.ARM: 110,
-    Column.RIBBON: 130,
-    Column.SHARE: 58,
-    Column.ANSWER: 90,
-    Column.EXPECTED: 90,
-    Column.MARK: 78,
-    Column.TOKENS: 66,
-    Column.TIME: 62,
+    ResultColumn.NUMBER: 48,
+    ResultColumn.PROBLEM: 260,
+    ResultColumn.ARM: 110,
+    ResultColumn.RIBBON: 130,
+    ResultColumn.SHARE: 58,
+    ResultColumn.ANSWER: 90,
+    ResultColumn.EXPECTED: 90,
+    ResultColumn.MARK: 78,
+    ResultColumn.TOKENS: 66,
+    ResultColumn.TIME: 62,
 }
 
 
@@ -80,7 +77,7 @@ class RunView(QWidget):
         self.export = QPushButton("Export")
         self.arm, self.shown = QComboBox(), QComboBox()
         self.regrade = button("Grade again …", self._ask_how, tip="Other verdicts on the answers that are there")
-        self.figures, self.evidence = Figures(), Evidence()
+        self.figures, self.evidence = Figures(), EvidencePanel()
         self.charts = button("Charts", self._show_parts, tip="Charts and arms instead of the table")
         self.charts.setCheckable(True)
         self.table = QTableView()
@@ -109,7 +106,7 @@ class RunView(QWidget):
             self.arm.addItems([ALL_ARMS, *(arm.name for arm in batch.arms)])
             self.arm.setCurrentText(chosen)
         self._filter()
-        self.table.setColumnHidden(Column.ARM, len(batch.arms) < 2)
+        self.table.setColumnHidden(ResultColumn.ARM, len(batch.arms) < 2)
         self._show_state()
 
     def _take(self, happenings: list[BatchEvent]) -> None:
@@ -227,7 +224,7 @@ class RunView(QWidget):
     def _fill_controls(self) -> None:
         self.arm.setAccessibleName("Arm")
         self.shown.setAccessibleName("Which rows")
-        for shown in Shown:
+        for shown in RowFilter:
             self.shown.addItem(shown.value, shown)
         menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
@@ -238,7 +235,7 @@ class RunView(QWidget):
         table = self.table
         table.setModel(self.model)
         table.setAccessibleName("Results")
-        table.setItemDelegateForColumn(Column.RIBBON, RibbonCell(table))
+        table.setItemDelegateForColumn(ResultColumn.RIBBON, RibbonCell(table))
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -253,7 +250,7 @@ class RunView(QWidget):
         table.setSortingEnabled(True)
         for column, width in _WIDTHS.items():
             table.setColumnWidth(column, width)
-        header.setSectionResizeMode(Column.PROBLEM, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(ResultColumn.PROBLEM, QHeaderView.ResizeMode.Stretch)
 
     def _lay_out(self) -> None:
         head = QHBoxLayout()

@@ -6,17 +6,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
-from app.batch.arrangement import mark_of
-from app.chat.conversation import Exchange
-from app.chat.segments import RibbonFollower
-from app.chat.steps_view import StepsView
-from app.chat.typesetting import Typesetter
-from app.inspector.panel import Inspector, Tab
-from app.rendering import RichText
-from app.theme import Role
-from app.widgets.controls import label
-from app.widgets.ribbon import Ribbon
-from app.widgets.scrolling import scrolling
+from app.batch.row_order import mark_of
+from app.shared.conversations.conversation import Exchange
+from app.shared.parts import RunInspector
+from app.shared.rendering import RichText
+from app.shared.steps.ribbon_follower import RibbonFollower
+from app.shared.steps.steps_view import StepsView
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import Role
+from app.shared.widgets.controls import label, scrolling
+from app.shared.widgets.ribbon import Ribbon
 from core.problem import Problem
 from core.run import RunSettings
 from core.store.batch_rows import ResultRow
@@ -25,7 +24,9 @@ from core.thinking.trace import Trace
 
 
 class RunWindow(QDialog):
-    def __init__(self, trace: Trace, row: ResultRow, problem: Problem, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, trace: Trace, row: ResultRow, problem: Problem, inspector: RunInspector, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"{problem.id} · {row.arm}")
@@ -33,13 +34,13 @@ class RunWindow(QDialog):
         settings = RunSettings.model_validate(trace.started.settings) if trace.started else RunSettings()
         self.exchange = Exchange(problem.text, settings, trace=trace)
         self._typesetter = Typesetter(self)
-        self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), Inspector()
+        self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), inspector
         self._segments = RibbonFollower(self.ribbon)
         self._segments.follow(trace)
         self.steps.sync(trace, trace.pieces, live=False)
         self.steps.piece_clicked.connect(self._show_piece)
         self.ribbon.segment_clicked.connect(self._show_segment)
-        self.inspector.tabs.setCurrentIndex(Tab.RUN)
+        self.inspector.turn_to_run()
         self._lay_out(_verdict(row, problem), problem.text)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -48,6 +49,7 @@ class RunWindow(QDialog):
 
     def done(self, result: int) -> None:
         self._typesetter.finish()
+        self.inspector.finish()
         super().done(result)
 
     def _show_piece(self, piece: Piece) -> None:

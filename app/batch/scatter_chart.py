@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
 from app.batch.chart_card import ChartCard
-from app.theme import current_theme
+from app.shared.theme import current_theme
 from core.batch.charts import Box, Point, Scatter, leader, place_labels, scatter_chart
 from core.engines.body import Author
 

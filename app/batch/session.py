@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from app.bridge import Errand, Work
-from app.models_in_use import ModelsInUse, State
+from app.shared.background import BackgroundTask, Work
+from app.shared.loaded_models import LoadedModels, LoadState
 from core.batch.arms import Arm, by_large_model
 from core.batch.batch_events import BatchEvent, JobEnded
 from core.batch.batch_settings import BatchSettings
@@ -31,7 +31,7 @@ from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store
 
 
-class Opened(NamedTuple):
+class OpenedBatch(NamedTuple):
     """A batch with all that its table shows."""
 
     batch: Batch
@@ -40,7 +40,7 @@ class Opened(NamedTuple):
     progress: BatchProgress
 
 
-class Loaded(NamedTuple):
+class LoadedPair(NamedTuple):
     """The pair that was loaded for a batch: with which guide for the large model, and for how many texts at once."""
 
     pair: Pair
@@ -68,7 +68,7 @@ class BatchSession(QObject):
     failed = Signal(object)
     """A BatonError."""
 
-    def __init__(self, models: ModelsInUse, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
+    def __init__(self, models: LoadedModels, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
         """`choice`: which models the person wants now."""
         super().__init__(parent)
         self.models = models
@@ -83,12 +83,12 @@ class BatchSession(QObject):
         self.report_seconds = 0.0
         """What the last report took."""
         self._runner: Runner | None = None
-        self._running: Errand | None = None
-        self._reporting: Errand | None = None
+        self._running: BackgroundTask | None = None
+        self._reporting: BackgroundTask | None = None
         self._waits_for_models = False
         self._guides: list[str] = []
         """The large models whose arms are still to be run, the one that runs now first; "" is the batch's own."""
-        self._loaded = Loaded(Pair(), "", 0)
+        self._loaded = LoadedPair(Pair(), "", 0)
         models.changed.connect(self._models_changed)
 
     def use_store(self, store: Store) -> None:
@@ -124,7 +124,7 @@ class BatchSession(QObject):
         settings = BatchSettings(source=found.name, parallel=parallel, seeds=seeds).stored()
         rows = [arm.stored() for arm in arms]
 
-        def work() -> Generator[Opened, None, None]:
+        def work() -> Generator[OpenedBatch, None, None]:
             yield _opened(store, store.batches.create(found.name, settings, found.problems, rows, range(seeds)))
 
         self._do("create batch", work, self._show_and_start)
@@ -136,18 +136,18 @@ class BatchSession(QObject):
             self._refuse_while_running()
         store = self._stored()
 
-        def work() -> Generator[Opened, None, None]:
+        def work() -> Generator[OpenedBatch, None, None]:
             yield _opened(store, batch_id)
 
         self._do("open batch", work, self._show)
 
-    def _show(self, opened: Opened) -> None:
+    def _show(self, opened: OpenedBatch) -> None:
         self.batch, self.problems, self.rows, self.progress = opened
         self.parallel = self.progress.parallel
         self.opened.emit()
         self.report()
 
-    def _show_and_start(self, opened: Opened) -> None:
+    def _show_and_start(self, opened: OpenedBatch) -> None:
         self._show(opened)
         self.start()
 
@@ -183,7 +183,7 @@ class BatchSession(QObject):
 
     def _load(self, guide: str) -> None:
         room = self.parallel + 1
-        self._loaded = Loaded(Pair(), guide, room)
+        self._loaded = LoadedPair(Pair(), guide, room)
         wanted = {"parallel": room} | ({"large": guide} if guide else {})
         self.models.load(self._choice().model_copy(update=wanted))
 
@@ -195,7 +195,7 @@ class BatchSession(QObject):
         known = {arm.name for arm in self.batch.arms}
         added = [arm.stored() for arm in arms if arm.name not in known]
 
-        def work() -> Generator[Opened, None, None]:
+        def work() -> Generator[OpenedBatch, None, None]:
             for arm in added:
                 store.batches.add_arm(batch_id, arm)
             yield _opened(store, batch_id)
@@ -207,7 +207,7 @@ class BatchSession(QObject):
         assert self.batch is not None
         store, batch_id = self._stored(), self.batch.id
 
-        def work() -> Generator[Opened, None, None]:
+        def work() -> Generator[OpenedBatch, None, None]:
             store.batches.retry_failed(batch_id)
             yield _opened(store, batch_id)
 
@@ -245,7 +245,7 @@ class BatchSession(QObject):
             with grader:
                 yield from regrade(store, batch_id, grader, how)
 
-        self._running = Errand("grade again", work, parent=self)
+        self._running = BackgroundTask("grade again", work, parent=self)
         self._running.arrived.connect(self.graded)
         self._running.ended.connect(self._graded_again)
         self._running.start()
@@ -279,7 +279,7 @@ class BatchSession(QObject):
     def finish(self) -> None:
         """The window is closing: what is being written is saved, and goes on next time."""
         self._waits_for_models = False
-        for errand in self.findChildren(Errand):
+        for errand in self.findChildren(BackgroundTask):
             errand.finish()
 
     def _refuse_while_running(self) -> None:
@@ -288,15 +288,15 @@ class BatchSession(QObject):
             raise SettingsError(f"“{name}” is running.", "Stop it first, or wait until it is done.")
 
     def _models_changed(self) -> None:
-        if self._runner and self.models.state is State.WAITING:
+        if self._runner and self.models.state is LoadState.WAITING:
             self.stop()
             self.told.emit("The batch was stopped, since other models were chosen. It can go on with its own models.")
         if not self._waits_for_models:
             return
-        if self.models.state is State.READY:
+        if self.models.state is LoadState.READY:
             self._loaded = self._loaded._replace(pair=self.models.pair)
             self._run()
-        elif self.models.state in (State.FAILED, State.NONE):
+        elif self.models.state in (LoadState.FAILED, LoadState.NONE):
             error = self.models.error or SettingsError("There are no models to run.", "Choose two.")
             self._give_up_waiting()
             self.failed.emit(error)
@@ -318,7 +318,7 @@ class BatchSession(QObject):
             with grader:
                 yield from runner.run()
 
-        self._running = Errand("batch", work, cancel=runner.stop, parent=self)
+        self._running = BackgroundTask("batch", work, cancel=runner.stop, parent=self)
         self._running.arrived.connect(self._take)
         self._running.ended.connect(self._run_over)
         self.models.begin_writing(self)
@@ -360,8 +360,8 @@ class BatchSession(QObject):
     def _report_over(self) -> None:
         self._reporting = None
 
-    def _do(self, name: str, work: Work, then: Callable[[Any], None]) -> Errand:
-        errand = Errand(name, work, parent=self)
+    def _do(self, name: str, work: Work, then: Callable[[Any], None]) -> BackgroundTask:
+        errand = BackgroundTask(name, work, parent=self)
 
         def deliver(items: list[Any]) -> None:
             for item in items:
@@ -382,9 +382,9 @@ class BatchSession(QObject):
         return self.store
 
 
-def _opened(store: Store, batch_id: str) -> Opened:
+def _opened(store: Store, batch_id: str) -> OpenedBatch:
     """Raises StoreError, SettingsError."""
     batches = store.batches
     batch, rows = batches.open(batch_id), list(batches.results(batch_id))
     progress = BatchProgress(rows, BatchSettings.of(batch).parallel)
-    return Opened(batch, list(batches.problems(batch_id)), rows, progress)
+    return OpenedBatch(batch, list(batches.problems(batch_id)), rows, progress)

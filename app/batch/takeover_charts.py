@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from PySide6.QtGui import QColor
 
 from app.batch.chart_card import ChartCard
-from app.theme import current_theme
+from app.shared.theme import current_theme
 from core.batch.charts import places_of_takeovers, takeovers_by_rule
 from core.batch.report import PLACES, ArmReport
 

@@ -8,9 +8,8 @@ from functools import partial
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from app.theme import Role, set_role
-from app.widgets.controls import IconButton, button, label
-from app.widgets.scrolling import scrolling
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import IconButton, button, label, scrolling
 from core.store.batch_rows import Batch
 
 TALLEST = 260

@@ -8,23 +8,23 @@ from enum import Enum, auto
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.chat.answer_card import AnswerCard
-from app.chat.conversation import Exchange
-from app.chat.segments import RibbonFollower
-from app.chat.steps_document import thinking_pieces
-from app.chat.steps_view import StepsView
-from app.chat.typesetting import Typesetter
-from app.chat.wording import count, last_words, run_in_brief
-from app.theme import SIGN, Role, set_role
-from app.widgets.controls import IconButton, button, label
-from app.widgets.elided import ElidedLabel
-from app.widgets.ribbon import Ribbon
+from app.shared.conversations.conversation import Exchange
+from app.shared.format import count
+from app.shared.labels import last_words, run_in_brief
+from app.shared.steps.answer_card import AnswerCard
+from app.shared.steps.ribbon_follower import RibbonFollower
+from app.shared.steps.steps_document import thinking_pieces
+from app.shared.steps.steps_view import StepsView
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import SIGN, Role, set_role
+from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
+from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.events import Finish
 from core.thinking.pieces import Piece
 
 
-class Request(Enum):
+class AnswerAction(Enum):
     """What the buttons of an answer ask for."""
 
     CONTINUE = auto()
@@ -35,7 +35,7 @@ class Request(Enum):
 
 
 class AnswerView(QWidget):
-    wanted = Signal(object)  # a Request
+    wanted = Signal(object)  # a AnswerAction
     piece_chosen = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     piece_revealed = Signal(QRectF)
@@ -134,11 +134,13 @@ class AnswerView(QWidget):
         self._export.setVisible(over)
 
     def _lay_out(self) -> None:
-        self._continue = button("Continue", lambda: self.wanted.emit(Request.CONTINUE), tip="Go on in the same text")
-        self._again = IconButton("again", "Answer once more, with another seed", self._asker(Request.AGAIN))
-        self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(Request.COMPARE))
-        self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(Request.COPY))
-        self._export = IconButton("download", "Export", self._asker(Request.EXPORT))
+        self._continue = button(
+            "Continue", lambda: self.wanted.emit(AnswerAction.CONTINUE), tip="Go on in the same text"
+        )
+        self._again = IconButton("again", "Answer once more, with another seed", self._asker(AnswerAction.AGAIN))
+        self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(AnswerAction.COMPARE))
+        self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
+        self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
         head, foot = QHBoxLayout(), QHBoxLayout()
         head.setSpacing(8)
         for widget in (self._title, self._brief, self._share, self._handoffs):
@@ -160,7 +162,7 @@ class AnswerView(QWidget):
         column.addWidget(self._card)
         column.addLayout(foot)
 
-    def _asker(self, request: Request) -> Callable[[], None]:
+    def _asker(self, request: AnswerAction) -> Callable[[], None]:
         return lambda: self.wanted.emit(request)
 
     def _piece_clicked(self, piece: Piece) -> None:

@@ -6,9 +6,9 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
 
-from app.chat.session import Activity
-from app.theme import SIGN, Role, current_theme, icon, set_role
-from app.widgets.controls import IconButton, button
+from app.shared.conversations.session import Activity
+from app.shared.theme import SIGN, Role, current_theme, icon, set_role
+from app.shared.widgets.controls import IconButton, button
 from core.engines.body import Author
 
 MOST_LINES = 8

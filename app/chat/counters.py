@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from collections.abc import Generator
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from app.bill_words import bill_in_words, money, tokens_in_words
-from app.chat.wording import count, seconds
-from app.theme import SIGN, Role, current_theme, set_role
-from app.widgets.controls import label
+from app.shared.background import BackgroundTask
+from app.shared.format import count, duration, money
+from app.shared.labels import bill_in_words, tokens_in_words
+from app.shared.theme import SIGN, Role, current_theme, set_role
+from app.shared.widgets.controls import label
+from core.engines.base import Engine
 from core.engines.body import Author
 from core.thinking.trace import Trace
 
@@ -93,7 +98,7 @@ class Counters(QWidget):
             self._charge(widget, trace, author)
         self.share.setText(f"large {trace.large_share:.0%}")
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
-        self.handoff.setText(f"handoff {seconds(last.seconds)} ({last.reused:,} reused)" if last else "")
+        self.handoff.setText(f"handoff {duration(last.seconds)} ({last.reused:,} reused)" if last else "")
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -124,7 +129,8 @@ class Counters(QWidget):
         widget.setVisible(bill is not None)
         if bill and card:
             words = f"{SIGN[author]} {card.place}: {tokens_in_words(bill)}"
-            widget.setText(f"{words} · {money(bill)}" if money(bill) else words)
+            spent = money(bill.money, bill.currency)
+            widget.setText(f"{words} · {spent}" if spent else words)
             widget.setToolTip(bill_in_words(bill))
 
     def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:
@@ -140,3 +146,63 @@ class Counters(QWidget):
         font.setPointSizeF(font.pointSizeF() * SMALLER)
         for widget in (*self._labels(), *self.bills.values(), self.draft, self._seed_name, self.seed):
             widget.setFont(font)
+
+
+AFTER_MS = 300
+"""A pause in typing."""
+
+
+class DraftCount(QObject):
+    """Asks a model beside the main thread: its process may be busy, or far away. A failure counts nothing."""
+
+    counted = Signal(int)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine: Engine | None = None
+        self._text = ""
+        self._errand: BackgroundTask | None = None
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(AFTER_MS)
+        self._pause.timeout.connect(self._ask)
+
+    def count(self, engine: Engine | None, text: str) -> None:
+        """The last text counts; without a model, or without a text, there is nothing to count."""
+        self._engine, self._text = engine, text
+        if engine and text:
+            self._pause.start()
+        else:
+            self._pause.stop()
+            self.counted.emit(0)
+
+    def finish(self) -> None:
+        self._pause.stop()
+        self._text = ""
+        if self._errand:
+            self._errand.finish()
+
+    def _ask(self) -> None:
+        engine, text = self._engine, self._text
+        if self._errand or engine is None:
+            return  # what is typed meanwhile is counted when this one is done
+
+        def work() -> Generator[Any, None, None]:
+            yield text, engine.count_tokens(text)
+
+        self._errand = BackgroundTask("count tokens", work, parent=self)
+        self._errand.arrived.connect(self._tell)
+        self._errand.ended.connect(self._ended)
+        self._errand.start()
+
+    def _tell(self, counts: list[tuple[str, int]]) -> None:
+        for text, tokens in counts:
+            if text == self._text:
+                self.counted.emit(tokens)
+            elif self._text:
+                self._pause.start()
+
+    def _ended(self) -> None:
+        assert self._errand
+        self._errand.deleteLater()
+        self._errand = None

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from app.chat.answer_view import Request
+from app.chat.answer_view import AnswerAction
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
-from app.chat.conversation import Exchange
 from app.chat.conversation_view import WIDEST, ConversationView
-from app.chat.copying import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
-from app.chat.counters import Counters
-from app.chat.draft_count import DraftCount
-from app.chat.session import Activity, ChatSession
+from app.chat.counters import Counters, DraftCount
 from app.chat.sidebar import Sidebar
-from app.chat.steps_view import StepsView
-from app.chat.typesetting import Typesetter
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
-from app.chat.wording import WHO
-from app.inspector.panel import Inspector
-from app.rendering import Form
-from app.settings.preferences import Preferences
-from app.theme import Role, set_role
-from app.widgets.controls import Hairline
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.session import Activity, ChatSession
+from app.shared.labels import WHO
+from app.shared.parts import AnswerComparison, ComparedAnswers, MakeComparison, RunInspector
+from app.shared.preferences import Preferences
+from app.shared.rendering import CopyFormat
+from app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
+from app.shared.steps.steps_view import StepsView
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import Hairline
 from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.pieces import Piece
-
-if TYPE_CHECKING:
-    from app.compare.comparing import Comparing
-    from app.compare.view import CompareView
 
 
 class ChatPage(QSplitter):
     export_wanted = Signal()
 
-    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: ChatSession,
+        preferences: Preferences,
+        inspector: RunInspector,
+        make_comparison: MakeComparison,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._session = session
+        self._make_comparison = make_comparison
         self._preferences = preferences
         self._typesetter = Typesetter(self)
         self._draft = DraftCount(self)
@@ -53,7 +55,7 @@ class ChatPage(QSplitter):
         self.composer = Composer()
         self.counters = Counters()
         self.welcome = Welcome()
-        self.inspector = Inspector()
+        self.inspector = inspector
         self._middle = QStackedWidget()
         self._middle.addWidget(self.welcome)
         self._middle.addWidget(self.conversation)
@@ -68,11 +70,9 @@ class ChatPage(QSplitter):
         self._show_activity()
 
     @cached_property
-    def comparing(self) -> Comparing:
+    def comparing(self) -> AnswerComparison:
         """Made when it is first needed."""
-        from app.compare.comparing import Comparing
-
-        comparing = Comparing(self._session, self._preferences, self._typesetter, self._show_beside, self)
+        comparing = self._make_comparison(self._typesetter, self._show_beside, self)
         comparing.piece_chosen.connect(self.inspector.show_piece)
         comparing.menu_wanted.connect(self._menu)
         comparing.begun.connect(self.composer.edit.clear)
@@ -109,7 +109,7 @@ class ChatPage(QSplitter):
         self._edited = exchange
         self.composer.set_text(exchange.problem)
 
-    def copy_step(self, form: Form) -> None:
+    def copy_step(self, form: CopyFormat) -> None:
         """The step that is shown in the inspector."""
         if piece := self.inspector.shown:
             copy_piece(piece, form)
@@ -128,7 +128,7 @@ class ChatPage(QSplitter):
 
     def compare(self) -> None:
         """Arms side by side on the problem that stands in the composer, or on the one that was answered last."""
-        answer = self.comparing.view.exchanges[0] if self.comparing.view else self._session.conversation.leaf
+        answer = self.comparing.shown.exchanges[0] if self.comparing.shown else self._session.conversation.leaf
         if problem := self.composer.edit.toPlainText().strip():
             self.comparing.choose(problem)
         elif answer:
@@ -212,10 +212,10 @@ class ChatPage(QSplitter):
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
-        if self.is_comparing and self.comparing.view:
-            self.comparing.view.choose(exchange, piece)
+        if self.is_comparing and self.comparing.shown:
+            self.comparing.shown.choose(exchange, piece)
 
-    def _show_beside(self, view: CompareView | None) -> None:
+    def _show_beside(self, view: ComparedAnswers | None) -> None:
         """Put a comparison in the place of the conversation, with the room of the sidebar; None: take it away."""
         if view is None:
             self._show_path()
@@ -273,17 +273,17 @@ class ChatPage(QSplitter):
         pair = self._session.models.pair
         self._draft.count(pair.small or pair.large, self.composer.edit.toPlainText().strip())
 
-    def _carry_out(self, exchange: Exchange, request: Request) -> None:
+    def _carry_out(self, exchange: Exchange, request: AnswerAction) -> None:
         match request:
-            case Request.CONTINUE:
+            case AnswerAction.CONTINUE:
                 self._session.go_on(exchange)
-            case Request.AGAIN:
+            case AnswerAction.AGAIN:
                 self._session.ask_again(exchange)
-            case Request.COMPARE:
+            case AnswerAction.COMPARE:
                 self.comparing.choose(exchange.problem, exchange)
-            case Request.COPY:
-                copy_answer(exchange, Form.MARKDOWN)
-            case Request.EXPORT:
+            case AnswerAction.COPY:
+                copy_answer(exchange, CopyFormat.MARKDOWN)
+            case AnswerAction.EXPORT:
                 self.export_wanted.emit()
 
     def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
@@ -305,7 +305,7 @@ class ChatPage(QSplitter):
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
         """Its steps as they are on the screen, in a column or in the conversation."""
-        if self.is_comparing and self.comparing.view:
-            return self.comparing.view.steps_of(exchange)
+        if self.is_comparing and self.comparing.shown:
+            return self.comparing.shown.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)
         return answer.steps if answer else None

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from enum import IntEnum
+from typing import Any, NamedTuple
 
-from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QSize,
+    Qt,
+    QTimer,
+    Signal,
+)
 from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -19,11 +31,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.chat.archive import Archive
-from app.chat.history import History, HistoryRole, Index
-from app.theme import Role, current_theme, set_role
-from app.widgets.controls import IconButton
+from app.shared.conversations.repository import ConversationRepository
+from app.shared.theme import Role, current_theme, set_role
+from app.shared.widgets.controls import IconButton
 from core.errors import StoreError
+from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
 
 SEARCH_AFTER_MS = 150
 
@@ -62,7 +74,7 @@ class Sidebar(QWidget):
         super().__init__(parent)
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._archive: Archive | None = None
+        self._archive: ConversationRepository | None = None
         self._shown = ""
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search conversations")
@@ -98,7 +110,7 @@ class Sidebar(QWidget):
         column.addLayout(head)
         column.addWidget(self.list)
 
-    def use_archive(self, archive: Archive) -> None:
+    def use_archive(self, archive: ConversationRepository) -> None:
         self._archive = archive
         archive.changed.connect(self.refresh)
         self.refresh()
@@ -140,7 +152,7 @@ class Sidebar(QWidget):
     def restore(self, conversation: str) -> None:
         self._attempt(lambda archive: archive.restore(conversation))
 
-    def _attempt(self, change: Callable[[Archive], None]) -> bool:
+    def _attempt(self, change: Callable[[ConversationRepository], None]) -> bool:
         if not self._archive:
             return False
         try:
@@ -166,3 +178,79 @@ class Sidebar(QWidget):
         menu.addAction("Export …", lambda: self.export_wanted.emit(index.data(HistoryRole.CONVERSATION)))
         menu.addAction("Delete\tDel", self.delete)
         menu.popup(self.list.viewport().mapToGlobal(where))
+
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class HistoryRow(NamedTuple):
+    text: str
+    conversation: str = ""
+    """Empty: a heading."""
+    exchange: str = ""
+    tip: str = ""
+
+
+class HistoryRole(IntEnum):
+    CONVERSATION = Qt.ItemDataRole.UserRole + 1
+    IS_HEADING = Qt.ItemDataRole.UserRole + 2
+
+
+class History(QAbstractListModel):
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._rows: list[HistoryRow] = []
+
+    def show_headlines(self, headlines: list[Headline], today: date) -> None:
+        rows: list[HistoryRow] = []
+        for day, group in by_day(headlines):
+            rows.append(HistoryRow(day_name(day, today)))
+            rows += [HistoryRow(one.name, one.id, tip=one.name) for one in group]
+        self._show(rows)
+
+    def show_found(self, found: list[Found]) -> None:
+        rows = [HistoryRow(one.name, one.conversation, one.exchange, _plain(one.excerpt)) for one in found]
+        self._show(rows or [HistoryRow("Nothing found")])
+
+    def row_of(self, conversation: str) -> int:
+        """-1 if it is not in the list."""
+        return next((i for i, row in enumerate(self._rows) if row.conversation == conversation), -1)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self._rows)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row = self._rows[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole:
+                return row.text
+            case Qt.ItemDataRole.ToolTipRole:
+                return row.tip or None
+            case HistoryRole.CONVERSATION:
+                return row.conversation
+            case HistoryRole.IS_HEADING:
+                return not row.conversation
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        if not self._rows[index.row()].conversation:
+            return Qt.ItemFlag.NoItemFlags
+        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+
+    def _show(self, rows: list[HistoryRow]) -> None:
+        if rows != self._rows:
+            self.beginResetModel()
+            self._rows = rows
+            self.endResetModel()
+
+
+def day_name(day: date, today: date) -> str:
+    if day == today:
+        return "TODAY"
+    if day == today - timedelta(days=1):
+        return "YESTERDAY"
+    return day.strftime("%A, %-d %B" if day.year == today.year else "%-d %B %Y").upper()
+
+
+def _plain(excerpt: str) -> str:
+    return excerpt.replace(MARK_START, "").replace(MARK_END, "")

@@ -7,11 +7,11 @@ import random
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from app.chat.demo_note import DemoNote
-from app.theme import SIGN, Role
-from app.widgets.controls import button, label
+from app.shared.format import in_brief
+from app.shared.theme import SIGN, Role
+from app.shared.widgets.controls import button, label
 from core.engines.body import Author
 
 EXAMPLES = (
@@ -21,7 +21,6 @@ EXAMPLES = (
 )
 
 
-LONGEST = 96
 LEGEND = (
     (Author.SMALL, Role.SMALL, "the small model"),
     (Author.LARGE, Role.LARGE, "the large model"),
@@ -83,13 +82,6 @@ class Welcome(QWidget):
         column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
 
 
-def in_brief(problem: str) -> str:
-    """Beginning and end: the end is where problems of one kind differ."""
-    if len(problem) <= LONGEST:
-        return problem
-    return f"{problem[: LONGEST // 3].rsplit(' ', 1)[0]} … {problem[-LONGEST // 2 :].split(' ', 1)[1]}"
-
-
 def demo_examples() -> tuple[str, ...]:
     """Problems that the demo pair was made for: it can do nothing else."""
     from core.demo_pair import READY_PROBLEMS
@@ -103,3 +95,63 @@ def another_problem() -> str:
     from core.demo_pair import held_out_problems
 
     return next(held_out_problems(random.randrange(1 << 30))).question
+
+
+DEMO_NOTE = (
+    "These two models come with Baton. They are tiny, were trained for this one family of problems, and can do "
+    "nothing else. They reflect where a step looks hard, not where they notice a mistake. For real questions, "
+    "choose a pair of your own at the top."
+)
+PACES = (10, 20, 40, 80, 160, 0)
+"""Tokens a second; the last is as fast as it goes."""
+WIDEST_NOTE = 560
+
+
+class DemoNote(QWidget):
+    another_wanted = Signal()
+    pace_chosen = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        words = label(DEMO_NOTE, Role.MUTED)
+        words.setWordWrap(True)
+        words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.setMaximumWidth(WIDEST_NOTE)
+        self.pace = QSlider(Qt.Orientation.Horizontal)
+        self.pace.setRange(0, len(PACES) - 1)
+        self.pace.setPageStep(1)
+        self.pace.setFixedWidth(120)
+        self.pace.setAccessibleName("Pace")
+        self._told = label("", Role.MUTED)
+        name = label("&Pace", Role.MUTED)
+        name.setTextFormat(Qt.TextFormat.AutoText)
+        name.setBuddy(self.pace)
+        row = QHBoxLayout()
+        row.addStretch()
+        row.addWidget(button("Another one", self.another_wanted.emit, tip="A problem that neither model has seen"))
+        row.addSpacing(18)
+        for widget in (name, self.pace, self._told):
+            row.addWidget(widget)
+        row.addStretch()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 10, 0, 0)
+        column.setSpacing(10)
+        column.addWidget(words)
+        column.addLayout(row)
+        self.pace.valueChanged.connect(self._choose)
+
+    def show_pace(self, pace: int) -> None:
+        """The nearest of the slider's places."""
+        place = min(range(len(PACES) - 1), key=lambda i: abs(PACES[i] - pace)) if pace else len(PACES) - 1
+        self.pace.blockSignals(True)
+        self.pace.setValue(place)
+        self.pace.blockSignals(False)
+        self._tell(pace)
+
+    def _choose(self, place: int) -> None:
+        self._tell(PACES[place])
+        self.pace_chosen.emit(PACES[place])
+
+    def _tell(self, pace: int) -> None:
+        self._told.setText(f"{pace} tokens a second" if pace else "as fast as it goes")
+        self.pace.setToolTip(self._told.text())

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.chat.welcome import in_brief
-from app.compare.choices import Choice
 from app.compare.column import MOST_COLUMNS
-from app.theme import Role
-from app.widgets.controls import button, label
+from app.compare.figures import title_of
+from app.shared.conversations.conversation import Exchange
+from app.shared.format import count, in_brief
+from app.shared.theme import Role
+from app.shared.widgets.controls import button, label
+from core.batch.recipes import ABLATIONS, ARMS
+from core.run import RunSettings
+from core.thinking.events import Finish
+from core.thinking.trace import Trace
 
 NO_THIRD = "(none)"
 
@@ -21,7 +27,12 @@ class Chooser(QDialog):
     """Choices, the expected answer, and whether all are written at once."""
 
     def __init__(
-        self, problem: str, choices: Sequence[Choice], columns: Sequence[Choice], expected: str, parent: QWidget
+        self,
+        problem: str,
+        choices: Sequence[ColumnChoice],
+        columns: Sequence[ColumnChoice],
+        expected: str,
+        parent: QWidget,
     ) -> None:
         """`choices`: all that there are; `columns`: those that are proposed."""
         super().__init__(parent)
@@ -49,7 +60,7 @@ class Chooser(QDialog):
         self.at_once.setChecked(wanted and room > 1)
         self._look()
 
-    def picked(self) -> list[Choice]:
+    def picked(self) -> list[ColumnChoice]:
         """What is chosen now, from left to right."""
         indexes = [box.currentData() for box in self.boxes]
         return [self._choices[index] for index in indexes if index is not None]
@@ -70,7 +81,7 @@ class Chooser(QDialog):
         self.chosen.emit(self.picked(), self.expected.text().strip(), at_once)
         self.accept()
 
-    def _box(self, number: int, columns: Sequence[Choice]) -> QComboBox:
+    def _box(self, number: int, columns: Sequence[ColumnChoice]) -> QComboBox:
         box = QComboBox()
         box.setAccessibleName(f"Column {number + 1}")
         if number == MOST_COLUMNS - 1:
@@ -114,7 +125,7 @@ class Chooser(QDialog):
         self.setMinimumWidth(480)
 
 
-def _words(to_write: Sequence[Choice], twice: bool, has_room: bool, at_once: bool) -> str:
+def _words(to_write: Sequence[ColumnChoice], twice: bool, has_room: bool, at_once: bool) -> str:
     if twice:
         return "Two columns are the same. Choose another for one of them."
     if not to_write:
@@ -126,3 +137,75 @@ def _words(to_write: Sequence[Choice], twice: bool, has_room: bool, at_once: boo
     if at_once:
         return "All at once they slow each other: do not go by their times."
     return "One after the other, with one seed, so that their times can be compared."
+
+
+USUAL = ("small", "baton", "large")
+PLACE_OF = {"never": 0, "always": 2}
+"""Where an answer stands among the usual three; one by both models stands in the middle."""
+
+
+class ColumnChoice(NamedTuple):
+    name: str
+    """Short, and the same next time."""
+    title: str
+    settings: RunSettings
+    exchange: Exchange | None = None
+    """The answer that is there; None: it is to be written."""
+
+
+def arms(settings: RunSettings) -> list[ColumnChoice]:
+    """Every arm that the recipes make of the chosen settings, but those that need a whole batch or other models."""
+    choices: list[ColumnChoice] = []
+    for recipe in (ARMS | ABLATIONS).values():
+        made = recipe.make(settings)
+        for arm in made:
+            title = recipe.title if len(made) == 1 else arm.name
+            needs_more = arm.equal_share_of or arm.drafted or arm.large
+            if not needs_more and arm.name not in {choice.name for choice in choices}:
+                choices.append(ColumnChoice(arm.name, title[0].upper() + title[1:], arm.settings))
+    return choices
+
+
+def recorded(tries: Sequence[Exchange]) -> list[ColumnChoice]:
+    """Answers to one problem, in the order in which they were written."""
+    return [
+        ColumnChoice(
+            f"try {number}",
+            f"Try {number}: {title_of(each.settings)}, seed {each.settings.seed}, {count(each.trace.tokens, 'token')}",
+            each.settings,
+            each,
+        )
+        for number, each in enumerate(tries, 1)
+        if each.trace.tokens
+    ]
+
+
+def proposed(
+    names: Sequence[str],
+    written: Sequence[ColumnChoice],
+    to_write: Sequence[ColumnChoice],
+    answer: Exchange | None,
+    pace: float,
+) -> list[ColumnChoice]:
+    """Two or three columns: the arms of these names, but whole answers that are there instead of writing them again.
+
+    `answer`: the one that a person looks at; it is one of the columns. Answers that were held back by the demo's
+    `pace` are not proposed: beside others their times would be wrong.
+    """
+    fit = [choice for choice in written if choice.exchange and _is_fit(choice.exchange.trace, pace)]
+    by_name = {choice.name: choice for choice in to_write}
+    columns = [by_name[name] for name in names if name in by_name]
+    columns = [next((known for known in fit if known.settings == each.settings), each) for each in columns]
+    in_front = next((choice for choice in fit if choice.exchange is answer), None)
+    if in_front and in_front not in columns and columns:
+        columns[min(PLACE_OF.get(in_front.settings.policy, 1), len(columns) - 1)] = in_front
+    return columns
+
+
+def held_back(trace: Trace, pace: float) -> bool:
+    """Whether the demo's pace (tokens a second, 0 for none) may have made this answer slower than it is."""
+    return bool(pace) and trace.seconds > 0 and trace.tokens / trace.seconds <= pace
+
+
+def _is_fit(trace: Trace, pace: float) -> bool:
+    return trace.finish is Finish.END_OF_TEXT and not held_back(trace, pace)

@@ -15,9 +15,9 @@ from typing import Any
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 
-from app.bridge import Errand
-from app.chat.steps_document import GAP
-from app.chat.steps_view import PAD, StepsView
+from app.shared.background import BackgroundTask
+from app.shared.steps.steps_document import GAP
+from app.shared.steps.steps_view import PAD, StepsView
 from core.thinking.alignment import Row, align, parting
 
 AT_ONCE = 40
@@ -28,7 +28,7 @@ SAME_PLACE = 0.5
 """Pixels that nobody sees."""
 
 
-class Rows(QObject):
+class AlignedRows(QObject):
     changed = Signal()
     """Rows are other ones, or at other heights."""
 
@@ -40,7 +40,7 @@ class Rows(QObject):
         """Index of the first row that differs; the number of rows if none does."""
         self._row_of: list[dict[int, int]] = [{} for _ in views]
         self._texts: list[list[str]] = []
-        self._aligning: Errand | None = None
+        self._aligning: BackgroundTask | None = None
         self._next = self._until = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -92,7 +92,7 @@ class Rows(QObject):
         def work() -> Generator[Any, None, None]:
             yield align(texts)
 
-        self._aligning = Errand("line steps up", work, parent=self)
+        self._aligning = BackgroundTask("line steps up", work, parent=self)
         self._aligning.arrived.connect(lambda found: self._take(found[-1]))
         self._aligning.ended.connect(lambda: self._aligned(texts))
         self._aligning.start()

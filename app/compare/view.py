@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, Signal
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from app.chat.conversation import Exchange
-from app.chat.session import ChatSession
-from app.chat.steps_view import StepsView
-from app.chat.typesetting import Typesetter
-from app.chat.welcome import in_brief
-from app.compare.between import Between, PartingLine
-from app.compare.choices import held_back
-from app.compare.column import Column
-from app.compare.grading import Grading
-from app.compare.panes import EDGE, Panes
-from app.compare.rows import Rows
-from app.compare.wording import figures, standing_in_words
-from app.theme import Role, set_role
-from app.widgets.controls import IconButton, button, label
+from app.compare.answer_grading import AnswerGrading
+from app.compare.chooser import held_back
+from app.compare.column import AnswerColumn
+from app.compare.figures import figures, standing_in_words
+from app.compare.row_markers import WIDTH, PartingLine, RowMarkers
+from app.compare.rows import AlignedRows
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.session import ChatSession
+from app.shared.format import in_brief
+from app.shared.parts import ComparedAnswers
+from app.shared.steps.steps_view import StepsView
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import Hairline, IconButton, button, label, scrolling
 from core.grading.grader import Standing
 from core.thinking.pieces import Piece
 
 
-class CompareView(QWidget):
+class CompareView(ComparedAnswers):
     """Made anew for each comparison."""
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
@@ -48,9 +48,9 @@ class CompareView(QWidget):
         self._times_are_known = not at_once
         self.expected = expected
         self._session = session
-        self.columns = [Column(exchange, typesetter, self) for exchange in exchanges]
-        self.rows = Rows([column.steps for column in self.columns], self)
-        self._grading = Grading(expected, self)
+        self.columns = [AnswerColumn(exchange, typesetter, self) for exchange in exchanges]
+        self.rows = AlignedRows([column.steps for column in self.columns], self)
+        self._grading = AnswerGrading(expected, self)
         self.panes = Panes()
         self.parting = PartingLine(self.rows, self.panes.below)
         self._lay_out(exchanges[0].problem)
@@ -119,7 +119,7 @@ class CompareView(QWidget):
         self._grading.told.connect(self._show_standings)
         self.rows.changed.connect(self._rows_changed)
 
-    def _chosen(self, column: Column, piece: Piece) -> None:
+    def _chosen(self, column: AnswerColumn, piece: Piece) -> None:
         for other in self.columns:
             if other is not column:
                 other.choose(None)
@@ -148,7 +148,7 @@ class CompareView(QWidget):
 
     def _lay_out(self, problem: str) -> None:
         for number, column in enumerate(self.columns):
-            between = Between(self.rows, number - 1) if number else None
+            between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -170,3 +170,94 @@ class CompareView(QWidget):
             row.addWidget(label(f"expected: {self.expected}", Role.MUTED))
         row.addWidget(button("Columns …", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)"))
         return bar
+
+
+EDGE = 18
+NARROWEST = 42
+"""Letters in a column, about 300 pixels; where not all columns fit, one scrolls."""
+NEAR_END = 36
+"""Pixels from the end within which what is being written is followed."""
+
+
+class Panes(QWidget):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._grids: list[QGridLayout] = []
+        self.above, self.below = QWidget(), QWidget()
+        self.heads, self.body = self._area(self.above, "Arms"), self._area(self.below, "Steps side by side")
+        self._grids = [QGridLayout(self.above), QGridLayout(self.below)]
+        self._follows = True
+        for grid in self._grids:
+            grid.setContentsMargins(EDGE, 8, EDGE, 10)
+            grid.setHorizontalSpacing(0)
+            grid.setVerticalSpacing(6)
+        self.heads.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.heads.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.body.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.body.horizontalScrollBar().valueChanged.connect(self.heads.horizontalScrollBar().setValue)
+        self.body.verticalScrollBar().valueChanged.connect(self._scrolled)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.heads)
+        column.addWidget(Hairline())
+        column.addWidget(self.body, 1)
+
+    @property
+    def narrowest(self) -> int:
+        """Pixels of a column, with letters as large as a person wants them."""
+        # Not averageCharWidth: it is of all that a font has, and Inter has many wide letters that nobody writes.
+        return self.fontMetrics().horizontalAdvance("x" * NARROWEST)
+
+    def add_column(self, head: Sequence[QWidget], text: Sequence[QWidget], between: RowMarkers | None) -> None:
+        """One more at the right, each part level with those of its kind. `between` stands at its left."""
+        place = self._grids[1].columnCount() if between else 0
+        for grid, widgets in zip(self._grids, (head, text), strict=True):
+            if between:
+                grid.setColumnMinimumWidth(place, WIDTH)
+            for row, widget in enumerate(widgets):
+                grid.addWidget(widget, row, place + 1, Qt.AlignmentFlag.AlignTop)
+            grid.setColumnStretch(place + 1, 1)
+        if between:
+            self._grids[1].addWidget(between, 0, place)
+        self._grids[1].setRowStretch(len(text), 1)
+        self._set_widths()
+
+    def reveal(self, widget: QWidget, at: QPoint) -> None:
+        """Scroll to a point of something in a column."""
+        point = widget.mapTo(self.below, at)
+        self.body.ensureVisible(point.x() + self.narrowest, point.y(), self.narrowest, self.body.height() // 3)
+
+    def follow(self, bottom: int) -> None:
+        """Keep this height in view, unless a person has scrolled away."""
+        if self._follows:
+            self.body.verticalScrollBar().setValue(bottom + EDGE - self.body.viewport().height())
+            self._follows = True
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The heads are as high as they need to be, and as wide as the columns below them."""
+        if watched is self.above and event.type() is QEvent.Type.LayoutRequest:
+            self.heads.setFixedHeight(self.above.sizeHint().height())
+        elif watched is self.below and event.type() is QEvent.Type.Resize:
+            self.above.setFixedWidth(self.below.width())
+            self.heads.setViewportMargins(0, 0, self.body.width() - self.body.viewport().width(), 0)
+        return super().eventFilter(watched, event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange:
+            self._set_widths()
+
+    def _set_widths(self) -> None:
+        for grid in self._grids:
+            for place in range(1, grid.columnCount(), 2):
+                grid.setColumnMinimumWidth(place, self.narrowest)
+
+    def _scrolled(self, value: int) -> None:
+        self._follows = value >= self.body.verticalScrollBar().maximum() - NEAR_END
+
+    def _area(self, inside: QWidget, name: str) -> QScrollArea:
+        area = scrolling(inside)
+        area.setAccessibleName(name)
+        inside.installEventFilter(self)
+        return area

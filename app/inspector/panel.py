@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
-from app.chat.conversation import Exchange
 from app.inspector.replay_page import ReplayPage
 from app.inspector.run_page import RunPage
 from app.inspector.step_page import StepPage
-from app.inspector.timeline_page import TimelinePage
-from app.theme import Role, set_role
-from app.widgets.scrolling import scrolling
+from app.inspector.timeline import TimelinePage
+from app.shared.conversations.conversation import Exchange
+from app.shared.parts import RunInspector
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import scrolling
 from core.engines.body import Author
 from core.settings import ModelChoice
 from core.thinking.pieces import Piece
@@ -26,22 +27,16 @@ class Tab(IntEnum):
     REPLAY = 3
 
 
-class Inspector(QWidget):
-    piece_chosen = Signal(object, object)  # an Exchange and a Piece
-    rerun_wanted = Signal(object, object, object)  # an Exchange, a Piece and who is to write it
-    fork_wanted = Signal(object, object)
-
+class Inspector(RunInspector):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.exchange: Exchange | None = None
-        self.piece: Piece | None = None
-        """The piece that a person chose."""
+        self.exchange = None
+        self.piece = None
         self._newest: Piece | None = None
         """The newest takeover: shown until a person chooses."""
         self.models = ModelChoice()
-        """For the command line that repeats a run."""
         self.tabs = QTabBar()
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
@@ -82,6 +77,12 @@ class Inspector(QWidget):
             self.tabs.setTabText(Tab.STEP, "Step")
             self.step.show_nothing()
         self._refresh()
+
+    def turn_to_run(self) -> None:
+        self.tabs.setCurrentIndex(Tab.RUN)
+
+    def turn_to_replay(self) -> None:
+        self.tabs.setCurrentIndex(Tab.REPLAY)
 
     def finish(self) -> None:
         """The window is closing."""

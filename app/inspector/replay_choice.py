@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLineEdit, QWidget
 
-from app.settings.fields import Editor, editor_of
-from app.theme import Role
-from app.widgets.controls import label
+from app.shared.forms.fields import Editor, editor_of
+from app.shared.theme import Role
+from app.shared.widgets.controls import label
 from core.run import RunSettings
 from core.settings import matching_preset
 from core.thinking.cues import Category, Lexicon, english

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QListView, QVBoxLayout, QWidget
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
 
-from app.chat.archive import run_settings
-from app.chat.conversation import Exchange
-from app.chat.segments import RibbonFollower
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QListView, QSizePolicy, QVBoxLayout, QWidget
+
 from app.inspector.replay_choice import ReplayChoice
-from app.inspector.replay_marks import SIGNS, ReplayMarks
-from app.inspector.replay_places import Index, ReplayPlaces, piece_at
-from app.inspector.replaying import Outcome, Replaying, Wish
-from app.theme import Role
-from app.widgets.controls import Hairline, button, label
-from app.widgets.ribbon import Ribbon
-from core.thinking.replay import Kind
+from app.inspector.replay_task import ReplayOutcome, ReplayRequest, ReplayTask
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.repository import run_settings
+from app.shared.labels import rule_and_cue
+from app.shared.steps.ribbon_follower import RibbonFollower
+from app.shared.theme import Role, current_theme
+from app.shared.widgets.controls import Hairline, button, label
+from app.shared.widgets.ribbon import Ribbon
+from core.thinking.pieces import Piece
+from core.thinking.replay import Kind, Place
 
 GIVEN = "The recorded text is taken as given and nothing is generated."
 NO_MORE_SEEN = "After the first difference, in step {step}, this policy would have read another text."
@@ -30,8 +35,8 @@ class ReplayPage(QWidget):
         self._exchange: Exchange | None = None
         self._events = 0
         """How many events of the trace the last replay was asked for."""
-        self._outcome: Outcome | None = None
-        self.choice, self.replaying = ReplayChoice(), Replaying(self)
+        self._outcome: ReplayOutcome | None = None
+        self.choice, self.replaying = ReplayChoice(), ReplayTask(self)
         self.was, self.would_be, self.marks = Ribbon(), Ribbon(), ReplayMarks()
         self.was.setAccessibleName("Who wrote it, as it was")
         self.would_be.setAccessibleName("Who would have written it")
@@ -92,9 +97,9 @@ class ReplayPage(QWidget):
 
     def _want(self) -> None:
         if self._exchange:
-            self.replaying.want(Wish(self._exchange.trace, self.choice.settings, self.choice.lexicon))
+            self.replaying.want(ReplayRequest(self._exchange.trace, self.choice.settings, self.choice.lexicon))
 
-    def _show(self, outcome: Outcome) -> None:
+    def _show(self, outcome: ReplayOutcome) -> None:
         if self._exchange is None:
             return
         self._outcome = outcome
@@ -124,3 +129,94 @@ class ReplayPage(QWidget):
             position = self._outcome.positions[index]
             if piece := piece_at(self._exchange.trace.pieces, position):
                 self.piece_chosen.emit(piece)
+
+
+SIGNS = {Kind.BOTH: "=", Kind.REPLAYED: "+", Kind.RECORDED: "−"}
+ROWS = {Kind.REPLAYED: 0, Kind.BOTH: 1, Kind.RECORDED: 2}
+"""Each kind has a height of its own, so that it is told by its place, too."""
+ROW = 11
+CLOSEST = 7.0
+"""Pixels between two signs of a row; where there are more, one stands for them."""
+MARGIN = 3
+"""As much as a ribbon leaves at its ends."""
+
+
+class ReplayMarks(QWidget):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._marks: Sequence[tuple[Kind, float]] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Where the large model would have stepped in")
+        current_theme().changed.connect(self.update)
+
+    def show_marks(self, marks: Sequence[tuple[Kind, float]]) -> None:
+        """Each with its place along the text, 0 to 1, in order."""
+        self._marks = marks
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, len(ROWS) * ROW + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(40, self.sizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        colours = current_theme().colours
+        inks = {Kind.BOTH: colours.muted, Kind.REPLAYED: colours.text, Kind.RECORDED: colours.text}
+        font = painter.font()
+        font.setBold(True)
+        painter.setFont(font)
+        drawn = dict.fromkeys(Kind, -CLOSEST)
+        for kind, place in self._marks:
+            x = MARGIN + place * (self.width() - 2 * MARGIN)
+            if x - drawn[kind] < CLOSEST:
+                continue
+            drawn[kind] = x
+            painter.setPen(QColor(inks[kind]))
+            at = QRectF(x - ROW / 2, ROWS[kind] * ROW - 2, ROW, ROW + 4)
+            painter.drawText(at, Qt.AlignmentFlag.AlignCenter, SIGNS[kind])
+
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class ReplayPlaces(QAbstractListModel):
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._places: Sequence[Place] = ()
+        self._pieces: Sequence[Piece] = ()
+
+    def show_places(self, places: Sequence[Place], pieces: Sequence[Piece]) -> None:
+        """`pieces`: of the recorded run, in which the places lie."""
+        self.beginResetModel()
+        self._places, self._pieces = places, pieces
+        self.endResetModel()
+
+    def piece_at(self, row: int) -> Piece | None:
+        if not 0 <= row < len(self._places):
+            return None
+        return piece_at(self._pieces, self._places[row].takeover.start)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self._places)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        place = self._places[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return f"{SIGNS[place.kind]}  {self._words(index.row(), place)}"
+            case Qt.ItemDataRole.AccessibleTextRole | Qt.ItemDataRole.ToolTipRole:
+                return f"{self._words(index.row(), place)} ({place.kind.value})"
+        return None
+
+    def _words(self, row: int, place: Place) -> str:
+        piece, took = self.piece_at(row), place.takeover
+        step = f"Step {piece.step + 1}" if piece else "The end"
+        return f"{step}: {rule_and_cue(took.rule, took.cue)}"
+
+
+def piece_at(pieces: Sequence[Piece], position: int) -> Piece | None:
+    """The piece in which a character of the text lies."""
+    found = bisect_right(pieces, position, key=lambda piece: piece.position) - 1
+    return pieces[found] if found >= 0 else None

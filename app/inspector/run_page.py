@@ -5,14 +5,13 @@ from __future__ import annotations
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from app.bill_words import bill_facts
-from app.chat.conversation import Exchange
-from app.chat.wording import ending, seconds
 from app.inspector.command_line import command_line
-from app.inspector.facts import Fact, Facts
-from app.placement_words import own_facts, placement_facts
-from app.theme import SIGN, Role
-from app.widgets.controls import Hairline, button, label
+from app.shared.conversations.conversation import Exchange
+from app.shared.format import duration, parameter_count
+from app.shared.labels import bill_facts, ending, own_facts, placement_facts
+from app.shared.theme import SIGN, Role
+from app.shared.widgets.controls import Hairline, button, label
+from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.settings import ModelChoice
@@ -103,11 +102,11 @@ def totals(trace: Trace) -> list[Fact]:
         ("Large share", f"{trace.large_share:.1%}"),
         ("Discarded", f"{small.discarded + large.discarded:,} tokens"),
         ("Takeovers", f"{large.takeovers:,}"),
-        ("Handoffs", f"{trace.handoffs:,}, {seconds(small.handoff_seconds + large.handoff_seconds)} in all"),
+        ("Handoffs", f"{trace.handoffs:,}, {duration(small.handoff_seconds + large.handoff_seconds)} in all"),
         ("Prefilled", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Reused", f"● {small.reused:,}  ◆ {large.reused:,}"),
         ("Decoding", f"● {small.tokens_per_second:.0f} tok/s  ◆ {large.tokens_per_second:.0f} tok/s"),
-        ("Time", seconds(trace.seconds)),
+        ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live=False) or (trace.finish.value if trace.finish else "")),
         ("Notices", "\n".join(notice.text for notice in trace.notices)),
     ]
@@ -138,12 +137,3 @@ def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
         elif name != "policy":
             facts.append((name, str(value)))
     return facts
-
-
-def parameter_count(number: int) -> str:
-    if not number:
-        return ""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return str(number)

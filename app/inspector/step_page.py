@@ -6,11 +6,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.chat.wording import RULES, WHO, count, seconds
-from app.inspector.facts import Fact, Facts
 from app.inspector.token_strip import TokenStrip
-from app.theme import SIGN, Role, current_theme, ink_of, tint_of
-from app.widgets.controls import Hairline, button, label
+from app.shared.format import count, duration
+from app.shared.labels import RULES, WHO
+from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
+from app.shared.widgets.controls import Hairline, button, label
+from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -146,13 +147,13 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         (
             "Handoff",
-            f"{seconds(handoff.seconds)}: {handoff.prefilled:,} tokens prefilled, {handoff.reused:,} reused, "
+            f"{duration(handoff.seconds)}: {handoff.prefilled:,} tokens prefilled, {handoff.reused:,} reused, "
             f"as {handoff.passing.value}"
             if handoff
             else "",
         ),
         ("Speed", f"{piece.tokens_per_second:.0f} tok/s" if piece.tokens_per_second else ""),
-        ("Began at", seconds(piece.start)),
+        ("Began at", duration(piece.start)),
         ("Reflections", f"{piece.reflections}{limit}" if trace.counted else ""),
         ("Score", score_words(piece)),
         ("Seed", str(trace.started.seed) if trace.started else ""),
@@ -174,4 +175,4 @@ def score_words(piece: Piece) -> str:
         return ""
     chances = dict(zip(piece.judged.choices, piece.judged.probabilities, strict=True))
     likeliest = max(chances, key=lambda choice: chances[choice])
-    return f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {seconds(piece.judged.seconds)}"
+    return f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.seconds)}"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
-from app.chat.wording import seconds
-from app.inspector.lanes import Doing, Lanes, Stretch
-from app.inspector.stretch_drawing import WORDS, paint_lane, paint_stretch
-from app.theme import SIGN, current_theme, ink_of
+from app.inspector.timeline_lanes import WORDS, LaneActivity, Lanes, LaneSpan, Legend, paint_lane, paint_stretch
+from app.shared.format import duration
+from app.shared.theme import SIGN, current_theme, ink_of
+from app.shared.widgets.controls import Hairline, button
+from app.shared.widgets.facts import Facts
 from core.engines.body import Author
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
@@ -50,7 +51,8 @@ class Timeline(QWidget):
         if self._lanes.follow(trace.events):
             small, large = (trace.totals[author].decode_seconds for author in AUTHORS)
             self.setAccessibleDescription(
-                f"{seconds(trace.seconds)}: the small model wrote for {seconds(small)}, the large for {seconds(large)}."
+                f"{duration(trace.seconds)}: the small model wrote for {duration(small)}, "
+                f"the large model for {duration(large)}."
             )
         self.update()
 
@@ -87,8 +89,8 @@ class Timeline(QWidget):
         self._paint_ring(painter, self._selected, Qt.PenStyle.SolidLine)
         painter.setPen(QColor(colours.muted))
         axis = QRectF(0, 2 * (LANE + LABEL) + 2, self.width(), 20)
-        painter.drawText(axis, Qt.AlignmentFlag.AlignLeft, seconds(self._start))
-        painter.drawText(axis, Qt.AlignmentFlag.AlignRight, seconds(self._start + self._span))
+        painter.drawText(axis, Qt.AlignmentFlag.AlignLeft, duration(self._start))
+        painter.drawText(axis, Qt.AlignmentFlag.AlignRight, duration(self._start + self._span))
 
     def _paint_ring(self, painter: QPainter, piece: Piece | None, style: Qt.PenStyle) -> None:
         if piece is None or piece.author not in AUTHORS:
@@ -104,7 +106,7 @@ class Timeline(QWidget):
         for stretches in (self._lanes.readings, self._lanes.stretches):
             self._paint_row(painter, stretches)
 
-    def _paint_row(self, painter: QPainter, stretches: Sequence[Stretch]) -> None:
+    def _paint_row(self, painter: QPainter, stretches: Sequence[LaneSpan]) -> None:
         colours = current_theme().colours
         first = bisect_left(stretches, self._start, key=lambda stretch: stretch.end)
         last = bisect_right(stretches, self._start + self._span, key=lambda stretch: stretch.start)
@@ -177,10 +179,10 @@ class Timeline(QWidget):
         stretch = self._stretch_at(point)
         return self._piece_of(stretch, self._time(point.x())) if stretch else None
 
-    def _piece_of(self, stretch: Stretch, time: float) -> Piece | None:
+    def _piece_of(self, stretch: LaneSpan, time: float) -> Piece | None:
         """The step that was written then; for a reading or a judgement the one that it was for."""
         pieces = self._trace.pieces if self._trace else []
-        if stretch.doing is Doing.DECODE:
+        if stretch.doing is LaneActivity.DECODE:
             at = bisect_right(pieces, min(time, stretch.end), key=lambda piece: piece.start) - 1
         else:
             at = bisect_right(pieces, stretch.position, key=lambda piece: piece.position) - 1
@@ -203,7 +205,7 @@ class Timeline(QWidget):
         self._start = min(max(start, 0.0), max(0.0, self._lanes.seconds - self._span))
         self.update()
 
-    def _stretch_at(self, point: QPointF) -> Stretch | None:
+    def _stretch_at(self, point: QPointF) -> LaneSpan | None:
         author = next((author for author in AUTHORS if self._lane(author).contains(point)), None)
         time = self._time(point.x())
         near = self._span / max(1, self.width()) * 2
@@ -217,8 +219,56 @@ class Timeline(QWidget):
         return None
 
 
-def describe(stretch: Stretch) -> str:
+def describe(stretch: LaneSpan) -> str:
     """The large model, decode: 1.2 s, from 3.4 s on."""
     who = f"{SIGN[stretch.author]} {stretch.author.value} model"
-    lasted = seconds(stretch.end - stretch.start)
-    return f"{who} {WORDS[stretch.doing]}: {lasted}, from {seconds(stretch.start)} on"
+    lasted = duration(stretch.end - stretch.start)
+    return f"{who} {WORDS[stretch.doing]}: {lasted}, from {duration(stretch.start)} on"
+
+
+class TimelinePage(QWidget):
+    piece_chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.timeline = Timeline()
+        self.timeline.piece_chosen.connect(self.piece_chosen)
+        self._facts = Facts()
+        row = QHBoxLayout()
+        for words, name, factor in (
+            ("−", "Zoom out (−)", 1 / 1.5),
+            ("+", "Zoom in (+)", 1.5),
+            ("All", "All (0)", 1e-9),
+        ):
+            made = button(words, lambda factor=factor: self.timeline.zoom(factor), tip=name)  # type: ignore[misc]
+            made.setAccessibleName(name)
+            row.addWidget(made)
+        row.addStretch()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 8, 8)
+        column.setSpacing(9)
+        column.addWidget(self.timeline)
+        column.addLayout(row)
+        column.addWidget(Legend())
+        column.addWidget(Hairline())
+        column.addWidget(self._facts)
+        column.addStretch()
+
+    def follow(self, trace: Trace) -> None:
+        self.timeline.follow(trace)
+        small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
+        busy = sum(total.decode_seconds + total.handoff_seconds for total in (small, large))
+        self._facts.show_facts(
+            [
+                ("● writing", duration(small.decode_seconds)),
+                ("● reading", duration(small.handoff_seconds)),
+                ("◆ writing", duration(large.decode_seconds)),
+                ("◆ reading", duration(large.handoff_seconds)),
+                ("◆ reading along", duration(along) if (along := sum(r.seconds for r in trace.readings)) else ""),
+                ("Neither", duration(max(0.0, trace.seconds - busy))),
+                ("Whole run", duration(trace.seconds)),
+            ]
+        )
+
+    def select(self, piece: Piece | None) -> None:
+        self.timeline.select(piece)

@@ -8,17 +8,16 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from app.inspector.facts import Fact, Facts
+from app.models.controller import LibraryEntry, ModelsController
 from app.models.cue_finder import CueFinder
-from app.models.library_list import Row
 from app.models.loading_form import LoadingForm
 from app.models.prompt_view import PromptView
-from app.models.room import ModelRoom
-from app.models.wording import short_path
 from app.models.writing_form import WritingForm
-from app.placement_words import placement_facts
-from app.theme import SIGN, Role, set_role
-from app.widgets.controls import button, in_row, label
+from app.shared.format import short_path
+from app.shared.labels import placement_facts
+from app.shared.theme import SIGN, Role, set_role
+from app.shared.widgets.controls import button, in_row, label
+from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.models.fit import in_gib
 from core.models.library import BrokenFile, LocalModel, same_vocabulary
@@ -35,12 +34,12 @@ class ModelCardView(QScrollArea):
     """Load the pair again, as it was chosen meanwhile."""
     policy_wanted = Signal(str)
 
-    def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
         self._model: LocalModel | None = None
         self.setWidgetResizable(True)
-        self.setAccessibleName("LocalModel card")
+        self.setAccessibleName("Model card")
         self._title = label("", Role.TITLE)
         self._title.setWordWrap(True)
         self._facts = Facts()
@@ -79,7 +78,7 @@ class ModelCardView(QScrollArea):
         room.preferences_changed.connect(self._show_whether_changed)
         self.show_row(None)
 
-    def show_row(self, row: Row | None) -> None:
+    def show_row(self, row: LibraryEntry | None) -> None:
         model = row if isinstance(row, LocalModel) else None
         self._model = model
         self._deletion = row if isinstance(row, Deletion) else None

@@ -5,21 +5,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QProgressBar, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
-from app.bridge import Errand
-from app.loading import loaded
-from app.models.cue_findings import CueFindings
-from app.models.room import ModelRoom
-from app.theme import Role, set_role
-from app.widgets.controls import button, in_row, label, whole_number
-from core.cue_profiler import PROBLEMS, CueProfile, Suits, Writing, lexicon_json, profile, write_texts
+from app.models.controller import ModelsController
+from app.shared.background import BackgroundTask
+from app.shared.pair_loader import loaded
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import button, in_row, label, whole_number
+from core.cue_profiler import PROBLEMS, CueProfile, StepOpening, Suits, Writing, lexicon_json, profile, write_texts
 from core.errors import BatonError
 from core.models.library import LocalModel
 from core.models.loading import LocalOptions
 from core.run import RunSettings
+from core.thinking.cues import Lexicon
 
 TOKENS = 1024
 
@@ -30,11 +42,11 @@ class CueFinder(QDialog):
     policy_wanted = Signal(str)
     """Another policy than keywords, for a model without cues."""
 
-    def __init__(self, room: ModelRoom, model: LocalModel, parent: QWidget | None = None) -> None:
+    def __init__(self, room: ModelsController, model: LocalModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
         self._model = model
-        self._errand: Errand | None = None
+        self._errand: BackgroundTask | None = None
         self._stopping = threading.Event()
         self.setWindowTitle(f"Cues of {model.header.name}")
         self.resize(680, 620)
@@ -105,7 +117,7 @@ class CueFinder(QDialog):
                 engine.close()
             yield profile(texts.values())
 
-        self._errand = Errand("profile cues", work, self._stopping.set, parent=self)
+        self._errand = BackgroundTask("profile cues", work, self._stopping.set, parent=self)
         self._errand.arrived.connect(self._arrived)
         self._errand.ended.connect(self._ended)
         self._errand.start()
@@ -172,3 +184,75 @@ def _number(lowest: int, highest: int, value: int, name: str) -> QSpinBox:
     box.setValue(value)
     box.setAccessibleName(name)
     return box
+
+
+_HEADS = ("Opening", "Times", "Share", "Before “wait”")
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+class CueFindings(QWidget):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._found: CueProfile | None = None
+        self.table = QTableWidget(0, len(_HEADS))
+        self.table.setHorizontalHeaderLabels(_HEADS)
+        self.table.setAccessibleName("How sentences open after a boundary")
+        self.table.verticalHeader().hide()
+        self.table.setShowGrid(False)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.cues = QListWidget()
+        self.cues.setAccessibleName("Proposed cues")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        views: tuple[tuple[str, QWidget, int], ...] = (
+            ("How its sentences open", self.table, 3),
+            ("Proposed cues", self.cues, 2),
+        )
+        for title, view, share in views:
+            side = QVBoxLayout()
+            side.addWidget(label(title, Role.HEADING))
+            side.addWidget(view)
+            row.addLayout(side, share)
+
+    @property
+    def has_proposal(self) -> bool:
+        return self._found is not None and any(self._found.proposed.cues.values())
+
+    @property
+    def chosen(self) -> Lexicon | None:
+        """The proposed cues without those that a person took out; None if none is left."""
+        items = [self.cues.item(row) for row in range(self.cues.count())] if self.has_proposal else []
+        taken = {item.data(Qt.ItemDataRole.UserRole) for item in items if item.checkState() is Qt.CheckState.Checked}
+        if self._found is None or not taken:
+            return None
+        return Lexicon(
+            {
+                category: {word: forms for word, forms in words.items() if (category, word) in taken}
+                for category, words in self._found.proposed.cues.items()
+            }
+        )
+
+    def show_profile(self, found: CueProfile) -> None:
+        self._found = found
+        self.table.setRowCount(len(found.openings))
+        for row, opening in enumerate(found.openings):
+            self._show_opening(row, opening, found.boundaries)
+        self.cues.clear()
+        for category, words in found.proposed.cues.items():
+            for word, forms in words.items():
+                times = found.times(category, (word, *forms))
+                cue = QListWidgetItem(f"{word} ({category.value}), {times} times", self.cues)
+                cue.setData(Qt.ItemDataRole.UserRole, (category, word))
+                cue.setCheckState(Qt.CheckState.Checked)
+        if not self.has_proposal:
+            QListWidgetItem("none: it has no habit to hold on to", self.cues).setFlags(Qt.ItemFlag.NoItemFlags)
+
+    def _show_opening(self, row: int, opening: StepOpening, boundaries: int) -> None:
+        share = f"{opening.count / boundaries:.0%}"
+        for column, text in enumerate((opening.words, str(opening.count), share, str(opening.before_wait))):
+            item = QTableWidgetItem(text)
+            if column:
+                item.setTextAlignment(_RIGHT)
+            self.table.setItem(row, column, item)

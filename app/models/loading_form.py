@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
-from app.models.room import ModelRoom
-from app.theme import Role, set_role
-from app.widgets.controls import label, steady, whole_number
+from app.models.controller import ModelsController
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import label, steady, whole_number
 from core.models.fit import FitKind, KvType, in_gib
 from core.models.library import LocalModel
 from core.models.preferences import LoadingChoice, Switch
@@ -24,7 +24,7 @@ class LoadingForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
         self._model: LocalModel | None = None

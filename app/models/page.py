@@ -9,14 +9,14 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
-from app.models.access import Access
-from app.models.downloads import Downloads
-from app.models.here import Here
-from app.models.late import Late
-from app.models.pairs import Begin
-from app.models.room import ModelRoom
-from app.models.search import HubSearch
-from app.widgets.notice import Notice
+from app.models.controller import ModelsController
+from app.models.downloads_tab import DownloadsTab
+from app.models.hub_search_tab import HubSearchTab
+from app.models.hub_settings_tab import HubSettingsTab
+from app.models.local_models_tab import LocalModelsTab
+from app.models.start_tab import StartTab
+from app.shared.widgets.lazy import LazyWidget
+from app.shared.widgets.notice import NoticeBar
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.errors import BatonError
 from core.models.download import DownloadManifest
@@ -35,17 +35,17 @@ class ModelsPage(QWidget):
     policy_wanted = Signal(str)
     """Decide by another policy than keywords."""
 
-    def __init__(self, room: ModelRoom, notice: Notice, parent: QWidget | None = None) -> None:
+    def __init__(self, room: ModelsController, notice: NoticeBar, parent: QWidget | None = None) -> None:
         """`notice`: where the window says what happened."""
         super().__init__(parent)
         self.room = room
         self.notice = notice
         self._has_looked = False
-        self._begin = Late(self._make_begin)
-        self._here = Late(self._make_here)
-        self._search = Late(self._make_search)
-        self._downloads = Late(self._make_downloads)
-        self._access = Late(lambda: Access(room))
+        self._begin = LazyWidget(self._make_begin)
+        self._here = LazyWidget(self._make_here)
+        self._search = LazyWidget(self._make_search)
+        self._downloads = LazyWidget(self._make_downloads)
+        self._access = LazyWidget(lambda: HubSettingsTab(room))
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)
@@ -65,23 +65,23 @@ class ModelsPage(QWidget):
         room.deleted.connect(self._offer_undo)
 
     @property
-    def begin(self) -> Begin:
+    def begin(self) -> StartTab:
         return self._begin.part
 
     @property
-    def here(self) -> Here:
+    def here(self) -> LocalModelsTab:
         return self._here.part
 
     @property
-    def search(self) -> HubSearch:
+    def search(self) -> HubSearchTab:
         return self._search.part
 
     @property
-    def downloads(self) -> Downloads:
+    def downloads(self) -> DownloadsTab:
         return self._downloads.part
 
     @property
-    def access(self) -> Access:
+    def access(self) -> HubSettingsTab:
         return self._access.part
 
     def finish(self) -> None:
@@ -111,7 +111,7 @@ class ModelsPage(QWidget):
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _tabs(self) -> list[Late[Any]]:
+    def _tabs(self) -> list[LazyWidget[Any]]:
         return [self._begin, self._here, self._search, self._downloads, self._access]
 
     def _look(self) -> None:
@@ -127,28 +127,28 @@ class ModelsPage(QWidget):
             _ = waiting[0].part
             QTimer.singleShot(0, self, self._make_next)
 
-    def _make_begin(self) -> Begin:
-        begin = Begin(self.room)
+    def _make_begin(self) -> StartTab:
+        begin = StartTab(self.room)
         begin.demo_wanted.connect(lambda: self.pair_wanted.emit(SMALL_MODEL, LARGE_MODEL))
         begin.server_wanted.connect(self.server_wanted)
         begin.pair_wanted.connect(self.pair_wanted)
         begin.download_wanted.connect(self._download)
         return begin
 
-    def _make_here(self) -> Here:
-        here = Here(self.room)
+    def _make_here(self) -> LocalModelsTab:
+        here = LocalModelsTab(self.room)
         here.use_wanted.connect(self.model_wanted)
         here.reload_wanted.connect(self.reload_wanted)
         here.policy_wanted.connect(self.policy_wanted)
         return here
 
-    def _make_search(self) -> HubSearch:
-        search = HubSearch(self.room)
+    def _make_search(self) -> HubSearchTab:
+        search = HubSearchTab(self.room)
         search.download_wanted.connect(self._download)
         return search
 
-    def _make_downloads(self) -> Downloads:
-        downloads = Downloads(self.room)
+    def _make_downloads(self) -> DownloadsTab:
+        downloads = DownloadsTab(self.room)
         downloads.count_changed.connect(self._count_downloads)
         downloads.arrived.connect(self._arrived)
         return downloads

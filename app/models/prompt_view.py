@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtGui import QColor, QFontDatabase, QTextBlockFormat, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QVBoxLayout, QWidget
 
-from app.models.errands import Question
-from app.theme import Role, current_theme, set_role
-from app.widgets.controls import button, in_row, label
+from app.shared.background import LatestTask
+from app.shared.theme import Role, current_theme, set_role
+from app.shared.widgets.controls import button, in_row, label
 from core.engines.chat_template import PromptLine, PromptOrigin, compared, prompt_of
 from core.errors import BatonError
 from core.models.catalog import Family, family_of
@@ -21,7 +21,7 @@ GROUND = 0.14
 class PromptView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._question = Question(self._say_error, self)
+        self._question = LatestTask(self._say_error, self)
         self._lines: tuple[PromptLine, ...] = ()
         self.sentence = label("", Role.MUTED)
         self.sentence.setWordWrap(True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QWidget
 
-from app.models.room import ModelRoom
-from app.placement_words import cue_words, sampling_words
-from app.settings.fields import editor_of
-from app.theme import Role
-from app.widgets.controls import button, in_row, label, steady
+from app.models.controller import ModelsController
+from app.shared.forms.fields import editor_of
+from app.shared.labels import cue_words, sampling_words
+from app.shared.theme import Role
+from app.shared.widgets.controls import button, in_row, label, steady
 from core.models.catalog import Family, family_of
 from core.models.library import LocalModel
 from core.models.preferences import Tags, WritingChoice
@@ -25,7 +25,7 @@ class WritingForm(QWidget):
     cues_wanted = Signal()
     """Let the model write, and see which cues it has."""
 
-    def __init__(self, room: ModelRoom, parent: QWidget | None = None) -> None:
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
         self._model: LocalModel | None = None

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.models.errands import Question
-from app.theme import Role, set_role
-from app.widgets.controls import button, label
+from app.shared.background import LatestTask
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import button, label
 from core.engines.servers import KnownServer, KnownServers
 from core.errors import BatonError
 
@@ -22,7 +22,7 @@ class KeyField(QWidget):
         super().__init__(parent)
         self._servers = servers
         self._urls: Sequence[str] = ()
-        self._question = Question(self._say_error, self)
+        self._question = LatestTask(self._say_error, self)
         self.edit = QLineEdit()
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
         self.edit.setAccessibleName("Key of the server")

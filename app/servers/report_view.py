@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from app.theme import Role, set_role
-from app.widgets.controls import label
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import label
 from core.engines.server_check import ConnectionReport, Finding, Severity
 from core.errors import BatonError
 

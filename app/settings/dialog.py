@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
-from app.settings.form import Form
-from app.settings.preferences import Preferences
-from app.theme import Role
-from app.widgets.controls import button
+from app.shared.forms.form import SettingsForm
+from app.shared.preferences import Preferences
+from app.shared.theme import Role
+from app.shared.widgets.controls import button
 from core.settings import Settings
 
 
@@ -17,7 +17,7 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self._preferences = preferences
-        self.form = Form(preferences.value, Settings())
+        self.form = SettingsForm(preferences.value, Settings())
         self.form.changed.connect(preferences.replace)
         preferences.changed.connect(self._show)
         self.search = QLineEdit()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from app.bill_words import bills_of
+from app.shared.labels import bills_of
 from app.terminal.options import add_model_options, add_run_options, at_least_one, open_pair, run_settings
 from app.terminal.solve import ExitCode, stops_on_interrupt
 from core.batch.arms import Arm, by_large_model, needs

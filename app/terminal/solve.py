@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Protocol
 
-from app.bill_words import bills_of
+from app.shared.labels import bills_of
 from app.terminal.options import add_model_options, add_run_options, open_pair, run_settings
 from app.terminal.printer import Printer
 from core.errors import SettingsError

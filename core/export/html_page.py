@@ -19,7 +19,7 @@ LIGHT = {
     "large": "#a84f06",
     "inserted": "#62656d",
 }
-"""The window's colours; a test holds them to `app.theme`."""
+"""The window's colours; a test holds them to `app.shared.theme`."""
 DARK = {
     "background": "#17181a",
     "text": "#ececee",

@@ -17,8 +17,8 @@ from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
-from app.models_in_use import Loading
-from app.window import Window
+from app.shared.loaded_models import Loading
+from app.window.main_window import MainWindow
 from core.engines.remote.state import StatusCallback
 from core.engines.servers import KnownServers
 from core.errors import BatonError
@@ -86,14 +86,14 @@ OUR_THREADS |= {"line steps up", "compare answers"}
 
 
 @pytest.fixture
-def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callable[..., Window]]:
+def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callable[..., MainWindow]]:
     """Windows over one folder, closed at the end of the test."""
-    windows: list[Window] = []
+    windows: list[MainWindow] = []
 
-    def make(loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440) -> Window:
+    def make(loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440) -> MainWindow:
         loader = loader or ScriptedLoader()
         loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
-        window = Window(Paths.under(tmp_path), loader)
+        window = MainWindow(Paths.under(tmp_path), loader)
         appearance = window.preferences.value.appearance.model_copy(update={"demo_pace": 0})
         window.preferences.change(appearance=appearance)
         windows.append(window)
@@ -111,15 +111,15 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
 
 
 @pytest.fixture
-def window(make_window: Callable[..., Window]) -> Window:
+def window(make_window: Callable[..., MainWindow]) -> MainWindow:
     return make_window()
 
 
 @pytest.fixture
-def ask(qtbot: QtBot, window: Window) -> Callable[[str], Window]:
+def ask(qtbot: QtBot, window: MainWindow) -> Callable[[str], MainWindow]:
     """Asks, and waits for the end of the answer."""
 
-    def ask(problem: str) -> Window:
+    def ask(problem: str) -> MainWindow:
         qtbot.waitUntil(lambda: window.session.ready)
         window.session.ask(problem)
         qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))

@@ -21,10 +21,11 @@ from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QTableView
 
 from app.__main__ import SWITCH_INTERVAL
-from app.batch.arrangement import Column, Shown
 from app.batch.result_table import ResultTable
-from app.models_in_use import Loading
-from app.window import Window
+from app.batch.row_order import ResultColumn, RowFilter
+from app.compare.controller import ComparisonController
+from app.shared.loaded_models import Loading
+from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.engines.remote.state import StatusCallback
 from core.engines.servers import KnownServers
@@ -55,13 +56,14 @@ START = """
 import time; began = time.perf_counter()
 import sys, tempfile; from pathlib import Path
 from PySide6.QtWidgets import QApplication, QTableView
-from app.loading import PairLoader; from app.window import Window; from core.batch.problems import Problem
+from app.shared.pair_loader import PairLoader; from app.window.main_window import MainWindow
+from core.batch.problems import Problem
 from core.grading.verdict import How, Outcome, Verdict
 from core.engines.body import Author
 from core.paths import Paths
 application = QApplication(sys.argv)
 paths = Paths.under(Path(tempfile.mkdtemp()))
-window = Window(paths, PairLoader(paths)); window.show(); application.processEvents()
+window = MainWindow(paths, PairLoader(paths)); window.show(); application.processEvents()
 print(time.perf_counter() - began)
 """
 
@@ -128,7 +130,9 @@ def streaming(paths: Paths, arms: int) -> list[float]:
         window.session.ask("A long problem")
     else:
         settings = [window.session.settings.model_copy(update={"seed": seed}) for seed in range(arms)]
-        window.chat.comparing.open(window.session.compare("A long problem", settings, None, at_once=True), "")
+        comparing = window.chat.comparing
+        assert isinstance(comparing, ComparisonController)
+        comparing.open(window.session.compare("A long problem", settings, None, at_once=True), "")
     until(lambda: bool(window.session.current and window.session.current.trace.tokens > RATE))
     end = time.perf_counter() + SECONDS
     with beats() as gaps:
@@ -146,8 +150,8 @@ def arranging() -> list[float]:
     view.resize(1000, 800)
     view.show()
     model.show(problems, (_row(n, outcomes[n * 7919 % 3 % 2]) for n in range(ROWS)))
-    wishes: list[Callable[[], None]] = [lambda column=column: model.sort(column) for column in Column]  # type: ignore[misc]
-    wishes += [lambda shown=shown: model.choose(shown, None) for shown in Shown]  # type: ignore[misc]
+    wishes: list[Callable[[], None]] = [lambda column=column: model.sort(column) for column in ResultColumn]  # type: ignore[misc]
+    wishes += [lambda shown=shown: model.choose(shown, None) for shown in RowFilter]  # type: ignore[misc]
     gaps: list[float] = []
     for wish in wishes:
         with beats() as some:
@@ -238,8 +242,8 @@ def store_long_answer(paths: Paths, conversation: str) -> None:
         recorder.finish().result()
 
 
-def opened(paths: Paths, text: str, rate: int = RATE) -> Window:
-    window = Window(paths, Scripted(text, rate))
+def opened(paths: Paths, text: str, rate: int = RATE) -> MainWindow:
+    window = MainWindow(paths, Scripted(text, rate))
     window.preferences.change(models=ModelChoice(small="scripted", large="scripted"))
     window.preferences.change_run(policy="never", alternatives=0, limits=Limits(repetition=False))
     window.resize(1440, 900)

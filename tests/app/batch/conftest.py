@@ -9,8 +9,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
-from app.models_in_use import Loading, ModelsInUse
-from app.settings.preferences import Preferences
+from app.inspector.panel import Inspector
+from app.shared.loaded_models import LoadedModels, Loading
+from app.shared.preferences import Preferences
 from core.engines.remote.state import StatusCallback
 from core.engines.servers import KnownServers
 from core.errors import ModelFileError
@@ -52,8 +53,8 @@ def loader() -> ScriptedLoader:
 
 @pytest.fixture
 def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader) -> Iterator[BatchPage]:
-    models = ModelsInUse(loader)
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")))
+    models = LoadedModels(loader)
+    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), Inspector)
     qtbot.addWidget(page)
     page.resize(1400, 900)
     with Store.open(tmp_path / "baton.sqlite") as store:

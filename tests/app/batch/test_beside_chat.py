@@ -10,9 +10,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
-from app.bridge import Errand
-from app.models_in_use import State
-from app.window import Window
+from app.shared.background import BackgroundTask
+from app.shared.loaded_models import LoadState
+from app.window.main_window import MainWindow
 from core.engines.base import Conversation
 from core.settings import ModelChoice
 from tests.app.conftest import ScriptedLoader
@@ -51,7 +51,7 @@ def problem_file(tmp_path: Path) -> Path:
     return path
 
 
-def batch_page(window: Window, qtbot: QtBot, path: Path) -> BatchPage:
+def batch_page(window: MainWindow, qtbot: QtBot, path: Path) -> BatchPage:
     """With the file open, and the small model alone as its arm."""
     page = window.findChild(BatchPage)
     assert page is not None
@@ -63,21 +63,21 @@ def batch_page(window: Window, qtbot: QtBot, path: Path) -> BatchPage:
 
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not page.session.findChildren(Errand) and not page.session.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running, timeout=20_000)
 
 
-def ask(window: Window, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.session.ready and window.models.state is State.READY)
+def ask(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
     window.session.ask("Hello?")
 
 
-def answer(window: Window) -> str:
+def answer(window: MainWindow) -> str:
     exchange = window.session.current
     return exchange.trace.text if exchange else ""
 
 
 def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_more_room(
-    make_window: Callable[..., Window], qtbot: QtBot, problem_file: Path
+    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
     loader = HeldLoader(CHAT)
     window = make_window(loader)
@@ -97,7 +97,7 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_
 
 
 def test_the_chat_answers_while_a_batch_is_running(
-    make_window: Callable[..., Window], qtbot: QtBot, problem_file: Path
+    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
     loader = HeldLoader(BATCH)
     window = make_window(loader)
@@ -114,7 +114,7 @@ def test_the_chat_answers_while_a_batch_is_running(
 
 
 def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
-    make_window: Callable[..., Window], qtbot: QtBot, problem_file: Path
+    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
     loader = HeldLoader(BATCH)
     window = make_window(loader)
@@ -127,7 +127,7 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     wait_until_done(page, qtbot)
     assert page.session.progress.failed == 0
     assert page.session.progress.done < 4
-    qtbot.waitUntil(lambda: window.models.state is State.READY)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     assert loader.choices[-1].small == "another.gguf"
     page.session.start()
     wait_until_done(page, qtbot)

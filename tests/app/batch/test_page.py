@@ -10,13 +10,13 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage
 from pytestqt.qtbot import QtBot
 
-from app.batch.arrangement import Column, Mark, Shown, mark_of
 from app.batch.page import BatchPage
 from app.batch.regrade_dialog import RegradeDialog
+from app.batch.row_order import Mark, ResultColumn, RowFilter, mark_of
 from app.batch.run_window import RunWindow
-from app.bridge import Errand
-from app.models_in_use import State
-from app.widgets.controls import IconButton
+from app.shared.background import BackgroundTask
+from app.shared.loaded_models import LoadState
+from app.shared.widgets.controls import IconButton
 from core.errors import EngineLost, SettingsError, StoreError
 from core.grading.verdict import How
 from tests.app.batch.conftest import ScriptedLoader
@@ -47,12 +47,12 @@ def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
     """No errand is left: nothing is opened, run or reported."""
-    qtbot.waitUntil(lambda: not page.session.findChildren(Errand) and not page.session.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running, timeout=20_000)
 
 
 def marks(page: BatchPage) -> list[str]:
     model = page.view.model
-    return [model.index(row, Column.MARK).data() for row in range(model.rowCount())]
+    return [model.index(row, ResultColumn.MARK).data() for row in range(model.rowCount())]
 
 
 def test_a_dropped_file_shows_its_columns_and_first_problems(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -171,7 +171,7 @@ def test_answers_are_graded_again_in_another_way(page: BatchPage, qtbot: QtBot, 
 
 def test_only_what_the_arms_disagree_on_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small", "large")
-    page.view.shown.setCurrentIndex(page.view.shown.findData(Shown.DISAGREEMENTS))
+    page.view.shown.setCurrentIndex(page.view.shown.findData(RowFilter.DISAGREEMENTS))
     assert [page.view.model.row_at(row).position for row in range(6)] == [1, 1, 3, 3, 5, 5]
 
 
@@ -206,7 +206,7 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
     with qtbot.waitSignal(page.failed) as failure:
         page.preview.start.click()
     assert "Big.gguf is not there" in str(failure.args[0])
-    qtbot.waitUntil(lambda: page.session.models.state is State.READY)
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     assert loader.large[-1] == ""
     assert page.session.progress.waiting("guide Big") == 6
 

@@ -7,8 +7,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
-from app.batch.arrangement import Column, Shown
 from app.batch.result_table import RIBBON_ROLE, ResultTable
+from app.batch.row_order import ResultColumn, RowFilter
 from core.batch.batch_events import JobGrew
 from core.engines.body import Author
 from core.grading.verdict import How, Outcome, Verdict
@@ -46,15 +46,15 @@ def model(qtbot: QtBot) -> ResultTable:
     return model
 
 
-def column(model: ResultTable, wanted: Column) -> list[str]:
+def column(model: ResultTable, wanted: ResultColumn) -> list[str]:
     return [model.index(place, wanted).data() for place in range(model.rowCount())]
 
 
 def test_it_is_a_sound_model(model: ResultTable) -> None:
     tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     model.take(row(2, outcome=Outcome.CORRECT, tokens=9))
-    model.sort(Column.TOKENS, Qt.SortOrder.DescendingOrder)
-    model.choose(Shown.WRONG, None)
+    model.sort(ResultColumn.TOKENS, Qt.SortOrder.DescendingOrder)
+    model.choose(RowFilter.WRONG, None)
     assert tester.model() is model
 
 
@@ -62,37 +62,37 @@ def test_a_job_shows_what_became_of_it(model: ResultTable) -> None:
     for job, outcome in enumerate((Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED)):
         model.take(row(job, outcome=outcome, tokens=5))
     model.take(row(3, outcome=None)._replace(state=JobState.DONE, error="The model is gone."))
-    assert column(model, Column.MARK) == ["✓", "✗", "–", "error", ""]
-    assert model.index(3, Column.MARK).data(Qt.ItemDataRole.ToolTipRole) == "The model is gone."
+    assert column(model, ResultColumn.MARK) == ["✓", "✗", "–", "error", ""]
+    assert model.index(3, ResultColumn.MARK).data(Qt.ItemDataRole.ToolTipRole) == "The model is gone."
 
 
 def test_a_text_that_is_written_is_seen_to_grow(model: ResultTable, qtbot: QtBot) -> None:
     with qtbot.waitSignal(model.dataChanged):
         model.grow(JobGrew(1, RunFigures(2.0, 30, 10, ribbon=(Segment(Author.SMALL, 30), Segment(Author.LARGE, 10)))))
-    assert model.index(1, Column.MARK).data() == "running…"
-    assert model.index(1, Column.SHARE).data() == "25%"
-    assert model.index(1, Column.RIBBON).data(RIBBON_ROLE).share(Author.LARGE) == 0.25
+    assert model.index(1, ResultColumn.MARK).data() == "running…"
+    assert model.index(1, ResultColumn.SHARE).data() == "25%"
+    assert model.index(1, ResultColumn.RIBBON).data(RIBBON_ROLE).share(Author.LARGE) == 0.25
 
 
 def test_sorting_turns_the_rows_and_clears_again(model: ResultTable) -> None:
     for job, tokens in enumerate((30, 10, 50, 20, 40)):
         model.take(row(job, outcome=Outcome.CORRECT, tokens=tokens))
-    model.sort(Column.TOKENS, Qt.SortOrder.DescendingOrder)
-    assert column(model, Column.TOKENS) == ["50", "40", "30", "20", "10"]
+    model.sort(ResultColumn.TOKENS, Qt.SortOrder.DescendingOrder)
+    assert column(model, ResultColumn.TOKENS) == ["50", "40", "30", "20", "10"]
     model.sort(-1)
-    assert column(model, Column.NUMBER) == ["1", "2", "3", "4", "5"]
+    assert column(model, ResultColumn.NUMBER) == ["1", "2", "3", "4", "5"]
 
 
 def test_changes_reach_the_right_row_of_a_sorted_table(model: ResultTable) -> None:
-    model.sort(Column.NUMBER, Qt.SortOrder.DescendingOrder)
+    model.sort(ResultColumn.NUMBER, Qt.SortOrder.DescendingOrder)
     model.take(row(0, outcome=Outcome.WRONG, tokens=3))
-    assert column(model, Column.MARK) == ["", "", "", "", "✗"]
+    assert column(model, ResultColumn.MARK) == ["", "", "", "", "✗"]
 
 
 def test_a_filter_keeps_one_arm(model: ResultTable) -> None:
     model.show(problems(2), [row(n, arm, position=n // 2) for n, arm in enumerate(("small", "large") * 2)])
-    model.choose(Shown.ALL, "large")
-    assert column(model, Column.ARM) == ["large", "large"]
+    model.choose(RowFilter.ALL, "large")
+    assert column(model, ResultColumn.ARM) == ["large", "large"]
 
 
 def test_fifty_thousand_rows_are_read_only_where_they_are_seen(qtbot: QtBot) -> None:
@@ -100,13 +100,13 @@ def test_fifty_thousand_rows_are_read_only_where_they_are_seen(qtbot: QtBot) -> 
     rows = [row(n, outcome=Outcome.CORRECT, tokens=n % 997 + 1) for n in range(50_000)]
     model.show(problems(50_000), rows)
     with qtbot.waitSignal(model.arranged):
-        model.sort(Column.TOKENS, Qt.SortOrder.DescendingOrder)
+        model.sort(ResultColumn.TOKENS, Qt.SortOrder.DescendingOrder)
     assert model.rowCount() == 50_000
-    assert model.index(0, Column.TOKENS).data() == "997"
-    model.index(0, Column.RIBBON).data(RIBBON_ROLE)
+    assert model.index(0, ResultColumn.TOKENS).data() == "997"
+    model.index(0, ResultColumn.RIBBON).data(RIBBON_ROLE)
     assert len(model._layouts) == 1
 
 
 def test_an_untouched_row_is_empty_but_for_its_problem(model: ResultTable) -> None:
-    cells = [model.index(0, each).data() for each in Column]
+    cells = [model.index(0, each).data() for each in ResultColumn]
     assert cells == ["1", "Count to 0.", "small", "", "", "", "0", "", "", ""]

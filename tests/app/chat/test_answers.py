@@ -10,28 +10,28 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerView, Request
-from app.chat.conversation import Exchange
-from app.chat.session import Activity
-from app.window import Window
+from app.chat.answer_view import AnswerAction, AnswerView
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.session import Activity
+from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.errors import EngineLost
 from core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import Fault, ScriptedEngine
 
-Ask = Callable[[str], Window]
-Make = Callable[..., Window]
+Ask = Callable[[str], MainWindow]
+Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
-def leaf(window: Window) -> Exchange:
+def leaf(window: MainWindow) -> Exchange:
     exchange = window.session.conversation.leaf
     assert exchange
     return exchange
 
 
-def view(window: Window) -> AnswerView:
+def view(window: MainWindow) -> AnswerView:
     answer = window.chat.conversation.answer_of(leaf(window))
     assert answer
     return answer
@@ -53,7 +53,7 @@ def endless() -> ScriptedLoader:
     return loader
 
 
-def test_enter_sends_the_problem_and_the_answer_comes(window: Window, qtbot: QtBot) -> None:
+def test_enter_sends_the_problem_and_the_answer_comes(window: MainWindow, qtbot: QtBot) -> None:
     edit = window.chat.composer.edit
     edit.setPlainText("What is 2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready)
@@ -67,7 +67,7 @@ def test_enter_sends_the_problem_and_the_answer_comes(window: Window, qtbot: QtB
     assert "\\boxed{4}" in view(window).answer.markdown
 
 
-def test_shift_enter_begins_a_line(window: Window, qtbot: QtBot) -> None:
+def test_shift_enter_begins_a_line(window: MainWindow, qtbot: QtBot) -> None:
     edit = window.chat.composer.edit
     qtbot.keyClicks(edit, "a")
     qtbot.keyClick(edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
@@ -97,7 +97,7 @@ def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window: Make
     assert trace.finish is Finish.STOPPED
     assert kept.startswith("This is step 0")
     leaf(window).settings = leaf(window).settings.model_copy(update={"max_tokens": trace.tokens + 5})
-    view(window).wanted.emit(Request.CONTINUE)
+    view(window).wanted.emit(AnswerAction.CONTINUE)
     qtbot.waitUntil(lambda: window.session.ready)
     assert trace.text.startswith(kept)
     assert len(trace.text) > len(kept)
@@ -121,7 +121,7 @@ def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
 def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     first = leaf(window)
-    view(window).wanted.emit(Request.AGAIN)
+    view(window).wanted.emit(AnswerAction.AGAIN)
     qtbot.waitUntil(lambda: window.session.ready)
     second = leaf(window)
     assert second is not first
@@ -172,7 +172,7 @@ def test_thinking_is_folded_once_the_answer_is_there(ask: Ask) -> None:
 
 def test_the_answer_is_copied_as_it_was_written(ask: Ask) -> None:
     window = ask("2 + 2?")
-    view(window).wanted.emit(Request.COPY)
+    view(window).wanted.emit(AnswerAction.COPY)
     assert QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
 
 
@@ -210,7 +210,7 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     assert "100,000" in counters.context.text()
 
 
-def test_the_tokens_of_a_problem_are_counted_before_it_is_sent(window: Window, qtbot: QtBot) -> None:
+def test_the_tokens_of_a_problem_are_counted_before_it_is_sent(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     draft = window.chat.counters.draft
     window.chat.composer.edit.setPlainText("one two three")

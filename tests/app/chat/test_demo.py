@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 from pytestqt.qtbot import QtBot
 
-from app.chat.demo_note import PACES
-from app.chat.welcome import demo_examples
-from app.window import Window
+from app.chat.welcome import PACES, demo_examples
+from app.window.main_window import MainWindow
 from core.settings import ModelChoice
 
 
 def test_the_very_first_start_solves_a_problem_by_itself_and_later_ones_do_not(
-    make_window: Callable[..., Window], qtbot: QtBot
+    make_window: Callable[..., MainWindow], qtbot: QtBot
 ) -> None:
     window = make_window()
     window.chat.greet()
@@ -29,14 +28,14 @@ def test_the_very_first_start_solves_a_problem_by_itself_and_later_ones_do_not(
     assert window.session.conversation.leaf is None
 
 
-def test_what_the_demo_pair_is_stands_below_its_problems_and_goes_with_it(window: Window) -> None:
+def test_what_the_demo_pair_is_stands_below_its_problems_and_goes_with_it(window: MainWindow) -> None:
     demo = window.chat.welcome.demo
     assert demo.isVisible()
     window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
     assert not demo.isVisible()
 
 
-def test_the_slider_sets_the_pace_and_says_it(window: Window) -> None:
+def test_the_slider_sets_the_pace_and_says_it(window: MainWindow) -> None:
     demo = window.chat.welcome.demo
     demo.pace.setValue(1)
     assert window.preferences.value.appearance.demo_pace == PACES[1]
@@ -46,7 +45,7 @@ def test_the_slider_sets_the_pace_and_says_it(window: Window) -> None:
     assert demo.pace.toolTip() == "as fast as it goes"
 
 
-def test_another_problem_is_put_into_the_composer(window: Window) -> None:
+def test_another_problem_is_put_into_the_composer(window: MainWindow) -> None:
     window.chat.welcome.demo.another_wanted.emit()
     first = window.chat.composer.edit.toPlainText()
     window.chat.welcome.demo.another_wanted.emit()

@@ -9,12 +9,14 @@ from collections.abc import Callable
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.window import Window
+from app.window.main_window import MainWindow
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
-def test_the_trace_of_a_conversation_that_was_left_is_given_back(ask: Callable[[str], Window], qtbot: QtBot) -> None:
+def test_the_trace_of_a_conversation_that_was_left_is_given_back(
+    ask: Callable[[str], MainWindow], qtbot: QtBot
+) -> None:
     window = ask("2 + 2?")
     leaf = window.session.conversation.leaf
     assert leaf

@@ -11,23 +11,23 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.history import HistoryRole, day_name
-from app.window import Window
+from app.chat.sidebar import HistoryRole, day_name
+from app.window.main_window import MainWindow
 from core.settings import SettingsFile
 
-Ask = Callable[[str], Window]
-Make = Callable[..., Window]
+Ask = Callable[[str], MainWindow]
+Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
-def names(window: Window) -> list[str]:
+def names(window: MainWindow) -> list[str]:
     """The conversations in the list, without the headings."""
     model = window.chat.sidebar.list.model()
     rows = [model.index(row, 0) for row in range(model.rowCount())]
     return [str(row.data()) for row in rows if row.data(HistoryRole.CONVERSATION)]
 
 
-def choose_first(window: Window) -> None:
+def choose_first(window: MainWindow) -> None:
     view = window.chat.sidebar.list
     view.setCurrentIndex(view.model().index(1, 0))
 
@@ -113,20 +113,20 @@ def test_an_export_is_read_in_again_as_another_conversation(
 ) -> None:
     window = ask("How many fish?")
     file = tmp_path_factory.mktemp("export") / "fish.json"
-    assert window._transfer
-    with qtbot.waitSignal(window._transfer.written):
-        window._transfer.write(window.session.conversation.id, file)
-    with qtbot.waitSignal(window._transfer.read):
-        window._transfer.read_file(file)
+    assert window.dialogs._import_export
+    with qtbot.waitSignal(window.dialogs._import_export.written):
+        window.dialogs._import_export.write(window.session.conversation.id, file)
+    with qtbot.waitSignal(window.dialogs._import_export.read):
+        window.dialogs._import_export.read_file(file)
     qtbot.waitUntil(lambda: names(window) == ["How many fish?"] * 2)
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_file_that_is_no_export_is_refused_in_words(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_file_that_is_no_export_is_refused_in_words(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     file = tmp_path / "nonsense.json"
     file.write_text("nonsense")
-    assert window._transfer
-    window._transfer.read_file(file)
+    assert window.dialogs._import_export
+    window.dialogs._import_export.read_file(file)
     qtbot.waitUntil(window.notice.isVisible)
     assert window.notice.text
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.models_in_use import Loading
-from app.window import Window
+from app.shared.loaded_models import Loading
+from app.window.main_window import MainWindow
 from core.demo_pair import LARGE_MODEL
 from core.engines.local.client import LocalEngine
 from core.engines.remote.state import StatusCallback
@@ -42,7 +42,7 @@ class RealLoader(ScriptedLoader):
 
 
 @pytest.fixture
-def real(make_window: Callable[..., Window], qtbot: QtBot, smollm2: Path) -> tuple[Window, RealLoader]:
+def real(make_window: Callable[..., MainWindow], qtbot: QtBot, smollm2: Path) -> tuple[MainWindow, RealLoader]:
     loader = RealLoader(smollm2)
     window = make_window(loader, begin=False)
     window.preferences.change(models=ModelChoice(small=str(smollm2), large=str(LARGE_MODEL)))
@@ -52,13 +52,13 @@ def real(make_window: Callable[..., Window], qtbot: QtBot, smollm2: Path) -> tup
     return window, loader
 
 
-def written(window: Window) -> int:
+def written(window: MainWindow) -> int:
     current = window.session.current
     return current.trace.tokens if current else 0
 
 
 def test_a_model_killed_in_the_middle_is_started_again_and_the_answer_goes_on(
-    real: tuple[Window, RealLoader], qtbot: QtBot
+    real: tuple[MainWindow, RealLoader], qtbot: QtBot
 ) -> None:
     window, loader = real
     window.session.ask("Count from one to one hundred.")
@@ -82,7 +82,7 @@ def test_a_model_killed_in_the_middle_is_started_again_and_the_answer_goes_on(
 
 
 def test_a_model_killed_again_and_again_ends_the_answer_in_one_sentence_and_keeps_the_text(
-    real: tuple[Window, RealLoader], qtbot: QtBot
+    real: tuple[MainWindow, RealLoader], qtbot: QtBot
 ) -> None:
     window, loader = real
     killed: set[int] = set()

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.compare.chooser import Chooser
 from app.compare.view import CompareView
-from app.window import Window
+from app.window.main_window import MainWindow
 from core.engines.base import Conversation
 from core.errors import EngineLost
 from tests.app.conftest import ScriptedLoader
@@ -48,17 +48,17 @@ def dialog() -> Chooser:
     )
 
 
-def view_of(window: Window) -> CompareView:
-    view = window.chat.comparing.view
-    assert view
+def view_of(window: MainWindow) -> CompareView:
+    view = window.chat.comparing.shown
+    assert isinstance(view, CompareView)
     return view
 
 
 @pytest.fixture
-def compare(qtbot: QtBot, make_window: Callable[..., Window]) -> Callable[..., Window]:
+def compare(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> Callable[..., MainWindow]:
     """Compares the usual arms on a problem and waits until everything stands in its place."""
 
-    def compare(loader: ScriptedLoader | None = None, width: int = 1440, expected: str = "") -> Window:
+    def compare(loader: ScriptedLoader | None = None, width: int = 1440, expected: str = "") -> MainWindow:
         window = make_window(loader or arms_loader(), width=width)
         qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
         window.chat.composer.set_text(PROBLEM)
@@ -71,7 +71,7 @@ def compare(qtbot: QtBot, make_window: Callable[..., Window]) -> Callable[..., W
     return compare
 
 
-def settle(window: Window, qtbot: QtBot) -> None:
+def settle(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
     qtbot.waitUntil(lambda: view_of(window).rows.settled)
     over = [column for column in view_of(window).columns if column.over]

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.chat.conversation import Exchange
-from app.compare.choices import USUAL, Choice, arms, held_back, proposed, recorded
+from app.compare.chooser import USUAL, ColumnChoice, arms, held_back, proposed, recorded
+from app.shared.conversations.conversation import Exchange
 from core.batch.recipes import RECIPES
 from core.run import RunSettings
 from core.thinking.events import Finish, RunEnded
@@ -30,7 +30,7 @@ def settings_of(name: str) -> RunSettings:
     return next(choice.settings for choice in TO_WRITE if choice.name == name)
 
 
-def names(choices: list[Choice]) -> list[str]:
+def names(choices: list[ColumnChoice]) -> list[str]:
     return [choice.name for choice in choices]
 
 

@@ -8,9 +8,8 @@ import pytest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app.compare.choices import arms
-from app.compare.chooser import Chooser
-from app.compare.comparing import expected_answer, texts_at_once
+from app.compare.chooser import Chooser, arms
+from app.compare.controller import expected_answer, texts_at_once
 from core.demo_pair import held_out_problems
 from core.run import Pair, RunSettings
 from tests.fakes.scripted import ScriptedEngine

@@ -9,9 +9,9 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.chat.welcome import demo_examples
-from app.loading import PairLoader
-from app.models_in_use import State
-from app.window import Window
+from app.shared.loaded_models import LoadState
+from app.shared.pair_loader import PairLoader
+from app.window.main_window import MainWindow
 from core.paths import Paths
 from core.thinking.events import Finish
 from tests.app.compare.conftest import dialog, settle, view_of
@@ -21,10 +21,10 @@ PATIENCE_MS = 60_000
 
 
 def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
-    make_window: Callable[..., Window], tmp_path: Path, qtbot: QtBot
+    make_window: Callable[..., MainWindow], tmp_path: Path, qtbot: QtBot
 ) -> None:
     window = make_window(PairLoader(Paths.under(tmp_path)))
-    qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=PATIENCE_MS)
     window.chat.composer.set_text(demo_examples()[0])  # the one that `baton demo` begins with
     window.chat.compare()
     assert not dialog().at_once.isEnabled()

@@ -9,11 +9,11 @@ import pytest
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.chat.steps_document import thinking_pieces
-from app.chat.steps_view import StepsView
-from app.chat.typesetting import Typesetter
-from app.compare.between import Between
-from app.compare.rows import AT_ONCE, Rows
+from app.compare.row_markers import RowMarkers
+from app.compare.rows import AT_ONCE, AlignedRows
+from app.shared.steps.steps_document import thinking_pieces
+from app.shared.steps.steps_view import StepsView
+from app.shared.steps.typesetting import Typesetter
 from core.thinking.alignment import thinking_steps
 from core.thinking.policies.never import Never
 from core.thinking.trace import Trace
@@ -34,8 +34,8 @@ class Side:
         inside = QHBoxLayout(self.holder)
         for view in self.views:
             inside.addWidget(view)
-        self.rows = Rows(self.views, self.holder)
-        self.between = Between(self.rows, 0, self.holder)
+        self.rows = AlignedRows(self.views, self.holder)
+        self.between = RowMarkers(self.rows, 0, self.holder)
         qtbot.addWidget(self.holder)
         self.holder.resize(600, 400)
         self.holder.show()

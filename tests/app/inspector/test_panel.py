@@ -10,34 +10,34 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from app.chat.conversation import Exchange
 from app.inspector.panel import Tab
 from app.inspector.step_page import facts_of
-from app.inspector.token_flow import TokenFlow, entropy, visible
-from app.window import Window
+from app.inspector.token_strip import TokenFlow, entropy, visible
+from app.shared.conversations.conversation import Exchange
+from app.window.main_window import MainWindow
 from core.engines.base import Alternative
 from core.engines.body import Author
 from core.thinking.events import TokenWritten
 from core.thinking.pieces import Piece
 
-Ask = Callable[[str], Window]
+Ask = Callable[[str], MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
-def takeover(window: Window) -> tuple[Exchange, Piece]:
+def takeover(window: MainWindow) -> tuple[Exchange, Piece]:
     exchange = window.session.conversation.leaf
     assert exchange
     return exchange, next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
 
 
-def texts(window: Window) -> str:
-    return " | ".join(label.text() for label in window.chat.inspector.findChildren(QLabel) if label.isVisible())
+def texts(window: MainWindow) -> str:
+    return " | ".join(label.text() for label in window.inspector.findChildren(QLabel) if label.isVisible())
 
 
 def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
-    window.chat.inspector.show_piece(exchange, piece)
+    window.inspector.show_piece(exchange, piece)
     told = texts(window)
     assert "Written by the large model" in told
     assert "Reflection takeover" in told
@@ -52,10 +52,10 @@ def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
     assert "Written by the large model" in texts(window)
-    assert window.chat.inspector.tabs.tabText(Tab.STEP) == f"Step {piece.step + 1}"
-    assert window.chat.inspector.piece is None
-    window.chat.inspector.show_piece(exchange, exchange.trace.pieces[0])
-    window.chat.inspector.follow(exchange)
+    assert window.inspector.tabs.tabText(Tab.STEP) == f"Step {piece.step + 1}"
+    assert window.inspector.piece is None
+    window.inspector.show_piece(exchange, exchange.trace.pieces[0])
+    window.inspector.follow(exchange)
     assert "Written by the small model" in texts(window)
 
 
@@ -64,18 +64,18 @@ def test_keys_walk_from_step_to_step(ask: Ask) -> None:
     exchange, _ = takeover(window)
     for by, place in ((-1, -1), (-1, -2), (1, -1), (1, -1)):
         window.chat.step_through(by)
-        assert window.chat.inspector.piece is exchange.trace.pieces[place]
+        assert window.inspector.piece is exchange.trace.pieces[place]
 
 
 def test_the_run_page_has_the_command_line(ask: Ask) -> None:
     window = ask("How many fish?")
-    window.chat.inspector.tabs.setCurrentIndex(Tab.RUN)
-    assert "baton solve 'How many fish?'" in window.chat.inspector.run._command.toPlainText()
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
+    assert "baton solve 'How many fish?'" in window.inspector.run._command.toPlainText()
 
 
 def test_a_click_in_the_timeline_chooses_the_step(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
-    inspector = window.chat.inspector
+    inspector = window.inspector
     inspector.tabs.setCurrentIndex(Tab.TIMELINE)
     timeline = inspector.timeline.timeline
     lane = timeline._lane(Author.LARGE)
@@ -90,8 +90,8 @@ def test_a_click_in_the_timeline_chooses_the_step(ask: Ask, qtbot: QtBot) -> Non
 def test_re_run_from_here_lets_the_other_model_write(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
-    window.chat.inspector.show_piece(exchange, piece)
-    window.chat.inspector.step._again.click()
+    window.inspector.show_piece(exchange, piece)
+    window.inspector.step._again.click()
     qtbot.waitUntil(lambda: window.session.ready)
     again = window.session.conversation.leaf
     assert again

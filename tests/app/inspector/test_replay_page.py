@@ -10,12 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from app.inspector.panel import Tab
 from app.inspector.replay_page import ReplayPage
-from app.window import Window
+from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.thinking.cues import Category
 from core.thinking.policies import POLICIES
 
-Ask = Callable[[str], Window]
+Ask = Callable[[str], MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 def replayed(ask: Ask, qtbot: QtBot) -> Callable[[Callable[[ReplayPage], None]], ReplayPage]:
     """The page after a change, when the replay is over."""
     window = ask("2 + 2?")
-    window.chat.inspector.tabs.setCurrentIndex(Tab.REPLAY)
-    page = window.chat.inspector.replay
+    window.inspector.tabs.setCurrentIndex(Tab.REPLAY)
+    page = window.inspector.replay
 
     def change(how: Callable[[ReplayPage], None]) -> ReplayPage:
         qtbot.waitUntil(lambda: not page.replaying.busy)

@@ -7,10 +7,9 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
 from pytestqt.qtbot import QtBot
 
-from app.inspector.lanes import Doing
-from app.inspector.stretch_drawing import WORDS, paint_lane, paint_stretch
 from app.inspector.timeline import LABEL, LANE, Timeline
-from app.theme import current_theme
+from app.inspector.timeline_lanes import WORDS, LaneActivity, paint_lane, paint_stretch
+from app.shared.theme import current_theme
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.thinking.events import HandedOver, TokenWritten, WriteStarted
@@ -74,4 +73,4 @@ def test_every_doing_looks_different_without_colour(qapp: object) -> None:
         painter.end()
         pictures.append(image.convertToFormat(QImage.Format.Format_Grayscale8))
     assert all(one != other for n, one in enumerate(pictures) for other in pictures[:n])
-    assert set(WORDS) == set(Doing)
+    assert set(WORDS) == set(LaneActivity)

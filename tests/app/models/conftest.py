@@ -7,9 +7,9 @@ import pytest
 from keyring.backends.null import Keyring
 from pytestqt.qtbot import QtBot
 
+from app.models.controller import ModelsController
 from app.models.page import ModelsPage
-from app.models.room import ModelRoom
-from app.widgets.notice import Notice
+from app.shared.widgets.notice import NoticeBar
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.paths import Paths
 from core.secrets import Secrets
@@ -35,14 +35,14 @@ def secrets() -> Secrets:
 
 
 @pytest.fixture
-def room(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelRoom:
-    return ModelRoom(Paths.under(tmp_path), secrets, built_in=(SMALL_MODEL.parent,), home=tmp_path / "home")
+def room(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelsController:
+    return ModelsController(Paths.under(tmp_path), secrets, built_in=(SMALL_MODEL.parent,), home=tmp_path / "home")
 
 
 @pytest.fixture
-def page(room: ModelRoom, qtbot: QtBot) -> Iterator[ModelsPage]:
+def page(room: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
     """Shown, and with the machine and the folders looked at."""
-    notice = Notice()
+    notice = NoticeBar()
     page = ModelsPage(room, notice)
     qtbot.addWidget(notice)
     qtbot.addWidget(page)

@@ -14,7 +14,7 @@ from app.models.cue_finder import CueFinder
 from app.models.page import ModelsPage
 from app.models.prompt_view import PromptView
 from app.models.writing_form import WritingForm
-from app.placement_words import own_facts, placement_facts
+from app.shared.labels import own_facts, placement_facts
 from core.cue_profiler import Suits, profile
 from core.demo_pair.settings import SMALL_MODEL
 from core.engines import chat_template as prompt_probe

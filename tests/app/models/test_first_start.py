@@ -9,12 +9,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.loading import PairLoader
-from app.models.joining import add_models_page
 from app.models.page import ModelsPage
-from app.models_in_use import State
-from app.placement_words import placement_facts
-from app.window import Window
+from app.shared.labels import placement_facts
+from app.shared.loaded_models import LoadState
+from app.shared.pair_loader import PairLoader
+from app.window.main_window import MainWindow
+from app.window.models_page import add_models_page
 from core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from core.demo_pair.settings import DEMO_SETTINGS
 from core.engines.local.client import LocalEngine
@@ -34,10 +34,10 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 SMALL, LARGE = "tiny-small-Q4_K_M.gguf", "tiny-large-Q4_K_M.gguf"
 
 
-def opened(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> tuple[Window, ModelsPage]:
+def opened(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> tuple[MainWindow, ModelsPage]:
     """The window of an empty home, on its Models page, with the machine looked at."""
     paths = Paths.under(tmp_path / "baton")
-    window = Window(paths, PairLoader(paths))
+    window = MainWindow(paths, PairLoader(paths))
     qtbot.addWidget(window)
     page = add_models_page(window, lambda: secrets, home=tmp_path).page
     with qtbot.waitSignals([page.room.inventory_changed, page.room.devices_found]):
@@ -53,9 +53,9 @@ def press(page: ModelsPage, words: str) -> QPushButton:
     return button
 
 
-def answered(window: Window, qtbot: QtBot) -> Trace:
+def answered(window: MainWindow, qtbot: QtBot) -> Trace:
     """A problem asked in the chat, and its run to the end."""
-    qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=60_000)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=60_000)
     window.preferences.change(run=DEMO_SETTINGS)
     problem = json.loads(READY_PROBLEMS.read_text().splitlines()[0])["problem"]
     window.chat.composer.set_text(problem)

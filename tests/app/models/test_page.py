@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.models.card import facts_of
-from app.models.downloads import DownloadRow, State
+from app.models.controller import ModelsController
+from app.models.downloads_tab import DownloadRow, DownloadState
+from app.models.hub_search_tab import size_in
 from app.models.page import ModelsPage
-from app.models.room import ModelRoom
-from app.models.wording import size_in
-from app.widgets.controls import IconButton
+from app.shared.widgets.controls import IconButton
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.models.library import LocalModel
@@ -64,7 +64,7 @@ def search(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: page.search.choices.rowCount() == 2)
 
 
-def wait_for(row: DownloadRow, state: State, qtbot: QtBot) -> None:
+def wait_for(row: DownloadRow, state: DownloadState, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: row.state is state)
 
 
@@ -191,7 +191,7 @@ def test_a_model_is_searched_downloaded_and_then_there(page: ModelsPage, hub: Hu
     assert page.search.fetch.text().startswith("Download Q4_K_M")
     page.search.download()
     (row,) = page.downloads.rows
-    wait_for(row, State.DONE, qtbot)
+    wait_for(row, DownloadState.DONE, qtbot)
     assert row.order.model.read_bytes() == SMALL_MODEL.read_bytes()
     qtbot.waitUntil(lambda: page.here.library.rowCount() == 3)
     choose(page, row.order.model)
@@ -207,16 +207,16 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
     (row,) = page.downloads.rows
     qtbot.waitUntil(lambda: "HTTP 429" in row.words.text())
     row.toggle()
-    wait_for(row, State.PAUSED, qtbot)
+    wait_for(row, DownloadState.PAUSED, qtbot)
     qtbot.waitUntil(lambda: row.words.text().startswith("Paused"))
-    later = ModelsPage(ModelRoom(Paths.under(tmp_path), secrets, home=tmp_path / "home"), page.notice)
+    later = ModelsPage(ModelsController(Paths.under(tmp_path), secrets, home=tmp_path / "home"), page.notice)
     qtbot.addWidget(later)
     later.downloads.find_unfinished()
     qtbot.waitUntil(lambda: len(later.downloads.rows) == 1)
     (found,) = later.downloads.rows
     assert found.order == row.order
     found.toggle()
-    wait_for(found, State.DONE, qtbot)
+    wait_for(found, DownloadState.DONE, qtbot)
     later.finish()
 
 
@@ -227,7 +227,7 @@ def test_a_cancelled_download_leaves_nothing(page: ModelsPage, hub: HubServer, q
     (row,) = page.downloads.rows
     qtbot.waitUntil(lambda: "HTTP 429" in row.words.text())
     row.cancel()
-    wait_for(row, State.CANCELLED, qtbot)
+    wait_for(row, DownloadState.CANCELLED, qtbot)
     qtbot.waitUntil(lambda: "nothing of it is left" in row.words.text())
     assert not row.order.folder.exists()
 
@@ -235,7 +235,7 @@ def test_a_cancelled_download_leaves_nothing(page: ModelsPage, hub: HubServer, q
 def test_a_download_that_the_disk_cannot_hold_says_so_before(
     page: ModelsPage, hub: HubServer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.search.disk_free", lambda _: 2**20)
+    monkeypatch.setattr("app.models.hub_search_tab.disk_free", lambda _: 2**20)
     search(page, hub, qtbot)
     assert page.search.lack.text() == "✗ The disk has only 1 MiB free"
 
@@ -249,7 +249,7 @@ def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
     tmp_path: Path, secrets: Secrets, qtbot: QtBot
 ) -> None:
     general = LoadingChoice(context=1024, threads=3)
-    room = ModelRoom(Paths.under(tmp_path), secrets, general=lambda: general)
+    room = ModelsController(Paths.under(tmp_path), secrets, general=lambda: general)
     assert room.loading_of(SMALL_MODEL) == general
     room.change_loading(SMALL_MODEL, LoadingChoice(context=512))
     assert room.loading_of(SMALL_MODEL).context == 512
@@ -288,5 +288,5 @@ def test_the_gated_search_result_leads_to_its_terms(page: ModelsPage, hub: HubSe
     assert "agree to their terms" in page.search.said.text()
     page.search.download()
     (row,) = page.downloads.rows
-    wait_for(row, State.FAILED, qtbot)
+    wait_for(row, DownloadState.FAILED, qtbot)
     assert "access token" in row.words.text()

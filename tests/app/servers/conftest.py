@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app.servers.dialog import Probe, Purpose, ServerDialog
+from app.servers.server_dialog import Probe, Purpose, ServerDialog
 from core.engines.servers import KnownServers
 from core.secrets import Secrets
 from tests.fakes.keyrings import MemoryKeyring

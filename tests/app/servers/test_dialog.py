@@ -10,9 +10,9 @@ import pytest
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QSpinBox
 from pytestqt.qtbot import QtBot
 
-from app.servers.dialog import Purpose, ServerDialog
 from app.servers.probe import probe_beside
-from app.widgets.file_edit import FileEdit
+from app.servers.server_dialog import Purpose, ServerDialog
+from app.shared.widgets.controls import FileEdit
 from core.engines.body import Author
 from core.engines.servers import KnownServer, KnownServers, SpendingCap
 from core.secrets import Secrets

@@ -11,13 +11,13 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.loading import PairLoader
-from app.models.joining import add_models_page
-from app.models_in_use import State
-from app.pair_dialog import PairDialog
-from app.servers.dialog import ServerDialog
-from app.servers.lookout import Lookout
-from app.window import Window
+from app.servers.monitor import ServerMonitor
+from app.servers.server_dialog import ServerDialog
+from app.shared.loaded_models import LoadState
+from app.shared.pair_loader import PairLoader
+from app.window.main_window import MainWindow
+from app.window.models_page import add_models_page
+from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
 from core.engines.servers import KnownServer, KnownServers, PriceSettings, SpendingCap
 from core.models.preferences import Switch
@@ -36,20 +36,20 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 OPENED_BY_THE_LARGE = RunSettings(
     policy="every-step", parameters=PolicySettings(opening=6, n1=6, until=Until.TOKENS), max_tokens=300
 )
-Connect = Callable[..., Window]
+Connect = Callable[..., MainWindow]
 
 
 @pytest.fixture
 def connect(qtbot: QtBot, tmp_path: Path) -> Iterator[Connect]:
     """A window whose large model is on the server, opened with what is known of it; the small one is the demo's."""
-    windows: list[Window] = []
+    windows: list[MainWindow] = []
 
-    def connect(url: str, known: KnownServer | None = None, key: str = "") -> Window:
+    def connect(url: str, known: KnownServer | None = None, key: str = "") -> MainWindow:
         paths = Paths.under(tmp_path)
         loader = PairLoader(paths)
         loader.servers = KnownServers(paths.servers, lambda: Secrets(MemoryKeyring()))
         loader.servers.keep(url, known or KnownServer(), key)
-        window = Window(paths, loader)
+        window = MainWindow(paths, loader)
         windows.append(window)
         choice = window.preferences.value.models.model_copy(update={"large": url})
         window.preferences.change(models=choice, run=OPENED_BY_THE_LARGE)
@@ -64,11 +64,11 @@ def connect(qtbot: QtBot, tmp_path: Path) -> Iterator[Connect]:
         window.deleteLater()
 
 
-def wait_until_ready(qtbot: QtBot, window: Window) -> None:
-    qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=PATIENT)
+def wait_until_ready(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=PATIENT)
 
 
-def wait_for_the_answer(qtbot: QtBot, window: Window) -> None:
+def wait_for_the_answer(qtbot: QtBot, window: MainWindow) -> None:
     def over() -> bool:
         return window.session.current is not None and window.session.current.trace.ended is not None
 
@@ -97,8 +97,8 @@ def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
     assert f"{trace.bills[Author.LARGE].cost.written} written" in counted.text()
     assert counted.text().endswith("EUR")
     assert not window.chat.counters.bills[Author.SMALL].isVisible()
-    window.chat.inspector.tabs.setCurrentIndex(2)
-    bill = window.chat.inspector.run.bills[Author.LARGE]
+    window.inspector.tabs.setCurrentIndex(2)
+    bill = window.inspector.run.bills[Author.LARGE]
     assert bill.isVisible()
     assert "s for first tokens" in words_of(bill)
     assert " in its KV cache already" in words_of(bill)
@@ -126,12 +126,12 @@ def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
     connect: Connect, qtbot: QtBot, server: LlamaServer
 ) -> None:
     window = connect(server.url, key="wrong")
-    qtbot.waitUntil(lambda: window.models.state is State.FAILED, timeout=PATIENT)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED, timeout=PATIENT)
     assert "does not accept the key" in window.notice.text
     assert "Server …" in [way.text() for way in window.notice.findChildren(QPushButton)]
 
 
-def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: Callable[..., Window]) -> None:
+def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     tab = add_models_page(window, lambda: Secrets(MemoryKeyring()), home=window.paths.data)
     tab.page.server_wanted.emit()
@@ -143,14 +143,16 @@ def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: C
     use_as_large = dialog.ways[-1]
     use_as_large.click()
     qtbot.waitUntil(lambda: window.preferences.value.models.large == "http://office:8080", timeout=PATIENT)
-    qtbot.waitUntil(lambda: window.models.state is State.READY, timeout=PATIENT)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=PATIENT)
     assert window.models.servers.server("http://office:8080").address.key == "secret"
     assert "secret" not in window.preferences.value.model_dump_json()
 
 
-def test_a_server_is_set_up_where_the_two_models_are_chosen(qtbot: QtBot, make_window: Callable[..., Window]) -> None:
+def test_a_server_is_set_up_where_the_two_models_are_chosen(
+    qtbot: QtBot, make_window: Callable[..., MainWindow]
+) -> None:
     window = make_window()
-    window.choose_models()
+    window.dialogs.choose_models()
     pair = window.findChild(PairDialog)
     assert pair
     pair.edits[Author.LARGE].setText("http://office:8080")
@@ -210,7 +212,7 @@ def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, 
         window = connect(server.url)
         wait_until_ready(qtbot, window)
         qtbot.waitUntil(lambda: " ms" in words_of(window.topbar.pair), timeout=PATIENT)
-    lookout = window.findChild(Lookout)
+    lookout = window.findChild(ServerMonitor)
     assert lookout
     lookout.look()
     qtbot.waitUntil(lambda: "✗ not answering" in words_of(window.topbar.pair), timeout=PATIENT)

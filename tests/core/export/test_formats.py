@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.theme import colours
+from app.shared.theme import colours
 from core.errors import StoreError
 from core.export import html_page
 from core.export.exported import Answered, Exported, gather, put_into

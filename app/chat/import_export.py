@@ -1,0 +1,69 @@
+"""Conversations go out as files, and come in again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import BackgroundTask, Work
+from core.errors import BatonError, StoreError
+from core.export.exported import gather, put_into
+from core.export.formats import write_file
+from core.export.json_file import read_json
+from core.files import read_text
+from core.store.store import Store
+
+FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
+
+
+class ImportExport(QObject):
+    """Writes and reads beside the main thread: a long trace takes seconds."""
+
+    written = Signal(str)  # the path
+    read = Signal(str)  # the conversation's id
+    failed = Signal(object)
+
+    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._errands: list[BackgroundTask] = []
+
+    def write(self, conversation: str, path: Path) -> None:
+        """In the format that the ending of the file names."""
+
+        def work() -> Generator[Any, None, None]:
+            write_file(path, gather(self._store, conversation))
+            yield self.written, str(path)
+
+        self._run("export", work)
+
+    def read_file(self, path: Path) -> None:
+        def work() -> Generator[Any, None, None]:
+            text = read_text(path, "Choose a file that Baton exported.", StoreError)
+            yield self.read, put_into(self._store, read_json(text))
+
+        self._run("import", work)
+
+    def finish(self) -> None:
+        for errand in list(self._errands):
+            errand.finish()
+
+    def _run(self, name: str, work: Work) -> None:
+        errand = BackgroundTask(name, work, parent=self)
+        errand.arrived.connect(self._tell)
+        errand.ended.connect(lambda error: self._ended(errand, error))
+        self._errands.append(errand)
+        errand.start()
+
+    def _tell(self, results: list[tuple[Any, str]]) -> None:
+        for signal, told in results:
+            signal.emit(told)
+
+    def _ended(self, errand: BackgroundTask, error: BatonError | None) -> None:
+        self._errands.remove(errand)
+        errand.deleteLater()
+        if error:
+            self.failed.emit(error)

@@ -1,0 +1,163 @@
+"""From the wish to compare to columns on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtWidgets import QWidget
+
+from app.compare.chooser import USUAL, Chooser, ColumnChoice, arms, proposed, recorded
+from app.compare.column import MOST_COLUMNS
+from app.compare.view import CompareView
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.session import ChatSession
+from app.shared.parts import AnswerComparison, ShowComparison
+from app.shared.preferences import Preferences
+from app.shared.steps.typesetting import Typesetter
+from core.demo_pair.task import DemoProblem
+from core.engines.local.client import LocalEngine
+from core.errors import BatonError
+from core.run import Pair
+
+NO_LIMIT = 1000
+"""Texts at once, of models that are not on this machine."""
+
+
+class ComparisonController(AnswerComparison):
+    """Made when it is first needed. `show` puts a view into the middle of the page."""
+
+    def __init__(
+        self,
+        session: ChatSession,
+        preferences: Preferences,
+        typesetter: Typesetter,
+        show: ShowComparison,
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._page = parent
+        self._session = session
+        self._preferences = preferences
+        self._typesetter = typesetter
+        self._show = show
+        self.view: CompareView | None = None
+        """What is on the screen, if that is a comparison."""
+        session.path_changed.connect(self._close)
+
+    @property
+    def shown(self) -> CompareView | None:
+        return self.view
+
+    def choose(self, problem: str, answer: Exchange | None = None) -> None:
+        """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one or, in
+        a comparison, in the place of the one that is compared."""
+        if not self._may_begin():
+            return
+        tries = [each for each in self._tries(answer) if each.is_read] if answer else []
+        written, to_write = recorded(tries), arms(self._session.settings)
+        names = self._preferences.value.window.compared or USUAL
+        columns = proposed(names, written, to_write, answer, self._session.pace)
+        if answer and self.view and all(each in tries for each in self.view.exchanges):
+            columns = [
+                next(c for c in written if c.exchange is each) for each in self.view.exchanges if each.trace.tokens
+            ]
+        expected = self.view.expected if self.view and answer else expected_answer(problem)
+        dialog = Chooser(problem, [*written, *to_write], columns, expected, self._page)
+        dialog.offer_at_once(texts_at_once(self._session.models.pair), self._preferences.value.window.at_once)
+        dialog.chosen.connect(lambda picked, expected, at_once: self._begin(problem, answer, picked, expected, at_once))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def ask(self, problem: str) -> None:
+        """The same arms with another problem, as a new turn at the same place."""
+        if self.view and self._may_begin():
+            at_once = self._preferences.value.window.at_once
+            names = self._preferences.value.window.compared or USUAL
+            by_name = {choice.name: choice for choice in arms(self._session.settings)}
+            picked = [by_name[name] for name in names if name in by_name]
+            self._begin(problem, None, picked, expected_answer(problem), at_once)
+
+    def show_tries(self, answer: Exchange) -> None:
+        """An answer beside other tries at its problem, without writing anything."""
+        tries = [each for each in self._tries(answer) if each is answer or each.trace.tokens or not each.is_read]
+        if len(tries) == 1:
+            way = "Answer it once more (Ctrl+R), or compare arms (Ctrl+D)."
+            self._session.failed.emit(BatonError("There is only one answer to this problem.", way))
+            return
+        first = min(max(0, tries.index(answer) - 1), max(0, len(tries) - MOST_COLUMNS))
+        self.open(tries[first : first + MOST_COLUMNS], expected_answer(answer.problem))
+
+    def open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
+        """These answers side by side, whether they are there or still to come."""
+        self._close()
+        view = CompareView(exchanges, self._session, self._typesetter, expected, at_once)
+        view.left.connect(self.leave)
+        view.open_wanted.connect(self._open_conversation)
+        view.choose_wanted.connect(lambda: self.choose(exchanges[0].problem, exchanges[0]))
+        view.piece_chosen.connect(self.piece_chosen)
+        view.menu_wanted.connect(self.menu_wanted)
+        self.view = view
+        self._show(view)
+
+    def cross(self) -> None:
+        """The step in the same row of the next column."""
+        if self.view:
+            self.view.cross()
+
+    def leave(self) -> None:
+        """Back to the conversation."""
+        if self.view:
+            self._close()
+            self._show(None)
+
+    def finish(self) -> None:
+        if self.view:
+            self.view.finish()
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _may_begin(self) -> bool:
+        if not self._session.ready:
+            self._session.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+        return self._session.ready
+
+    def _tries(self, answer: Exchange) -> list[Exchange]:
+        siblings = self._session.conversation.siblings(answer)
+        return [each for each in siblings if each.problem == answer.problem]
+
+    def _begin(
+        self, problem: str, answer: Exchange | None, picked: Sequence[ColumnChoice], expected: str, at_once: bool
+    ) -> None:
+        to_write = [choice for choice in picked if choice.exchange is None]
+        if len(to_write) == len(picked):
+            self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
+        beside = answer or (self.view.exchanges[0] if self.view else None)
+        parent = beside.parent if beside else self._session.conversation.leaf
+        new = self._session.compare(problem, [each.settings for each in to_write], parent, at_once)
+        if len(new) == len(to_write):
+            still = iter(new)
+            self.open([each.exchange or next(still) for each in picked], expected, at_once)
+            self.begun.emit()
+
+    def _open_conversation(self, exchange: Exchange) -> None:
+        if self._may_begin():
+            self._session.show(exchange)
+
+    def _close(self) -> None:
+        if self.view:
+            self.view.finish()
+            self.view.setParent(None)
+            self.view.deleteLater()
+            self.view = None
+
+
+def expected_answer(problem: str) -> str:
+    """Known for the demo pair's own problems only."""
+    known = DemoProblem.of(problem)
+    return known.answer if known else ""
+
+
+def texts_at_once(pair: Pair) -> int:
+    """How many texts both models can write at once without taking turns."""
+    local = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
+    return min((engine.loaded_as.parallel for engine in local), default=NO_LIMIT)

@@ -1,0 +1,77 @@
+"""What a comparison says: names of arms, figures, and how they differ from the first column's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from app.shared.format import duration, percent_more, times_as_many
+from app.shared.labels import PRESET_POLICY
+from core.demo_pair.settings import DEMO_SETTINGS
+from core.grading.grader import Standing
+from core.grading.verdict import Outcome
+from core.run import RunSettings
+from core.thinking.policies import POLICIES
+from core.thinking.presets import PRESETS
+from core.thinking.trace import Trace
+
+MOST_DIFFERENCES = 2
+"""Parameters that a title names; more would not be read."""
+VERDICTS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong"}
+
+
+class Figure(NamedTuple):
+    name: str
+    value: str
+    difference: str = ""
+    """From the first column's."""
+
+
+def title_of(settings: RunSettings) -> str:
+    """The policy, and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
+    kind = POLICIES.get(settings.policy)
+    title = kind.title if kind else settings.policy
+    if settings.policy != PRESET_POLICY:
+        return title
+    preset, apart = min(_differences(settings).items(), key=lambda item: len(item[1]))
+    told = [f"{name} = {value}" for name, value in apart.items()][:MOST_DIFFERENCES]
+    more = ["…"] if len(apart) > MOST_DIFFERENCES else []
+    return ", ".join([f"{title} ({preset})", *told, *more, *(["own cues"] if settings.cue_list else [])])
+
+
+def _differences(settings: RunSettings) -> dict[str, dict[str, Any]]:
+    """How the parameters differ from each preset. The demo pair's own lengths make no difference."""
+    lengths = DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)
+    has = settings.parameters.model_dump()
+    apart = {}
+    for name, preset in PRESETS.items():
+        usual = preset.model_dump() | {"one_cue": False}
+        usual |= lengths if lengths.items() <= has.items() else {}
+        apart[name] = {key: has[key] for key, value in usual.items() if has[key] != value}
+    return apart
+
+
+def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> list[Figure]:
+    """What an answer cost. `first`: the first column's, to compare with; None for itself and while it is written.
+
+    `times_are_known` is False where something else made one of the two slower.
+    """
+    tokens = percent_more(trace.tokens, first.tokens) if first else ""
+    handoffs = f"{trace.handoffs:,}"
+    found = [Figure("Tokens", f"{trace.tokens:,}", tokens), Figure("Handoffs", handoffs)]
+    if trace.seconds > 0:
+        longer = times_as_many(trace.seconds, first.seconds) if first and times_are_known else ""
+        rate = f"{trace.tokens / trace.seconds:,.0f} tok/s"
+        found += [Figure("Time", duration(trace.seconds), longer), Figure("Speed", rate)]
+    return found
+
+
+def standing_in_words(standing: Standing, titles: Sequence[str]) -> str:
+    """✓ right, ✗ wrong; where nothing is expected: = all agree, = as Small only, ≠ differs."""
+    if standing.answer is None:
+        return "✗ no answer" if standing.outcome is Outcome.WRONG else "no answer"
+    if standing.outcome in VERDICTS:
+        return VERDICTS[standing.outcome]
+    if len(standing.same) == len(titles) - 1:
+        return "= all agree" if len(titles) > 2 else "= they agree"
+    return f"= as {titles[standing.same[0]]}" if standing.same else "≠ differs"

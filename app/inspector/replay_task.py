@@ -1,0 +1,149 @@
+"""A replay beside the main thread: one at a time, the newest wish wins, and takeovers arrive as they come out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.shared.background import BackgroundTask
+from app.shared.steps.ribbon_follower import segment_of
+from app.shared.widgets.ribbon import RibbonSegment
+from core.errors import BatonError
+from core.run import RunSettings
+from core.thinking.cues import Lexicon
+from core.thinking.events import Event
+from core.thinking.policies import POLICIES, make_policy
+from core.thinking.recording import Recording, Takeover
+from core.thinking.replay import Place, Replay, compare, recordings_of, remarks, stretches
+from core.thinking.trace import Trace
+
+SOON_MS = 60
+"""A value that is being turned changes many times; the replay waits for so long a rest."""
+
+
+class ReplayRequest(NamedTuple):
+    trace: Trace
+    settings: RunSettings
+    lexicon: Lexicon
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOutcome:
+    """So far, or to the end: then with the ribbon as it would be."""
+
+    places: Sequence[Place]
+    segments: list[RibbonSegment]
+    positions: list[int]
+    """Where each segment begins in the text."""
+    marks: list[float]
+    """Where each place lies along the text, 0 to 1."""
+    remarks: Sequence[str]
+    is_whole: bool
+
+
+class ReplayTask(QObject):
+    changed = Signal(object)
+    """A ReplayOutcome."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._wish: ReplayRequest | None = None
+        self._replay: Replay | None = None
+        self._errand: BackgroundTask | None = None
+        self._read: tuple[Trace | None, int, list[Recording]] = (None, 0, [])
+        """The last trace that was read, how many events of it, and what came of them."""
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SOON_MS)
+        self._soon.timeout.connect(self._begin)
+
+    @property
+    def busy(self) -> bool:
+        return self._soon.isActive() or self._errand is not None
+
+    def want(self, wish: ReplayRequest) -> None:
+        self._wish = wish
+        self._soon.start()
+
+    def finish(self) -> None:
+        """The window is closing."""
+        self._soon.stop()
+        self._wish = None
+        if self._errand:
+            self._errand.finish()
+
+    def _begin(self) -> None:
+        if self._errand:
+            self._stop()  # what is wanted now begins when it has ended
+            return
+        wish, self._wish = self._wish, None
+        if wish is None or not wish.trace.events:
+            return
+        happened = tuple(wish.trace.events)
+        self._errand = BackgroundTask("replay", lambda: self._work(wish, happened), cancel=self._stop, parent=self)
+        self._errand.arrived.connect(lambda outcomes: self.changed.emit(outcomes[-1]))
+        self._errand.ended.connect(self._ended)
+        self._errand.start()
+
+    def _stop(self) -> None:
+        if self._replay:
+            self._replay.stop()
+
+    def _ended(self, _error: BatonError | None) -> None:
+        assert self._errand is not None
+        self._errand.deleteLater()
+        self._errand = self._replay = None
+        if self._wish:
+            self._begin()
+
+    def _work(self, wish: ReplayRequest, happened: Sequence[Event]) -> Generator[Any, None, None]:
+        """In the thread."""
+        trace, settings = wish.trace, wish.settings
+        if self._read[:2] != (trace, len(happened)):
+            self._read = trace, len(happened), recordings_of(happened)
+        recordings = self._read[2]
+
+        def make() -> Any:
+            return make_policy(settings.policy, settings.parameters, settings.seed, wish.lexicon)
+
+        if self._wish:
+            return  # another one is wanted already
+        replay = self._replay = Replay(recordings, make, settings.limits)
+        recorded = [took for recording in recordings for took in recording.takeovers]
+        told = remarks(trace, POLICIES[settings.policy], make().alternatives)
+        replayed: list[Takeover] = []
+        shown = 1
+        for took in replay.takeovers():
+            replayed.append(took)
+            if len(replayed) == 2 * shown:  # so that a long answer costs twice a short one, not its square
+                shown = len(replayed)
+                yield outcome(trace, recorded, replayed, told)
+        if not replay.stopped:
+            if replay.unscored:
+                told = [*told, f"{replay.unscored:,} steps have no recorded score and were kept."]
+            yield outcome(trace, recorded, replayed, told, is_whole=True)
+
+
+def outcome(
+    trace: Trace,
+    recorded: Sequence[Takeover],
+    replayed: Sequence[Takeover],
+    told: Sequence[str],
+    is_whole: bool = False,
+) -> ReplayOutcome:
+    """What to show of it. Before the end, only of the text that the replay has passed."""
+    passed = recorded if is_whole else [took for took in recorded if took.start <= replayed[-1].start]
+    places = compare(passed, replayed)
+    parts = list(stretches(trace, replayed if is_whole else (*replayed, *recorded[len(passed) :])))
+    segments = [segment_of(part) for part in parts]
+    total = sum(segment.tokens for segment in segments) or 1
+    marks, index, before = [], 0, 0
+    for place in places:
+        while index + 1 < len(parts) and parts[index + 1].position <= place.takeover.start:
+            before += segments[index].tokens
+            index += 1
+        marks.append(before / total)
+    return ReplayOutcome(places, segments, [part.position for part in parts], marks, told, is_whole)

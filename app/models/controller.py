@@ -1,0 +1,222 @@
+"""What the parts of the Models page share: the models here, the machine, the choices; found out in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import BackgroundTask, Work
+from core.engines.model_card import ModelCard
+from core.errors import BatonError
+from core.models.devices import Devices, find_devices
+from core.models.fit import Fit, fit, fit_with_layers
+from core.models.gguf import read_header
+from core.models.hub_listing import HubAccess
+from core.models.library import BrokenFile, Inventory, Library, LocalModel, known_folders
+from core.models.preferences import (
+    LoadingChoice,
+    ModelPreferences,
+    WritingChoice,
+    load_preferences,
+    save_preferences,
+)
+from core.models.trash import Deletion, Trash
+from core.paths import Paths
+from core.secrets import Secrets
+
+TOKEN = "huggingface.co"
+LibraryEntry = LocalModel | BrokenFile | Deletion
+"""A row of the list of local models."""
+
+
+class ModelsController(QObject):
+    inventory_changed = Signal()
+    devices_found = Signal()
+    preferences_changed = Signal()
+    failed = Signal(object)
+    """A BatonError that a person should read."""
+    loaded_changed = Signal()
+    deleted = Signal(object)
+    """A Deletion, which can be undone."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        secrets: Secrets,
+        *,
+        built_in: tuple[Path, ...] = (),
+        home: Path | None = None,
+        general: Callable[[], LoadingChoice] = LoadingChoice,
+        parent: QObject | None = None,
+    ) -> None:
+        """`general`: how a model is loaded for which a person has chosen nothing."""
+        super().__init__(parent)
+        self._paths = paths
+        self._secrets = secrets
+        self._built_in = built_in
+        self._home = home
+        self._general = general
+        self._errands: list[BackgroundTask] = []
+        self._library = Library(())
+        self.inventory = Inventory((), (), ())
+        self.loaded: Mapping[Path, ModelCard] = {}
+        """The models that are loaded now, and how they really were."""
+        self._chosen_when_loaded: dict[Path, tuple[LoadingChoice, WritingChoice]] = {}
+        self.devices: Devices | None = None
+        """None until the machine has answered."""
+        self.preferences = load_preferences(paths.model_preferences)
+        self.trash = Trash(paths.data / "trash")
+        self.deletions: tuple[Deletion, ...] = ()
+        """What can still be put back."""
+
+    @property
+    def folder(self) -> Path:
+        """Where downloads go."""
+        return self.preferences.folder or self._paths.models
+
+    def refresh(self) -> None:
+        """Look at the folders again, and at the machine once."""
+        chosen = self.preferences.more_folders
+        folders = known_folders(self.folder, chosen, built_in=self._built_in, home=self._home)
+        if folders != self._library.folders:
+            self._library = Library(folders)
+        library = self._library
+
+        def work() -> Generator[Any, None, None]:
+            yield library.scan()
+            if self.devices is None:
+                yield find_devices()
+
+        self._run("look for models", work, self._arrived)
+
+    def change(self, **fields: Any) -> None:
+        self._replace(self.preferences.model_copy(update=fields))
+
+    def loading_of(self, model: Path) -> LoadingChoice:
+        return self.preferences.loading_of(model) or self._general()
+
+    def change_loading(self, model: Path, choice: LoadingChoice) -> None:
+        self._replace(self.preferences.with_loading(model, choice))
+
+    def change_writing(self, model: Path, choice: WritingChoice) -> None:
+        self._replace(self.preferences.with_writing(model, choice))
+
+    def keep_cue_share(self, model: Path, share: float) -> None:
+        self._replace(self.preferences.with_cue_share(model, share))
+
+    def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
+        if loaded != self.loaded:  # loading says how far it is a hundred times
+            self.loaded = loaded
+            self._chosen_when_loaded = {path: self._chosen(path) for path in loaded}
+            self.loaded_changed.emit()
+
+    def changed_since_loaded(self, model: Path) -> bool:
+        """Whether a person has chosen other than what the loaded model has. False for one that is not loaded."""
+        return self._chosen_when_loaded.get(model, self._chosen(model)) != self._chosen(model)
+
+    def add(self, paths: list[Path]) -> None:
+        """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""
+
+        def work() -> Generator[Path | BatonError, None, None]:
+            for path in paths:
+                try:
+                    yield path if path.is_dir() else read_header(path).path.parent
+                except BatonError as error:
+                    yield error
+
+        self._run("look at what was dropped", work, self._added)
+
+    def delete(self, model: LocalModel) -> None:
+        try:
+            deletion = self.trash.delete(model)
+        except BatonError as error:
+            self.failed.emit(error)
+            return
+        self.deletions += (deletion,)
+        self.deleted.emit(deletion)
+        self.refresh()
+
+    def undo(self, deletion: Deletion) -> None:
+        try:
+            self.trash.undo(deletion)
+        except BatonError as error:
+            self.failed.emit(error)
+        else:
+            self.deletions = tuple(other for other in self.deletions if other is not deletion)
+        self.refresh()
+
+    def fit_of(self, model: LocalModel, choice: LoadingChoice) -> Fit | None:
+        """Where the model would lie; None while the machine has not answered yet."""
+        return place(model, choice, self.devices) if self.devices else None
+
+    def access(self) -> HubAccess:
+        return self.preferences.access(self._secrets.find(TOKEN))
+
+    def keep_token(self, token: str) -> str:
+        """Keep or forget (“”) the Hub's token; says for how long it is kept."""
+        if not token:
+            self._secrets.forget(TOKEN)
+            return "forgotten"
+        return self._secrets.keep(TOKEN, token).value
+
+    def finish(self) -> None:
+        """The window is closing: end the threads, and free what was deleted."""
+        for errand in list(self._errands):
+            errand.finish()
+        self.trash.empty()
+
+    def _chosen(self, model: Path) -> tuple[LoadingChoice, WritingChoice]:
+        return self.loading_of(model), self.preferences.writing_of(model)
+
+    def _replace(self, preferences: ModelPreferences) -> None:
+        if preferences == self.preferences:
+            return
+        self.preferences = preferences
+        try:
+            save_preferences(preferences, self._paths.model_preferences)
+        except BatonError as error:
+            self.failed.emit(error)
+        self.preferences_changed.emit()
+
+    def _run(self, name: str, work: Work, arrived: Callable[[list[Any]], None]) -> None:
+        errand = BackgroundTask(name, work, parent=self)
+        self._errands.append(errand)
+        errand.arrived.connect(arrived)
+        errand.ended.connect(lambda error: self._ended(errand, error))
+        errand.start()
+
+    def _added(self, found: list[Path | BatonError]) -> None:
+        for error in found:
+            if isinstance(error, BatonError):
+                self.failed.emit(error)
+        known = self.preferences.more_folders
+        new = [folder for folder in found if isinstance(folder, Path) and folder not in known]
+        if new:
+            self.change(more_folders=(*known, *dict.fromkeys(new)))
+        self.refresh()
+
+    def _arrived(self, items: list[Inventory | Devices]) -> None:
+        for item in items:
+            if isinstance(item, Devices):
+                self.devices = item
+                self.devices_found.emit()
+            else:
+                self.inventory = item
+                self.inventory_changed.emit()
+
+    def _ended(self, errand: BackgroundTask, error: BatonError | None) -> None:
+        self._errands.remove(errand)
+        errand.deleteLater()
+        if error:
+            self.failed.emit(error)
+
+
+def place(model: LocalModel, choice: LoadingChoice, devices: Devices) -> Fit:
+    """Where the model would lie, loaded as a person chose."""
+    needs = choice.estimate(model.header)
+    if choice.gpu_layers >= 0:
+        return fit_with_layers(needs, devices, choice.gpu_layers)
+    return fit(needs, devices)

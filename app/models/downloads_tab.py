@@ -1,0 +1,231 @@
+"""Downloads under way, paused and failed: each with its progress, and ways to pause, go on and cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from enum import Enum, auto
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+
+from app.models.controller import ModelsController
+from app.shared.background import BackgroundTask, LatestTask
+from app.shared.format import duration
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import button, label
+from core.errors import BatonError
+from core.models.download import DownloadManifest, DownloadProgress, Stage, discard, find_unfinished
+from core.models.fit import in_gib
+
+THOUSANDTHS = 1000
+
+
+def progress_words(progress: DownloadProgress) -> str:
+    amount = f"{in_gib(progress.done)} of {in_gib(progress.total)}"
+    match progress.stage:
+        case Stage.CHECKING:
+            return f"Checking what arrived: {amount}"
+        case Stage.WAITING:
+            return f"{amount} · {progress.note}"
+        case Stage.DOWNLOADING:
+            left = progress.seconds_left
+            speed = f" · {progress.speed / 1e6:.1f} MB/s" if progress.speed else ""
+            return f"{amount}{speed}" + (f" · {duration(left)} left" if left is not None else "")
+
+
+class DownloadState(Enum):
+    RUNNING = auto()
+    PAUSED = auto()
+    FAILED = auto()
+    DONE = auto()
+    CANCELLED = auto()
+
+
+class DownloadRow(QWidget):
+    ended = Signal(object)
+    """The row itself, when it is done or cancelled."""
+
+    def __init__(self, order: DownloadManifest, room: ModelsController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.order = order
+        self._room = room
+        self._errand: BackgroundTask | None = None
+        self.state = DownloadState.PAUSED
+        self.words = label("", Role.MUTED)
+        self.words.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, THOUSANDTHS)
+        self.bar.setAccessibleName(f"Progress of {order.title}")
+        self.switch = button("Go on", self.toggle)
+        self._cancel = button("Cancel", self.cancel, tip="Remove what has arrived")
+        head = QHBoxLayout()
+        head.addWidget(label(order.title, Role.HEADING), 1)
+        head.addWidget(self.switch)
+        head.addWidget(self._cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 12, 16, 12)
+        column.addLayout(head)
+        column.addWidget(self.bar)
+        column.addWidget(self.words)
+        set_role(self, Role.CARD)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._show_amount()
+
+    def toggle(self) -> None:
+        if self.state is DownloadState.RUNNING:
+            self._stop(DownloadState.PAUSED)
+        elif self._errand is None and self.state in (DownloadState.PAUSED, DownloadState.FAILED):
+            self.start()
+
+    def start(self) -> None:
+        order, access = self.order, self._room.access()
+        # The token is for the Hub that it was made for, and no other host that a note on the disk may name.
+        own = order.files[0].url.startswith(f"{access.endpoint}/")
+        token = access.token if own else None
+
+        def work() -> Generator[DownloadProgress, None, None]:
+            from core.models.download import Downloader  # with it comes the network
+
+            downloader = Downloader(token)
+            try:
+                with closing(downloader.download(order)) as steps:
+                    yield from steps
+            finally:
+                downloader.close()
+
+        self._show(DownloadState.RUNNING, "Connecting …")
+        self._errand = BackgroundTask(f"download {order.title}", work, parent=self)
+        self._errand.arrived.connect(self._arrived)
+        self._errand.ended.connect(self._ended)
+        self._errand.start()
+
+    def cancel(self) -> None:
+        if self._errand is not None:
+            self._stop(DownloadState.CANCELLED)
+        else:
+            self._discard()
+
+    def finish(self) -> None:
+        """The window is closing: what has arrived stays for the next time. A silent server is not waited for."""
+        if self._errand is not None:
+            self._errand.stop()
+
+    def _stop(self, state: DownloadState) -> None:
+        self._show(state, "Stopping …")
+        if self._errand is not None:
+            self._errand.stop()
+
+    def _arrived(self, steps: list[DownloadProgress]) -> None:
+        last = steps[-1]
+        self.bar.setValue(last.done * THOUSANDTHS // max(last.total, 1))
+        if self.state is DownloadState.RUNNING:
+            self.words.setText(progress_words(last))
+
+    def _ended(self, error: BatonError | None) -> None:
+        assert self._errand is not None
+        self._errand.deleteLater()
+        self._errand = None
+        is_whole = error is None and self.order.model.exists()  # it may have ended before it could be stopped
+        if self.state is DownloadState.CANCELLED and not is_whole:
+            self._discard()
+        elif error is not None:
+            self._show(DownloadState.FAILED, f"✗ {error}")
+        elif self.state is DownloadState.PAUSED and not is_whole:
+            self._show_amount()
+        else:
+            self._show(DownloadState.DONE, "✓ On this machine")
+            self.ended.emit(self)
+
+    def _discard(self) -> None:
+        try:
+            discard(self.order)
+        except BatonError as error:
+            self._show(DownloadState.FAILED, f"✗ {error}")
+            return
+        self._show(DownloadState.CANCELLED, "Cancelled; nothing of it is left")
+        self.ended.emit(self)
+
+    def _show_amount(self) -> None:
+        here = self.order.bytes_here()
+        self.bar.setValue(here * THOUSANDTHS // max(self.order.bytes, 1))
+        self._show(DownloadState.PAUSED, f"Paused: {in_gib(here)} of {in_gib(self.order.bytes)} are here")
+
+    def _show(self, state: DownloadState, words: str) -> None:
+        self.state = state
+        self.words.setText(words)
+        set_role(self.words, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
+        over = state in (DownloadState.DONE, DownloadState.CANCELLED)
+        self.switch.setText("Pause" if state is DownloadState.RUNNING else "Go on")
+        self.switch.setVisible(not over)
+        self._cancel.setVisible(not over)
+
+
+class DownloadsTab(QScrollArea):
+    arrived = Signal(object)
+    """The path of a model that is now on this machine."""
+    count_changed = Signal(int)
+    """Unfinished downloads."""
+
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self.rows: list[DownloadRow] = []
+        self._question = LatestTask(room.failed.emit, self)
+        self._empty = label("Nothing is being downloaded.", Role.MUTED)
+        self.setWidgetResizable(True)
+        inside = QWidget()
+        self._column = QVBoxLayout(inside)
+        self._column.setSpacing(10)
+        self._column.addWidget(self._empty)
+        self._column.addStretch(1)
+        self.setWidget(inside)
+
+    def find_unfinished(self) -> None:
+        """Show what an earlier session, or a crash, has left; it waits for a person to go on."""
+        folder = self._room.folder
+        self._question.ask(lambda: find_unfinished(folder), self._show_unfinished)
+
+    def begin(self, order: DownloadManifest) -> DownloadRow:
+        """Start a download; one that is here already goes on."""
+        for row in self.rows:
+            if row.order.model == order.model and row.state not in (DownloadState.DONE, DownloadState.CANCELLED):
+                if row.state is not DownloadState.RUNNING:
+                    row.toggle()
+                return row
+        row = self._add(order)
+        row.start()
+        return row
+
+    def finish(self) -> None:
+        self._question.finish()
+        for row in self.rows:
+            row.finish()
+
+    def _show_unfinished(self, orders: tuple[DownloadManifest, ...]) -> None:
+        known = {row.order.model for row in self.rows}
+        for order in orders:
+            if order.model not in known:
+                self._add(order)
+
+    def _add(self, order: DownloadManifest) -> DownloadRow:
+        row = DownloadRow(order, self._room)
+        row.ended.connect(self._ended)
+        self.rows.append(row)
+        self._column.insertWidget(self._column.count() - 1, row)
+        self._count()
+        return row
+
+    def _ended(self, row: DownloadRow) -> None:
+        if row.state is DownloadState.DONE:
+            model: Path = row.order.model
+            self.arrived.emit(model)
+            self._room.refresh()
+        self._count()
+
+    def _count(self) -> None:
+        self._empty.setVisible(not self.rows)
+        self.count_changed.emit(
+            sum(row.state not in (DownloadState.DONE, DownloadState.CANCELLED) for row in self.rows)
+        )

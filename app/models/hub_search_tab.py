@@ -1,0 +1,209 @@
+"""Search the Hub: repositories at the left, the quantisations of the chosen one at the right, judged for here."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.models.controller import ModelsController
+from app.shared.background import LatestTask
+from app.shared.labels import fit_words
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import button, label
+from core.errors import BatonError
+from core.models.devices import Devices, disk_free
+from core.models.download import SPARE_BYTES
+from core.models.fit import Fit, FitKind, estimate, fit, in_gib
+from core.models.hub_listing import Listing, Quantisation, Repository, order_for, recommended
+from core.models.memory import rough_shape
+from core.models.preferences import LoadingChoice
+
+_SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
+_HEADS = ("Quantisation", "Size", "On this machine, about", "")
+
+
+class RepositoryFits(NamedTuple):
+    """What a repository holds, and where each choice would lie; None where the machine has not answered."""
+
+    listing: Listing
+    places: tuple[Fit | None, ...]
+    disk_free: int
+
+
+class HubSearchTab(QWidget):
+    download_wanted = Signal(object)
+    """An Order."""
+
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self._question = LatestTask(self._say_error, self)
+        self._listing: Listing | None = None
+        self.words = QLineEdit()
+        self.words.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
+        self.words.setAccessibleName("Search the Hub")
+        self.words.returnPressed.connect(self.search)
+        self.said = label("", Role.MUTED)
+        self.said.setWordWrap(True)
+        self.results = QListWidget()
+        self.results.setAccessibleName("Repositories")
+        self.results.currentItemChanged.connect(lambda item: self._list(item))
+        self.choices = QTableWidget(0, len(_HEADS))
+        self.choices.setHorizontalHeaderLabels(_HEADS)
+        self.choices.setAccessibleName("Quantisations")
+        self.choices.verticalHeader().hide()
+        self.choices.setShowGrid(False)
+        self.choices.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.choices.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.choices.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.choices.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.choices.horizontalHeader().setStretchLastSection(True)
+        self.choices.itemSelectionChanged.connect(self._show_button)
+        self.lack = label("", Role.DANGER)
+        self._disk_free = 0
+        self.fetch = button("Download", self.download, Role.PRIMARY)
+        self._lay_out()
+        self._show_button()
+
+    def search(self) -> None:
+        words = self.words.text().strip()
+        if not words:
+            return
+        access = self._room.access()
+
+        def find() -> tuple[Repository, ...]:
+            from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
+
+            return Hub(access).search(words)
+
+        self._say("Searching …")
+        self._question.ask(find, self._show_results)
+
+    def download(self) -> None:
+        if self._listing is not None and (choice := self._chosen()) is not None:
+            self.download_wanted.emit(order_for(self._listing, choice, self._room.folder))
+
+    def finish(self) -> None:
+        self._question.finish()
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.addWidget(self.words, 1)
+        top.addWidget(button("Search", self.search))
+        right = QVBoxLayout()
+        right.addWidget(self.choices, 1)
+        foot = QHBoxLayout()
+        foot.addStretch(1)
+        foot.addWidget(self.lack)
+        foot.addWidget(self.fetch)
+        right.addLayout(foot)
+        middle = QHBoxLayout()
+        middle.addWidget(self.results, 2)
+        middle.addLayout(right, 3)
+        column = QVBoxLayout(self)
+        column.addLayout(top)
+        column.addWidget(self.said)
+        column.addLayout(middle, 1)
+
+    def _show_results(self, found: tuple[Repository, ...]) -> None:
+        self.results.clear()
+        self._show_listing(None)
+        for repository in found:
+            facts = [size_in(repository.name), repository.licence or "licence not said"]
+            facts.append(f"{repository.downloads:,} downloads a month")
+            gate = " · terms to agree to" if repository.gated else ""
+            item = QListWidgetItem(f"{repository.name}\n{' · '.join(filter(None, facts))}{gate}", self.results)
+            item.setData(Qt.ItemDataRole.UserRole, repository.name)
+        self._say(f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words.")
+
+    def _list(self, item: QListWidgetItem | None) -> None:
+        if item is None:
+            return
+        name, access = str(item.data(Qt.ItemDataRole.UserRole)), self._room.access()
+
+        devices, folder = self._room.devices, self._room.folder
+
+        def list_files() -> RepositoryFits:
+            from core.models.hub import Hub
+
+            listing = Hub(access).list_files(name)
+            places = tuple(place_of(listing, choice, devices) for choice in listing.choices)
+            return RepositoryFits(listing, places, disk_free(folder))
+
+        self._show_listing(None)
+        self._say(f"Listing {name} …")
+        self._question.ask(list_files, self._show_listing)
+
+    def _show_listing(self, judged: RepositoryFits | None) -> None:
+        self._listing = listing = judged.listing if judged else None
+        self._disk_free = judged.disk_free if judged else 0
+        choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
+        best = recommended(choice for choice, place in zip(choices, places, strict=True) if may_fit(place))
+        self.choices.setRowCount(len(choices))
+        for row, (choice, place) in enumerate(zip(choices, places, strict=True)):
+            parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
+            words = fit_words(place) if place else ""
+            cells = (choice.label, f"{in_gib(choice.bytes)}{parts}", words, "★ recommended" if choice is best else "")
+            for column, text in enumerate(cells):
+                self.choices.setItem(row, column, QTableWidgetItem(text))
+            if choice is best:
+                self.choices.selectRow(row)
+        if listing is not None:
+            name = listing.repository.name
+            page = f"{self._room.access().endpoint}/{name}"
+            gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
+            weights = f", {listing.parameters / 1e9:.3g} billion parameters" if listing.parameters else ""
+            self._say(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")
+        self._show_button()
+
+    def _chosen(self) -> Quantisation | None:
+        row = self.choices.currentRow()
+        return self._listing.choices[row] if self._listing and 0 <= row < len(self._listing.choices) else None
+
+    def _show_button(self) -> None:
+        choice = self._chosen()
+        self.fetch.setEnabled(choice is not None)
+        self.fetch.setText(f"Download {choice.label} ({in_gib(choice.bytes)})" if choice else "Download")
+        lacks = choice is not None and choice.bytes + SPARE_BYTES > self._disk_free
+        self.lack.setText(f"✗ The disk has only {in_gib(self._disk_free)} free" if lacks else "")
+
+    def _say(self, words: str) -> None:
+        self.said.setText(words)
+        set_role(self.said, Role.MUTED)
+
+    def _say_error(self, error: BatonError) -> None:
+        self.said.setText(f"✗ {error}")
+        set_role(self.said, Role.DANGER)
+
+
+def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) -> Fit | None:
+    """Where it would lie, guessed from its size."""
+    if devices is None:
+        return None
+    return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadingChoice().context), devices)
+
+
+def may_fit(place: Fit | None) -> bool:
+    return place is None or place.kind is not FitKind.DOES_NOT_FIT
+
+
+def size_in(name: str) -> str:
+    """“14B” of “owner/Qwen3-14B-GGUF”: the Hub's search lists no sizes, but names nearly always hold one."""
+    found = _SIZE.search(name)
+    return found[1].upper() if found else ""

@@ -1,0 +1,106 @@
+"""Where models are kept and how the Hub is reached: folders, mirror, offline, token."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from app.models.controller import ModelsController
+from app.shared.format import short_path
+from app.shared.theme import Role
+from app.shared.widgets.controls import IconButton, button, in_row, label
+from core.models.hub_listing import ENDPOINT
+
+
+class HubSettingsTab(QWidget):
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self._folder = label()
+        self._folder.setWordWrap(True)
+        self.folders = QWidget()
+        self._rows = QVBoxLayout(self.folders)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        others = label("Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED)
+        others.setWordWrap(True)
+        self.mirror = QLineEdit()
+        self.mirror.setPlaceholderText(ENDPOINT)
+        self.mirror.setAccessibleName("Address of the Hub or of a mirror")
+        self.mirror.editingFinished.connect(self._take_mirror)
+        self.token = QLineEdit()
+        self.token.setEchoMode(QLineEdit.EchoMode.Password)
+        self.token.setPlaceholderText("hf_… (for gated and private models)")
+        self.token.setAccessibleName("Access token")
+        self.token.returnPressed.connect(self._take_token)
+        self.said = label("", Role.MUTED)
+        self.offline = QCheckBox("Offline: never ask the Hub")
+        self.offline.toggled.connect(lambda on: room.change(offline=on))
+        form = QFormLayout()
+        form.addRow("Downloads go to", _beside(self._folder, button("Change …", self._choose_folder)))
+        form.addRow("Also looked into", _beside(self.folders, button("Add a folder …", self._add_folder)))
+        form.addRow("", others)
+        form.addRow("Hub", self.mirror)
+        form.addRow("Token", _beside(self.token, button("Keep", self._take_token)))
+        form.addRow("", self.said)
+        form.addRow("", self.offline)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addStretch(1)
+        room.preferences_changed.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        preferences = self._room.preferences
+        self._folder.setText(short_path(self._room.folder))
+        self._show_folders(preferences.more_folders)
+        self.mirror.setText("" if preferences.endpoint == ENDPOINT else preferences.endpoint)
+        self.offline.setChecked(preferences.offline)
+
+    def _show_folders(self, folders: tuple[Path, ...]) -> None:
+        while (item := self._rows.takeAt(0)) is not None:
+            if (row := item.widget()) is not None:
+                row.hide()
+                row.deleteLater()
+        for folder in folders:
+            name = label(short_path(folder))
+            forget = IconButton("close", f"Look no more into {short_path(folder)}", partial(self._forget, folder))
+            self._rows.addWidget(in_row(forget, name))
+        if not folders:
+            self._rows.addWidget(label("nothing else", Role.MUTED))
+
+    def _forget(self, folder: Path) -> None:
+        """Its files stay where they are."""
+        others = tuple(other for other in self._room.preferences.more_folders if other != folder)
+        self._room.change(more_folders=others)
+        self._room.refresh()
+
+    def _take_mirror(self) -> None:
+        address = self.mirror.text().strip().rstrip("/") or ENDPOINT
+        if "://" not in address:
+            address = f"https://{address}"
+        self._room.change(endpoint=address)
+
+    def _take_token(self) -> None:
+        kept = self._room.keep_token(self.token.text().strip())
+        self.token.clear()
+        self.said.setText(f"The token is {kept}.")
+
+    def _choose_folder(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Keep models in", str(self._room.folder)):
+            self._room.change(folder=Path(folder))
+            self._room.refresh()
+
+    def _add_folder(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Look for models in", str(Path.home())):
+            self._room.add([Path(folder)])
+
+
+def _beside(wide: QWidget, narrow: QWidget) -> QWidget:
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(wide, 1)
+    row.addWidget(narrow)
+    return holder

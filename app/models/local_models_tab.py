@@ -1,0 +1,180 @@
+"""The models on this machine: all of them as a list, and the card of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtWidgets import QListView, QSplitter, QWidget
+
+from app.models.card import ModelCardView
+from app.models.controller import LibraryEntry, ModelsController, place
+from app.shared.background import LatestTask
+from app.shared.labels import fit_words
+from app.shared.widgets.lazy import LazyWidget
+from core.models.fit import Fit, in_gib
+from core.models.library import BrokenFile, LocalModel
+from core.models.trash import Deletion
+
+LIST_WIDTH = 260
+"""Pixels: a name, and below it size, quantisation and fit."""
+
+
+class LocalModelsTab(QSplitter):
+    use_wanted = Signal(object, object)
+    """Author and path: put this model into the pair."""
+    reload_wanted = Signal()
+    policy_wanted = Signal(str)
+
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._wanted: Path | None = None
+        self.library = LibraryModel(room)
+        self.list = QListView()
+        self.list.setModel(self.library)
+        self.list.setAccessibleName("Models on this machine")
+        self.list.setSpacing(1)
+        self.list.setMinimumWidth(LIST_WIDTH)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._room = room
+        self._card = LazyWidget(self._make_card)
+        self.addWidget(self.list)
+        self.addWidget(self._card)
+        self.setStretchFactor(0, 2)
+        self.setStretchFactor(1, 3)
+        self.setChildrenCollapsible(False)
+        self.list.selectionModel().currentChanged.connect(self._show_card)
+        self.library.modelReset.connect(self._reloaded)
+
+    @property
+    def card(self) -> ModelCardView:
+        return self._card.part
+
+    def choose(self, path: Path) -> None:
+        """Show the card of this model, or of one in this folder, as soon as it is there."""
+        self._wanted = path
+        self._choose_wanted()
+
+    def finish(self) -> None:
+        """The window is closing."""
+        self.library.finish()
+        if self._card.is_made:
+            self.card.finish()
+
+    def _make_card(self) -> ModelCardView:
+        card = ModelCardView(self._room)
+        card.use_wanted.connect(lambda author, model: self.use_wanted.emit(author, model.header.path))
+        card.reload_wanted.connect(self.reload_wanted)
+        card.policy_wanted.connect(self.policy_wanted)
+        return card
+
+    def _reloaded(self) -> None:
+        self._show_card(self.list.currentIndex())
+        self._choose_wanted()
+
+    def _choose_wanted(self) -> None:
+        for row, entry in enumerate(self.library.rows):
+            path = path_of(entry)
+            if self._wanted is not None and self._wanted in (path, path.parent):
+                self.list.setCurrentIndex(self.library.index(row))
+                self._wanted = None
+                return
+
+    def _show_card(self, index: QModelIndex) -> None:
+        rows = self.library.rows
+        row = rows[index.row()] if index.isValid() and index.row() < len(rows) else None
+        if row is not None or self._card.is_made:  # a card of nothing needs not be made yet
+            self.card.show_row(row)
+
+
+def path_of(row: LibraryEntry) -> Path:
+    match row:
+        case LocalModel():
+            return row.header.path
+        case BrokenFile():
+            return row.path
+        case Deletion():
+            return row.moves[0].waiting
+
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class LibraryModel(QAbstractListModel):
+    """Rows are models by name, then broken files, then what was deleted and can be put back."""
+
+    def __init__(self, room: ModelsController) -> None:
+        super().__init__(room)
+        self._room = room
+        self.rows: list[LibraryEntry] = []
+        self._texts: list[str] = []
+        self._question = LatestTask(room.failed.emit, self)
+        """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
+        room.inventory_changed.connect(self._reload)
+        room.devices_found.connect(self._judge)
+        room.preferences_changed.connect(self._judge)
+        self._reload()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own signature
+        return 0 if parent.isValid() else len(self.rows)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        row = self.rows[index.row()]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self._texts[index.row()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tip(row)
+        return None
+
+    def finish(self) -> None:
+        """The window is closing."""
+        self._question.finish()
+
+    def _reload(self) -> None:
+        inventory = self._room.inventory
+        self.beginResetModel()
+        self.rows = [*inventory.models, *inventory.broken, *self._room.deletions]
+        self._texts = [words(row, None) for row in self.rows]
+        self.endResetModel()
+        self._judge()
+
+    def _judge(self) -> None:
+        rows, devices, choice_of = tuple(self.rows), self._room.devices, self._room.loading_of
+        if devices is None:
+            return
+        choices = {row: choice_of(row.header.path) for row in rows if isinstance(row, LocalModel)}
+
+        def judged() -> list[str]:
+            fits = {row: place(row, choice, devices) for row, choice in choices.items()}
+            return [words(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
+
+        self._question.ask(judged, self._show)
+
+    def _show(self, texts: list[str]) -> None:
+        if len(texts) == len(self.rows):  # a scan may have found others meanwhile; then they are judged next
+            self._texts = texts
+            self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
+
+
+def tip(row: LibraryEntry) -> str:
+    match row:
+        case BrokenFile():
+            return row.reason
+        case Deletion():
+            return f"It can be put back until Baton closes: {row.moves[0].origin}"
+        case LocalModel():
+            return str(row.header.path)
+
+
+def words(row: LibraryEntry, fit: Fit | None) -> str:
+    """Two lines: a name, and what it is; without a fit as long as the machine has not answered."""
+    if isinstance(row, BrokenFile):
+        return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
+    if isinstance(row, Deletion):
+        return f"{row.name}\n↶ deleted · {in_gib(row.freed_bytes)} · can be put back"
+    header = row.header
+    facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_words(fit) if fit else ""]
+    return f"{header.name}\n{' · '.join(filter(None, facts))}"

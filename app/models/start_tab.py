@@ -1,0 +1,185 @@
+"""Where to begin: the demo pair at once, a pair that fits this machine, or a server for the large model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from app.models.controller import ModelsController
+from app.shared.background import LatestTask
+from app.shared.labels import fit_words
+from app.shared.theme import SIGN, Role, set_role
+from app.shared.widgets.controls import button, label
+from core.engines.body import Author
+from core.errors import BatonError
+from core.models.catalog import CatalogModel, FittingPair, PublishedResult, pairs_that_fit
+from core.models.devices import Devices, disk_free
+from core.models.download import SPARE_BYTES, DownloadManifest
+from core.models.fit import in_gib
+
+EVIDENCE = {
+    PublishedResult.PAPER: "measured in the paper",
+    PublishedResult.REBUTTAL: "measured in the paper's discussion",
+    PublishedResult.UNTESTED: "nobody has published figures",
+}
+
+
+class FittingPairs(NamedTuple):
+    """The machine, and which pairs it could hold."""
+
+    devices: Devices
+    disk_free: int
+    fitting: tuple[FittingPair, ...]
+
+
+class StartTab(QScrollArea):
+    demo_wanted = Signal()
+    server_wanted = Signal()
+    download_wanted = Signal(object)
+    """A DownloadManifest; a pair makes two."""
+    pair_wanted = Signal(object, object)
+    """The paths of a small and a large model that are on this machine."""
+
+    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._room = room
+        self._question = LatestTask(self._say_error, self)
+        self._judging = LatestTask(self._say_error, self)
+        self.said = label("", Role.MUTED)
+        self.said.setWordWrap(True)
+        self.said.hide()
+        self._machine = label("Looking at this machine …", Role.MUTED)
+        self._machine.setWordWrap(True)
+        self.setWidgetResizable(True)
+        inside = QWidget()
+        self._column = QVBoxLayout(inside)
+        self._column.setSpacing(10)
+        self._column.addWidget(
+            _card(
+                "Try it now",
+                "Two tiny models come with Baton. They solve one kind of puzzle, and show how it works.",
+                button("Use the demo pair", self.demo_wanted.emit, Role.PRIMARY),
+            )
+        )
+        self._column.addWidget(
+            _card(
+                "Connect to a server",
+                "The large model may run elsewhere: llama-server, vLLM, SGLang or LM Studio.",
+                button("Connect …", self.server_wanted.emit),
+            )
+        )
+        self._column.addWidget(label("Pairs that fit this machine", Role.HEADING))
+        self._column.addWidget(self._machine)
+        self._column.addWidget(self.said)
+        self._pairs = QVBoxLayout()
+        self._pairs.setSpacing(10)
+        self._column.addLayout(self._pairs)
+        self._column.addStretch(1)
+        self.setWidget(inside)
+        room.devices_found.connect(self.refresh)
+        room.inventory_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
+        devices, folder = self._room.devices, self._room.folder
+        if devices is not None:
+            self._judging.ask(lambda: FittingPairs(devices, disk_free(folder), pairs_that_fit(devices)), self._show)
+
+    def _show(self, judged: FittingPairs) -> None:
+        devices = judged.devices
+        gpus = "; ".join(f"{gpu.description} with {in_gib(gpu.free_bytes)} free" for gpu in devices.gpus)
+        ram = f"RAM {in_gib(devices.ram_free)} free of {in_gib(devices.ram_total)}"
+        disk = f"disk {in_gib(judged.disk_free)} free"
+        self._machine.setText(f"{ram} · {gpus or 'no GPU in use'} · {disk}")
+        while (item := self._pairs.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for pair in judged.fitting:
+            self._pairs.addWidget(self._pair_card(pair, judged.disk_free))
+        if not judged.fitting:
+            words = "None of the known pairs fits here: search for smaller models, or connect to a server."
+            self._pairs.addWidget(label(words, Role.MUTED))
+
+    def finish(self) -> None:
+        self._question.finish()
+        self._judging.finish()
+
+    def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> QWidget:
+        pair = fitting.pair
+        facts = "\n".join(
+            f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_words(place)}"
+            for author, model, place in (
+                (Author.SMALL, pair.small, fitting.fit.small),
+                (Author.LARGE, pair.large, fitting.fit.large),
+            )
+        )
+        needed = sum(place.gpu_bytes + place.ram_bytes for place in (fitting.fit.small, fitting.fit.large))
+        memory = f"With 16,384 tokens it takes {in_gib(needed)}."
+        good_for = f"{pair.good_for} ({EVIDENCE[pair.evidence]})"
+        here = self._here(pair.small), self._here(pair.large)
+        if None not in here:
+            press = button("Use this pair", lambda: self.pair_wanted.emit(*here))
+        else:
+            missing = [model for model, path in zip((pair.small, pair.large), here, strict=True) if path is None]
+            size = sum(model.bytes for model in missing)
+            press = button(f"Download {in_gib(size)}", lambda: self._fetch(missing))
+            if size + SPARE_BYTES > room_on_disk:
+                memory += " ✗ The disk has not enough room for it."
+        press.setAccessibleName(f"{press.text()}: {pair.small.name} with {pair.large.name}")
+        return _card(f"{pair.small.name} with {pair.large.name}", f"{facts}\n{memory}", press, good_for)
+
+    def _here(self, wanted: CatalogModel) -> object:
+        """The path of a catalog model that is on this machine already."""
+        for model in self._room.inventory.models:
+            if model.header.path.name == wanted.file:
+                return model.header.path
+        return None
+
+    def _fetch(self, models: list[CatalogModel]) -> None:
+        access, folder = self._room.access(), self._room.folder
+        self._say("Asking the Hub for sizes and hashes …", Role.MUTED)
+
+        def ask() -> list[DownloadManifest]:
+            from core.models.hub import Hub
+
+            hub = Hub(access)
+            return [hub.order_of_file(model.repository, model.file, folder) for model in models]
+
+        self._question.ask(ask, self._begin)
+
+    def _begin(self, orders: list[DownloadManifest]) -> None:
+        self.said.hide()
+        for order in orders:
+            self.download_wanted.emit(order)
+
+    def _say_error(self, error: BatonError) -> None:
+        self._say(f"✗ {error}", Role.DANGER)
+
+    def _say(self, words: str, role: Role) -> None:
+        self.said.setText(words)
+        set_role(self.said, role)
+        self.said.show()
+
+
+def _card(title: str, words: str, press: QWidget, good_for: str = "") -> QWidget:
+    card = QWidget()
+    set_role(card, Role.CARD)
+    card.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    about = label(words, Role.MUTED)
+    about.setWordWrap(True)
+    column = QVBoxLayout()
+    column.addWidget(label(title, Role.HEADING))
+    if good_for:
+        what_for = label(good_for)
+        what_for.setWordWrap(True)
+        column.addWidget(what_for)
+    column.addWidget(about)
+    row = QHBoxLayout(card)
+    row.setContentsMargins(16, 12, 16, 12)
+    row.addLayout(column, 1)
+    row.addWidget(press, 0, Qt.AlignmentFlag.AlignVCenter)
+    return card

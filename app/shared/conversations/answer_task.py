@@ -1,0 +1,87 @@
+"""One run for one exchange, from the start of its thread to its last event."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import BackgroundTask
+from app.shared.conversations.conversation import Exchange
+from core.engines.body import Author
+from core.errors import BatonError
+from core.pace import paced
+from core.run import Pair, run
+from core.thinking.control import Control
+from core.thinking.events import Event, Finish, RunEnded, WriteStarted
+from core.thinking.policy import Move
+
+
+class AnswerTask(QObject):
+    """Lets the models write into the exchange's trace, and says when there is more to see."""
+
+    progressed = Signal()
+    ended = Signal(object)
+    """The BatonError that kept the run from starting or broke it, or None."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        pair: Pair,
+        first: Move | None = None,
+        parent: QObject | None = None,
+        pace: float = 0,
+    ) -> None:
+        """`pace`: tokens a second that a person wants to see at most; 0 is no limit."""
+        super().__init__(parent)
+        self.exchange = exchange
+        self.control = Control()
+        self.author: Author | None = None
+        """Who writes just now."""
+        self._fresh: list[Event] = []
+        conversation, settings, so_far = exchange.messages(), exchange.settings, exchange.trace
+
+        def work() -> Generator[Any, None, None]:
+            events = run(pair, conversation, settings, control=self.control, so_far=so_far, first=first)
+            yield from paced(events, pace)
+
+        self._errand = BackgroundTask("answer", work, cancel=self.control.stop, parent=self)
+        self._errand.arrived.connect(self._apply)
+        self._errand.ended.connect(self._end)
+
+    def start(self) -> None:
+        self._errand.start()
+
+    @property
+    def running(self) -> bool:
+        return self._errand.running
+
+    def stop(self) -> None:
+        """The text so far stays."""
+        self._errand.stop()
+
+    def finish(self) -> None:
+        """Stop and wait: the window is closing."""
+        self._errand.finish()
+
+    def take_fresh(self) -> list[Event]:
+        """Events since the last call, for the store."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def _apply(self, events: list[Event]) -> None:
+        trace = self.exchange.trace
+        for event in events:
+            trace.apply(event)
+            if isinstance(event, WriteStarted):
+                self.author = event.author
+        self._fresh += events
+        self.progressed.emit()
+
+    def _end(self, error: BatonError | None) -> None:
+        trace = self.exchange.trace
+        if error and trace.started and not trace.ended:
+            # The run broke before it could say so itself: the trace must not look as if it went on for ever.
+            self._apply([RunEnded(trace.seconds, Finish.FAILED, str(error))])
+        self.ended.emit(error)

@@ -1,0 +1,130 @@
+"""Where conversations are kept: the store, as the chat needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import BackgroundTask
+from app.shared.conversations.conversation import Conversation, Exchange
+from core.errors import BatonError, StoreError
+from core.run import RunSettings
+from core.store.conversations import Found, Headline, StoredExchange
+from core.store.runs import Recorder
+from core.store.store import Store
+from core.thinking.events import Event
+from core.thinking.trace import Trace
+
+
+class ConversationRepository(QObject):
+    """Saves as it is told, and says when the list of conversations is another."""
+
+    changed = Signal()
+    failed = Signal(object)
+    """A StoreError. What it concerns stays in the window, and is tried again where that makes sense."""
+    loaded = Signal(object)
+    """An exchange whose trace has been read."""
+
+    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._store = store
+        self._recorders: dict[str, Recorder] = {}
+        self._reading: list[BackgroundTask] = []
+
+    def headlines(self) -> list[Headline]:
+        return self._store.conversations.recent()
+
+    def search(self, words: str) -> list[Found]:
+        return self._store.conversations.search(words)
+
+    def add(self, conversation: Conversation, exchange: Exchange) -> None:
+        """A new exchange, with what its trace holds already if it goes on from another."""
+        stored = StoredExchange(
+            exchange.id,
+            exchange.parent.id if exchange.parent else None,
+            exchange.problem,
+            exchange.settings.model_dump(mode="json"),
+        )
+        self._store.conversations.put(conversation.id, stored)
+        if exchange.trace.events:
+            self.record(exchange, exchange.trace.events)
+        self.changed.emit()
+
+    def record(self, exchange: Exchange, events: list[Event]) -> None:
+        if exchange.id not in self._recorders:
+            self._recorders[exchange.id] = self._store.runs.record(exchange.id)
+        self._recorders[exchange.id].record(events)
+
+    def run_ended(self, exchange: Exchange) -> None:
+        if recorder := self._recorders.pop(exchange.id, None):
+            recorder.finish()
+            self.changed.emit()
+
+    def show(self, conversation: Conversation) -> None:
+        if conversation.leaf:
+            self._store.conversations.show(conversation.id, conversation.leaf.id)
+
+    def rename(self, conversation_id: str, title: str) -> None:
+        self._store.conversations.rename(conversation_id, title)
+        self.changed.emit()
+
+    def delete(self, conversation_id: str) -> None:
+        self._store.conversations.delete(conversation_id)
+        self.changed.emit()
+
+    def restore(self, conversation_id: str) -> None:
+        self._store.conversations.restore(conversation_id)
+        self.changed.emit()
+
+    def open(self, conversation_id: str) -> Conversation:
+        """The tree at once; the traces follow, those on the shown path first. Raises StoreError."""
+        stored = self._store.conversations.open(conversation_id)
+        conversation = Conversation(title=stored.title, id=stored.id, changed=stored.changed)
+        known: dict[str, Exchange] = {}
+        for kept in stored.exchanges:
+            parent = known.get(kept.parent) if kept.parent else None
+            known[kept.id] = Exchange(kept.problem, run_settings(kept.settings), parent, id=kept.id, is_read=False)
+            conversation.siblings(known[kept.id]).append(known[kept.id])
+        conversation.leaf = known.get(stored.leaf or "") or next(reversed(known.values()), None)
+        on_path = conversation.path[::-1]
+        self._read([*on_path, *(exchange for exchange in known.values() if exchange not in on_path)])
+        return conversation
+
+    def finish(self) -> None:
+        """Wait for what is being read and saved: the window is closing."""
+        for errand in list(self._reading):
+            errand.finish()
+        try:
+            self._store.close()
+        except StoreError as error:
+            self.failed.emit(error)
+
+    def _read(self, exchanges: list[Exchange]) -> None:
+        def work() -> Generator[Any, None, None]:
+            for exchange in exchanges:
+                yield exchange, self._store.runs.trace(exchange.id)
+
+        errand = BackgroundTask("read traces", work, parent=self)
+        errand.arrived.connect(self._arrived)
+        errand.ended.connect(lambda error: self._ended(errand, error))
+        self._reading.append(errand.start())
+
+    def _arrived(self, pairs: list[tuple[Exchange, Trace]]) -> None:
+        for exchange, trace in pairs:
+            exchange.trace, exchange.is_read = trace, True
+            self.loaded.emit(exchange)
+
+    def _ended(self, errand: BackgroundTask, error: BatonError | None) -> None:
+        self._reading.remove(errand)
+        errand.deleteLater()
+        if error:
+            self.failed.emit(error)
+
+
+def run_settings(data: dict[str, Any]) -> RunSettings:
+    """Settings of a stored exchange; what this Baton does not know of them falls back."""
+    from core.settings import tolerant
+
+    return tolerant({"run": dict(data)}).run

@@ -1,0 +1,290 @@
+"""What one can do in the chat: ask, stop, go on, try again, fork. Views call it and listen; it draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from functools import partial
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.conversations.answer_task import AnswerTask
+from app.shared.conversations.branching import move_of, trace_before
+from app.shared.conversations.conversation import Conversation, Exchange
+from app.shared.conversations.repository import ConversationRepository
+from app.shared.loaded_models import LoadedModels, LoadState
+from app.shared.preferences import Preferences
+from core.engines.body import Author
+from core.errors import BatonError, StoreError
+from core.run import RunSettings
+from core.settings import matching_preset
+from core.thinking.pieces import Piece
+from core.thinking.policy import Keep, Move
+
+
+class Activity(Enum):
+    IDLE = auto()
+    WAITING = auto()
+    """For the models to be loaded."""
+    WRITING = auto()
+    COMPARING = auto()
+    """Several answers to one problem are being written. Nobody steers them, or they could not be compared."""
+
+
+class ChatSession(QObject):
+    path_changed = Signal()
+    """Other exchanges are shown than before."""
+    progressed = Signal(object)
+    """An Exchange whose trace has grown, ended, or been read."""
+    activity_changed = Signal()
+    failed = Signal(object)
+    """A BatonError to be shown."""
+
+    def __init__(self, models: LoadedModels, preferences: Preferences, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.models = models
+        self.preferences = preferences
+        self.conversation = Conversation()
+        self._archive: ConversationRepository | None = None
+        self._running: list[AnswerTask] = []
+        self._waiting: list[tuple[Exchange, Move | None]] = []
+        """For the models, or for their turn."""
+        self._at_once = 1
+        self._compares = False
+        models.changed.connect(self._models_changed)
+
+    def use_archive(self, archive: ConversationRepository) -> None:
+        self._archive = archive
+        archive.loaded.connect(self._read)
+        archive.failed.connect(self.failed)
+
+    @property
+    def activity(self) -> Activity:
+        if self._running:
+            return Activity.COMPARING if self._compares else Activity.WRITING
+        return Activity.WAITING if self._waiting else Activity.IDLE
+
+    @property
+    def answering(self) -> AnswerTask | None:
+        """The one answer that is being written, which can be steered."""
+        return self._running[0] if self.activity is Activity.WRITING else None
+
+    def writes(self, exchange: Exchange) -> bool:
+        """Whether its answer is being written just now."""
+        return any(answering.exchange is exchange for answering in self._running)
+
+    def waits(self, exchange: Exchange) -> bool:
+        """Whether its answer is still to be begun."""
+        return any(waiting is exchange for waiting, _ in self._waiting)
+
+    @property
+    def ready(self) -> bool:
+        """Whether something may be asked now."""
+        return self.activity is Activity.IDLE and all(exchange.is_read for exchange in self.conversation.path)
+
+    @property
+    def current(self) -> Exchange | None:
+        """The exchange that is being written or waits for its models; else the last one."""
+        if self._running:
+            return self._running[0].exchange
+        return self._waiting[0][0] if self._waiting else self.conversation.leaf
+
+    # Conversations
+
+    def new(self) -> None:
+        if self.activity is Activity.IDLE and self.conversation.roots:
+            self._open(Conversation())
+
+    def open(self, conversation_id: str, quietly: bool = False) -> None:
+        """`quietly`: it need not be there any more."""
+        if self.activity is not Activity.IDLE:
+            self.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+        elif self._archive and conversation_id != self.conversation.id:
+            try:
+                self._open(self._archive.open(conversation_id))
+            except StoreError as error:
+                if not quietly:
+                    self.failed.emit(error)
+
+    def forget(self, conversation_id: str) -> None:
+        """It has been deleted: show it no longer."""
+        if conversation_id == self.conversation.id:
+            self._open(Conversation())
+
+    def step_aside(self, exchange: Exchange, by: int) -> None:
+        """Show the sibling so many places later."""
+        siblings = self.conversation.siblings(exchange)
+        place = siblings.index(exchange) + by
+        if 0 <= place < len(siblings):
+            self.show(siblings[place])
+
+    def show(self, exchange: Exchange) -> None:
+        """Show the path through it."""
+        if self.activity is Activity.IDLE:
+            self.conversation.show(exchange)
+            if self._archive:
+                self._archive.show(self.conversation)
+            self.path_changed.emit()
+
+    # Answers
+
+    def ask(self, problem: str) -> None:
+        self._begin(Exchange(problem, self.settings, self.conversation.leaf))
+
+    def compare(
+        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, at_once: bool = False
+    ) -> list[Exchange]:
+        """One problem under several settings, as tries at one place; one after the other, or all `at_once`.
+
+        Each becomes a part of the conversation when its turn comes. They are written as fast as it goes, whatever
+        pace a person set: their times are compared.
+        """
+        if not self.ready or not arms:
+            return []
+        exchanges = [Exchange(problem, settings, parent) for settings in arms]
+        self._compares, self._at_once = True, len(exchanges) if at_once else 1
+        self._waiting = [(exchange, None) for exchange in exchanges]
+        self._start_next()
+        return exchanges
+
+    def ask_again(self, exchange: Exchange, problem: str = "") -> None:
+        """The same place in the conversation once more: with another seed, or another problem."""
+        settings = self.settings
+        if not problem and settings == exchange.settings:
+            settings = settings.model_copy(update={"seed": max(self._seeds(exchange)) + 1})
+        self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
+
+    def go_on(self, exchange: Exchange) -> None:
+        """Continue after a stop, in the same text."""
+        self._start(exchange, Keep() if exchange.trace.pieces else None)
+
+    def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
+        """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
+        trace = trace_before(exchange.trace, piece)
+        self._begin(
+            Exchange(exchange.problem, self.settings, exchange.parent, trace), move_of(author) if author else None
+        )
+
+    def stop(self) -> None:
+        self._waiting.clear()
+        for answering in self._running:
+            answering.stop()
+        self.activity_changed.emit()
+
+    def take_over(self, now: bool = True) -> None:
+        if self.answering:
+            self.answering.control.take_over(now)
+
+    def give_back(self) -> None:
+        if self.answering:
+            self.answering.control.give_back()
+
+    def rewrite_step(self) -> None:
+        if self.answering:
+            self.answering.control.rewrite_step()
+
+    def finish(self) -> None:
+        """Stop, and see that everything is saved: the window is closing."""
+        self._waiting.clear()
+        for answering in list(self._running):
+            answering.finish()
+        if self._archive:
+            self._archive.finish()
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> RunSettings:
+        """As chosen. The demo pair's steps are so short that it has its own lengths, unless a person set them."""
+        settings = self.preferences.value
+        if settings.models.is_demo and matching_preset(settings.run.parameters):
+            from core.demo_pair import DEMO_SETTINGS
+
+            lengths = DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)
+            parameters = settings.run.parameters.model_copy(update=lengths)
+            most = min(settings.run.max_tokens, DEMO_SETTINGS.max_tokens)
+            return settings.run.model_copy(update={"parameters": parameters, "max_tokens": most})
+        return settings.run
+
+    @property
+    def pace(self) -> float:
+        """Tokens a second at most; 0 is no limit. The demo pair would be done before anybody saw it begin."""
+        settings = self.preferences.value
+        return settings.appearance.demo_pace if settings.models.is_demo else 0
+
+    def _seeds(self, exchange: Exchange) -> list[int]:
+        return [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
+
+    def _open(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.path_changed.emit()
+        self.activity_changed.emit()
+
+    def _begin(self, exchange: Exchange, first: Move | None = None) -> None:
+        if self.ready:
+            self._keep(exchange)
+            self.path_changed.emit()
+            self._start(exchange, first)
+
+    def _keep(self, exchange: Exchange) -> None:
+        self.conversation.add(exchange)
+        if self._archive:
+            try:
+                self._archive.add(self.conversation, exchange)
+            except StoreError as error:
+                self.failed.emit(error)
+
+    def _start(self, exchange: Exchange, first: Move | None = None) -> None:
+        self._compares, self._at_once = False, 1
+        self._waiting = [(exchange, first)]
+        self._start_next()
+
+    def _start_next(self) -> None:
+        """Begin what waits, as much of it as may be written at once."""
+        is_ready = self.models.state is LoadState.READY
+        while is_ready and self._waiting and len(self._running) < self._at_once:
+            exchange, first = self._waiting.pop(0)
+            if self._compares:
+                self._keep(exchange)
+            answering = AnswerTask(exchange, self.models.pair, first, self, pace=0 if self._compares else self.pace)
+            answering.progressed.connect(partial(self._progressed, answering))
+            answering.ended.connect(partial(self._ended, answering))
+            self._running.append(answering)
+            self.models.begin_writing(answering)
+            answering.start()
+        self.activity_changed.emit()
+        if self._waiting and self.models.state in (LoadState.NONE, LoadState.FAILED):
+            self.models.load(self.preferences.value.models)
+
+    def _progressed(self, answering: AnswerTask) -> None:
+        if self._archive:
+            try:
+                self._archive.record(answering.exchange, answering.take_fresh())
+            except StoreError as error:
+                self.failed.emit(error)
+        self.progressed.emit(answering.exchange)
+
+    def _ended(self, answering: AnswerTask, error: BatonError | None) -> None:
+        self._running.remove(answering)
+        answering.deleteLater()  # it holds the whole trace
+        self.models.end_writing(answering)
+        self.conversation.touch()
+        if self._archive:
+            self._archive.run_ended(answering.exchange)
+        self._start_next()
+        self.progressed.emit(answering.exchange)
+        if error:
+            self.failed.emit(error)
+
+    def _models_changed(self) -> None:
+        if self._waiting and self.models.state is LoadState.READY:
+            self._start_next()
+        elif self._waiting and self.models.state in (LoadState.FAILED, LoadState.NONE):
+            self._waiting.clear()
+            self.activity_changed.emit()
+
+    def _read(self, exchange: Exchange) -> None:
+        if any(exchange is known for known in self.conversation):
+            self.progressed.emit(exchange)
+        if exchange in self.conversation.path:
+            self.activity_changed.emit()

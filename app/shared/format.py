@@ -1,0 +1,77 @@
+"""Numbers, sizes and texts as people read them. Every duration, size, count and amount of money is written here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LONGEST_PROBLEM = 96
+"""Characters of a problem where it stands on one line."""
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """1 token, 1,204 tokens."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """41 ms, 9.2 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(number: float) -> str:
+    """Bytes in binary units: 412 B, 3.5 KiB, 1.2 MiB, 4.7 GiB."""
+    if number < 1024:
+        return f"{number:.0f} B"
+    for unit, bytes_each in (("KiB", 2**10), ("MiB", 2**20)):
+        if number < 1024 * bytes_each:
+            return f"{number / bytes_each:.1f} {unit}"
+    return f"{number / 2**30:.1f} GiB"
+
+
+def money(amount: float, currency: str) -> str:
+    """0.0021 EUR; nothing where no price is known."""
+    return f"{amount:,.4f} {currency}".rstrip() if amount or currency else ""
+
+
+def parameter_count(number: int) -> str:
+    """Weights of a model: 1.5 B, 135 M; nothing for 0."""
+    if not number:
+        return ""
+    for each, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= each:
+            return f"{number / each:.3g} {unit}"
+    return str(number)
+
+
+def percent_more(value: float, first: float) -> str:
+    """+12%, −16%, ±0%; nothing if `first` is 0."""
+    if not first:
+        return ""
+    change = round(100 * (value - first) / first)
+    return f"{'+' if change > 0 else '−' if change < 0 else '±'}{abs(change):,}%"
+
+
+def times_as_many(value: float, first: float) -> str:
+    """0.6×, 2.1×, 14×; nothing if `first` is 0."""
+    if not first:
+        return ""
+    ratio = value / first
+    return f"{ratio:.1f}×" if ratio < 10 else f"{ratio:,.0f}×"
+
+
+def short_path(path: Path) -> str:
+    """With ~ for the home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def in_brief(problem: str) -> str:
+    """Beginning and end of a long problem: the end is where problems of one kind differ."""
+    if len(problem) <= LONGEST_PROBLEM:
+        return problem
+    return f"{problem[: LONGEST_PROBLEM // 3].rsplit(' ', 1)[0]} … {problem[-LONGEST_PROBLEM // 2 :].split(' ', 1)[1]}"

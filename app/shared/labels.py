@@ -1,0 +1,240 @@
+"""Words of the window and the terminal: authors, rules, endings of a run, usage of servers, placement, fit, states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from app.shared.format import count, duration, money, size
+from core.engines.body import Author
+from core.engines.model_card import DeviceShare, ModelCard
+from core.engines.remote.state import ServerState, ServerStatus
+from core.engines.usage import Usage
+from core.errors import SettingsError
+from core.models.fit import Fit, FitKind, in_gib
+from core.models.overrides import ModelOverrides
+from core.run import Pair
+from core.thinking.advice import advice_on
+from core.thinking.cues import Cue, parse_lexicon
+from core.thinking.events import Finish, Rule
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+Fact = tuple[str, str]
+"""A name and its value, for a list of facts."""
+PRESET_POLICY = "keywords"
+"""Presets are parameters of this policy (METHOD's table)."""
+
+WHO = {Author.SMALL: "the small model", Author.LARGE: "the large model", Author.INSERTED: "Baton"}
+
+RULES = {
+    Rule.OPENING: "Opening by the large model",
+    Rule.AFFIRMATION: "Affirmation takeover",
+    Rule.REFLECTION: "Reflection takeover",
+    Rule.VERIFICATION: "Verification takeover",
+    Rule.EXCESSIVE_REFLECTION: "Excessive reflection takeover",
+    Rule.EVERY_STEP: "Every step",
+    Rule.RANDOM: "Random takeover",
+    Rule.ENTROPY: "First-token entropy",
+    Rule.SCORE: "Low step score",
+    Rule.REPETITION: "The text went round",
+    Rule.ANSWER: "The answer",
+    Rule.LARGE_ONLY: "Large model only",
+    Rule.PERSON: "You asked for it",
+    Rule.BUDGET: "Thinking budget used up",
+    Rule.UNCLOSED: "Thinking was left open",
+}
+
+ENDINGS = {
+    Finish.END_OF_TEXT: "",
+    Finish.MAX_TOKENS: "The longest answer allowed was reached.",
+    Finish.TIME: "The time limit was reached.",
+    Finish.CONTEXT_FULL: "The context is full.",
+    Finish.REPETITION: "The text went round in circles.",
+    Finish.STOPPED: "Stopped.",
+    Finish.FAILED: "The run failed.",
+}
+
+
+def why(piece: Piece) -> str:
+    """Why its author wrote it, in a line: "Reflection takeover: Wait"."""
+    if piece.rule is None:
+        return ""
+    return rule_and_cue(piece.rule, piece.cue if piece.author is Author.LARGE else None)
+
+
+def rule_and_cue(rule: Rule, cue: Cue | None) -> str:
+    return f"{RULES[rule]}: {cue.word}" if cue else RULES[rule]
+
+
+def run_in_brief(trace: Trace) -> str:
+    """14 steps · 9.2 s · 41 tok/s"""
+    parts = [count(len(trace.steps), "step")]
+    if trace.seconds > 0:
+        parts += [duration(trace.seconds), f"{trace.tokens / trace.seconds:.0f} tok/s"]
+    return " · ".join(parts)
+
+
+def ending(trace: Trace, live: bool) -> str:
+    """How the run ended, if that needs a word, and what to make of it."""
+    if live or not trace.started:
+        return ""
+    if trace.ended is None:
+        return "Interrupted: Baton was closed while this was written."
+    return trace.ended.reason or ENDINGS[trace.ended.finish] or advice_on(trace)
+
+
+def last_words(trace: Trace, live: bool) -> str:
+    """What happened without stopping the answer, and how it ended, a line each."""
+    told = [notice.text for notice in trace.notices]
+    return "\n".join(filter(None, (*told, ending(trace, live))))
+
+
+# Usage of servers
+
+
+@runtime_checkable
+class BilledEngine(Protocol):
+    """An engine that adds up what it costs."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    @property
+    def bill(self) -> Usage: ...
+
+
+def bills_of(pair: Pair) -> Iterator[str]:
+    """A line for each of the two models that is on a server."""
+    for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
+        if isinstance(engine, BilledEngine):
+            yield f"{engine.card.place}: {bill_in_words(engine.bill)}"
+
+
+def bill_in_words(bill: Usage) -> str:
+    """All of it in a line."""
+    cost = bill.cost
+    waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
+    words = f"{cost.requests:,} requests, {tokens_in_words(bill)}, {waited}"
+    spent = money(bill.money, bill.currency)
+    return f"{words}, {spent}" if spent else words
+
+
+def tokens_in_words(bill: Usage) -> str:
+    """“5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
+    cost = bill.cost
+    about = "about " if cost.estimated else ""
+    counts = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
+    return about + counts
+
+
+def bill_facts(bill: Usage) -> list[Fact]:
+    cost = bill.cost
+    about = "about " if cost.estimated else ""
+    return [
+        ("Requests", f"{cost.requests:,}"),
+        ("Sent", f"{about}{cost.sent:,} tokens"),
+        ("Reused", f"{about}{cost.reused:,} tokens, in its KV cache already"),
+        ("Read", f"{about}{cost.read:,} tokens"),
+        ("Written", f"{about}{cost.written:,} tokens"),
+        ("Over the line", f"{size(cost.bytes_sent)} out, {size(cost.bytes_received)} in"),
+        ("Waited", f"{cost.seconds_waited:.1f} s for first tokens"),
+        ("Money", money(bill.money, bill.currency) or "no prices are known"),
+    ]
+
+
+# Placement: how a model was really loaded, and what it draws with
+
+
+def placement_facts(card: ModelCard) -> Iterator[Fact]:
+    """What lies where, in the words of `Placement`. Nothing for a model on a server."""
+    if (placed := card.placement) is None:
+        return
+    threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
+    yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
+    if placed.retreat:
+        yield "Less than asked", f"⚠ {retreat_words(card)}"
+    for share in placed.shares:
+        yield f"In {share.device}", share_words(share)
+
+
+def retreat_words(card: ModelCard) -> str:
+    """One sentence if a model could not be loaded as asked; else nothing."""
+    if card.placement is None or not card.placement.retreat:
+        return ""
+    return f"{card.name} is loaded {card.placement.retreat}, for want of memory."
+
+
+def share_words(share: DeviceShare) -> str:
+    """“31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
+    mapped = f" ({in_gib(share.mapped)} of it pages of the file)" if 0 < share.mapped < share.weights else ""
+    parts = [f"weights {in_gib(share.weights)}{mapped}" if share.weights else ""]
+    parts += [f"KV cache {in_gib(share.cache)}" if share.cache else "", f"compute {in_gib(share.compute)}"]
+    return f"{share.layers} layers: {', '.join(filter(None, parts))}"
+
+
+def own_facts(own: ModelOverrides) -> Iterator[Fact]:
+    """What a person set for this model alone."""
+    if words := sampling_words(own):
+        yield "Own sampling", words
+    if own.thinking is not None:
+        yield "Own tags", f"{own.thinking.opening} … {own.thinking.closing}" if own.thinking.opening else "none"
+    if own.cue_list:
+        yield "Own cues", cue_words(own.cue_list)
+
+
+def sampling_words(own: ModelOverrides) -> str:
+    """“temperature 0.6, top-p 0.95”: what is set of them."""
+    drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
+    return ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None)
+
+
+def cue_words(cue_list: str) -> str:
+    """The cues of a list, without their inflections: “wait, hmm, let me”."""
+    try:
+        return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
+    except SettingsError as error:
+        return f"✗ {error.message}"
+
+
+# Whether a model fits; what a server does. Each has a sign and a word, so that a colour is never the only sign.
+
+FIT_SIGNS = {
+    FitKind.WHOLE_ON_GPU: "✓ fits on the GPU",
+    FitKind.SPLIT: "◐ GPU and RAM",
+    FitKind.RAM_ONLY: "✓ fits in RAM",
+    FitKind.DOES_NOT_FIT: "✗ does not fit",
+}
+
+
+def fit_words(fit: Fit) -> str:
+    return FIT_SIGNS[fit.kind]
+
+
+class StateWords(NamedTuple):
+    sign: str
+    words: str
+    is_problem: bool = False
+
+
+STATES = {
+    ServerState.CONNECTED: StateWords("✓", "connected"),
+    ServerState.BUSY: StateWords("▶", "busy"),
+    ServerState.READING: StateWords("≡", "reading"),
+    ServerState.WAITING: StateWords("◷", "waiting for a slot"),
+    ServerState.RECONNECTING: StateWords("↻", "reconnecting", is_problem=True),
+    ServerState.REFUSED: StateWords("✗", "refused", is_problem=True),
+    ServerState.LOST: StateWords("✗", "not answering", is_problem=True),
+}
+
+
+def state_in_words(doing: ServerStatus, short: bool = False) -> str:
+    """“✓ connected · 18 ms”, “≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
+    sign, words, _ = STATES[doing.state]
+    if short:
+        return f"{sign} {words.partition(' for ')[0]}"
+    if doing.share is not None:
+        words += f" {doing.share:.0%}"
+    if doing.milliseconds is not None:
+        words += f" · {doing.milliseconds:.0f} ms"
+    return f"{sign} {words}"

@@ -1,0 +1,172 @@
+"""The pair of models that the window works with: which ones, whether they are loaded, and loading them off the main
+thread."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from app.shared.background import BackgroundTask
+from core.engines.body import Author
+from core.engines.remote.state import ServerStatus, StatusCallback
+from core.errors import BatonError
+from core.run import Pair
+from core.settings import ModelChoice
+
+if TYPE_CHECKING:
+    from core.engines.servers import KnownServers
+
+Loading = Generator[str | Pair, None, None]
+"""Yields words on how far it is, and at the end the pair."""
+
+
+GATHER_MS = 100
+"""What a server does changes many times a second; a state that is over sooner is not shown."""
+
+
+class Loader(Protocol):
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading: ...
+
+    @property
+    def servers(self) -> KnownServers:
+        """What is known of servers, their keys among it."""
+        ...
+
+
+@runtime_checkable
+class ServerEngine(Protocol):
+    """An engine that tells what its server does."""
+
+    @property
+    def doing(self) -> ServerStatus: ...
+
+    def look(self) -> None:
+        """Find out whether it is still there. Blocks a moment."""
+        ...
+
+
+class LoadState(Enum):
+    NONE = auto()
+    WAITING = auto()
+    """Others are wanted, and are loaded once nobody writes with these any more."""
+    LOADING = auto()
+    READY = auto()
+    FAILED = auto()
+
+
+class LoadedModels(QObject):
+    changed = Signal()
+    """State, words or pair are other than before."""
+    servers_changed = Signal()
+    """A server does something else than before, or is further with it."""
+    _stirred = Signal()
+
+    def __init__(self, loader: Loader, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._loader = loader
+        self._gathering = QTimer(self)
+        self._gathering.setSingleShot(True)
+        self._gathering.setInterval(GATHER_MS)
+        self._gathering.timeout.connect(self.servers_changed)
+        # A watcher is called from the thread that talks to its server.
+        self._stirred.connect(self._gather, Qt.ConnectionType.QueuedConnection)
+        self._errand: BackgroundTask | None = None
+        self._wanted: ModelChoice | None = None
+        self._writers: set[object] = set()
+        self.state = LoadState.NONE
+        self.words = "No models yet"
+        """What is going on, or went wrong, for a person."""
+        self.error: BatonError | None = None
+        self.pair = Pair()
+
+    def begin_writing(self, writer: object) -> None:
+        """The pair stays as it is until `end_writing`."""
+        self._writers.add(writer)
+
+    def end_writing(self, writer: object) -> None:
+        self._writers.discard(writer)
+        if self._wanted is not None and not self._writers and self._errand is None:
+            self._load_wanted()
+
+    def load(self, choice: ModelChoice) -> None:
+        """Load another pair; the one before is closed first, since both rarely fit. If one is loading, it is next; if
+        somebody writes, it waits for the end of that: no text is lost."""
+        if self._errand is not None:
+            self._wanted = choice
+            self._errand.stop()
+            return
+        if self._writers:
+            self._wanted = choice
+            self._say(LoadState.WAITING, "Other models are loaded when the answer is written")
+            return
+        old, self.pair, self.error = self.pair, Pair(), None
+
+        def work() -> Loading:
+            close_pair(old)
+            yield from self._loader(choice, lambda _: self._stirred.emit())
+
+        self._say(LoadState.LOADING, "Loading the models …")
+        self._errand = BackgroundTask("load models", work, parent=self)
+        self._errand.arrived.connect(self._arrived)
+        self._errand.ended.connect(self._ended)
+        self._errand.start()
+
+    @property
+    def servers(self) -> KnownServers:
+        return self._loader.servers
+
+    def doing(self, author: Author) -> ServerStatus | None:
+        """What the server of this model does; None if the model is on this machine."""
+        engine = self.pair.get(author)
+        return engine.doing if isinstance(engine, ServerEngine) else None
+
+    def finish(self) -> None:
+        """Close everything: the window is closing."""
+        self._wanted = None
+        if self._errand is not None:
+            self._errand.finish()
+        close_pair(self.pair)
+        self.pair = Pair()
+        self._gathering.stop()
+
+    def _gather(self) -> None:
+        if not self._gathering.isActive():
+            self._gathering.start()
+
+    def _arrived(self, items: list[str | Pair]) -> None:
+        for item in items:
+            if isinstance(item, Pair):
+                self.pair = item
+            else:
+                self._say(LoadState.LOADING, item)
+
+    def _ended(self, error: BatonError | None) -> None:
+        assert self._errand is not None
+        self._errand.deleteLater()
+        self._errand = None
+        if self._wanted is not None:
+            self._load_wanted()
+        elif error:
+            self.error = error
+            self._say(LoadState.FAILED, error.message)
+        elif self.pair == Pair():
+            self._say(LoadState.NONE, "No models yet")
+        else:
+            self._say(LoadState.READY, "Ready")
+
+    def _load_wanted(self) -> None:
+        assert self._wanted is not None
+        choice, self._wanted = self._wanted, None
+        self.load(choice)
+
+    def _say(self, state: LoadState, words: str) -> None:
+        self.state, self.words = state, words
+        self.changed.emit()
+
+
+def close_pair(pair: Pair) -> None:
+    for engine in {id(engine): engine for engine in (pair.small, pair.large) if engine}.values():
+        engine.close()

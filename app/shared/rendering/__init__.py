@@ -1,0 +1,41 @@
+"""Text and mathematics in Qt: Markdown in, a document out, and back again when it is copied.
+
+`RichText` is the widget; `render_into` and `LiveText` serve whoever paints documents by other means. Call
+`warm_up` once the window is on the screen.
+"""
+
+from app.shared.rendering.copying import (
+    CopyFormat,
+    as_latex,
+    as_markdown,
+    as_plain_text,
+    code_of,
+    converted,
+    written_as,
+)
+from app.shared.rendering.document import prepare, render_at, render_into
+from app.shared.rendering.formulas import closed_in, left_open
+from app.shared.rendering.marking import mark_word
+from app.shared.rendering.style import TextStyle
+from app.shared.rendering.typeset import warm_up
+from app.shared.rendering.view import LiveText, RichText
+
+__all__ = [
+    "CopyFormat",
+    "LiveText",
+    "RichText",
+    "TextStyle",
+    "as_latex",
+    "as_markdown",
+    "as_plain_text",
+    "closed_in",
+    "code_of",
+    "converted",
+    "left_open",
+    "mark_word",
+    "prepare",
+    "render_at",
+    "render_into",
+    "warm_up",
+    "written_as",
+]

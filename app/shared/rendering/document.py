@@ -1,0 +1,139 @@
+"""Markdown with mathematics becomes a `QTextDocument`.
+
+Raw HTML is shown as text, pictures as links, links only if they lead to http or https. Nothing is fetched.
+"""
+
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QTextCursor, QTextDocument
+
+from app.shared.rendering.blocks import Blocks
+from app.shared.rendering.formulas import Formula, lift_formulas, put_back, split_at_formulas
+from app.shared.rendering.style import TextStyle
+from app.shared.rendering.typeset import typeset
+
+
+def render_into(document: QTextDocument, markdown: str, style: TextStyle) -> None:
+    """Replaces the document's content. Its width is the caller's affair, as is its undo stack."""
+    document.clear()
+    document.setDefaultFont(style.font)
+    document.setIndentWidth(24)
+    render_at(QTextCursor(document), markdown, style)
+
+
+def render_at(cursor: QTextCursor, markdown: str, style: TextStyle) -> None:
+    """Writes at the cursor, from the block it stands in (which should be empty), and leaves it at the end."""
+    lifted = lift_formulas(markdown)
+    cursor.beginEditBlock()
+    writer = _Writer(Blocks(cursor, style), lifted.formulas)
+    writer.write(_reader().parse(lifted.markdown))
+    cursor.endEditBlock()
+
+
+def prepare(markdown: str, formula_size: float) -> None:
+    """Sets the formulas of a text ahead, so that `render_into` finds them done; may run in any thread.
+
+    Worth it for an old conversation with hundreds of formulas at about 3 ms each. `formula_size` is that of the
+    `TextStyle` that will be used, asked for in the window's own thread.
+    """
+    for formula in lift_formulas(markdown).formulas:
+        typeset(formula.latex, formula.display, formula_size)
+
+
+@cache
+def _reader() -> MarkdownIt:
+    reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    # Models indent formulas and underline with dashes; neither means code or a heading.
+    return reader.disable(["code", "lheading", "reference"])
+
+
+class _Writer:
+    """Walks the tokens of markdown-it and says to `Blocks` what each one means."""
+
+    def __init__(self, blocks: Blocks, formulas: tuple[Formula, ...]) -> None:
+        self._blocks = blocks
+        self._formulas = formulas
+
+    def write(self, tokens: list[Token]) -> None:
+        blocks = self._blocks
+        for index, token in enumerate(tokens):
+            match token.type:
+                case "inline":
+                    self._write_inline(token.children or [])
+                case "paragraph_open":
+                    blocks.paragraph()
+                case "heading_open":
+                    blocks.heading(int(token.tag[1]))
+                case "heading_close":
+                    blocks.end_heading()
+                case "bullet_list_open":
+                    blocks.open_list(numbered=False)
+                case "ordered_list_open":
+                    blocks.open_list(numbered=True, start=int(token.attrGet("start") or 1))
+                case "bullet_list_close" | "ordered_list_close":
+                    blocks.close_list()
+                case "list_item_open":
+                    blocks.item()
+                case "blockquote_open":
+                    blocks.open_quote()
+                case "blockquote_close":
+                    blocks.close_quote()
+                case "fence":
+                    language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
+                    blocks.code(put_back(token.content, self._formulas).rstrip("\n"), language)
+                case "hr":
+                    blocks.rule()
+                case "table_open":
+                    rows, columns = _size_of_table(tokens, index)
+                    blocks.open_table(rows, columns)
+                case "th_open" | "td_open":
+                    blocks.cell(head=token.type == "th_open")
+                case "table_close":
+                    blocks.close_table()
+
+    def _write_inline(self, tokens: list[Token]) -> None:
+        blocks = self._blocks
+        for token in tokens:
+            match token.type:
+                case "text":
+                    self._write_text(token.content)
+                case "softbreak" | "hardbreak":
+                    blocks.line_break()  # models end lines where they mean it
+                case "code_inline":
+                    blocks.code_word(put_back(token.content, self._formulas))
+                case "strong_open":
+                    blocks.open_bold()
+                case "em_open":
+                    blocks.open_italic()
+                case "s_open":
+                    blocks.open_struck()
+                case "link_open":
+                    blocks.open_link(_safe_address(put_back(str(token.attrGet("href") or ""), self._formulas)))
+                case "strong_close" | "em_close" | "s_close" | "link_close":
+                    blocks.close_span()
+                case "image":
+                    blocks.open_link(_safe_address(str(token.attrGet("src") or "")))
+                    self._write_text(token.content or "picture")
+                    blocks.close_span()
+
+    def _write_text(self, text: str) -> None:
+        for part in split_at_formulas(text, self._formulas):
+            if isinstance(part, Formula):
+                self._blocks.formula(part)
+            else:
+                self._blocks.text(part)
+
+
+def _size_of_table(tokens: list[Token], start: int) -> tuple[int, int]:
+    """Rows and columns of the table that opens at `start`."""
+    end = next(i for i in range(start, len(tokens)) if tokens[i].type == "table_close")
+    kinds = [token.type for token in tokens[start:end]]
+    return kinds.count("tr_open"), kinds.count("th_open")
+
+
+def _safe_address(address: str) -> str:
+    """The address if a browser may be sent there, else nothing."""
+    return address if QUrl(address).scheme() in ("http", "https") else ""

@@ -1,0 +1,154 @@
+"""A text with mathematics in a window: as tall as its content, copied as its source."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QGuiApplication,
+    QResizeEvent,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+)
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+
+from app.shared.rendering.blocks import COPY_SCHEME
+from app.shared.rendering.copying import as_markdown, as_plain_text, code_of
+from app.shared.rendering.document import render_at, render_into
+from app.shared.rendering.style import TextStyle
+from app.shared.theme import current_theme
+
+
+class RichText(QTextBrowser):
+    """Shows one Markdown text, or one that is still growing; follows the theme.
+
+    Links are not opened: `link_clicked` says which one was meant. "Copy" over code copies it.
+    """
+
+    link_clicked = Signal(str)
+    code_copied = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._markdown = ""
+        self._live: LiveText | None = None
+        self._ink = ""
+        self.setAccessibleName("Text")
+        self.setOpenLinks(False)
+        self.setUndoRedoEnabled(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.document().setDocumentMargin(0)
+        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+        self.anchorClicked.connect(self._follow)
+        current_theme().changed.connect(self._set_anew)
+
+    def set_markdown(self, markdown: str, ink: str = "") -> None:
+        """Shows a finished text, in the colour `ink` (`#rrggbb`) or that of the theme."""
+        self._markdown, self._ink, self._live = markdown, ink, None
+        render_into(self.document(), markdown, self._style())
+        self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
+
+    def append_live(self, text: str) -> None:
+        """Adds to a text that is being written, as plain letters; `close_live` sets it."""
+        if self._live is None:
+            self._live = LiveText(self.document(), self._style())
+        self._live.append(text)
+
+    def close_live(self) -> None:
+        if self._live is not None:
+            self.set_markdown(self._live.text, self._ink)
+
+    @property
+    def markdown(self) -> str:
+        """The text as it was given, finished or growing."""
+        return self._live.text if self._live else self._markdown
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        mime = QMimeData()
+        mime.setText(as_plain_text(self.textCursor()))
+        mime.setData("text/markdown", as_markdown(self.textCursor()).encode())
+        return mime
+
+    def loadResource(self, kind: int, name: QUrl | str) -> None:
+        """Fetches nothing, whatever a text may ask for."""
+
+    @property
+    def formula_size(self) -> float:
+        """Pixels, as the formulas in it are set."""
+        return self._style().formula_size
+
+    def fit_width(self, widest: int) -> None:
+        """Be as wide as the text needs to be, and no wider than so many pixels."""
+        document = self.document()
+        document.setTextWidth(-1)
+        self.setFixedWidth(min(widest, int(document.idealWidth()) + 4))
+        document.setTextWidth(self.width())
+
+    def sizeHint(self) -> QSize:
+        line = QFontMetrics(self.font()).height()
+        return QSize(480, max(line, round(self.document().size().height())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _style(self) -> TextStyle:
+        style = TextStyle.of(current_theme().colours, QGuiApplication.font())
+        return style.in_ink(self._ink) if self._ink else style
+
+    def _set_anew(self) -> None:
+        growing = self._live
+        if growing is None:
+            self.set_markdown(self._markdown, self._ink)
+        else:
+            self.document().clear()
+            self._live = None
+            self.append_live(growing.text)
+
+    def _fit(self) -> None:
+        height = self.sizeHint().height()
+        if height != self.height():
+            self.setFixedHeight(height)
+
+    def _follow(self, address: QUrl) -> None:
+        if address.scheme() == COPY_SCHEME:
+            QGuiApplication.clipboard().setText(code_of(self.document(), address.toString()))
+            self.code_copied.emit()
+        else:
+            self.link_clicked.emit(address.toString())
+
+
+class LiveText:
+    """One step at the end of a document, which may hold earlier ones or nothing else."""
+
+    def __init__(self, document: QTextDocument, style: TextStyle) -> None:
+        self._style = style
+        self._cursor = QTextCursor(document)
+        self._cursor.movePosition(QTextCursor.MoveOperation.End)
+        if self._cursor.block().length() > 1:
+            self._cursor.insertBlock()
+        self._start = self._cursor.position()
+        self._format = QTextCharFormat()
+        self._format.setFont(style.font)
+        self._format.setForeground(QColor(style.ink))
+        self.text = ""
+
+    def append(self, text: str) -> None:
+        """Shows more of the step, just as it comes."""
+        self.text += text
+        self._cursor.movePosition(QTextCursor.MoveOperation.End)
+        self._cursor.insertText(text, self._format)
+
+    def close(self) -> None:
+        """Sets what has come, with its mathematics, in the place of the plain letters."""
+        self._cursor.beginEditBlock()
+        self._cursor.setPosition(self._start)
+        self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        self._cursor.removeSelectedText()
+        render_at(self._cursor, self.text, self._style)
+        self._cursor.endEditBlock()

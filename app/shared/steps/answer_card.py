@@ -1,0 +1,82 @@
+"""The answer on a sheet of its own, signed by who wrote it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+
+from app.shared.labels import WHO
+from app.shared.rendering import RichText
+from app.shared.steps.clipboard import add_copies, copy_selection, copy_text
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import SIGN, Role, set_role
+from app.shared.widgets.controls import label
+from core.engines.body import Author
+from core.thinking.trace import Trace
+
+ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
+
+
+class AnswerCard(QFrame):
+    """Hidden while there is no answer."""
+
+    def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.CARD)
+        self.text = AnswerText(typesetter)
+        self._writer = label()
+        inside = QHBoxLayout(self)
+        inside.setContentsMargins(13, 11, 14, 6)
+        inside.setSpacing(12)
+        inside.addWidget(self._writer, 0, Qt.AlignmentFlag.AlignTop)
+        inside.addWidget(self.text, 1)
+
+    def follow(self, trace: Trace, live: bool) -> None:
+        """Show the answer as it stands, with the sign of who wrote it, or its end if both did."""
+        self.setVisible(self.text.follow(trace, live))
+        last = next((piece for piece in reversed(trace.pieces) if piece.in_answer), None)
+        if last and last.author in ROLES and self._writer.text() != SIGN[last.author]:
+            self._writer.setText(SIGN[last.author])
+            self._writer.setToolTip(f"Answered by {WHO[last.author]}")
+            set_role(self._writer, ROLES[last.author])
+
+
+class AnswerText(RichText):
+    def __init__(self, typesetter: Typesetter) -> None:
+        super().__init__()
+        self.setAccessibleName("Answer")
+        self._typesetter = typesetter
+        self._length = 0
+        """Characters of the answer that are shown."""
+        self._trace: Trace | None = None
+        self._is_set = False
+
+    def follow(self, trace: Trace, live: bool) -> bool:
+        """Show the answer as it stands; whether there is any."""
+        written = sum(piece.length for piece in trace.pieces if piece.in_answer)
+        if trace is not self._trace or written < self._length or (self._is_set and written > self._length):
+            self._trace, self._length, self._is_set = trace, 0, False
+            self.set_markdown("")
+        if written > self._length:
+            text = "".join(piece.text for piece in trace.pieces if piece.in_answer)
+            fresh = text[self._length :]
+            self._length = written
+            self.append_live(fresh if self.markdown.strip() else fresh.lstrip())
+        if not live and written and not self._is_set:
+            self._is_set = True
+            self._typesetter.prepare(self.markdown, self.formula_size, self._set, self)
+        return bool(self.markdown.strip())
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = self.createStandardContextMenu(event.pos())
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addSeparator()
+        if self.textCursor().hasSelection():
+            add_copies(menu, "the selection", lambda form: copy_selection(self, form))
+        add_copies(menu, "the answer", lambda form: copy_text(self.markdown, form))
+        menu.popup(event.globalPos())
+
+    def _set(self) -> None:
+        if self._is_set:
+            self.close_live()

@@ -1,0 +1,77 @@
+"""Formulas that begin in one piece of a text and end in another: a step has ended inside, or the baton has passed.
+
+Such a formula is set where it closes. The pieces before keep their other words and a sign that it goes on. One that
+never closes stays as its source, piece by piece.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.shared.rendering import closed_in, left_open
+
+GOES_ON = "⋯"
+FARTHEST = 12
+"""Pieces over which the end of a formula is looked for."""
+
+
+class Span(NamedTuple):
+    """A formula over several pieces, by their indexes."""
+
+    first: int
+    start: int
+    """Where it begins in the first piece."""
+    last: int
+
+
+class FormulaSpans:
+    """Is given the pieces of a text in order, each once it is complete."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._open: tuple[int, int] | None = None
+        """Piece and place of a formula that has not closed."""
+        self._spans: list[Span] = []
+        self._opened: dict[int, str] = {}
+        """By the piece that closes a formula: what stands of it in earlier ones."""
+        self._stands: dict[int, int] = {}
+        """By a piece whose formula closes later: so many of its characters stand."""
+
+    def add(self, text: str) -> range:
+        """The next piece; the pieces before it that are to be set anew, since their formula closes in this one."""
+        last, begins, anew = len(self._texts), 0, range(0)
+        self._texts.append(text)
+        if self._open:
+            first, start = self._open
+            opened = "".join([self._texts[first][start:], *self._texts[first + 1 : last]])
+            if begins := closed_in(opened, text):
+                self._spans.append(Span(first, start, last))
+                anew = range(first, last)
+                self._opened[last] = opened
+                self._stands |= {first: start} | dict.fromkeys(anew[1:], 0)
+            elif last - first < FARTHEST:
+                return anew
+        at = left_open(text[begins:])
+        self._open = (last, begins + at) if at >= 0 else None
+        return anew
+
+    def cut(self, pieces: int) -> range:
+        """Keep the first so many pieces; those of them that are to be set anew, since their formula is open again."""
+        del self._texts[pieces:]
+        if self._open and self._open[0] >= pieces:
+            self._open = None
+        anew = range(0)
+        while self._spans and self._spans[-1].last >= pieces:
+            span = self._spans.pop()
+            del self._opened[span.last]
+            for index in range(span.first, span.last):
+                del self._stands[index]
+            if span.first < pieces:
+                self._open, anew = (span.first, span.start), range(span.first, pieces)
+        return anew
+
+    def words(self, index: int, text: str) -> str:
+        """What is to be set for a piece: the whole of a formula where it closes, and where it began only a sign."""
+        if index in self._stands:
+            text = f"{text[: self._stands[index]].rstrip()} {GOES_ON}"
+        return self._opened.get(index, "") + text

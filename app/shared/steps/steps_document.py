@@ -1,0 +1,259 @@
+"""The pieces of a trace as one text document: written as they come, set in full when they close.
+
+One document for all steps of an answer, not a widget for each: one can select across steps, thousands of pieces cost
+a few kilobytes each, and only what is on the screen is painted (docs/window.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QColor, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
+
+from app.shared.rendering import TextStyle, render_at
+from app.shared.steps.formula_spans import FormulaSpans
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import Colours
+from core.engines.body import Author
+from core.thinking.cues import english
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+GAP = 15.0
+"""Pixels between two pieces: the padding of both, and a hairline of ground."""
+MOST_BLANK = 16
+"""Characters up to which a piece is looked at: it may be nothing but blanks, or a closing tag."""
+AT_ONCE = 24
+"""Pieces rendered in one go, about 8 ms; the rest of a long answer follows when the window is idle."""
+
+
+@dataclass(slots=True, eq=False)
+class ShownPiece:
+    """A piece as it stands in the document, in the blocks from `first` up to the next piece's."""
+
+    piece: Piece
+    length: int
+    """Characters of it that are shown."""
+    first: int
+    is_set: bool = False
+    text: str = ""
+    free: float = 0.0
+    """Pixels kept free above it, beyond the gap that all have."""
+
+
+def thinking_pieces(trace: Trace) -> list[Piece]:
+    """What is shown as steps: all that is not the answer, without white space or a closing tag that stands alone."""
+    tag = trace.closed.tag if trace.closed else ""
+    return [piece for piece in trace.pieces if not piece.in_answer and _says_something(piece, tag)]
+
+
+def _says_something(piece: Piece, tag: str) -> bool:
+    if piece.length > MOST_BLANK:
+        return True
+    words = piece.text.strip()
+    return bool(words) and (words != tag or piece.author is Author.INSERTED)
+
+
+class StepsDocument(QObject):
+    """Follows a trace. `sync` brings the document up to it, whatever has happened at its end."""
+
+    grown = Signal(int)
+    """From this piece on, pieces came, went or were set."""
+
+    def __init__(
+        self, document: QTextDocument, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QObject | None = None
+    ) -> None:
+        """`at_once`: pieces rendered in one go; fewer where several documents are written side by side."""
+        super().__init__(parent)
+        self.shown: list[ShownPiece] = []
+        self._at_once = at_once
+        self._document = document
+        self._typesetter = typesetter
+        self._style: TextStyle | None = None
+        self._colours: Colours | None = None
+        self._pieces: Sequence[Piece] = ()
+        self._tag = ""
+        self._live = False
+        self._spanning = FormulaSpans()
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.timeout.connect(self._go_on)
+
+    def wear(self, style: TextStyle, colours: Colours) -> None:
+        """Other colours or another font: everything is written anew."""
+        self._style, self._colours = style, colours
+        self._document.clear()
+        self._document.setDefaultFont(style.font)
+        self.shown.clear()
+        self._spanning = FormulaSpans()
+        self._go_on()
+
+    def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
+        """Show these pieces of the trace; `live`: the last one may still be growing."""
+        self._pieces, self._live = pieces, live
+        self._tag = trace.closed.tag if trace.closed else ""
+        self._go_on()
+
+    @property
+    def complete(self) -> bool:
+        return len(self.shown) == len(self._pieces)
+
+    def keep_free(self, pixels: Mapping[int, float]) -> None:
+        """Keep so much room above these pieces (indexes of `shown`). Above the first one it is the view's to keep."""
+        cursor = QTextCursor(self._document)
+        cursor.beginEditBlock()
+        for index, free in pixels.items():
+            self.shown[index].free = free
+            if index:
+                cursor.setPosition(self._document.findBlockByNumber(self.shown[index].first).position() - 1)
+                _end_piece(cursor, free)
+        cursor.endEditBlock()
+
+    def _go_on(self) -> None:
+        if self._style is None:
+            return
+        self._drop_what_went()
+        first_changed = max(0, len(self.shown) - 1)
+        for _ in range(self._at_once):
+            if self.complete:
+                break
+            self._close_last()
+            piece = self._pieces[len(self.shown)]
+            self._begin(piece)
+        else:
+            self._rest.start(0)
+        if self.complete and self.shown:
+            self._grow_last()
+            if not self._live:
+                self._close_last()
+        self.grown.emit(first_changed)
+
+    def _drop_what_went(self) -> None:
+        """Only the end of a trace changes: go back from there to the first piece that is as it was."""
+        while self.shown:
+            index, last = len(self.shown) - 1, self.shown[-1]
+            same = index < len(self._pieces) and self._pieces[index] is last.piece
+            if same and last.length <= last.piece.length:
+                return
+            self._remove_from(last.first)
+            self.shown.pop()
+            for earlier in self._spanning.cut(len(self.shown)):
+                self._set(self.shown[earlier])
+
+    def _remove_from(self, block: int) -> None:
+        cursor = QTextCursor(self._document.findBlockByNumber(block))
+        if block:
+            cursor.movePosition(QTextCursor.MoveOperation.PreviousCharacter)
+        cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
+        if not block:
+            cursor.setBlockFormat(QTextBlockFormat())
+
+    def _begin(self, piece: Piece) -> None:
+        cursor = QTextCursor(self._document)
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if self.shown:
+            _end_piece(cursor)
+            cursor.insertBlock(QTextBlockFormat(), self._plain(piece))
+        self.shown.append(ShownPiece(piece, 0, cursor.block().blockNumber()))
+        self._grow_last()
+
+    def _grow_last(self) -> None:
+        last = self.shown[-1]
+        if last.is_set or last.length == last.piece.length:
+            return
+        fresh = last.piece.text[last.length :]
+        last.length = last.piece.length
+        fresh = fresh if last.text.strip() else fresh.lstrip()
+        last.text += fresh
+        if fresh:
+            cursor = QTextCursor(self._document)
+            cursor.movePosition(QTextCursor.MoveOperation.End)
+            cursor.insertText(fresh, self._plain(last.piece))
+
+    def _close_last(self) -> None:
+        """Its end has come: set it, once its formulas are ready."""
+        if not self.shown or self.shown[-1].is_set:
+            return
+        self._grow_last()
+        last, style = self.shown[-1], self._style
+        assert style is not None
+        last.is_set = True
+        anew = [self.shown[index] for index in self._spanning.add(last.text)]
+
+        def set_it() -> None:
+            self._set(last)
+            for earlier in anew:
+                self._set(earlier)
+
+        words = self._spanning.words(len(self.shown) - 1, last.text)
+        self._typesetter.prepare(words, style.formula_size, set_it, self)
+
+    def _set(self, shown: ShownPiece) -> None:
+        """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""
+        # Looked for from the end, near which it is.
+        index = next((i for i in range(len(self.shown) - 1, -1, -1) if self.shown[i] is shown), None)
+        if index is None:
+            return  # it was discarded, or the whole document written anew
+        document, before = self._document, self._document.blockCount()
+        cursor = QTextCursor(document.findBlockByNumber(shown.first))
+        cursor.beginEditBlock()
+        if index + 1 < len(self.shown):
+            following = document.findBlockByNumber(self.shown[index + 1].first)
+            cursor.setPosition(following.position() - 1, QTextCursor.MoveMode.KeepAnchor)
+        else:
+            cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        cursor.removeSelectedText()
+        assert self._style is not None
+        style = self._style
+        if shown.piece.author is Author.INSERTED:
+            style = style.in_ink(style.muted)
+        render_at(cursor, self._words(shown, index), style)
+        if index + 1 < len(self.shown):
+            _end_piece(cursor, self.shown[index + 1].free)
+        cursor.endEditBlock()
+        if moved := document.blockCount() - before:
+            for later in self.shown[index + 1 :]:
+                later.first += moved
+        self._mark_cues(shown)
+        self.grown.emit(index)
+
+    def _words(self, shown: ShownPiece, index: int) -> str:
+        text = self._spanning.words(index, shown.text)
+        if self._tag and text.rstrip().endswith(self._tag):
+            text = text.rstrip().removesuffix(self._tag)
+        if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.rule:
+            return f"Thinking closed: {shown.piece.rule.value}."
+        return text.strip()
+
+    def _mark_cues(self, shown: ShownPiece) -> None:
+        """The words for which the large model was called stand out in what it wrote."""
+        if shown.piece.author is not Author.LARGE or not shown.piece.cue:
+            return
+        assert self._colours is not None
+        mark = QTextCharFormat()
+        mark.setFontWeight(700)
+        mark.setFontUnderline(True)
+        mark.setUnderlineColor(QColor(self._colours.large))
+        at = self._document.findBlockByNumber(shown.first).position()
+        for cue in english().find(shown.text):
+            found = self._document.find(cue.word, at)
+            if found.isNull():
+                return
+            found.mergeCharFormat(mark)
+            at = found.position()
+
+    def _plain(self, piece: Piece) -> QTextCharFormat:
+        assert self._style is not None
+        form = QTextCharFormat()
+        form.setFont(self._style.font)
+        form.setForeground(QColor(self._style.muted if piece.author is Author.INSERTED else self._style.ink))
+        return form
+
+
+def _end_piece(cursor: QTextCursor, free: float = 0.0) -> None:
+    form = QTextBlockFormat()
+    form.setBottomMargin(GAP + free)
+    cursor.mergeBlockFormat(form)

@@ -1,0 +1,198 @@
+"""All steps of an answer as one text, each piece with its author's bar and sign in the margin."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from app.shared.rendering import RichText
+from app.shared.steps.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
+from core.engines.body import Author
+from core.thinking.pieces import Piece
+from core.thinking.trace import Trace
+
+MARGIN = 40
+"""Pixels on the left for the bar and the sign."""
+BAR = 3
+PAD = GAP / 2 - 1
+"""Pixels of a piece's ground above and below its letters."""
+
+
+class StepsView(RichText):
+    """Selecting and copying work as in any text; a click chooses a piece, its menu is asked for by `menu_wanted`."""
+
+    piece_clicked = Signal(object)  # a Piece
+    menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
+    grown = Signal(int)
+    """From this piece on (an index of `shown`), pieces came, went or were set."""
+
+    def __init__(self, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QWidget | None = None) -> None:
+        """`at_once`: pieces rendered in one go."""
+        super().__init__(parent)
+        self._steps = StepsDocument(self.document(), typesetter, at_once, self)
+        self._steps.grown.connect(self._grown)
+        self._selected: Piece | None = None
+        self._pressed_at = QPoint()
+        self._is_live = False
+        self.setAccessibleName("Steps")
+        self._set_anew()
+
+    def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
+        self._is_live = live
+        self._steps.sync(trace, pieces, live)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every piece is in the document: a long answer comes in portions."""
+        return self._steps.complete
+
+    @property
+    def selected(self) -> Piece | None:
+        return self._selected
+
+    def select(self, piece: Piece | None) -> None:
+        self._selected = piece
+        self.viewport().update()
+
+    def place_of(self, piece: Piece) -> QRectF | None:
+        """Where the piece stands in the widget; None while it is not shown."""
+        index = next((i for i, shown in enumerate(self.shown) if shown.piece is piece), None)
+        return None if index is None else self._place(index)
+
+    def piece_at(self, point: QPoint) -> Piece | None:
+        """The piece at a point of the widget."""
+        index = self._index_at(point.y())
+        if index is None or point.y() > self._place(index).bottom() + GAP:
+            return None
+        return self.shown[index].piece
+
+    @property
+    def shown(self) -> Sequence[ShownPiece]:
+        """The pieces that are in the document, in their order."""
+        return self._steps.shown
+
+    def keep_free(self, pixels: Mapping[int, float]) -> None:
+        """Keep so much room above these pieces (indexes of `shown`), to line them up with pieces beside them."""
+        self._steps.keep_free(pixels)
+        self._set_margins()
+
+    # Qt's own
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours = current_theme().colours
+        first = self._index_at(event.rect().top())
+        for index in range(first or 0, len(self.shown)):
+            place = self._place(index)
+            if place.top() > event.rect().bottom():
+                break
+            self._paint_margin(painter, self.shown[index], place, colours)
+        if self._is_live:
+            end = self.textCursor()
+            end.movePosition(end.MoveOperation.End)
+            painter.fillRect(self.cursorRect(end).adjusted(3, 2, 6, -2), QColor(colours.muted))
+        painter.end()
+        super().paintEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._pressed_at = event.position().toPoint()
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        here = event.position().toPoint()
+        moved = (here - self._pressed_at).manhattanLength() > 4
+        if event.button() is not Qt.MouseButton.LeftButton or moved or self.textCursor().hasSelection():
+            return
+        event.accept()
+        if piece := self.piece_at(here):
+            self.select(piece)
+            self.piece_clicked.emit(piece)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if piece := self.piece_at(event.pos()):
+            self.select(piece)
+            self.menu_wanted.emit(piece, event.globalPos())
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.FontChange and hasattr(self, "_steps"):
+            self._set_anew()
+
+    def _set_anew(self) -> None:
+        """The look has changed. Called by the theme; the base class has its own text, of which there is none here."""
+        self._steps.wear(self._style(), current_theme().colours)
+        self._set_margins()
+
+    def _set_margins(self) -> None:
+        frame = self.document().rootFrame()
+        form = frame.frameFormat()
+        top = PAD + (self.shown[0].free if self.shown else 0)
+        if form.leftMargin() == MARGIN and form.topMargin() == top:
+            return
+        form.setMargin(0)
+        form.setLeftMargin(MARGIN)
+        form.setRightMargin(12)
+        form.setTopMargin(top)
+        form.setBottomMargin(PAD)
+        frame.setFrameFormat(form)
+
+    def _grown(self, first_changed: int) -> None:
+        """Only what has changed is painted again: all that is seen would cost 5 ms each time."""
+        if first_changed == 0:
+            self._set_margins()
+        area = self.viewport().rect()
+        if first_changed < len(self.shown):
+            area.setTop(int(self.top_of(first_changed)) - 1)
+        self.viewport().update(area)
+        self.grown.emit(first_changed)
+
+    def _index_at(self, y: float) -> int | None:
+        shown = self.shown
+        if not shown:
+            return None
+        found = bisect_right(range(len(shown)), y, key=lambda index: self.top_of(index))
+        return max(0, found - 1)
+
+    def top_of(self, index: int) -> float:
+        """Where a shown piece begins, in pixels of the widget."""
+        block = self.document().findBlockByNumber(self.shown[index].first)
+        # A table or code lies in a frame that begins before its first block.
+        return self.document().documentLayout().blockBoundingRect(block).top() - PAD
+
+    def _place(self, index: int) -> QRectF:
+        top = self.top_of(index)
+        last = index + 1 == len(self.shown)
+        below = None if last else self.shown[index + 1]
+        bottom = self.top_of(index + 1) - below.free - 2 if below else self.document().size().height() - 1
+        return QRectF(0, top, self.viewport().width(), bottom - top)
+
+    def _paint_margin(self, painter: QPainter, shown: ShownPiece, place: QRectF, colours: Colours) -> None:
+        author, chosen = shown.piece.author, shown.piece is self._selected
+        ink = QColor(ink_of(author, colours))
+        painter.setPen(Qt.PenStyle.NoPen)
+        if author is Author.LARGE or chosen:
+            painter.setBrush(QColor(tint_of(author, colours)))
+            painter.drawRoundedRect(place.adjusted(0, 0, -1, 0), 5, 5)
+        if author is Author.INSERTED:
+            painter.setPen(QPen(ink, 2, Qt.PenStyle.DashLine))
+            painter.drawLine(QPointF(BAR / 2, place.top() + 1), QPointF(BAR / 2, place.bottom()))
+        else:
+            painter.fillRect(QRectF(0, place.top(), BAR, place.height()), ink)
+        if chosen:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(ink, 1.2))
+            painter.drawRoundedRect(place.adjusted(0.6, 0.6, -1.6, -0.6), 5, 5)
+        painter.setPen(ink)
+        font = QFont(self.document().defaultFont())
+        font.setPointSizeF(font.pointSizeF() * (1.0 if author is Author.INSERTED else 0.95))
+        painter.setFont(font)
+        line = painter.fontMetrics().height() * 1.18
+        painter.drawText(QRectF(8, place.top() + PAD, 24, line), Qt.AlignmentFlag.AlignCenter, SIGN[author])

@@ -1,0 +1,25 @@
+"""The look of the window. Start with `apply`; widgets ask `current_theme()` and listen to its `changed`."""
+
+from app.shared.theme.appearance import Scheme, Theme, apply, current_theme, reading_font
+from app.shared.theme.colours import DARK, LIGHT, SIGN, Colours, blend, contrast, ink_of, tint_of
+from app.shared.theme.icons import icon
+from app.shared.theme.stylesheet import Role, set_role
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "SIGN",
+    "Colours",
+    "Role",
+    "Scheme",
+    "Theme",
+    "apply",
+    "blend",
+    "contrast",
+    "current_theme",
+    "icon",
+    "ink_of",
+    "reading_font",
+    "set_role",
+    "tint_of",
+]

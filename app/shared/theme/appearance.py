@@ -1,0 +1,115 @@
+"""Which look the window wears now, and how it changes: light, dark, or as the system wishes."""
+
+from enum import Enum
+
+from PySide6.QtCore import QDir, QObject, Qt, Signal, Slot
+from PySide6.QtGui import QFont, QFontDatabase
+from PySide6.QtWidgets import QApplication, QStyleFactory
+
+from app.shared.theme.colours import DARK, LIGHT, Colours
+from app.shared.theme.icons import ICON_FOLDER
+from app.shared.theme.stylesheet import palette, stylesheet
+
+PREFERRED_FONT = "Inter"
+
+
+class Scheme(Enum):
+    """What a person may choose; `SYSTEM` follows the desktop, also when it changes at dusk."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+_ASKED_OF_QT = {
+    Scheme.SYSTEM: Qt.ColorScheme.Unknown,
+    Scheme.LIGHT: Qt.ColorScheme.Light,
+    Scheme.DARK: Qt.ColorScheme.Dark,
+}
+
+
+class Theme(QObject):
+    """The look of one application; lives as long as it. Widgets repaint at `changed`."""
+
+    changed = Signal()  # colours or text size; read both anew
+
+    def __init__(self, application: QApplication) -> None:
+        super().__init__(application)
+        self._application = application
+        self._scheme = Scheme.LIGHT
+        self._text_size = 1.0
+        self.colours: Colours = LIGHT
+        application.styleHints().colorSchemeChanged.connect(self._follow_system)
+
+    @property
+    def scheme(self) -> Scheme:
+        return self._scheme
+
+    @property
+    def text_size(self) -> float:
+        """1.0 is the system's own size."""
+        return self._text_size
+
+    def wear(self, scheme: Scheme, text_size: float = 1.0) -> None:
+        """Dresses the whole application; `text_size` is a factor, held between 0.7 and 2.5."""
+        self._scheme = scheme
+        self._text_size = min(max(text_size, 0.7), 2.5)
+        hints = self._application.styleHints()
+        hints.setColorScheme(_ASKED_OF_QT[scheme])  # for the title bar and the system's own dialogs
+        if scheme is Scheme.SYSTEM:
+            self._dress(_colours_under(hints.colorScheme()))
+        else:
+            self._dress(DARK if scheme is Scheme.DARK else LIGHT)
+
+    def _dress(self, colours: Colours) -> None:
+        self.colours = colours
+        QDir.setSearchPaths("icons", [str(ICON_FOLDER)])
+        font = reading_font(self._text_size)
+        self._application.setStyle(QStyleFactory.create("Fusion"))
+        self._application.setPalette(palette(colours))
+        self._application.setFont(font)
+        self._application.setStyleSheet(stylesheet(colours, font.pointSizeF()))
+        self.changed.emit()
+
+    @Slot(Qt.ColorScheme)
+    def _follow_system(self, system: Qt.ColorScheme) -> None:
+        # `wear` itself makes Qt report a change; only a real one may dress the window again.
+        if self._scheme is Scheme.SYSTEM and _colours_under(system) is not self.colours:
+            self._dress(_colours_under(system))
+
+
+def _colours_under(system: Qt.ColorScheme) -> Colours:
+    """A desktop that does not say is light."""
+    return DARK if system is Qt.ColorScheme.Dark else LIGHT
+
+
+def apply(application: QApplication, scheme: Scheme, text_size: float = 1.0) -> Theme:
+    """Dresses the application and gives its theme, the same object each time."""
+    theme = _theme_of(application)
+    theme.wear(scheme, text_size)
+    return theme
+
+
+def current_theme() -> Theme:
+    """The theme of the running application; plain light until `apply` was called.
+
+    Raises `RuntimeError` without a `QApplication`.
+    """
+    application = QApplication.instance()
+    if isinstance(application, QApplication):
+        return _theme_of(application)
+    raise RuntimeError("a theme needs a QApplication")
+
+
+def _theme_of(application: QApplication) -> Theme:
+    known = application.findChild(Theme, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    return known if isinstance(known, Theme) else Theme(application)
+
+
+def reading_font(text_size: float = 1.0) -> QFont:
+    """The system's sans, or Inter where it is installed, at the system's size times the factor."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+    if PREFERRED_FONT in QFontDatabase.families():
+        font.setFamilies([PREFERRED_FONT, font.family()])
+    font.setPointSizeF(font.pointSizeF() * text_size)
+    return font

@@ -1,0 +1,148 @@
+"""Every colour of the window, by the part it plays and never by its hue.
+
+Two rules, both held by the tests: whatever is read has a contrast of at least 4.5 to 1 on every ground it
+may stand on (WCAG 2.2, 1.4.3), and the authors differ for people who see no red or no green. A colour is
+never the only sign all the same: each author also has a mark, see `app.shared.theme.colours`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtGui import QColor
+
+from core.thinking.events import Author
+
+
+@dataclass(frozen=True)
+class Colours:
+    """One complete set, as `#rrggbb`. Grounds come first, then what is written and drawn on them."""
+
+    background: str  # behind the conversation
+    surface: str  # bars, lists, cards, menus
+    panel: str  # a bubble, a chosen row, a pressed button
+    border: str  # hairlines; decoration only
+    outline: str  # edges of things one can press or type into, 3 to 1
+    text: str
+    muted: str
+    accent: str  # primary buttons, focus, the chosen tab: ink, so that it is never taken for an author
+    on_accent: str
+    selection: str  # behind selected text, which keeps its colour
+    small: str
+    small_tint: str
+    large: str
+    large_tint: str
+    inserted: str
+    inserted_tint: str
+    success: str
+    danger: str
+    on_danger: str
+
+    def grounds(self) -> tuple[str, ...]:
+        """What text may stand on: the three plain grounds and the tints of the authors."""
+        return self.background, self.surface, self.panel, self.small_tint, self.large_tint, self.inserted_tint
+
+    def inks(self) -> tuple[str, ...]:
+        """What may be written on any of `grounds`."""
+        return (
+            self.text,
+            self.muted,
+            self.small,
+            self.large,
+            self.inserted,
+            self.success,
+            self.danger,
+        )
+
+
+LIGHT = Colours(
+    background="#f7f7f5",
+    surface="#ffffff",
+    panel="#f0efec",
+    border="#e4e3df",
+    outline="#8b8c91",
+    text="#1b1c1f",
+    muted="#62656d",
+    accent="#2a2c32",
+    on_accent="#ffffff",
+    selection="#cbdcf7",
+    small="#2462c9",
+    small_tint="#f1f5fd",
+    large="#a84f06",
+    large_tint="#fdf2e6",
+    inserted="#62656d",
+    inserted_tint="#f1f1ef",
+    success="#1a6f42",
+    danger="#bb2525",
+    on_danger="#ffffff",
+)
+
+DARK = Colours(
+    background="#17181a",
+    surface="#1f2023",
+    panel="#2a2b2f",
+    border="#33353a",
+    outline="#777a82",
+    text="#ececee",
+    muted="#a2a5ad",
+    accent="#e6e6e9",
+    on_accent="#17181a",
+    selection="#2f4a78",
+    small="#7fb0ff",
+    small_tint="#1c2532",
+    large="#f5a95a",
+    large_tint="#34281b",
+    inserted="#a2a5ad",
+    inserted_tint="#242528",
+    success="#63c792",
+    danger="#ff8e86",
+    on_danger="#17181a",
+)
+
+
+def channels(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue of `#rrggbb`, each 0 to 1, still gamma-encoded (sRGB)."""
+    parsed = QColor(colour)
+    return parsed.redF(), parsed.greenF(), parsed.blueF()
+
+
+def relative_luminance(colour: str) -> float:
+    """How bright a colour looks, 0 (black) to 1 (white); WCAG 2.2, "relative luminance"."""
+
+    def linear(channel: float) -> float:
+        return channel / 12.92 if channel <= 0.04045 else float(((channel + 0.055) / 1.055) ** 2.4)
+
+    red, green, blue = map(linear, channels(colour))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours, 1 (equal) to 21 (black on white); WCAG 2.2, "contrast ratio"."""
+    darker, brighter = sorted((relative_luminance(one), relative_luminance(other)))
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+def blend(ground: str, ink: str, share: float) -> str:
+    """`ink` laid over `ground` with an opacity of `share` (0 to 1)."""
+    pairs = zip(channels(ground), channels(ink), strict=True)
+    red, green, blue = (below + (above - below) * share for below, above in pairs)
+    return QColor.fromRgbF(red, green, blue).name()
+
+
+SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
+
+
+def ink_of(author: Author, colours: Colours) -> str:
+    """The colour in which the author's sign, bar and name are drawn."""
+    inks = {Author.SMALL: colours.small, Author.LARGE: colours.large, Author.INSERTED: colours.inserted}
+    return inks[author]
+
+
+def tint_of(author: Author, colours: Colours) -> str:
+    """The ground behind what the author wrote, where it is set off from the rest."""
+    tints = {
+        Author.SMALL: colours.small_tint,
+        Author.LARGE: colours.large_tint,
+        Author.INSERTED: colours.inserted_tint,
+    }
+    return tints[author]

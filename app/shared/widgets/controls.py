@@ -1,0 +1,208 @@
+"""Buttons, labels and number boxes as the whole window has them: named, and drawn in the colours of now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QToolButton,
+    QWidget,
+)
+
+from app.shared.theme import Role, current_theme, icon, set_role
+
+TEXT_MARGIN = 8
+"""Pixels between the edge of a number box and its text."""
+
+
+def label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:
+    """Plain text, whatever it contains."""
+    made = QLabel(text, parent)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        set_role(made, role)
+    return made
+
+
+def button(text: str, press: Callable[[], object], role: Role | None = None, tip: str = "") -> QPushButton:
+    made = QPushButton(text)
+    made.setAutoDefault(False)
+    made.clicked.connect(lambda: press())
+    if tip:
+        made.setToolTip(tip)
+    if role:
+        set_role(made, role)
+    return made
+
+
+def whole_number(lowest: int, highest: int) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(lowest, highest)
+    _keep_text_off_the_edge(box)
+    return box
+
+
+def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setDecimals(decimals)  # before the range, which is rounded to them
+    box.setRange(lowest, highest)
+    _keep_text_off_the_edge(box)
+    return box
+
+
+def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
+    """As far in as in other fields: the style sheet's left padding does not reach the text of a number box."""
+    box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
+
+
+def in_row(*widgets: QWidget) -> QWidget:
+    """Side by side, at the left."""
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    row.addStretch(1)
+    return holder
+
+
+class _WheelOnlyWithFocus(QObject):
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
+
+def steady(field: QWidget) -> None:
+    """Scrolling a page never changes the number or choice that happens to be under the pointer."""
+    field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    field.installEventFilter(_WheelOnlyWithFocus(field))
+
+
+class IconButton(QToolButton):
+    """A picture to press; its name is its tool tip, too."""
+
+    def __init__(self, picture: str, name: str, press: Callable[[], object], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._picture = picture
+        self.setAccessibleName(name)
+        self.setToolTip(name)
+        self.setIconSize(QSize(16, 16))
+        set_role(self, Role.FLAT)
+        self.clicked.connect(lambda: press())
+        current_theme().changed.connect(self._draw)
+        self._draw()
+
+    def show_picture(self, picture: str) -> None:
+        self._picture = picture
+        self._draw()
+
+    def _draw(self) -> None:
+        self.setIcon(icon(self._picture, current_theme().colours.muted))
+
+
+class Hairline(QWidget):
+    """One pixel between two parts of the window."""
+
+    def __init__(self, vertical: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        if vertical:
+            self.setFixedWidth(1)
+        else:
+            self.setFixedHeight(1)
+        current_theme().changed.connect(self.update)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), QColor(current_theme().colours.border))
+
+
+class ElidedLabel(QLabel):
+    """The whole text is in its tool tip."""
+
+    def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        if role:
+            set_role(self, role)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self.setToolTip(text)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(24, super().minimumSizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        self.style().drawItemText(
+            painter, self.rect(), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
+        )
+
+
+class FileEdit(QWidget):
+    """The path of a file: written, or chosen. Empty is None."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText("none")
+        self.edit.editingFinished.connect(self.changed)
+        self._browse = button("Choose …", self._choose)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.edit, 1)
+        row.addWidget(self._browse)
+        self.setFocusProxy(self.edit)
+
+    def path(self) -> Path | None:
+        text = self.edit.text().strip()
+        return Path(text).expanduser() if text else None
+
+    def show_path(self, path: Path | None) -> None:
+        self.edit.setText(str(path or ""))
+        self.edit.setCursorPosition(0)
+
+    def setAccessibleName(self, name: str) -> None:
+        super().setAccessibleName(name)
+        self.edit.setAccessibleName(name)
+        self._browse.setAccessibleName(f"Choose the file: {name}")
+
+    def _choose(self) -> None:
+        file, _ = QFileDialog.getOpenFileName(self, self.accessibleName(), self.edit.text() or str(Path.home()))
+        if file:
+            self.edit.setText(file)
+            self.changed.emit()
+
+
+def scrolling(inside: QWidget) -> QScrollArea:
+    """As wide as there is room, without a frame."""
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setWidget(inside)
+    see_through(area, inside)
+    return area
+
+
+def see_through(area: QScrollArea, inside: QWidget) -> None:
+    """Qt fills the ground of an area and of what is in it; once `inside` is set, that can be switched off."""
+    for ground in (area.viewport(), inside):
+        ground.setAutoFillBackground(False)

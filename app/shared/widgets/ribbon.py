@@ -1,0 +1,301 @@
+"""The ribbon: who wrote which part of a text, at a glance, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from app.shared.theme import SIGN, Colours, current_theme, ink_of
+from core.thinking.events import Author
+
+__all__ = ["Ribbon", "RibbonSegment"]
+
+_MARGIN = 3  # pixels around the pieces, for the ring of the chosen one
+
+
+class Ribbon(QWidget):
+    """One piece for each segment, as wide as its tokens. It may grow while a text is written."""
+
+    segment_clicked = Signal(int)  # its index; by mouse, or by Enter on the chosen one
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._segments: list[RibbonSegment] = []
+        self._layout: RibbonLayout | None = None  # None: to be built anew when it is next needed
+        self._selected = -1
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Who wrote it")
+        self._describe()
+        current_theme().changed.connect(self.update)
+
+    @property
+    def segments(self) -> tuple[RibbonSegment, ...]:
+        return tuple(self._segments)
+
+    def set_segments(self, segments: list[RibbonSegment]) -> None:
+        """Shows other segments; the choice falls away if it no longer points at one."""
+        self._segments = list(segments)
+        if self._selected >= len(self._segments):
+            self._selected = -1
+        self._changed()
+
+    def append(self, segment: RibbonSegment) -> None:
+        self._segments.append(segment)
+        self._changed()
+
+    def grow(self, tokens: int) -> None:
+        """Adds tokens to the last segment, which is being written."""
+        last = self._segments[-1]
+        self._segments[-1] = replace(last, tokens=last.tokens + tokens)
+        self._changed()
+
+    @property
+    def selected(self) -> int:
+        """The index of the chosen segment, -1 for none."""
+        return self._selected
+
+    def select(self, index: int) -> None:
+        """Chooses a segment, or none with -1. Nothing is emitted: the caller knows."""
+        self._selected = index if 0 <= index < len(self._segments) else -1
+        self._describe()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, 14 + 2 * _MARGIN)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(40, 14 + 2 * _MARGIN)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        colours = current_theme().colours
+        area = self._area()
+        paint_ribbon(painter, area, self._laid_out(), colours)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._selected >= 0:
+            left, right = self._laid_out().place(self._selected, area.width())
+            middle, half = (left + right) / 2, max(right - left, 5.0) / 2
+            ring = QRectF(area.left() + middle - half, area.top(), 2 * half, area.height())
+            painter.setPen(QPen(QColor(colours.text), 2.0))
+            painter.drawRoundedRect(ring.adjusted(-1.5, -1.5, 0.5, 1.5), 3.5, 3.5)
+        elif self.hasFocus():
+            painter.setPen(QPen(QColor(colours.accent), 1.0))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
+            index = self.segment_at(event.pos())
+            if index >= 0:
+                QToolTip.showText(event.globalPos(), self._words(index), self)
+            else:
+                QToolTip.hideText()
+            return True
+        return super().event(event)
+
+    def segment_at(self, point: QPoint) -> int:
+        """The segment under a point of the widget; -1 beside the pieces."""
+        area = self._area()
+        return self._laid_out().index_at(point.x() - area.left(), area.width())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        index = self.segment_at(event.position().toPoint())
+        if event.button() is Qt.MouseButton.LeftButton and index >= 0:
+            self.select(index)
+            self.segment_clicked.emit(index)
+        else:
+            super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        last = len(self._segments) - 1
+        match event.key():
+            case Qt.Key.Key_Right:
+                self.select(min(self._selected + 1, last))
+            case Qt.Key.Key_Left:
+                self.select(max(self._selected - 1, 0))
+            case Qt.Key.Key_Home:
+                self.select(0)
+            case Qt.Key.Key_End:
+                self.select(last)
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Space if self._selected >= 0:
+                self.segment_clicked.emit(self._selected)
+            case _:
+                super().keyPressEvent(event)
+
+    def _area(self) -> QRectF:
+        return QRectF(self.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+
+    def _laid_out(self) -> RibbonLayout:
+        if self._layout is None:
+            self._layout = RibbonLayout(self._segments)
+        return self._layout
+
+    def _changed(self) -> None:
+        self._layout = None
+        self._describe()
+        self.update()
+
+    def _describe(self) -> None:
+        """Tells those who hear the window instead of seeing it."""
+        if not self._segments:
+            self.setAccessibleDescription("Nothing written yet.")
+            return
+        share = self._laid_out().share(Author.LARGE)
+        words = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
+        if self._selected >= 0:
+            words += f" Piece {self._selected + 1}: {self._words(self._selected)}"
+        self.setAccessibleDescription(words)
+
+    def _words(self, index: int) -> str:
+        segment = self._segments[index]
+        who = {Author.SMALL: "small model", Author.LARGE: "large model", Author.INSERTED: "inserted"}
+        unit = "token" if segment.tokens == 1 else "tokens"
+        first = f"{SIGN[segment.author]} {who[segment.author]}, {segment.tokens:,} {unit}"
+        return f"{first}\n{segment.tooltip}" if segment.tooltip else first
+
+
+AUTHORS = tuple(Author)
+_LOW = 0.68  # height of the small model's pieces, of the large one's
+_ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
+_ROOM_FOR_A_SIGN = 18.0
+_RADIUS = 2.5
+_SHADES = 8  # heights in which a share is told, so that equal neighbours are drawn in one go
+
+
+@dataclass(frozen=True)
+class RibbonSegment:
+    """A piece of the text by one author. `tooltip` says why it was that one."""
+
+    author: Author
+    tokens: int
+    tooltip: str = ""
+
+
+class Run(NamedTuple):
+    """What is drawn in one go: a piece, or what an author wrote of many narrow ones. Left and right in pixels."""
+
+    left: float
+    right: float
+    author: Author
+    share: float = 1.0  # of the tokens between left and right
+    crowded: bool = False
+
+
+class RibbonLayout:
+    """Where each of the segments lies on a ribbon; built once for each change, asked many times."""
+
+    def __init__(self, segments: list[RibbonSegment]) -> None:
+        number = {author: index for index, author in enumerate(AUTHORS)}
+        tokens = np.array([segment.tokens for segment in segments], dtype=np.float64)
+        self._authors = np.array([number[segment.author] for segment in segments], dtype=np.int64)
+        self._ends: NDArray[np.float64] = np.concatenate(([0.0], np.cumsum(tokens)))
+        # How many tokens each author had written by each end.
+        self._written = [
+            np.concatenate(([0.0], np.cumsum(np.where(self._authors == author, tokens, 0.0))))
+            for author in range(len(AUTHORS))
+        ]
+
+    @property
+    def total(self) -> float:
+        """All tokens."""
+        return float(self._ends[-1])
+
+    def share(self, author: Author) -> float:
+        """What part of the tokens the author wrote, 0 to 1."""
+        return float(self._written[AUTHORS.index(author)][-1]) / self.total if self.total else 0.0
+
+    def index_at(self, x: float, width: float) -> int:
+        """The segment under the pixel `x` of `width`; -1 if there is none."""
+        if not self.total or not 0 <= x < width:
+            return -1
+        return int(np.searchsorted(self._ends, x / width * self.total, side="right")) - 1
+
+    def place(self, index: int, width: float) -> tuple[float, float]:
+        """Left and right of a segment, in pixels of `width`."""
+        scale = width / self.total if self.total else 0.0
+        return float(self._ends[index]) * scale, float(self._ends[index + 1]) * scale
+
+    def runs(self, width: float) -> list[Run]:
+        """What to draw on `width` pixels, in order: a few runs a pixel, however many segments there are."""
+        if not self.total or width < 1:
+            return []
+        edges = self._ends * (width / self.total)
+        if len(self._authors) * _ROOM_FOR_A_GAP <= width:
+            return [
+                Run(float(left), float(right), AUTHORS[author])
+                for left, right, author in zip(edges[:-1], edges[1:], self._authors, strict=True)
+            ]
+        return list(self._crowded_runs(edges, int(width)))
+
+    def _crowded_runs(self, edges: NDArray[np.float64], width: int) -> Iterator[Run]:
+        pixels = np.arange(width + 1, dtype=np.float64)
+        by_pixel = np.stack([np.diff(np.interp(pixels, edges, written)) for written in self._written])
+        shares = np.ceil(by_pixel / by_pixel.sum(axis=0) * _SHADES - 1e-9) / _SHADES
+        small, large, inserted = (shares[AUTHORS.index(a)] for a in (Author.SMALL, Author.LARGE, Author.INSERTED))
+        for author, values in (
+            (Author.SMALL, (small > 0).astype(np.float64)),
+            (Author.INSERTED, (inserted > 0.5).astype(np.float64)),
+            (Author.LARGE, large),  # last, on top: it is what one looks for
+        ):
+            for left, right, share in _stretches(values):
+                if share:
+                    yield Run(left, right, author, share, crowded=True)
+
+
+def _stretches(values: NDArray[np.float64]) -> Iterator[tuple[float, float, float]]:
+    """Start, end and value of each stretch of equal values."""
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(values)) + 1, [len(values)]))
+    for left, right in pairwise(starts):
+        yield float(left), float(right), float(values[left])
+
+
+def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours: Colours) -> None:
+    """Draws the whole ribbon into `area`."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    runs = layout.runs(area.width())
+    if not runs:
+        painter.setBrush(QColor(colours.panel))
+        painter.drawRoundedRect(_piece(area, Run(0, area.width(), Author.SMALL)), _RADIUS, _RADIUS)
+    for run in runs:
+        _paint_run(painter, _piece(area, run), run, colours)
+    painter.restore()
+
+
+def _piece(area: QRectF, run: Run) -> QRectF:
+    """Where the run is drawn: its height tells the author, and a hairline parts it from the next."""
+    height = area.height() * (_LOW if run.author is Author.SMALL else run.share)
+    width = run.right - run.left
+    gap = 0.0 if run.crowded or width < _ROOM_FOR_A_GAP else 1.0
+    return QRectF(area.left() + run.left, area.center().y() - height / 2, max(width - gap, 0.75), height)
+
+
+def _paint_run(painter: QPainter, piece: QRectF, run: Run, colours: Colours) -> None:
+    ink = QColor(ink_of(run.author, colours))
+    if run.crowded:
+        painter.fillRect(piece, ink)
+        return
+    radius = min(_RADIUS, piece.width() / 3)
+    if run.author is Author.INSERTED and piece.width() >= _ROOM_FOR_A_GAP:
+        painter.setPen(QPen(ink, 1.0, Qt.PenStyle.DashLine))
+        painter.setBrush(QColor(colours.inserted_tint))
+        painter.drawRoundedRect(piece.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
+        painter.setPen(Qt.PenStyle.NoPen)
+        return
+    painter.setBrush(ink)
+    painter.drawRoundedRect(piece, radius, radius)
+    if run.author is Author.LARGE and piece.width() >= _ROOM_FOR_A_SIGN:
+        half = piece.height() * 0.26
+        corners = (QPointF(0, -half), QPointF(half, 0), QPointF(0, half), QPointF(-half, 0))
+        painter.setBrush(QColor(colours.surface))
+        painter.drawPolygon(QPolygonF([piece.center() + corner for corner in corners]))

@@ -1,0 +1,278 @@
+"""Everything the window can do, as one list: the keys, the command palette and the list of shortcuts are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Protocol
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QDialog,
+    QGridLayout,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.chat.page import ChatPage
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.session import ChatSession
+from app.shared.rendering import CopyFormat
+from app.shared.steps.clipboard import copy_answer
+from app.shared.theme import Role
+from app.shared.widgets.controls import label
+from app.window.dialogs import WindowDialogs
+from app.window.topbar import TopBar
+from core.errors import BatonError
+
+
+class CommandTarget(Protocol):
+    """The main window, as the commands use it."""
+
+    @property
+    def session(self) -> ChatSession: ...
+
+    @property
+    def chat(self) -> ChatPage: ...
+
+    @property
+    def topbar(self) -> TopBar: ...
+
+    @property
+    def dialogs(self) -> WindowDialogs: ...
+
+    def tell(self, error: BatonError) -> None: ...
+
+    def show_page(self, name: str) -> None: ...
+
+    def show_sidebar(self, shown: bool) -> None: ...
+
+    def show_inspector(self, shown: bool) -> None: ...
+
+    def show_palette(self) -> None: ...
+
+    def show_shortcuts(self) -> None: ...
+
+    def choose_problems(self) -> None: ...
+
+    def turn_light_or_dark(self) -> None: ...
+
+    def close(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Command:
+    title: str
+    act: Callable[[], object]
+    key: str = ""
+    """As Qt writes it in English; "" if it has none."""
+    group: str = "Window"
+
+    @property
+    def key_name(self) -> str:
+        """The key as this system writes it."""
+        return QKeySequence(self.key).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def install(window: QWidget, commands: Sequence[Command]) -> None:
+    """Give the window the keys."""
+    for command in commands:
+        if command.key:
+            action = QAction(command.title, window)
+            action.setShortcut(QKeySequence(command.key))
+            action.triggered.connect(lambda _checked=False, act=command.act: act())
+            window.addAction(action)
+
+
+class CommandPalette(QDialog):
+    def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Commands")
+        self._commands = commands
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText("What do you want to do?")
+        self.edit.setAccessibleName("Search commands")
+        self.edit.textChanged.connect(self._filter)
+        self.edit.installEventFilter(self)
+        self.list = QListWidget()
+        self.list.setAccessibleName("Commands")
+        self.list.itemActivated.connect(lambda: self._run())
+        self.list.itemClicked.connect(lambda: self._run())
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.addWidget(self.edit)
+        column.addWidget(self.list)
+        self.resize(min(520, parent.width() - 40), 360)
+        self.move(
+            parent.mapToGlobal(parent.rect().center()).x() - self.width() // 2, parent.mapToGlobal(parent.pos()).y()
+        )
+        self._filter("")
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
+            match event.key():
+                case Qt.Key.Key_Down | Qt.Key.Key_Up:
+                    step = 1 if event.key() == Qt.Key.Key_Down else -1
+                    self.list.setCurrentRow(min(max(self.list.currentRow() + step, 0), self.list.count() - 1))
+                    return True
+                case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                    self._run()
+                    return True
+        return super().eventFilter(watched, event)
+
+    def _filter(self, words: str) -> None:
+        self.list.clear()
+        for index, command in enumerate(self._commands):
+            if matches(command.title, words):
+                item = QListWidgetItem(command.title + (f"   {command.key_name}" if command.key else ""))
+                item.setData(Qt.ItemDataRole.UserRole, index)
+                self.list.addItem(item)
+        self.list.setCurrentRow(0)
+
+    def _run(self) -> None:
+        item = self.list.currentItem()
+        self.close()
+        if item:
+            self._commands[item.data(Qt.ItemDataRole.UserRole)].act()
+
+
+def matches(title: str, words: str) -> bool:
+    """Every word begins some word of the title, or stands inside it."""
+    return all(word in title.lower() for word in words.lower().split())
+
+
+ELSEWHERE = (
+    Command("Send the problem", lambda: None, "Return", "In the composer"),
+    Command("New line", lambda: None, "Shift+Return", "In the composer"),
+    Command("Along ribbon, tokens or timeline", lambda: None, "Right", "In the ribbon, the tokens, the timeline"),
+    Command("Choose", lambda: None, "Space", "In the ribbon, the tokens, the timeline"),
+    Command("First or last", lambda: None, "Home", "In the ribbon, the tokens, the timeline"),
+    Command("Zoom the timeline (− zooms out)", lambda: None, "+", "In the ribbon, the tokens, the timeline"),
+    Command("The whole timeline", lambda: None, "0", "In the ribbon, the tokens, the timeline"),
+    Command("Copy what is selected", lambda: None, "Ctrl+C", "In a text"),
+    Command("Rename conversation", lambda: None, "F2", "In the list of conversations"),
+    Command("Delete conversation (can be undone)", lambda: None, "Delete", "In the list of conversations"),
+)
+"""Keys that a widget has while it has the focus."""
+
+
+class ShortcutList(QDialog):
+    def __init__(self, commands: Sequence[Command], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Shortcuts")
+        content = QWidget()
+        grid = QGridLayout(content)
+        grid.setHorizontalSpacing(26)
+        row = 0
+        known = [command for command in (*commands, *ELSEWHERE) if command.key]
+        for group, members in groupby(known, key=lambda command: command.group):
+            grid.addWidget(label(group, Role.HEADING), row, 0, 1, 2)
+            row += 1
+            for command in members:
+                grid.addWidget(label(command.title), row, 0)
+                grid.addWidget(label(command.key_name, Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
+                row += 1
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(content)
+        column = QVBoxLayout(self)
+        column.addWidget(scroll)
+        self.resize(460, 560)
+
+
+def commands_of(window: CommandTarget) -> list[Command]:
+    session, chat = window.session, window.chat
+
+    def on_last(act: Callable[[Exchange], object]) -> Callable[[], None]:
+        """Something that is done to the answer in front, when none is being written."""
+
+        def do() -> None:
+            exchange = session.conversation.leaf
+            if exchange and session.ready:
+                act(exchange)
+            elif exchange is None:
+                window.tell(BatonError("There is no answer yet.", "Ask something first."))
+            else:
+                window.tell(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+
+        return do
+
+    def toggle_fold() -> None:
+        exchange = session.current
+        if exchange and (answer := chat.conversation.answer_of(exchange)):
+            answer.toggle_fold()
+
+    return [
+        Command("New conversation", chat.new, "Ctrl+N", "Conversation"),
+        Command("Search conversations", lambda: _focus_search(window), "Ctrl+F", "Conversation"),
+        Command("Export the conversation …", window.dialogs.export, "Ctrl+S", "Conversation"),
+        Command("Import a conversation …", window.dialogs.import_file, "Ctrl+O", "Conversation"),
+        Command("Write a problem", chat.composer.edit.setFocus, "Ctrl+L", "Conversation"),
+        Command("Edit the last problem and ask again", on_last(chat.edit_again), "Ctrl+E", "Conversation"),
+        Command("Answer once more, with another seed", on_last(session.ask_again), "Ctrl+R", "Answer"),
+        Command("Continue the answer", on_last(session.go_on), "Ctrl+Return", "Answer"),
+        Command("Earlier try", on_last(lambda exchange: session.step_aside(exchange, -1)), "Alt+Left", "Answer"),
+        Command("Later try", on_last(lambda exchange: session.step_aside(exchange, 1)), "Alt+Right", "Answer"),
+        Command("Show or hide the steps", toggle_fold, "Ctrl+H", "Answer"),
+        Command("Next step", lambda: chat.step_through(1), "Ctrl+Down", "Answer"),
+        Command("Previous step", lambda: chat.step_through(-1), "Ctrl+Up", "Answer"),
+        Command("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P", "Answer"),
+        *copies("the answer", "Ctrl+Shift+C", lambda form: on_last(lambda exchange: copy_answer(exchange, form))()),
+        *copies("the step", "Ctrl+Alt+C", chat.copy_step),
+        Command("Compare arms …", chat.compare, "Ctrl+D", "Side by side"),
+        Command(
+            "The tries side by side",
+            on_last(lambda exchange: chat.comparing.show_tries(exchange)),
+            "Ctrl+Shift+D",
+            "Side by side",
+        ),
+        Command("The same row in the next column", lambda: chat.comparing.cross(), "Alt+Down", "Side by side"),
+        Command("Back to the conversation", lambda: chat.comparing.leave(), "Alt+Up", "Side by side"),
+        Command("Stop", session.stop, "Esc", "While it writes"),
+        Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
+        Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
+        Command("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R", "While it writes"),
+        Command("Chat", lambda: window.show_page("chat"), "Ctrl+1", "Window"),
+        Command("Batch", lambda: window.show_page("batch"), "Ctrl+2", "Window"),
+        Command("Models", lambda: window.show_page("models"), "Ctrl+3", "Window"),
+        Command("Choose models …", window.dialogs.choose_models, "Ctrl+M", "Window"),
+        Command("Connect to a server …", window.dialogs.connect_server, "Ctrl+Shift+M", "Window"),
+        Command("Policy …", window.topbar.policy.showMenu, "Ctrl+P", "Window"),
+        Command("Settings …", window.dialogs.show_settings, "Ctrl+,", "Window"),
+        Command("Conversations at the left", window.topbar.sidebar_wanted.emit, "Ctrl+B", "Window"),
+        Command("Inspector at the right", window.topbar.inspector_wanted.emit, "Ctrl+I", "Window"),
+        Command("Batch of problems …", window.choose_problems, "Ctrl+Shift+O", "Window"),
+        Command("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L", "Window"),
+        Command("Command palette", window.show_palette, "Ctrl+K", "Window"),
+        Command("Shortcuts", window.show_shortcuts, "Ctrl+/", "Window"),
+        Command("Quit", window.close, "Ctrl+Q", "Window"),
+    ]
+
+
+def copies(what: str, key: str, copy: Callable[[CopyFormat], None]) -> list[Command]:
+    """A command for each form; the key copies Markdown, as the model wrote it."""
+    return [
+        Command(
+            f"Copy {what} as {form.value}", partial(copy, form), key if form is CopyFormat.MARKDOWN else "", "Answer"
+        )
+        for form in CopyFormat
+    ]
+
+
+def _focus_search(window: CommandTarget) -> None:
+    window.show_sidebar(True)
+    window.chat.sidebar.search.setFocus()
+
+
+def _show_replay(window: CommandTarget) -> None:
+    window.show_inspector(True)
+    window.chat.inspector.turn_to_replay()

@@ -1,0 +1,116 @@
+"""The dialogs that the main window opens: models, a server, settings, and files to export and import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from app.chat.import_export import FILTERS, ImportExport
+from app.shared.conversations.session import ChatSession
+from app.shared.loaded_models import LoadedModels
+from app.shared.preferences import Preferences
+from core.engines.body import Author
+from core.errors import BatonError
+from core.settings import ModelChoice
+
+
+class WindowDialogs(QObject):
+    """Opens each dialog over the window and takes what a person chose there."""
+
+    imported = Signal(str)
+    """Id of a conversation that was read from a file."""
+    saved = Signal(str)
+    """The path of a file that was written."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        session: ChatSession,
+        models: LoadedModels,
+        preferences: Preferences,
+        show_error: Callable[[BatonError], None],
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._session = session
+        self._models = models
+        self._preferences = preferences
+        self._show_error = show_error
+        self._import_export: ImportExport | None = None
+
+    def use_import_export(self, import_export: ImportExport) -> None:
+        """The store is open: conversations can be exported and imported."""
+        self._import_export = import_export
+        import_export.written.connect(self.saved)
+        import_export.read.connect(self.imported)
+        import_export.failed.connect(self._show_error)
+
+    def choose_models(self) -> None:
+        from app.window.pair_dialog import PairDialog
+
+        dialog = PairDialog(self._preferences.value.models, self._models.servers, self._window)
+        dialog.chosen.connect(self.use_models)
+        dialog.failed.connect(self._show_error)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def use_models(self, choice: ModelChoice) -> None:
+        """Load this pair, and remember it."""
+        self._preferences.change(models=choice)
+        self._models.load(choice)
+
+    def connect_server(self) -> None:
+        """Test a server, choose how it is used, and use it as one of the two models."""
+        from app.servers.probe import probe_beside
+        from app.servers.server_dialog import Purpose, ServerDialog
+
+        chosen, pair = self._preferences.value.models, self._models.pair
+        on_server = chosen.on_server
+        beside = Author.LARGE if on_server is Author.SMALL else Author.SMALL
+        dialog = ServerDialog(
+            self._models.servers,
+            chosen.get(on_server) if on_server else "",
+            lambda: probe_beside(chosen.get(beside), pair.get(beside), beside),
+            Purpose.USE,
+            self._window,
+        )
+        dialog.use_wanted.connect(self._use_server)
+        dialog.failed.connect(self._show_error)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def show_settings(self, section: str = "") -> None:
+        """`section`: name of the settings section to scroll to."""
+        from app.settings.dialog import SettingsDialog
+
+        dialog = SettingsDialog(self._preferences, self._window, section)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def export(self, conversation: str = "") -> None:
+        """Save a conversation, by default the open one, as a file that the person chooses."""
+        shown = self._session.conversation
+        conversation = conversation or (shown.id if shown.roots else "")
+        if not self._import_export or not conversation:
+            self._show_error(BatonError("There is nothing to export yet.", "Ask something first."))
+            return
+        name = f"{shown.name[:40]}.html"
+        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", name, FILTERS)
+        if file:
+            self._import_export.write(conversation, Path(file))
+
+    def import_file(self) -> None:
+        file, _ = QFileDialog.getOpenFileName(self._window, "Import a conversation", "", "Conversations (*.json)")
+        if file and self._import_export:
+            self._import_export.read_file(Path(file))
+
+    def finish(self) -> None:
+        """Wait for a file that is being written: the window is closing."""
+        if self._import_export:
+            self._import_export.finish()
+
+    def _use_server(self, author: Author, address: str) -> None:
+        self.use_models(self._preferences.value.models.model_copy(update={author.value: address}))

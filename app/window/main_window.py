@@ -1,0 +1,293 @@
+"""The window: top bar, notice, pages. It knows the parts and connects them; each part does its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from app.chat.import_export import ImportExport
+from app.chat.page import ChatPage
+from app.inspector.panel import Inspector
+from app.servers.monitor import ServerMonitor
+from app.shared.conversations.repository import ConversationRepository
+from app.shared.conversations.session import ChatSession
+from app.shared.labels import retreat_words
+from app.shared.loaded_models import LoadedModels, Loader, LoadState
+from app.shared.parts import AnswerComparison, ShowComparison
+from app.shared.preferences import Preferences
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import Scheme, apply
+from app.shared.widgets.controls import Hairline
+from app.shared.widgets.notice import NoticeBar, Way
+from app.window.commands import CommandPalette, ShortcutList, commands_of, install
+from app.window.dialogs import WindowDialogs
+from app.window.topbar import TopBar
+from core.errors import BatonError, EngineError, ModelFileError, SettingsError
+from core.paths import Paths
+from core.settings import Look, SettingsFile
+
+if TYPE_CHECKING:
+    from app.batch.page import BatchPage
+    from core.store.store import Store
+
+NARROW = 1120
+"""Pixels below which the inspector makes room for the text unless it is asked for."""
+
+
+class MainWindow(QMainWindow):
+    def __init__(self, paths: Paths, loader: Loader) -> None:
+        super().__init__()
+        self.setWindowTitle("Baton")
+        self.paths = paths
+        self.preferences = Preferences(SettingsFile(paths.settings), self)
+        self.models = LoadedModels(loader, self)
+        self._monitor = ServerMonitor(self.models, self)
+        self.session = ChatSession(self.models, self.preferences, self)
+        self._look = self.preferences.value.appearance
+        self._dress()
+        self.notice = NoticeBar()
+        self.topbar = TopBar(self.models, self.preferences)
+        self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, self.tell)
+        self.inspector = Inspector()
+        self.chat = ChatPage(self.session, self.preferences, self.inspector, self._make_comparison)
+        self._pages = QStackedWidget()
+        self._shown_page = "chat"
+        self._finishers: list[Callable[[], None]] = []
+        self._batch: BatchPage | None = None
+        self.setAcceptDrops(True)
+        self.add_page("chat", "Chat", self.chat)
+        self.commands = commands_of(self)
+        install(self, self.commands)
+        self._lay_out()
+        self._connect()
+        self._restore()
+
+    def add_page(self, name: str, title: str, page: QWidget, finish: Callable[[], None] | None = None) -> None:
+        """Another page; `finish` ends what it has running when the window closes."""
+        page.setObjectName(name)
+        self._pages.addWidget(page)
+        self.topbar.add_page(name, title)
+        self.topbar.show_page(self._shown_page)
+        if finish:
+            self._finishers.append(finish)
+        if name == self.preferences.value.window.page:
+            self.show_page(name)  # where the window was left
+
+    def show_page(self, name: str) -> None:
+        page = self._pages.findChild(QWidget, name)
+        if page is not None:
+            self._shown_page = name
+            self._pages.setCurrentWidget(page)
+            self.topbar.show_page(name)
+            self.preferences.change_window(page=name)
+
+    def begin_work(self) -> None:
+        """What may come after the first paint: the store, the models, the typesetter."""
+        from app.shared.rendering import warm_up
+
+        warm_up()
+        self.open_store()
+        self.models.load(self.preferences.value.models)
+
+    def open_store(self) -> None:
+        from core.store.store import Store
+
+        try:
+            store = Store.open(self.paths.store)
+        except BatonError as error:
+            self.tell(error)
+            return
+        archive = ConversationRepository(store, self)
+        self.session.use_archive(archive)
+        self.chat.sidebar.use_archive(archive)
+        self._add_batch_page(store)
+        self.dialogs.use_import_export(ImportExport(store, self))
+        for sentence in store.notices:
+            self.notice.tell(sentence, warns=False)
+        if last := self.preferences.value.window.conversation:
+            self.session.open(last, quietly=True)
+
+    def _add_batch_page(self, store: Store) -> None:
+        from app.batch.page import BatchPage
+
+        self._batch = batch = BatchPage(self.models, self.preferences, Inspector)
+        batch.failed.connect(self.tell)
+        batch.told.connect(lambda words: self.notice.tell(words, warns=False))
+        batch.deleted.connect(
+            lambda gone: self.notice.tell(
+                f"“{gone.name}” was deleted.", ("Undo", lambda: batch.restore(gone)), warns=False
+            )
+        )
+        batch.use_store(store)
+        self.add_page("batch", "Batch", batch, batch.finish)
+
+    def tell(self, error: BatonError) -> None:
+        """Say what went wrong, with the way on that fits it."""
+        ways: list[Way] = []
+        if isinstance(error, EngineError | ModelFileError) or error is self.models.error:
+            ways = [("Try again", self.reload_models), ("Choose models …", self.dialogs.choose_models)]
+            if self.preferences.value.models.on_server:
+                ways.insert(1, ("Server …", self.dialogs.connect_server))
+        elif isinstance(error, SettingsError):
+            ways = [("Settings …", self.dialogs.show_settings)]
+        self.notice.tell(str(error), *ways)
+
+    def reload_models(self) -> None:
+        self.models.load(self.preferences.value.models)
+
+    def choose_problems(self) -> None:
+        """A file of problems, for a batch."""
+        if self._batch:
+            self.show_page("batch")
+            self._batch.choose_file()
+
+    def turn_light_or_dark(self) -> None:
+        is_dark = self.palette().window().color().lightness() < 128
+        appearance = self.preferences.value.appearance
+        self.preferences.change(appearance=appearance.model_copy(update={"look": Look.LIGHT if is_dark else Look.DARK}))
+
+    def show_palette(self) -> None:
+        palette = CommandPalette(self.commands, self)
+        palette.show()
+        palette.edit.setFocus()
+
+    def show_shortcuts(self) -> None:
+        ShortcutList(self.commands, self).show()
+
+    def show_sidebar(self, shown: bool) -> None:
+        self.chat.sidebar.setVisible(shown)
+        self.preferences.change_window(sidebar=shown)
+
+    def show_inspector(self, shown: bool) -> None:
+        self.chat.inspector.setVisible(shown)
+        self.preferences.change_window(inspector=shown)
+        if shown and self.width() < NARROW:
+            self.chat.sidebar.hide()
+
+    # Qt's own
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        was_narrow = event.oldSize().width() < NARROW if event.oldSize().isValid() else None
+        is_narrow = self.width() < NARROW
+        self.topbar.pair.show_narrow(is_narrow)
+        if is_narrow is not was_narrow:
+            self.chat.inspector.setVisible(not is_narrow and self.preferences.value.window.inspector)
+            self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if self._batch and any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Problems: whatever page is shown, they are a batch."""
+        if self._batch:
+            self.show_page("batch")
+            self._batch.dropEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.preferences.change_window(
+            geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
+        )
+        self.hide()
+        for finish in self._finishers:
+            finish()
+        self.dialogs.finish()
+        self.session.finish()
+        self.chat.finish()
+        self._monitor.finish()
+        self.models.finish()
+        self.preferences.save()
+        super().closeEvent(event)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _make_comparison(self, typesetter: Typesetter, show: ShowComparison, page: QWidget) -> AnswerComparison:
+        from app.compare.controller import ComparisonController
+
+        return ComparisonController(self.session, self.preferences, typesetter, show, page)
+
+    def _lay_out(self) -> None:
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget in (self.topbar, Hairline(), self.notice, self._pages):
+            column.addWidget(widget, 1 if widget is self._pages else 0)
+        self.setCentralWidget(centre)
+        self.setMinimumSize(760, 480)
+        self.resize(1440, 900)
+
+    def _connect(self) -> None:
+        self.topbar.page_wanted.connect(self.show_page)
+        self.topbar.look_wanted.connect(self.turn_light_or_dark)
+        self.topbar.settings_wanted.connect(lambda: self.dialogs.show_settings())
+        self.topbar.sidebar_wanted.connect(lambda: self.show_sidebar(not self.chat.sidebar.isVisible()))
+        self.topbar.inspector_wanted.connect(lambda: self.show_inspector(not self.chat.inspector.isVisible()))
+        self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
+        self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("run"))
+        self.dialogs.imported.connect(self._imported)
+        self.dialogs.saved.connect(lambda path: self.notice.tell(f"Written: {path}", warns=False))
+        self.session.failed.connect(self.tell)
+        self.session.path_changed.connect(self._remember_conversation)
+        self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
+        self.chat.sidebar.failed.connect(self.tell)
+        self.chat.sidebar.deleted.connect(self._deleted)
+        self.chat.sidebar.export_wanted.connect(self.dialogs.export)
+        self.chat.export_wanted.connect(self.dialogs.export)
+        self.chat.splitterMoved.connect(self._remember_widths)
+        self.models.changed.connect(self._models_changed)
+        self.preferences.changed.connect(self._dress)
+        self.preferences.failed.connect(self.tell)
+
+    def _restore(self) -> None:
+        state = self.preferences.value.window
+        if state.geometry:
+            self.restoreGeometry(QByteArray.fromBase64(state.geometry.encode("ascii", errors="ignore")))
+        middle = max(420, self.width() - state.sidebar_width - state.inspector_width)
+        self.chat.setSizes([state.sidebar_width, middle, state.inspector_width])
+        self.show_page(state.page)
+        self.chat.composer.edit.setFocus()
+
+    def _dress(self) -> None:
+        appearance = self.preferences.value.appearance
+        application = QApplication.instance()
+        if isinstance(application, QApplication) and (appearance != self._look or not application.styleSheet()):
+            apply(application, Scheme(appearance.look.value), appearance.text_size)
+        self._look = appearance
+
+    def _models_changed(self) -> None:
+        if self.models.error:
+            self.tell(self.models.error)
+        elif self.models.state is LoadState.READY:
+            pair = self.models.pair
+            cards = [engine.card for engine in (pair.small, pair.large) if engine]
+            if words := " ".join(dict.fromkeys(filter(None, map(retreat_words, cards)))):
+                self.notice.tell(words)
+
+    def _deleted(self, conversation: str, name: str) -> None:
+        self.session.forget(conversation)
+        self.notice.tell(f"“{name}” was deleted.", ("Undo", lambda: self._undo(conversation)), warns=False)
+
+    def _imported(self, conversation: str) -> None:
+        self.chat.sidebar.refresh()
+        self.session.open(conversation)
+
+    def _undo(self, conversation: str) -> None:
+        self.chat.sidebar.restore(conversation)
+        self.session.open(conversation)
+
+    def _remember_conversation(self) -> None:
+        conversation = self.session.conversation
+        self.preferences.change_window(conversation=conversation.id if conversation.roots else "")
+
+    def _remember_widths(self) -> None:
+        sidebar, _, inspector = self.chat.sizes()
+        if sidebar:
+            self.preferences.change_window(sidebar_width=max(120, sidebar))
+        if inspector:
+            self.preferences.change_window(inspector_width=max(200, inspector))

@@ -1,0 +1,120 @@
+"""The two models of the window, as a button of the top bar: which they are, or how far their loading is."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+
+from app.shared.labels import STATES, retreat_words, state_in_words
+from app.shared.loaded_models import LoadedModels, LoadState
+from app.shared.theme import SIGN, Role, set_role
+from app.shared.widgets.controls import label
+from core.engines.body import Author
+from core.engines.model_card import ModelCard
+from core.engines.remote.state import ServerStatus
+
+LONGEST_NAME = 170
+"""Pixels; the whole name is in the tool tip."""
+
+
+class ModelButton(QPushButton):
+    choose_wanted = Signal()
+
+    def __init__(self, models: LoadedModels, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._models = models
+        self.clicked.connect(lambda: self.choose_wanted.emit())
+        self._words = label("", Role.MUTED)
+        self._signs = {author: label(SIGN[author], role) for author, role in ROLES.items()}
+        self._names = {author: label() for author in ROLES}
+        self._details = {author: label("", Role.MUTED) for author in ROLES}
+        self._states = {author: StateLabel() for author in ROLES}
+        self._between = label("⇄", Role.MUTED)
+        self._all: list[QLabel] = [self._words]
+        for author in ROLES:
+            self._all += [self._signs[author], self._names[author], self._details[author], self._states[author]]
+        self._all.insert(5, self._between)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 0, 12, 0)
+        row.setSpacing(7)
+        for widget in self._all:
+            widget.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            row.addWidget(widget)
+        self.is_narrow = False
+        models.changed.connect(self.refresh)
+        models.servers_changed.connect(self.refresh)
+        self.refresh()
+
+    def sizeHint(self) -> QSize:
+        layout = self.layout()
+        assert layout is not None
+        return QSize(layout.sizeHint().width(), super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, super().sizeHint().height())
+
+    def show_narrow(self, narrow: bool) -> None:
+        """Leave out what is not needed to tell the models apart."""
+        if narrow is not self.is_narrow:
+            self.is_narrow = narrow
+            self.refresh()
+
+    def refresh(self) -> None:
+        ready = self._models.state is LoadState.READY
+        self._words.setVisible(not ready)
+        self._words.setText("Choose two models …" if self._models.state is LoadState.NONE else self._models.words)
+        set_role(self._words, Role.DANGER if self._models.state is LoadState.FAILED else Role.MUTED)
+        told = []
+        # The words for a server's state need their room.
+        is_tight = self.is_narrow and any(self._models.doing(author) for author in ROLES)
+        longest = LONGEST_NAME // 2 if is_tight else LONGEST_NAME
+        for author in ROLES:
+            engine = self._models.pair.get(author)
+            card = engine.card if engine else None
+            name = card.name if card else "none"
+            metrics = QFontMetrics(self._names[author].font())
+            self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, longest))
+            self._details[author].setText("" if self.is_narrow or not card else detail(card))
+            told.append(f"{author.value} model {name}")
+            doing = self._models.doing(author)
+            self._states[author].show_doing(doing, short=self.is_narrow)
+            if doing:
+                told.append(f"its server: {state_in_words(doing)}")
+            if card and (less := retreat_words(card)):
+                told.append(less)
+            for widget in (self._signs[author], self._names[author], self._details[author], self._states[author]):
+                widget.setVisible(ready and bool(widget.text()))
+        self._between.setVisible(ready)
+        self.setAccessibleName("Models: " + (", ".join(told) if ready else self._words.text()))
+        self.setToolTip("\n".join([*told, "Choose other models (Ctrl+M)"]) if ready else self._models.words)
+        self.updateGeometry()
+
+
+class StateLabel(QLabel):
+    """What a server does, with a sign; as wide as its longest word, so that nothing beside it moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def show_doing(self, doing: ServerStatus | None, short: bool) -> None:
+        """None: no server is meant."""
+        if doing is None:
+            self.clear()
+            return
+        role = Role.DANGER if STATES[doing.state].is_problem else Role.MUTED
+        if self.property("role") != role.value:
+            set_role(self, role)
+        self.setText(state_in_words(doing, short))
+        advance = self.fontMetrics().horizontalAdvance
+        self.setMinimumWidth(max(advance(state_in_words(ServerStatus(state), short)) for state in STATES))
+
+
+ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
+
+
+def detail(card: ModelCard) -> str:
+    """Q4_K_M · office-server"""
+    place = "" if card.place == "this machine" else card.place
+    return " · ".join(filter(None, (card.quantisation, place, "⚠ less" if retreat_words(card) else "")))

@@ -1,0 +1,160 @@
+"""Puts the Models page into the window: a pair that is chosen there is the one that the window loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.shared.background import BackgroundTask
+from app.shared.loaded_models import LoadState
+from app.window.main_window import MainWindow
+from core.thinking.policies import POLICIES
+
+if TYPE_CHECKING:
+    from app.models.controller import ModelsController
+    from app.models.page import ModelsPage
+    from core.models.preferences import LoadingChoice
+    from core.secrets import Secrets
+
+KEYWORDS = "keywords"
+
+
+def add_models_page(
+    window: MainWindow, secrets: Callable[[], Secrets] | None = None, home: Path | None = None
+) -> LazyModelsPage:
+    """`secrets` and `home`: others than the person's own, for tests."""
+    tab = LazyModelsPage(window, secrets, home)
+    window.add_page("models", "Models", tab, tab.finish)
+    return tab
+
+
+def import_page() -> Generator[None, None, None]:
+    """What the page imports takes a tenth of a second, so a thread does it."""
+    import_module("app.models.page")
+    yield
+
+
+class LazyModelsPage(QWidget):
+    """The page's place. The page itself, with all that it imports, is made when it is first looked at."""
+
+    def __init__(self, window: MainWindow, secrets: Callable[[], Secrets] | None, home: Path | None) -> None:
+        super().__init__()
+        self._window = window
+        self._secrets = secrets
+        self._home = home
+        self._page: ModelsPage | None = None
+        self._room: ModelsController | None = None
+        self._opening: BackgroundTask | None = None
+        window.models.changed.connect(self._warn_of_few_cues)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+
+    @property
+    def page(self) -> ModelsPage:
+        if self._page is None:
+            self._page = self._make()
+        return self._page
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._page is None and self._opening is None:
+            self._opening = BackgroundTask("import the Models page", import_page, parent=self)
+            self._opening.ended.connect(self._opened)
+            self._opening.start()
+
+    def _opened(self, _error: object) -> None:
+        self.page.show()
+
+    def finish(self) -> None:
+        if self._opening is not None:
+            self._opening.finish()
+        if self._page is not None:
+            self._page.finish()
+
+    def _make(self) -> ModelsPage:
+        from app.models.controller import ModelsController
+        from app.models.page import ModelsPage
+        from core.demo_pair.settings import SMALL_MODEL
+        from core.secrets import Secrets
+
+        secrets = (self._secrets or Secrets)()
+        self._room = room = ModelsController(
+            self._window.paths,
+            secrets,
+            built_in=(SMALL_MODEL.parent,),
+            home=self._home,
+            general=self._general_loading,
+            parent=self,
+        )
+        page = ModelsPage(room, self._window.notice)
+        self._window.models.changed.connect(self._show_loaded)
+        self._show_loaded()
+        page.pair_wanted.connect(self._use_pair)
+        page.model_wanted.connect(lambda author, model: self._use(**{author.value: str(model)}))
+        page.reload_wanted.connect(self._window.reload_models)
+        page.policy_wanted.connect(self._use_policy)
+        page.server_wanted.connect(self._window.dialogs.connect_server)
+        layout = self.layout()
+        assert layout is not None
+        layout.addWidget(page)
+        return page
+
+    def _general_loading(self) -> LoadingChoice:
+        """What the settings say of every local model."""
+        from core.models.preferences import LoadingChoice
+
+        general = self._window.preferences.value.models
+        return LoadingChoice(context=general.context, threads=general.threads, gpu_layers=general.gpu_layers)
+
+    def _show_loaded(self) -> None:
+        from core.engines.local.client import LocalEngine
+
+        pair = self._window.models.pair
+        engines = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
+        assert self._room is not None
+        self._room.show_loaded({Path(engine.loaded_as.path): engine.card for engine in engines})
+
+    def _use_pair(self, small: Path, large: Path) -> None:
+        from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+
+        if (small, large) == (SMALL_MODEL, LARGE_MODEL):
+            self._use(small="", large="")  # settings outlive the place of the program, and of its demo pair
+        else:
+            self._use(small=str(small), large=str(large))
+        self._window.show_page("chat")
+
+    def _warn_of_few_cues(self) -> None:
+        """The keyword policy would hardly ever bring in the large model: say so before a question is asked in vain."""
+        run = self._window.preferences.value.run
+        if self._window.models.state is not LoadState.READY or run.policy != KEYWORDS or run.parameters.opening:
+            return
+        from core.cue_profiler import FEW_CUES
+        from core.engines.local.client import LocalEngine
+        from core.models.preferences import load_preferences
+
+        small = self._window.models.pair.small
+        if not isinstance(small, LocalEngine):
+            return
+        share = load_preferences(self._window.paths.model_preferences).cue_share_of(Path(small.loaded_as.path))
+        if share is not None and share < FEW_CUES:
+            self._window.notice.tell(
+                f"{small.card.name} gives hardly any cues ({share:.0%} of steps): the large one would rarely write.",
+                ("Use first-token entropy", lambda: self._use_policy("first-token-entropy")),
+                ("Let the large model open", lambda: self._use_policy("every-step")),
+            )
+
+    def _use_policy(self, policy: str) -> None:
+        preferences = self._window.preferences
+        preferences.change(run=preferences.value.run.model_copy(update={"policy": policy}))
+        self._window.notice.tell(f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False)
+
+    def _use(self, **files: str) -> None:
+        """Load the pair with these in place of what was there; the other model stays."""
+        choice = self._window.preferences.value.models.model_copy(update=files)
+        self._window.preferences.change(models=choice)
+        self._window.reload_models()

@@ -1,0 +1,136 @@
+"""Choose the two models: files on this machine, addresses of servers, or the demo pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from app.servers.probe import probe_beside
+from app.shared.theme import SIGN, Role, set_role
+from app.shared.widgets.controls import button, label, whole_number
+from core.engines.body import Author
+from core.engines.factory import is_address
+from core.engines.servers import KnownServers
+from core.errors import ModelFileError
+from core.models.gguf import read_header
+from core.settings import ModelChoice
+
+ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
+OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
+
+
+class PairDialog(QDialog):
+    chosen = Signal(object)  # a ModelChoice
+    failed = Signal(object)
+    """A BatonError about a server's settings, for the window's notice."""
+
+    def __init__(self, choice: ModelChoice, servers: KnownServers, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Choose two models")
+        self._choice = choice
+        self._servers = servers
+        self.edits = {Author.SMALL: QLineEdit(choice.small), Author.LARGE: QLineEdit(choice.large)}
+        self.told = {author: label("", Role.MUTED) for author in self.edits}
+        self.server_buttons = {
+            author: button("Server …", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
+            for author in self.edits
+        }
+        self.context = whole_number(256, 1 << 20)
+        self.context.setSingleStep(1024)
+        self.context.setValue(choice.context)
+        self.context.setAccessibleName("Context in tokens")
+        self.load = button("Load", self._take, Role.PRIMARY)
+        self.load.setDefault(True)
+        self._lay_out()
+        self._look()
+
+    def exchange(self) -> None:
+        small, large = self.edits.values()
+        one, other = small.text(), large.text()
+        small.setText(other)
+        large.setText(one)
+
+    def clear(self) -> None:
+        for edit in self.edits.values():
+            edit.clear()
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        grid.setVerticalSpacing(6)
+        grid.setHorizontalSpacing(10)
+        for row, (author, edit) in enumerate(self.edits.items()):
+            edit.setPlaceholderText("the demo pair's, or a file, or http://host:port")
+            edit.setAccessibleName(f"File or address of the {author.value} model")
+            edit.setMinimumWidth(380)
+            edit.textChanged.connect(self._look)
+            browse = button("Choose …", lambda author=author: self._browse(author))  # type: ignore[misc]
+            browse.setAccessibleName(f"Choose the file of the {author.value} model")
+            server = self.server_buttons[author]
+            server.setAccessibleName(f"Key, test and use of the {author.value} model's server")
+            self.told[author].setWordWrap(True)
+            grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
+            grid.addWidget(edit, 2 * row, 1)
+            grid.addWidget(browse, 2 * row, 2)
+            grid.addWidget(server, 2 * row, 3)
+            grid.addWidget(self.told[author], 2 * row + 1, 1, 1, 3)
+        grid.addWidget(label("Context"), 4, 0)
+        grid.addWidget(self.context, 4, 1)
+        buttons = QHBoxLayout()
+        buttons.addWidget(button("Exchange", self.exchange, tip="The small one becomes the large one"))
+        buttons.addWidget(button("Demo pair", self.clear, tip="The two tiny models that come with Baton"))
+        buttons.addStretch()
+        buttons.addWidget(button("Cancel", self.reject))
+        buttons.addWidget(self.load)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(18, 16, 18, 14)
+        column.setSpacing(14)
+        column.addLayout(grid)
+        column.addLayout(buttons)
+
+    def _browse(self, author: Author) -> None:
+        start = self.edits[author].text() or str(Path.home())
+        file, _ = QFileDialog.getOpenFileName(
+            self, f"The {author.value} model", start, "Models (*.gguf);;All files (*)"
+        )
+        if file:
+            self.edits[author].setText(file)
+
+    def _look(self) -> None:
+        """Say what the files are before anything is loaded: reading a header takes milliseconds."""
+        usable = True
+        for author, edit in self.edits.items():
+            words, role = "", Role.MUTED
+            name = edit.text().strip()
+            if is_address(name):
+                words = "A server. Its key, a test, prices and caps are behind “Server …”."
+            elif name:
+                try:
+                    header = read_header(Path(name).expanduser())
+                    words = f"{header.name or Path(name).stem} · {header.architecture} · {header.quantisation}"
+                except ModelFileError as error:
+                    words, role, usable = str(error), Role.DANGER, False
+            self.told[author].setText(words)
+            self.told[author].setVisible(bool(words))
+            set_role(self.told[author], role)
+        self.load.setEnabled(usable)
+
+    def _set_up_server(self, author: Author) -> None:
+        """Key, test, prices and caps of the server whose address stands there, or is written in the form."""
+        from app.servers.server_dialog import Purpose, ServerDialog
+
+        edit, beside = self.edits[author], OTHER[author]
+        name, other = edit.text().strip(), self.edits[beside].text().strip()
+        address = name if is_address(name) else ""
+        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None, beside), Purpose.KEEP, self)
+        form.kept.connect(edit.setText)
+        form.failed.connect(self.failed)
+        form.finished.connect(form.deleteLater)
+        form.open()
+
+    def _take(self) -> None:
+        small, large = (edit.text().strip() for edit in self.edits.values())
+        fields = {"small": small, "large": large, "context": self.context.value()}
+        self.chosen.emit(self._choice.model_copy(update=fields))
+        self.accept()

@@ -1,0 +1,73 @@
+"""The bar at the top: the pages, the two models, the policy, the look, the settings."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QWidget
+
+from app.shared.loaded_models import LoadedModels
+from app.shared.preferences import Preferences
+from app.shared.theme import Role, current_theme, set_role
+from app.shared.widgets.controls import IconButton, label
+from app.window.model_button import ModelButton
+from app.window.policy_menu import PolicyButton
+
+
+class TopBar(QWidget):
+    page_wanted = Signal(str)
+    look_wanted = Signal()
+    settings_wanted = Signal()
+    sidebar_wanted = Signal()
+    inspector_wanted = Signal()
+
+    def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.BAR)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        name = label("Baton", Role.HEADING)
+        self.pair = ModelButton(models)
+        self.policy = PolicyButton(models, preferences)
+        self._look = IconButton("moon", "Light or dark (Ctrl+Shift+L)", self.look_wanted.emit)
+        self._pages = QButtonGroup(self)
+        self._pages.setExclusive(True)
+        self._segments = QFrame()
+        set_role(self._segments, Role.CARD)
+        self._segment_row = QHBoxLayout(self._segments)
+        self._segment_row.setContentsMargins(1, 1, 1, 1)
+        self._segment_row.setSpacing(0)
+        self._segments.hide()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 6, 12, 6)
+        row.setSpacing(8)
+        row.addWidget(IconButton("panel-left", "Conversations (Ctrl+B)", self.sidebar_wanted.emit))
+        row.addWidget(name)
+        row.addSpacing(6)
+        row.addWidget(self._segments)
+        row.addStretch(1)
+        row.addWidget(self.pair)
+        row.addWidget(self.policy)
+        row.addWidget(self._look)
+        row.addWidget(IconButton("settings", "Settings (Ctrl+,)", self.settings_wanted.emit))
+        row.addWidget(IconButton("panel", "Inspector (Ctrl+I)", self.inspector_wanted.emit))
+        current_theme().changed.connect(self._draw)
+        self._draw()
+
+    def add_page(self, name: str, title: str) -> None:
+        """One more page to choose; the choice is shown once there are two."""
+        page = QPushButton(title)
+        page.setCheckable(True)
+        page.setProperty("page", name)
+        set_role(page, Role.FLAT)
+        page.clicked.connect(lambda: self.page_wanted.emit(name))
+        self._pages.addButton(page)
+        self._segment_row.addWidget(page)
+        self._segments.setVisible(len(self._pages.buttons()) > 1)
+
+    def show_page(self, name: str) -> None:
+        for page in self._pages.buttons():
+            page.setChecked(page.property("page") == name)
+
+    def _draw(self) -> None:
+        colours = current_theme().colours
+        is_dark = colours.background < colours.text
+        self._look.show_picture("sun" if is_dark else "moon")

@@ -1,0 +1,370 @@
+"""Arms side by side, from the wish to compare to what can be done with the columns, on scripted models."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu
+from pytestqt.qtbot import QtBot
+
+from app.chat.answer_view import AnswerAction
+from app.compare.row_markers import WIDTH
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.session import Activity
+from app.shared.steps.steps_document import ShownPiece
+from app.window.main_window import MainWindow
+from core.engines.body import Author
+from core.errors import EngineLost
+from core.thinking.events import Finish
+from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, settle, view_of
+from tests.app.conftest import ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
+
+Compare = Callable[..., MainWindow]
+Make = Callable[..., MainWindow]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def held_by(gate: threading.Event, after: int = 0) -> Callable[[str], None]:
+    """No token comes after so many characters until the gate opens."""
+
+    def wait(body: str) -> None:
+        if len(body) >= after:
+            gate.wait()
+
+    return wait
+
+
+def tries(window: MainWindow) -> list[Exchange]:
+    return window.session.conversation.roots
+
+
+def test_three_arms_become_three_tries_at_one_problem(compare: Compare) -> None:
+    window = compare()
+    assert [each.settings.policy for each in tries(window)] == ["never", "keywords", "always"]
+    assert {each.settings.seed for each in tries(window)} == {0}
+    assert {each.trace.finish for each in tries(window)} == {Finish.END_OF_TEXT}
+    assert [column.exchange for column in view_of(window).columns] == tries(window)
+    assert window.chat.composer.edit.toPlainText() == ""
+
+
+def test_answers_say_who_agrees_with_whom(compare: Compare) -> None:
+    heads = [column.head for column in view_of(compare()).columns]
+    assert [head.standing.text() for head in heads] == ["≠ differs", "= as Large only", "= as Keywords (baton)"]
+    assert [head.answer.markdown for head in heads] == ["\\(\\boxed{5}\\)", "\\(\\boxed{4}\\)", "\\(\\boxed{4}\\)"]
+
+
+def test_the_expected_answer_tells_right_from_wrong(compare: Compare) -> None:
+    columns = view_of(compare(expected="4")).columns
+    assert [column.head.standing.text() for column in columns] == ["✗ wrong", "✓ right", "✓ right"]
+
+
+def test_steps_stand_level_and_the_parting_is_marked(compare: Compare) -> None:
+    view = view_of(compare())
+    assert [row.steps for row in view.rows.rows] == [(0, 0, 0), (1, 1, 1), (2, 2, 2)]
+    assert view.rows.parting == 1
+    for step in range(3):
+        tops = [column.steps.top_of(_index(column.steps.shown, step)) for column in view.columns]
+        assert tops == pytest.approx([tops[0]] * 3, abs=1)
+    assert view.parting.isVisible()
+    assert view.parting.words == "the same for 1 step; here they part"
+
+
+def _index(shown: Sequence[ShownPiece], step: int) -> int:
+    return next(index for index, each in enumerate(shown) if each.piece.step == step)
+
+
+def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    window.resize(900, 700)
+    view = view_of(window)
+    qtbot.waitUntil(lambda: view.panes.body.horizontalScrollBar().maximum() > 0)
+    qtbot.waitUntil(lambda: view.rows.settled)
+    tops = [column.steps.top_of(_index(column.steps.shown, 2)) for column in view.columns]
+    assert tops == pytest.approx([tops[0]] * 3, abs=1)
+    last = view.columns[2]
+    view.choose(last.exchange, last.exchange.trace.pieces[0])
+    assert last.steps.visibleRegion().boundingRect().width() > view.panes.narrowest - WIDTH
+    assert view.panes.heads.horizontalScrollBar().value() == view.panes.body.horizontalScrollBar().value()
+
+
+def test_figures_differ_from_the_first_column(compare: Compare) -> None:
+    window = compare()
+    first, _, large = tries(window)
+    told = [label.text() for label in view_of(window).columns[2].head._figures[0]]
+    change = round(100 * (large.trace.tokens - first.trace.tokens) / first.trace.tokens)
+    assert told == ["Tokens", f"{large.trace.tokens}", f"+{change}%"]
+    assert view_of(window).columns[0].head._figures[0][2].text() == ""
+    assert view_of(window).columns[2].head.written[Author.LARGE].text() == f"◆ {large.trace.tokens} · 100%"
+
+
+def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None:
+    at_work: list[int] = []
+    window = make_window(arms_loader())
+    window.session.progressed.connect(lambda _: at_work.append(sum(map(window.session.writes, tries(window)))))
+    _begin(window, qtbot)
+    settle(window, qtbot)
+    assert set(at_work) <= {0, 1}
+    assert len(tries(window)) == 3
+
+
+def test_all_are_written_at_once_if_that_is_wanted(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate)))
+    _begin(window, qtbot, at_once=True)
+    qtbot.waitUntil(lambda: sum(map(window.session.writes, tries(window))) == 3)
+    assert window.session.activity is Activity.COMPARING
+    assert not window.chat.composer._baton.isVisible()
+    gate.set()
+    settle(window, qtbot)
+    assert {each.trace.finish for each in tries(window)} == {Finish.END_OF_TEXT}
+
+
+def _begin(window: MainWindow, qtbot: QtBot, at_once: bool = False) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    window.chat.composer.set_text(PROBLEM)
+    window.chat.compare()
+    dialog().at_once.setChecked(at_once)
+    dialog().go.click()
+
+
+def test_stop_ends_all_and_what_was_not_begun_is_no_try(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: bool(tries(window)) and tries(window)[0].trace.tokens > 3)
+    assert [column.head.state.text() for column in view_of(window).columns] == [
+        "is being written …",
+        "waits for its turn",
+        "waits for its turn",
+    ]
+    window.session.stop()
+    gate.set()
+    settle(window, qtbot)
+    assert [each.trace.finish for each in tries(window)] == [Finish.STOPPED]
+    assert [column.head.state.text() for column in view_of(window).columns] == [
+        "Stopped.",
+        "was not begun",
+        "was not begun",
+    ]
+
+
+def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> None:
+    window = compare(arms_loader(lost=True))
+    alone, helped, large = view_of(window).columns
+    assert alone.exchange.trace.finish is Finish.END_OF_TEXT
+    assert helped.exchange.trace.finish is Finish.END_OF_TEXT
+    assert large.exchange.trace.finish is Finish.FAILED
+    assert large.head.state.text() == "The run failed."
+    assert "was killed" in large._ending.text()
+    assert large.head.standing.text() == "no answer"
+
+
+def test_a_click_on_a_step_shows_it_in_the_inspector(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    column = view_of(window).columns[1]
+    piece = next(piece for piece in column.exchange.trace.pieces if piece.author is Author.LARGE)
+    place = column.steps.place_of(piece)
+    assert place
+    qtbot.mouseClick(column.steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
+    assert window.chat.inspector.piece is piece
+    assert window.chat.inspector.exchange is column.exchange
+    view_of(window).columns[0].head.ribbon.segment_clicked.emit(0)
+    assert window.chat.inspector.exchange is view_of(window).columns[0].exchange
+    assert column.steps.selected is None
+
+
+def test_the_same_row_of_the_next_column_is_a_key_away(compare: Compare) -> None:
+    window = compare()
+    columns = view_of(window).columns
+    columns[0].head.ribbon.segment_clicked.emit(1)
+    window.chat.comparing.cross()
+    assert columns[1].steps.selected
+    assert columns[1].steps.selected.step == columns[0].exchange.trace.pieces[1].step
+    assert window.chat.inspector.exchange is columns[1].exchange
+    window.chat.step_through(1)
+    assert columns[1].steps.selected is window.chat.inspector.piece
+
+
+def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    column = view_of(window).columns[1]
+    column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
+    menu.close()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not window.chat.is_comparing
+    forked = tries(window)[-1]
+    assert forked.trace.text.startswith(column.exchange.trace.pieces[0].text)
+    assert len(tries(window)) == 4
+
+
+def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    commands = {command.title: command for command in window.commands if command.group == "Side by side"}
+    assert all(command.key for command in commands.values())
+    commands["Back to the conversation"].act()
+    assert not window.chat.is_comparing
+    commands["The tries side by side"].act()
+    assert window.chat.is_comparing
+    settle(window, qtbot)
+    commands["Compare arms …"].act()
+    dialog().reject()
+
+
+def test_a_column_is_opened_as_the_conversation(compare: Compare) -> None:
+    window = compare()
+    first = view_of(window).columns[0]
+    first.open_wanted.emit()
+    assert window.session.conversation.leaf is first.exchange
+    assert window.chat.conversation.answer_of(first.exchange)
+    assert not window.chat.is_comparing
+    assert window.chat.sidebar.isVisible()
+
+
+def test_the_composer_asks_the_same_arms(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    window.chat.composer.edit.setPlainText("And 1 + 3?")
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
+    settle(window, qtbot)
+    assert [each.problem for each in tries(window)] == [PROBLEM] * 3 + ["And 1 + 3?"] * 3
+    assert [column.exchange for column in view_of(window).columns] == tries(window)[3:]
+
+
+def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    window.chat.comparing.leave()
+    assert not window.chat.is_comparing
+    assert window.chat.composer.edit.placeholderText() == "Ask something"
+    written = window.models.pair.small, window.models.pair.large
+    counts = [engine.written for engine in written if isinstance(engine, ScriptedEngine)]
+    bubble = next(iter(window.chat.conversation._bubbles.values()))
+    bubble.compare_wanted.emit()
+    settle(window, qtbot)
+    assert [column.exchange for column in view_of(window).columns] == tries(window)
+    assert [engine.written for engine in written if isinstance(engine, ScriptedEngine)] == counts
+
+
+def test_a_comparison_that_is_left_goes_on_in_the_conversation(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: bool(tries(window)) and tries(window)[0].trace.tokens > 3)
+    view_of(window).columns[0].open_wanted.emit()
+    assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
+    window.chat.comparing.leave()
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready and len(tries(window)) == 3)
+    leaf = window.session.conversation.leaf
+    assert leaf is tries(window)[2]
+    assert window.chat.conversation.answer_of(leaf)
+
+
+def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(arms_loader())
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    window.session.ask(PROBLEM)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.comparing.show_tries(tries(window)[0])
+    assert window.notice.text.startswith("There is only one answer to this problem.")
+
+
+def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, make_window: Make, qtbot: QtBot) -> None:
+    first = compare()
+    first.close()
+    window = make_window(arms_loader())
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    leaf = window.session.conversation.leaf
+    assert leaf
+    window.chat.comparing.show_tries(leaf)
+    assert len(view_of(window).columns) == 3
+    qtbot.waitUntil(lambda: all(column.over for column in view_of(window).columns))
+    settle(window, qtbot)
+    assert view_of(window).columns[0].exchange.trace.text == ALONE
+    assert len(view_of(window).rows.rows) == 3
+
+
+def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(arms_loader())
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    window.session.ask(PROBLEM)
+    qtbot.waitUntil(lambda: window.session.ready)
+    answer = tries(window)[0]
+    view = window.chat.conversation.answer_of(answer)
+    assert view
+    view.wanted.emit(AnswerAction.COMPARE)
+    assert [choice.exchange for choice in dialog().picked()] == [None, answer, None]
+    dialog().go.click()
+    settle(window, qtbot)
+    assert [column.exchange for column in view_of(window).columns] == [tries(window)[1], answer, tries(window)[2]]
+
+
+def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
+    window = compare()
+    window.chat.compare()
+    chooser = dialog()
+    assert chooser.go.text() == "Show side by side"
+    chooser.boxes[1].setCurrentIndex(chooser.boxes[0].currentIndex())
+    assert not chooser.go.isEnabled()
+    chooser.boxes[1].setCurrentIndex(chooser.boxes[1].findText("First-token entropy"))
+    assert chooser.go.isEnabled()
+    assert [choice.name for choice in chooser.picked()] == ["try 1", "entropy", "try 3"]
+    chooser.reject()
+
+
+def test_without_a_problem_there_is_nothing_to_compare(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(arms_loader())
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.compare()
+    assert window.notice.text == "There is no problem yet to compare arms on. Write one first."
+
+
+def test_nothing_is_compared_while_an_answer_is_written(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate)))
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    window.session.ask(PROBLEM)
+    window.chat.compare()
+    assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_closing_the_window_in_the_middle_loses_nothing(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot, at_once=True)
+    qtbot.waitUntil(lambda: all(each.trace.tokens > 3 for each in tries(window)) and len(tries(window)) == 3)
+    threading.Timer(0, gate.set).start()
+    window.close()
+    assert {each.trace.finish for each in tries(window)} <= {Finish.STOPPED, Finish.END_OF_TEXT}
+
+
+def test_every_control_has_a_name(compare: Compare) -> None:
+    window = compare()
+    window.chat.compare()
+    for holder in (view_of(window), dialog()):
+        for kind in (QAbstractButton, QComboBox, QLineEdit):
+            for control in holder.findChildren(kind):
+                text = control.text() if isinstance(control, QAbstractButton) else ""
+                assert control.accessibleName() or text, control
+    dialog().reject()
+
+
+def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file."))
+    gate = loader.gate = threading.Event()
+    window = make_window(loader)
+    window.chat.composer.set_text(PROBLEM)
+    window.chat.compare()
+    dialog().go.click()
+    assert window.session.activity is Activity.WAITING
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
+    assert [column.head.state.text() for column in view_of(window).columns] == ["was not begun"] * 3
+    assert tries(window) == []

@@ -1,0 +1,101 @@
+"""The form is made from the models: each field has an editor, holds to its bounds, and can be reset."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
+from pytestqt.qtbot import QtBot
+
+from app.shared.forms.form import SettingsForm, entries, value_at
+from core.models.preferences import WritingChoice
+from core.settings import Look, Settings
+from core.thinking.policies import POLICIES
+
+
+@pytest.fixture
+def form(qtbot: QtBot) -> SettingsForm:
+    form = SettingsForm(Settings(), Settings())
+    qtbot.addWidget(form)
+    return form
+
+
+def test_every_field_has_an_editor_with_a_name(form: SettingsForm) -> None:
+    for entry in entries(Settings):
+        if not isinstance(value_at(Settings(), entry.path), BaseModel):
+            assert form.editor(*entry.path).accessibleName() == entry.field.title
+
+
+def test_what_the_window_remembers_of_itself_is_not_asked() -> None:
+    assert not any("window" in entry.path for entry in entries(Settings))
+
+
+def test_another_value_is_given_with_all_the_others_as_they_were(form: SettingsForm, qtbot: QtBot) -> None:
+    n1 = form.editor("run", "parameters", "n1")
+    assert isinstance(n1, QSpinBox)
+    with qtbot.waitSignal(form.changed) as changed:
+        n1.setValue(33)
+    given = changed.args[0]
+    assert given.run.parameters.n1 == 33
+    assert given == Settings(run=given.run)
+
+
+def test_numbers_hold_to_the_bounds_of_the_field(form: SettingsForm) -> None:
+    n1 = form.editor("run", "parameters", "n1")
+    assert isinstance(n1, QSpinBox)
+    assert n1.minimum() == 1
+
+
+def test_choices_are_those_of_the_enum_and_of_the_registry(form: SettingsForm) -> None:
+    look, policy = form.editor("appearance", "look"), form.editor("run", "policy")
+    assert isinstance(look, QComboBox)
+    assert isinstance(policy, QComboBox)
+    assert look.count() == len(Look)
+    assert [policy.itemText(i) for i in range(policy.count())] == [kind.title for kind in POLICIES.values()]
+
+
+def test_a_field_is_reset_by_itself(form: SettingsForm, qtbot: QtBot) -> None:
+    box = form.editor("appearance", "fold_thinking")
+    assert isinstance(box, QCheckBox)
+    box.click()
+    row = next(row for row in form._rows if row.entry.path == ("appearance", "fold_thinking"))
+    assert not row.reset.isHidden()
+    with qtbot.waitSignal(form.changed) as changed:
+        row.reset.click()
+    assert changed.args[0] == Settings()
+    assert box.isChecked()
+    assert row.reset.isHidden()
+
+
+def test_search_leaves_what_has_the_words(form: SettingsForm) -> None:
+    form.search("verification")
+    assert form.editor("run", "parameters", "n2").isVisibleTo(form)
+    assert not form.editor("appearance", "look").isVisibleTo(form)
+    head = form.head("appearance")
+    assert head
+    assert not head.isVisibleTo(form)
+    form.search("")
+    assert form.editor("appearance", "look").isVisibleTo(form)
+
+
+def test_showing_a_value_gives_none(form: SettingsForm, qtbot: QtBot) -> None:
+    with qtbot.assertNotEmitted(form.changed):
+        form.show_value(Settings(run=Settings().run.model_copy(update={"instruction": "Think."})))
+    edit = form.editor("run", "instruction")
+    assert isinstance(edit, QLineEdit)
+    assert edit.text() == "Think."
+
+
+def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None:
+    form = SettingsForm(WritingChoice(top_k=20), WritingChoice())
+    qtbot.addWidget(form)
+    temperature, top_k = form.editor("temperature"), form.editor("top_k")
+    assert isinstance(temperature, QDoubleSpinBox)
+    assert isinstance(top_k, QSpinBox)
+    assert (temperature.text(), top_k.text()) == ("as the run", "20")
+    with qtbot.waitSignal(form.changed) as given:
+        top_k.setValue(top_k.minimum())
+    assert given.args == [WritingChoice()]
+    with qtbot.waitSignal(form.changed) as given:
+        temperature.setValue(0.0)
+    assert given.args == [WritingChoice(temperature=0.0)]

@@ -1,0 +1,123 @@
+"""The steps follow a trace token by token, and show at the end what they would have shown at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+
+from app.shared.steps.steps_view import StepsView
+from app.shared.steps.typesetting import Typesetter
+from core.engines.body import Author
+from core.thinking.cues import english
+from core.thinking.events import Event
+from core.thinking.policies.keywords import Keywords
+from core.thinking.presets import KeywordSettings
+from core.thinking.trace import Trace
+from tests.core.thinking.running import run
+
+SETTINGS = KeywordSettings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+@pytest.fixture
+def steps(qtbot: QtBot) -> Iterator[StepsView]:
+    typesetter = Typesetter()
+    view = StepsView(typesetter)
+    qtbot.addWidget(view)
+    view.resize(600, 400)
+    view.show()
+    yield view
+    typesetter.finish()
+
+
+@pytest.fixture(scope="module")
+def events() -> Sequence[Event]:
+    """Takeovers, a discarded lookahead, an inserted prompt, formulas, a list, code."""
+    small = [
+        "One \\(x^2\\).\n\nWait, no",
+        "\n\n- a list\n- of two\n\nThree",
+        " Four.\n\n```\ncode\n```\n\nEnd.</think>\n\n4",
+    ]
+    large = ["Wait, I see it now, at last. Unwritten words.", "All is \\(y\\) well, I think. Unwritten words."]
+    return run(Keywords(SETTINGS, english()), small, large).trace.events
+
+
+def settled(view: StepsView, trace: Trace, qtbot: QtBot) -> str:
+    view.sync(trace, [piece for piece in trace.pieces if not piece.in_answer], live=False)
+    qtbot.waitUntil(lambda: view.complete)
+    # Formulas are set in a thread: the document is settled when none stands there as source any more.
+    qtbot.waitUntil(lambda: "\\(" not in view.toPlainText())
+    return view.toPlainText()
+
+
+def test_token_by_token_ends_as_all_at_once(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+    trace = Trace()
+    for event in events:
+        trace.apply(event)
+        steps.sync(trace, [piece for piece in trace.pieces if not piece.in_answer], live=trace.closed is None)
+    streamed = settled(steps, trace, qtbot)
+    at_once = StepsView(Typesetter(steps))
+    qtbot.addWidget(at_once)
+    at_once.resize(600, 400)
+    assert streamed == settled(at_once, Trace.of(events), qtbot)
+
+
+def test_what_was_discarded_is_gone(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+    text = settled(steps, Trace.of(events), qtbot)
+    assert "Wait, no" not in text
+    assert "Wait, I see it now, at last." in text
+
+
+def test_the_closing_tag_is_not_shown(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+    text = settled(steps, Trace.of(events), qtbot)
+    assert text.strip().endswith("End.")
+
+
+def test_each_piece_stands_below_the_one_before(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+    trace = Trace.of(events)
+    settled(steps, trace, qtbot)
+    places = [steps.place_of(piece) for piece in trace.pieces if not piece.in_answer]
+    known = [place for place in places if place]
+    assert len(known) == len(places)
+    assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(known))
+
+
+def test_a_click_chooses_the_piece_under_it(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
+    trace = Trace.of(events)
+    settled(steps, trace, qtbot)
+    large = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
+    place = steps.place_of(large)
+    assert place
+    with qtbot.waitSignal(steps.piece_clicked) as clicked:
+        qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, int(place.center().y())))
+    assert clicked.args == [large]
+    assert steps.selected is large
+
+
+def test_a_long_answer_comes_in_portions_and_completely(steps: StepsView, qtbot: QtBot) -> None:
+    text = "".join(f"Step {number}.\n\n" for number in range(300)) + "</think>\n\n4"
+    trace = run(Keywords(SETTINGS, english()), [text]).trace
+    steps.sync(trace, [piece for piece in trace.pieces if not piece.in_answer], live=False)
+    assert not steps.complete
+    qtbot.waitUntil(lambda: steps.complete)
+    assert steps.toPlainText().count("Step ") == 300
+
+
+def test_room_kept_above_a_piece_moves_it_and_what_follows(
+    steps: StepsView, events: Sequence[Event], qtbot: QtBot
+) -> None:
+    settled(steps, Trace.of(events), qtbot)
+    before = [steps.top_of(index) for index in range(len(steps.shown))]
+    steps.keep_free({0: 10, 2: 40})
+    moved = [after - top for after, top in zip(map(steps.top_of, range(len(before))), before, strict=True)]
+    assert moved == pytest.approx([10, 10] + [50] * (len(before) - 2), abs=1)
+    place = steps.place_of(steps.shown[1].piece)
+    assert place
+    assert place.bottom() < steps.top_of(2) - 40
+    assert steps.piece_at(QPoint(100, int(steps.top_of(2) - 20))) is None
+    steps.keep_free({0: 0, 2: 0})
+    assert [steps.top_of(index) for index in range(len(before))] == pytest.approx(before, abs=1)

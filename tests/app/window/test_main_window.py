@@ -1,0 +1,191 @@
+"""The window as a whole: keys, palette, look, layout, closing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.batch.page import BatchPage
+from app.window.commands import ELSEWHERE, CommandPalette, ShortcutList
+from app.window.main_window import MainWindow
+from app.window.pair_dialog import PairDialog
+from core.engines.body import Author
+from core.engines.model_card import Placement
+from core.settings import Look, SettingsFile
+from tests.app.conftest import LARGE, ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
+
+Make = Callable[..., MainWindow]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def test_keys_are_given_once(window: MainWindow) -> None:
+    keys = [command.key for command in window.commands if command.key]
+    assert len(keys) == len(set(keys))
+
+
+def test_whatever_can_be_pressed_or_written_into_has_a_name(window: MainWindow) -> None:
+    for kind in (QAbstractButton, QLineEdit):
+        for widget in window.findChildren(kind):
+            if widget.objectName().startswith("qt_") or isinstance(widget.parent(), QLineEdit):
+                continue  # Qt's own, inside a widget of ours that has a name
+            named = widget.accessibleName() or (isinstance(widget, QAbstractButton) and widget.text())
+            assert named, f"{widget} in {widget.parent()} has no name"
+
+
+def test_the_docs_name_every_key(window: MainWindow) -> None:
+    rows = (Path(__file__).parents[3] / "docs" / "window.md").read_text(encoding="utf-8").splitlines()
+    wanted = [f"| {command.key} | {command.title} |" for command in (*window.commands, *ELSEWHERE) if command.key]
+    assert [row for row in wanted if row not in rows] == []
+
+
+def test_the_palette_finds_a_command_and_runs_it(window: MainWindow, qtbot: QtBot) -> None:
+    looked = window.preferences.value.appearance.look
+    palette = CommandPalette(window.commands, window)
+    palette.show()
+    qtbot.keyClicks(palette.edit, "light dark")
+    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
+    assert window.preferences.value.appearance.look is not looked
+
+
+def test_the_list_of_shortcuts_names_every_key(window: MainWindow, qtbot: QtBot) -> None:
+    shortcuts = ShortcutList(window.commands, window)
+    qtbot.addWidget(shortcuts)
+
+    shown = {label.text() for label in shortcuts.findChildren(QLabel)}
+    assert {command.title for command in window.commands if command.key} <= shown
+
+
+def test_light_and_dark_hold_until_the_next_start(make_window: Make) -> None:
+    window = make_window()
+    window.turn_light_or_dark()
+    chosen = window.preferences.value.appearance.look
+    assert chosen in (Look.LIGHT, Look.DARK)
+    window.close()
+    assert SettingsFile(window.paths.settings).load().appearance.look is chosen
+
+
+def test_a_narrow_window_leaves_the_inspector_out_until_it_is_asked_for(make_window: Make) -> None:
+    window = make_window(width=900)
+    assert window.width() == 900
+    assert not window.chat.inspector.isVisible()
+    window.show_inspector(True)
+    assert window.chat.inspector.isVisible()
+    assert not window.chat.sidebar.isVisible()
+    window.resize(1440, 900)
+    assert window.chat.sidebar.isVisible()
+    assert window.chat.inspector.isVisible()
+
+
+def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    less = Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
+    loader.large = ScriptedEngine(*LARGE, name="large", placement=less)
+    window = make_window(loader)
+    told = "large is loaded with 12 of 29 layers on the GPU, for want of memory."
+    qtbot.waitUntil(lambda: window.notice.text == told)
+    assert told in window.topbar.pair.toolTip()
+
+
+def test_another_pair_is_loaded_and_remembered(window: MainWindow, qtbot: QtBot) -> None:
+    loader = window.models._loader
+    assert isinstance(loader, ScriptedLoader)
+    qtbot.waitUntil(lambda: window.models.pair.small is not None)
+    dialog = PairDialog(window.preferences.value.models, loader.servers, window)
+    qtbot.addWidget(dialog)
+    dialog.chosen.connect(window.dialogs.use_models)
+    dialog.edits[Author.LARGE].setText("http://host:8080")
+    dialog.load.click()
+    qtbot.waitUntil(lambda: len(loader.choices) == 2 and window.models.pair.small is not None)
+    assert loader.choices[1].large == "http://host:8080"
+
+
+def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    qtbot.addWidget(dialog)
+    dialog.edits[Author.SMALL].setText("/nowhere/model.gguf")
+    assert not dialog.load.isEnabled()
+    assert "model.gguf" in dialog.told[Author.SMALL].text()
+    dialog.exchange()
+    assert dialog.edits[Author.LARGE].text() == "/nowhere/model.gguf"
+    dialog.clear()
+    assert dialog.load.isEnabled()
+
+
+def test_policy_and_preset_are_chosen_in_the_top_bar(window: MainWindow) -> None:
+    window.topbar.policy.choose("keywords", "paper")
+    assert window.preferences.value.run.parameters.c_most == 15
+    assert "paper" in window.topbar.policy.text()
+    window.topbar.policy.choose("never")
+    assert window.preferences.value.run.policy == "never"
+    assert window.topbar.policy.text().strip() == "Small only"
+
+
+def test_a_further_page_is_shown_in_the_top_bar(window: MainWindow) -> None:
+    page = QWidget()
+    window.add_page("more", "More", page)
+    window.show_page("more")
+    assert page.isVisible()
+    assert window.preferences.value.window.page == "more"
+
+
+def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Make, qtbot: QtBot) -> None:
+    from tests.app.chat.test_answers import endless
+
+    window = make_window(endless())
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
+    kept = window.session.current
+    assert kept
+    window.close()
+    again = make_window()
+    qtbot.waitUntil(lambda: again.session.ready and bool(again.session.conversation.leaf))
+    leaf = again.session.conversation.leaf
+    assert leaf
+    assert leaf.trace.text == kept.trace.text
+    assert leaf.trace.ended is not None
+
+
+def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_click(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    path = tmp_path / "math.jsonl"
+    rows = (
+        {"problem": "What is $1 + 1$?", "solution": "It is \\boxed{2}.", "answer": "2", "unique_id": "a/1.json"},
+        {"problem": "Find $\\frac{1}{2}$ of 7.", "answer": "\\frac{7}{2}", "unique_id": "a/2.json"},
+    )
+    path.write_text("\n".join([*map(json.dumps, rows), '{"problem": ']))
+    drop(window, path)
+    page = window.findChild(BatchPage)
+    assert page is not None
+    qtbot.waitUntil(lambda: page.currentWidget() is page.preview)
+    assert page.isVisible()
+    shown = [page.preview.rows.item(1, column).text() for column in range(3)]
+    assert shown == ["a/2.json", "Find $\\frac{1}{2}$ of 7.", "\\frac{7}{2}"]
+    assert "math.jsonl, line 3" in page.preview.notes.toPlainText()
+
+
+def drop(window: MainWindow, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    for event in (
+        QDragEnterEvent(QPoint(600, 400), copy, data, left, none),
+        QDropEvent(QPointF(600, 400), copy, data, left, none),
+    ):
+        QApplication.sendEvent(window, event)
+        assert event.isAccepted()
+
+
+def test_the_window_opens_on_the_page_where_it_was_left(make_window: Make) -> None:
+    window = make_window()
+    window.show_page("batch")
+    window.close()
+    assert make_window().findChild(BatchPage).isVisible()  # type: ignore[union-attr]
