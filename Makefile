@@ -1,7 +1,8 @@
 # The two commands of the README: `make run` and `make test`. Everything else is for those who work on Baton.
+# Without make: packaging/setup.sh run && .venv/bin/baton-window
 PYTHON := .venv/bin/python
 
-.PHONY: run test setup check bench screenshots demo-pair clean
+.PHONY: run test setup check bench screenshots demo-pair lock clean
 
 run: setup
 	@$(PYTHON) -m app
@@ -20,6 +21,7 @@ check:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/setup.sh packaging/lock/make.sh; fi
 
 # Ratios taken side by side in one run. Let the machine rest meanwhile.
 bench:
@@ -29,6 +31,10 @@ bench:
 screenshots:
 	@packaging/setup.sh test
 	@QT_QPA_PLATFORM=offscreen $(PYTHON) packaging/screenshots.py
+
+# Writes packaging/lock/ again from pyproject.toml; `make lock UPGRADE=1` takes newer versions as well.
+lock:
+	@packaging/lock/make.sh $(if $(UPGRADE),--upgrade)
 
 demo-pair:
 	@packaging/demo_pair/make.sh
