@@ -1,10 +1,11 @@
-"""The text of a file that a person named."""
+"""Files that a person named, JSON files, and files that only their owner may read."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,24 @@ def read_text(file: Path, advice: str, failure: type[BatonError] = SettingsError
         raise failure(f"{file} cannot be read: {error.strerror or error}.", advice) from error
     except UnicodeDecodeError as error:
         raise failure(f"{file} is not text in UTF-8.", advice) from error
+
+
+def private_folder(folder: Path) -> None:
+    """Create the folder, and its parents; one that did not exist is the owner's alone (0700). Raises OSError."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def make_private(file: Path) -> None:
+    """Let only its owner read and write this file (0600), which is created empty if it is missing.
+
+    A file of another owner stays as it is, and so does one that cannot be created: opening it reports the error.
+    """
+    if file.is_dir():
+        return
+    with suppress(OSError):
+        file.touch(mode=0o600)
+        file.chmod(0o600)
 
 
 Value = TypeVar("Value", bound=BaseModel)

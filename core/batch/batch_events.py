@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from core.grading.verdict import Verdict
 from core.store.batch_rows import Job, JobState, ResultRow
-from core.store.run_figures import RunFigures
+from core.store.run_metrics import RunMetrics
 from core.store.runs import RunSummary
 
 
@@ -18,7 +18,7 @@ class JobGrew(NamedTuple):
     """A look at a text that is being written."""
 
     job: int
-    figures: RunFigures
+    figures: RunMetrics
 
 
 class JobEnded(NamedTuple):
@@ -39,7 +39,7 @@ class JobEnded(NamedTuple):
                 verdict,
                 error,
                 summary.finish if summary else None,
-                summary.figures if summary else RunFigures(),
+                summary.figures if summary else RunMetrics(),
             )
         )
 

@@ -29,7 +29,7 @@ from core.grading.verdict import How, Regex
 from core.problem import Problem
 from core.run import Pair, RunSettings, ask, run
 from core.store.batch_rows import Job
-from core.store.run_figures import RunFigures
+from core.store.run_metrics import RunMetrics
 from core.store.runs import RunSummary
 from core.store.store import Store
 from core.thinking.control import Control
@@ -201,7 +201,7 @@ class Runner:
                 recorder.record([event])
                 if time.monotonic() - looked > GLANCE:
                     looked = time.monotonic()
-                    self._happenings.put(JobGrew(job.id, RunFigures.of(trace)))
+                    self._happenings.put(JobGrew(job.id, RunMetrics.of(trace)))
         return recorder.finish().result()
 
     def _pilot_share(self, settings: RunSettings, problems: Sequence[Problem]) -> float:

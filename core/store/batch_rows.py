@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from core.grading.verdict import How, Outcome, Verdict
 from core.problem import Problem
-from core.store.records import as_moment
-from core.store.run_figures import RunFigures
+from core.store.run_metrics import RunMetrics
+from core.store.timestamps import parse_timestamp
 from core.thinking.events import Finish
 
 
@@ -74,7 +74,7 @@ class ResultRow(NamedTuple):
     verdict: Verdict | None
     error: str
     finish: Finish | None
-    figures: RunFigures
+    figures: RunMetrics
 
 
 class ArmTotals(NamedTuple):
@@ -104,7 +104,7 @@ def batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
         row["problems"],
         row["jobs"],
         row["done"],
-        as_moment(row["created"]),
+        parse_timestamp(row["created"]),
     )
 
 
@@ -140,5 +140,5 @@ def result_of(row: sqlite3.Row) -> ResultRow:
         Verdict(Outcome(row["outcome"]), How(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
         row["error"],
         Finish(row["finish"]) if row["finish"] else None,
-        RunFigures.of_row(row),
+        RunMetrics.of_row(row),
     )

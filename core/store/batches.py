@@ -29,9 +29,10 @@ from core.store.batch_rows import (
     result_of,
 )
 from core.store.database import Database
-from core.store.records import is_alive, now, this_process
-from core.store.run_figures import RunFigures
-from core.store.runs import storable
+from core.store.process_identity import is_alive, this_process
+from core.store.run_metrics import RunMetrics
+from core.store.timestamps import now
+from core.text import replace_lone_surrogates
 
 _NEW_RUN = "lower(hex(randomblob(16)))"
 
@@ -88,7 +89,7 @@ class Batches:
 
     def finish(self, job: Job, answer: str, verdict: Verdict | None, error: str = "") -> None:
         """Its result. `error`: why there is no answer. Tokens and time are its run's: finish the recorder too."""
-        values = (storable(answer), *_verdict(verdict), storable(error), job.id)
+        values = (replace_lone_surrogates(answer), *_verdict(verdict), replace_lone_surrogates(error), job.id)
         self._change(
             """UPDATE jobs SET state = 'done', owner = '', answer = ?, outcome = ?, how = ?, verdict_reason = ?,
                 error = ? WHERE id = ?""",
@@ -147,7 +148,7 @@ _JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.set
     FROM jobs JOIN batch_problems ON batch_problems.batch = jobs.batch AND batch_problems.position = jobs.problem
     JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm"""
 
-_FIGURES = ", ".join(f"runs.{column}" for column in RunFigures._fields)
+_FIGURES = ", ".join(f"runs.{column}" for column in RunMetrics._fields)
 
 _RESULTS = f"""SELECT jobs.*, batch_arms.position AS arm_position, runs.finish, {_FIGURES}
     FROM jobs JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm
@@ -178,7 +179,7 @@ def _create(
 ) -> None:
     connection.execute(
         "INSERT INTO batches (id, name, settings, created) VALUES (?, ?, ?, ?)",
-        (batch, storable(name), json.dumps(settings), now()),
+        (batch, replace_lone_surrogates(name), json.dumps(settings), now()),
     )
     connection.executemany(
         "INSERT INTO batch_problems VALUES (?, ?, ?)",
@@ -231,7 +232,7 @@ def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequenc
 def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:
     if verdict is None:
         return None, None, ""
-    return verdict.outcome.value, verdict.how.value, storable(verdict.reason)
+    return verdict.outcome.value, verdict.how.value, replace_lone_surrogates(verdict.reason)
 
 
 def _arms(connection: sqlite3.Connection, batch: str) -> tuple[StoredArm, ...]:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from core.errors import StoreError
 from core.store.database import Database
-from core.store.records import as_moment, as_text, now
-from core.store.runs import storable
+from core.store.timestamps import format_timestamp, now, parse_timestamp
+from core.text import replace_lone_surrogates
 
 UNTITLED = "New conversation"
 LONGEST_TITLE = 60
@@ -111,7 +111,9 @@ class Conversations:
 
     def rename(self, conversation: str, title: str) -> None:
         """An empty title gives it back to the first problem."""
-        self._change("UPDATE conversations SET title = ? WHERE id = ?", storable(title.strip()), conversation)
+        self._change(
+            "UPDATE conversations SET title = ? WHERE id = ?", replace_lone_surrogates(title.strip()), conversation
+        )
 
     def delete(self, conversation: str) -> None:
         """Out of all lists; `restore` brings it back until the store is purged of it."""
@@ -134,8 +136,8 @@ class Conversations:
                 row["title"],
                 tuple(map(_exchange, exchanges)),
                 row["leaf"],
-                as_moment(row["created"]),
-                as_moment(row["changed"]),
+                parse_timestamp(row["created"]),
+                parse_timestamp(row["changed"]),
             )
 
     def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
@@ -152,7 +154,10 @@ class Conversations:
             )
             return [
                 Headline(
-                    row["id"], row["title"] or title_of(row["problem"]), as_moment(row["changed"]), row["exchanges"]
+                    row["id"],
+                    row["title"] or title_of(row["problem"]),
+                    parse_timestamp(row["changed"]),
+                    row["exchanges"],
                 )
                 for row in rows
             ]
@@ -163,7 +168,7 @@ class Conversations:
         If a word is of a script without blanks between words, all are looked for anywhere in the text: the index takes
         a whole phrase of such a script for one word.
         """
-        wanted = re.findall(r"\w+", storable(words).lower())
+        wanted = re.findall(r"\w+", replace_lone_surrogates(words).lower())
         if not wanted:
             return []
         if UNSPACED.search(words):
@@ -189,7 +194,7 @@ class Conversations:
                     row["title"] or title_of(row["first_problem"]),
                     row["id"],
                     row["excerpt"] or excerpt_of(row["text"], wanted[0]),
-                    as_moment(row["changed"]),
+                    parse_timestamp(row["changed"]),
                 )
                 for row in rows
             ]
@@ -227,7 +232,7 @@ def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExch
     connection.execute(
         """INSERT INTO conversations (id, leaf, created, changed) VALUES (?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET leaf = excluded.leaf, changed = excluded.changed""",
-        (conversation, exchange.id, as_text(exchange.created), now()),
+        (conversation, exchange.id, format_timestamp(exchange.created), now()),
     )
     connection.execute(
         """INSERT INTO exchanges (id, conversation, parent, problem, settings, created)
@@ -236,14 +241,14 @@ def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExch
             exchange.id,
             conversation,
             exchange.parent,
-            storable(exchange.problem),
+            replace_lone_surrogates(exchange.problem),
             json.dumps(exchange.settings),
-            as_text(exchange.created),
+            format_timestamp(exchange.created),
         ),
     )
 
 
 def _exchange(row: sqlite3.Row) -> StoredExchange:
     return StoredExchange(
-        row["id"], row["parent"], row["problem"], json.loads(row["settings"]), as_moment(row["created"])
+        row["id"], row["parent"], row["problem"], json.loads(row["settings"]), parse_timestamp(row["created"])
     )

@@ -1,4 +1,7 @@
-"""Is the file sound? If not, it is set aside under another name: never deleted, never written to again."""
+"""Checks whether the database file is sound, and puts SQLite's errors into words.
+
+A damaged file is renamed: it is never deleted, and never written to again.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,38 @@ from pathlib import Path
 
 from core.errors import StoreError
 
-_STEPS_BETWEEN_LOOKS = 20_000
-_MOST_LOOKS = 100
+_STEPS_BETWEEN_CALLS = 20_000
+_MOST_CALLS = 100
 """Together about a quarter of a second: a large file is checked in part, so that the program still starts at once."""
+
+UNREADABLE = (sqlite3.Error, ValueError, KeyError)
+"""What reading from a damaged file raises: SQLite's own errors, text that is not UTF-8 (UnicodeDecodeError), and JSON
+or an enum value that does not parse."""
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether SQLite finds the file broken in the time there is. Raises StoreError if it cannot be looked at."""
+    """Whether SQLite finds a fault within a quarter of a second. Raises StoreError if the file cannot be opened."""
     if not path.exists():
         return False
     try:
         with closing(sqlite3.connect(path, timeout=5)) as connection:
-            looks = iter(range(_MOST_LOOKS))
+            calls = iter(range(_MOST_CALLS))
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            connection.set_progress_handler(lambda: next(looks, None) is None, _STEPS_BETWEEN_LOOKS)
+            connection.set_progress_handler(lambda: next(calls, None) is None, _STEPS_BETWEEN_CALLS)
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+    except UnicodeDecodeError:  # SQLite quoted a damaged schema in its error message
+        return True
     except sqlite3.Error as error:
         if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
             return False
-        if primary_code(error) in DAMAGE:
+        # SQLITE_ERROR: a header or schema that SQLite does not understand ("unsupported file format").
+        if primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
             return True
         raise store_error(error, path) from error
 
 
 def set_aside(path: Path) -> str:
-    """Rename the file, and what SQLite keeps beside it; returns a sentence that says so. Raises StoreError."""
+    """Rename the file and its journals; returns a sentence that says so. Raises StoreError."""
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
     aside = path.with_stem(f"{path.stem}-damaged-{stamp}")
     try:
@@ -45,29 +55,28 @@ def set_aside(path: Path) -> str:
                 part.rename(aside.with_name(aside.name + suffix))
     except OSError as error:
         raise StoreError(
-            f"{path} is damaged and cannot be set aside: {error.strerror}.", "Rename it, then start Baton again."
+            f"{path} is damaged and cannot be renamed: {error.strerror}.", "Rename it, then start Baton again."
         ) from error
     return f"{path.name} was damaged. It was set aside as {aside.name}, and a new one begun."
 
 
-_SAID = {
+_DESCRIPTIONS = {
     sqlite3.SQLITE_FULL: ("The disk is full, so {name} cannot be saved.", "Free some space; nothing is lost so far."),
     sqlite3.SQLITE_IOERR: (
-        "The disk did not take what was to be saved in {name}.",
-        "Is it full, or was it taken out? Nothing is lost so far.",
+        "The disk did not accept a write to {name}.",
+        "Check whether it is full or was removed. Nothing is lost so far.",
     ),
     sqlite3.SQLITE_READONLY: (
         "{path} may not be written to.",
         "Change its permissions, or use another data folder.",
     ),
-    sqlite3.SQLITE_CANTOPEN: ("{path} cannot be opened.", "Is its folder there, and may you write to it?"),
+    sqlite3.SQLITE_CANTOPEN: ("{path} cannot be opened.", "Check that its folder exists and that you may write to it."),
     sqlite3.SQLITE_PERM: ("{path} may not be opened.", "Change its permissions, or use another data folder."),
     sqlite3.SQLITE_BUSY: ("Another program keeps {name} locked.", "Wait a moment, or close the other Baton."),
     sqlite3.SQLITE_LOCKED: ("Another program keeps {name} locked.", "Wait a moment, or close the other Baton."),
     sqlite3.SQLITE_CORRUPT: ("{path} is damaged.", "Start Baton again: it sets the file aside and begins a new one."),
     sqlite3.SQLITE_NOTADB: ("{path} is not a database.", "Start Baton again: it sets the file aside."),
 }
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def primary_code(error: sqlite3.Error) -> int:
@@ -76,15 +85,19 @@ def primary_code(error: sqlite3.Error) -> int:
     return code & 0xFF if code >= 0 else -1
 
 
-def store_error(error: sqlite3.Error, path: Path) -> StoreError:
-    what, advice = _SAID.get(primary_code(error), ("{path} cannot be used: {error}.", "Start Baton again."))
-    return StoreError(what.format(path=path, name=path.name, error=error), advice)
+def store_error(error: Exception, path: Path) -> StoreError:
+    """A sentence for one of the `UNREADABLE` errors."""
+    if not isinstance(error, sqlite3.Error):
+        return StoreError(f"{path.name} holds a value that cannot be read.", "Everything else in it is still there.")
+    default = ("{path} cannot be used: {error}.", "Start Baton again.")
+    message, advice = _DESCRIPTIONS.get(primary_code(error), default)
+    return StoreError(message.format(path=path, name=path.name, error=error), advice)
 
 
 @contextmanager
-def in_words(path: Path) -> Iterator[None]:
-    """Raises StoreError for any error of SQLite inside."""
+def reported_as_store_error(path: Path) -> Iterator[None]:
+    """Raises StoreError for any of the `UNREADABLE` errors inside."""
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise store_error(error, path) from error

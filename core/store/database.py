@@ -15,7 +15,8 @@ from queue import Empty, LifoQueue
 from typing import TypeVar
 
 from core.errors import StoreError
-from core.store.damage import in_words, is_damaged, primary_code, set_aside
+from core.files import make_private, private_folder
+from core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
 from core.store.migrations import MIGRATIONS, Migration
 from core.store.writer import Trouble, Writer
 
@@ -25,7 +26,10 @@ _PATIENCE = 5.0
 
 
 class Database:
-    """The open file. `notices` are sentences about what happened while it was opened. Raises StoreError."""
+    """The open file, readable by its owner alone.
+
+    `notices`: sentences for the person, about a damaged file set aside or a copy made. Raises StoreError.
+    """
 
     def __init__(
         self, path: Path, on_trouble: Trouble | None = None, migrations: Sequence[Migration] = MIGRATIONS
@@ -33,16 +37,17 @@ class Database:
         self.path = path
         self.notices: tuple[str, ...] = ()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
         except OSError as error:
             raise StoreError(
                 f"The folder {path.parent} cannot be made: {error.strerror}.", "Choose another data folder."
             ) from error
         if is_damaged(path):
             self.notices = (set_aside(path),)
+        make_private(path)
         connection = self._connect()
         try:
-            with in_words(path):
+            with reported_as_store_error(path):
                 _use_wal(connection)
                 self._migrate(connection, migrations)
         except StoreError:
@@ -60,7 +65,7 @@ class Database:
         except Empty:
             connection = self._connect(read_only=True)
         try:
-            with in_words(self.path):
+            with reported_as_store_error(self.path):
                 yield connection
         finally:
             if self._closed:
@@ -69,7 +74,7 @@ class Database:
                 self._idle.put(connection)
 
     def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Let the writer do this in one transaction, and wait for it. Raises StoreError."""
+        """Make the change in one transaction of the writer thread, and wait for it. Raises StoreError."""
         return self._writer.submit(change).result()
 
     @property
@@ -77,7 +82,7 @@ class Database:
         return self._writer
 
     def close(self) -> None:
-        """Save what waits, then close. Raises StoreError if that cannot be saved. Closing twice is allowed."""
+        """Save what is buffered, then close. Raises StoreError if that fails. Closing twice is allowed."""
         try:
             self._writer.close()
         finally:
@@ -86,7 +91,7 @@ class Database:
                 self._idle.get_nowait().close()
 
     def _connect(self, read_only: bool = False) -> sqlite3.Connection:
-        with in_words(self.path):
+        with reported_as_store_error(self.path):
             connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
@@ -110,6 +115,7 @@ class Database:
     def _back_up(self, connection: sqlite3.Connection, version: int) -> None:
         """A copy of the file as it was before this version of Baton changes it."""
         copy = self.path.with_stem(f"{self.path.stem}-version-{version}")
+        make_private(copy)
         with closing(sqlite3.connect(copy)) as target:
             connection.backup(target)
         self.notices += (f"{self.path.name} was brought up to date; {copy.name} is a copy of it from before.",)
@@ -122,7 +128,7 @@ def _version(connection: sqlite3.Connection) -> int:
 def _apply(connection: sqlite3.Connection, number: int, migration: Migration) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Asked again under the lock: another program may have been quicker.
+        # Read again under the lock: another program may have migrated the file meanwhile.
         if _version(connection) < number:
             for statement in migration.statements:
                 connection.execute(statement)
@@ -134,7 +140,7 @@ def _apply(connection: sqlite3.Connection, number: int, migration: Migration) ->
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """SQLite's own patience does not cover this change while another program opens the same new file."""
+    """Retried here: SQLite's busy timeout does not cover this statement while another program creates the file."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

@@ -9,22 +9,21 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from enum import Enum
 from itertools import groupby, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from core.engines.base import Alternative
 from core.engines.body import Author
 from core.errors import StoreError
 from core.store.database import Database
 from core.store.outline import Outline, outline_of, pack_outline, unpack_outline
-from core.store.records import is_alive, now, this_process
-from core.store.run_figures import RunFigures
+from core.store.process_identity import is_alive, this_process
+from core.store.run_metrics import RunMetrics
+from core.store.timestamps import now
 from core.store.writer import Writer
+from core.text import replace_lone_surrogates
 from core.thinking.event_json import Json, event_from_json, event_to_json
 from core.thinking.events import Event, Finish, TokenWritten
 from core.thinking.trace import Trace
-
-if TYPE_CHECKING:
-    pass
 
 
 class RunState(Enum):
@@ -42,7 +41,7 @@ class RunSummary(NamedTuple):
     finish: Finish | None
     reason: str
     answer: str
-    figures: RunFigures
+    figures: RunMetrics
 
 
 class Runs:
@@ -95,18 +94,13 @@ def conclude(connection: sqlite3.Connection, run: str, state: RunState = RunStat
         "owner": "",
         "finish": trace.finish.value if trace.finish else None,
         "reason": reason,
-        "answer": storable(trace.answer.strip()),
-        **RunFigures.of(trace).columns(),
+        "answer": replace_lone_surrogates(trace.answer.strip()),
+        **RunMetrics.of(trace).columns(),
     }
     changes = ", ".join(f"{column} = :{column}" for column in columns)
     connection.execute(f"UPDATE runs SET {changes} WHERE id = :run", columns | {"run": run})
     connection.execute("INSERT OR REPLACE INTO outlines VALUES (?, ?)", (run, pack_outline(outline_of(trace))))
     return _summary(connection, run)
-
-
-def storable(text: str) -> str:
-    """SQLite takes no half surrogate pairs; a model may write one."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def summary_of(row: sqlite3.Row) -> RunSummary:
@@ -121,7 +115,7 @@ def summary_of(row: sqlite3.Row) -> RunSummary:
         finishes.get(row["finish"]),
         row["reason"],
         row["answer"],
-        RunFigures.of_row(row),
+        RunMetrics.of_row(row),
     )
 
 

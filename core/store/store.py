@@ -11,8 +11,8 @@ from types import TracebackType
 from core.store.batches import Batches
 from core.store.conversations import Conversations
 from core.store.database import Database
-from core.store.records import as_text
 from core.store.runs import Runs
+from core.store.timestamps import format_timestamp
 from core.store.writer import Trouble
 
 KEEP_DELETED = timedelta(days=30)
@@ -39,7 +39,7 @@ class Store:
 
     def purge(self, older_than: timedelta = KEEP_DELETED) -> Future[None]:
         """Remove for good what was deleted so long ago. Done in the writer's own time; nobody has to wait."""
-        before = as_text(datetime.now(UTC) - older_than)
+        before = format_timestamp(datetime.now(UTC) - older_than)
 
         def remove(connection: sqlite3.Connection) -> None:
             for table in ("conversations", "batches"):

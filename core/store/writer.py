@@ -1,7 +1,7 @@
-"""The one thread that writes. Changes are done in the order in which they come, each in a transaction of its own.
+"""The one thread that writes. It makes changes in the order of their submission, each in its own transaction.
 
-What streams is not written at once but gathered: a `Gathering` says that it has something, and is saved half a second
-later together with all others. If the disk refuses, it keeps what it has and is asked again until it is saved.
+Streamed events are buffered: a `Gathering` registers when it has unsaved data, and all registered ones are saved
+together half a second later. If the disk refuses, each keeps its data and is saved again every two seconds.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from threading import Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from core.errors import StoreError
-from core.store.damage import store_error
+from core.store.damage import UNREADABLE, store_error
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]
 Trouble = Callable[[StoreError | None], None]
-"""Told when saving begins to fail, and told None when it works again; called in the writer's thread."""
+"""Called in the writer's thread with the error when saving begins to fail, and with None when it works again."""
 
 GATHER_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 
 
 class Gathering(Protocol):
-    """Something that fills up and is saved from time to time."""
+    """A buffer that the writer saves from time to time."""
 
     def save(self, connection: sqlite3.Connection) -> None:
-        """Write what is there, inside a transaction; may be asked again if that fails."""
+        """Write the buffer, inside a transaction; called again if that fails."""
         ...
 
     def saved(self) -> None:
-        """The transaction has been committed: forget what was written."""
+        """The transaction has been committed: drop what was written."""
         ...
 
 
@@ -82,7 +82,7 @@ class Writer:
     def _work(self) -> None:
         while True:
             try:
-                item = self._inbox.get(timeout=self._patience())
+                item = self._inbox.get(timeout=self._seconds_until_due())
             except Empty:
                 self._save_gathered()
                 continue
@@ -95,17 +95,17 @@ class Writer:
             else:
                 self._waiting[id(item)] = item
                 self._due = min(self._due, time.monotonic() + GATHER_SECONDS)
-            # A busy inbox must not keep what is gathered from being saved.
+            # A busy inbox must not delay the buffers.
             if time.monotonic() >= self._due:
                 self._save_gathered()
 
-    def _patience(self) -> float | None:
+    def _seconds_until_due(self) -> float | None:
         return None if self._due == float("inf") else max(0.0, self._due - time.monotonic())
 
     def _run(self, task: _Task) -> None:
         try:
             result = self._in_transaction(task.change)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits gets it
+        except BaseException as error:  # noqa: BLE001 - the future hands it to its caller
             task.future.set_exception(error)
         else:
             task.future.set_result(result)
@@ -119,14 +119,14 @@ class Writer:
             self._in_transaction(lambda connection: _save(gathered, connection))
         except StoreError as error:
             self._due = time.monotonic() + RETRY_SECONDS
-            self._tell(error)
+            self._report(error)
             return
         for each in gathered:
             each.saved()
         self._waiting.clear()
-        self._tell(None)
+        self._report(None)
 
-    def _tell(self, trouble: StoreError | None) -> None:
+    def _report(self, trouble: StoreError | None) -> None:
         if self._on_trouble and (trouble is None) != (self._trouble is None):
             self._on_trouble(trouble)
         self._trouble = trouble
@@ -142,7 +142,7 @@ class Writer:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise store_error(error, self._path) from error
         return result
 

@@ -37,7 +37,7 @@ from core.settings import ModelChoice
 from core.store.batch_rows import JobState, ResultRow
 from core.store.conversations import StoredExchange
 from core.store.outline import Segment
-from core.store.run_figures import RunFigures
+from core.store.run_metrics import RunMetrics
 from core.store.store import Store
 from core.thinking.events import Finish
 from core.thinking.limits import Limits
@@ -165,7 +165,7 @@ def arranging() -> list[float]:
 
 
 def _row(n: int, verdict: Verdict) -> ResultRow:
-    arm, figures = ("small", "large")[n % 2], RunFigures(n * 7 % 13, n * 7919 % 997, ribbon=(Segment(Author.SMALL, 9),))
+    arm, figures = ("small", "large")[n % 2], RunMetrics(n * 7 % 13, n * 7919 % 997, ribbon=(Segment(Author.SMALL, 9),))
     return ResultRow(n, "", arm, n // 2, 0, JobState.DONE, str(n), verdict, "", Finish.END_OF_TEXT, figures)
 
 

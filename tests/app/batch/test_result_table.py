@@ -14,7 +14,7 @@ from core.engines.body import Author
 from core.grading.verdict import How, Outcome, Verdict
 from core.store.batch_rows import JobState, ResultRow
 from core.store.outline import Segment
-from core.store.run_figures import RunFigures
+from core.store.run_metrics import RunMetrics
 from core.thinking.events import Finish
 from tests.core.batch.counting import problems
 
@@ -35,7 +35,7 @@ def row(job: int, arm: str = "small", outcome: Outcome | None = None, tokens: in
         verdict,
         "",
         Finish.END_OF_TEXT,
-        RunFigures(1.5, tokens, ribbon=ribbon),
+        RunMetrics(1.5, tokens, ribbon=ribbon),
     )
 
 
@@ -68,7 +68,7 @@ def test_a_job_shows_what_became_of_it(model: ResultTable) -> None:
 
 def test_a_text_that_is_written_is_seen_to_grow(model: ResultTable, qtbot: QtBot) -> None:
     with qtbot.waitSignal(model.dataChanged):
-        model.grow(JobGrew(1, RunFigures(2.0, 30, 10, ribbon=(Segment(Author.SMALL, 30), Segment(Author.LARGE, 10)))))
+        model.grow(JobGrew(1, RunMetrics(2.0, 30, 10, ribbon=(Segment(Author.SMALL, 30), Segment(Author.LARGE, 10)))))
     assert model.index(1, ResultColumn.MARK).data() == "running…"
     assert model.index(1, ResultColumn.SHARE).data() == "25%"
     assert model.index(1, ResultColumn.RIBBON).data(RIBBON_ROLE).share(Author.LARGE) == 0.25

@@ -5,14 +5,14 @@ import pytest
 from core.batch.progress import BatchProgress, in_words
 from core.grading.verdict import How, Outcome, Verdict
 from core.store.batch_rows import JobState, ResultRow
-from core.store.run_figures import RunFigures
+from core.store.run_metrics import RunMetrics
 from core.thinking.events import Finish
 
 
 def row(arm: str = "small", seconds: float = 0.0, outcome: Outcome | None = None, error: str = "") -> ResultRow:
     verdict = Verdict(outcome, How.EXACT, "") if outcome else None
     state = JobState.DONE if outcome or error else JobState.WAITING
-    return ResultRow(1, "", arm, 0, 0, state, "", verdict, error, Finish.END_OF_TEXT, RunFigures(seconds, 9))
+    return ResultRow(1, "", arm, 0, 0, state, "", verdict, error, Finish.END_OF_TEXT, RunMetrics(seconds, 9))
 
 
 RIGHT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED

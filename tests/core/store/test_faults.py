@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -155,6 +155,48 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int)
     (aside,) = path.parent.glob("*-damaged-*.sqlite")
     assert aside.read_bytes() == broken
     assert aside.name in notice
+
+
+def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(path: Path) -> None:
+    with Store.open(path) as store:
+        store.conversations.put("c", StoredExchange("e", None, "How many? " * 20))
+        store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
+    whole = path.read_bytes()
+    for seed in range(150):
+        dice, damaged = random.Random(seed), bytearray(whole)
+        for _ in range(dice.choice((1, 3, 20))):
+            at = dice.randrange(200) if dice.random() < 0.4 else dice.randrange(len(damaged))
+            damaged[at : at + 32] = dice.randbytes(len(damaged[at : at + 32]))
+        copy = path.with_name(f"copy-{seed}.sqlite")
+        copy.write_bytes(damaged)
+        with suppress(StoreError), Store.open(copy) as store:
+            list(store.conversations.recent())
+            for batch in store.batches.all():
+                list(store.batches.results(batch.id))
+
+
+def test_a_schema_that_is_not_text_is_damage_like_any_other(path: Path) -> None:
+    Store.open(path).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"CREATE TABLE conversations", b"CREATE TABLE \xe7onver\xffations"))
+    with Store.open(path) as store:
+        assert "set aside as" in store.notices[0]
+
+
+def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "baton.sqlite"
+    with Store.open(path) as store:
+        store.conversations.put("c", StoredExchange("e", None, "?"))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in (path.parent, *path.parent.iterdir())}
+    assert modes.pop("data") == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+def test_an_open_store_of_an_older_baton_becomes_private(path: Path) -> None:
+    Store.open(path).close()
+    path.chmod(0o644)
+    Store.open(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_of_a_newer_baton_is_left_alone(path: Path) -> None:

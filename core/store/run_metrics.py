@@ -13,7 +13,7 @@ from core.store.outline import Segment, ribbon_of
 from core.thinking.trace import Trace
 
 
-class RunFigures(NamedTuple):
+class RunMetrics(NamedTuple):
     """All 0 until something is written."""
 
     seconds: float = 0.0
@@ -30,7 +30,7 @@ class RunFigures(NamedTuple):
     """Read and written by servers, what was thrown away included."""
 
     @classmethod
-    def of(cls, trace: Trace) -> RunFigures:
+    def of(cls, trace: Trace) -> RunMetrics:
         bill = reduce(Usage.plus, trace.bills.values(), Usage())
         return cls(
             trace.seconds,
@@ -45,7 +45,7 @@ class RunFigures(NamedTuple):
         )
 
     @classmethod
-    def of_row(cls, row: sqlite3.Row) -> RunFigures:
+    def of_row(cls, row: sqlite3.Row) -> RunMetrics:
         """From a row with the columns of `runs`; all of them are NULL where there is no run yet."""
         if row["ribbon"] is None:
             return cls()

@@ -1,0 +1,59 @@
+"""Which program a run or a job belongs to, and whether that program is still running.
+
+An identity is "PID@BOOT@TICKS" on Linux: `TICKS` is the start time in clock ticks since boot (/proc/PID/stat, field
+22), which setting the clock does not change, and `BOOT` the first digits of the kernel's boot id, since process numbers
+and ticks repeat after a restart. Elsewhere it is "PID@SECONDS", the start time that the system records.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+_PROC = Path("/proc")
+_BOOT_ID = _PROC / "sys/kernel/random/boot_id"
+
+
+def this_process() -> str:
+    return _identity(os.getpid())
+
+
+def is_alive(owner: str) -> bool:
+    """Whether the process with this identity is running. Another user's process counts as running.
+
+    An identity in the older form "PID@SECONDS" is compared with psutil's start time.
+    """
+    number, _, born = owner.partition("@")
+    if not number.isdecimal():
+        return False
+    try:
+        current = _start(int(number)) if "@" in born else _start_time(int(number))
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
+    return current == born
+
+
+@cache
+def _identity(pid: int) -> str:
+    return f"{pid}@{_start(pid)}"
+
+
+def _start(pid: int) -> str:
+    """What tells this process from others that had its number. Raises psutil.NoSuchProcess."""
+    if not _BOOT_ID.exists():
+        return _start_time(pid)
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    ticks = stat.rpartition(")")[2].split()[19]  # the name in parentheses may contain blanks
+    return f"{_BOOT_ID.read_text(encoding='ascii')[:8]}@{ticks}"
+
+
+def _start_time(pid: int) -> str:
+    return f"{psutil.Process(pid).create_time():.2f}"
