@@ -32,7 +32,7 @@ class ServerMonitor(QObject):
 
         def work() -> Generator[None, None, None]:
             for server in servers:
-                server.look()
+                server.ping()
                 yield
 
         self._errand = BackgroundTask("look at servers", work, parent=self)

@@ -101,14 +101,14 @@ class BilledEngine(Protocol):
     def card(self) -> ModelCard: ...
 
     @property
-    def bill(self) -> Usage: ...
+    def usage(self) -> Usage: ...
 
 
 def bills_of(pair: Pair) -> Iterator[str]:
     """A line for each of the two models that is on a server."""
     for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
         if isinstance(engine, BilledEngine):
-            yield f"{engine.card.place}: {bill_in_words(engine.bill)}"
+            yield f"{engine.card.place}: {bill_in_words(engine.usage)}"
 
 
 def bill_in_words(bill: Usage) -> str:

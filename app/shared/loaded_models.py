@@ -41,9 +41,9 @@ class ServerEngine(Protocol):
     """An engine that tells what its server does."""
 
     @property
-    def doing(self) -> ServerStatus: ...
+    def status(self) -> ServerStatus: ...
 
-    def look(self) -> None:
+    def ping(self) -> None:
         """Find out whether it is still there. Blocks a moment."""
         ...
 
@@ -121,7 +121,7 @@ class LoadedModels(QObject):
     def doing(self, author: Author) -> ServerStatus | None:
         """What the server of this model does; None if the model is on this machine."""
         engine = self.pair.get(author)
-        return engine.doing if isinstance(engine, ServerEngine) else None
+        return engine.status if isinstance(engine, ServerEngine) else None
 
     def finish(self) -> None:
         """Close everything: the window is closing."""

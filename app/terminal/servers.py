@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from core.engines.factory import Server
-from core.engines.servers import KnownServers, PriceSettings
+from core.engines.servers import KnownServers
+from core.engines.usage import Prices
 from core.errors import SettingsError
 from core.models.preferences import Switch
 from core.paths import Paths
@@ -71,11 +72,11 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _prices(text: str) -> PriceSettings:
+def _prices(text: str) -> Prices:
     """READ,REUSED,WRITTEN and perhaps the currency."""
     read, reused, written, currency = [*text.split(","), ""][:4] if text.count(",") in (2, 3) else [""] * 4
     try:
-        return PriceSettings(read=float(read), reused=float(reused), written=float(written), currency=currency.strip())
+        return Prices(read=float(read), reused=float(reused), written=float(written), currency=currency.strip())
     except ValueError as error:
         raise SettingsError(f"--prices {text} cannot be read.", "Write them as 0.5,0.1,2 or 0.5,0.1,2,EUR.") from error
 

@@ -75,7 +75,7 @@ def open_engine(where: str, opening: EngineFactory) -> Engine:
 def _open_when_ready(url: str, opening: EngineFactory) -> RemoteEngine:
     """A server that still loads its model is asked again, as far as patience goes."""
     server = opening.server(url)
-    retrying = RetryState(server.options.patience)
+    retrying = RetryState(server.options.retry_policy)
     while True:
         opening.tell(f"Connecting to {server.address.host} …")
         try:

@@ -1,6 +1,6 @@
-"""llama.cpp's own server as an engine: token ids in and out, its KV cache reused, all of it measured by the server.
+"""llama.cpp's own server as an engine: token ids in and out, prefix cache, and figures measured by the server.
 
-`POST /completion` with ids and `cache_prompt`; the server's log of a slot finds the common beginning by itself.
+`POST /completion` with ids and `cache_prompt`; the server finds the longest common prefix by itself.
 Field names are those of llama.cpp's tools/server/README.md.
 """
 
@@ -20,9 +20,9 @@ from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
 from core.engines.remote.protocol import (
+    AnswerEvent,
     Ask,
     CompletionRequest,
-    Heard,
     IdPromptBuilder,
     Prompt,
     PromptProgress,
@@ -38,33 +38,36 @@ _CHATML_TOKEN = "<|im_start|>"
 
 
 class LlamaServerEngine(RemoteEngine):
-    """A model on a llama-server. Raises EngineLost or EngineRefused if it is not there, or not one."""
+    """A model on a llama-server. Raises EngineLost or EngineRefused if none answers at the address."""
 
     def __init__(
-        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: StatusCallback | None = None
+        self,
+        address: ServerAddress | str,
+        options: RemoteOptions | None = None,
+        on_status: StatusCallback | None = None,
     ) -> None:
-        super().__init__(address, options, watcher)
-        self.dialect = self.connect(self._dialect)
+        super().__init__(address, options, on_status)
+        self.protocol = self.connect(self._new_protocol)
 
-    def _dialect(self, ask: Ask) -> LlamaServerDialect:
-        dialect = LlamaServerDialect(self.address, ask, self.supports_prefetch(), self.options.template)
-        dialect.card = replace(dialect.card, drafts=self._drafts())
-        return dialect
+    def _new_protocol(self, ask: Ask) -> LlamaServerProtocol:
+        protocol = LlamaServerProtocol(self.address, ask, self.supports_prefetch(), self.options.template)
+        protocol.card = replace(protocol.card, drafts=self._drafts())
+        return protocol
 
     def _drafts(self) -> bool:
-        """Whether it writes by speculative decoding; not known of a server that was started with --no-slots."""
+        """Whether it uses speculative decoding; False if started with --no-slots, which hides it."""
         try:
-            return any(slot.flag("speculative") for slot in self._line.ask_list("/slots"))
+            return any(slot.flag("speculative") for slot in self._connection.ask_list("/slots"))
         except EngineRefused:
             return False
 
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
-        return self.asking(lambda ask: tokenize(ask, text, special))
+        return self._ask(lambda ask: tokenize(ask, text, special))
 
 
-class Served(NamedTuple):
-    """What a llama-server says of itself (`/props`, `/v1/models`)."""
+class ServerProperties(NamedTuple):
+    """From `/props` and `/v1/models`."""
 
     model: str
     parameters: int
@@ -77,13 +80,13 @@ class Served(NamedTuple):
     eos: str
 
 
-def served(ask: Ask) -> Served:
-    """Raises EngineRefused if the server is another kind of server."""
+def server_properties(ask: Ask) -> ServerProperties:
+    """Raises EngineRefused if it is another kind of server."""
     props, models = ask("/props", None), ask("/v1/models", None)
     if "default_generation_settings" not in props:
-        raise EngineRefused("The server there is no llama-server.", "Choose its kind in the settings of the server.")
+        raise EngineRefused("The server is not a llama-server.", "Check its address with “Test connection”.")
     meta = models.first("data").inside("meta")
-    return Served(
+    return ServerProperties(
         model=models.first("data").text("id") or props.text("model_path"),
         parameters=meta.integer("n_params"),
         quantisation=meta.text("ftype") or props.text("model_ftype"),
@@ -95,53 +98,55 @@ def served(ask: Ask) -> Served:
     )
 
 
-class LlamaServerDialect:
+class LlamaServerProtocol:
+    """The ServerProtocol of a llama-server."""
+
     path = "/completion"
 
     def __init__(self, address: ServerAddress, ask: Ask, supports_prefetch: bool, template: str | None) -> None:
-        about = served(ask)
-        self._about = about
-        own = about.template if self._has_template(about.template, ask) else ""
+        properties = server_properties(ask)
+        self._properties = properties
+        own = properties.template if self._has_template(properties.template, ask) else ""
         self._template = own if template is None else template
         self._space_prefix = self._puts_blank_first(ask)
         self.card = ModelCard(
-            name=name_of(about.model),
+            name=name_of(properties.model),
             vocabulary=fingerprint(tokenize(ask, PROBE, special=True)),
-            context=about.context,
+            context=properties.context,
             place=address.host,
-            quantisation=about.quantisation,
-            parameters=about.parameters,
+            quantisation=properties.quantisation,
+            parameters=properties.parameters,
             thinking=tags_in(self._template),
             supports_prefetch=supports_prefetch,
         )
 
-    def begin(self, conversation: Conversation, ask: Ask) -> IdPromptBuilder:
-        about = self._about
-        pieces = render_prompt(conversation, self._template, about.bos, about.eos, self.card.thinking)
+    def prompt_builder(self, conversation: Conversation, ask: Ask) -> IdPromptBuilder:
+        properties = self._properties
+        pieces = render_prompt(conversation, self._template, properties.bos, properties.eos, self.card.thinking)
         prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
         return IdPromptBuilder(self.card, tuple(prompt), self._tokenize_body)
 
-    def payload(self, prompt: Prompt, wish: CompletionRequest, ask: Ask) -> dict[str, Any]:
-        return self._completion(prompt, wish) | (self._judgement(wish.choices, ask) if wish.choices else {})
+    def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
+        return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})
 
-    def _completion(self, prompt: Prompt, wish: CompletionRequest) -> dict[str, Any]:
+    def _completion(self, prompt: Prompt, request: CompletionRequest) -> dict[str, Any]:
         return {
             "prompt": prompt,
-            "n_predict": wish.limit,
+            "n_predict": request.limit,
             "stream": True,
             "cache_prompt": True,
             "return_tokens": True,
             "return_progress": True,
-            "n_probs": wish.alternatives,
-            "seed": wish.seed,
-            # Every value, since the server's defaults are others, and may have been changed where it was started.
+            "n_probs": request.alternatives,
+            "seed": request.seed,
+            # Every value: the server's defaults differ, and may have been changed when it was started.
             "samplers": ["top_k", "top_p", "temperature"],
-            "temperature": wish.sampling.temperature,
-            "top_p": wish.sampling.top_p,
-            "top_k": wish.sampling.top_k,
+            "temperature": request.sampling.temperature,
+            "top_p": request.sampling.top_p,
+            "top_k": request.sampling.top_k,
             "min_p": 0.0,
             "typical_p": 1.0,
             "top_n_sigma": -1.0,
@@ -159,7 +164,7 @@ class LlamaServerDialect:
         }
 
     def _judgement(self, choices: Sequence[str], ask: Ask) -> dict[str, Any]:
-        """Raises the first tokens of the choices alike, far above all others: what is left are their shares."""
+        """Adds the same large bias to the first token of each choice, so that only their ratios remain."""
         heads = {self._tokenize_body(ask, choice)[0] for choice in choices}
         return {
             "logit_bias": [[head, 100.0] for head in heads],
@@ -169,18 +174,18 @@ class LlamaServerDialect:
             "temperature": 1.0,
         }
 
-    def answer(self, ask: Ask) -> LlamaServerAnswer:
+    def answer_parser(self, ask: Ask) -> LlamaServerAnswer:
         return LlamaServerAnswer(self.card, ask)
 
     def count_tokens(self, text: str, ask: Ask) -> int:
         return len(self.tokenize(ask, text, special=False))
 
     def check_model(self, ask: Ask) -> None:
-        now = served(ask)
-        if (now.model, now.parameters, now.quantisation) != self._about[:3]:
+        now = server_properties(ask)
+        if (now.model, now.parameters, now.quantisation) != self._properties[:3]:
             raise EngineRefused(
                 f"{self.card.place} now serves another model: {name_of(now.model)}.",
-                "Start the former one there again, or open the new one.",
+                "Start the earlier model there again, or open the new one.",
             )
 
     def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
@@ -191,14 +196,14 @@ class LlamaServerDialect:
         if not text:
             return ()
         if self._space_prefix:
-            # Such a tokenizer puts a blank before every text. A newline in front takes it, and goes again.
+            # This tokenizer puts a blank before every text. A newline in front takes it, and is cut off again.
             guard = tokenize(ask, "\n", special)
             return tokenize(ask, f"\n{text}", special)[len(guard) :]
         return tokenize(ask, text, special)
 
     @staticmethod
     def _has_template(template: str, ask: Ask) -> bool:
-        """A llama-server shows ChatML for a model that has no template of its own, known by its foreign tokens."""
+        """False for the ChatML that a llama-server reports for a model without a template: it lacks those tokens."""
         return _CHATML_TOKEN not in template or len(tokenize(ask, _CHATML_TOKEN, special=True)) == 1
 
     @staticmethod
@@ -208,21 +213,21 @@ class LlamaServerDialect:
 
 
 def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False) -> tuple[int, ...]:
-    wish = {"content": text, "add_special": with_bos, "parse_special": special}
-    return ask("/tokenize", wish).integers("tokens")
+    question = {"content": text, "add_special": with_bos, "parse_special": special}
+    return ask("/tokenize", question).integers("tokens")
 
 
 class LlamaServerAnswer:
-    """Reads one stream of `/completion`."""
+    """Parses one stream of `/completion`."""
 
     def __init__(self, card: ModelCard, ask: Ask) -> None:
         self._card = card
         self._ask = ask
         self._predicted = 0
         self._silent: int | None = None
-        """A token that came without text: the end of the text, or a control token in the midst of it."""
+        """A token without text: the end of the text, or a control token within it."""
 
-    def hear(self, event: Fields) -> Iterator[Heard]:
+    def parse(self, event: Fields) -> Iterator[AnswerEvent]:
         if "error" in event:
             raise from_report(event, self._card.place)
         if "prompt_progress" in event:
@@ -232,7 +237,7 @@ class LlamaServerAnswer:
             return
         if event.flag("stop"):
             if event.text("stop_type") != "eos":
-                yield from self._spoken(self._silent)
+                yield from self._control_token(self._silent)
             timings = event.inside("timings")
             drafted, accepted = timings.integer("draft_n"), timings.integer("draft_n_accepted")
             yield StreamEnd(self._why(event), event.integer("tokens_predicted"), drafted, accepted)
@@ -240,7 +245,7 @@ class LlamaServerAnswer:
         text, ids = event.text("content"), event.integers("tokens")
         if not text and not ids:
             return
-        yield from self._spoken(self._silent)
+        yield from self._control_token(self._silent)
         self._silent = None
         predicted = event.integer("tokens_predicted")
         missed, self._predicted = predicted - self._predicted - 1, predicted
@@ -252,14 +257,14 @@ class LlamaServerAnswer:
             yield StreamedText(self._completed(event, text))
 
     def finish(self) -> None:
-        """It always says so itself when it has finished."""
+        """None: the last event always says so."""
 
-    def _spoken(self, silent: int | None) -> Iterator[StreamedText]:
+    def _control_token(self, silent: int | None) -> Iterator[StreamedText]:
         if silent is not None:
             yield StreamedText((Token(silent, self._text(silent).encode()),))
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
-        """Ids are lost while a character is incomplete; its text, tokenised again, has the same bytes."""
+        """The stream omits ids while a character is incomplete; tokenising its text again recovers them."""
         answer = self._ask("/tokenize", {"content": text, "parse_special": False, "with_pieces": True})
         pieces = [(each.integer("id"), _bytes(each)) for each in answer.each("tokens")]
         if b"".join(data for _, data in pieces) != text.encode():
@@ -277,7 +282,7 @@ class LlamaServerAnswer:
             for other in chances.each("top_probs")
             if (chance := other.number("prob") or 0.0) > 0
         )
-        # A token that was drafted and accepted comes with a probability of 1, which means nothing.
+        # An accepted draft token has a meaningless probability of 1 and no alternatives.
         return Token(id, data, chances.number("logprob") if others else None, others)
 
     def _text(self, id: int) -> str:
@@ -286,7 +291,7 @@ class LlamaServerAnswer:
     def _why(self, event: Fields) -> Stop:
         if event.text("stop_type") == "eos":
             return Stop.END_OF_TEXT
-        # The last token has been written, but not yet read: the context holds one more.
+        # The last token has been written, but not decoded: the context holds one more.
         held = event.integer("tokens_evaluated") + event.integer("tokens_predicted")
         full = event.flag("truncated") or held >= self._card.context
         return Stop.CONTEXT_FULL if full else Stop.LIMIT

@@ -1,7 +1,7 @@
 """Servers that speak OpenAI's `/v1/completions` (vLLM, SGLang, LM Studio …) as an engine.
 
-The least that all have in common is text in and text out. What a server can do beyond that is looked up by its
-flavour, tried once, and declared on the card.
+All of them take and return text. What else a server can do is looked up by its kind, tested once, and declared on
+the card.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
 from core.engines.remote.protocol import (
+    AnswerEvent,
     Ask,
     CompletionRequest,
-    Heard,
     IdPromptBuilder,
     Prompt,
     PromptBuilder,
@@ -38,43 +38,48 @@ from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineLost, EngineRefused
 
 UNKNOWN_CONTEXT = 32_768
-"""Tokens, where a server does not tell; it refuses what is too long."""
+"""Tokens, if a server does not report it; it refuses longer texts."""
 
 
 class OpenAICompletionsEngine(RemoteEngine):
-    """Raises EngineLost or EngineRefused if the server is not there, or of no use to Baton."""
+    """Raises EngineLost or EngineRefused if the server does not answer, or cannot be used."""
 
     def __init__(
-        self, address: ServerAddress | str, options: RemoteOptions | None = None, watcher: StatusCallback | None = None
+        self,
+        address: ServerAddress | str,
+        options: RemoteOptions | None = None,
+        on_status: StatusCallback | None = None,
     ) -> None:
-        super().__init__(address, options, watcher)
-        self.dialect = self.connect(
-            lambda ask: CompletionsDialect(self.address, ask, self.options, self.supports_prefetch())
+        super().__init__(address, options, on_status)
+        self.protocol = self.connect(
+            lambda ask: CompletionsProtocol(self.address, ask, self.options, self.supports_prefetch())
         )
 
 
-class CompletionsDialect:
+class CompletionsProtocol:
+    """The ServerProtocol of `/v1/completions`."""
+
     path = "/v1/completions"
 
     def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions, supports_prefetch: bool) -> None:
-        entry, self.flavour = choose_model(ask, options.model)
+        entry, self.kind = choose_model(ask, options.model)
         self._model = entry.text("id")
         self._template = options.template
-        self._told_context = entry.integer("max_model_len")
+        self._reported_context = entry.integer("max_model_len")
         if not self._model:
             raise EngineRefused(f"{address.host} does not serve {options.model or 'any model'}.", "Check the name.")
-        if self.flavour is Flavour.OLLAMA:
+        if self.kind is ServerKind.OLLAMA:
             raise EngineRefused(
-                "Ollama puts its own chat template around every text, so that no model can go on from another's.",
+                "Ollama wraps every text in its own chat template, so no model can continue another's text.",
                 "Serve the same model with llama-server (docs/serving.md).",
             )
-        self._abilities = self.flavour.abilities
-        ids = self._abilities.ids and self._gives_ids(ask)
+        self._abilities = self.kind.abilities
+        ids = self._abilities.ids and self._returns_ids(ask)
         self._abilities = replace(self._abilities, ids=ids)
         self.card = ModelCard(
             name=name_of(self._model),
             vocabulary=fingerprint(self._tokenize(ask, PROBE)) if ids else "",
-            context=self._told_context or UNKNOWN_CONTEXT,
+            context=self._reported_context or UNKNOWN_CONTEXT,
             place=address.host,
             thinking=tags_in(self._trial(ask)),
             returns_token_ids=ids,
@@ -82,7 +87,7 @@ class CompletionsDialect:
             supports_prefetch=supports_prefetch,
         )
 
-    def begin(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
+    def prompt_builder(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
         if self._template is None:
             return IdPromptBuilder(self.card, self._rendered_by_server(conversation, ask), self._tokenize)
         pieces = render_prompt(conversation, self._template, "", "", self.card.thinking)
@@ -91,34 +96,34 @@ class CompletionsDialect:
             return TextPromptBuilder(self.card, text)
         return IdPromptBuilder(self.card, self._tokenize(ask, text, add_special=True), self._tokenize)
 
-    def payload(self, prompt: Prompt, wish: CompletionRequest, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
+    def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
         can = self._abilities
         payload: dict[str, Any] = {
             "model": self._model,
             "prompt": prompt,
-            "max_tokens": self._limit(prompt, wish),
-            "temperature": wish.sampling.temperature,
-            "top_p": wish.sampling.top_p,
-            "seed": wish.seed,
+            "max_tokens": self._limit(prompt, request),
+            "temperature": request.sampling.temperature,
+            "top_p": request.sampling.top_p,
+            "seed": request.seed,
             "stream": True,
         }
         if can.top_k is not None:
-            payload |= {"top_k": wish.sampling.top_k or can.top_k, "min_p": 0.0}
+            payload |= {"top_k": request.sampling.top_k or can.top_k, "min_p": 0.0}
         if can.usage:
             payload["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
         if can.ids:
             payload["return_token_ids"] = True
-        if can.alternatives and wish.alternatives:
-            payload["logprobs"] = min(wish.alternatives, 20)  # the most that vLLM allows unless told otherwise
+        if can.alternatives and request.alternatives:
+            payload["logprobs"] = min(request.alternatives, 20)  # the most that vLLM allows unless told otherwise
         return payload
 
-    def _limit(self, prompt: Prompt, wish: CompletionRequest) -> int:
-        """Never none, which is refused, so that a mere reading writes one in vain; nor more than the context holds,
-        which vLLM and SGLang refuse as well."""
-        room = self._told_context - size_of(prompt)
-        return max(1, min(wish.limit, room) if self._told_context else wish.limit)
+    def _limit(self, prompt: Prompt, request: CompletionRequest) -> int:
+        """At least 1, since servers refuse 0 (a read discards that token), and at most what the context holds: vLLM and
+        SGLang refuse more."""
+        room = self._reported_context - size_of(prompt)
+        return max(1, min(request.limit, room) if self._reported_context else request.limit)
 
-    def answer(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
+    def answer_parser(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
         return CompletionsAnswer(self.card, counts_at_end=self._abilities.usage)
 
     def count_tokens(self, text: str, ask: Ask) -> int:
@@ -130,48 +135,48 @@ class CompletionsDialect:
                 f"{self.card.place} no longer serves {self._model}.", "Start it there again, or open another model."
             )
 
-    def _gives_ids(self, ask: Ask) -> bool:
-        """Older versions know nothing of `return_token_ids` and leave it unanswered."""
+    def _returns_ids(self, ask: Ask) -> bool:
+        """Older versions ignore `return_token_ids`."""
         trial = {"model": self._model, "prompt": "1", "max_tokens": 1, "return_token_ids": True}
         return bool(ask(self.path, trial).first("choices").integers("token_ids"))
 
     def _trial(self, ask: Ask) -> str:
-        """A template, or a prompt made with it: either shows the thinking tags."""
+        """A template, or a prompt rendered with it: either contains the thinking tags."""
         if self._template is not None:
             return self._template
         if not (self._abilities.ids and self._abilities.renders):
             raise EngineRefused(
-                f"{self.flavour.value} does not tell the chat template of {self._model}.",
-                "Choose the model's chat template in the settings of the server.",
+                f"{self.kind.value} does not reveal the chat template of {self._model}.",
+                "Choose the file of its chat template in the settings of the server (in the terminal: --template).",
             )
         ids = self._rendered_by_server((Message("user", "1"),), ask)
         return ask("/detokenize", {"model": self._model, "tokens": ids}).text("prompt")
 
     def _rendered_by_server(self, conversation: Conversation, ask: Ask) -> tuple[int, ...]:
         messages = [message._asdict() for message in conversation]
-        wish = {"model": self._model, "messages": messages, "add_generation_prompt": True}
-        return ask("/tokenize", wish).integers("tokens")
+        question = {"model": self._model, "messages": messages, "add_generation_prompt": True}
+        return ask("/tokenize", question).integers("tokens")
 
     def _tokenize(self, ask: Ask, text: str, add_special: bool = False) -> tuple[int, ...]:
-        wish = {"model": self._model, "prompt": text, "add_special_tokens": add_special}
-        return ask("/tokenize", wish).integers("tokens")
+        question = {"model": self._model, "prompt": text, "add_special_tokens": add_special}
+        return ask("/tokenize", question).integers("tokens")
 
 
 class CompletionsAnswer:
-    """Reads one stream of `/v1/completions`."""
+    """Parses one stream of `/v1/completions`."""
 
     def __init__(self, card: ModelCard, counts_at_end: bool) -> None:
-        """`counts_at_end`: after the answer comes an event with its counts, among them what was reused."""
+        """`counts_at_end`: an event with token counts, reused ones among them, follows the answer."""
         self._card = card
         self._counts_at_end = counts_at_end
         self._ids: list[int] = []
-        """Of a character that is not complete yet."""
+        """Of a character that is still incomplete."""
         self._stop: Stop | None = None
         self._total = 0
         self._written: int | None = None
         self._counted = False
 
-    def hear(self, event: Fields) -> Iterator[Heard]:
+    def parse(self, event: Fields) -> Iterator[AnswerEvent]:
         if "error" in event:
             raise from_report(event, self._card.place)
         if "usage" in event:
@@ -197,21 +202,21 @@ class CompletionsAnswer:
             case "length":
                 return Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT
             case _:
-                raise EngineLost(f"{self._card.place} gave the answer up: “{reason}”.", "Look at the server's log.")
+                raise EngineLost(f"{self._card.place} stopped the answer: “{reason}”.", "Look at the server's log.")
 
     def _usage(self, usage: Fields) -> Iterator[PromptProgress]:
-        """Once when the prompt has been read, and again if it turns out how much of it was reused."""
+        """Once when the prompt has been read, and again when the server reports how much of it was reused."""
         prompt, details = usage.integer("prompt_tokens"), usage.inside("prompt_tokens_details")
         self._total = usage.integer("total_tokens")
         if "completion_tokens" in usage:
             self._written = usage.integer("completion_tokens")
-        tells = "cached_tokens" in details
-        if prompt and (tells or not self._counted):
+        reports_reuse = "cached_tokens" in details
+        if prompt and (reports_reuse or not self._counted):
             self._counted = True
-            yield PromptProgress(details.integer("cached_tokens") if tells else None, prompt, prompt)
+            yield PromptProgress(details.integer("cached_tokens") if reports_reuse else None, prompt, prompt)
 
     def _token(self, choice: Fields, text: str) -> Token:
-        # Several ids for one piece of text cannot be told apart: then it is text, and tokenised when it is read.
+        # Several ids for one piece of text cannot be separated: then it is text, tokenised at the next handoff.
         id = self._ids[0] if len(self._ids) == 1 else None
         self._ids = []
         logprobs = choice.inside("logprobs")
@@ -226,9 +231,9 @@ class CompletionsAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """`ids`: takes and gives token ids, and tokenises. `renders`: tells conversations as ids, by its own template.
-    `alternatives`: log-probabilities. `usage`: counts tokens while it streams, and once more when it has finished.
-    `top_k`: its word for no limit, None if it knows no top_k."""
+    """`ids`: takes and returns token ids, and tokenises. `renders`: tokenises conversations with its own template.
+    `alternatives`: log-probabilities. `usage`: counts tokens while it streams, and again at the end. `top_k`: its value
+    for no limit, None if it has no top_k."""
 
     ids: bool = False
     renders: bool = False
@@ -237,7 +242,9 @@ class Abilities:
     top_k: int | None = None
 
 
-class Flavour(Enum):
+class ServerKind(Enum):
+    """Recognised by `owned_by` in `/v1/models`."""
+
     VLLM = "vLLM"
     SGLANG = "SGLang"
     LM_STUDIO = "LM Studio"
@@ -251,27 +258,27 @@ class Flavour(Enum):
 
 
 _ABILITIES = {
-    Flavour.VLLM: Abilities(ids=True, renders=True, alternatives=True, usage=True, top_k=0),
-    Flavour.SGLANG: Abilities(ids=True, alternatives=True, usage=True, top_k=-1),
-    Flavour.LLAMA_SERVER: Abilities(top_k=0),
+    ServerKind.VLLM: Abilities(ids=True, renders=True, alternatives=True, usage=True, top_k=0),
+    ServerKind.SGLANG: Abilities(ids=True, alternatives=True, usage=True, top_k=-1),
+    ServerKind.LLAMA_SERVER: Abilities(top_k=0),
 }
 _OWNERS = {
-    "vllm": Flavour.VLLM,
-    "sglang": Flavour.SGLANG,
-    "organization_owner": Flavour.LM_STUDIO,
-    "llamacpp": Flavour.LLAMA_SERVER,
-    "library": Flavour.OLLAMA,
+    "vllm": ServerKind.VLLM,
+    "sglang": ServerKind.SGLANG,
+    "organization_owner": ServerKind.LM_STUDIO,
+    "llamacpp": ServerKind.LLAMA_SERVER,
+    "library": ServerKind.OLLAMA,
 }
-"""What they write as `owned_by` in `/v1/models`."""
+"""Values of `owned_by` in `/v1/models`."""
 
 
 def name_of(model: str) -> str:
-    """For people: llama.cpp's servers call a model by the path of its file unless told otherwise."""
+    """A name to show: llama.cpp's servers name a model by the path of its file by default."""
     return PureWindowsPath(model).stem if model.endswith(".gguf") else model
 
 
-def choose_model(ask: Ask, name: str) -> tuple[Fields, Flavour]:
-    """The model's entry in `/v1/models` (the first, if the name is empty), and who serves it."""
+def choose_model(ask: Ask, name: str) -> tuple[Fields, ServerKind]:
+    """The model's entry in `/v1/models` (the first, if the name is empty), and the kind of server."""
     entries = list(ask("/v1/models", None).each("data"))
     entry = next((each for each in entries if not name or each.text("id") == name), Fields(None))
-    return entry, _OWNERS.get(entry.text("owned_by"), Flavour.UNKNOWN)
+    return entry, _OWNERS.get(entry.text("owned_by"), ServerKind.UNKNOWN)

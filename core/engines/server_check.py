@@ -1,4 +1,4 @@
-"""Testing a connection with one click, and opening a server without knowing which kind it is."""
+"""Opens a server of unknown kind, and tests a connection for a person."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.engines.model_card import ModelCard
 from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import KeyRefused, NotReady, UntrustedWay
+from core.engines.remote.failures import KeyRefused, NotReady, UntrustedServer
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.transport import HttpConnection
 from core.engines.remote.vocabulary import same_vocabulary
@@ -22,7 +22,7 @@ from core.errors import BatonError, EngineLost, EngineRefused
 
 
 class VocabularyMatch(Enum):
-    """How the server's vocabulary relates to the other model's."""
+    """Whether the server's vocabulary is the same as the other model's."""
 
     SAME = "same vocabulary: token ids are handed over"
     OTHER = "another vocabulary: text is handed over"
@@ -30,7 +30,7 @@ class VocabularyMatch(Enum):
 
 
 class Severity(Enum):
-    """What a finding means for a person who wants to use the server."""
+    """How good or bad a finding is."""
 
     GOOD = "good"
     BAD = "bad"
@@ -45,20 +45,20 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionReport:
-    """What a test of a connection found, for a person; it may have failed at any point."""
+    """The result of a connection test; fields after the point of failure are None."""
 
     host: str
     reachable: bool
     key_accepted: bool | None = None
-    """None: not known, since it was not reached."""
+    """None: not known, because the server was not reached."""
     card: ModelCard | None = None
     vocabulary: VocabularyMatch = VocabularyMatch.UNKNOWN
     slots: int | None = None
     free_slots: int | None = None
     milliseconds: float | None = None
-    """Of a short question and its answer."""
+    """Latency of a short request."""
     cannot: tuple[str, ...] = ()
-    """What this server cannot do, a sentence each."""
+    """Missing capabilities, a sentence each."""
     risks: tuple[str, ...] = ()
     problem: BatonError | None = None
     has_key: bool = False
@@ -66,7 +66,7 @@ class ConnectionReport:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All of it but the problem in words, one finding a line, in the order in which it was tried."""
+        """Everything but the problem, in words and in the order of the test."""
         return tuple(self._findings())
 
     def _findings(self) -> Iterator[Finding]:
@@ -89,21 +89,21 @@ class ConnectionReport:
 
 
 def open_server(
-    address: ServerAddress | str, options: RemoteOptions | None = None, watcher: StatusCallback | None = None
+    address: ServerAddress | str, options: RemoteOptions | None = None, on_status: StatusCallback | None = None
 ) -> RemoteEngine:
-    """A llama-server by its own protocol, any other by OpenAI's. Raises EngineLost or EngineRefused."""
+    """A llama-server through its own protocol, any other through OpenAI's. Raises EngineLost or EngineRefused."""
     try:
-        return LlamaServerEngine(address, options, watcher)
-    except (KeyRefused, UntrustedWay):
+        return LlamaServerEngine(address, options, on_status)
+    except (KeyRefused, UntrustedServer):
         raise
     except EngineRefused:
-        return OpenAICompletionsEngine(address, options, watcher)
+        return OpenAICompletionsEngine(address, options, on_status)
 
 
 def try_connection(
     address: ServerAddress, options: RemoteOptions | None = None, probe_ids: Sequence[int] = ()
 ) -> ConnectionReport:
-    """Try everything that a run would need, with a key against a protected page. Takes a second; writes nothing.
+    """Test everything that a run needs; the key is tested at a protected endpoint. Takes a second; writes nothing.
 
     `probe_ids`: remote.vocabulary.PROBE by the other model's tokenizer, to compare vocabularies.
     """
@@ -116,9 +116,9 @@ def try_connection(
         return report(reachable=isinstance(error, NotReady), problem=error)
     except BatonError as error:
         return report(reachable=True, problem=error)
-    line = engine.new_line()
+    connection = engine.new_connection()
     try:
-        slots, free = _slots(line)
+        slots, free = _slots(connection)
         return report(
             reachable=True,
             key_accepted=True,
@@ -126,28 +126,28 @@ def try_connection(
             vocabulary=_compare(engine.card, probe_ids),
             slots=slots,
             free_slots=free,
-            milliseconds=_latency(line),
+            milliseconds=_latency(connection),
             cannot=_cannot(engine.card),
         )
     except EngineLost as error:
         return report(reachable=True, key_accepted=True, card=engine.card, problem=error)
     finally:
-        line.close()
+        connection.close()
         engine.close()
 
 
-def _slots(line: HttpConnection) -> tuple[int | None, int | None]:
-    """All and free slots; a llama-server may be started with --no-slots, and others have no such thing."""
+def _slots(connection: HttpConnection) -> tuple[int | None, int | None]:
+    """All slots and free slots; None for other servers, and for a llama-server with --no-slots."""
     try:
-        slots = line.ask_list("/slots")
+        slots = connection.ask_list("/slots")
     except EngineRefused:
         return None, None
     return len(slots), sum(not slot.flag("is_processing") for slot in slots)
 
 
-def _latency(line: HttpConnection) -> float:
+def _latency(connection: HttpConnection) -> float:
     began = time.perf_counter()
-    line.ask("/v1/models")
+    connection.ask("/v1/models")
     return (time.perf_counter() - began) * 1000
 
 
@@ -160,7 +160,7 @@ def _compare(card: ModelCard, probe_ids: Sequence[int]) -> VocabularyMatch:
 def _cannot(card: ModelCard) -> tuple[str, ...]:
     cannot = []
     if not card.returns_token_ids:
-        cannot.append("It gives no token ids: each handoff is text, tokenised anew.")
+        cannot.append("It gives no token ids: each handoff passes text, which is tokenised again.")
     if not card.returns_alternatives:
         cannot.append("It gives no log-probabilities: policies by entropy or score are not available.")
     return tuple(cannot)

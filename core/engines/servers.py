@@ -1,7 +1,4 @@
-"""The servers that a person uses: how each is reached, what it may be asked for, what it costs.
-
-`known_servers.py` keeps them.
-"""
+"""The servers that a person uses (`servers.json`): how each is reached, its prices, and its caps."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
-from pydantic.config import JsonDict
 
 from core.engines.factory import Server
 from core.engines.remote.address import ServerAddress, canonical
@@ -23,44 +19,10 @@ from core.models.preferences import Switch, WritingChoice
 from core.secrets import Keeping, Secrets
 
 NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
-_MONEY: JsonDict = {"decimals": 4}
-"""For the form: cheap models cost fractions of a cent."""
-
-
-class PriceSettings(BaseModel):
-    """Money for a million tokens."""
-
-    model_config = ConfigDict(frozen=True)
-
-    read: float = Field(0.0, ge=0, title="Read", description="Prompt tokens.", json_schema_extra=_MONEY)
-    reused: float = Field(
-        0.0, ge=0, title="Reused", description="Prompt tokens that it had read before.", json_schema_extra=_MONEY
-    )
-    written: float = Field(0.0, ge=0, title="Written", description="Tokens of the answer.", json_schema_extra=_MONEY)
-    currency: str = Field("", max_length=8, title="Currency")
-
-    @property
-    def are_free(self) -> bool:
-        return not (self.read or self.reused or self.written)
-
-
-class SpendingCap(BaseModel):
-    """Where Baton stops asking the server; the small model then goes on alone."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tokens: int = Field(0, ge=0, title="Tokens", description="Read and written together; 0 is no cap.")
-    money: float = Field(
-        0.0, ge=0, title="Money", description="By the prices above; 0 is no cap.", json_schema_extra=_MONEY
-    )
-
-    @property
-    def cap(self) -> Cap:
-        return Cap(self.tokens or None, self.money or None)
 
 
 class ServerAccess(BaseModel):
-    """How the server is reached, and how it is known to be the right one."""
+    """How the server is reached, and how its identity is checked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,44 +32,43 @@ class ServerAccess(BaseModel):
     any_certificate: bool = Field(
         False,
         title="Accept any certificate",
-        description="A risk: anybody on the way can pose as the server, and read texts and key.",
+        description="A risk: anyone in between can pose as the server, and read texts and key.",
     )
-    proxy: str = Field("", title="Proxy", description="In place of the one in HTTPS_PROXY: http://host:port.")
+    proxy: str = Field("", title="Proxy", description="Replaces HTTPS_PROXY: http://host:port.")
 
 
 class KnownServer(BaseModel):
-    """What a person chose for one address."""
+    """The settings of one address."""
 
     model_config = ConfigDict(frozen=True)
 
-    model: str = Field("", title="Model", description="Where the server has several; empty: the first it names.")
+    model: str = Field("", title="Model", description="Where the server has several; empty: the first of its list.")
     supports_prefetch: Switch = Field(
         validation_alias=AliasChoices("supports_prefetch", "reads_along"),  # its name until version 0.1
         default=Switch.AUTOMATIC,
-        title="Read along",
+        title="Prefetch",
         description="It reads while the other model writes. Automatic: if it is another machine.",
     )
     template: Path | None = Field(
-        None, title="Chat template", description="A Jinja file, for servers that do not tell the model's own."
+        None, title="Chat template", description="A Jinja file, for servers that do not reveal the model's own."
     )
-    way: ServerAccess = Field(default_factory=ServerAccess, title="The way there")
-    prices: PriceSettings = Field(default_factory=PriceSettings, title="Prices of a million tokens")
-    cap: SpendingCap = Field(default_factory=SpendingCap, title="Cap in all, until the models are loaded anew")
-    answer_cap: SpendingCap = Field(default_factory=SpendingCap, title="Cap for each answer")
-    writing: WritingChoice = Field(default_factory=WritingChoice, title="How its model writes")
+    way: ServerAccess = Field(default_factory=ServerAccess, title="Connection")
+    prices: Prices = Field(default_factory=Prices, title="Prices of a million tokens")
+    cap: Cap = Field(default_factory=Cap, title="Total cap, until the models are loaded again")
+    answer_cap: Cap = Field(default_factory=Cap, title="Cap for each answer")
+    writing: WritingChoice = Field(default_factory=WritingChoice, title="Sampling and thinking")
     has_key: bool = False
-    """There is one to look for in the keyring."""
+    """Whether its key is in the keyring."""
 
     def at(self, url: str, key: str | None) -> Server:
-        """Raises SettingsError for an address that is none, a template that cannot be read, a cap without prices."""
+        """Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices."""
         address = ServerAddress(url, key, self.way.authority, self.way.any_certificate, self.way.proxy or None)
         if (self.cap.money or self.answer_cap.money) and self.prices.are_free:
             raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
-        prices = self.prices
         options = RemoteOptions(
-            prices=Prices(prices.read, prices.reused, prices.written, prices.currency),
-            cap=self.cap.cap,
-            answer_cap=self.answer_cap.cap,
+            prices=self.prices,
+            cap=self.cap,
+            answer_cap=self.answer_cap,
             model=self.model,
             template=read_text(self.template, NO_TEMPLATE) if self.template else None,
             own=self.writing.own,
@@ -123,7 +84,7 @@ class _ServersFile(BaseModel):
 
 
 class KnownServers:
-    """The file and the keyring, asked at each use: several threads may, and none has an old copy."""
+    """`servers.json` and the keyring, read at each use, so that no thread has an old copy. Thread-safe."""
 
     def __init__(self, path: Path, secrets: Callable[[], Secrets] = Secrets) -> None:
         """`secrets` is called when the first key is needed."""
@@ -133,11 +94,11 @@ class KnownServers:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._unsaved: _ServersFile | None = None
-        """What could not be written: it holds until the program ends."""
+        """Settings that could not be written; they are used until the program ends."""
 
     @property
     def _secrets(self) -> Secrets:
-        """One for all threads: where there is no keyring, the keys are in it."""
+        """One for all threads: without a keyring, it holds the keys."""
         with self._lock:
             if self._made_secrets is None:
                 self._made_secrets = self._make_secrets()
@@ -149,20 +110,20 @@ class KnownServers:
         return self._secrets.keeping
 
     def find(self, url: str) -> KnownServer:
-        """What is known of an address; the defaults if nothing. Raises SettingsError if the file is damaged: a cap
-        in it must not be lost unseen."""
+        """The settings of an address, or the defaults. Raises SettingsError if the file is damaged, so that a cap in it
+        is not lost silently."""
         return self._read().servers.get(canonical(url), KnownServer())
 
     def server(self, url: str) -> Server:
-        """The address with its key and all that is known. Raises SettingsError."""
+        """The address with its key and settings. Raises SettingsError."""
         return self.find(url).at(url, self.key(url))
 
     def key(self, url: str) -> str | None:
-        """The keyring is left alone for an address of which no key was kept. Raises SettingsError."""
+        """The keyring is not asked for an address without a key. Raises SettingsError."""
         return self._secrets.find(canonical(url)) if self.find(url).has_key else None
 
     def keep(self, url: str, known: KnownServer, key: str = "") -> Keeping | None:
-        """Remember it from now on; a new key too, if one is given: says for how long. Raises SettingsError."""
+        """Save the settings, and a new key if one is given; returns how long it is kept. Raises SettingsError."""
         keeping = self._secrets.keep(canonical(url), key) if key else None
         self._write(url, known, bool(key) or None)
         return keeping
@@ -185,7 +146,7 @@ class KnownServers:
             self._unsaved = None
 
     def _before(self) -> Mapping[str, KnownServer]:
-        """What the file says; nothing if it is damaged: the person was told so, and writes it anew. It is put aside."""
+        """The content of the file. A damaged file, which `find` has reported, is renamed to be replaced."""
         try:
             return self._read().servers
         except SettingsError:

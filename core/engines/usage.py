@@ -1,18 +1,20 @@
-"""What a session on somebody's server has done for us: its bill, and what it read while the other model wrote."""
+"""Token usage and cost of sessions on servers: requests, prices, caps, and what was prefetched."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from core.errors import EngineRefused
 
 
 class RequestUsage(NamedTuple):
-    """What one request took. Tokens: `sent` with the prompt, of which `reused` were in the KV cache already and
-    `read` were not; `written` by the model, `accepted` of them from the `drafted` ones of a draft model. Bytes as they
-    went over the line, headers apart."""
+    """Usage of one request, or the sum of several. In tokens: `sent` in the prompt; of these `reused` from the KV cache
+    and `read` (prefilled); `written` by the model; `drafted` by a draft model, of which `accepted`. Bytes over the
+    network, without headers."""
 
     requests: int = 1
     sent: int = 0
@@ -26,7 +28,7 @@ class RequestUsage(NamedTuple):
     seconds_waited: float = 0.0
     """Until the first token."""
     estimated: bool = False
-    """The server gave no counts: four bytes were taken for a token."""
+    """The server reported no counts: estimated as four bytes a token."""
 
     def plus(self, other: RequestUsage) -> RequestUsage:
         return RequestUsage(
@@ -45,7 +47,7 @@ class RequestUsage(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """All that was spent so far. `money` is 0 and `currency` empty where no prices are known."""
+    """Total usage and its price. `money` is 0 and `currency` empty where no prices are known."""
 
     cost: RequestUsage = RequestUsage(requests=0)
     money: float = 0.0
@@ -56,85 +58,96 @@ class Usage(NamedTuple):
 
 
 class PrefetchedText(NamedTuple):
-    """One request that let the server read in the background, until it was complete or cut."""
+    """One prefetch request, until it was complete or cut."""
 
     began: float
     """By time.perf_counter."""
     seconds: float
     tokens: int
-    """Read in that time; what the KV cache held already does not count."""
+    """Prefilled in that time; tokens reused from the KV cache do not count."""
 
 
 @runtime_checkable
 class ReportsUsage(Protocol):
-    """A session that keeps accounts; those on this machine cost nothing and keep none."""
+    """A session on a server. Sessions on this machine cost nothing and report no usage."""
 
     @property
-    def bill(self) -> Usage:
+    def usage(self) -> Usage:
         """Of this session so far; complete when it is closed."""
         ...
 
-    def take_readings(self) -> tuple[PrefetchedText, ...]:
-        """The background readings that have ended since the last call."""
+    def take_prefetched(self) -> tuple[PrefetchedText, ...]:
+        """The prefetch requests that have ended since the last call."""
         ...
 
     def close(self) -> None: ...
 
 
 MILLION = 1_000_000
+_MONEY: JsonDict = {"decimals": 4}
+"""For the form: cheap models cost fractions of a cent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(BaseModel):
     """Money for a million tokens."""
 
-    read: float = 0.0
-    reused: float = 0.0
-    written: float = 0.0
-    currency: str = ""
+    model_config = ConfigDict(frozen=True)
 
-    def bill(self, cost: RequestUsage) -> Usage:
-        money = cost.read * self.read + cost.reused * self.reused + cost.written * self.written
-        return Usage(cost, money / MILLION, self.currency)
+    read: float = Field(0.0, ge=0, title="Read", description="Prompt tokens.", json_schema_extra=_MONEY)
+    reused: float = Field(
+        0.0, ge=0, title="Reused", description="Prompt tokens from the KV cache.", json_schema_extra=_MONEY
+    )
+    written: float = Field(0.0, ge=0, title="Written", description="Tokens of the answer.", json_schema_extra=_MONEY)
+    currency: str = Field("", max_length=8, title="Currency")
+
+    @property
+    def are_free(self) -> bool:
+        return not (self.read or self.reused or self.written)
+
+    def charge(self, request: RequestUsage) -> Usage:
+        money = request.read * self.read + request.reused * self.reused + request.written * self.written
+        return Usage(request, money / MILLION, self.currency)
 
 
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """Where to stop. None: no cap."""
+class Cap(BaseModel):
+    """The usage after which Baton sends the server no more requests; the small model then continues alone."""
 
-    tokens: int | None = None
-    """Read and written; what is reused costs the server nothing."""
-    money: float | None = None
+    model_config = ConfigDict(frozen=True)
+
+    tokens: int = Field(0, ge=0, title="Tokens", description="Read and written together; 0 is no cap.")
+    money: float = Field(
+        0.0, ge=0, title="Money", description="By the prices above; 0 is no cap.", json_schema_extra=_MONEY
+    )
 
     def tightest(self, other: Cap) -> Cap:
         """The lower of each."""
-        tokens = (cap.tokens for cap in (self, other) if cap.tokens is not None)
-        money = (cap.money for cap in (self, other) if cap.money is not None)
-        return Cap(min(tokens, default=None), min(money, default=None))
+        tokens = (cap.tokens for cap in (self, other) if cap.tokens)
+        money = (cap.money for cap in (self, other) if cap.money)
+        return Cap(tokens=min(tokens, default=0), money=min(money, default=0.0))
 
 
 class UsageMeter:
-    """Adds up the costs of an answer, of the engine behind it, and of all servers that share its work. Thread-safe."""
+    """Adds up the usage of an answer, of its engine, or of all servers that share the work. Thread-safe."""
 
-    def __init__(self, prices: Prices, cap: Cap, whose: str, whole: UsageMeter | None = None) -> None:
-        """`whose`: what the cap is for, "this answer" or "this server". `whole`: is told of everything, too."""
+    def __init__(self, prices: Prices, cap: Cap, scope: str, whole: UsageMeter | None = None) -> None:
+        """`scope`: what the cap is for, as "this answer". `whole`: another meter that counts everything too."""
         self._prices = prices
         self._cap = cap
-        self._whose = whose
+        self._scope = scope
         self._whole = whole
         self._lock = threading.Lock()
-        self._bill = prices.bill(RequestUsage(requests=0))
+        self._usage = prices.charge(RequestUsage(requests=0))
 
     def join(self, whole: UsageMeter) -> None:
-        """From now on a part of another one, whose cap holds as well."""
+        """Become a part of another meter, whose cap applies as well."""
         self._whole = whole
 
-    def add(self, cost: RequestUsage) -> None:
-        self._take(self._prices.bill(cost))
+    def add(self, request: RequestUsage) -> None:
+        self._add(self._prices.charge(request))
 
     @property
-    def bill(self) -> Usage:
-        return self._bill
+    def usage(self) -> Usage:
+        return self._usage
 
     def room(self, wanted: int) -> int:
         """How many of the wanted tokens may be written. Raises EngineRefused if a cap is reached."""
@@ -148,29 +161,29 @@ class UsageMeter:
             return refusal.message
         return ""
 
-    def _take(self, bill: Usage) -> None:
+    def _add(self, usage: Usage) -> None:
         with self._lock:
-            self._bill = self._bill.plus(bill)
+            self._usage = self._usage.plus(usage)
         if self._whole:
-            self._whole._take(bill)
+            self._whole._add(usage)
 
     def _room(self, wanted: int, price: float) -> int:
-        """`price`: of a million written tokens where they are to be written, which may be one of several servers."""
-        cap, bill = self._cap, self._bill
+        """`price`: of a million written tokens on the server that is to write them, one of several perhaps."""
+        cap, usage = self._cap, self._usage
         room = wanted
-        if cap.tokens is not None:
-            left = cap.tokens - bill.cost.read - bill.cost.written
+        if cap.tokens:
+            left = cap.tokens - usage.cost.read - usage.cost.written
             self._refuse_below_one(left, f"{cap.tokens:,} tokens")
             room = min(room, left)
-        if cap.money is not None:
-            left_money = cap.money - bill.money
+        if cap.money:
+            left_money = cap.money - usage.money
             affordable = int(left_money / price * MILLION) if price else wanted
-            self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {bill.currency}".rstrip())
+            self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {usage.currency}".rstrip())
             room = min(room, affordable)
         return self._whole._room(room, price) if self._whole else room
 
     def _refuse_below_one(self, left: int, cap: str) -> None:
         if left < 1:
             raise EngineRefused(
-                f"The cap of {cap} for {self._whose} is reached.", "Raise it in the settings of the server."
+                f"The cap of {cap} for {self._scope} is reached.", "Raise it in the settings of the server."
             )

@@ -38,8 +38,8 @@ class Accounts:
 
     def _news(self, at: float) -> Iterator[Event]:
         for author, session in self._charging.items():
-            for began, seconds, tokens in session.take_readings():
+            for began, seconds, tokens in session.take_prefetched():
                 yield ReadAlong(at, author, began - self._began, seconds, tokens)
-            if (bill := session.bill) != self._told[author]:
+            if (bill := session.usage) != self._told[author]:
                 self._told[author] = bill
                 yield Billed(at, author, bill)

@@ -126,12 +126,12 @@ def speed(engine: LocalEngine | RemoteEngine) -> float:
 
 def raw_speed(engine: RemoteEngine) -> float:
     """The same request by a client that only counts the lines of the answer."""
-    with closing(engine.new_line()) as line, closing(bare_client(engine.address)) as client:
-        prompt = engine.dialect.begin(QUESTION, line.ask).with_body((), line.ask)
-        payload = engine.dialect.payload(
+    with closing(engine.new_connection()) as line, closing(bare_client(engine.address)) as client:
+        prompt = engine.protocol.prompt_builder(QUESTION, line.ask).with_body((), line.ask)
+        payload = engine.protocol.payload(
             prompt, CompletionRequest(LONG_WRITE.max_tokens, 1, LONG_WRITE.sampling), line.ask
         )
-        with client.stream("POST", engine.dialect.path, json=payload) as response:
+        with client.stream("POST", engine.protocol.path, json=payload) as response:
             at = [time.perf_counter() for line in response.iter_lines() if line.startswith("data: ")]
     return (len(at) - 1) / (at[-1] - at[0])
 

@@ -20,7 +20,7 @@ class ChargingSession(ScriptedSession):
         self._readings: list[PrefetchedText] = []
 
     @property
-    def bill(self) -> Usage:
+    def usage(self) -> Usage:
         reused = sum(call.reused for call in self.calls)
         read = sum(call.prefilled for call in self.calls)
         cost = RequestUsage(len(self.calls), sent=reused + read, reused=reused, read=read, written=self.written)
@@ -32,7 +32,7 @@ class ChargingSession(ScriptedSession):
         if self.calls and self.calls[-1].kind is Kind.READ_ALONG:
             self._readings.append(PrefetchedText(began, 0.0, self.calls[-1].prefilled))
 
-    def take_readings(self) -> tuple[PrefetchedText, ...]:
+    def take_prefetched(self) -> tuple[PrefetchedText, ...]:
         taken, self._readings = tuple(self._readings), []
         return taken
 
@@ -41,12 +41,12 @@ class ChargingEngine(ScriptedEngine):
     """Takes what a ScriptedEngine takes."""
 
     @property
-    def bill(self) -> Usage:
+    def usage(self) -> Usage:
         """Of all sessions together."""
         bill = Usage()
         for session in self.sessions:
             if isinstance(session, ChargingSession):
-                bill = bill.plus(session.bill)
+                bill = bill.plus(session.usage)
         return bill
 
     def open(self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS) -> ScriptedSession:

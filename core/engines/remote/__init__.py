@@ -1,6 +1,7 @@
-"""What all engines on a server share: a connection that can be cut, faults and retries, reading along, the bill.
+"""What all engines on a server share: a connection that can be cut, retries, prefetching, usage.
 
-session.py ──► dialect.py          what to ask and how to understand the answer (llama_server.py,
-    │                              openai_completions.py)
-    └──► stream.py ──► line.py     one streamed answer over one connection
+engine.py ──► session.py ──► prefetch.py ──► response_reader.py ──► transport.py
+    │                                              │
+    └──► state.py: status, for the window          └──► protocol.py: requests and answers of one kind of server
+                                                        (llama_server.py, openai_completions.py)
 """

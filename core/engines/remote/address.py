@@ -1,4 +1,4 @@
-"""Where a server is and how it may be spoken to: URL, key, certificates, proxy."""
+"""The address of a server and how it is reached: URL, key, certificates, proxy."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from core.errors import SettingsError
 
 
 def canonical(url: str) -> str:
-    """One name for an address, however it was written: without blanks, a last slash, and a trailing `/v1`."""
+    """The normal form of an address: without blanks, a last slash, and a trailing `/v1`."""
     return url.strip().rstrip("/").removesuffix("/v1")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """An address as a person gives it. Raises SettingsError if it cannot be one.
+    """An address as a person enters it: `http(s)://host[:port][/path]`; a trailing `/v1` is dropped.
 
-    `url` is `http(s)://host[:port][/path]`; a trailing `/v1` is understood and dropped.
+    Raises SettingsError if it is not an address.
     """
 
     url: str
@@ -29,9 +29,9 @@ class ServerAddress:
     authority: Path | None = None
     """A private CA, or the server's own certificate, as PEM."""
     any_certificate: bool = False
-    """Accept whatever certificate is shown: a risk, see `risks`."""
+    """Accept any certificate: a risk, see `risks`."""
     proxy: str | None = None
-    """None: what the system's environment (HTTPS_PROXY, NO_PROXY …) says."""
+    """None: from the environment (HTTPS_PROXY, NO_PROXY …)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", canonical(self.url))
@@ -40,13 +40,13 @@ class ServerAddress:
             parts = urlsplit(self.url)
             _ = parts.port
         except ValueError as error:
-            raise SettingsError(f"“{self.url}” is not the address of a server.", advice) from error
+            raise SettingsError(f"“{self.url}” is not a server address.", advice) from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"“{self.url}” is not the address of a server.", advice)
+            raise SettingsError(f"“{self.url}” is not a server address.", advice)
         if parts.username or parts.password:
             raise SettingsError("A key does not belong in an address.", "Enter it in the field for the key.")
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
-            raise SettingsError("The key holds characters that no key has.", "Copy it again, without line breaks.")
+            raise SettingsError("The key contains characters that no key has.", "Copy it again, without line breaks.")
 
     @property
     def host(self) -> str:
@@ -63,16 +63,16 @@ class ServerAddress:
 
     @property
     def risks(self) -> tuple[str, ...]:
-        """What a person should know before a text or a key is sent there, a sentence each."""
+        """Warnings to show before a text or a key is sent there, a sentence each."""
         risks = []
         if self.any_certificate:
-            risks.append(f"Anybody on the way can pose as {self.host}: its certificate is not checked.")
+            risks.append(f"Anyone in between can pose as {self.host}: its certificate is not checked.")
         if self.url.startswith("http:") and not self.is_this_machine:
             risks.append(f"Texts{' and the key' if self.key else ''} go to {self.host} unencrypted.")
         return tuple(risks)
 
     def tls(self) -> ssl.SSLContext:
-        """How certificates are checked. Raises SettingsError if the private CA cannot be read."""
+        """The TLS settings. Raises SettingsError if the private CA cannot be read."""
         if self.any_certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False

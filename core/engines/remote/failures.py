@@ -1,4 +1,4 @@
-"""What went wrong on the way to a server or in it, as errors of the tree that a person can act upon."""
+"""Maps network failures and error reports of servers to the error tree, with advice."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 
 
 class NotReady(EngineLost):
-    """The server is there and asks for patience: it loads its model, or has too much to do."""
+    """The server is there but not ready: it loads its model, or is overloaded."""
 
 
 class KeyRefused(EngineRefused):
-    """The server wants another key."""
+    """The server does not accept the key."""
 
 
-class UntrustedWay(EngineRefused):
-    """The server was not spoken to: its certificate is not trusted, or it sends on to another place."""
+class UntrustedServer(EngineRefused):
+    """Nothing was sent: the server's certificate is not trusted, or it redirects to another address."""
 
 
 def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
-    """A request that got no answer, or only part of one."""
+    """From a request that got no answer, or only part of one."""
     if certificate := _certificate_fault(error):
-        return UntrustedWay(
+        return UntrustedServer(
             f"The certificate of {host} is not trusted: {certificate}.",
-            "Choose the certificate file of your authority, or, knowing the risk, accept any certificate.",
+            "Choose the certificate file of your authority; or accept any certificate, which is a risk.",
         )
     match error:
         case httpx2.ConnectError() | httpx2.ConnectTimeout():
@@ -36,7 +36,7 @@ def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
                 f"Nothing answers at {host}.", "Start the server there, or check the address and the firewall."
             )
         case httpx2.ProxyError():
-            return EngineLost(f"The proxy on the way to {host} failed: {error}.", "Check the proxy's address.")
+            return EngineLost(f"The proxy for {host} failed: {error}.", "Check the proxy's address.")
         case httpx2.TimeoutException():
             return EngineLost(f"{host} has stopped answering.", "Look at the server's log.")
         case httpx2.SSEError() | httpx2.DecodingError():
@@ -48,12 +48,12 @@ def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
 def garbage(host: str) -> EngineLost:
     return EngineLost(
         f"{host} sent something that is not an answer of a model server.",
-        "Check the address, and whether a proxy stands in between.",
+        "Check the address, and whether a proxy is in between.",
     )
 
 
 def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineError:
-    """An answer other than 200."""
+    """From an answer with a status other than 200."""
     status = response.status_code
     if response.is_redirect:
         return _redirected(response, host)
@@ -65,7 +65,7 @@ def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineErro
 
 
 def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
-    """A server's own report of an error: `{"error": {code, type, message}}`, in a body or within a stream."""
+    """From a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
     report = answer.inside("error") if answer.inside("error").text("message") else answer
     said = (report.text("message") or answer.text("error") or answer.text("detail")).rstrip(".")
     match report.integer("code", status):
@@ -86,17 +86,17 @@ def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SER
             return EngineLost(f"{host} reports a failure{_quoted(said)}.", "Look at the server's log.")
 
 
-def _redirected(response: httpx2.Response, host: str) -> UntrustedWay:
-    """Redirects are never followed: neither the key nor a text goes where a person did not send it."""
+def _redirected(response: httpx2.Response, host: str) -> UntrustedServer:
+    """Redirects are never followed: neither the key nor a text may go to an address that was not entered."""
     target = response.headers.get("location", "another place")
-    return UntrustedWay(
-        f"{host} sends on to {target}; nothing was sent there.",
+    return UntrustedServer(
+        f"{host} redirects to {target}; nothing was sent there.",
         "Enter that address instead, if you trust it.",
     )
 
 
 def _is_overflow(report: Fields, said: str) -> bool:
-    # llama-server names the type; vLLM, SGLang and LM Studio say it in words.
+    # llama-server has an error type for it; vLLM, SGLang and LM Studio only a message.
     return report.text("type") == "exceed_context_size_error" or "context length" in said.lower()
 
 
@@ -110,7 +110,7 @@ def _context_full(report: Fields, host: str) -> ContextFull:
 
 
 def _certificate_fault(error: BaseException) -> str:
-    """The reason in words if a certificate was refused; httpx2 keeps it as a cause or context."""
+    """The reason if a certificate was refused (httpx2 keeps it as a cause or context), else empty."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError):

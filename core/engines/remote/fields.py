@@ -1,4 +1,4 @@
-"""What a server sent, read with care: a field that is missing or of another type has its default."""
+"""JSON from a server, read defensively: a field that is missing or of another type has its default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 
 def parsed(text: str | bytes) -> object:
-    """A JSON value. Raises ValueError for anything else, also for NaN and for nesting without end."""
+    """A JSON value. Raises ValueError for anything else, NaN and excessive nesting included."""
     try:
         value: object = json.loads(text, parse_constant=_refused)
     except RecursionError as error:
@@ -22,7 +22,7 @@ def _refused(name: str) -> NoReturn:
 
 
 class Fields:
-    """A JSON object at the edge where it is parsed."""
+    """A JSON object from a server; anything else counts as an empty one."""
 
     def __init__(self, value: object) -> None:
         self._values: Mapping[str, Any] = value if isinstance(value, dict) else {}

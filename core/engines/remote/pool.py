@@ -1,4 +1,4 @@
-"""Several servers for one model: sessions go where fewest are open."""
+"""Several servers for one model: a new session goes to the server with the fewest open sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.engines.base import Conversation
 from core.engines.model_card import ModelCard
 from core.engines.remote.engine import RemoteEngine
 from core.engines.remote.session import RemoteSession
-from core.engines.remote.state import ServerStatus, most_telling
+from core.engines.remote.state import ServerStatus, most_important
 from core.engines.usage import Cap, Usage, UsageMeter
 from core.errors import EngineLost, EngineRefused
 from core.models.overrides import Sampling
@@ -20,7 +20,7 @@ class ServerPool:
     """An Engine made of engines that serve the same model. A batch spreads over them by opening its sessions."""
 
     def __init__(self, engines: Sequence[RemoteEngine]) -> None:
-        """The lowest of their caps holds for all together.
+        """The lowest of their caps applies to all together.
 
         Raises EngineRefused if they do not all have one vocabulary and one name.
         """
@@ -40,24 +40,24 @@ class ServerPool:
 
     @property
     def card(self) -> ModelCard:
-        """Of the first, with the smallest context of all."""
+        """The card of the server with the smallest context."""
         smallest = min(self.engines, key=lambda engine: engine.card.context)
         return smallest.card
 
     @property
-    def bill(self) -> Usage:
-        """Of all servers together, at each one's prices."""
-        return self._meter.bill
+    def usage(self) -> Usage:
+        """Of all servers together, at the prices of each."""
+        return self._meter.usage
 
     @property
-    def doing(self) -> ServerStatus:
-        """Of the server that has most to tell."""
-        return most_telling(engine.doing for engine in self.engines)
+    def status(self) -> ServerStatus:
+        """The most important status among the servers."""
+        return most_important(engine.status for engine in self.engines)
 
-    def look(self) -> None:
-        """Ask each whether it is still there."""
+    def ping(self) -> None:
+        """Ask each server whether it is there."""
         for engine in self.engines:
-            engine.look()
+            engine.ping()
 
     def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
         """On the least busy server that answers. Raises EngineLost if none does."""

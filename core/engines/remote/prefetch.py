@@ -1,49 +1,52 @@
-"""Reading along: while the small model writes, the server is sent what is there, so that little is left to read.
+"""Prefetching: while the small model writes, the server reads the text so far, so that a handoff has little to read.
 
-A hint and no more: the newest text wins, a real request cuts it short, and a failure is the next request's to report.
+A hint only: the newest text wins, a real request cuts it short, and the next request reports its failures.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from core.engines.body import Part
-from core.engines.remote.protocol import CompletionRequest, Prompt, PromptBuilder, StreamEnd
-from core.engines.remote.response_reader import ResponseReader, RestartDetector
-from core.engines.remote.state import ServerState
+from core.engines.remote.protocol import CompletionRequest, Prompt, PromptBuilder, ServerProtocol, StreamEnd
+from core.engines.remote.response_reader import ResponseReader
+from core.engines.remote.state import ServerState, SessionStatus
 from core.engines.remote.transport import AnswerStream, HttpConnection
 from core.engines.usage import PrefetchedText, UsageMeter
 from core.errors import EngineError, EngineRefused
 from core.models.overrides import Sampling
-
-if TYPE_CHECKING:
-    from core.engines.remote.engine import RemoteEngine
 
 HELD_BACK = 1
 """Tokens at the end that are not read yet: the next ones may merge with them, and not every memory can be cut."""
 
 
 class Prefetch:
-    """A thread for one session, which sleeps unless a text was offered."""
+    """The background requests of one session, made by a thread that sleeps until a text is offered."""
 
     def __init__(
-        self, engine: RemoteEngine, script: PromptBuilder, meter: UsageMeter, memory: RestartDetector, number: int
+        self,
+        protocol: ServerProtocol,
+        prompt_builder: PromptBuilder,
+        connection: HttpConnection,
+        meter: UsageMeter,
+        status: SessionStatus,
+        new_reader: Callable[[threading.Event, Prompt], ResponseReader],
     ) -> None:
-        self._engine = engine
-        self._script = script
+        """`connection`: for these requests alone. `new_reader`: a reader for one answer, with its cancel event."""
+        self._protocol = protocol
+        self._prompt_builder = prompt_builder
+        self._connection = connection
         self._meter = meter
-        self._memory = memory
-        self._number = number
-        self._line = engine.new_line()
+        self._status = status
+        self._new_reader = new_reader
         self._changed = threading.Condition()
         self._newest: Sequence[Part] | None = None
         self._busy = False
-        self._ended: list[PrefetchedText] = []
-        self._unwanted = threading.Event()
-        self._over = False
-        self._thread = threading.Thread(target=self._run, name=f"reading along on {engine.address.host}", daemon=True)
+        self._finished: list[PrefetchedText] = []
+        self._cancelled = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"prefetch on {connection.host}", daemon=True)
         self._thread.start()
 
     def offer(self, body: Sequence[Part]) -> None:
@@ -52,36 +55,38 @@ class Prefetch:
             self._newest = body
             self._changed.notify_all()
 
-    def stand_aside(self, line: HttpConnection) -> HttpConnection:
-        """Stop reading, since a real request comes. Returns the line for it: the one that is connected already."""
+    def yield_to(self, connection: HttpConnection) -> HttpConnection:
+        """Stop: a real request comes. Returns the connection for it, the one of both that is open already."""
         with self._changed:
             self._newest = None
             self._stop_reading()
-            if self._line.is_open and not line.is_open:
-                self._line, line = line, self._line
-        return line
+            if self._connection.is_open and not connection.is_open:
+                self._connection, connection = connection, self._connection
+        return connection
 
-    def take_readings(self) -> tuple[PrefetchedText, ...]:
+    def take_finished(self) -> tuple[PrefetchedText, ...]:
+        """The requests that have ended since the last call."""
         with self._changed:
-            ended, self._ended = tuple(self._ended), []
-        return ended
+            finished, self._finished = tuple(self._finished), []
+        return finished
 
-    def settle(self) -> None:
+    def wait(self) -> None:
+        """Until what was offered has been read (for measurements and tests)."""
         with self._changed:
-            self._changed.wait_for(lambda: self._over or (self._newest is None and not self._busy))
+            self._changed.wait_for(lambda: self._closed or (self._newest is None and not self._busy))
 
     def close(self) -> None:
         with self._changed:
-            self._over = True
+            self._closed = True
             self._stop_reading()
             self._changed.notify_all()
         self._thread.join()
-        self._line.close()
+        self._connection.close()
 
     def _stop_reading(self) -> None:
         if self._busy:
-            self._unwanted.set()
-            self._line.cut()
+            self._cancelled.set()
+            self._connection.cut()
             self._changed.wait_for(lambda: not self._busy)
 
     def _run(self) -> None:
@@ -89,37 +94,37 @@ class Prefetch:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._over or self._newest is not None)
-                if self._over or self._newest is None:
+                self._changed.wait_for(lambda: self._closed or self._newest is not None)
+                if self._closed or self._newest is None:
                     return
                 body, self._newest = self._newest, None
                 self._busy = True
-                self._unwanted.clear()
+                self._cancelled.clear()
             try:
                 self._read(body)
             except EngineRefused:
-                self._over = True  # a cap is reached, or the model is another: it would be refused again
+                self._closed = True  # a cap is reached, or the model is another: it would be refused again
             except EngineError:
-                continue  # broken or cut: the next offer, or the real request, will see
+                continue  # broken or cut: the next offer tries again, the next real request reports it
 
     def _read(self, body: Sequence[Part]) -> None:
-        dialect, line = self._engine.dialect, self._line
+        protocol, connection = self._protocol, self._connection
         self._meter.room(1)
-        prompt: Prompt = self._script.with_body(body, line.ask)
+        prompt: Prompt = self._prompt_builder.with_body(body, connection.ask)
         if not isinstance(prompt, str):
             prompt = prompt[:-HELD_BACK]
-        reader = dialect.answer(line.ask)
-        listening = ResponseReader(self._engine, self._number, self._memory, self._unwanted, prompt)
-        payload = dialect.payload(prompt, CompletionRequest(0, 0, Sampling()), line.ask)
+        parser = protocol.answer_parser(connection.ask)
+        reader = self._new_reader(self._cancelled, prompt)
+        payload = protocol.payload(prompt, CompletionRequest(0, 0, Sampling()), connection.ask)
         try:
             with (
-                listening.billed(line, self._meter),
-                AnswerStream(line, dialect.path, payload, listening.most_events(1)) as stream,
+                reader.metered(connection, self._meter),
+                AnswerStream(connection, protocol.path, payload, reader.most_events(1)) as stream,
             ):
-                for heard in listening.to(stream, reader):
-                    if isinstance(heard, StreamEnd):
+                for event in reader.events(stream, parser):
+                    if isinstance(event, StreamEnd):
                         return
         finally:
             with self._changed:
-                self._ended.append(listening.as_reading_ahead())
-            self._engine.board.set(self._number, ServerState.CONNECTED)
+                self._finished.append(reader.as_prefetched())
+            self._status.set(ServerState.CONNECTED)

@@ -1,4 +1,4 @@
-"""What differs from server to server: how a text is named, what is asked, and how the answer is understood."""
+"""What differs from server to server: the form of prompts, requests and answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Ask = Callable[[str, Mapping[str, Any] | None], Fields]
 
 
 class PromptProgress(NamedTuple):
-    """How far the server has read the prompt, in tokens: `reused` were in its KV cache, None if it does not tell."""
+    """How far the server has read the prompt, in tokens. `reused`: from its KV cache; None if it is not reported."""
 
     reused: int | None
     done: int
@@ -34,8 +34,8 @@ class StreamedText(NamedTuple):
 
 
 class StreamEnd(NamedTuple):
-    """The end of an answer. `written`: tokens by the server's own count, None if it gives none; `drafted` by a draft
-    model, of which the server's model `accepted` some."""
+    """The end of an answer. `written`: tokens by the server's own count, None if it gives none; `drafted`: by a draft
+    model; `accepted`: of those, by the model itself."""
 
     stop: Stop
     written: int | None = None
@@ -43,7 +43,7 @@ class StreamEnd(NamedTuple):
     accepted: int = 0
 
 
-Heard = PromptProgress | StreamedText | StreamEnd
+AnswerEvent = PromptProgress | StreamedText | StreamEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ class CompletionRequest:
     sampling: Sampling
     alternatives: int = 0
     choices: tuple[str, ...] = ()
-    """Not empty: one token is wanted only to see how likely each of these is."""
+    """Not empty: one token is sampled, only for the probabilities of these choices."""
 
 
 class PromptBuilder(Protocol):
-    """One conversation in the server's terms. It remembers how it tokenised the body last time."""
+    """Builds the prompts of one conversation. It remembers how it tokenised the body last time."""
 
     prompt_tokens: int
 
@@ -68,13 +68,13 @@ class PromptBuilder(Protocol):
         ...
 
 
-class AnswerReader(Protocol):
-    """Understands the events of one answer."""
+class AnswerParser(Protocol):
+    """Parses the events of one answer."""
 
-    def hear(self, event: Fields) -> Iterator[Heard]: ...
+    def parse(self, event: Fields) -> Iterator[AnswerEvent]: ...
 
     def finish(self) -> StreamEnd | None:
-        """What the end of the stream means; None if the answer is not complete."""
+        """Call at the end of the stream: the end of the answer, None if it is not complete."""
         ...
 
 
@@ -83,15 +83,15 @@ class ServerProtocol(Protocol):
 
     card: ModelCard
     path: str
-    """Where completions are asked for."""
+    """Of the completion endpoint."""
 
-    def begin(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
+    def prompt_builder(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
         """Render a conversation, thinking opened. Raises EngineRefused if that cannot be done here."""
         ...
 
-    def payload(self, prompt: Prompt, wish: CompletionRequest, ask: Ask) -> dict[str, Any]: ...
+    def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]: ...
 
-    def answer(self, ask: Ask) -> AnswerReader: ...
+    def answer_parser(self, ask: Ask) -> AnswerParser: ...
 
     def count_tokens(self, text: str, ask: Ask) -> int: ...
 
@@ -101,13 +101,13 @@ class ServerProtocol(Protocol):
 
 
 def extended(prompt: Prompt, tokens: Sequence[Token]) -> Prompt:
-    """The prompt and what has been written after it, to go on from after a broken connection."""
+    """The prompt and the tokens written after it, to continue after a broken connection."""
     if isinstance(prompt, str):
         return prompt + b"".join(token.data for token in tokens).decode(errors="ignore")
     return prompt + tuple(token.id for token in tokens if token.id is not None)
 
 
-def passing(body: Sequence[Part], vocabulary: str) -> Passing:
+def passing_of(body: Sequence[Part], vocabulary: str) -> Passing:
     """Text if any of its tokens came from another vocabulary."""
     foreign = any(part.id is not None and part.vocabulary != vocabulary for part in body)
     return Passing.TEXT if foreign or not vocabulary else Passing.IDS
@@ -116,8 +116,8 @@ def passing(body: Sequence[Part], vocabulary: str) -> Passing:
 def choice_probabilities(alternatives: Sequence[Alternative], choices: Sequence[str]) -> tuple[float, ...]:
     """Renormalised probabilities of the choices among a next token's alternatives (natural log-probabilities).
 
-    A token speaks for a choice that begins with it, blanks apart. What is not listed is less likely than all
-    that is, and so gets the least of the listed probabilities at most.
+    A token counts for a choice that begins with it, leading blanks ignored. A choice without a listed token gets
+    half of the smallest listed probability, since it is less likely than every listed token.
     """
 
     def mass(choice: str) -> float:
@@ -138,17 +138,17 @@ _BYTES_PER_TOKEN = 4
 
 
 def size_of(prompt: Prompt) -> int:
-    """In tokens; of a text a rough estimate, where a server counts none."""
+    """In tokens; for a text, an estimate of four bytes a token."""
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
 
 
 def tags_in(template: str) -> ThinkingTags | None:
-    """The thinking tags that a chat template, or a rendered prompt, speaks of."""
+    """The thinking tags that occur in a chat template or a rendered prompt."""
     return next((tags for tags in _KNOWN_TAGS if tags.opening in template or tags.closing in template), None)
 
 
 class IdPromptBuilder:
-    """Text runs of the body are tokenised once, as long as they stay the same."""
+    """Builds prompts of token ids. A text run of the body is tokenised once, as long as it stays the same."""
 
     def __init__(
         self, card: ModelCard, prompt: tuple[int, ...], tokenize: Callable[[Ask, str], tuple[int, ...]]
@@ -172,6 +172,8 @@ class IdPromptBuilder:
 
 
 class TextPromptBuilder:
+    """Builds prompts of text, for servers that take no token ids."""
+
     def __init__(self, card: ModelCard, prompt: str) -> None:
         self.prompt_tokens = size_of(prompt)
         self._card = card

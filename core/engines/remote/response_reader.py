@@ -1,47 +1,56 @@
-"""Waiting for one answer: the clock, the state that a person sees, and what goes on the bill."""
+"""Reads one streamed answer: time-outs, progress, the cost of the handoff, and token usage."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from core.engines.base import Handoff, Notice, Passing, Stop
 from core.engines.remote.fields import Fields
-from core.engines.remote.protocol import AnswerReader, Heard, Prompt, PromptProgress, StreamedText, StreamEnd, size_of
-from core.engines.remote.state import ServerState
+from core.engines.remote.protocol import (
+    AnswerEvent,
+    AnswerParser,
+    Prompt,
+    PromptProgress,
+    StreamedText,
+    StreamEnd,
+    size_of,
+)
+from core.engines.remote.retry import RetryPolicy
+from core.engines.remote.state import ServerState, SessionStatus
 from core.engines.remote.transport import AnswerStream, HttpConnection, Signal
 from core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
 from core.errors import EngineLost, EngineRefused
 
-if TYPE_CHECKING:
-    from core.engines.remote.engine import RemoteEngine
-
 TICK = 1.0
-"""Seconds between looks at the clock while nothing comes."""
+"""Seconds between checks of the time-outs while nothing arrives."""
 
 
 class RestartDetector:
-    """Of one session. A server is restarted while nobody asks it anything, too, and then with another model."""
+    """Detects a server that was restarted between two requests with a different model.
 
-    def __init__(self, engine: RemoteEngine) -> None:
-        self._engine = engine
+    One for each session. `check_model` asks the server, and raises EngineRefused if it serves another model.
+    """
+
+    def __init__(self, check_model: Callable[[], None]) -> None:
+        self._check_model = check_model
         self._has_read = False
         self._refusal: EngineRefused | None = None
 
     def check(self, reused: int | None) -> None:
-        """Told at each request how many tokens the server knew already (None: it does not tell).
+        """Call at each request with the number of tokens reused from the KV cache (None: not reported).
 
-        Raises EngineRefused if it knew none, though it has read them, and turns out to serve another model; and from
-        then on. Another session may have taken the slot, of course; reading all again then costs more than asking.
+        If the server reused nothing although it has read this text before, it is asked for its model; a refusal
+        is raised at every later call too. Another session may also have taken the slot, but then the prefill costs
+        more than the question.
         """
         if self._refusal:
             raise self._refusal
         if reused == 0 and self._has_read:
             try:
-                self._engine.asking(self._engine.dialect.check_model)
+                self._check_model()
             except EngineRefused as refusal:
                 self._refusal = refusal
                 raise
@@ -50,91 +59,99 @@ class RestartDetector:
 
 class ResponseReader:
     def __init__(
-        self, engine: RemoteEngine, number: int, memory: RestartDetector, cancelled: threading.Event, prompt: Prompt
+        self,
+        host: str,
+        policy: RetryPolicy,
+        status: SessionStatus,
+        restarts: RestartDetector,
+        cancelled: threading.Event,
+        prompt: Prompt,
     ) -> None:
-        """`number`: of the session on the state board. `cancelled`: set by whoever wants the answer no more."""
-        self._engine = engine
-        self._number = number
-        self._memory = memory
+        """`cancelled` is set by the caller when the answer is no longer wanted."""
+        self._host = host
+        self._policy = policy
+        self._status = status
+        self._restarts = restarts
         self._cancelled = cancelled
         self._prompt = prompt
         self._began = time.perf_counter()
-        self._reading: PromptProgress | None = None
+        self._progress: PromptProgress | None = None
         self._first_token: float | None = None
         self._written = 0
-        self._finished = StreamEnd(Stop.CANCELLED)
+        self._end = StreamEnd(Stop.CANCELLED)
         self._handed_over = False
 
     def most_events(self, limit: int) -> int:
-        """More than an honest server would send: a token each, and progress while it reads."""
+        """More than an honest server sends: one event a token, and progress while it reads."""
         return 2 * limit + len(self._prompt) + 1000
 
-    def to(self, stream: AnswerStream, reader: AnswerReader) -> Iterator[Heard | Notice]:
-        """What the server says, and a Notice now and then while it says nothing. Ends if cancelled.
+    def events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
+        """The events of the answer, and a Notice now and then while none arrives. Ends early if cancelled.
 
-        Raises EngineLost if the stream ends before the answer does, or is silent too long. What counts is whole
-        events: bytes that trickle in are silence.
+        Raises EngineLost if the stream ends before the answer does, or is silent too long. Only whole events count:
+        bytes that trickle in are silence.
         """
-        patience = self._engine.patience
-        tick = min(TICK, patience.notice_every, patience.between_tokens, patience.first_token)
-        heard_last = noticed_last = time.perf_counter()
+        policy = self._policy
+        tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
+        last_event = last_notice = time.perf_counter()
         while not self._cancelled.is_set():
             message = stream.next(tick)
             now = time.perf_counter()
             if isinstance(message, Fields):
-                heard_last = now
-                for heard in reader.hear(message):
-                    self._note(heard)
-                    yield heard
+                last_event = now
+                for event in parser.parse(message):
+                    self._record(event)
+                    yield event
             elif message is Signal.ENDED:
-                finished = reader.finish()
-                if finished is None:
-                    broken = f"{self._host} broke off in the middle of its answer."
-                    raise EngineLost(broken, "Look at the server's log.")
-                self._note(finished)
-                yield finished
+                end = parser.finish()
+                if end is None:
+                    raise EngineLost(
+                        f"{self._host} broke off in the middle of its answer.", "Look at the server's log."
+                    )
+                self._record(end)
+                yield end
                 return
             elif message is Signal.SILENCE:
-                self._engine.board.set(self._number, self._state, self._share)
-                silent = now - heard_last
-                if silent >= (patience.between_tokens if self._first_token else patience.first_token):
+                self._status.set(self._state, self._share)
+                silent = now - last_event
+                if silent >= (policy.between_tokens if self._first_token else policy.first_token):
                     raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
-                if now - noticed_last >= patience.notice_every:
-                    noticed_last = now
-                    yield Notice(self._progress(now - self._began))
+                if now - last_notice >= policy.notice_every:
+                    last_notice = now
+                    yield Notice(self._progress_in_words(now - self._began))
 
-    def _note(self, heard: Heard) -> None:
-        match heard:
+    def _record(self, event: AnswerEvent) -> None:
+        match event:
             case PromptProgress():
-                if self._reading is None:
-                    self._memory.check(heard.reused)
-                self._reading = heard
+                if self._progress is None:
+                    self._restarts.check(event.reused)
+                self._progress = event
             case StreamedText(tokens):
                 self._first_token = self._first_token or time.perf_counter()
                 self._written += len(tokens)
             case StreamEnd(written=written):
-                self._finished = heard
+                self._end = event
                 self._first_token = self._first_token or time.perf_counter()
                 self._written = self._written if written is None else written
-        self._engine.board.set(self._number, self._state, self._share)
+        self._status.set(self._state, self._share)
 
-    def handoff(self, how: Passing) -> Handoff | None:
-        """The cost of the handoff, once: when the first token, or the end, has come."""
+    def handoff(self, passing: Passing) -> Handoff | None:
+        """The cost of the handoff, once: when the first token, or the end, has arrived."""
         if self._handed_over or self._first_token is None:
             return None
         self._handed_over = True
         reused, done, _ = self._counts
-        return Handoff(reused, done - reused, self._first_token - self._began, how)
+        return Handoff(reused, done - reused, self._first_token - self._began, passing)
 
-    def as_reading_ahead(self) -> PrefetchedText:
+    def as_prefetched(self) -> PrefetchedText:
         """What was read from the beginning until now."""
         reused, done, _ = self._counts
         return PrefetchedText(self._began, time.perf_counter() - self._began, done - reused)
 
     @contextmanager
-    def billed(self, line: HttpConnection, meter: UsageMeter) -> Iterator[None]:
-        """Puts on the bill what happened inside, however it ends."""
-        sent, received = line.bytes_sent, line.bytes_received
+    def metered(self, connection: HttpConnection, meter: UsageMeter) -> Iterator[None]:
+        """Adds the usage of the request made inside to the meter, however it ends."""
+        sent, received = connection.bytes_sent, connection.bytes_received
         try:
             yield
         finally:
@@ -145,23 +162,23 @@ class ResponseReader:
                     reused=reused,
                     read=done - reused,
                     written=self._written,
-                    drafted=self._finished.drafted,
-                    accepted=self._finished.accepted,
-                    bytes_sent=line.bytes_sent - sent,
-                    bytes_received=line.bytes_received - received,
+                    drafted=self._end.drafted,
+                    accepted=self._end.accepted,
+                    bytes_sent=connection.bytes_sent - sent,
+                    bytes_received=connection.bytes_received - received,
                     seconds_waited=(self._first_token or time.perf_counter()) - self._began,
-                    estimated=total > 0 and (self._reading is None or self._reading.reused is None),
+                    estimated=total > 0 and (self._progress is None or self._progress.reused is None),
                 )
             )
 
     @property
     def _counts(self) -> tuple[int, int, int]:
-        """Tokens reused, read so far (those included), and of the whole prompt, as the server told.
+        """Prompt tokens reused, processed so far (reused ones included), and in all, as the server reports them.
 
-        An estimate if it wrote something without telling; what may have been reused counts as read.
+        An estimate if it wrote something without reporting; tokens that may have been reused count as read.
         """
-        if self._reading:
-            reused, done, total = self._reading
+        if self._progress:
+            reused, done, total = self._progress
             return min(reused or 0, done), done, total
         if self._first_token is None:
             return 0, 0, 0
@@ -169,24 +186,20 @@ class ResponseReader:
         return 0, size, size
 
     @property
-    def _host(self) -> str:
-        return self._engine.address.host
-
-    @property
     def _state(self) -> ServerState:
         if self._first_token:
             return ServerState.BUSY
-        return ServerState.READING if self._reading else ServerState.WAITING
+        return ServerState.READING if self._progress else ServerState.WAITING
 
     @property
     def _share(self) -> float | None:
-        """How much of the text has been read; None once it writes, or while it does not tell."""
-        reading = self._reading
-        return reading.done / reading.total if reading and reading.total and not self._first_token else None
+        """Of the prompt that has been read; None once tokens arrive, or if no progress is reported."""
+        progress = self._progress
+        return progress.done / progress.total if progress and progress.total and not self._first_token else None
 
-    def _progress(self, seconds: float) -> str:
+    def _progress_in_words(self, seconds: float) -> str:
         if self._first_token:
-            return f"{self._host} pauses; {seconds:.0f} s since it was asked."
-        if self._reading:
-            return f"{self._host} has read {self._reading.done:,} of {self._reading.total:,} tokens."
+            return f"{self._host} pauses, {seconds:.0f} s after the request."
+        if self._progress:
+            return f"{self._host} has read {self._progress.done:,} of {self._progress.total:,} tokens."
         return f"Waiting for a free slot on {self._host}, {seconds:.0f} s so far."

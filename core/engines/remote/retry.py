@@ -1,4 +1,4 @@
-"""How long a server is waited for, and when it is asked again."""
+"""When a failed request is sent again, and how long a server is waited for."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from core.errors import EngineLost
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """All in seconds."""
+    """Time-outs and pauses, all in seconds."""
 
     connect: float = 5.0
     answer: float = 30.0
     """For a short question (tokenise, properties)."""
     first_token: float = 1800.0
-    """Without any sign of progress: a slot may be long in coming, and a long text is read for minutes."""
+    """Without any progress: other users may occupy all slots, and a long prompt is read for minutes."""
     between_tokens: float = 120.0
     notice_every: float = 10.0
-    """While nothing comes, a person is told so this often."""
+    """While nothing arrives, progress is reported this often."""
     tries: int = 6
     """Failures in a row, without a token in between, before the server is given up."""
     first_pause: float = 0.5
     """Doubled at each failure, up to `longest_pause`."""
     longest_pause: float = 8.0
     loading: float = 300.0
-    """While the server says that it is not ready (503, 429)."""
+    """In all, while the server answers that it is not ready (503, 429)."""
 
 
 class RetryState:
     """Counts the failures of one request."""
 
-    def __init__(self, patience: RetryPolicy) -> None:
-        self._patience = patience
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
         self.failures = 0
         self._waited_for_loading = 0.0
 
@@ -42,14 +42,14 @@ class RetryState:
         self._waited_for_loading = 0.0
 
     def pause_after(self, error: EngineLost) -> float:
-        """Seconds to wait before the next try; raises the error if patience is at its end."""
-        patience = self._patience
-        pause = min(patience.first_pause * 2.0**self.failures, patience.longest_pause)
+        """Seconds until the next attempt. Raises the error after the last attempt that the policy allows."""
+        policy = self._policy
+        pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
         self.failures += 1
         if isinstance(error, NotReady):
             self._waited_for_loading += pause
-            if self._waited_for_loading > patience.loading:
+            if self._waited_for_loading > policy.loading:
                 raise error
-        elif self.failures >= patience.tries:
+        elif self.failures >= policy.tries:
             raise error
         return pause

@@ -1,13 +1,12 @@
-"""One text on a server: what every dialect has in common when it reads, writes, judges and breaks off."""
+"""One text on a server: reading, writing, judging and cancelling, for every kind of server."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Stop, Token, WriteItem
 from core.engines.body import Part
@@ -16,93 +15,124 @@ from core.engines.remote.prefetch import Prefetch
 from core.engines.remote.protocol import (
     CompletionRequest,
     Prompt,
+    PromptBuilder,
     PromptProgress,
+    ServerProtocol,
     StreamEnd,
     choice_probabilities,
     extended,
-    passing,
+    passing_of,
 )
 from core.engines.remote.response_reader import ResponseReader, RestartDetector
-from core.engines.remote.retry import RetryState
-from core.engines.remote.state import ServerState
-from core.engines.remote.transport import AnswerStream
-from core.engines.usage import PrefetchedText, Usage
+from core.engines.remote.retry import RetryPolicy, RetryState
+from core.engines.remote.state import ServerState, StatusTracker
+from core.engines.remote.transport import AnswerStream, HttpConnection
+from core.engines.usage import PrefetchedText, Usage, UsageMeter
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from core.models.overrides import Sampling
 
-if TYPE_CHECKING:
-    from core.engines.remote.engine import RemoteEngine
-
-
 JUDGED_ALTERNATIVES = 50
 """Likeliest tokens among which the choices of a judgement are looked for."""
-_numbers = itertools.count(1)
+
+
+class SessionHost(Protocol):
+    """What a session needs of the engine that opens it."""
+
+    @property
+    def protocol(self) -> ServerProtocol: ...
+
+    @property
+    def retry_policy(self) -> RetryPolicy: ...
+
+    @property
+    def status_tracker(self) -> StatusTracker: ...
+
+    def new_connection(self) -> HttpConnection: ...
+
+    def new_meter(self) -> UsageMeter:
+        """For one session, with its cap; a part of the engine's."""
+        ...
+
+    def begin(self, conversation: Conversation, connection: HttpConnection) -> PromptBuilder:
+        """Render the conversation, with retries. Raises EngineError."""
+        ...
+
+    def check_model(self) -> None:
+        """Raises EngineRefused if the server now serves another model."""
+        ...
 
 
 class RemoteSession:
-    """A session of a RemoteEngine. The server keeps the KV cache, and finds again by itself what it has read."""
+    """A session on a server. The server keeps the KV cache, and finds the longest prefix that it has read before."""
 
-    def __init__(self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling) -> None:
-        self._engine = engine
-        self._dialect = engine.dialect
+    def __init__(
+        self,
+        host: SessionHost,
+        conversation: Conversation,
+        sampling: Sampling,
+        on_close: Callable[[RemoteSession], None],
+    ) -> None:
+        self._protocol = host.protocol
+        self._retry_policy = host.retry_policy
         self._sampling = sampling
-        self._number = next(_numbers)
-        self._line = engine.new_line()
-        self._meter = engine.new_meter()
-        self._memory = RestartDetector(engine)
+        self._on_close = on_close
+        self._connection = host.new_connection()
+        self._meter = host.new_meter()
+        self._status = host.status_tracker.new_session()
+        self._restarts = RestartDetector(host.check_model)
         self._cancelled = threading.Event()
         self._stream: AnswerStream | None = None
         self._closed = False
         try:
-            self._script = engine.patiently(lambda: self._dialect.begin(conversation, self._line.ask))
-            self._refuse_beyond_context(self._script.prompt_tokens)
+            self._prompt_builder = host.begin(conversation, self._connection)
+            self._refuse_beyond_context(self._prompt_builder.prompt_tokens)
         except EngineError:
-            self._line.close()
+            self._connection.close()
             raise
-        self._reading_along = (
-            Prefetch(engine, self._script, self._meter, self._memory, self._number)
-            if self.card.supports_prefetch
-            else None
-        )
+        self._prefetch: Prefetch | None = None
+        if self.card.supports_prefetch:
+            self._prefetch = Prefetch(
+                self._protocol, self._prompt_builder, host.new_connection(), self._meter, self._status, self._reader
+            )
 
     @property
     def card(self) -> ModelCard:
-        return self._engine.card
+        return self._protocol.card
 
     @property
     def prompt_tokens(self) -> int:
-        return self._script.prompt_tokens
+        return self._prompt_builder.prompt_tokens
 
     @property
-    def bill(self) -> Usage:
-        """What this session has cost so far."""
-        return self._meter.bill
+    def usage(self) -> Usage:
+        """Of this session so far."""
+        return self._meter.usage
 
     def read(self, body: Sequence[Part]) -> Handoff:
         handoff = Handoff(0, 0, 0.0)
-        with self._turn():
+        with self._call():
             for item in self._write(body, CompletionRequest(0, 0, self._sampling)):
                 if isinstance(item, Handoff):
                     handoff = item
         return handoff
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        if self._reading_along:
-            self._reading_along.offer(body)
+        if self._prefetch:
+            self._prefetch.offer(body)
 
-    def take_readings(self) -> tuple[PrefetchedText, ...]:
-        """The background readings that have ended since the last call."""
-        return self._reading_along.take_readings() if self._reading_along else ()
+    def take_prefetched(self) -> tuple[PrefetchedText, ...]:
+        """The prefetch requests that have ended since the last call."""
+        return self._prefetch.take_finished() if self._prefetch else ()
 
-    def settle(self) -> None:
-        """Wait until what was offered to read along has been read (for measurements and tests)."""
-        if self._reading_along:
-            self._reading_along.settle()
+    def wait_for_prefetch(self) -> None:
+        """Wait until what was offered has been read (for measurements and tests)."""
+        if self._prefetch:
+            self._prefetch.wait()
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:
-        with self._turn():
+        with self._call():
             yield from self._write(body, CompletionRequest(limit, seed, self._sampling, alternatives))
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
@@ -111,9 +141,9 @@ class RemoteSession:
                 f"{self.card.name} on {self.card.place} gives no log-probabilities, so it cannot judge.",
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
-        wish = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
+        request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         judgement = Judgement.none(len(choices))
-        with self._turn(), closing(self._write(body, wish, question)) as items:
+        with self._call(), closing(self._write(body, request, question)) as items:
             for item in items:
                 if isinstance(item, Handoff):
                     judgement = judgement._replace(handoff=item)
@@ -137,111 +167,114 @@ class RemoteSession:
             return
         self._closed = True
         self.cancel()
-        if self._reading_along:
-            self._reading_along.close()
-        self._line.cut()
-        self._line.close()
-        self._engine.board.leave(self._number)
-        self._engine.forget(self)
+        if self._prefetch:
+            self._prefetch.close()
+        self._connection.cut()
+        self._connection.close()
+        self._status.close()
+        self._on_close(self)
 
     # One call after another -----------------------------------------------------------------------------------------
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """A call of this session: nothing else is asked of the server for it meanwhile."""
+    def _call(self) -> Iterator[None]:
+        """One call of this session. Prefetching stops first; the status shows how the call ended."""
         if self._closed:
             raise EngineLost("This session was closed.", "Open a new one.")
-        if self._reading_along:
-            self._line = self._reading_along.stand_aside(self._line)
+        if self._prefetch:
+            self._connection = self._prefetch.yield_to(self._connection)
         self._cancelled.clear()
         try:
             yield
         except EngineRefused:
-            self._show(ServerState.REFUSED)
+            self._status.set(ServerState.REFUSED)
             raise
         except EngineLost:
-            self._show(ServerState.RECONNECTING)
+            self._status.set(ServerState.LOST)
             raise
         except (EngineError, GeneratorExit):
-            self._show(ServerState.CONNECTED)
+            self._status.set(ServerState.CONNECTED)
             raise
         else:
-            self._show(ServerState.CONNECTED)
+            self._status.set(ServerState.CONNECTED)
 
     def _write(
-        self, body: Sequence[Part], wish: CompletionRequest, question: str = ""
+        self, body: Sequence[Part], request: CompletionRequest, question: str = ""
     ) -> Generator[WriteItem, None, None]:
-        """Read and write, however often the connection breaks: it goes on from the last token that arrived."""
-        how = passing(body, self.card.vocabulary)
+        """Read and write. If the connection breaks, a new request continues after the last token that arrived."""
+        passing = passing_of(body, self.card.vocabulary)
         prompt: Prompt | None = None
         kept: list[Token] = []
-        retrying = RetryState(self._engine.patience)
+        retries = RetryState(self._retry_policy)
         end = End(Stop.CANCELLED)
         while True:
             try:
-                if retrying.failures:
-                    self._dialect.check_model(self._line.ask)
+                if retries.failures:
+                    self._protocol.check_model(self._connection.ask)
                 if prompt is None:
-                    prompt = self._script.with_body(body, self._line.ask, question)
-                if kept and len(kept) >= wish.limit:
+                    prompt = self._prompt_builder.with_body(body, self._connection.ask, question)
+                if kept and len(kept) >= request.limit:
                     yield End(Stop.LIMIT)
                     return
-                # Another seed after a break: the same random numbers would otherwise be drawn again.
-                rest = replace(wish, limit=wish.limit - len(kept), seed=(wish.seed + len(kept)) % 2**31)
-                with closing(self._answer(extended(prompt, kept), rest, how)) as items:
+                # Another seed after a break: otherwise the same random numbers would be drawn again.
+                rest = replace(request, limit=request.limit - len(kept), seed=(request.seed + len(kept)) % 2**31)
+                with closing(self._answer(extended(prompt, kept), rest, passing)) as items:
                     for item in items:
                         if isinstance(item, End):
                             end = item
                             break
                         if isinstance(item, Token):
                             kept.append(item)
-                            retrying.progressed()
+                            retries.progressed()
                         yield item
-                if end.stop is Stop.LIMIT and len(kept) < wish.limit and (reached := self._meter.reached()):
+                if end.stop is Stop.LIMIT and len(kept) < request.limit and (reached := self._meter.reached()):
                     yield Notice(reached)
                 yield end
                 return
             except EngineLost as error:
-                pause = retrying.pause_after(error)
-                self._show(ServerState.RECONNECTING)
+                pause = retries.pause_after(error)
+                self._status.set(ServerState.RECONNECTING)
                 yield Notice(f"{error.message} Trying again in {pause:.1f} s, from the last token that arrived.")
                 if self._cancelled.wait(pause):
                     yield End(Stop.CANCELLED)
                     return
 
-    def _answer(self, prompt: Prompt, wish: CompletionRequest, how: Passing) -> Generator[WriteItem, None, None]:
+    def _answer(self, prompt: Prompt, request: CompletionRequest, passing: Passing) -> Generator[WriteItem, None, None]:
         """One request: a handoff, tokens, an end. Leaving it early closes the socket."""
-        if wish.limit:
-            wish = replace(wish, limit=self._meter.room(wish.limit))
-        payload = self._dialect.payload(prompt, wish, self._line.ask)
-        reader = self._dialect.answer(self._line.ask)
-        listening = ResponseReader(self._engine, self._number, self._memory, self._cancelled, prompt)
+        if request.limit:
+            request = replace(request, limit=self._meter.room(request.limit))
+        payload = self._protocol.payload(prompt, request, self._connection.ask)
+        parser = self._protocol.answer_parser(self._connection.ask)
+        reader = self._reader(self._cancelled, prompt)
+        most_events = reader.most_events(request.limit)
         with (
-            listening.billed(self._line, self._meter),
-            AnswerStream(self._line, self._dialect.path, payload, listening.most_events(wish.limit)) as self._stream,
+            reader.metered(self._connection, self._meter),
+            AnswerStream(self._connection, self._protocol.path, payload, most_events) as self._stream,
         ):
             written = 0
-            for heard in listening.to(self._stream, reader):
-                if isinstance(heard, Notice):
-                    yield heard
+            for event in reader.events(self._stream, parser):
+                if isinstance(event, Notice):
+                    yield event
                     continue
-                if isinstance(heard, PromptProgress):
+                if isinstance(event, PromptProgress):
                     continue
-                if handoff := listening.handoff(how):
+                if handoff := reader.handoff(passing):
                     yield handoff
-                if isinstance(heard, StreamEnd):
-                    yield End(heard.stop)
+                if isinstance(event, StreamEnd):
+                    yield End(event.stop)
                     return
-                if written >= wish.limit > 0:
+                if written >= request.limit > 0:
                     yield End(Stop.LIMIT)  # the server did not stop there
                     return
-                for token in heard.tokens[: wish.limit - written]:
+                for token in event.tokens[: request.limit - written]:
                     written += 1
                     yield token
             yield End(Stop.CANCELLED)
 
-    def _show(self, state: ServerState) -> None:
-        self._engine.board.set(self._number, state)
+    def _reader(self, cancelled: threading.Event, prompt: Prompt) -> ResponseReader:
+        return ResponseReader(
+            self._connection.host, self._retry_policy, self._status, self._restarts, cancelled, prompt
+        )
 
     def _refuse_beyond_context(self, tokens: int) -> None:
         if tokens >= self.card.context > 0:

@@ -1,7 +1,8 @@
-"""What a server is doing for us right now, for a person to see."""
+"""The status of a server: what it is doing for us right now, for a person to see."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 
 class ServerState(Enum):
-    """In order of what matters most to a person when several sessions are at work."""
+    """In order of importance to a person when several sessions are at work."""
 
     CONNECTED = "connected"
     BUSY = "busy"
@@ -18,22 +19,22 @@ class ServerState(Enum):
     RECONNECTING = "reconnecting"
     REFUSED = "refused"
     LOST = "not answering"
-    """It was given up: nobody tries to reconnect any more."""
+    """All retries failed; no further attempt is made."""
 
 
 _RANK = {state: rank for rank, state in enumerate(ServerState)}
 StatusCallback = Callable[[ServerState], None]
-"""Called at each change of state, and at each percent of a text that is read, from whatever thread it happens in."""
+"""Called at each change of state and at each percent of a prompt that is read, from the thread where it happens."""
 
 
 class ServerStatus(NamedTuple):
-    """What a server does for us, and how far it is with that."""
+    """The state of a server, with its progress or latency."""
 
     state: ServerState
     share: float | None = None
-    """Of the text that it reads, 0 to 1; None where nothing is read, or it does not tell."""
+    """Of the prompt that has been read, 0 to 1; None while nothing is read, or if the server reports no progress."""
     milliseconds: float | None = None
-    """That it took for a short question, when it was last looked at; told while nothing is asked of it."""
+    """Latency of the last ping; None while a request is running."""
 
     @property
     def rank(self) -> int:
@@ -44,68 +45,88 @@ IDLE = ServerStatus(ServerState.CONNECTED)
 
 
 class StatusTracker:
-    """The state of each session of an engine, and of the engine as their most telling one."""
+    """Tracks the status of each session of an engine; the engine's status is the most important of them.
 
-    def __init__(self, watcher: StatusCallback | None = None) -> None:
-        self._watcher = watcher
+    Thread-safe.
+    """
+
+    def __init__(self, on_change: StatusCallback | None = None) -> None:
+        self._on_change = on_change
         self._lock = threading.Lock()
-        self._doings: dict[int, ServerStatus] = {}
+        self._numbers = itertools.count(1)
+        self._sessions: dict[int, ServerStatus] = {}
         self._milliseconds: float | None = None
-        self._aftermath = IDLE
-        """What the session that was closed last ended in, if it ended badly; until there is other news."""
-        self._last = IDLE
+        self._last_failure = IDLE
+        """How the session that was closed last failed; IDLE if it did not, and after any later success."""
+        self._status = IDLE
 
     @property
     def state(self) -> ServerState:
-        return self._last.state
+        return self._status.state
 
     @property
-    def doing(self) -> ServerStatus:
-        return self._last
+    def status(self) -> ServerStatus:
+        return self._status
 
-    def set(self, session: int, state: ServerState, share: float | None = None) -> None:
-        with self._lock:
-            self._aftermath = IDLE
-            if state is ServerState.CONNECTED:
-                self._doings.pop(session, None)
-            else:
-                self._doings[session] = ServerStatus(state, None if share is None else round(share, 2))
-            changed = self._weigh()
-        self._tell(changed)
+    def new_session(self) -> SessionStatus:
+        return SessionStatus(self, next(self._numbers))
 
-    def leave(self, session: int) -> None:
-        """The session is closed. That it was refused, or lost its server, is to be seen until there is other news."""
-        with self._lock:
-            left = self._doings.pop(session, IDLE)
-            if left.state is ServerState.REFUSED:
-                self._aftermath = left
-            elif left.state is ServerState.RECONNECTING:
-                self._aftermath = ServerStatus(ServerState.LOST)
-            changed = self._weigh()
-        self._tell(changed)
-
-    def looked_at(self, milliseconds: float | None) -> None:
-        """Somebody asked whether the server is there: how long that took, None if it is not. Open sessions know better;
-        and what was refused stays refused."""
+    def record_ping(self, milliseconds: float | None) -> None:
+        """The latency of a ping; None: no answer. Open sessions take precedence, and a refusal stays visible."""
         with self._lock:
             self._milliseconds = milliseconds
-            if self._aftermath.state is not ServerState.REFUSED:
-                self._aftermath = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
-            changed = self._weigh()
-        self._tell(changed)
+            if self._last_failure.state is not ServerState.REFUSED:
+                self._last_failure = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
+            changed = self._update()
+        self._report(changed)
 
-    def _weigh(self) -> bool:
-        doings = self._doings.values() or (self._aftermath,)
-        before, self._last = self._last, most_telling(doings)
-        if self._last == IDLE:
-            self._last = ServerStatus(ServerState.CONNECTED, milliseconds=self._milliseconds)
-        return self._last != before
+    def set_session(self, number: int, status: ServerStatus) -> None:
+        with self._lock:
+            self._last_failure = IDLE
+            if status.state is ServerState.CONNECTED:
+                self._sessions.pop(number, None)
+            else:
+                self._sessions[number] = status
+            changed = self._update()
+        self._report(changed)
 
-    def _tell(self, changed: bool) -> None:
-        if changed and self._watcher:
-            self._watcher(self._last.state)
+    def close_session(self, number: int) -> None:
+        """If the session was refused or lost its server, that stays visible until the next success."""
+        with self._lock:
+            left = self._sessions.pop(number, IDLE)
+            if left.state is ServerState.REFUSED:
+                self._last_failure = left
+            elif left.state in (ServerState.RECONNECTING, ServerState.LOST):
+                self._last_failure = ServerStatus(ServerState.LOST)
+            changed = self._update()
+        self._report(changed)
+
+    def _update(self) -> bool:
+        before, self._status = self._status, most_important(self._sessions.values() or (self._last_failure,))
+        if self._status == IDLE:
+            self._status = ServerStatus(ServerState.CONNECTED, milliseconds=self._milliseconds)
+        return self._status != before
+
+    def _report(self, changed: bool) -> None:
+        if changed and self._on_change:
+            self._on_change(self._status.state)
 
 
-def most_telling(doings: Iterable[ServerStatus]) -> ServerStatus:
-    """Of several sessions, or several servers."""
-    return max(doings, key=lambda doing: doing.rank, default=IDLE)
+class SessionStatus:
+    """One session's entry in a StatusTracker."""
+
+    def __init__(self, tracker: StatusTracker, number: int) -> None:
+        self._tracker = tracker
+        self._number = number
+
+    def set(self, state: ServerState, share: float | None = None) -> None:
+        rounded = None if share is None else round(share, 2)
+        self._tracker.set_session(self._number, ServerStatus(state, rounded))
+
+    def close(self) -> None:
+        self._tracker.close_session(self._number)
+
+
+def most_important(statuses: Iterable[ServerStatus]) -> ServerStatus:
+    """Of several sessions, or of several servers."""
+    return max(statuses, key=lambda status: status.rank, default=IDLE)

@@ -1,4 +1,4 @@
-"""One connection to a server, which another thread may cut."""
+"""One HTTP connection to a server, which another thread may cut, and one streamed answer over it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
 
 
 class HttpConnection:
-    """Requests one after another over one connection, kept open in between. Only `cut` may come from elsewhere.
+    """Requests one after another over one kept-alive connection. Only `cut` may be called from another thread.
 
-    httpx2 has no way to end a request from another thread, and its time-outs count silence, not slowness. So the
-    socket is learned from its trace hook, and shut down when somebody has waited long enough.
+    httpx2 cannot end a request from another thread, and its time-outs measure silence, not slowness. So the trace
+    hook records the socket, and `cut` shuts it down.
     """
 
-    def __init__(self, address: ServerAddress, patience: RetryPolicy, tls: ssl.SSLContext) -> None:
+    def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext) -> None:
         self.host = address.host
         self.bytes_sent = 0
         self.bytes_received = 0
-        self._patience = patience
+        self._policy = policy
         self._client = httpx2.Client(
             base_url=address.url,
             headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
@@ -45,7 +45,7 @@ class HttpConnection:
             proxy=address.proxy,
             trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
             limits=httpx2.Limits(max_connections=1),
-            timeout=httpx2.Timeout(None, connect=patience.connect),
+            timeout=httpx2.Timeout(None, connect=policy.connect),
             follow_redirects=False,
         )
         self._lock = threading.Lock()
@@ -62,26 +62,26 @@ class HttpConnection:
         return [Fields(each) for each in answer] if isinstance(answer, list) else []
 
     def _asked(self, path: str, payload: Payload | None) -> object:
-        late = threading.Event()
+        timed_out = threading.Event()
 
         def give_up() -> None:
-            late.set()
+            timed_out.set()
             self.cut()
 
-        alarm = threading.Timer(self._patience.answer, give_up)
-        alarm.daemon = True
-        alarm.start()
+        timer = threading.Timer(self._policy.answer, give_up)
+        timer.daemon = True
+        timer.start()
         try:
             with self._request(path, payload) as response:
                 return parsed(self._body(response))
         except ValueError as error:
             raise garbage(self.host) from error
         except EngineLost as error:
-            if late.is_set():
+            if timed_out.is_set():
                 raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.") from error
             raise
         finally:
-            alarm.cancel()
+            timer.cancel()
 
     def events(self, path: str, payload: Payload) -> Iterator[str]:
         """The data of each server-sent event. Raises EngineError."""
@@ -91,12 +91,12 @@ class HttpConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the next request finds a connection, as far as this side knows."""
+        """Whether the next request can use an open connection, as far as this side knows."""
         with self._lock:
             return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
 
     def cut(self) -> None:
-        """End the request that is going on, from any thread."""
+        """End the running request, from any thread."""
         with self._lock:
             self._is_cut = True
             self._shut_down()
@@ -144,7 +144,7 @@ class HttpConnection:
         except (httpx2.NetworkError, httpx2.RemoteProtocolError):
             if self._is_cut or self._socket is not known:
                 raise
-            # The server has closed a connection that was kept open from before: no more than a new one is needed.
+            # The server has closed the kept-alive connection: a new one is enough.
             return self._client.send(request, stream=True)
 
     def _on_trace(self, event: str, info: Mapping[str, Any]) -> None:
@@ -158,28 +158,28 @@ class HttpConnection:
         if self._socket is None:
             return
         try:
-            # Not SSLSocket's own: it would take the TLS state away from under the thread that is reading.
+            # Not SSLSocket.shutdown: it would remove the TLS state while another thread is reading.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             self._socket = None  # it was closed already
 
 
 class Signal(Enum):
-    """What may come instead of an event."""
+    """What `AnswerStream.next` may return instead of an event."""
 
-    SILENCE = "nothing came in that time"
-    WOKEN = "somebody called wake()"
+    SILENCE = "nothing arrived in that time"
+    WOKEN = "wake() was called"
     ENDED = "the answer is complete"
 
 
 class AnswerStream:
     """The events of one answer. A context manager: leaving it closes the socket, and so stops the server."""
 
-    def __init__(self, line: HttpConnection, path: str, payload: Payload, most_events: int) -> None:
-        self._line = line
+    def __init__(self, connection: HttpConnection, path: str, payload: Payload, most_events: int) -> None:
+        self._connection = connection
         self._messages: queue.SimpleQueue[Fields | Signal | EngineError] = queue.SimpleQueue()
         self._reader = threading.Thread(
-            target=self._read, args=(path, payload, most_events), name=f"answer of {line.host}", daemon=True
+            target=self._read, args=(path, payload, most_events), name=f"answer of {connection.host}", daemon=True
         )
         self._reader.start()
 
@@ -188,7 +188,7 @@ class AnswerStream:
 
     def __exit__(self, *_: object) -> None:
         if self._reader.is_alive():
-            self._line.cut()
+            self._connection.cut()
             self._reader.join()
 
     def next(self, seconds: float) -> Fields | Signal:
@@ -207,17 +207,18 @@ class AnswerStream:
 
     def _read(self, path: str, payload: Payload, most_events: int) -> None:
         try:
-            for number, data in enumerate(self._line.events(path, payload)):
+            for number, data in enumerate(self._connection.events(path, payload)):
                 if data == "[DONE]":  # the end in OpenAI's protocol
                     break
                 if number >= most_events:
                     raise EngineRefused(
-                        f"{self._line.host} goes on writing after the end.", "Look at the server's log."
+                        f"{self._connection.host} keeps writing after the end of its answer.",
+                        "Look at the server's log.",
                     )
                 self._messages.put(Fields(parsed(data)))
         except EngineError as error:
             self._messages.put(error)
         except ValueError:
-            self._messages.put(garbage(self._line.host))
+            self._messages.put(garbage(self._connection.host))
         finally:
             self._messages.put(Signal.ENDED)

@@ -1,7 +1,7 @@
-"""Whether two models have one vocabulary, found out by tokenising: a server tells no hash.
+"""Compares the vocabularies of two models by tokenising a probe, since a server reveals no hash of its own.
 
-The probe covers what vocabularies of one family differ in: scripts, numbers, white space, code, emoji, and the
-control tokens of the usual templates. Equal ids for all of it mean that token ids may be handed over.
+The probe covers where related vocabularies differ: scripts, numbers, white space, code, emoji, and the control
+tokens of common templates. If all ids are equal, token ids may be handed over.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PROBE = "\n".join(
 
 
 def fingerprint(probe_ids: Sequence[int]) -> str:
-    """A name for the vocabulary that tokenises the probe like this; never equal to a hash of a GGUF file."""
+    """A name for the vocabulary that gives the probe these ids; never equal to a hash of a GGUF file."""
     digest = hashlib.sha256(",".join(map(str, probe_ids)).encode())
     return f"probe:{digest.hexdigest()}"
 
 
 def same_vocabulary(card: ModelCard, probe_ids: Sequence[int]) -> bool:
-    """Whether the remote model of this card tokenises the probe just so.
+    """Whether the remote model of this card gives the probe the same ids.
 
     `probe_ids`: the probe by another model's tokenizer, control tokens recognised, without BOS.
     """

@@ -14,10 +14,13 @@ from app.servers.probe import probe_beside
 from app.servers.server_dialog import Purpose, ServerDialog
 from app.shared.widgets.controls import FileEdit
 from core.engines.body import Author
-from core.engines.servers import KnownServer, KnownServers, SpendingCap
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.servers import KnownServer, KnownServers
+from core.engines.usage import Cap
+from core.errors import EngineRefused
 from core.secrets import Secrets
 from tests.app.servers.conftest import PATIENT, Open
-from tests.fakes.faulty_server import FaultyServer, error, hold, stream
+from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY, LlamaServer
@@ -88,7 +91,14 @@ def test_a_certificate_of_ones_own_is_accepted_by_file_or_knowing_the_risk(
         anyone = dialog.form.editor("way", "any_certificate")
         assert isinstance(anyone, QCheckBox)
         anyone.click()
-        assert "⚠ Anybody on the way can pose as" in tested(dialog)
+        assert "⚠ Anyone in between can pose as" in tested(dialog)
+
+
+def test_advice_for_another_kind_of_server_names_a_button_of_the_dialog(open_dialog: Open) -> None:
+    routes: dict[str, Json | Answer] = {"/props": {}, "/v1/models": {"data": [{"id": "m", "owned_by": "vllm"}]}}
+    with FaultyServer(stream(), routes=routes) as server, pytest.raises(EngineRefused) as raised:
+        LlamaServerEngine(server.url)
+    assert f"“{open_dialog('').test.text()}”" in raised.value.advice
 
 
 def test_several_servers_are_tested_one_after_the_other(open_dialog: Open, tested: Tested) -> None:
@@ -98,7 +108,7 @@ def test_several_servers_are_tested_one_after_the_other(open_dialog: Open, teste
 
 
 def test_what_cannot_be_an_address_is_said(open_dialog: Open, tested: Tested) -> None:
-    assert "is not the address of a server" in tested(open_dialog("office"))
+    assert "is not a server address" in tested(open_dialog("office"))
 
 
 def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBot) -> None:
@@ -126,7 +136,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, se
 
 
 def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, servers: KnownServers, qtbot: QtBot) -> None:
-    servers.keep("http://a:1", KnownServer(cap=SpendingCap(tokens=7)), "secret")
+    servers.keep("http://a:1", KnownServer(cap=Cap(tokens=7)), "secret")
     dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)
     assert dialog.known.cap.tokens == 7
     assert dialog.key.typed == ""

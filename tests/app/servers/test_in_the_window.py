@@ -19,7 +19,8 @@ from app.window.main_window import MainWindow
 from app.window.models_page import add_models_page
 from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
-from core.engines.servers import KnownServer, KnownServers, PriceSettings, SpendingCap
+from core.engines.servers import KnownServer, KnownServers
+from core.engines.usage import Cap, Prices
 from core.models.preferences import Switch
 from core.paths import Paths
 from core.run import RunSettings
@@ -83,7 +84,7 @@ def words_of(widget: QWidget) -> str:
 def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
     connect: Connect, qtbot: QtBot, server: LlamaServer
 ) -> None:
-    known = KnownServer(prices=PriceSettings(read=1, written=2, currency="EUR"), supports_prefetch=Switch.ON)
+    known = KnownServer(prices=Prices(read=1, written=2, currency="EUR"), supports_prefetch=Switch.ON)
     window = connect(server.url, known, KEY)
     wait_until_ready(qtbot, window)
     assert "its server: ✓ connected" in window.topbar.pair.accessibleName()
@@ -108,7 +109,7 @@ def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
 def test_a_cap_ends_the_help_and_the_notice_below_the_answer_says_so(
     connect: Connect, qtbot: QtBot, server: LlamaServer
 ) -> None:
-    window = connect(server.url, KnownServer(answer_cap=SpendingCap(tokens=1)), KEY)
+    window = connect(server.url, KnownServer(answer_cap=Cap(tokens=1)), KEY)
     wait_until_ready(qtbot, window)
     window.session.ask("What is 2 + 2?")
     wait_for_the_answer(qtbot, window)

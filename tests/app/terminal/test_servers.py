@@ -10,7 +10,8 @@ import pytest
 from app.cli import main
 from app.terminal.servers import add_server_options, known_server
 from core.engines.factory import Server
-from core.engines.servers import KnownServer, KnownServers, PriceSettings, SpendingCap
+from core.engines.servers import KnownServer, KnownServers
+from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
 from core.paths import Paths
 from tests.fakes.faulty_server import FaultyServer, stream
@@ -48,11 +49,11 @@ def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_the_window_keeps_holds_unless_an_option_stands_in_its_place(paths: Paths) -> None:
-    known = KnownServer(model="big", prices=PriceSettings(written=2), cap=SpendingCap(tokens=100, money=3))
+    known = KnownServer(model="big", prices=Prices(written=2), cap=Cap(tokens=100, money=3))
     KnownServers(paths.servers).keep(URL, known)
     assert server().options.model == "big"
     _, options = server("--server-model", "other", "--cap-tokens", "0")
-    assert (options.model, options.cap.tokens, options.cap.money) == ("other", None, 3)
+    assert (options.model, options.cap.tokens, options.cap.money) == ("other", 0, 3)
 
 
 @pytest.mark.parametrize("prices", ["1", "1,2", "1,2,cheap", "1,2,3,EUR,4", "1,2,-3"])

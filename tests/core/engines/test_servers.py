@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.servers import KnownServer, KnownServers, PriceSettings, ServerAccess, SpendingCap
+from core.engines.servers import KnownServer, KnownServers, ServerAccess
+from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
 from core.models.overrides import NO_TAGS, ModelOverrides
 from core.models.preferences import Switch, Tags, WritingChoice
@@ -35,7 +36,7 @@ def test_an_unknown_server_is_used_as_it_is_by_default(servers: KnownServers) ->
     assert servers.find(URL) == KnownServer()
     address, options = servers.server(URL)
     assert (address.url, address.key) == (URL, None)
-    assert options.cap.tokens is options.cap.money is None
+    assert (options.cap.tokens, options.cap.money) == (0, 0)
 
 
 def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Path, ring: MemoryKeyring) -> None:
@@ -43,16 +44,16 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
         model="big",
         supports_prefetch=Switch.ON,
         way=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
-        prices=PriceSettings(read=0.5, reused=0.1, written=2.0, currency="EUR"),
-        cap=SpendingCap(money=1.5),
-        answer_cap=SpendingCap(tokens=900),
+        prices=Prices(read=0.5, reused=0.1, written=2.0, currency="EUR"),
+        cap=Cap(money=1.5),
+        answer_cap=Cap(tokens=900),
     )
     assert servers.keep(URL, known, "secret") is Keeping.KEYRING
     address, options = KnownServers(file, lambda: Secrets(ring)).server(URL)
     assert (address.key, address.authority, address.proxy) == ("secret", Path("ca.pem"), "http://proxy:3128")
     assert (options.model, options.supports_prefetch) == ("big", True)
     assert (options.prices.reused, options.prices.currency) == (0.1, "EUR")
-    assert (options.cap.money, options.cap.tokens, options.answer_cap.tokens) == (1.5, None, 900)
+    assert (options.cap.money, options.cap.tokens, options.answer_cap.tokens) == (1.5, 0, 900)
 
 
 def test_the_key_is_never_in_the_file(servers: KnownServers, file: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_damaged_file_is_said_since_it_may_hold_a_cap(servers: KnownServers, f
     file.write_text('{"servers": {"http://a": {"cap": {"tokens": "many"}}}}')
     with pytest.raises(SettingsError, match=r"servers\.json cannot be read: .*cap\.tokens"):
         servers.server("http://a")
-    servers.keep("http://a", KnownServer(cap=SpendingCap(tokens=5)))
+    servers.keep("http://a", KnownServer(cap=Cap(tokens=5)))
     assert servers.server("http://a").options.cap.tokens == 5
     assert "many" in file.with_suffix(".damaged").read_text(), "what the person may want to look at again is gone"
 
@@ -127,7 +128,7 @@ def test_a_template_is_read_from_its_file(servers: KnownServers, tmp_path: Path)
 
 def test_a_cap_on_money_needs_prices() -> None:
     with pytest.raises(SettingsError, match="needs prices"):
-        KnownServer(cap=SpendingCap(money=1)).at(URL, None)
+        KnownServer(cap=Cap(money=1)).at(URL, None)
 
 
 def test_how_its_model_writes_goes_with_the_server() -> None:

@@ -42,7 +42,7 @@ def test_after_each_takeover_the_bill_so_far_is_told(large: ChargingEngine) -> N
 def test_the_last_bill_comes_before_the_end_and_is_that_of_the_closed_session(large: ChargingEngine) -> None:
     trace = run_with(large)
     assert isinstance(trace.events[-1], RunEnded)
-    assert trace.bills == {LARGE: large.bill}
+    assert trace.bills == {LARGE: large.usage}
     assert large.sessions[0].closed
 
 
@@ -87,4 +87,4 @@ def test_a_run_that_is_stopped_is_billed_all_the_same(large: ChargingEngine) -> 
         "One two.\n\n", " Three.\n\n", before_token=lambda body: control.stop() if "Three" in body else None
     )
     trace = Trace.of(run(Pair(small, large), QUESTION, SETTINGS, control=control))
-    assert trace.bills == {LARGE: large.bill}
+    assert trace.bills == {LARGE: large.usage}

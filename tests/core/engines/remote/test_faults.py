@@ -9,7 +9,7 @@ import pytest
 
 from core.engines.base import Message, Stop, WriteItem
 from core.engines.llama_server import LlamaServerEngine
-from core.engines.remote import transport as line
+from core.engines.remote import transport
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.state import ServerState
@@ -95,7 +95,7 @@ def test_nothing_there_is_told_with_advice() -> None:
         (lambda wire: wire.trickle(b"X-Slow: 1\r\n", first=b"HTTP/1.1 200 OK\r\n"), EngineLost, "has sent nothing for"),
         (error(429, "Slow down"), EngineLost, "is not ready: “Slow down”"),
         (lambda wire: wire.json({"hello": "world"}), EngineLost, "not an answer"),
-        (redirect("https://elsewhere.example/"), EngineRefused, "sends on to https://elsewhere.example/"),
+        (redirect("https://elsewhere.example/"), EngineRefused, "redirects to https://elsewhere.example/"),
         (hold, EngineLost, "has sent nothing for"),
     ],
 )
@@ -105,7 +105,7 @@ def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words
 
 
 def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 1000)
 
     def report(wire: Wire) -> None:
         wire.head(500)
@@ -178,7 +178,7 @@ def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None
             list(session.write([], 1, seed=1))
             server.routes |= about("another.gguf")
             session.prefetch(foreign("so"))
-            session.settle()
+            session.wait_for_prefetch()
             with pytest.raises(EngineRefused, match="another model"):
                 list(session.write(foreign("so"), 1, seed=1))
 
@@ -188,7 +188,7 @@ def test_a_failure_while_reading_along_harms_nothing() -> None:
         engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, supports_prefetch=True))
         with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
             session.prefetch(foreign("so"))
-            session.settle()
+            session.wait_for_prefetch()
             items = list(session.write(foreign("so"), 1, seed=1))
     assert text(items) == "a"
     assert notices(items) == []

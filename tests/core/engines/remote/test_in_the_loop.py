@@ -63,14 +63,14 @@ def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaS
 
     engine = LlamaServerEngine(
         ServerAddress(server.url, KEY),
-        RemoteOptions(prices=Prices(1, 1, 1, "EUR"), supports_prefetch=True),
+        RemoteOptions(prices=Prices(read=1, reused=1, written=1, currency="EUR"), supports_prefetch=True),
         lambda state: at_rest.set() if state is ServerState.CONNECTED else None,
     )
     trace = Trace.of(run_with(engine, wait_for_the_reading))
-    assert trace.bills == {Author.LARGE: engine.bill}
+    assert trace.bills == {Author.LARGE: engine.usage}
     assert trace.bills[Author.LARGE].money > 0
     takeovers = trace.totals[Author.LARGE].takeovers
-    assert len(trace.readings) == engine.bill.cost.requests - takeovers > 0
+    assert len(trace.readings) == engine.usage.cost.requests - takeovers > 0
     assert trace.readings[0].tokens > 0
     assert all(0 <= reading.began < reading.began + reading.seconds <= reading.at for reading in trace.readings)
 

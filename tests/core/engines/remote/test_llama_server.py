@@ -266,13 +266,13 @@ def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(
 def test_the_bill_adds_up(engine: LlamaServerEngine) -> None:
     with closing(engine.open(QUESTION, GREEDY)) as session:
         items = list(session.write([], 5, seed=1))
-        cost = session.bill.cost
+        cost = session.usage.cost
         assert cost.sent == session.prompt_tokens
         assert (cost.reused, cost.read) == (handoff(items).reused, handoff(items).prefilled)
         assert cost.written == 5
         assert cost.bytes_sent > 100
         assert cost.bytes_received > 100
-        assert engine.bill == session.bill
+        assert engine.usage == session.usage
 
 
 def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm2: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_server_that_takes_and_gives_text_alone(server: LlamaServer) -> None:
         assert stop(items) is Stop.LIMIT
         assert handoff(items).passing is Passing.TEXT
         assert all(token.id is None for token in tokens(items))
-        assert session.bill.cost.written == 12
+        assert session.usage.cost.written == 12
         with pytest.raises(EngineRefused, match="no log-probabilities"):
             session.judge([], "?", ("a", "b"))
         longer = list(session.write(as_parts(session, items), 4, seed=1))
@@ -103,7 +103,7 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     assert text(items) == "aé"
     assert [token.id for token in tokens(items)] == [97, None]
     assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
-    cost = session.bill.cost
+    cost = session.usage.cost
     assert handoff(items)[:2] == (0, 9), "what was reused is told at the end only"
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (6, 3, 4, False)
     assert stop(items) is Stop.END_OF_TEXT
@@ -162,7 +162,7 @@ def test_an_sglang_without_a_template_says_that_it_needs_one() -> None:
     trial = {"choices": [{"index": 0, "text": "2", "token_ids": [50]}]}
     with (
         FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as server,
-        pytest.raises(EngineRefused, match="SGLang does not tell the chat template"),
+        pytest.raises(EngineRefused, match="SGLang does not reveal the chat template"),
     ):
         OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED))
 
@@ -185,7 +185,7 @@ def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
         (flat_error(401, "Unauthorized"), EngineRefused, "does not accept the key"),
         (flat_error(400, "The input (9 tokens) is longer than the model's context length"), ContextFull, "no longer"),
         (stream(event({"error": {"message": "Out of memory", "code": 500}}), DONE), EngineLost, "Out of memory"),
-        (stream(chunk("", [], finish="abort"), DONE), EngineLost, "gave the answer up: “abort”"),
+        (stream(chunk("", [], finish="abort"), DONE), EngineLost, "stopped the answer: “abort”"),
         (stream(DONE), EngineLost, "broke off"),
         # vLLM and LM Studio name the kind of an error where others have a number.
         (error(400, "This model's maximum context length is 9"), ContextFull, "no longer"),
@@ -205,7 +205,7 @@ def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_sam
     vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
     with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
         items = list(session.write([], 2, seed=1))
-        cost = session.bill.cost
+        cost = session.usage.cost
     assert (text(items), stop(items)) == ("ab", Stop.LIMIT)
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
 
@@ -213,7 +213,7 @@ def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_sam
 def test_a_server_without_a_template_needs_one() -> None:
     routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "organization_owner"}]}}
     with FaultyServer(stream(), routes=routes) as server:
-        with pytest.raises(EngineRefused, match="LM Studio does not tell the chat template"):
+        with pytest.raises(EngineRefused, match="LM Studio does not reveal the chat template"):
             OpenAICompletionsEngine(server.url)
         engine = OpenAICompletionsEngine(server.url, RemoteOptions(template=TEMPLATE))
         with closing(engine):

@@ -18,7 +18,7 @@ def test_at_a_boundary_little_is_left_to_read(eager_engine: LlamaServerEngine) -
         session.read([])
         without = eager_engine.count_tokens("".join(part.text for part in STEP))
         session.prefetch(STEP)
-        session.settle()
+        session.wait_for_prefetch()
         items = list(session.write(STEP, 2, seed=1))
     assert without > 10
     assert handoff(items).prefilled <= 2
@@ -29,8 +29,8 @@ def test_the_newest_text_wins(eager_engine: LlamaServerEngine) -> None:
         session.read([])
         for end in range(1, len(STEP) + 1):
             session.prefetch(STEP[:end])
-        session.settle()
-        assert session.bill.cost.requests < len(STEP)
+        session.wait_for_prefetch()
+        assert session.usage.cost.requests < len(STEP)
         assert handoff(session.write(STEP, 1, seed=1)).prefilled <= 2
 
 
@@ -40,14 +40,14 @@ def test_a_real_request_does_not_wait_for_it(eager_engine: LlamaServerEngine) ->
         session.prefetch(foreign("word " * 900))  # seconds of reading
         items = list(session.write([], 2, seed=1))
     assert len(tokens(items)) == 2
-    assert session.bill.cost.read < 900, "the reading was cut short"
+    assert session.usage.cost.read < 900, "the reading was cut short"
 
 
 def test_a_discarded_text_is_rolled_back(eager_engine: LlamaServerEngine) -> None:
     with closing(eager_engine.open(QUESTION, GREEDY)) as session:
         session.read([])
         session.prefetch(STEP)
-        session.settle()
+        session.wait_for_prefetch()
         assert handoff(session.write([], 1, seed=1)).reused >= session.prompt_tokens - 1
 
 
@@ -55,13 +55,13 @@ def test_it_is_off_where_the_server_is_on_the_same_machine(engine: LlamaServerEn
     assert not engine.card.supports_prefetch
     with closing(engine.open(QUESTION, GREEDY)) as session:
         session.prefetch(STEP)
-        session.settle()
-        assert session.bill.cost.requests == 0
+        session.wait_for_prefetch()
+        assert session.usage.cost.requests == 0
 
 
 def test_what_was_read_along_is_on_the_bill(eager_engine: LlamaServerEngine) -> None:
     with closing(eager_engine.open(QUESTION, GREEDY)) as session:
         session.prefetch(STEP)
-        session.settle()
-        assert session.bill.cost.read > 10
+        session.wait_for_prefetch()
+        assert session.usage.cost.read > 10
         assert eager_engine.state is ServerState.CONNECTED

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engines.base import Alternative
-from core.engines.llama_server import LlamaServerAnswer, served
+from core.engines.llama_server import LlamaServerAnswer, server_properties
 from core.engines.model_card import ModelCard
 from core.engines.openai_completions import CompletionsAnswer, choose_model
 from core.engines.remote.fields import Fields, parsed
-from core.engines.remote.protocol import AnswerReader, choice_probabilities
+from core.engines.remote.protocol import AnswerParser, choice_probabilities
 from core.errors import EngineError
 
 CARD = ModelCard("any", "", 100)
@@ -38,11 +38,11 @@ def always(answer: object) -> Callable[[str, Mapping[str, Any] | None], Fields]:
 
 @given(st.lists(OBJECTS, max_size=4), OBJECTS)
 def test_any_events_are_understood_or_refused(events: list[dict[str, Any]], other: dict[str, Any]) -> None:
-    readers: list[AnswerReader] = [LlamaServerAnswer(CARD, always(other)), CompletionsAnswer(CARD, True)]
+    readers: list[AnswerParser] = [LlamaServerAnswer(CARD, always(other)), CompletionsAnswer(CARD, True)]
     for reader in readers:
         try:
             for event in events:
-                list(reader.hear(Fields(event)))
+                list(reader.parse(Fields(event)))
             reader.finish()
         except EngineError:
             continue
@@ -52,7 +52,7 @@ def test_any_events_are_understood_or_refused(events: list[dict[str, Any]], othe
 def test_any_description_of_a_server_is_understood_or_refused(answer: dict[str, Any]) -> None:
     choose_model(always(answer), "")
     try:
-        served(always(answer))
+        server_properties(always(answer))
     except EngineError:
         return
 

@@ -84,7 +84,7 @@ def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
 
 def test_a_redirect_is_no_reason_to_try_another_protocol() -> None:
     with FaultyServer(stream(), routes={"/props": redirect("http://elsewhere.example")}) as server:
-        with pytest.raises(EngineRefused, match=r"sends on to http://elsewhere\.example"):
+        with pytest.raises(EngineRefused, match=r"redirects to http://elsewhere\.example"):
             open_server(server.url)
         assert [request.path for request in server.requests] == ["/props"]
 
@@ -144,7 +144,7 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
         with closing(ServerPool(engines)) as pool:
             assert pool.card == engines[0].card
             assert pool.count_tokens("abc") == 3
-            assert pool.bill.cost.requests == 0
+            assert pool.usage.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
             assert [engine.open_sessions for engine in engines] == [2, 2]
             sessions[0].close()
@@ -167,7 +167,7 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
             for session in sessions:
                 assert text(session.write([], 30, seed=1)) == "a"
             assert second.completions[0]["n_predict"] == 5, "the first server took half of the cap"
-            assert pool.bill == Usage(engines[0].bill.cost.plus(engines[1].bill.cost), 4.0, "EUR")
+            assert pool.usage == Usage(engines[0].usage.cost.plus(engines[1].usage.cost), 4.0, "EUR")
             with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
                 list(sessions[0].write([], 30, seed=1))
 

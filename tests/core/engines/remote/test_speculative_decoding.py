@@ -47,10 +47,10 @@ def test_at_temperature_0_a_draft_changes_nothing_and_is_counted(
 ) -> None:
     with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
         assert text(drafted.write([], 40, seed=1)) == text(plain.write([], 40, seed=1))
-        cost = drafted.bill.cost
+        cost = drafted.usage.cost
         assert cost.written == 40
         assert 20 < cost.accepted == cost.drafted < 40, "it agrees with itself"
-        assert (plain.bill.cost.drafted, plain.bill.cost.accepted) == (0, 0)
+        assert (plain.usage.cost.drafted, plain.usage.cost.accepted) == (0, 0)
 
 
 def test_a_drafted_token_has_no_probability_rather_than_a_false_one(drafting: LlamaServerEngine) -> None:
