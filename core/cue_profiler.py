@@ -18,6 +18,7 @@ from core.engines.base import Engine
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.cues import Category, Lexicon, english
 from core.thinking.events import TokenWritten
+from core.thinking.policies.never import Never
 from core.thinking.steps import split
 from core.thinking.trace import Trace
 
@@ -134,7 +135,7 @@ class Writing(NamedTuple):
 
 def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
     """Let the model write on each problem, alone; closing the iterator stops it. Raises BatonError."""
-    alone = settings.model_copy(update={"policy": "never"})
+    alone = settings.model_copy(update={"policy": Never.Settings()})
     for number, problem in enumerate(problems):
         trace = Trace()
         with closing(run(Pair(small=engine), ask(problem, alone), alone)) as events:

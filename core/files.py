@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import tempfile
@@ -64,11 +65,16 @@ def write_json(value: BaseModel, path: Path, what: str) -> None:
 
 def read_json(kind: type[Value], path: Path) -> Value:
     """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
+    return tolerant_value(kind, read_object(path))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty if there is none that can be read. Never raises."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return kind()
-    return tolerant_value(kind, data) if isinstance(data, dict) else kind()
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
@@ -77,8 +83,11 @@ def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
         try:
             return kind.model_validate(data)
         except ValidationError as error:
+            before = copy.deepcopy(data)
             for fault in error.errors():
                 _drop(data, fault["loc"])
+            if data == before:  # the fault is in no value that could be dropped
+                return kind()
 
 
 def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core.engines.base import Conversation, Engine, Message, Session
 from core.engines.body import Author, Part
+from core.engines.model_card import ModelCard
 from core.errors import BatonError, ContextFull, SettingsError
 from core.models.overrides import Sampling
 from core.thinking.accounts import Accounts
@@ -17,8 +19,9 @@ from core.thinking.cues import Lexicon, parse_lexicon
 from core.thinking.events import Event, Finish, RunEnded, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policies import POLICIES, PolicySettings, make_policy
-from core.thinking.policy import Move
+from core.thinking.policy import Move, PolicyContext
+from core.thinking.registry import POLICIES, AnyPolicySettings, default_settings, make_policy, with_advice
+from core.thinking.schema_1 import upgrade_settings
 from core.thinking.trace import Trace
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -30,8 +33,9 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policy: str = Field("keywords", title="Policy", description="When the large model takes over.")
-    parameters: PolicySettings = Field(default_factory=PolicySettings, title="Parameters of the policy")
+    policy: AnyPolicySettings = Field(
+        default_factory=default_settings, title="Policy", description="When the large model takes over."
+    )
     seed: int = Field(0, ge=0, title="Seed", description="The same seed repeats an answer on the same local models.")
     temperature: float = Field(0.6, ge=0, le=5, title="Temperature", description="0 always takes the likeliest token.")
     top_p: float = Field(0.95, gt=0, le=1, title="Top-p", description="Draw from the likeliest with this total chance.")
@@ -44,14 +48,43 @@ class RunSettings(BaseModel):
 
     cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, data: Any) -> Any:
+        """Files and traces of Baton 0.1 named a policy and held the parameters of all."""
+        return upgrade_settings(data) if isinstance(data, dict) else data
+
     @property
     def lexicon(self) -> Lexicon | None:
         """The run's own cues; None means the paper's. Raises SettingsError if the list cannot be read."""
-        return parse_lexicon(self.cue_list, self.parameters.match) if self.cue_list else None
+        return parse_lexicon(self.cue_list) if self.cue_list else None
 
     @property
     def sampling(self) -> Sampling:
         return Sampling(self.temperature, self.top_p, self.top_k)
+
+
+def effective_settings(
+    chosen: RunSettings, advised: RunSettings | None = None, small: ModelCard | None = None
+) -> RunSettings:
+    """The settings that a run uses: window, batch, comparison and terminal all call this, and nothing else decides.
+
+    `chosen`: what a person chose. `advised`: what comes with the pair of models (the demo pair's steps are short);
+    it fills in what the person left at a preset or a default. `small`: the small model's card, whose own cue list is
+    used unless the run has one.
+    """
+    changes: dict[str, Any] = {}
+    if advised:
+        defaults = RunSettings()
+        changes = {
+            name: getattr(advised, name)
+            for name in advised.model_fields_set - {"policy"}
+            if getattr(chosen, name) == getattr(defaults, name)
+        }
+        changes["policy"] = with_advice(chosen.policy, advised.policy)
+    if small and small.own.cue_list and not chosen.cue_list:
+        changes["cue_list"] = small.own.cue_list
+    return chosen.model_copy(update=changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +120,12 @@ def run(
     there.
     """
     engines = _engines_needed(pair, settings)
-    settings = _with_cues_of(pair.small, settings)
-    policy = make_policy(settings.policy, settings.parameters, settings.seed, settings.lexicon)
+    settings = effective_settings(settings, small=pair.small.card if pair.small else None)
+    policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
     guard, written = LimitsGuard(settings.limits), list[Part]()
     if so_far:
-        policy.go_on_from(so_far)
-        guard.go_on_from(so_far)
+        policy.resume_from(so_far)
+        guard.resume_from(so_far)
         written = so_far.parts()
     sessions: dict[Author, Session] = {}
     try:
@@ -118,36 +151,28 @@ def run(
             session.close()
 
 
-def _with_cues_of(small: Engine | None, settings: RunSettings) -> RunSettings:
-    """The small model's own cues, unless the run has a list of its own; so that the trace tells what was used."""
-    if small is None or settings.cue_list or not small.card.own.cue_list:
-        return settings
-    return settings.model_copy(update={"cue_list": small.card.own.cue_list})
-
-
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     """The engines that take part. One that the policy can do without takes part if it is there to take over."""
-    kind = POLICIES.get(settings.policy)
-    if kind is None:
-        raise SettingsError(f"There is no policy called {settings.policy!r}.", f"Choose one of {', '.join(POLICIES)}.")
-    if error := obstacle(settings.policy, pair):
+    needs = POLICIES.of(settings.policy).needs
+    if error := obstacle(settings.policy.policy, pair):
         raise error
-    needed = {Author.SMALL: kind.needs_small, Author.LARGE: kind.needs_large}
+    needed = {Author.SMALL: needs.small, Author.LARGE: needs.large}
     return {author: engine for author in needed if needed[author] and (engine := pair.get(author))}
 
 
 def obstacle(policy: str, pair: Pair) -> SettingsError | None:
     """Why these two models cannot work under a registered policy: one is missing, or gives no log-probabilities."""
     kind = POLICIES[policy]
-    for author, is_needed in ((Author.SMALL, kind.needs_small), (Author.LARGE, kind.needs_large)):
+    needs = kind.needs
+    for author, is_needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
         if is_needed and pair.get(author) is None:
             return SettingsError(f"The policy “{kind.title}” needs a {author.value} model.", "Choose one first.")
-    if kind.needs_alternatives and pair.small and not pair.small.card.returns_all_alternatives:
+    if needs.alternatives and pair.small and not pair.small.card.returns_all_alternatives:
         return SettingsError(
             f"The policy “{kind.title}” needs the probabilities of each token, and {pair.small.card.name} gives none.",
             "Choose another policy, or a small model on this machine.",
         )
-    if kind.needs_judge and pair.large and not pair.large.card.returns_alternatives:
+    if needs.judge and pair.large and not pair.large.card.returns_alternatives:
         return SettingsError(
             f"The policy “{kind.title}” needs probabilities, and {pair.large.card.name} gives none.",
             "Choose another policy, or another large model.",
@@ -170,7 +195,7 @@ def _started(pair: Pair, conversation: Conversation, settings: RunSettings, sess
     return RunStarted(
         at=0.0,
         conversation=conversation,
-        policy=settings.policy,
+        policy=settings.policy.policy,
         settings=settings.model_dump(mode="json"),
         seed=settings.seed,
         small=pair.small.card if pair.small else None,

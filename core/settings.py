@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.engines.body import Author
-from core.files import read_json, tolerant_value, write_json
+from core.files import read_object, tolerant_value, write_json
 from core.run import RunSettings
-from core.thinking.presets import PRESETS, KeywordSettings
+from core.thinking.schema_1 import upgrade_settings
 
 
 class Look(Enum):
@@ -99,12 +99,6 @@ class Settings(BaseModel):
     window: WindowState = Field(default_factory=WindowState, title="Window")
 
 
-def matching_preset(parameters: KeywordSettings) -> str:
-    """The preset whose values these are; empty if a person changed any."""
-    values = parameters.model_dump()
-    return next((name for name, preset in PRESETS.items() if preset.model_dump().items() <= values.items()), "")
-
-
 class SettingsFile:
     """The settings on disk."""
 
@@ -113,7 +107,7 @@ class SettingsFile:
 
     def load(self) -> Settings:
         """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
-        return read_json(Settings, self.path)
+        return tolerant(read_object(self.path))
 
     def save(self, settings: Settings) -> None:
         """Write the whole file, or leave the old one as it is. Raises SettingsError."""
@@ -121,5 +115,7 @@ class SettingsFile:
 
 
 def tolerant(data: dict[str, Any]) -> Settings:
-    """Settings from JSON values; each that is wrong is dropped, and its default stands."""
+    """Settings from JSON values, of Baton 0.1 too; each that is wrong is dropped, and its default stands."""
+    if isinstance(run := data.get("run"), dict):
+        data = data | {"run": upgrade_settings(run)}
     return tolerant_value(Settings, data)

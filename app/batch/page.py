@@ -23,7 +23,7 @@ from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError
 from core.problem import Problem
-from core.run import RunSettings
+from core.run import RunSettings, effective_settings
 from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store
 
@@ -166,11 +166,8 @@ class BatchPage(QStackedWidget):
 
     def _settings(self) -> RunSettings:
         """What the person chose, without alternatives for every token; the demo pair's lengths for the demo pair."""
-        settings, models = self._preferences.value.run, self._preferences.value.models
-        if not models.small and not models.large:
-            settings = settings.model_copy(
-                update={"parameters": DEMO_SETTINGS.parameters, "max_tokens": DEMO_SETTINGS.max_tokens}
-            )
+        chosen = self._preferences.value
+        settings = effective_settings(chosen.run, DEMO_SETTINGS if chosen.models.is_demo else None)
         return settings.model_copy(update={"alternatives": 0})
 
     def _choose_guides(self) -> list[str]:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 
 from app.batch.chart_card import ChartCard
 from app.shared.theme import current_theme
-from core.batch.charts import places_of_takeovers, takeovers_by_rule
+from core.batch.charts import places_of_takeovers, takeovers_by_reason
 from core.batch.report import PLACES, ArmReport
 
 
@@ -31,7 +31,7 @@ class RuleChart(ChartCard):
         self.draw()
 
     def drawing(self) -> str:
-        return takeovers_by_rule(self.arm) if self.arm else ""
+        return takeovers_by_reason(self.arm) if self.arm else ""
 
     def draw(self) -> None:
         super().draw()
@@ -47,12 +47,12 @@ class RuleChart(ChartCard):
         widths = [count / total for _, count in takeovers]
         ink = QColor(current_theme().colours.large)
         self.plot.addItem(pg.BarGraphItem(x0=0, y=places, height=0.5, width=widths, brush=ink, pen=ink))
-        for place, (rule, count) in zip(places, takeovers, strict=True):
-            self.write(f"{rule.value.capitalize()} ", 0, place, (1, 0.5))
+        for place, (reason, count) in zip(places, takeovers, strict=True):
+            self.write(f"{reason.capitalize()} ", 0, place, (1, 0.5))
             self.write(f" {count / total:.0%}", count / total, place, (0, 0.5))
         self.plot.setXRange(-0.75 * max(widths), 1.25 * max(widths), padding=0)
         self.plot.setYRange(min(places) - 0.5, 0.5, padding=0)
-        self.plot.setAccessibleDescription("; ".join(f"{rule.value} {count:,}" for rule, count in takeovers))
+        self.plot.setAccessibleDescription("; ".join(f"{reason} {count:,}" for reason, count in takeovers))
 
 
 class PlaceChart(ChartCard):

@@ -198,7 +198,7 @@ def proposed(
     columns = [next((known for known in fit if known.settings == each.settings), each) for each in columns]
     in_front = next((choice for choice in fit if choice.exchange is answer), None)
     if in_front and in_front not in columns and columns:
-        columns[min(PLACE_OF.get(in_front.settings.policy, 1), len(columns) - 1)] = in_front
+        columns[min(PLACE_OF.get(in_front.settings.policy.policy, 1), len(columns) - 1)] = in_front
     return columns
 
 

@@ -25,7 +25,7 @@ from core.run import RunSettings
 from core.thinking.alignment import thinking_steps
 from core.thinking.events import Finish
 from core.thinking.pieces import Piece
-from core.thinking.policies import POLICIES
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
 MOST_COLUMNS = 3
@@ -206,8 +206,8 @@ class ColumnHead:
 
     def _name_row(self, settings: RunSettings) -> QWidget:
         row, inside = _row()
-        kind = POLICIES.get(settings.policy)
-        for author, needed in ((Author.SMALL, kind and kind.needs_small), (Author.LARGE, kind and kind.needs_large)):
+        needs = POLICIES.of(settings.policy).needs
+        for author, needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
             if needed:
                 inside.addWidget(label(SIGN[author], Role.SMALL if author is Author.SMALL else Role.LARGE))
         name = label(self.title, Role.HEADING)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.shared.format import duration, percent_more, times_as_many
-from app.shared.labels import PRESET_POLICY
 from core.demo_pair.settings import DEMO_SETTINGS
 from core.grading.grader import Standing
 from core.grading.verdict import Outcome
 from core.run import RunSettings
-from core.thinking.policies import POLICIES
-from core.thinking.presets import PRESETS
+from core.thinking.policy import PolicySettings
+from core.thinking.registry import POLICIES, difference, with_advice
 from core.thinking.trace import Trace
 
 MOST_DIFFERENCES = 2
@@ -29,25 +28,21 @@ class Figure(NamedTuple):
 
 def title_of(settings: RunSettings) -> str:
     """The policy, and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
-    kind = POLICIES.get(settings.policy)
-    title = kind.title if kind else settings.policy
-    if settings.policy != PRESET_POLICY:
-        return title
-    preset, apart = min(_differences(settings).items(), key=lambda item: len(item[1]))
-    told = [f"{name} = {value}" for name, value in apart.items()][:MOST_DIFFERENCES]
+    policy = POLICIES.of(settings.policy)
+    presets = policy.presets or {"": policy.Settings()}
+    preset, apart = min(_differences(settings.policy, presets).items(), key=lambda item: len(item[1]))
+    title = f"{policy.title} ({preset})" if preset else policy.title
+    changes = [f"{name} = {value}" for name, value in apart.items()][:MOST_DIFFERENCES]
     more = ["…"] if len(apart) > MOST_DIFFERENCES else []
-    return ", ".join([f"{title} ({preset})", *told, *more, *(["own cues"] if settings.cue_list else [])])
+    return ", ".join([title, *changes, *more, *(["own cues"] if settings.cue_list else [])])
 
 
-def _differences(settings: RunSettings) -> dict[str, dict[str, Any]]:
+def _differences(chosen: PolicySettings, presets: Mapping[str, PolicySettings]) -> dict[str, dict[str, Any]]:
     """How the parameters differ from each preset. The demo pair's own lengths make no difference."""
-    lengths = DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)
-    has = settings.parameters.model_dump()
     apart = {}
-    for name, preset in PRESETS.items():
-        usual = preset.model_dump() | {"one_cue": False}
-        usual |= lengths if lengths.items() <= has.items() else {}
-        apart[name] = {key: has[key] for key, value in usual.items() if has[key] != value}
+    for name, preset in presets.items():
+        usual = [preset, with_advice(preset, DEMO_SETTINGS.policy)]
+        apart[name] = min((difference(chosen, each) for each in usual), key=len)
     return apart
 
 

@@ -12,22 +12,18 @@ from pydantic import BaseModel
 from core.run import RunSettings
 from core.settings import ModelChoice
 from core.thinking.limits import Limits
-from core.thinking.policies import PolicySettings
-from core.thinking.presets import PRESETS
+from core.thinking.registry import POLICIES
 
-NAMED = {"policy", "seed", "max_tokens", "parameters", "limits", "alternatives"}
+NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
 """What has an option of its own, or makes no difference to the text."""
 
 
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:
     """Only what differs from the nearest preset and from the defaults is said."""
-    values = settings.parameters.model_dump()
-    preset = min(PRESETS, key=lambda name: _differences(PRESETS[name].model_dump(), values))
-    assignments = {
-        name: value
-        for name, value in values.items()
-        if value != (PolicySettings().model_dump() | PRESETS[preset].model_dump())[name]
-    }
+    policy = settings.policy
+    presets = POLICIES.of(policy).presets
+    preset = min(presets, key=lambda name: len(_changed(policy, presets[name])), default="")
+    assignments = _changed(policy, presets[preset] if preset else type(policy)())
     assignments |= _changed(settings, RunSettings(), leave=NAMED)
     assignments |= _changed(settings.limits, Limits())
     words = ["baton", "solve", problem]
@@ -36,15 +32,11 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
             words += [option, str(path)]
     if models.context != ModelChoice().context:
         words += ["--context", str(models.context)]
-    words += ["--policy", settings.policy, "--preset", preset, "--seed", str(settings.seed)]
+    words += ["--policy", policy.policy, *(["--preset", preset] if preset else []), "--seed", str(settings.seed)]
     words += ["--max-tokens", str(settings.max_tokens)]
     for name, value in assignments.items():
         words += ["--set", f"{name}={_plain(value)}"]
     return shlex.join(words)
-
-
-def _differences(preset: dict[str, Any], values: dict[str, Any]) -> int:
-    return sum(values[name] != value for name, value in preset.items())
 
 
 def _changed(settings: BaseModel, defaults: BaseModel, leave: Collection[str] = ()) -> dict[str, Any]:

@@ -9,21 +9,14 @@ from app.shared.forms.fields import Editor, editor_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import label
 from core.run import RunSettings
-from core.settings import matching_preset
 from core.thinking.cues import Category, Lexicon, english
-from core.thinking.policies import POLICIES, PolicySettings
-from core.thinking.presets import PRESETS
+from core.thinking.policy import Policy, PolicySettings
+from core.thinking.registry import POLICIES, matching_preset, settings_for
 
 OWN_VALUES = "own values"
-PARAMETERS = {
-    "keywords": ("c", "n1", "n2"),
-    "first-token-entropy": ("tau", "step_cap"),
-    "step-score": ("threshold", "weighted"),
-    "every-step": ("opening", "n1"),
-    "random": ("p", "n1"),
-}
-"""Those that decide where a policy steps in, or for how long; `never` and `always` have none."""
 CUES = (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
+CUES_ROW = 50
+"""In the grid, below the parameters of any policy."""
 
 
 class ReplayChoice(QWidget):
@@ -35,33 +28,29 @@ class ReplayChoice(QWidget):
         self._lexicon = english()
         self.policy, self.preset = QComboBox(), QComboBox()
         self.policy.addItems([kind.title for kind in POLICIES.values()])
-        self.preset.addItems([*PRESETS, OWN_VALUES])
         self.policy.activated.connect(self._take_policy)
         self.preset.activated.connect(self._take_preset)
-        names = dict.fromkeys(name for names in PARAMETERS.values() for name in names)
-        self.editors: dict[str, Editor] = {
-            name: editor_of(name, PolicySettings.model_fields[name], self._take_parameters) for name in names
-        }
+        self.editors: dict[str, Editor] = {}
+        """Of the chosen policy's parameters."""
+        self._editors_of = ""
         self.cues = {category: QLineEdit() for category in CUES}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(5)
         self._grid.setColumnStretch(1, 1)
-        self._rows: dict[str, tuple[QWidget, QWidget]] = {}
-        self._add("policy", "Policy", self.policy)
-        self._add("preset", "Preset", self.preset)
-        for name, editor in self.editors.items():
-            field = PolicySettings.model_fields[name]
-            self._add(name, field.title or name, editor.widget, field.description or "")
-        for category, edit in self.cues.items():
+        self._parameter_rows: list[QWidget] = []
+        self._add(0, "Policy", self.policy)
+        self._preset_row = self._add(1, "Preset", self.preset)
+        self._cue_rows: list[QWidget] = []
+        for row, (category, edit) in enumerate(self.cues.items(), CUES_ROW):
             edit.textEdited.connect(self._take_cues)
-            self._add(category.value, f"{category.value.capitalize()} cues", edit, "With commas between them.")
+            self._cue_rows += self._add(row, f"{category.value.capitalize()} cues", edit, "With commas between them.")
         self._show()
 
     def begin_with(self, settings: RunSettings) -> None:
         """The run's own policy and parameters, from which a person departs."""
         self._settings = settings
-        self._lexicon = settings.lexicon or english(settings.parameters.match, settings.parameters.one_cue)
+        self._lexicon = settings.lexicon or english()
         for category, edit in self.cues.items():
             edit.setText(", ".join(self._lexicon.cues.get(category, ())))
             edit.setCursorPosition(0)
@@ -85,56 +74,67 @@ class ReplayChoice(QWidget):
             }
             for category, edit in self.cues.items()
         }  # fmt: skip
-        return Lexicon(written, self._settings.parameters.match)
+        return Lexicon(written)
 
-    def _add(self, name: str, title: str, editor: QWidget, tip: str = "") -> None:
+    def _add(self, row: int, title: str, editor: QWidget, tip: str = "") -> tuple[QWidget, QWidget]:
         editor.setAccessibleName(title)
         editor.setToolTip(tip)
         words = label(title, Role.MUTED)
         words.setBuddy(editor)
-        row = len(self._rows)
         self._grid.addWidget(words, row, 0, Qt.AlignmentFlag.AlignVCenter)
         self._grid.addWidget(editor, row, 1)
-        self._rows[name] = words, editor
+        return words, editor
 
     def _take_policy(self, index: int) -> None:
-        self._change(self._settings.model_copy(update={"policy": list(POLICIES)[index]}))
+        self._choose(settings_for(list(POLICIES)[index], self._settings.policy))
 
     def _take_preset(self, index: int) -> None:
-        name = self.preset.itemText(index)
-        if name in PRESETS:
-            values = PRESETS[name].model_dump()
-            self._change(self._settings.model_copy(update={"parameters": self._parameters(values)}))
+        if preset := self._policy.presets.get(self.preset.itemText(index)):
+            self._choose(preset)
 
     def _take_parameters(self) -> None:
         values = {name: editor.value() for name, editor in self.editors.items()}
-        self._change(self._settings.model_copy(update={"parameters": self._parameters(values)}))
+        self._choose(self._settings.policy.model_copy(update=values))
 
     def _take_cues(self) -> None:
         self.changed.emit()
 
-    def _parameters(self, values: dict[str, object]) -> PolicySettings:
-        parameters = self._settings.parameters.model_copy(update=values)
-        # A person who sets c means that c: the preset's ceiling must not hold it down.
-        return parameters.model_copy(update={"c_most": max(parameters.c, parameters.c_most)})
+    @property
+    def _policy(self) -> type[Policy]:
+        return POLICIES.of(self._settings.policy)
 
-    def _change(self, settings: RunSettings) -> None:
-        if settings != self._settings:
-            self._settings = settings
+    def _choose(self, policy: PolicySettings) -> None:
+        if policy != self._settings.policy:
+            self._settings = self._settings.model_copy(update={"policy": policy})
             self._show()
             self.changed.emit()
 
     def _show(self) -> None:
-        settings = self._settings
-        self.policy.setCurrentIndex(list(POLICIES).index(settings.policy) if settings.policy in POLICIES else 0)
-        self.preset.setCurrentText(matching_preset(settings.parameters) or OWN_VALUES)
+        chosen = self._settings.policy
+        if chosen.policy != self._editors_of:
+            self._make_editors()
+        self.policy.setCurrentIndex(list(POLICIES).index(chosen.policy))
+        self.preset.setCurrentText(matching_preset(chosen) or OWN_VALUES)
         for name, editor in self.editors.items():
             editor.widget.blockSignals(True)
-            editor.show(getattr(settings.parameters, name))
+            editor.show(getattr(chosen, name))
             editor.widget.blockSignals(False)
-        by_words = settings.policy == "keywords"
-        shown = {"policy", *PARAMETERS.get(settings.policy, ())}
-        shown |= {"preset", *(category.value for category in CUES)} if by_words else set()
-        for name, row in self._rows.items():
-            for widget in row:
-                widget.setVisible(name in shown)
+
+    def _make_editors(self) -> None:
+        policy = self._policy
+        self._editors_of = policy.name
+        for widget in self._parameter_rows:
+            self._grid.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+        self.editors, self._parameter_rows = {}, []
+        fields = policy.Settings.model_fields
+        for row, name in enumerate(policy.main_parameters or [name for name in fields if name != "policy"], 2):
+            editor = self.editors[name] = editor_of(name, fields[name], self._take_parameters)
+            title, tip = fields[name].title or name, fields[name].description or ""
+            self._parameter_rows += self._add(row, title, editor.widget, tip)
+        self.preset.clear()
+        self.preset.addItems([*policy.presets, OWN_VALUES])
+        for widgets, shown in ((self._preset_row, bool(policy.presets)), (self._cue_rows, policy.reads_cues)):
+            for widget in widgets:
+                widget.setVisible(shown)

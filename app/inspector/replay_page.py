@@ -14,7 +14,7 @@ from app.inspector.replay_choice import ReplayChoice
 from app.inspector.replay_task import ReplayOutcome, ReplayRequest, ReplayTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.repository import run_settings
-from app.shared.labels import rule_and_cue
+from app.shared.labels import reason_and_cue
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme
 from app.shared.widgets.controls import Hairline, button, label
@@ -213,7 +213,7 @@ class ReplayPlaces(QAbstractListModel):
     def _words(self, row: int, place: Place) -> str:
         piece, took = self.piece_at(row), place.takeover
         step = f"Step {piece.step + 1}" if piece else "The end"
-        return f"{step}: {rule_and_cue(took.rule, took.cue)}"
+        return f"{step}: {reason_and_cue(took.reason, took.cue)}"
 
 
 def piece_at(pieces: Sequence[Piece], position: int) -> Piece | None:

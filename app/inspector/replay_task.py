@@ -15,8 +15,9 @@ from core.errors import BatonError
 from core.run import RunSettings
 from core.thinking.cues import Lexicon
 from core.thinking.events import Event
-from core.thinking.policies import POLICIES, make_policy
+from core.thinking.policy import Policy, PolicyContext
 from core.thinking.recording import Recording, Takeover
+from core.thinking.registry import POLICIES, make_policy
 from core.thinking.replay import Place, Replay, compare, recordings_of, remarks, stretches
 from core.thinking.trace import Trace
 
@@ -106,14 +107,14 @@ class ReplayTask(QObject):
             self._read = trace, len(happened), recordings_of(happened)
         recordings = self._read[2]
 
-        def make() -> Any:
-            return make_policy(settings.policy, settings.parameters, settings.seed, wish.lexicon)
+        def make() -> Policy:
+            return make_policy(settings.policy, PolicyContext(settings.seed, wish.lexicon))
 
         if self._wish:
             return  # another one is wanted already
         replay = self._replay = Replay(recordings, make, settings.limits)
         recorded = [took for recording in recordings for took in recording.takeovers]
-        told = remarks(trace, POLICIES[settings.policy], make().alternatives)
+        told = remarks(trace, POLICIES.of(settings.policy).needs)
         replayed: list[Takeover] = []
         shown = 1
         for took in replay.takeovers():

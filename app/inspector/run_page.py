@@ -15,7 +15,7 @@ from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.settings import ModelChoice
-from core.thinking.policies import POLICIES
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
 
@@ -133,7 +133,7 @@ def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
     facts: list[Fact] = [("Policy", POLICIES[policy].title if policy in POLICIES else policy)]
     for name, value in settings.items():
         if isinstance(value, dict):
-            facts += [(str(inner), str(worth)) for inner, worth in value.items()]
-        elif name != "policy":
+            facts += [(str(inner), str(worth)) for inner, worth in value.items() if inner != "policy"]
+        else:
             facts.append((name, str(value)))
     return facts

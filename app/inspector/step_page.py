@@ -8,12 +8,13 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
-from app.shared.labels import RULES, WHO
+from app.shared.labels import WHO
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.thinking.pieces import Piece
+from core.thinking.registry import reason_label
 from core.thinking.trace import Trace
 
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL, Author.INSERTED: Author.SMALL}
@@ -140,9 +141,8 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
     """What is known of a piece, as a person reads it."""
     handoff, takeover = piece.handoff, piece.takeover
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
-    limit = f" of {trace.counted.limit}" if trace.counted else ""
     return [
-        ("Rule", RULES[piece.rule] if piece.rule else ""),
+        ("Reason", reason_label(piece.reason) if piece.reason else ""),
         ("Cue", cue_words(piece)),
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         (
@@ -154,7 +154,7 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
         ),
         ("Speed", f"{piece.tokens_per_second:.0f} tok/s" if piece.tokens_per_second else ""),
         ("Began at", duration(piece.start)),
-        ("Reflections", f"{piece.reflections}{limit}" if trace.counted else ""),
+        ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_words(piece)),
         ("Seed", str(trace.started.seed) if trace.started else ""),
     ]

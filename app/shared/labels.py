@@ -16,34 +16,15 @@ from core.models.overrides import ModelOverrides
 from core.run import Pair
 from core.thinking.advice import advice_on
 from core.thinking.cues import Cue, parse_lexicon
-from core.thinking.events import Finish, Rule
+from core.thinking.events import Finish
 from core.thinking.pieces import Piece
+from core.thinking.registry import reason_label
 from core.thinking.trace import Trace
 
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
-PRESET_POLICY = "keywords"
-"""Presets are parameters of this policy (METHOD's table)."""
 
 WHO = {Author.SMALL: "the small model", Author.LARGE: "the large model", Author.INSERTED: "Baton"}
-
-RULES = {
-    Rule.OPENING: "Opening by the large model",
-    Rule.AFFIRMATION: "Affirmation takeover",
-    Rule.REFLECTION: "Reflection takeover",
-    Rule.VERIFICATION: "Verification takeover",
-    Rule.EXCESSIVE_REFLECTION: "Excessive reflection takeover",
-    Rule.EVERY_STEP: "Every step",
-    Rule.RANDOM: "Random takeover",
-    Rule.ENTROPY: "First-token entropy",
-    Rule.SCORE: "Low step score",
-    Rule.REPETITION: "The text went round",
-    Rule.ANSWER: "The answer",
-    Rule.LARGE_ONLY: "Large model only",
-    Rule.PERSON: "You asked for it",
-    Rule.BUDGET: "Thinking budget used up",
-    Rule.UNCLOSED: "Thinking was left open",
-}
 
 ENDINGS = {
     Finish.END_OF_TEXT: "",
@@ -58,13 +39,13 @@ ENDINGS = {
 
 def why(piece: Piece) -> str:
     """Why its author wrote it, in a line: "Reflection takeover: Wait"."""
-    if piece.rule is None:
+    if piece.reason is None:
         return ""
-    return rule_and_cue(piece.rule, piece.cue if piece.author is Author.LARGE else None)
+    return reason_and_cue(piece.reason, piece.cue if piece.author is Author.LARGE else None)
 
 
-def rule_and_cue(rule: Rule, cue: Cue | None) -> str:
-    return f"{RULES[rule]}: {cue.word}" if cue else RULES[rule]
+def reason_and_cue(reason: str, cue: Cue | None) -> str:
+    return f"{reason_label(reason)}: {cue.word}" if cue else reason_label(reason)
 
 
 def run_in_brief(trace: Trace) -> str:

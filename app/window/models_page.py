@@ -13,15 +13,14 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
 from app.window.main_window import MainWindow
-from core.thinking.policies import POLICIES
+from core.thinking.policies.keywords import Keywords
+from core.thinking.registry import POLICIES, settings_for
 
 if TYPE_CHECKING:
     from app.models.controller import ModelsController
     from app.models.page import ModelsPage
     from core.models.preferences import LoadingChoice
     from core.secrets import Secrets
-
-KEYWORDS = "keywords"
 
 
 def add_models_page(
@@ -131,7 +130,9 @@ class LazyModelsPage(QWidget):
     def _warn_of_few_cues(self) -> None:
         """The keyword policy would hardly ever bring in the large model: say so before a question is asked in vain."""
         run = self._window.preferences.value.run
-        if self._window.models.state is not LoadState.READY or run.policy != KEYWORDS or run.parameters.opening:
+        if self._window.models.state is not LoadState.READY or not isinstance(run.policy, Keywords.Settings):
+            return
+        if run.policy.opening:
             return
         from core.cue_profiler import FEW_CUES
         from core.engines.local.client import LocalEngine
@@ -150,7 +151,7 @@ class LazyModelsPage(QWidget):
 
     def _use_policy(self, policy: str) -> None:
         preferences = self._window.preferences
-        preferences.change(run=preferences.value.run.model_copy(update={"policy": policy}))
+        preferences.change_run(policy=settings_for(policy, preferences.value.run.policy))
         self._window.notice.tell(f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False)
 
     def _use(self, **files: str) -> None:

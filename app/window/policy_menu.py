@@ -6,13 +6,10 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
-from app.shared.labels import PRESET_POLICY
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.run import obstacle
-from core.settings import matching_preset
-from core.thinking.policies import POLICIES
-from core.thinking.presets import PRESETS
+from core.thinking.registry import POLICIES, matching_preset, settings_for
 
 WHY_NOT = "   ✗ "
 """Between a policy and why it cannot be chosen."""
@@ -32,11 +29,14 @@ class PolicyButton(QPushButton):
         self.setMenu(self._menu)
         self._choices: dict[tuple[str, str], QAction] = {}
         group = QActionGroup(self)
-        for preset in PRESETS:
-            self._add(group, PRESET_POLICY, preset, f"{POLICIES[PRESET_POLICY].title}: {preset} preset")
-        self._menu.addSeparator()
+        controls = False
         for name, kind in POLICIES.items():
-            if name != PRESET_POLICY:
+            if kind.is_control and not controls:
+                controls = True
+                self._menu.addSeparator()
+            for preset in kind.presets:
+                self._add(group, name, preset, f"{kind.title}: {preset} preset")
+            if not kind.presets:
                 self._add(group, name, "", kind.title)
         self._menu.addSeparator()
         self._menu.addAction("Parameters …", self.parameters_wanted.emit)
@@ -45,15 +45,13 @@ class PolicyButton(QPushButton):
         self._show()
 
     def choose(self, policy: str, preset: str = "") -> None:
-        run = self._preferences.value.run.model_copy(update={"policy": policy})
-        if preset:
-            parameters = run.parameters.model_copy(update=PRESETS[preset].model_dump())
-            run = run.model_copy(update={"parameters": parameters})
-        self._preferences.change(run=run)
+        chosen = settings_for(policy, self._preferences.value.run.policy)
+        self._preferences.change_run(policy=POLICIES[policy].presets[preset] if preset else chosen)
 
     def _add(self, group: QActionGroup, policy: str, preset: str, title: str) -> None:
         action = self._menu.addAction(title, lambda: self.choose(policy, preset))
         action.setCheckable(True)
+        action.setToolTip(POLICIES[policy].summary)
         group.addAction(action)
         self._choices[policy, preset] = action
 
@@ -65,14 +63,11 @@ class PolicyButton(QPushButton):
             title, _, _ = action.text().partition(WHY_NOT)
             action.setEnabled(why_not is None)
             action.setText(f"{title}{WHY_NOT}{why_not.message}" if why_not else title)
-            action.setToolTip(str(why_not) if why_not else "")
+            action.setToolTip(str(why_not) if why_not else POLICIES[policy].summary)
 
     def _show(self) -> None:
-        settings = self._preferences.value
-        policy = settings.run.policy
-        preset = matching_preset(settings.run.parameters) if policy == PRESET_POLICY else ""
+        chosen = self._preferences.value.run.policy
+        kind, preset = POLICIES.of(chosen), matching_preset(chosen)
         for choice, action in self._choices.items():
-            action.setChecked(choice == (policy, preset))
-        kind = POLICIES.get(policy)
-        title = kind.title if kind else policy
-        self.setText(f"{title} ({preset or 'own values'})  " if policy == PRESET_POLICY else f"{title}  ")
+            action.setChecked(choice == (chosen.policy, preset))
+        self.setText(f"{kind.title} ({preset or 'own values'})  " if kind.presets else f"{kind.title}  ")

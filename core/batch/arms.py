@@ -10,7 +10,7 @@ from core.engines.base import Engine
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.store.batch_rows import StoredArm
-from core.thinking.policies import POLICIES
+from core.thinking.registry import POLICIES
 
 
 class Arm(BaseModel):
@@ -45,8 +45,8 @@ class Arm(BaseModel):
 
 def needs(arms: Sequence[Arm]) -> tuple[bool, bool]:
     """Whether any of them needs the small model, and whether any needs the large one."""
-    kinds = [POLICIES[arm.settings.policy] for arm in arms]
-    return any(kind.needs_small for kind in kinds), any(kind.needs_large for kind in kinds)
+    needed = [POLICIES.of(arm.settings.policy).needs for arm in arms]
+    return any(need.small for need in needed), any(need.large for need in needed)
 
 
 def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:

@@ -60,15 +60,15 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
     return _svg(width, height, parts, f"{scatter.title}, with 95% intervals")
 
 
-def takeovers_by_rule(arm: ArmReport, width: int = 640) -> str:
-    """Where the large model stepped in: a bar for each rule."""
+def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
+    """Where the large model stepped in: a bar for each reason."""
     total = max(1, sum(arm.takeovers.values()))
     height = 16 + 28 * max(1, len(arm.takeovers))
     parts = [] if arm.takeovers else [_text(8, 28, "No takeover.")]
     most = max(arm.takeovers.values(), default=1)
-    for row, (rule, count) in enumerate(arm.takeovers.items()):
+    for row, (reason, count) in enumerate(arm.takeovers.items()):
         top, length = 8 + 28 * row, (width - 260) * count / most
-        parts.append(_text(8, top + 16, rule.value.capitalize(), colour=INK))
+        parts.append(_text(8, top + 16, reason.capitalize(), colour=INK))
         parts.append(f'<rect x="180" y="{top + 4}" width="{length:.1f}" height="16" rx="2" fill="{LARGE}"/>')
         parts.append(_text(188 + length, top + 16, f"{count / total:.0%} ({count:,})", colour=INK))
     return _svg(width, height, parts, f"Where the large model stepped in, {arm.name}")

@@ -1,6 +1,6 @@
 """Recipes: from the settings that a person chose to the arms that the paper compares (§4 and its ablations).
 
-A new recipe is a function and a line in `ARMS` or `ABLATIONS`.
+Each policy brings its own arms; a recipe that compares several settings is a function and a line in `ABLATIONS`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from core.batch.arms import Arm
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.thinking.cues import Category, english, parse_lexicon
-from core.thinking.presets import BATON, PRESETS
+from core.thinking.policies.keywords import Keywords
+from core.thinking.registry import POLICIES, difference, own_values, settings_for, with_values
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
 """From the chosen settings to arms that differ from them in one thing."""
@@ -25,22 +26,26 @@ class Recipe(NamedTuple):
     make: Make
 
 
+POLICY_ARMS = {arm.name: arm for policy in POLICIES.values() for arm in policy.arms}
+"""What the policies bring, by the name of the arm."""
+
+
 def with_policy(name: str, policy: str, **parameters: Any) -> Make:
     """One arm: the chosen settings under another policy, with these parameters changed."""
     return lambda base: (Arm(name=name, settings=_changed(base, policy, parameters)),)
 
 
-def with_preset(preset: str) -> Make:
-    """One arm: the keyword policy as this preset has it. What every preset leaves alike stays as it was chosen."""
-    return with_policy(preset, "keywords", **_differences(preset))
-
-
-def random_at_share_of(preset: str) -> Make:
-    """The control: takeovers by chance, each as long as this preset's, and as many as give its large share."""
+def with_arm(name: str) -> Make:
+    """One arm that a policy brings. Own values of a person stay, but for what the arm itself varies."""
+    arm = POLICY_ARMS[name]
+    varied = _varied(name)
+    if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
+        varied |= _varied(like)
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
-        settings = _changed(base, "random", _differences(preset))
-        return (Arm(name=f"random as {preset}", settings=settings, equal_share_of=preset),)
+        settings = with_values(arm.settings, own_values(base.policy) | varied)
+        title = f"{name} as {like}" if like else name
+        return (Arm(name=title, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
 
     return make
 
@@ -60,7 +65,8 @@ def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
 
 def takeover_lengths(base: RunSettings) -> tuple[Arm, ...]:
     """Half the tokens that were chosen for a takeover at a cue, as many, and twice as many."""
-    chosen = base.parameters.n1
+    keywords = settings_for("keywords", base.policy)
+    chosen = keywords.n1 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n1
     return tuple(
         Arm(name=f"n1 = {n1}", settings=_changed(base, "keywords", {"n1": n1}), sweep="n1")
         for n1 in (max(1, chosen // 2), chosen, 2 * chosen)
@@ -97,14 +103,13 @@ def guided_by(models: Sequence[str]) -> Make:
 
 
 def _changed(base: RunSettings, policy: str, parameters: dict[str, Any]) -> RunSettings:
-    changed = base.parameters.model_copy(update=parameters)
-    return base.model_copy(update={"policy": policy, "parameters": changed})
+    return base.model_copy(update={"policy": settings_for(policy, base.policy).model_copy(update=parameters)})
 
 
-def _differences(preset: str) -> dict[str, Any]:
-    """What sets a preset apart from the default one."""
-    ours, theirs = BATON.model_dump(), PRESETS[preset]
-    return {name: getattr(theirs, name) for name in ours if getattr(theirs, name) != getattr(BATON, name)}
+def _varied(name: str) -> dict[str, Any]:
+    """The parameters that an arm of a policy has otherwise than the policy's defaults."""
+    arm = POLICY_ARMS[name]
+    return difference(arm.settings, type(arm.settings)())
 
 
 def _several(*makes: Make) -> Make:
@@ -113,16 +118,8 @@ def _several(*makes: Make) -> Make:
 
 ARMS: dict[str, Recipe] = {
     "chosen": Recipe("the settings as they are chosen", lambda base: (Arm(name="chosen", settings=base),)),
-    "small": Recipe("small only", with_policy("small", "never")),
-    "large": Recipe("large only", with_policy("large", "always")),
+    **{name: Recipe(arm.title, with_arm(name)) for name, arm in POLICY_ARMS.items()},
     "drafted": Recipe("speculative decoding of the large model, on a server that drafts", speculative_decoding),
-    "baton": Recipe("cues, Baton's preset", with_preset("baton")),
-    "paper": Recipe("cues, the paper's preset", with_preset("paper")),
-    "reference": Recipe("cues, the authors' code", with_preset("reference")),
-    "random": Recipe("takeovers by chance, with the large share of baton", random_at_share_of("baton")),
-    "entropy": Recipe("first-token entropy", with_policy("entropy", "first-token-entropy")),
-    "score": Recipe("step score by the large model", with_policy("score", "step-score")),
-    "every-step": Recipe("every step begun by the large model", with_policy("every-step", "every-step")),
 }
 
 ABLATIONS: dict[str, Recipe] = {
@@ -135,7 +132,7 @@ ABLATIONS: dict[str, Recipe] = {
         "the large model's opening, on and off",
         _several(with_policy("opening", "keywords", opening=100), with_policy("no opening", "keywords", opening=0)),
     ),
-    "presets": Recipe("the authors' code against Baton's preset", _several(*map(with_preset, ("reference", "baton")))),
+    "presets": Recipe("the authors' code against Baton's preset", _several(*map(with_arm, ("reference", "baton")))),
 }
 
 RECIPES = ARMS | ABLATIONS

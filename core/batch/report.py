@@ -13,7 +13,6 @@ from core.batch.statistics import Difference, Estimate, clustered_accuracy, diff
 from core.grading.verdict import Outcome
 from core.store.batch_rows import Batch, JobState, ResultRow, StoredArm
 from core.store.store import Store
-from core.thinking.events import Rule
 
 PLACES = 10
 """Bars of the step-position histogram."""
@@ -43,7 +42,8 @@ class ArmReport:
     """Sum over the problems, each by the clock."""
     compute: float
     """FLOP: 2 · parameters · tokens, of both models, read, written and thrown away. 0 if parameters are not known."""
-    takeovers: dict[Rule, int] = field(default_factory=dict)
+    takeovers: dict[str, int] = field(default_factory=dict)
+    """By the id of their TakeoverReason."""
     places: tuple[int, ...] = (0,) * PLACES
     """Takeovers by the place of their step, from the first tenth of the steps to the last."""
     drafted: int = 0
@@ -180,7 +180,7 @@ def _arm_report(
         large_read,
         sum(each.seconds for each in figures),
         compute,
-        dict(Counter(takeover.rule for takeover in takeovers).most_common()),
+        dict(Counter(takeover.reason for takeover in takeovers).most_common()),
         tuple(places[place] for place in range(PLACES)),
         sum(each.drafted for each in measured),
         sum(each.accepted for each in measured),

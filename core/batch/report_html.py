@@ -9,7 +9,7 @@ from core.batch.charts import (
     accuracy_against_speed,
     places_of_takeovers,
     scatter_chart,
-    takeovers_by_rule,
+    takeovers_by_reason,
 )
 from core.batch.report import Report
 from core.batch.report_text import comparisons, footnotes, heading, rows_of
@@ -26,7 +26,7 @@ th:first-child, td:first-child { text-align: left }
 def html_report(report: Report) -> str:
     """The whole page. What stands in it from models or files is escaped."""
     charts = [
-        f"<h3>{escape(arm.name)}</h3>{takeovers_by_rule(arm)}{places_of_takeovers(arm)}"
+        f"<h3>{escape(arm.name)}</h3>{takeovers_by_reason(arm)}{places_of_takeovers(arm)}"
         for arm in report.arms
         if arm.takeovers and arm.small_tokens
     ]

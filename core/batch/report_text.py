@@ -138,7 +138,7 @@ def _arm_to_json(arm: ArmReport) -> dict[str, Any]:
         "accuracy": accuracy.value if accuracy else None,
         "accuracy_low": accuracy.interval.low if accuracy else None,
         "accuracy_high": accuracy.interval.high if accuracy else None,
-        "takeovers": {rule.value: count for rule, count in arm.takeovers.items()},
+        "takeovers": dict(arm.takeovers),
         "places": list(arm.places),
         "large_share": arm.large_share,
         "tokens_per_second": arm.tokens_per_second,

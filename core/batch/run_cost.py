@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from core.engines.body import Author
 from core.store.outline import Outline
-from core.thinking.events import Rule
 
 
 class TakeoverPlace(NamedTuple):
-    rule: Rule
+    reason: str
+    """Id of a TakeoverReason."""
     place: float
     """Of the step in which it began, 0 (the first) to 1 (the last)."""
 
@@ -34,8 +34,8 @@ class RunCost(NamedTuple):
         for piece in outline.pieces:
             thrown_away += piece.replaced_tokens
             # The pieces after the first of a takeover that runs over the end of a step have no handoff.
-            if piece.author is Author.LARGE and piece.rule and piece.handoff_seconds is not None:
-                takeovers.append(TakeoverPlace(piece.rule, piece.step / last_step))
+            if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
+                takeovers.append(TakeoverPlace(piece.reason, piece.step / last_step))
         cost = outline.bill.cost
         read = (outline.small_read, outline.large_read)
         return cls(thrown_away, *read, tuple(takeovers), cost.drafted, cost.accepted)

@@ -34,6 +34,7 @@ from core.store.runs import RunSummary
 from core.store.store import Store
 from core.thinking.control import Control
 from core.thinking.events import Finish, RunStarted
+from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import Keep
 from core.thinking.trace import Trace
 
@@ -223,7 +224,8 @@ class Runner:
         for row in islice(self.store.batches.results(self.batch, name), self.parallel):
             for event in self.store.runs.events(row.run):
                 if isinstance(event, RunStarted):
-                    return RunSettings.model_validate(event.settings).parameters.p
+                    policy = RunSettings.model_validate(event.settings).policy
+                    return policy.p if isinstance(policy, RandomTakeover.Settings) else None
         return None
 
     @contextmanager
@@ -255,5 +257,5 @@ def _with_seed(settings: RunSettings, seed: int, position: int) -> RunSettings:
 
 
 def _with_chance(arm: Arm, chance: float) -> Arm:
-    parameters = arm.settings.parameters.model_copy(update={"p": chance})
-    return arm.model_copy(update={"settings": arm.settings.model_copy(update={"parameters": parameters})})
+    policy = arm.settings.policy.model_copy(update={"p": chance})
+    return arm.model_copy(update={"settings": arm.settings.model_copy(update={"policy": policy})})

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import resources
 from core.run import RunSettings
-from core.thinking.policies import PolicySettings
+from core.thinking.policies.keywords import Keywords
 
 DEMO_SETTINGS = RunSettings(
     # A second look and the last sentence are 18 tokens each: n1. n2 is a line, n3 one after the auxiliary prompt.
-    parameters=PolicySettings(n1=18, n2=22, n3=16, n3_step=0),
+    policy=Keywords.Settings(n1=18, n2=22, n3=16, n3_step=0),
     max_tokens=500,
 )
 

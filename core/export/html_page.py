@@ -103,6 +103,6 @@ def _step(step: Step) -> str:
 
 def _piece(piece: Piece) -> str:
     cue = f", cue “{piece.cue.word}”" if piece.cue else ""
-    why = f' <span class="why">{escape(piece.rule.value + cue)}</span>' if piece.rule else ""
+    why = f' <span class="why">{escape(piece.reason + cue)}</span>' if piece.reason else ""
     sign = f'<b title="{_NAMES[piece.author]}">{SIGNS[piece.author]}</b>'
     return f'<div class="piece {piece.author.value}">{sign}{why} {escape(piece.text.strip())}</div>'

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
 from core.engines.body import Author
 from core.engines.usage import RequestUsage, Usage
 from core.thinking.cues import Category, Cue
-from core.thinking.events import Rule
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
 
-_KIND = 2
+_KIND = 3
 RIBBON_SEGMENTS = 96
 
 
@@ -30,7 +30,7 @@ class PieceOutline(NamedTuple):
     position: int
     text: str
     token_count: int
-    rule: Rule | None
+    reason: str | None
     cue: Cue | None
     start: float
     end: float
@@ -39,7 +39,7 @@ class PieceOutline(NamedTuple):
     prefilled: int | None
     replaced: str
     replaced_tokens: int
-    reflections: int
+    counters: Mapping[str, float]
     in_answer: bool
 
     @property
@@ -141,7 +141,7 @@ def _outlined(piece: Piece) -> PieceOutline:
         piece.position,
         piece.text,
         len(piece.tokens),
-        piece.rule,
+        piece.reason,
         piece.cue,
         piece.start,
         piece.end,
@@ -150,22 +150,21 @@ def _outlined(piece: Piece) -> PieceOutline:
         handoff.prefilled if handoff else None,
         piece.replaced,
         piece.replaced_tokens,
-        piece.reflections,
+        dict(piece.counters),
         piece.in_answer,
     )
 
 
 def _plain(piece: PieceOutline) -> tuple[Any, ...]:
     cue = piece.cue and (piece.cue.word, piece.cue.category.value, piece.cue.start, piece.cue.end)
-    return piece._replace(author=piece.author.value, rule=piece.rule and piece.rule.value, cue=cue)  # type: ignore[arg-type]
+    return piece._replace(author=piece.author.value, cue=cue)  # type: ignore[arg-type]
 
 
 def _pieces(columns: list[list[Any]]) -> tuple[PieceOutline, ...]:
     if not columns:
         return ()
     authors = {author.value: author for author in Author}
-    rules = {None: None} | {rule.value: rule for rule in Rule}
-    author, step, position, text, count, rule, cue, *rest = columns
+    author, step, position, text, count, reason, cue, *rest = columns
     return tuple(
         map(
             PieceOutline,
@@ -174,7 +173,7 @@ def _pieces(columns: list[list[Any]]) -> tuple[PieceOutline, ...]:
             position,
             text,
             count,
-            map(rules.__getitem__, rule),
+            reason,
             map(_cue, cue),
             *rest,
         )

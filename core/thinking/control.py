@@ -8,8 +8,9 @@ from enum import Enum, auto
 
 from core.engines.base import Session
 from core.engines.body import Author
-from core.thinking.events import Finish, Rule
+from core.thinking.events import Finish
 from core.thinking.policy import WITHOUT_END, Finished, Interruption, Keep, Move, TakeOver, Until, View
+from core.thinking.reasons import PERSON
 
 REWRITTEN_STEP = 512
 """Tokens that a step written again may have."""
@@ -71,9 +72,9 @@ class Control(Interruption):
             case Wish.GIVE_BACK:
                 return Keep() if view.author is Author.LARGE else None
             case Wish.REWRITE_STEP:
-                return TakeOver(REWRITTEN_STEP, Rule.PERSON, until=Until.STEP, rewrite_step=True)
+                return TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP, rewrite_step=True)
             case _:
-                return TakeOver(WITHOUT_END, Rule.PERSON)
+                return TakeOver(WITHOUT_END, PERSON)
 
     def admit(self, move: Move, view: View) -> Move:  # noqa: ARG002 - the protocol shows more
         return Finished(Finish.STOPPED) if self._stopped and not isinstance(move, Finished) else move

@@ -16,6 +16,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from core.errors import StoreError
 from core.thinking import events
 from core.thinking.events import SCHEMA, Event
+from core.thinking.schema_1 import upgrade_event
 
 Json = dict[str, Any]
 
@@ -30,7 +31,7 @@ KINDS: dict[str, type[Event]] = {
     "text_inserted": events.TextInserted,
     "thinking_closed": events.ThinkingClosed,
     "judged": events.Judged,
-    "counted": events.Counted,
+    "counters_changed": events.CountersChanged,
     "prefetch": events.ReadAlong,
     "billed": events.Billed,
     "noticed": events.Noticed,
@@ -50,6 +51,7 @@ def event_to_json(event: Event) -> Json:
 
 def event_from_json(data: Json) -> Event | None:
     """The event; None if this version does not know its kind. Raises StoreError if it is broken."""
+    data = upgrade_event(data)
     kind = KINDS.get(data.get("event", ""))
     if kind is None:
         return None

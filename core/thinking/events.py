@@ -15,28 +15,8 @@ from core.engines.model_card import ModelCard
 from core.engines.usage import Usage
 from core.thinking.cues import Cue
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
-
-
-class Rule(Enum):
-    """Why the large model writes (paper §3 and §4.2), or why a text was inserted."""
-
-    OPENING = "opening"
-    AFFIRMATION = "affirmation"
-    REFLECTION = "reflection"
-    VERIFICATION = "verification"
-    EXCESSIVE_REFLECTION = "excessive reflection"
-    EVERY_STEP = "every step"
-    RANDOM = "random"
-    ENTROPY = "first-token entropy"
-    SCORE = "low step score"
-    REPETITION = "repetition"
-    ANSWER = "answer"
-    LARGE_ONLY = "large only"
-    PERSON = "a person asked"
-    BUDGET = "thinking budget"
-    UNCLOSED = "thinking left open"
 
 
 class Finish(Enum):
@@ -71,7 +51,8 @@ class RunStarted:
 class WriteStarted:
     at: float
     author: Author
-    rule: Rule | None
+    reason: str | None
+    """Id of a TakeoverReason; None for the usual writer."""
     position: int
 
 
@@ -112,7 +93,8 @@ class TextDiscarded:
 @dataclass(frozen=True, slots=True)
 class TakeoverStarted:
     at: float
-    rule: Rule
+    reason: str
+    """Id of a TakeoverReason."""
     cue: Cue | None
     tokens: int
     """Planned length (n1, n2, n3 …)."""
@@ -129,7 +111,8 @@ class TakeoverEnded:
 class TextInserted:
     at: float
     text: str
-    rule: Rule
+    reason: str
+    """Id of a TakeoverReason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +138,11 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A policy's counter changed: negative sentences so far, and the count at which rule 3 fires."""
+class CountersChanged:
+    """What the policy counts, by name, after a change; each policy has its own names."""
 
     at: float
-    reflections: int
-    limit: int
-    firings: int = 0
-    """How often rule 3 has fired."""
+    counters: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +194,7 @@ Event = (
     | TextInserted
     | ThinkingClosed
     | Judged
-    | Counted
+    | CountersChanged
     | ReadAlong
     | Billed
     | Noticed

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.engines.base import Session
-from core.thinking.events import Finish, Rule
+from core.thinking.events import Finish
 from core.thinking.policy import Close, Finished, Interruption, Keep, Move, TakeOver, Until, View
+from core.thinking.reasons import BUDGET, REPETITION
 from core.thinking.steps import same_step_twice
 from core.thinking.trace import Trace
 
 AGAIN = 0.2
 """Seconds from one cancelling to the next: a request may just have begun."""
-NOT_CAPPED = {Rule.PERSON, Rule.LARGE_ONLY, Rule.ANSWER}
-"""Takeovers that a cap on the large share does not refuse: a person's, and what is no decision at a step."""
 
 
 class Limits(BaseModel):
@@ -49,9 +48,9 @@ class LimitsGuard(Interruption):
         self._repetition = Repetition()
         self._handed_over = False
 
-    def go_on_from(self, trace: Trace) -> None:
+    def resume_from(self, trace: Trace) -> None:
         """What was done about an earlier part of this text counts."""
-        self._handed_over = any(piece.rule is Rule.REPETITION for piece in trace.pieces)
+        self._handed_over = any(piece.reason == REPETITION.id for piece in trace.pieces)
         self._repetition.know(trace.text)
 
     @contextmanager
@@ -82,19 +81,19 @@ class LimitsGuard(Interruption):
         if finished := self._out_of_time(view):
             return finished
         if view.thinking and 0 < limits.max_thinking_tokens <= view.small_tokens + view.large_tokens:
-            return Close(Rule.BUDGET)
+            return Close(BUDGET)
         if limits.repetition and self._repetition.found(view):
             if self._handed_over:
-                return Close(Rule.REPETITION)
+                return Close(REPETITION)
             self._handed_over = True
-            return TakeOver(512, Rule.REPETITION, until=Until.STEP)
+            return TakeOver(512, REPETITION, until=Until.STEP)
         return None
 
     def admit(self, move: Move, view: View) -> Move:
         if not isinstance(move, Finished) and (finished := self._out_of_time(view)):
             return finished
         cap = self.limits.max_large_share
-        if isinstance(move, TakeOver) and move.rule not in NOT_CAPPED and cap < 1 and view.large_share >= cap:
+        if isinstance(move, TakeOver) and move.reason.capped and cap < 1 and view.large_share >= cap:
             return Keep()
         return move
 

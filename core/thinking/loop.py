@@ -22,9 +22,8 @@ from core.engines.base import Session, Stop
 from core.engines.body import Author, Part
 from core.errors import BatonError, ContextFull
 from core.thinking import events
-from core.thinking.events import Event, Finish, Rule, TokenWritten
+from core.thinking.events import Event, Finish, TokenWritten
 from core.thinking.manuscript import Manuscript
-from core.thinking.policies.never import Never
 from core.thinking.policy import (
     WITHOUT_END,
     Close,
@@ -39,6 +38,7 @@ from core.thinking.policy import (
     TakeOver,
     View,
 )
+from core.thinking.reasons import LARGE_ONLY, REPETITION, UNCLOSED, TakeoverReason
 from core.thinking.writing import LoopSettings as LoopSettings
 from core.thinking.writing import Pen
 
@@ -68,6 +68,7 @@ class Loop:
         self.text = Manuscript(tags, written)
         self.pen = Pen(sessions, self.text, settings)
         self.now = self.pen.now
+        self._counters = dict(policy.counters())
 
     def run(self, first: Move | None = None) -> Iterator[Event]:
         """Everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
@@ -85,14 +86,14 @@ class Loop:
                 return (yield from self._small_writes(looking=isinstance(move, LookOn)))
             case TakeOver():
                 return (yield from self._large_writes(move))
-            case Insert(text, rule, then):
+            case Insert(text, reason, then):
                 self.text.insert(text)
-                yield events.TextInserted(self.now(), text, rule)
+                yield events.TextInserted(self.now(), text, reason.id)
                 return then
             case Judge():
                 return (yield from self._judge(move))
-            case Close(rule):
-                return (yield from self._close_thinking(rule))
+            case Close(reason):
+                return (yield from self._close_thinking(reason))
             case Finished():
                 return move
 
@@ -104,7 +105,7 @@ class Loop:
         text, policy, start = self.text, self.policy, self.text.position
         seen: list[TokenWritten] = []
         undecided = 0  # of the tokens seen, how many came before the boundary that waits for a decision
-        with closing(self.pen.write(Author.SMALL, WITHOUT_END, alternatives=policy.alternatives)) as writing:
+        with closing(self.pen.write(Author.SMALL, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
             for event in writing:
                 yield event
                 if not isinstance(event, TokenWritten):
@@ -153,9 +154,9 @@ class Loop:
             yield self.pen.discard(text.rewritable_from)
         start = text.position
         seen: list[TokenWritten] = []
-        yield events.TakeoverStarted(self.now(), takeover.rule, takeover.cue, takeover.tokens, start)
+        yield events.TakeoverStarted(self.now(), takeover.reason.id, takeover.cue, takeover.tokens, start)
         try:
-            with closing(self.pen.write(Author.LARGE, takeover.limit + UTF8_REST, takeover.rule)) as writing:
+            with closing(self.pen.write(Author.LARGE, takeover.limit + UTF8_REST, takeover.reason.id)) as writing:
                 for event in writing:
                     yield event
                     if not isinstance(event, TokenWritten):
@@ -200,15 +201,15 @@ class Loop:
         )
         return self.policy.on_judgement(self._view(Author.SMALL, self.text.rewritable_from), chances)
 
-    def _close_thinking(self, rule: Rule) -> Happening:
+    def _close_thinking(self, reason: TakeoverReason) -> Happening:
         """Put in the closing tag and go on to the answer. Where no model thinks apart, the text ends instead."""
         tag = next(iter(self.text.closing_tags), "")
         if not tag or not self.text.thinking:
-            finish = Finish.REPETITION if rule is Rule.REPETITION else Finish.MAX_TOKENS
-            return Finished(finish, f"The text was ended: {rule.value}.")
+            finish = Finish.REPETITION if reason is REPETITION else Finish.MAX_TOKENS
+            return Finished(finish, f"The text was ended: {reason.id}.")
         inserted = f"\n{tag}\n\n"
         self.text.insert(inserted)
-        yield events.TextInserted(self.now(), inserted, rule)
+        yield events.TextInserted(self.now(), inserted, reason.id)
         self.text.close_thinking()
         yield self._closed(Author.INSERTED, tag)
         return self.policy.on_thinking_closed(self._view(Author.INSERTED, self.text.position))
@@ -218,7 +219,7 @@ class Loop:
         card = self.sessions[author].card
         match self.pen.stop:
             case Stop.END_OF_TEXT if self.text.thinking and card.thinking:
-                return Close(Rule.UNCLOSED)
+                return Close(UNCLOSED)
             case Stop.END_OF_TEXT:
                 return Finished(Finish.END_OF_TEXT)
             case Stop.CONTEXT_FULL:
@@ -232,7 +233,7 @@ class Loop:
         """The large model is lost, or refuses: the small one can go on without it."""
         if isinstance(move, TakeOver | Judge) and self.settings.small_alone and Author.SMALL in self.sessions:
             yield events.Noticed(self.now(), f"{error} The small model goes on alone.")
-            self.policy = Never()
+            self.policy = Policy()  # which never hands over
             return Keep()
         finish = Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED
         return Finished(finish, str(error))
@@ -242,7 +243,7 @@ class Loop:
         if self.pen.room <= 0 and not isinstance(move, Finished):
             return Finished(Finish.MAX_TOKENS)
         if isinstance(move, Keep | LookOn) and Author.SMALL not in self.sessions:
-            return TakeOver(WITHOUT_END, Rule.LARGE_ONLY)
+            return TakeOver(WITHOUT_END, LARGE_ONLY)
         if isinstance(move, TakeOver | Judge) and Author.LARGE not in self.sessions:
             return Keep()
         return move
@@ -257,8 +258,9 @@ class Loop:
         return move
 
     def _counts(self) -> Iterator[Event]:
-        if counted := self.policy.take_counts():
-            yield events.Counted(self.now(), *counted)
+        if (counters := dict(self.policy.counters())) != self._counters:
+            self._counters = counters
+            yield events.CountersChanged(self.now(), counters)
 
     def _closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)

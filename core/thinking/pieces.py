@@ -6,12 +6,12 @@ it; a takeover has several where it runs over the end of a step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from core.engines.body import Author
 from core.thinking.cues import Cue
-from core.thinking.events import HandedOver, Judged, Rule, TakeoverStarted, TokenWritten
+from core.thinking.events import HandedOver, Judged, TakeoverStarted, TokenWritten
 
 
 @dataclass(slots=True)
@@ -25,7 +25,8 @@ class Piece:
     """Where it begins in the body, in characters."""
     start: float
     """Seconds into the run at which its decoding began, after the handoff."""
-    rule: Rule | None = None
+    reason: str | None = None
+    """Id of the TakeoverReason; None for the usual writer."""
     takeover: TakeoverStarted | None = None
     """Pieces of one takeover share it."""
     handoff: HandedOver | None = None
@@ -33,8 +34,8 @@ class Piece:
     replaced: str = ""
     """Text that went just before: the lookahead or the step that this piece stands in place of."""
     replaced_tokens: int = 0
-    reflections: int = 0
-    """The policy's counter of negative sentences when the piece began."""
+    counters: Mapping[str, float] = field(default_factory=dict)
+    """What the policy had counted when the piece began."""
     in_answer: bool = False
     judged: Judged | None = None
     """The large model's score of the step that ends with this piece, or that it replaced."""

@@ -1,4 +1,4 @@
-"""What a policy is asked, what it may see, and the moves that it may answer with.
+"""What a policy is: a class that decides when the other model writes, with its settings and all that views need.
 
 The loop knows nothing of keywords; a policy knows nothing of engines. One instance serves one run and holds its
 own counters. A person ("take over now") and the limits of a run answer with the same moves.
@@ -6,14 +6,17 @@ own counters. A person ("take over now") and the limits of a run answer with the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
 
 from core.engines.body import Author
-from core.thinking.cues import Cue
-from core.thinking.events import Finish, Rule, TokenWritten
+from core.thinking.cues import Cue, Lexicon
+from core.thinking.events import Finish, TokenWritten
+from core.thinking.reasons import ANSWER, TakeoverReason
 from core.thinking.steps import ends_sentence
 from core.thinking.trace import Trace
 
@@ -52,7 +55,7 @@ class TakeOver:
     """The large model writes `tokens`, in place of the lookahead if one is under way."""
 
     tokens: int
-    rule: Rule
+    reason: TakeoverReason
     cue: Cue | None = None
     until: Until = Until.TOKENS
     keep_lookahead: bool = False
@@ -71,16 +74,16 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """A text that nobody wrote is put in, then `then` happens (paper §3, rule 3)."""
+    """A text of neither model is inserted, then `then` happens (paper §3, rule 3)."""
 
     text: str
-    rule: Rule
+    reason: TakeoverReason
     then: Move
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The large model answers `question` about the text with one of `choices`, off the record."""
+    """The large model answers `question` about the text with one of `choices`; neither enters the text."""
 
     question: str
     choices: tuple[str, ...]
@@ -90,7 +93,7 @@ class Judge:
 class Close:
     """The thinking is closed for the small model, which goes on to the answer."""
 
-    rule: Rule
+    reason: TakeoverReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +140,84 @@ class View:
         return self.large_tokens / max(1, self.small_tokens + self.large_tokens)
 
 
-class Policy(Protocol):
-    """When the baton passes. Subclass it: each question has the answer of a policy that never hands over."""
+class PolicySettings(BaseModel):
+    """The parameters of one policy. Each policy has a nested class `Settings` of this kind; `policy` is its name, by
+    which a file or a form tells which policy the parameters belong to. Every field has a title and a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a policy cannot work without."""
+
+    small: bool = True
+    large: bool = True
+    alternatives: int = 0
+    """Likeliest tokens that it reads at each position of the usual writer."""
+    judge: bool = False
+    """A large model that answers a question with probabilities."""
+    scores: bool = False
+    """A large model that gives the log-probability of each token it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyArm:
+    """A way to run a policy in a batch."""
 
     name: str
-    alternatives: int = 0
-    """Likeliest tokens that the policy needs to see at each position."""
+    """Unique among the arms of all policies."""
+    title: str
+    settings: PolicySettings
+    """Fields in which no arm of the policy differs from the default keep the value that a person chose."""
+    equal_share_of: str = ""
+    """Another arm, whose large share this one is to equal: a control of it."""
 
-    def go_on_from(self, trace: Trace) -> None:
-        """The text does not begin with this run: take up what the earlier ones had counted. Called once, at first."""
+
+@dataclass(frozen=True, slots=True)
+class PolicyContext:
+    """What a run tells its policy besides the policy's own settings."""
+
+    seed: int = 0
+    lexicon: Lexicon | None = None
+    """The cues of this model family or language; None means the paper's."""
+
+
+class Policy:
+    """When the baton passes. Subclass it in a module of its own (docs/extending.md): each question has the answer of
+    a policy that never hands over."""
+
+    name: ClassVar[str]
+    """In files, traces and on the command line; it never changes."""
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    """One plain sentence for menus: when does the large model write?"""
+    needs: ClassVar[Needs] = Needs()
+    is_control: ClassVar[bool] = False
+    """Something to compare with, not a method to choose for its own sake: last in menus."""
+    reasons: ClassVar[tuple[TakeoverReason, ...]] = ()
+    """Its own; those in `reasons.py` are known without being listed."""
+    presets: ClassVar[Mapping[str, PolicySettings]] = {}
+    """Named settings; the first one's are the defaults."""
+    arms: ClassVar[tuple[PolicyArm, ...]] = ()
+    main_parameters: ClassVar[tuple[str, ...]] = ()
+    """Those that decide where it takes over, for a view with little room; empty means all."""
+    reads_cues: ClassVar[bool] = False
+    """Whether it reads the run's cue list."""
+
+    class Settings(PolicySettings):
+        """None."""
+
+    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
+        """`settings`: of this policy's class `Settings`; None means the defaults."""
+        self.settings = settings or self.Settings()
+        self.context = context or PolicyContext()
+
+    def resume_from(self, trace: Trace) -> None:
+        """The text does not begin with this run: take up what earlier runs counted (`trace.counters`). Called once,
+        before anything else."""
         return
 
     def opening(self, view: View) -> Move:
@@ -169,12 +241,12 @@ class Policy(Protocol):
         return Keep()
 
     def on_thinking_closed(self, view: View) -> Move:
-        """The thinking is over; whoever closed it goes on to the end."""
-        return Keep() if view.author is not Author.LARGE else TakeOver(WITHOUT_END, Rule.ANSWER)
+        """The thinking is over; the model that closed it goes on to the end."""
+        return Keep() if view.author is not Author.LARGE else TakeOver(WITHOUT_END, ANSWER)
 
-    def take_counts(self) -> tuple[int, int, int] | None:
-        """Negative sentences counted so far, the count at which rule 3 fires, and its firings, if that has changed."""
-        return None
+    def counters(self) -> Mapping[str, float]:
+        """What it counts, by name. Recorded whenever it changes, and given back by `resume_from`."""
+        return {}
 
 
 class Interruption(Protocol):

@@ -12,7 +12,8 @@ from dataclasses import replace
 from core.engines.base import End, Handoff, Judgement, Scores, Stop, Token, WriteItem
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
-from core.thinking.events import Finish, Rule
+from core.thinking.events import Finish
+from core.thinking.reasons import UNCLOSED
 from core.thinking.recording import Entry, Recording
 
 REST_AFTER = 500
@@ -53,10 +54,10 @@ class Reader:
         return entries[self._index].start + self._offset if self._index < len(entries) else self.recording.end
 
     @property
-    def next_inserted(self) -> Rule | None:
-        """The rule of the inserted text that comes next, if one does."""
+    def next_inserted(self) -> str | None:
+        """The reason of the inserted text that comes next, if one does."""
         entries = self.recording.entries
-        return entries[self._index].rule if self._index < len(entries) else None
+        return entries[self._index].reason if self._index < len(entries) else None
 
     @property
     def over(self) -> bool:
@@ -103,7 +104,7 @@ class Reader:
                 yield End(Stop.END_OF_TEXT if self.recording.finish is Finish.END_OF_TEXT else Stop.CANCELLED)
                 return
             entry = entries[self._index]
-            if entry.rule is Rule.UNCLOSED:
+            if entry.reason == UNCLOSED.id:
                 yield End(Stop.END_OF_TEXT)
                 return
             yield self._next(entry, author)

@@ -9,18 +9,15 @@ from typing import NamedTuple
 from core.engines.body import Author, Body, Part
 from core.thinking import events
 from core.thinking.cues import Cue
-from core.thinking.events import Event, Finish, Judged, Rule, RunStarted, TokenWritten
+from core.thinking.events import Event, Finish, Judged, RunStarted, TokenWritten
 from core.thinking.policy import WITHOUT_END, Close, Keep, Move, TakeOver, Until
-
-OUTSIDE = {Rule.PERSON, Rule.REPETITION}
-"""Takeovers that no policy had asked for. In a replay they happen as they did."""
-CLOSED_FROM_OUTSIDE = {Rule.BUDGET, Rule.REPETITION}
+from core.thinking.registry import POLICIES
 
 
 class Takeover(NamedTuple):
     """A span that the large model wrote, or would have: characters `start` to `end` of the recorded text."""
 
-    rule: Rule
+    reason: str
     cue: Cue | None
     start: int
     end: int
@@ -34,7 +31,7 @@ class Entry:
     start: int
     data: bytes
     token: TokenWritten | None
-    rule: Rule | None = None
+    reason: str | None = None
     """Of an inserted text."""
     tail: str = ""
     """What else the token held, and was thrown away."""
@@ -89,18 +86,20 @@ class Recording:
             case TokenWritten(text=text):
                 self._append(Entry(text, self._position, text.encode(), event))
                 self._share_character()
-            case events.TextInserted(text=text, rule=rule):
+            case events.TextInserted(text=text, reason=id):
                 self._given_back = None
-                if rule in CLOSED_FROM_OUTSIDE:
-                    self._happens(Close(rule))
-                self._append(Entry(text, self._position, text.encode(), None, rule))
+                reason = POLICIES.reason(id)
+                if not reason.by_policy:
+                    self._happens(Close(reason))
+                self._append(Entry(text, self._position, text.encode(), None, id))
             case events.TextDiscarded(position=position):
                 self._discard(position)
-            case events.TakeoverStarted(rule=rule, tokens=tokens):
+            case events.TakeoverStarted(reason=id, tokens=tokens):
                 self._open, self._given_back = event, None
-                if rule in OUTSIDE:
+                reason = POLICIES.reason(id)
+                if not reason.by_policy:
                     until = Until.STEP if tokens < WITHOUT_END else Until.TOKENS
-                    self._happens(TakeOver(tokens, rule, until=until, rewrite_step=self._discarded_step))
+                    self._happens(TakeOver(tokens, reason, until=until, rewrite_step=self._discarded_step))
             case events.TakeoverEnded():
                 self._given_back = self._last if self._open and self._open.tokens >= WITHOUT_END else None
                 self._close_takeover()
@@ -159,5 +158,5 @@ class Recording:
 
     def _close_takeover(self) -> None:
         took, self._open = self._open, None
-        if took and took.rule not in OUTSIDE and self._position > took.position:
-            self.takeovers.append(Takeover(took.rule, took.cue, took.position, self._position))
+        if took and POLICIES.reason(took.reason).by_policy and self._position > took.position:
+            self.takeovers.append(Takeover(took.reason, took.cue, took.position, self._position))

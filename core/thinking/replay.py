@@ -15,18 +15,17 @@ from typing import NamedTuple
 
 from core.engines.body import Author
 from core.thinking import events
-from core.thinking.events import Event, Finish, Rule, RunStarted
+from core.thinking.events import Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policies import PolicyKind
-from core.thinking.policy import Close, Finished, Interruption, Judge, Keep, LookOn, Move, Policy, View
+from core.thinking.policy import Close, Finished, Interruption, Judge, Keep, LookOn, Move, Needs, Policy, View
 from core.thinking.reading import Reader
-from core.thinking.recording import OUTSIDE, Recording, Takeover
+from core.thinking.reasons import UNCLOSED
+from core.thinking.recording import Recording, Takeover
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
 ENDLESS = 1 << 40
-UNSEEN = {Rule.OPENING, Rule.EVERY_STEP, Rule.RANDOM, Rule.EXCESSIVE_REFLECTION}
-"""Takeovers that begin without a lookahead."""
 
 
 class Kind(Enum):
@@ -115,7 +114,7 @@ class Replay(Interruption):
             case Finished() if not self._stopped and not reader.over:
                 reader.skip_inserted()
                 return Keep()
-            case Close(Rule.UNCLOSED) if reader.next_inserted is not Rule.UNCLOSED:
+            case Close(reason) if reason is UNCLOSED and reader.next_inserted != UNCLOSED.id:
                 return Keep()
         if isinstance(move, LookOn):
             reader.looks, reader.leaves_aside = True, False
@@ -133,8 +132,8 @@ class Replay(Interruption):
                     reader.insert(len(text))
                 case events.TakeoverStarted():
                     took, start = event, reader.place
-                case events.TakeoverEnded() if took and took.rule not in OUTSIDE and reader.place > start:
-                    yield Takeover(took.rule, took.cue, start, reader.place)
+                case events.TakeoverEnded() if took and POLICIES.reason(took.reason).by_policy and reader.place > start:
+                    yield Takeover(took.reason, took.cue, start, reader.place)
 
 
 def compare(recorded: Sequence[Takeover], replayed: Sequence[Takeover]) -> list[Place]:
@@ -163,7 +162,9 @@ def stretches(trace: Trace, takeovers: Sequence[Takeover]) -> Iterator[Stretch]:
         if not piece.tokens:
             yield Stretch(piece.author, 0, piece.length, piece.position, None)
             continue
-        stays = piece.author is Author.LARGE and piece.rule in OUTSIDE
+        stays = (
+            piece.author is Author.LARGE and piece.reason is not None and not POLICIES.reason(piece.reason).by_policy
+        )
         position = start = piece.position
         count, now = 0, _takeover_at(rest, position)
         for token in piece.tokens:
@@ -175,25 +176,24 @@ def stretches(trace: Trace, takeovers: Sequence[Takeover]) -> Iterator[Stretch]:
         yield _stretch(stays, count, start, position, now)
 
 
-def remarks(trace: Trace, kind: PolicyKind, most_alternatives: int) -> list[str]:
-    """What this policy would have to know and the recording does not hold, a sentence each.
-
-    `most_alternatives`: so many likeliest tokens the policy wants to see at a place.
-    """
+def remarks(trace: Trace, needs: Needs) -> list[str]:
+    """What a policy needs and the recording does not hold, a sentence each."""
     told: list[str] = []
     happened = trace.events
-    if kind.needs_judge and not any(isinstance(event, events.Judged) for event in happened):
+    if needs.judge and not any(isinstance(event, events.Judged) for event in happened):
         told.append("No step of this run was scored, so every step is kept; only a run of this policy records scores.")
-    if kind.needs_alternatives:
+    if needs.alternatives:
         small = (e for e in happened if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
         recorded = max((len(token.alternatives) for token in small), default=0)
         if not recorded:
             told.append(
                 "This run recorded no alternatives, so nothing is known of the entropy: let “Alternatives” be 20."
             )
-        elif recorded < most_alternatives:
+        elif recorded < needs.alternatives:
             told.append(f"Only {recorded} alternatives a token were recorded; an entropy of them is a little too low.")
-    if unseen := sum(isinstance(e, events.TakeoverStarted) and e.rule in UNSEEN for e in happened):
+    if unseen := sum(
+        isinstance(e, events.TakeoverStarted) and not POLICIES.reason(e.reason).follows_text for e in happened
+    ):
         told.append(
             f"At {unseen:,} of its places the large model wrote before the small one had begun; "
             "what stands there is read as if it were the small one's."

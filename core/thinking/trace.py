@@ -5,21 +5,20 @@ Views, exports and the batch table read this. Applying a token takes the same sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from core.engines.body import Author, Body, Part
 from core.engines.usage import Usage
 from core.thinking.events import (
     Billed,
-    Counted,
+    CountersChanged,
     Event,
     Finish,
     HandedOver,
     Judged,
     Noticed,
     ReadAlong,
-    Rule,
     RunEnded,
     RunStarted,
     TakeoverEnded,
@@ -46,7 +45,8 @@ class Trace:
         self.closed: ThinkingClosed | None = None
         self.ended: RunEnded | None = None
         self.notices: list[Noticed] = []
-        self.counted: Counted | None = None
+        self.counters: Mapping[str, float] = {}
+        """What the policy has counted, by name."""
         self.readings: list[ReadAlong] = []
         """What servers read in the background. Their times are those of the trace: runs that went on are added."""
         self.bills: dict[Author, Usage] = {}
@@ -133,8 +133,8 @@ class Trace:
                 self.totals[Author.LARGE].takeovers += 1
             case TakeoverEnded():
                 self._takeover, self._new_piece = None, True
-            case TextInserted(text=text, rule=rule):
-                self._begin_piece(Author.INSERTED, rule, self.seconds).insert(text)
+            case TextInserted(text=text, reason=reason):
+                self._begin_piece(Author.INSERTED, reason, self.seconds).insert(text)
                 self.length += len(text)
                 self._new_piece, self._step_over = True, Splitter(text).at_boundary
             case TextDiscarded():
@@ -147,8 +147,8 @@ class Trace:
                 self.totals[Author.LARGE].prefilled += prefilled
                 if self.pieces:
                     self.pieces[-1].judged = event
-            case Counted():
-                self.counted = event
+            case CountersChanged(counters=counters):
+                self.counters = counters
             case ReadAlong(began=began):
                 self.readings.append(replace(event, at=self.seconds, began=self._offset + began))
             case Billed(author=author, bill=bill):
@@ -181,15 +181,15 @@ class Trace:
             or self.pieces[-1].author is not event.author
             or (self._step_over and not event.text.isspace())
         ):
-            rule = self._write.rule if self._write else None
-            self._begin_piece(event.author, rule, self._last_at)
+            reason = self._write.reason if self._write else None
+            self._begin_piece(event.author, reason, self._last_at)
         piece = self.pieces[-1]
         piece.append(event)
         piece.end = self._last_at = self.seconds
         self.length += len(event.text)
         self._step_over |= event.ends_step
 
-    def _begin_piece(self, author: Author, rule: Rule | None, start: float) -> Piece:
+    def _begin_piece(self, author: Author, reason: str | None, start: float) -> Piece:
         step = self.pieces[-1].step + self._step_over if self.pieces else 0
         written = author is not Author.INSERTED
         piece = Piece(
@@ -197,14 +197,14 @@ class Trace:
             step,
             self.length,
             start,
-            rule,
+            reason,
             takeover=self._takeover if author is Author.LARGE else None,
             handoff=self._handoff if written else None,
             replaced="".join(gone.text for gone in self._replaced),
             replaced_tokens=sum(gone.tokens for gone in self._replaced),
-            reflections=self.counted.reflections if self.counted else 0,
+            counters=self.counters,
             in_answer=self.closed is not None,
-            judged=self._judged if rule is Rule.SCORE else None,
+            judged=self._judged if self._replaced else None,
             end=start,
         )
         self._replaced, self._new_piece, self._step_over, self._judged = [], False, False, None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.engines.base import End, Handoff, Notice, Session, Stop, Token
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Noticed, Rule, TextDiscarded, TokenWritten, WriteStarted
+from core.thinking.events import Event, HandedOver, Noticed, TextDiscarded, TokenWritten, WriteStarted
 from core.thinking.manuscript import Manuscript
 
 READ_ALONG_EVERY = 4
@@ -49,7 +49,7 @@ class Pen:
         return self.settings.max_tokens - self.text.tokens[Author.SMALL] - self.text.tokens[Author.LARGE]
 
     def write(
-        self, author: Author, limit: int, rule: Rule | None = None, alternatives: int = 0
+        self, author: Author, limit: int, reason: str | None = None, alternatives: int = 0
     ) -> Generator[Event, None, None]:
         """One write of one model: each token is in the text before it is told."""
         session, self.stop = self.sessions[author], None
@@ -57,7 +57,7 @@ class Pen:
         if self.text.inside_character:
             # The other model was lost in the middle of a character: nobody can go on from there.
             yield self.discard(self.text.position)
-        yield WriteStarted(self.now(), author, rule, self.text.position)
+        yield WriteStarted(self.now(), author, reason, self.text.position)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.room),

@@ -12,8 +12,8 @@ from core.engines.body import Author
 from core.engines.local.client import LocalEngine
 from core.models.loading import LocalOptions
 from core.run import Pair, RunSettings, ask, run
-from core.thinking.policies import PolicySettings
-from core.thinking.presets import PRESETS
+from core.thinking.policies.keywords import Keywords
+from core.thinking.registry import with_advice
 from core.thinking.trace import Trace
 
 PROBLEMS = 40
@@ -31,11 +31,10 @@ def main() -> None:
 
 
 def measure(pair: Pair, preset: str) -> tuple[int, int]:
-    lengths = DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)
-    parameters = PolicySettings.model_validate(PRESETS[preset].model_dump() | lengths)
+    policy = with_advice(Keywords.presets[preset], DEMO_SETTINGS.policy)
     decoded = kept = 0
     for number, problem in enumerate(islice(held_out_problems(seed=11), PROBLEMS)):
-        settings = RunSettings(parameters=parameters, seed=number, max_tokens=DEMO_SETTINGS.max_tokens)
+        settings = RunSettings(policy=policy, seed=number, max_tokens=DEMO_SETTINGS.max_tokens)
         totals = Trace.of(run(pair, ask(problem.question, settings), settings)).totals
         decoded += sum(totals[author].decoded for author in (Author.SMALL, Author.LARGE))
         kept += sum(totals[author].kept for author in (Author.SMALL, Author.LARGE))

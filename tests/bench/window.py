@@ -41,6 +41,7 @@ from core.store.run_metrics import RunMetrics
 from core.store.store import Store
 from core.thinking.events import Finish
 from core.thinking.limits import Limits
+from core.thinking.policies.never import Never
 from tests.fakes.scripted import ScriptedEngine
 
 RATE = 300
@@ -245,7 +246,7 @@ def store_long_answer(paths: Paths, conversation: str) -> None:
 def opened(paths: Paths, text: str, rate: int = RATE) -> MainWindow:
     window = MainWindow(paths, Scripted(text, rate))
     window.preferences.change(models=ModelChoice(small="scripted", large="scripted"))
-    window.preferences.change_run(policy="never", alternatives=0, limits=Limits(repetition=False))
+    window.preferences.change_run(policy=Never.Settings(), alternatives=0, limits=Limits(repetition=False))
     window.resize(1440, 900)
     window.show()
     window.begin_work()

@@ -5,7 +5,8 @@ import pytest
 from core.errors import SettingsError
 from core.models.overrides import ModelOverrides, Sampling
 from core.run import Pair, RunSettings, run
-from core.thinking.events import Rule, RunStarted, TakeoverStarted
+from core.thinking.events import RunStarted, TakeoverStarted
+from core.thinking.policies.keywords import REFLECTION
 from core.thinking.trace import Trace
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
@@ -29,7 +30,7 @@ def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs(
 def test_the_small_models_own_cues_bring_the_large_model_in_and_are_recorded() -> None:
     assert not takeovers(trace_of(ScriptedEngine(*STEPS), RunSettings()))
     trace = trace_of(ScriptedEngine(*STEPS, own=ModelOverrides(cue_list=CUES)), RunSettings())
-    assert takeovers(trace) == [Rule.REFLECTION]
+    assert takeovers(trace) == [REFLECTION.id]
     started = trace.started
     assert isinstance(started, RunStarted)
     assert started.settings["cue_list"] == CUES
@@ -45,8 +46,8 @@ def test_a_cue_list_of_the_run_comes_before_the_models() -> None:
     assert trace.started.settings["cue_list"] == other
 
 
-def takeovers(trace: Trace) -> list[Rule]:
-    return [event.rule for event in trace.events if isinstance(event, TakeoverStarted)]
+def takeovers(trace: Trace) -> list[str]:
+    return [event.reason for event in trace.events if isinstance(event, TakeoverStarted)]
 
 
 def test_cues_that_cannot_be_read_refuse_the_run_in_words() -> None:

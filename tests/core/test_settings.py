@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import Appearance, Look, ModelChoice, Settings, SettingsFile, matching_preset, tolerant
-from core.thinking.policies import PolicySettings
-from core.thinking.presets import PAPER
+from core.settings import Appearance, Look, ModelChoice, Settings, SettingsFile, tolerant
+from core.thinking.policies.keywords import Keywords
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
@@ -38,7 +37,7 @@ def test_each_bad_value_falls_back_alone() -> None:
     )
     assert settings.appearance == Appearance(text_size=1.5)
     assert (settings.run.seed, settings.run.top_k) == (0, 20)
-    assert (settings.run.parameters.n1, settings.run.parameters.n2) == (20, 7)
+    assert settings.run.policy == Keywords.Settings(n2=7)
     assert settings.window.page == "batch"
 
 
@@ -56,12 +55,6 @@ def test_nothing_unfinished_is_left_beside_the_file(tmp_path: Path) -> None:
     SettingsFile(path).save(Settings(models=ModelChoice(large="x.gguf")))
     assert [file.name for file in tmp_path.iterdir()] == ["settings.json"]
     assert json.loads(path.read_text())["models"]["large"] == "x.gguf"
-
-
-def test_a_preset_is_known_by_its_values() -> None:
-    assert matching_preset(PolicySettings()) == "baton"
-    assert matching_preset(PolicySettings(**PAPER.model_dump())) == "paper"
-    assert matching_preset(PolicySettings(n1=21)) == ""
 
 
 def test_only_two_empty_names_mean_the_demo_pair() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from core.engines.body import Author
-from core.thinking.events import Billed, Event, HandedOver, ReadAlong, Rule, TakeoverStarted, WriteStarted
+from core.thinking.events import Billed, Event, HandedOver, ReadAlong, TakeoverStarted, WriteStarted
 from core.thinking.pieces import Piece
 from core.thinking.policy import Keep, Move, TakeOver, Until
+from core.thinking.reasons import PERSON
 from core.thinking.trace import Trace
 
 STEP_CAP = 512
@@ -37,9 +38,9 @@ def trace_before(trace: Trace, piece: Piece) -> Trace:
 def move_of(author: Author) -> Move:
     """What lets this model write the next step; the policy decides from there."""
     if author is Author.LARGE:
-        return TakeOver(STEP_CAP, Rule.PERSON, until=Until.STEP)
+        return TakeOver(STEP_CAP, PERSON, until=Until.STEP)
     return Keep()
 
 
 def _inserts(event: Event, piece: Piece) -> bool:
-    return getattr(event, "text", None) == piece.text and getattr(event, "rule", None) is piece.rule
+    return getattr(event, "text", None) == piece.text and getattr(event, "reason", None) == piece.reason

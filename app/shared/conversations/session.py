@@ -16,8 +16,7 @@ from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
-from core.run import RunSettings
-from core.settings import matching_preset
+from core.run import RunSettings, effective_settings
 from core.thinking.pieces import Piece
 from core.thinking.policy import Keep, Move
 
@@ -196,15 +195,10 @@ class ChatSession(QObject):
     @property
     def settings(self) -> RunSettings:
         """As chosen. The demo pair's steps are so short that it has its own lengths, unless a person set them."""
-        settings = self.preferences.value
-        if settings.models.is_demo and matching_preset(settings.run.parameters):
-            from core.demo_pair import DEMO_SETTINGS
+        from core.demo_pair import DEMO_SETTINGS
 
-            lengths = DEMO_SETTINGS.parameters.model_dump(exclude_unset=True)
-            parameters = settings.run.parameters.model_copy(update=lengths)
-            most = min(settings.run.max_tokens, DEMO_SETTINGS.max_tokens)
-            return settings.run.model_copy(update={"parameters": parameters, "max_tokens": most})
-        return settings.run
+        settings = self.preferences.value
+        return effective_settings(settings.run, DEMO_SETTINGS if settings.models.is_demo else None)
 
     @property
     def pace(self) -> float:

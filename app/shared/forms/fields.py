@@ -12,13 +12,11 @@ from pydantic.fields import FieldInfo
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
 
 from app.shared.widgets.controls import FileEdit, decimal_number, whole_number
-from core.thinking.policies import POLICIES
+from core.thinking.registry import POLICIES
 
 LARGEST = 2**31 - 1
 DECIMALS = 2
 """Of a number whose field names no other."""
-CHOICES = {"policy": {name: kind.title for name, kind in POLICIES.items()}}
-"""Texts that are names of something registered."""
 
 
 class Editor(NamedTuple):
@@ -32,8 +30,8 @@ class Editor(NamedTuple):
 def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Editor:
     """`changed` is called when a person has given another value."""
     kind = field.annotation
-    if name in CHOICES:
-        return _choice(CHOICES[name], changed)
+    if name == "policy":
+        return _choice({policy: kind.title for policy, kind in POLICIES.items()}, changed)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _choice({member: str(member.value) for member in kind}, changed)
     if kind is bool:

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 from app.shared.forms.fields import Editor, editor_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import IconButton, label
+from core.thinking.policy import PolicySettings
+from core.thinking.registry import settings_for
 
 HIDDEN = {"window", "has_key"}
 """What a window remembers of itself, or of a key, is asked of nobody."""
@@ -33,15 +35,19 @@ class FormRow(NamedTuple):
     """What a search looks at."""
 
 
-def entries(model: type[BaseModel], path: Path = ()) -> Iterator[FieldEntry]:
-    """All fields, depth first."""
-    for name, field in model.model_fields.items():
+def entries(value: BaseModel, path: Path = ()) -> Iterator[FieldEntry]:
+    """All fields of the value, depth first. Of a policy: which one it is, then its own parameters."""
+    for name, field in type(value).model_fields.items():
+        inner = getattr(value, name)
         if name in HIDDEN:
             continue
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if isinstance(inner, PolicySettings):
+            chooser, *parameters = entries(inner, (*path, name))
+            yield FieldEntry(chooser.path, field)
+            yield from parameters
+        elif isinstance(inner, BaseModel):
             yield FieldEntry((*path, name), field)
-            yield from entries(kind, (*path, name))
+            yield from entries(inner, (*path, name))
         else:
             yield FieldEntry((*path, name), field)
 
@@ -52,9 +58,22 @@ def value_at(model: BaseModel, path: Path) -> Any:
     return model
 
 
-def with_value(model: BaseModel, path: Path, value: Any) -> BaseModel:
-    """The same model with one value changed, however deep it lies."""
+def default_at(value: BaseModel, defaults: BaseModel, path: Path) -> Any:
+    """The value in `defaults`; the policy's own where another policy is chosen than there."""
     name, *rest = path
+    if not rest:
+        return getattr(defaults, name)
+    inner, default = getattr(value, name), getattr(defaults, name)
+    if rest != ["policy"] and type(inner) is not type(default):
+        default = type(inner)()
+    return default_at(inner, default, tuple(rest))
+
+
+def with_value(model: BaseModel, path: Path, value: Any) -> BaseModel:
+    """The same model with one value changed, however deep it lies. Another policy has its own parameters."""
+    name, *rest = path
+    if isinstance(model, PolicySettings) and name == "policy":
+        return settings_for(value, model)
     inner = with_value(getattr(model, name), tuple(rest), value) if rest else value
     return model.model_copy(update={name: inner})
 
@@ -73,33 +92,33 @@ class SettingsForm(QWidget):
         self._grid.setColumnStretch(1, 1)
         self._grid.setHorizontalSpacing(14)
         self._grid.setVerticalSpacing(4)
-        for entry in entries(type(value)):
-            if isinstance(value_at(value, entry.path), BaseModel):
-                self._add_head(entry)
-            else:
-                self._add_row(entry)
-        self._grid.setRowStretch(self._grid.rowCount(), 1)
+        self._words = ""
+        self._build()
         self.show_value(value)
 
     def show_value(self, value: BaseModel) -> None:
+        fields = [entry.path for entry in entries(self._value)]
         self._value = value
+        if fields != [entry.path for entry in entries(value)]:
+            self._build()
         for row in self._rows:
             now = value_at(value, row.entry.path)
             if row.editor.value() != now:
                 row.editor.widget.blockSignals(True)
                 row.editor.show(now)
                 row.editor.widget.blockSignals(False)
-            row.reset.setVisible(now != value_at(self._defaults, row.entry.path))
+            row.reset.setVisible(now != self._default(row.entry.path))
 
     def search(self, words: str) -> None:
         """Show only the rows that have all the words."""
+        self._words = words
         wanted = words.lower().split()
         shown: set[Path] = set()
         for row in self._rows:
             fits = all(word in row.words for word in wanted)
             for widget in row.widgets:
                 widget.setVisible(fits)
-            row.reset.setVisible(fits and row.editor.value() != value_at(self._defaults, row.entry.path))
+            row.reset.setVisible(fits and row.editor.value() != self._default(row.entry.path))
             if fits:
                 shown |= {row.entry.path[:length] for length in range(len(row.entry.path))}
         for head, path in self._heads:
@@ -110,6 +129,31 @@ class SettingsForm(QWidget):
 
     def head(self, *path: str) -> QWidget | None:
         return next((head for head, at in self._heads if at == path), None)
+
+    def _build(self) -> None:
+        """Make the rows for the value: again when another policy is chosen, whose fields are others."""
+        for row in self._rows:
+            for widget in (*row.widgets, row.reset):
+                self._discard(widget)
+        for head, _ in self._heads:
+            self._discard(head)
+        self._rows, self._heads = [], []
+        for entry in entries(self._value):
+            if isinstance(value_at(self._value, entry.path), BaseModel):
+                self._add_head(entry)
+            else:
+                self._add_row(entry)
+        self._grid.setRowStretch(self._grid.rowCount(), 1)
+        if self._words:
+            self.search(self._words)
+
+    def _discard(self, widget: QWidget) -> None:
+        self._grid.removeWidget(widget)
+        widget.hide()
+        widget.deleteLater()
+
+    def _default(self, path: Path) -> Any:
+        return default_at(self._value, self._defaults, path)
 
     def _add_head(self, entry: FieldEntry) -> None:
         head = label(entry.field.title or entry.path[-1], Role.TITLE if len(entry.path) == 1 else Role.HEADING)
@@ -143,7 +187,7 @@ class SettingsForm(QWidget):
         self._give(with_value(self._value, path, row.editor.value()))
 
     def _reset(self, path: Path) -> None:
-        self._give(with_value(self._value, path, value_at(self._defaults, path)))
+        self._give(with_value(self._value, path, self._default(path)))
 
     def _give(self, value: BaseModel) -> None:
         if value != self._value:

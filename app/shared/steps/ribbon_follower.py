@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.shared.labels import rule_and_cue, why
+from app.shared.labels import reason_and_cue, why
 from app.shared.widgets.ribbon import Ribbon, RibbonSegment
 from core.thinking.pieces import Piece
 from core.thinking.replay import Stretch
@@ -47,7 +47,7 @@ class RibbonFollower:
 def segment_of(stretch: Stretch) -> RibbonSegment:
     """Of a text as it would be divided between two models."""
     took = stretch.takeover
-    words = rule_and_cue(took.rule, took.cue) if took else ""
+    words = reason_and_cue(took.reason, took.cue) if took else ""
     return RibbonSegment(stretch.author, _tokens(stretch.tokens, stretch.characters), words)
 
 

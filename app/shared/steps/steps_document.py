@@ -224,8 +224,8 @@ class StepsDocument(QObject):
         text = self._spanning.words(index, shown.text)
         if self._tag and text.rstrip().endswith(self._tag):
             text = text.rstrip().removesuffix(self._tag)
-        if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.rule:
-            return f"Thinking closed: {shown.piece.rule.value}."
+        if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.reason:
+            return f"Thinking closed: {shown.piece.reason}."
         return text.strip()
 
     def _mark_cues(self, shown: ShownPiece) -> None:

@@ -1,19 +1,32 @@
 """Large only: the control at large share 1."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 from core.engines.body import Author
-from core.thinking.events import Rule
-from core.thinking.policy import WITHOUT_END, Keep, Move, Policy, TakeOver, View
+from core.thinking.policy import WITHOUT_END, Keep, Move, Needs, Policy, PolicyArm, PolicySettings, TakeOver, View
+from core.thinking.reasons import LARGE_ONLY
 
 
 class Always(Policy):
     name = "always"
+    title = "Large only"
+    summary = "The large model writes everything."
+    needs = Needs(small=False)
+    is_control = True
+
+    class Settings(PolicySettings):
+        policy: Literal["always"] = "always"
+
+    arms = (PolicyArm("large", "large only", Settings()),)
 
     def opening(self, view: View) -> Move:
-        return TakeOver(WITHOUT_END, Rule.LARGE_ONLY)
+        return TakeOver(WITHOUT_END, LARGE_ONLY)
 
     def on_takeover_end(self, view: View) -> Move:
-        return TakeOver(WITHOUT_END, Rule.LARGE_ONLY)
+        return TakeOver(WITHOUT_END, LARGE_ONLY)
 
     def on_thinking_closed(self, view: View) -> Move:
-        """One unbroken write, unless the tag was put in: nothing changes hands."""
-        return Keep() if view.author is Author.LARGE else TakeOver(WITHOUT_END, Rule.LARGE_ONLY)
+        """One unbroken write, unless the closing tag was inserted."""
+        return Keep() if view.author is Author.LARGE else TakeOver(WITHOUT_END, LARGE_ONLY)

@@ -8,9 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Literal
 
-from core.thinking.events import Rule
-from core.thinking.policy import WITHOUT_END, Keep, LookOn, Move, Policy, TakeOver, Until, View
+from pydantic import Field
+
+from core.thinking.policy import (
+    WITHOUT_END,
+    Keep,
+    LookOn,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    TakeOver,
+    Until,
+    View,
+)
+from core.thinking.reasons import ANSWER, TakeoverReason
+
+ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
 
 
 def entropy(logprobs: Iterable[float]) -> float:
@@ -22,12 +39,18 @@ def entropy(logprobs: Iterable[float]) -> float:
 
 class FirstTokenEntropy(Policy):
     name = "first-token-entropy"
-    alternatives = 20
+    title = "First-token entropy"
+    summary = "The large model writes a step if the small one is unsure of its first token."
+    needs = Needs(alternatives=20)
+    reasons = (ENTROPY,)
 
-    def __init__(self, threshold: float, step_cap: int) -> None:
-        """`threshold`: τ in nats (0.9–1.0 published); `step_cap`: tokens of a step by the large model (512)."""
-        self.threshold = threshold
-        self.step_cap = step_cap
+    class Settings(PolicySettings):
+        policy: Literal["first-token-entropy"] = "first-token-entropy"
+        tau: float = Field(0.95, ge=0, title="τ", description="First-token entropy for a takeover, in nats.")
+        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
+
+    arms = (PolicyArm("entropy", "first-token entropy", Settings()),)
+    settings: Settings
 
     def at_boundary(self, view: View) -> Move:
         return LookOn() if view.thinking else Keep()
@@ -36,9 +59,9 @@ class FirstTokenEntropy(Policy):
         first = next((token for token in view.tokens if not token.text.isspace()), None)
         if first is None and not view.text_ended:
             return LookOn()
-        if first and entropy(choice.logprob for choice in first.alternatives) >= self.threshold:
-            return TakeOver(self.step_cap, Rule.ENTROPY, until=Until.STEP)
+        if first and entropy(choice.logprob for choice in first.alternatives) >= self.settings.tau:
+            return TakeOver(self.settings.step_cap, ENTROPY, until=Until.STEP)
         return Keep()
 
     def on_thinking_closed(self, view: View) -> Move:
-        return TakeOver(WITHOUT_END, Rule.ANSWER)
+        return TakeOver(WITHOUT_END, ANSWER)

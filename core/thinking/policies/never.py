@@ -1,7 +1,20 @@
 """Small only: the control at large share 0."""
 
-from core.thinking.policy import Policy
+from __future__ import annotations
+
+from typing import Literal
+
+from core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 
 
 class Never(Policy):
     name = "never"
+    title = "Small only"
+    summary = "The small model writes everything."
+    needs = Needs(large=False)
+    is_control = True
+
+    class Settings(PolicySettings):
+        policy: Literal["never"] = "never"
+
+    arms = (PolicyArm("small", "small only", Settings()),)

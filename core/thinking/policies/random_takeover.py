@@ -6,25 +6,37 @@ With p set so that the large share equals another run's, the difference to that 
 from __future__ import annotations
 
 import random
+from typing import Literal
 
-from core.thinking.events import Rule
-from core.thinking.policy import Keep, Move, Policy, TakeOver, Until, View
+from pydantic import Field
+
+from core.thinking.policy import Keep, Move, Policy, PolicyArm, PolicySettings, TakeOver, Until, View
+from core.thinking.reasons import TakeoverReason
+
+RANDOM = TakeoverReason("random", "Random takeover", follows_text=False)
 
 
 class RandomTakeover(Policy):
     name = "random"
+    title = "Random takeover"
+    summary = "The large model writes at boundaries drawn by chance: the control for every other policy."
+    is_control = True
+    reasons = (RANDOM,)
 
-    def __init__(self, p: float, tokens: int, until: Until, seed: int) -> None:
-        """`p`: chance of a takeover at a boundary of the thinking; `tokens`, `until`: as in the run compared.
+    class Settings(PolicySettings):
+        policy: Literal["random"] = "random"
+        p: float = Field(0.2, ge=0, le=1, title="Chance", description="Of a takeover at a boundary.")
+        n1: int = Field(20, ge=1, title="Takeover", description="Tokens of a takeover (n1).")
+        until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
 
-        The dice are cast for each place of the text, so that one gone on with meets others than it met before.
-        """
-        self.p = p
-        self.tokens = tokens
-        self.until = until
-        self.seed = seed
+    arms = (
+        PolicyArm("random", "takeovers by chance, with the large share of baton", Settings(), equal_share_of="baton"),
+    )
+    settings: Settings
 
     def at_boundary(self, view: View) -> Move:
-        if view.thinking and random.Random(f"{self.seed} {len(view.body)}").random() < self.p:
-            return TakeOver(self.tokens, Rule.RANDOM, until=self.until)
+        """Each place of the text has its own draw, so a run that is resumed draws for places it has not met."""
+        draw = random.Random(f"{self.context.seed} {len(view.body)}").random()
+        if view.thinking and draw < self.settings.p:
+            return TakeOver(self.settings.n1, RANDOM, until=self.settings.until)
         return Keep()

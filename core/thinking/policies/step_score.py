@@ -1,14 +1,32 @@
-"""The large model scores each step of the small one and writes poor ones again (SpecReason, arXiv 2504.07891).
+"""The large model scores each step of the small one and rewrites poor ones (SpecReason, arXiv 2504.07891).
 
-One token, 0 to 9, asked off the record, so that the question never enters the large model's text. Below the
-threshold (7) the step goes and the large model writes it. Two identical steps in a row end the thinking.
+The score is one token, 0 to 9, on a forked sequence, so the question never enters the large model's text. Below the
+threshold (7) the step is discarded and the large model writes it. Two identical steps in a row end the thinking.
 """
 
 from __future__ import annotations
 
-from core.thinking.events import Rule
-from core.thinking.policy import Close, Judge, Keep, Move, Policy, TakeOver, Until, View
+from typing import Literal
+
+from pydantic import Field
+
+from core.thinking.policy import (
+    Close,
+    Judge,
+    Keep,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    TakeOver,
+    Until,
+    View,
+)
+from core.thinking.reasons import REPETITION, TakeoverReason
 from core.thinking.steps import same_step_twice
+
+SCORE = TakeoverReason("low step score", "Low step score")
 
 QUESTION = (
     "\n\nHow good is the last step above, as a step towards the right answer? "
@@ -19,30 +37,36 @@ DIGITS = tuple("0123456789")
 
 class StepScore(Policy):
     name = "step-score"
+    title = "Step score"
+    summary = "The large model scores each step and rewrites those with a low score."
+    needs = Needs(judge=True)
+    reasons = (SCORE,)
 
-    def __init__(self, threshold: float, step_cap: int, weighted: bool) -> None:
-        """`threshold`: least score that stands (7); `step_cap`: tokens of a rewritten step; `weighted`: the
-        score is the mean over the digits' probabilities instead of the likeliest digit."""
-        self.threshold = threshold
-        self.step_cap = step_cap
-        self.weighted = weighted
+    class Settings(PolicySettings):
+        policy: Literal["step-score"] = "step-score"
+        threshold: float = Field(7, ge=0, le=9, title="Least score", description="A step below is written again.")
+        weighted: bool = Field(False, title="Weighted score", description="Mean over digits, not the likeliest.")
+        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
+
+    arms = (PolicyArm("score", "step score by the large model", Settings()),)
+    settings: Settings
 
     def at_boundary(self, view: View) -> Move:
         if not view.thinking:
             return Keep()
         if same_step_twice(view.body):
-            return Close(Rule.REPETITION)
+            return Close(REPETITION)
         return Judge(QUESTION, DIGITS)
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
-        if self.weighted:
+        if self.settings.weighted:
             score: float = sum(digit * chance for digit, chance in enumerate(probabilities))
         else:
             score = float(probabilities.index(max(probabilities)))
-        if score < self.threshold:
-            return TakeOver(self.step_cap, Rule.SCORE, until=Until.STEP, rewrite_step=True)
+        if score < self.settings.threshold:
+            return TakeOver(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_step=True)
         return Keep()
 
     def on_takeover_end(self, view: View) -> Move:
-        """What the large model wrote is not judged again."""
+        """What the large model wrote is not judged."""
         return Keep()

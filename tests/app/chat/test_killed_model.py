@@ -20,6 +20,7 @@ from core.run import Pair
 from core.settings import ModelChoice
 from core.thinking.events import Finish
 from core.thinking.limits import Limits
+from core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader
 
 pytestmark = [pytest.mark.real_models, pytest.mark.qt_log_ignore("This plugin does not support")]
@@ -46,7 +47,9 @@ def real(make_window: Callable[..., MainWindow], qtbot: QtBot, smollm2: Path) ->
     loader = RealLoader(smollm2)
     window = make_window(loader, begin=False)
     window.preferences.change(models=ModelChoice(small=str(smollm2), large=str(LARGE_MODEL)))
-    window.preferences.change_run(policy="never", max_tokens=TOKENS, temperature=0, limits=Limits(repetition=False))
+    window.preferences.change_run(
+        policy=Never.Settings(), max_tokens=TOKENS, temperature=0, limits=Limits(repetition=False)
+    )
     window.begin_work()
     qtbot.waitUntil(lambda: window.models.pair.small is not None and window.session.ready, timeout=PATIENCE_MS)
     return window, loader

@@ -11,7 +11,7 @@ from app.shared.conversations.conversation import Exchange
 from core.batch.recipes import RECIPES
 from core.run import RunSettings
 from core.thinking.events import Finish, RunEnded
-from core.thinking.policies import POLICIES
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run
 
@@ -20,7 +20,7 @@ TO_WRITE = arms(BASE)
 
 
 def written(settings: RunSettings, finish: Finish = Finish.END_OF_TEXT) -> Exchange:
-    events = run(keywords(settings.parameters), ["One two three.</think>\n\n4"]).trace.events
+    events = run(keywords(), ["One two three.</think>\n\n4"]).trace.events
     last = events[-1]
     assert isinstance(last, RunEnded)
     return Exchange("2 + 2?", settings, trace=Trace.of([*events[:-1], replace(last, finish=finish)]))
@@ -36,7 +36,7 @@ def names(choices: list[ColumnChoice]) -> list[str]:
 
 def test_every_policy_can_be_chosen_with_the_seed_that_is_set() -> None:
     random = RunSettings(policy="random", seed=3)
-    assert {choice.settings.policy for choice in [*TO_WRITE, *arms(random)]} == set(POLICIES)
+    assert {choice.settings.policy.policy for choice in [*TO_WRITE, *arms(random)]} == set(POLICIES)
     assert {choice.settings.seed for choice in TO_WRITE} == {3}
     assert len(set(names(TO_WRITE))) == len(TO_WRITE)
     assert len(TO_WRITE) >= len(RECIPES) - 2

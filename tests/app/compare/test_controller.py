@@ -44,7 +44,7 @@ def tries(window: MainWindow) -> list[Exchange]:
 
 def test_three_arms_become_three_tries_at_one_problem(compare: Compare) -> None:
     window = compare()
-    assert [each.settings.policy for each in tries(window)] == ["never", "keywords", "always"]
+    assert [each.settings.policy.policy for each in tries(window)] == ["never", "keywords", "always"]
     assert {each.settings.seed for each in tries(window)} == {0}
     assert {each.trace.finish for each in tries(window)} == {Finish.END_OF_TEXT}
     assert [column.exchange for column in view_of(window).columns] == tries(window)

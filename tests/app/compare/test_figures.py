@@ -44,10 +44,6 @@ def test_presets_are_known_by_name_and_many_differences_are_cut_short() -> None:
     assert title_of(c.settings) == "Keywords (baton), c = 3, c_step = 0, …"
 
 
-def test_a_policy_of_another_version_keeps_its_name() -> None:
-    assert title_of(RunSettings(policy="by-the-moon")) == "by-the-moon"
-
-
 @pytest.mark.parametrize(
     ("value", "first", "words"),
     [(112, 100, "+12%"), (84, 100, "−16%"), (100, 100, "±0%"), (5, 0, ""), (3000, 1, "+299,900%")],
@@ -64,9 +60,9 @@ def test_times_are_compared_as_ratios(value: float, first: float, words: str) ->
 
 
 def test_figures_of_the_first_column_are_compared_with_nothing() -> None:
-    trace = run(keywords(RunSettings().parameters), ["One two three.</think>\n\n4"]).trace
+    trace = run(keywords(), ["One two three.</think>\n\n4"]).trace
     assert all(not figure.difference for figure in figures(trace, None))
-    longer = run(keywords(RunSettings().parameters), ["One two three four five six.</think>\n\n4"]).trace
+    longer = run(keywords(), ["One two three four five six.</think>\n\n4"]).trace
     compared = {figure.name: figure.difference for figure in figures(longer, trace)}
     assert compared["Tokens"] == percent_more(longer.tokens, trace.tokens)
     assert compared["Time"].endswith("×")

@@ -13,7 +13,7 @@ from app.inspector.replay_page import ReplayPage
 from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.thinking.cues import Category
-from core.thinking.policies import POLICIES
+from core.thinking.registry import POLICIES
 
 Ask = Callable[[str], MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -71,7 +71,7 @@ def test_without_the_cue_it_would_not_have_stepped_in(replayed: Replayed, qtbot:
 def test_another_policy_shows_its_own_parameters_and_says_what_it_cannot_know(replayed: Replayed) -> None:
     page = replayed(lambda page: choose(page, "step-score"))
     assert page.choice.editors["threshold"].widget.isVisible()
-    assert not page.choice.editors["c"].widget.isVisible()
+    assert "c" not in page.choice.editors
     assert "No step of this run was scored" in page.note.text()
 
 
@@ -94,7 +94,7 @@ def test_of_many_changes_in_a_row_only_the_last_is_replayed(replayed: Replayed) 
 
     page = replayed(turn)
     assert len(shown) == 1
-    assert page.choice.settings.parameters.c == 29
+    assert page.choice.settings.policy.model_dump()["c"] == 29
 
 
 def test_as_in_the_run_brings_its_own_values_back(replayed: Replayed) -> None:

@@ -156,5 +156,5 @@ def test_a_small_model_that_was_found_without_cues_is_warned_of_when_it_is_loade
     qtbot.waitUntil(lambda: "gives hardly any cues" in window.notice.text, timeout=60_000)
     (entropy,) = [each for each in window.notice.findChildren(QPushButton) if each.text() == "Use first-token entropy"]
     entropy.click()
-    assert window.preferences.value.run.policy == "first-token-entropy"
+    assert window.preferences.value.run.policy.policy == "first-token-entropy"
     window.close()

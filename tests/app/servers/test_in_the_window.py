@@ -26,7 +26,7 @@ from core.paths import Paths
 from core.run import RunSettings
 from core.secrets import Secrets
 from core.thinking.events import Finish
-from core.thinking.policies import PolicySettings
+from core.thinking.policies.every_step import EveryStep
 from core.thinking.policy import Until
 from tests.app.servers.conftest import PATIENT
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
@@ -34,9 +34,7 @@ from tests.fakes.keyrings import MemoryKeyring
 from tests.servers.llama_server import KEY, LlamaServer
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-OPENED_BY_THE_LARGE = RunSettings(
-    policy="every-step", parameters=PolicySettings(opening=6, n1=6, until=Until.TOKENS), max_tokens=300
-)
+OPENED_BY_THE_LARGE = RunSettings(policy=EveryStep.Settings(opening=6, n1=6, until=Until.TOKENS), max_tokens=300)
 Connect = Callable[..., MainWindow]
 
 

@@ -19,6 +19,7 @@ from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
 from core.engines.model_card import Placement
 from core.settings import Look, SettingsFile
+from core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 
@@ -121,10 +122,10 @@ def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWind
 
 def test_policy_and_preset_are_chosen_in_the_top_bar(window: MainWindow) -> None:
     window.topbar.policy.choose("keywords", "paper")
-    assert window.preferences.value.run.parameters.c_most == 15
+    assert matching_preset(window.preferences.value.run.policy) == "paper"
     assert "paper" in window.topbar.policy.text()
     window.topbar.policy.choose("never")
-    assert window.preferences.value.run.policy == "never"
+    assert window.preferences.value.run.policy.policy == "never"
     assert window.topbar.policy.text().strip() == "Small only"
 
 

@@ -8,11 +8,10 @@ from core.errors import SettingsError
 from core.run import RunSettings
 from core.store.batch_rows import StoredArm
 from core.thinking.cues import Category, Cue
-from core.thinking.policies import PolicySettings
-from core.thinking.presets import PAPER, REFERENCE
+from core.thinking.policies.keywords import Keywords
 from tests.fakes.scripted import ScriptedEngine
 
-BASE = RunSettings(temperature=0.3, parameters=PolicySettings(n1=12))
+BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
 
 
 def only(recipe: str) -> RunSettings:
@@ -30,19 +29,26 @@ def test_every_recipe_keeps_what_it_does_not_compare(recipe: str) -> None:
     [("small", "never"), ("large", "always"), ("entropy", "first-token-entropy"), ("score", "step-score")],
 )
 def test_a_recipe_names_a_policy(recipe: str, policy: str) -> None:
-    assert only(recipe).policy == policy
+    assert only(recipe).policy.policy == policy
 
 
-@pytest.mark.parametrize(("recipe", "preset"), [("paper", PAPER), ("reference", REFERENCE)])
-def test_a_preset_changes_its_own_values_and_leaves_chosen_lengths(recipe: str, preset: object) -> None:
-    parameters = only(recipe).parameters
-    assert parameters.n1 == 12
-    assert parameters.auxiliary_prompt == preset.auxiliary_prompt  # type: ignore[attr-defined]
-    assert parameters.keep_lookahead == preset.keep_lookahead  # type: ignore[attr-defined]
+@pytest.mark.parametrize("recipe", ["paper", "reference"])
+def test_a_preset_changes_its_own_values_and_leaves_chosen_lengths(recipe: str) -> None:
+    assert only(recipe).policy == Keywords.presets[recipe].model_copy(update={"n1": 12})
+
+
+@pytest.mark.parametrize("chosen", ["paper", "reference"])
+def test_the_arm_of_a_preset_is_that_preset_whatever_was_chosen(chosen: str) -> None:
+    base = RunSettings(policy=Keywords.presets[chosen])
+    assert [arm.settings.policy for arm in arms_of(["baton"], base)] == [Keywords.presets["baton"]]
 
 
 def test_the_counter_of_reflections_is_varied_as_in_the_paper() -> None:
-    counts = [(a.settings.parameters.c, a.settings.parameters.c_most) for a in RECIPES["c"].make(BASE)]
+    counts = [
+        (policy.c, policy.c_most)
+        for arm in RECIPES["c"].make(BASE)
+        if isinstance(policy := arm.settings.policy, Keywords.Settings)
+    ]
     assert counts == [(3, 3), (15, 15), (50, 50)]
 
 
@@ -55,7 +61,7 @@ def test_an_arm_that_is_named_twice_is_run_once() -> None:
 
 
 def test_an_unknown_arm_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="Choose among chosen, small"):
+    with pytest.raises(SettingsError, match="Choose among chosen, baton"):
         arms_of(["huge"], BASE)
 
 
@@ -71,7 +77,7 @@ def test_an_arm_of_another_version_is_refused_in_words() -> None:
 
 def test_a_sweep_tries_several_values_of_one_parameter() -> None:
     arms = RECIPES["n1"].make(BASE)
-    assert [(arm.name, arm.sweep, arm.settings.parameters.n1) for arm in arms] == [
+    assert [(arm.name, arm.sweep, arm.settings.policy.model_dump()["n1"]) for arm in arms] == [
         ("n1 = 6", "n1", 6),
         ("n1 = 12", "n1", 12),
         ("n1 = 24", "n1", 24),
@@ -104,7 +110,7 @@ def test_two_large_models_of_one_name_are_refused() -> None:
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
     (arm,) = arms_of(["drafted"], RunSettings(), drafting="http://host:8081")
-    assert (arm.settings.policy, arm.large) == ("always", "http://host:8081")
+    assert (arm.settings.policy.policy, arm.large) == ("always", "http://host:8081")
     refuse_undrafted([arm], ScriptedEngine().with_card(drafts=True))
     refuse_undrafted(arms_of(["large"], RunSettings()), ScriptedEngine())
     with pytest.raises(SettingsError, match="“speculative decoding” needs"):

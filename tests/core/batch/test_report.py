@@ -16,7 +16,7 @@ from core.batch.charts import (
     accuracy_against_speed,
     places_of_takeovers,
     scatter_chart,
-    takeovers_by_rule,
+    takeovers_by_reason,
 )
 from core.batch.exports import EXPORTS, export
 from core.batch.recipes import arms_of
@@ -32,7 +32,7 @@ from core.problem import Problem
 from core.run import Pair, RunSettings, run
 from core.store.outline import outline_of
 from core.store.store import Store
-from core.thinking.events import Rule
+from core.thinking.policies.keywords import REFLECTION
 from core.thinking.trace import Trace
 from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
 from tests.fakes.charging import ChargingEngine
@@ -114,7 +114,7 @@ def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() 
     large = ScriptedEngine("Wait, it is not.", name="large")
     trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
     measured = RunCost.of(outline_of(trace))
-    assert [takeover.rule for takeover in measured.takeovers] == [Rule.REFLECTION]
+    assert [takeover.reason for takeover in measured.takeovers] == [REFLECTION.id]
     assert isinstance(measured.takeovers[0], TakeoverPlace)
     assert measured.thrown_away == sum(total.discarded for total in trace.totals.values()) > 0
     assert (measured.small_read, measured.large_read) == tuple(
@@ -149,7 +149,7 @@ def test_the_front_holds_the_arms_that_no_other_beats(store: Store) -> None:
     assert best in made.front()
 
 
-@pytest.mark.parametrize("chart", [takeovers_by_rule, places_of_takeovers])
+@pytest.mark.parametrize("chart", [takeovers_by_reason, places_of_takeovers])
 def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
     arm = report(store, "baton").arms[0]
     assert ElementTree.fromstring(chart(arm)).tag.endswith("svg")  # type: ignore[operator]

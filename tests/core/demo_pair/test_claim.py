@@ -17,6 +17,7 @@ from core.engines.body import Author
 from core.engines.local.client import LocalEngine
 from core.models.loading import LocalOptions
 from core.run import Pair, ask, run
+from core.thinking.registry import settings_for
 from core.thinking.trace import Trace
 
 PROBLEMS = list(islice(held_out_problems(seed=40_417), 200))
@@ -43,11 +44,12 @@ def pair() -> Iterator[Pair]:
 
 
 def outcome(pair: Pair, policy: str, chance: float = 0.0) -> Outcome:
-    parameters = DEMO_SETTINGS.parameters.model_copy(update={"p": chance})
+    chosen = settings_for(policy, DEMO_SETTINGS.policy)
+    chosen = chosen.model_copy(update={"p": chance}) if policy == "random" else chosen
 
     def solve(numbered: tuple[int, DemoProblem]) -> Trace:
         seed, problem = numbered
-        changes = {"policy": policy, "parameters": parameters, "seed": seed}
+        changes = {"policy": chosen, "seed": seed}
         settings = DEMO_SETTINGS.model_copy(update=changes)
         return Trace.of(run(pair, ask(problem.question, settings), settings))
 

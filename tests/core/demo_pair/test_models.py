@@ -10,7 +10,10 @@ from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MO
 from core.engines.local.client import LocalEngine
 from core.models.loading import LocalOptions
 from core.run import Pair, RunSettings, ask, run
-from core.thinking.events import Event, Rule, RunEnded, TakeoverStarted, TextDiscarded, TextInserted, TokenWritten
+from core.thinking.events import Event, RunEnded, TakeoverStarted, TextDiscarded, TextInserted, TokenWritten
+from core.thinking.policies.keywords import AFFIRMATION, EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION
+from core.thinking.reasons import TakeoverReason
+from core.thinking.registry import POLICIES, settings_for
 
 PROBLEMS = list(islice(held_out_problems(seed=11), 25))
 
@@ -26,8 +29,8 @@ def pair() -> Iterator[Pair]:
 
 def settings(policy: str = "keywords", temperature: float = 0.0, **parameters: Any) -> RunSettings:
     """The demo's settings, but greedy unless said otherwise, so that the outcome depends on no seed."""
-    chosen = DEMO_SETTINGS.parameters.model_copy(update=parameters)
-    return DEMO_SETTINGS.model_copy(update={"policy": policy, "parameters": chosen, "temperature": temperature})
+    chosen = settings_for(policy, DEMO_SETTINGS.policy).model_copy(update=parameters)
+    return DEMO_SETTINGS.model_copy(update={"policy": chosen, "temperature": temperature})
 
 
 def solve(pair: Pair, problem: DemoProblem, chosen: RunSettings) -> list[Event]:
@@ -50,9 +53,9 @@ def correct(pair: Pair, chosen: RunSettings) -> int:
     return sum(text_of(solve(pair, problem, chosen)).endswith(f"\\boxed{{{problem.answer}}}.") for problem in PROBLEMS)
 
 
-def rules(pair: Pair, chosen: RunSettings) -> set[Rule]:
+def rules(pair: Pair, chosen: RunSettings) -> set[TakeoverReason]:
     return {
-        event.rule
+        POLICIES.reason(event.reason)
         for problem in PROBLEMS
         for event in solve(pair, problem, chosen)
         if isinstance(event, TakeoverStarted)
@@ -84,11 +87,11 @@ def test_speculative_thinking_answers_more_than_the_small_model_alone(pair: Pair
 
 
 def test_reflections_verifications_and_affirmations_all_occur(pair: Pair) -> None:
-    assert {Rule.REFLECTION, Rule.VERIFICATION, Rule.AFFIRMATION} <= rules(pair, settings(temperature=0.6))
+    assert {REFLECTION, VERIFICATION, AFFIRMATION} <= rules(pair, settings(temperature=0.6))
 
 
 def test_excessive_reflection_occurs_when_few_reflections_are_allowed(pair: Pair) -> None:
-    assert Rule.EXCESSIVE_REFLECTION in rules(pair, settings(c=FEW_REFLECTIONS))
+    assert EXCESSIVE_REFLECTION in rules(pair, settings(c=FEW_REFLECTIONS))
 
 
 def test_every_text_comes_to_its_own_end(pair: Pair) -> None:

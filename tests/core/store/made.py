@@ -9,7 +9,6 @@ from core.thinking.events import (
     Event,
     Finish,
     HandedOver,
-    Rule,
     RunEnded,
     RunStarted,
     TakeoverEnded,
@@ -19,6 +18,7 @@ from core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
+from core.thinking.policies.keywords import REFLECTION
 
 
 def tokens(author: Author, words: list[str], at: float = 0.0) -> Iterator[TokenWritten]:
@@ -39,8 +39,8 @@ def a_run(problem: str = "What is 2 + 2?", answer: str = "The answer is 4.", ste
         at = float(step)
         if author is Author.LARGE:
             events.append(TextDiscarded(at, position, "Wait, maybe", 3))
-            events.append(TakeoverStarted(at, Rule.REFLECTION, Cue("wait", Category.REFLECTION, 0, 4), 20, position))
-        events.append(WriteStarted(at, author, Rule.REFLECTION if author is Author.LARGE else None, position))
+            events.append(TakeoverStarted(at, REFLECTION.id, Cue("wait", Category.REFLECTION, 0, 4), 20, position))
+        events.append(WriteStarted(at, author, REFLECTION.id if author is Author.LARGE else None, position))
         events.append(HandedOver(at, author, 10 * step, 3, 0.01, Passing.IDS))
         words = [f"Step {step}", " goes", " on.\n\n"]
         if author is Author.SMALL:

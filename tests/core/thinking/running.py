@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from core.engines.body import Author
-from core.thinking.cues import english
 from core.thinking.events import Event, RunStarted
 from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Interruption, Move, Policy
-from core.thinking.presets import KeywordSettings
 from core.thinking.trace import Trace
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
@@ -48,7 +46,7 @@ def run(
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
     if so_far:
-        policy.go_on_from(so_far)
+        policy.resume_from(so_far)
     loop = Loop(sessions, policy, settings, interruptions, so_far.parts() if so_far else ())
     started = RunStarted(
         0.0,
@@ -65,5 +63,5 @@ def run(
     return Run(Trace.of(events), small, large)
 
 
-def keywords(settings: KeywordSettings) -> Keywords:
-    return Keywords(settings, english(settings.match))
+def keywords(settings: Keywords.Settings | None = None) -> Keywords:
+    return Keywords(settings)

@@ -9,7 +9,7 @@ from core.engines.usage import RequestUsage, Usage
 from core.run import Pair, RunSettings, run
 from core.thinking.control import Control
 from core.thinking.events import Billed, ReadAlong, RunEnded, RunStarted, TakeoverEnded
-from core.thinking.policies import PolicySettings
+from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import Until
 from core.thinking.trace import Trace
 from core.thinking.trace_json import trace_to_json
@@ -17,7 +17,7 @@ from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
-SETTINGS = RunSettings(policy="random", parameters=PolicySettings(p=1.0, n1=3, until=Until.TOKENS), max_tokens=60)
+SETTINGS = RunSettings(policy=RandomTakeover.Settings(p=1.0, n1=3, until=Until.TOKENS), max_tokens=60)
 
 
 def run_with(large: ScriptedEngine, small: ScriptedEngine | None = None) -> Trace:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from core.thinking.advice import advice_on
+from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.never import Never
-from core.thinking.presets import BATON
 from tests.core.thinking.running import keywords, run
 
 PLAIN = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
 
 
 def test_no_cue_in_a_long_enough_text_is_worth_a_word() -> None:
-    assert "No cue was found" in advice_on(run(keywords(BATON), small=[PLAIN]).trace)
+    assert "No cue was found" in advice_on(run(keywords(Keywords.presets["baton"]), small=[PLAIN]).trace)
 
 
 def test_a_short_answer_is_left_alone() -> None:
-    assert advice_on(run(keywords(BATON), small=["Five.</think>\n\n5."]).trace) == ""
+    assert advice_on(run(keywords(Keywords.presets["baton"]), small=["Five.</think>\n\n5."]).trace) == ""
 
 
 def test_a_takeover_leaves_nothing_to_say() -> None:
-    ran = run(keywords(BATON), small=[PLAIN.replace("Five", "Wait, five"), "</think>\n\n5."], large=["Five it is. Yes"])
+    ran = run(
+        keywords(Keywords.presets["baton"]),
+        small=[PLAIN.replace("Five", "Wait, five"), "</think>\n\n5."],
+        large=["Five it is. Yes"],
+    )
     assert ran.trace.handoffs
     assert advice_on(ran.trace) == ""
 

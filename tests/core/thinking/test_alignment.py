@@ -10,7 +10,6 @@ from core.thinking import alignment
 from core.thinking.alignment import Likeness, Row, align, parting, thinking_steps
 from core.thinking.events import ThinkingClosed
 from core.thinking.policies.keywords import Keywords
-from core.thinking.presets import KeywordSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run
 
@@ -109,13 +108,13 @@ def test_no_texts_have_no_rows() -> None:
 
 
 def test_the_steps_of_a_trace_are_those_of_its_thinking() -> None:
-    policy: Keywords = keywords(KeywordSettings())
+    policy: Keywords = keywords(Keywords.Settings())
     trace = run(policy, [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace
     assert thinking_steps(trace) == [ONE, TWO]
 
 
 def test_what_a_live_step_is_like_is_not_known_yet() -> None:
-    whole = run(keywords(KeywordSettings()), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace.events
+    whole = run(keywords(Keywords.Settings()), [f"{ONE}\n\n{TWO}</think>\n\n{END}"]).trace.events
     closed = next(index for index, event in enumerate(whole) if isinstance(event, ThinkingClosed))
     trace = Trace.of(whole[: closed - 2])
     assert thinking_steps(trace, live=True) == [ONE, ""]

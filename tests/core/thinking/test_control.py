@@ -8,10 +8,11 @@ from collections.abc import Callable
 from core.engines.base import Stop
 from core.engines.body import Author
 from core.thinking.control import Control
-from core.thinking.events import Finish, Rule, TakeoverStarted, TextDiscarded
+from core.thinking.events import Finish, TakeoverStarted, TextDiscarded
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
+from core.thinking.reasons import PERSON
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 
@@ -38,7 +39,7 @@ def test_take_over_now_lets_the_large_model_write_after_the_next_token() -> None
     small = ScriptedEngine("One two three.", before_token=pressing(control.take_over, "One"))
     done = controlled(control, small, ScriptedEngine(" and more.</think>", " Four.", name="large"))
     assert done.trace.text == "One two and more.</think> Four."
-    assert done.all(TakeoverStarted)[0].rule is Rule.PERSON
+    assert done.all(TakeoverStarted)[0].reason == PERSON.id
 
 
 def test_take_over_at_the_next_boundary_waits_for_it() -> None:

@@ -13,7 +13,9 @@ from core.models.overrides import ThinkingTags
 from core.thinking import events
 from core.thinking.cues import Category, Cue
 from core.thinking.event_json import KINDS, event_from_json, event_to_json, events_from_json
-from core.thinking.events import SCHEMA, Event, Finish, Rule
+from core.thinking.events import SCHEMA, Event, Finish
+from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION
+from core.thinking.reasons import PERSON
 
 CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think>"), supports_prefetch=True)
 CUE = Cue("wait", Category.REFLECTION, 3, 7)
@@ -29,20 +31,20 @@ ONE_OF_EACH: list[Event] = [
         12,
         thinking=True,
     ),
-    events.WriteStarted(0.5, Author.LARGE, Rule.REFLECTION, 10),
+    events.WriteStarted(0.5, Author.LARGE, REFLECTION.id, 10),
     events.HandedOver(0.25, Author.LARGE, 10, 3, 0.125, Passing.TEXT),
     events.TokenWritten(
         1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), True
     ),
     events.TokenWritten(1.5, Author.LARGE, None, ""),
     events.TextDiscarded(2.0, 4, "Wait,", 2),
-    events.TakeoverStarted(2.0, Rule.VERIFICATION, CUE, 125, 4),
-    events.TakeoverStarted(2.0, Rule.PERSON, None, 125, 4),
+    events.TakeoverStarted(2.0, VERIFICATION.id, CUE, 125, 4),
+    events.TakeoverStarted(2.0, PERSON.id, None, 125, 4),
     events.TakeoverEnded(3.0, 20),
-    events.TextInserted(3.0, "Let us check.", Rule.EXCESSIVE_REFLECTION),
+    events.TextInserted(3.0, "Let us check.", EXCESSIVE_REFLECTION.id),
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
-    events.Counted(4.0, 3, 15),
+    events.CountersChanged(4.0, {"reflections": 3, "c": 15}),
     events.ReadAlong(4.0, Author.LARGE, 1.5, 0.25, 30),
     events.Billed(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
     events.Billed(4.0, Author.SMALL, Usage()),

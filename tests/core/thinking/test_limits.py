@@ -7,13 +7,15 @@ import threading
 import pytest
 
 from core.engines.body import Author
-from core.thinking.events import Finish, Rule, TakeoverStarted, TextInserted, ThinkingClosed
+from core.thinking.events import Finish, TakeoverStarted, TextInserted, ThinkingClosed
 from core.thinking.limits import Limits, LimitsGuard, Repetition
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.always import Always
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.never import Never
 from core.thinking.policy import Policy, Until, View
+from core.thinking.reasons import BUDGET, REPETITION, TakeoverReason
+from core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 
@@ -22,8 +24,8 @@ def limited(limits: Limits, policy: Policy, small: list[str], large: list[str], 
     return run(policy, small, large, LoopSettings(max_tokens=max_tokens), [LimitsGuard(limits)])
 
 
-def rules(done: Run) -> list[Rule]:
-    return [takeover.rule for takeover in done.all(TakeoverStarted)]
+def rules(done: Run) -> list[TakeoverReason]:
+    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows() -> None:
@@ -33,7 +35,7 @@ def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows() -> 
         ("inserted", "\n</think>\n\n"),
         ("small", "It is four."),
     ]
-    assert done.all(TextInserted)[0].rule is Rule.BUDGET
+    assert done.all(TextInserted)[0].reason == BUDGET.id
 
 
 def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice() -> None:
@@ -43,10 +45,15 @@ def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice() -> None:
 
 
 def test_no_takeover_begins_above_the_cap_on_the_large_share() -> None:
-    policy = EveryStep(4, 4, Until.TOKENS)
+    policy = EveryStep(EveryStep.Settings(opening=4, n1=4, until=Until.TOKENS))
     small = ["and one is so and so.\n\n" * 20] * 20
     capped = limited(Limits(max_large_share=0.2, repetition=False), policy, small, ["The sum is thus not"] * 40)
-    free = limited(Limits(repetition=False), EveryStep(4, 4, Until.TOKENS), small, ["The sum is thus not"] * 40)
+    free = limited(
+        Limits(repetition=False),
+        EveryStep(EveryStep.Settings(opening=4, n1=4, until=Until.TOKENS)),
+        small,
+        ["The sum is thus not"] * 40,
+    )
     assert free.trace.large_share > 0.3
     assert 0.1 < capped.trace.large_share < 0.25
 
@@ -59,19 +66,19 @@ def test_large_only_and_a_persons_wish_are_not_capped(share: float) -> None:
 def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_closed() -> None:
     small = ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nThree.\n\nThree.", "Four."]
     done = limited(Limits(), Never(), small, ["Let me think.\n\nNo"])
-    assert rules(done) == [Rule.REPETITION]
+    assert rules(done) == [REPETITION]
     assert done.trace.thinking_text.startswith("One.\n\nTwo.\n\nTwo.\n\nLet me think.\n\nThree.\n\nThree.\n\n")
-    assert [text.rule for text in done.all(TextInserted)] == [Rule.REPETITION]
+    assert [text.reason for text in done.all(TextInserted)] == [REPETITION.id]
     assert done.trace.answer.strip() == "Four."
 
 
 def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
     first = limited(Limits(), Never(), ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nFour."], ["Let me.\n\nNo"], 16)
     guard = LimitsGuard(Limits())
-    guard.go_on_from(first.trace)
+    guard.resume_from(first.trace)
     rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], so_far=first.trace)
-    assert (rules(first), rules(rest)) == ([Rule.REPETITION], [])
-    assert [text.rule for text in rest.all(TextInserted)] == [Rule.REPETITION], "the thinking is closed at once"
+    assert (rules(first), rules(rest)) == ([REPETITION], [])
+    assert [text.reason for text in rest.all(TextInserted)] == [REPETITION.id], "the thinking is closed at once"
 
 
 def test_no_move_begins_when_the_time_is_over() -> None:
@@ -92,7 +99,7 @@ def test_what_is_under_way_is_cancelled_when_the_time_is_over() -> None:
 
 def test_a_phrase_said_over_and_over_is_found_without_any_boundary() -> None:
     done = limited(Limits(), Never(), ["So it is four and " * 200, "Done.</think>4"], ["Enough.\n\nNo"], 2000)
-    assert rules(done) == [Rule.REPETITION]
+    assert rules(done) == [REPETITION]
     assert done.trace.totals[Author.SMALL].kept < 100
 
 

@@ -13,7 +13,6 @@ from core.thinking.events import (
     Finish,
     HandedOver,
     Noticed,
-    Rule,
     TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
@@ -23,14 +22,16 @@ from core.thinking.events import (
     WriteStarted,
 )
 from core.thinking.loop import Loop, LoopSettings
+from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, Keywords
 from core.thinking.policies.never import Never
+from core.thinking.policies.random_takeover import RANDOM
 from core.thinking.policy import Close, Finished, Insert, Keep, LookOn, Move, Policy, TakeOver, Until, View
-from core.thinking.presets import BATON
+from core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
 from tests.core.thinking.running import keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
-SHORT = BATON.model_copy(update={"n1": 2})
+SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 
 
 class AtBoundary(Policy):
@@ -47,8 +48,8 @@ class AtBoundary(Policy):
         return self.moves.pop(0) if self.moves else Keep()
 
 
-def three_tokens(rule: Rule = Rule.RANDOM) -> TakeOver:
-    return TakeOver(3, rule)
+def three_tokens(reason: TakeoverReason = RANDOM) -> TakeOver:
+    return TakeOver(3, reason)
 
 
 def test_the_policy_sees_the_step_that_has_ended() -> None:
@@ -111,7 +112,7 @@ def test_every_write_draws_anew_and_a_seed_repeats_the_run() -> None:
 
 
 def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
-    move = Insert("Let us check. ", Rule.EXCESSIVE_REFLECTION, three_tokens(Rule.EXCESSIVE_REFLECTION))
+    move = Insert("Let us check. ", EXCESSIVE_REFLECTION, three_tokens(EXCESSIVE_REFLECTION))
     done = run(AtBoundary(move), ["One.\n\nNo", " End.</think>"], ["It is so. No"])
     assert done.told[1:3] == [("inserted", "Let us check. "), ("large", "It is so")]
 
@@ -147,7 +148,7 @@ def test_end_of_text_of_the_small_model_ends_the_run() -> None:
 
 
 def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
-    done = run(AtBoundary(TakeOver(50, Rule.RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
     assert len(done.small.calls) == 1
 
@@ -161,7 +162,7 @@ def test_no_token_is_written_after_the_end_of_the_text() -> None:
 def test_thinking_that_ends_without_its_tag_is_closed_for_the_model() -> None:
     done = run(Never(), ["One is", "Four."])
     assert done.told == [("small", "One is"), ("inserted", "\n</think>\n\n"), ("small", "Four.")]
-    assert done.all(TextInserted)[0].rule is Rule.UNCLOSED
+    assert done.all(TextInserted)[0].reason == UNCLOSED.id
     assert done.trace.answer.strip() == "Four."
 
 
@@ -184,7 +185,7 @@ def test_an_empty_answer_is_an_answer() -> None:
 
 def test_models_without_tags_have_no_thinking_to_close() -> None:
     small = ScriptedEngine("One.\n\nFour.", thinking=None)
-    done = run(AtBoundary(Close(Rule.BUDGET)), small, ScriptedEngine(thinking=None, name="large"))
+    done = run(AtBoundary(Close(BUDGET)), small, ScriptedEngine(thinking=None, name="large"))
     assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.MAX_TOKENS)
 
 
@@ -195,7 +196,7 @@ def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
 
 
 def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
-    done = run(AtBoundary(TakeOver(50, Rule.RANDOM)), ["One.\n\nTwo"], ["so " * 80], LoopSettings(max_tokens=8))
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], LoopSettings(max_tokens=8))
     assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
 
 
@@ -209,7 +210,7 @@ def test_a_full_context_ends_the_run_with_the_text_so_far() -> None:
 
 def test_the_small_model_goes_on_alone_when_the_large_ones_context_is_full() -> None:
     large = ScriptedEngine("so " * 100, name="large", context=30)
-    done = run(AtBoundary(TakeOver(90, Rule.RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
+    done = run(AtBoundary(TakeOver(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
     assert done.trace.text.endswith("End.</think>")
     assert "The small model goes on alone." in done.all(Noticed)[0].text
 
@@ -242,7 +243,7 @@ def test_a_lost_small_model_fails_the_run_and_keeps_its_text() -> None:
 
 def test_half_a_character_of_a_lost_model_is_not_left_in_the_text() -> None:
     large = ScriptedEngine("aé", name="large", split=single_bytes, faults=[Fault(after=2)])
-    done = run(AtBoundary(TakeOver(9, Rule.RANDOM)), ["One.\n\nNo", " End.</think>"], large)
+    done = run(AtBoundary(TakeOver(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
     assert done.trace.text == "One.\n\na End.</think>"
     assert done.all(TextDiscarded)[-1].tokens == 1
 
@@ -265,7 +266,7 @@ def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
 
 def test_each_model_reads_the_close_of_thinking_in_its_own_words() -> None:
     large = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
-    done = run(AtBoundary(TakeOver(50, Rule.RANDOM)), ["One.\n\nTwo"], large)
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], large)
     assert done.all(ThinkingClosed)[0].tag == "[/THINK]"
     assert done.trace.thinking_text == "One.\n\nSo."
     assert done.trace.answer == "\n\nFour."
@@ -276,7 +277,7 @@ def test_the_small_models_tag_is_translated_for_the_large_one() -> None:
         name = "large answers"
 
         def on_thinking_closed(self, view: View) -> Move:
-            return TakeOver(20, Rule.ANSWER)
+            return TakeOver(20, ANSWER)
 
     large = ScriptedEngine("Four.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
     done = run(ThenLarge(), ["One.</think>"], large)
@@ -322,7 +323,7 @@ def test_a_run_may_begin_with_a_move_of_the_caller(first: Move) -> None:
 
 
 def test_a_step_written_again_is_the_last_one_or_the_one_under_way() -> None:
-    again = TakeOver(9, Rule.PERSON, until=Until.STEP, rewrite_step=True)
+    again = TakeOver(9, PERSON, until=Until.STEP, rewrite_step=True)
     done = run(AtBoundary(Keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two.\n\n"]

@@ -7,26 +7,28 @@ measured instead of estimated is tested with the trace.
 from __future__ import annotations
 
 from core.engines.base import Message
-from core.thinking.events import Finish, Rule, TakeoverStarted, TextInserted
+from core.thinking.events import Finish, TakeoverStarted, TextInserted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import LoopSettings
+from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, REFLECTION, Keywords
 from core.thinking.policies.never import Never
-from core.thinking.presets import BATON
+from core.thinking.reasons import TakeoverReason
+from core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine, single_bytes
 
-SHORT = BATON.model_copy(update={"n1": 2})
+SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 
 
-def rules(done: Run) -> list[Rule]:
-    return [takeover.rule for takeover in done.all(TakeoverStarted)]
+def rules(done: Run) -> list[TakeoverReason]:
+    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def test_a_boundary_is_found_however_many_tokens_it_takes() -> None:
     """The authors look for two newlines in the last five tokens."""
     small = ScriptedEngine("One." + "\n" + " " * 12 + "\nWait, no", " End.</think>", split=single_bytes)
-    six = BATON.model_copy(update={"n1": 6})
-    assert rules(run(keywords(six), small, ["It is so, and so. No"])) == [Rule.REFLECTION]
+    six = Keywords.presets["baton"].model_copy(update={"n1": 6})
+    assert rules(run(keywords(six), small, ["It is so, and so. No"])) == [REFLECTION]
 
 
 def test_the_end_of_text_is_the_engines_word_and_not_looked_for_among_ids() -> None:
@@ -52,14 +54,14 @@ def test_rule_three_works_across_tokenizers() -> None:
     large = ScriptedEngine("It is so. No", "It is right. No", name="large", vocabulary="other", split=single_bytes)
     settings = SHORT.model_copy(update={"c": 1})
     done = run(keywords(settings), ["One.\n\nWait, no", " Two.\n\nNo", " End.</think>"], large)
-    assert rules(done) == [Rule.REFLECTION, Rule.EXCESSIVE_REFLECTION]
+    assert rules(done) == [REFLECTION, EXCESSIVE_REFLECTION]
     assert done.all(TextInserted)[0].text in done.trace.text
     assert "wrong steps. It" in done.trace.text
 
 
 def test_words_that_hold_a_cue_change_nothing() -> None:
     text = "One.\n\nBy Bayes.\n\nHe is awaiting it.\n\nA checkerboard.</think>"
-    assert rules(run(keywords(BATON), [text])) == []
+    assert rules(run(keywords(Keywords.presets["baton"]), [text])) == []
 
 
 def test_a_time_limit_keeps_the_text_so_far() -> None:

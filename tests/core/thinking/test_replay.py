@@ -18,13 +18,16 @@ from core.run import Pair, ask
 from core.run import run as solve
 from core.thinking.control import Control, Wish
 from core.thinking.cues import Category, Lexicon
-from core.thinking.events import Rule
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import LoopSettings
-from core.thinking.policies import POLICIES, PolicySettings, make_policy
-from core.thinking.policy import Keep, Move, Policy, View
-from core.thinking.presets import PRESETS
+from core.thinking.policies.always import Always
+from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
+from core.thinking.policies.never import Never
+from core.thinking.policies.random_takeover import RANDOM, RandomTakeover
+from core.thinking.policies.step_score import StepScore
+from core.thinking.policy import Keep, Move, Policy, PolicyContext, PolicySettings, View
 from core.thinking.recording import Takeover
+from core.thinking.registry import POLICIES, make_policy, settings_for
 from core.thinking.replay import Kind, Replay, compare, recordings_of, remarks, stretches
 from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
@@ -55,19 +58,33 @@ SPLITS = (words, characters, single_bytes, of_length(3), of_length(7))
 texts = st.lists(st.lists(st.sampled_from(WORDS), max_size=14).map("".join), min_size=1, max_size=6)
 
 
-def settings_of(preset: str, **changed: Any) -> PolicySettings:
-    return PolicySettings(**PRESETS[preset].model_dump()).model_copy(update=changed)
+def settings_of(policy: str, preset: str = "", **changed: Any) -> PolicySettings:
+    """Of one policy: the values that it has a field for."""
+    kind = POLICIES[policy]
+    base = kind.presets.get(preset, kind.Settings())
+    return base.model_copy(
+        update={name: value for name, value in changed.items() if name in kind.Settings.model_fields}
+    )
 
 
+POLICY_NAMES = [*["keywords"] * 4, *(name for name in POLICIES if name != "keywords")]
 policies = st.builds(
-    lambda name, preset, n, c, p, opening: (
+    lambda name, preset, n, c, p, opening: settings_of(
         name,
-        settings_of(preset, n1=n, n2=2 * n, n3=3, c=c, c_most=c, p=p, step_cap=9, opening=opening, tau=0.9),
+        preset,
+        n1=n,
+        n2=2 * n,
+        n3=3,
+        c=c,
+        c_most=c,
+        p=p,
+        step_cap=9,
+        opening=opening,
+        tau=0.9,
+        every=c,
     ),
-    st.sampled_from(
-        ["keywords"] * 4 + ["first-token-entropy", "step-score", "every-step", "random", "never", "always"]
-    ),
-    st.sampled_from(list(PRESETS)),
+    st.sampled_from(POLICY_NAMES),
+    st.sampled_from(list(Keywords.presets)),
     st.integers(1, 6),
     st.integers(1, 3),
     st.sampled_from([0.3, 0.7]),
@@ -108,7 +125,7 @@ class Hand(Control):
     st.sampled_from([1.0, 0.3]),
 )
 def test_the_policy_of_the_run_comes_out_as_recorded(
-    chosen: tuple[str, PolicySettings],
+    settings: PolicySettings,
     small: list[str],
     large: list[str],
     split: Callable[[str], list[bytes]],
@@ -116,16 +133,15 @@ def test_the_policy_of_the_run_comes_out_as_recorded(
     marks: Sequence[str],
     share: float,
 ) -> None:
-    name, settings = chosen
     limits = Limits(max_large_share=share, repetition=False)
     made = run(
-        make_policy(name, settings, seed=3),
+        make_policy(settings, PolicyContext(3)),
         ScriptedEngine(*small, split=split, chances=lambda text: TORN if len(text) % 2 else CERTAIN),
         ScriptedEngine(*large, split=split, name="large", marks=marks),
         LoopSettings(seed=3, max_tokens=most),
         [LimitsGuard(limits)],
     )
-    assert replayed(made.trace, lambda: make_policy(name, settings, seed=3), limits) == recorded(made.trace)
+    assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3)), limits) == recorded(made.trace)
 
 
 ENDLESS = ("so it is, yes. " * 9 + "let me check.\n\n") * 30
@@ -133,53 +149,50 @@ ENDLESS = ("so it is, yes. " * 9 + "let me check.\n\n") * 30
 
 @given(policies, texts, st.integers(1, 40), st.integers(1, 40))
 def test_what_a_person_took_over_and_gave_back_stays_as_it_was(
-    chosen: tuple[str, PolicySettings], small: list[str], begins: int, lasts: int
+    settings: PolicySettings, small: list[str], begins: int, lasts: int
 ) -> None:
-    name, settings = chosen
     made = run(
-        make_policy(name, settings, seed=3),
+        make_policy(settings, PolicyContext(3)),
         ScriptedEngine(*small),
         ScriptedEngine(continue_with=lambda *_: ENDLESS, name="large"),
         LoopSettings(max_tokens=300),
         [Hand({begins: Wish.TAKE_OVER_NOW, begins + lasts: Wish.GIVE_BACK})],
     )
-    assert replayed(made.trace, lambda: make_policy(name, settings, seed=3)) == recorded(made.trace)
+    assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
 
 
 @given(policies, texts, texts, st.integers(0, 60))
 def test_where_a_limit_closed_the_thinking_it_is_closed_again(
-    chosen: tuple[str, PolicySettings], small: list[str], large: list[str], budget: int
+    settings: PolicySettings, small: list[str], large: list[str], budget: int
 ) -> None:
-    name, settings = chosen
     limits = Limits(max_thinking_tokens=budget)
     made = run(
-        make_policy(name, settings, seed=3),
+        make_policy(settings, PolicyContext(3)),
         ScriptedEngine(*small),
         ScriptedEngine(*large, name="large"),
         interruptions=[LimitsGuard(limits)],
     )
-    assert replayed(made.trace, lambda: make_policy(name, settings, seed=3), limits) == recorded(made.trace)
+    assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3)), limits) == recorded(made.trace)
 
 
 @given(policies, texts, texts, st.integers(1, 30))
 def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_that_remembers(
-    chosen: tuple[str, PolicySettings], small: list[str], large: list[str], most: int
+    settings: PolicySettings, small: list[str], large: list[str], most: int
 ) -> None:
-    name, settings = chosen
 
     def start(so_far: Trace | None, most: int, first: Move | None) -> Run:
         engines = ScriptedEngine(*small), ScriptedEngine(*large, name="large")
-        policy = make_policy(name, settings, seed=3)
+        policy = make_policy(settings, PolicyContext(3))
         return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), so_far=so_far, first=first)
 
     begun = start(None, most, None)
     went_on = start(begun.trace, 200, Keep() if begun.trace.pieces else None)
     trace = Trace.of([*begun.trace.events, *went_on.trace.events])
-    assert replayed(trace, lambda: make_policy(name, settings, seed=3)) == recorded(trace)
+    assert replayed(trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(trace)
 
 
 REFLECTIVE = run(
-    make_policy("keywords", settings_of("baton", n1=3), seed=0),
+    make_policy(Keywords.Settings(n1=3)),
     small=["First, add.\n\nWait, is that", " So four.\n\nStep by step.\n\nYes, done", "\n\nSo.</think>\n\nIt is 4."],
     large=["Two and two is four. And", "I am sure. And"],
 ).trace
@@ -192,19 +205,19 @@ def places(trace: Trace, make: Callable[[], Policy]) -> list[tuple[str, Kind]]:
 
 def test_other_cues_step_in_elsewhere_and_the_text_is_taken_as_given() -> None:
     cues = Lexicon({Category.REFLECTION: {"wait": (), "step": ()}})
-    assert [(took.rule, took.cue and took.cue.word) for took in recorded(REFLECTIVE)] == [
-        (Rule.REFLECTION, "Wait"),
-        (Rule.AFFIRMATION, "Yes"),
+    assert [(took.reason, took.cue and took.cue.word) for took in recorded(REFLECTIVE)] == [
+        (REFLECTION.id, "Wait"),
+        (AFFIRMATION.id, "Yes"),
     ]
-    made = places(REFLECTIVE, lambda: make_policy("keywords", settings_of("baton", n1=3), 0, cues))
+    made = places(REFLECTIVE, lambda: make_policy(Keywords.Settings(n1=3), PolicyContext(lexicon=cues)))
     assert [kind for _, kind in made] == [Kind.BOTH, Kind.REPLAYED, Kind.RECORDED]
     assert made[1][0] == "Step"
 
 
 def test_small_only_steps_in_nowhere_and_large_only_everywhere() -> None:
-    nowhere = places(REFLECTIVE, lambda: make_policy("never", PolicySettings(), 0))
+    nowhere = places(REFLECTIVE, Never)
     assert {kind for _, kind in nowhere} == {Kind.RECORDED}
-    whole = replayed(REFLECTIVE, lambda: make_policy("always", PolicySettings(), 0))
+    whole = replayed(REFLECTIVE, Always)
     assert [(took.start, took.end) for took in whole] == [(0, len(REFLECTIVE.text))]
 
 
@@ -214,7 +227,7 @@ def test_the_ribbon_of_the_policy_itself_is_the_one_of_the_run() -> None:
 
 
 def test_the_ribbon_parts_a_piece_where_the_large_model_would_have_come_in() -> None:
-    took = Takeover(Rule.RANDOM, None, 6, 11)
+    took = Takeover(RANDOM.id, None, 6, 11)
     first = list(stretches(REFLECTIVE, [took]))[:3]
     assert [(part.author, part.position) for part in first] == [
         (Author.SMALL, 0),
@@ -227,30 +240,32 @@ def test_the_ribbon_parts_a_piece_where_the_large_model_would_have_come_in() -> 
     ("policy", "word"), [("step-score", "scored"), ("first-token-entropy", "alternatives"), ("keywords", "")]
 )
 def test_what_the_recording_does_not_hold_is_said(policy: str, word: str) -> None:
-    told = remarks(REFLECTIVE, POLICIES[policy], 20)
+    told = remarks(REFLECTIVE, POLICIES[policy].needs)
     assert (word in " ".join(told)) if word else told == []
 
 
 def test_steps_without_a_score_are_kept_and_counted() -> None:
-    replay = Replay(recordings_of(REFLECTIVE.events), lambda: make_policy("step-score", PolicySettings(), 0), Limits())
+    replay = Replay(recordings_of(REFLECTIVE.events), StepScore, Limits())
     assert list(replay.takeovers()) == []
     assert replay.unscored > 1
 
 
 def test_a_replay_can_be_stopped() -> None:
-    replay = Replay(recordings_of(REFLECTIVE.events), lambda: make_policy("random", PolicySettings(p=1), 0), Limits())
+    replay = Replay(recordings_of(REFLECTIVE.events), lambda: RandomTakeover(RandomTakeover.Settings(p=1)), Limits())
     taken = replay.takeovers()
     next(taken)
     replay.stop()
     assert len(list(taken)) <= 1  # the one that was under way
 
 
-@pytest.mark.parametrize("policy", ["keywords", "first-token-entropy", "step-score", "random", "every-step"])
+@pytest.mark.parametrize("policy", [name for name in POLICIES if name not in ("never", "always")])
 def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
-    settings = DEMO_SETTINGS.model_copy(update={"policy": policy, "seed": 5})
+    settings = DEMO_SETTINGS.model_copy(update={"policy": settings_for(policy, DEMO_SETTINGS.policy), "seed": 5})
     for problem in islice(held_out_problems(seed=11), 3):
         trace = Trace.of(solve(demo_pair, ask(problem.question, settings), settings))
-        assert replayed(trace, lambda: make_policy(policy, settings.parameters, 5), settings.limits) == recorded(trace)
+        assert replayed(trace, lambda: make_policy(settings.policy, PolicyContext(5)), settings.limits) == recorded(
+            trace
+        )
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,10 @@ from core.engines.body import Author
 from core.errors import StoreError
 from core.thinking import events
 from core.thinking.event_json import event_to_json
-from core.thinking.events import Finish, Rule, TokenWritten
-from core.thinking.presets import BATON
+from core.thinking.events import Finish, TokenWritten
+from core.thinking.policies.keywords import REFLECTION, Keywords
+from core.thinking.policies.step_score import SCORE
+from core.thinking.reasons import OPENING
 from core.thinking.trace import Trace
 from core.thinking.trace_json import trace_from_lines, trace_to_json
 from tests.core.thinking.running import Run, keywords, run
@@ -23,7 +25,7 @@ SMALL, LARGE = Author.SMALL, Author.LARGE
 @pytest.fixture
 def reflective() -> Run:
     return run(
-        keywords(BATON.model_copy(update={"n1": 3})),
+        keywords(Keywords.presets["baton"].model_copy(update={"n1": 3})),
         small=["First, add them.\n\nWait, is that right", " So four.\n\nDone.</think>\n\nIt is 4."],
         large=["Two and two is four. And"],
     )
@@ -45,10 +47,10 @@ def test_a_piece_is_what_one_author_wrote_of_one_step(reflective: Run) -> None:
     assert [step.text for step in reflective.trace.steps][1] == "Two and two is four. So four.\n\n"
 
 
-def test_a_takeover_knows_its_rule_cue_handoff_and_the_lookahead_that_it_replaced(reflective: Run) -> None:
+def test_a_takeover_knows_its_reason_cue_handoff_and_the_lookahead_that_it_replaced(reflective: Run) -> None:
     piece = reflective.trace.pieces[1]
-    assert (piece.rule, piece.cue and piece.cue.word) == (Rule.REFLECTION, "Wait")
-    assert (piece.replaced, piece.replaced_tokens, piece.reflections) == ("Wait,", 2, 1)
+    assert (piece.reason, piece.cue and piece.cue.word) == (REFLECTION.id, "Wait")
+    assert (piece.replaced, piece.replaced_tokens, piece.counters["reflections"]) == ("Wait,", 2, 1)
     assert piece.handoff is not None
     assert piece.handoff.prefilled > 0
 
@@ -72,7 +74,7 @@ def test_totals_count_kept_and_discarded_tokens_by_author(reflective: Run) -> No
 def test_speed_is_by_the_clock_without_the_handoff() -> None:
     trace = Trace.of(
         [
-            events.WriteStarted(0.0, LARGE, Rule.OPENING, 0),
+            events.WriteStarted(0.0, LARGE, OPENING.id, 0),
             events.HandedOver(5.0, LARGE, 0, 100, 5.0, Passing.IDS),
             token(LARGE, "a", 5.5),
             token(LARGE, "b", 6.0),
@@ -106,8 +108,8 @@ def test_a_step_that_is_discarded_gives_its_number_to_the_next() -> None:
             token(SMALL, "Two.", 0.2),
             token(SMALL, "\n\n", 0.2, ends_step=True),
             events.TextDiscarded(0.3, 6, "Two.\n\n", 2),
-            events.TakeoverStarted(0.3, Rule.SCORE, None, 512, 6),
-            events.WriteStarted(0.3, LARGE, Rule.SCORE, 6),
+            events.TakeoverStarted(0.3, SCORE.id, None, 512, 6),
+            events.WriteStarted(0.3, LARGE, SCORE.id, 6),
             token(LARGE, "Better.", 0.4),
         ]
     )

@@ -5,22 +5,21 @@ import pytest
 from app.shared.conversations.branching import move_of, trace_before
 from core.engines.body import Author
 from core.engines.usage import RequestUsage, Usage
-from core.thinking.cues import english
-from core.thinking.events import Billed, Rule
+from core.thinking.events import Billed
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Keep, TakeOver, Until
-from core.thinking.presets import KeywordSettings
+from core.thinking.reasons import PERSON
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
-SETTINGS = KeywordSettings(n1=6, n2=4, c=1, c_step=0)
+SETTINGS = Keywords.Settings(n1=6, n2=4, c=1, c_step=0)
 
 
 @pytest.fixture
 def trace() -> Trace:
     """Small, large in place of a lookahead, small, the auxiliary prompt, large, small."""
     return run(
-        Keywords(SETTINGS, english()),
+        Keywords(SETTINGS),
         ["One.\n\nWait, no", " Two.\n\nThree", " Four.\n\nEnd.</think>\n\n4"],
         ["Wait, I see it now.", "All is well."],
     ).trace
@@ -55,5 +54,5 @@ def test_what_was_paid_for_a_takeover_that_is_not_to_happen_stays_on_the_bill(tr
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says() -> None:
     asked = move_of(Author.LARGE)
     assert isinstance(asked, TakeOver)
-    assert (asked.rule, asked.until) == (Rule.PERSON, Until.STEP)
+    assert (asked.reason, asked.until) == (PERSON, Until.STEP)
     assert move_of(Author.SMALL) == Keep()

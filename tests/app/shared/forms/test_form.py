@@ -9,8 +9,11 @@ from pytestqt.qtbot import QtBot
 
 from app.shared.forms.form import SettingsForm, entries, value_at
 from core.models.preferences import WritingChoice
+from core.run import RunSettings
 from core.settings import Look, Settings
-from core.thinking.policies import POLICIES
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policies.periodic import Periodic
+from core.thinking.registry import POLICIES
 
 
 @pytest.fixture
@@ -21,33 +24,33 @@ def form(qtbot: QtBot) -> SettingsForm:
 
 
 def test_every_field_has_an_editor_with_a_name(form: SettingsForm) -> None:
-    for entry in entries(Settings):
+    for entry in entries(Settings()):
         if not isinstance(value_at(Settings(), entry.path), BaseModel):
             assert form.editor(*entry.path).accessibleName() == entry.field.title
 
 
 def test_what_the_window_remembers_of_itself_is_not_asked() -> None:
-    assert not any("window" in entry.path for entry in entries(Settings))
+    assert not any("window" in entry.path for entry in entries(Settings()))
 
 
 def test_another_value_is_given_with_all_the_others_as_they_were(form: SettingsForm, qtbot: QtBot) -> None:
-    n1 = form.editor("run", "parameters", "n1")
+    n1 = form.editor("run", "policy", "n1")
     assert isinstance(n1, QSpinBox)
     with qtbot.waitSignal(form.changed) as changed:
         n1.setValue(33)
     given = changed.args[0]
-    assert given.run.parameters.n1 == 33
+    assert given.run.policy == Keywords.Settings(n1=33)
     assert given == Settings(run=given.run)
 
 
 def test_numbers_hold_to_the_bounds_of_the_field(form: SettingsForm) -> None:
-    n1 = form.editor("run", "parameters", "n1")
+    n1 = form.editor("run", "policy", "n1")
     assert isinstance(n1, QSpinBox)
     assert n1.minimum() == 1
 
 
 def test_choices_are_those_of_the_enum_and_of_the_registry(form: SettingsForm) -> None:
-    look, policy = form.editor("appearance", "look"), form.editor("run", "policy")
+    look, policy = form.editor("appearance", "look"), form.editor("run", "policy", "policy")
     assert isinstance(look, QComboBox)
     assert isinstance(policy, QComboBox)
     assert look.count() == len(Look)
@@ -69,7 +72,7 @@ def test_a_field_is_reset_by_itself(form: SettingsForm, qtbot: QtBot) -> None:
 
 def test_search_leaves_what_has_the_words(form: SettingsForm) -> None:
     form.search("verification")
-    assert form.editor("run", "parameters", "n2").isVisibleTo(form)
+    assert form.editor("run", "policy", "n2").isVisibleTo(form)
     assert not form.editor("appearance", "look").isVisibleTo(form)
     head = form.head("appearance")
     assert head
@@ -99,3 +102,31 @@ def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None
     with qtbot.waitSignal(form.changed) as given:
         temperature.setValue(0.0)
     assert given.args == [WritingChoice(temperature=0.0)]
+
+
+def test_only_the_fields_of_the_chosen_policy_are_shown(form: SettingsForm, qtbot: QtBot) -> None:
+    policy = form.editor("run", "policy", "policy")
+    assert isinstance(policy, QComboBox)
+    index = list(POLICIES).index("periodic")
+    policy.setCurrentIndex(index)
+    with qtbot.waitSignal(form.changed) as changed:
+        policy.activated.emit(index)
+    assert changed.args[0].run.policy == Periodic.Settings()
+    shown = [row.entry.path[2] for row in form._rows if row.entry.path[:2] == ("run", "policy")]
+    assert shown == ["policy", "every", "step_cap"]
+    every = form.editor("run", "policy", "every")
+    assert isinstance(every, QSpinBox)
+    every.setValue(9)
+    row = next(row for row in form._rows if row.entry.path == ("run", "policy", "every"))
+    assert not row.reset.isHidden()
+    row.reset.click()
+    assert every.value() == 5
+
+
+def test_resetting_the_policy_brings_the_default_policy_back(qtbot: QtBot) -> None:
+    form = SettingsForm(Settings(run=RunSettings(policy=Periodic.Settings())), Settings())
+    qtbot.addWidget(form)
+    row = next(row for row in form._rows if row.entry.path == ("run", "policy", "policy"))
+    with qtbot.waitSignal(form.changed) as changed:
+        row.reset.click()
+    assert changed.args[0].run.policy == Keywords.Settings()

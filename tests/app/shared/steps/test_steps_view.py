@@ -12,14 +12,12 @@ from pytestqt.qtbot import QtBot
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from core.engines.body import Author
-from core.thinking.cues import english
 from core.thinking.events import Event
 from core.thinking.policies.keywords import Keywords
-from core.thinking.presets import KeywordSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
-SETTINGS = KeywordSettings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)
+SETTINGS = Keywords.Settings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
@@ -43,7 +41,7 @@ def events() -> Sequence[Event]:
         " Four.\n\n```\ncode\n```\n\nEnd.</think>\n\n4",
     ]
     large = ["Wait, I see it now, at last. Unwritten words.", "All is \\(y\\) well, I think. Unwritten words."]
-    return run(Keywords(SETTINGS, english()), small, large).trace.events
+    return run(Keywords(SETTINGS), small, large).trace.events
 
 
 def settled(view: StepsView, trace: Trace, qtbot: QtBot) -> str:
@@ -100,7 +98,7 @@ def test_a_click_chooses_the_piece_under_it(steps: StepsView, events: Sequence[E
 
 def test_a_long_answer_comes_in_portions_and_completely(steps: StepsView, qtbot: QtBot) -> None:
     text = "".join(f"Step {number}.\n\n" for number in range(300)) + "</think>\n\n4"
-    trace = run(Keywords(SETTINGS, english()), [text]).trace
+    trace = run(Keywords(SETTINGS), [text]).trace
     steps.sync(trace, [piece for piece in trace.pieces if not piece.in_answer], live=False)
     assert not steps.complete
     qtbot.waitUntil(lambda: steps.complete)

@@ -16,7 +16,7 @@ from core.engines.remote.state import ServerState
 from core.engines.usage import Cap, Prices
 from core.run import Pair, RunSettings, run
 from core.thinking.events import Event, Finish, HandedOver, Noticed, RunEnded, TakeoverStarted, TokenWritten
-from core.thinking.policies import PolicySettings
+from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import Until
 from core.thinking.trace import Trace
 from tests.core.engines.remote.writing import HURRIED
@@ -27,9 +27,7 @@ from tests.servers.llama_server import KEY, LlamaServer
 STEPS = ("First we count the days.\n\n", " There are seven of them.\n\n", " That is all.")
 
 
-SETTINGS = RunSettings(
-    policy="random", parameters=PolicySettings(p=1.0, n1=4, until=Until.TOKENS), max_tokens=60, top_p=1
-)
+SETTINGS = RunSettings(policy=RandomTakeover.Settings(p=1.0, n1=4, until=Until.TOKENS), max_tokens=60, top_p=1)
 
 
 def run_with(engine: LlamaServerEngine, before_token: Callable[[str], None] = lambda _: None) -> list[Event]:

@@ -6,52 +6,55 @@ import pytest
 
 from core.engines.body import Author
 from core.thinking.cues import Category, Lexicon, Match
-from core.thinking.events import Counted, Rule, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
+from core.thinking.events import CountersChanged, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
 from core.thinking.loop import LoopSettings
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import Keep
-from core.thinking.presets import BATON, PAPER, PRESETS, REFERENCE, KeywordSettings
+from core.thinking.policies.keywords import AFFIRMATION, EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION, Keywords
+from core.thinking.policy import Keep, PolicyContext
+from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
+from core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
 
 LONG = "word " * 200
 
 
-def rules(done: Run) -> list[Rule]:
-    return [takeover.rule for takeover in done.all(TakeoverStarted)]
+def rules(done: Run) -> list[TakeoverReason]:
+    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
-def with_(settings: KeywordSettings, **changes: object) -> KeywordSettings:
+def with_(settings: Keywords.Settings, **changes: object) -> Keywords.Settings:
     return settings.model_copy(update=changes)
 
 
 # The three rules
 
 
-@pytest.mark.parametrize(("word", "rule"), [("Wait", Rule.REFLECTION), ("Yes", Rule.AFFIRMATION)])
-def test_a_cue_after_a_boundary_gives_the_sentence_to_the_large_model(word: str, rule: Rule) -> None:
-    done = run(keywords(with_(BATON, n1=2)), [f"One.\n\n{word}, hm", " End.</think>"], ["It is two. And"])
+@pytest.mark.parametrize(("word", "rule"), [("Wait", REFLECTION), ("Yes", AFFIRMATION)])
+def test_a_cue_after_a_boundary_gives_the_sentence_to_the_large_model(word: str, rule: TakeoverReason) -> None:
+    done = run(
+        keywords(with_(Keywords.presets["baton"], n1=2)), [f"One.\n\n{word}, hm", " End.</think>"], ["It is two. And"]
+    )
     assert done.told[:3] == [("small", "One.\n\n"), ("large", "It is two."), ("small", " End.</think>")]
     assert rules(done) == [rule]
     assert done.all(TakeoverStarted)[0].tokens == 2
 
 
 def test_a_statement_stays_with_the_small_model() -> None:
-    done = run(keywords(BATON), ["One.\n\nTwo is next.\n\nThree.</think>4"])
+    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nTwo is next.\n\nThree.</think>4"])
     assert rules(done) == []
     assert done.trace.large_share == 0
 
 
 def test_cues_before_the_first_boundary_are_not_looked_at() -> None:
-    assert rules(run(keywords(BATON), ["Wait, yes, check.\n\nOne.</think>"])) == []
+    assert rules(run(keywords(Keywords.presets["baton"]), ["Wait, yes, check.\n\nOne.</think>"])) == []
 
 
 def test_a_verification_cue_in_what_the_large_model_wrote_gives_it_n2_tokens_more() -> None:
-    settings = with_(BATON, n1=3, n2=4)
+    settings = with_(Keywords.presets["baton"], n1=3, n2=4)
     done = run(
         keywords(settings), ["One.\n\nWait, hm", " End.</think>"], ["Let us verify it. No", " It is so: four. No"]
     )
-    assert rules(done) == [Rule.REFLECTION, Rule.VERIFICATION]
+    assert rules(done) == [REFLECTION, VERIFICATION]
     assert done.trace.text == "One.\n\nLet us verify it. It is so: four. End.</think>"
 
 
@@ -59,19 +62,24 @@ def test_verification_reads_the_small_models_sentence_too() -> None:
     """A list of cues may hold words that only verify: the sentence stays, and the large model goes on."""
     lexicon = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}})
     done = run(
-        Keywords(with_(BATON, n2=2), lexicon), ["One.\n\nLet us prove it. No", " End.</think>"], [" It holds. No"]
+        Keywords(with_(Keywords.presets["baton"], n2=2), PolicyContext(lexicon=lexicon)),
+        ["One.\n\nLet us prove it. No", " End.</think>"],
+        [" It holds. No"],
     )
-    assert rules(done) == [Rule.VERIFICATION]
+    assert rules(done) == [VERIFICATION]
     assert done.trace.text == "One.\n\nLet us prove it. It holds. End.</think>"
 
 
 def test_the_reference_verifies_only_what_the_large_model_wrote() -> None:
     lexicon = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}}, Match.SUBSTRING)
-    done = run(Keywords(with_(REFERENCE, n1=4), lexicon), ["One.\n\nLet us prove it. No", "Two.</think>"])
+    done = run(
+        Keywords(with_(Keywords.presets["reference"], n1=4), PolicyContext(lexicon=lexicon)),
+        ["One.\n\nLet us prove it. No", "Two.</think>"],
+    )
     assert rules(done) == []
 
 
-def endless_reflection(settings: KeywordSettings, max_tokens: int = 4000) -> Run:
+def endless_reflection(settings: Keywords.Settings, max_tokens: int = 4000) -> Run:
     """The small model reflects in every sentence, and the large one never does."""
     return run(
         keywords(settings),
@@ -87,50 +95,55 @@ def between_firings(done: Run) -> list[int]:
     for event in done.trace.events:
         if isinstance(event, TextInserted):
             counts.append(0)
-        elif isinstance(event, TakeoverStarted) and event.rule is Rule.REFLECTION:
+        elif isinstance(event, TakeoverStarted) and event.reason == REFLECTION.id:
             counts[-1] += 1
     return counts[:-1]
 
 
 def test_too_many_reflections_insert_the_auxiliary_prompt_and_n3_tokens_of_the_large_model() -> None:
-    done = endless_reflection(with_(PAPER, n1=2, n3=7, c=3), max_tokens=150)
+    done = endless_reflection(with_(Keywords.presets["paper"], n1=2, n3=7, c=3), max_tokens=150)
     first = done.all(TextInserted)[0]
-    after = next(piece for piece in done.trace.pieces if piece.rule is Rule.EXCESSIVE_REFLECTION and piece.tokens)
-    assert first.rule is Rule.EXCESSIVE_REFLECTION
+    after = next(piece for piece in done.trace.pieces if piece.reason == EXCESSIVE_REFLECTION.id and piece.tokens)
+    assert first.reason == EXCESSIVE_REFLECTION.id
     assert after.author is Author.LARGE
     assert (after.takeover and after.takeover.tokens) == 7
 
 
-def test_the_counter_is_told_and_goes_back_to_zero() -> None:
-    done = endless_reflection(with_(REFERENCE, n1=2, n3=5, c=3), max_tokens=100)
-    told = [(count.reflections, count.limit) for count in done.all(Counted)]
-    assert told[:5] == [(1, 3), (2, 3), (3, 3), (0, 8), (1, 8)]
+def test_the_counter_is_recorded_and_goes_back_to_zero() -> None:
+    done = endless_reflection(with_(Keywords.presets["reference"], n1=2, n3=5, c=3), max_tokens=100)
+    counted = [(event.counters["reflections"], event.counters["c"]) for event in done.all(CountersChanged)]
+    assert counted[:5] == [(1, 3), (2, 3), (3, 3), (0, 8), (1, 8)]
 
 
 def test_the_opening_comes_first() -> None:
-    done = run(keywords(with_(BATON, opening=3)), [" More.</think>"], ["Let me begin. No"])
+    done = run(keywords(with_(Keywords.presets["baton"], opening=3)), [" More.</think>"], ["Let me begin. No"])
     assert done.told == [("large", "Let me begin."), ("small", " More.</think>")]
-    assert rules(done) == [Rule.OPENING]
+    assert rules(done) == [OPENING]
 
 
 # The table of presets
 
 
 def test_defaults_are_the_papers() -> None:
-    for preset in PRESETS.values():
+    for preset in Keywords.presets.values():
         assert (preset.n1, preset.n2, preset.n3, preset.c, preset.opening) == (20, 125, 125, 15, 0)
 
 
 @pytest.mark.parametrize(
-    ("preset", "allowed"), [(PAPER, [15] * 5), (REFERENCE, [15, 20, 25, 30, 30]), (BATON, [15, 20, 25, 30, 30])]
+    ("preset", "allowed"),
+    [
+        (Keywords.presets["paper"], [15] * 5),
+        (Keywords.presets["reference"], [15, 20, 25, 30, 30]),
+        (Keywords.presets["baton"], [15, 20, 25, 30, 30]),
+    ],
 )
-def test_row_c(preset: KeywordSettings, allowed: list[int]) -> None:
+def test_row_c(preset: Keywords.Settings, allowed: list[int]) -> None:
     done = endless_reflection(with_(preset, n1=2, stop_at_first_cue=True))
     assert between_firings(done)[:5] == allowed
 
 
 def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
-    settings = with_(REFERENCE, n1=2, n3=5, n3_step=5, c=2, c_step=0, c_most=2)
+    settings = with_(Keywords.presets["reference"], n1=2, n3=5, n3_step=5, c=2, c_step=0, c_most=2)
     whole = endless_reflection(settings, max_tokens=120)
     first = endless_reflection(settings, max_tokens=50)
     assert between_firings(first)[-1:] == [2], "it fired before"
@@ -143,113 +156,145 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
 
 @pytest.mark.parametrize(
     ("preset", "lengths"),
-    [(PAPER, [125] * 5), (REFERENCE, [125, 150, 175, 200, 200]), (BATON, [125, 150, 175, 200, 200])],
+    [
+        (Keywords.presets["paper"], [125] * 5),
+        (Keywords.presets["reference"], [125, 150, 175, 200, 200]),
+        (Keywords.presets["baton"], [125, 150, 175, 200, 200]),
+    ],
 )
-def test_row_n3(preset: KeywordSettings, lengths: list[int]) -> None:
+def test_row_n3(preset: Keywords.Settings, lengths: list[int]) -> None:
     done = endless_reflection(with_(preset, n1=2, c=2, c_step=0, c_most=2))
-    planned = [t.tokens for t in done.all(TakeoverStarted) if t.rule is Rule.EXCESSIVE_REFLECTION]
+    planned = [t.tokens for t in done.all(TakeoverStarted) if t.reason == EXCESSIVE_REFLECTION.id]
     assert planned[:5] == lengths
 
 
 @pytest.mark.parametrize(
     ("preset", "prompt"),
     [
-        (PAPER, "Let us check whether there are some wrong steps."),
-        (REFERENCE, "Let me check whether there are some wrong steps:"),
-        (BATON, "Let us check whether there are some wrong steps. "),
+        (Keywords.presets["paper"], "Let us check whether there are some wrong steps."),
+        (Keywords.presets["reference"], "Let me check whether there are some wrong steps:"),
+        (Keywords.presets["baton"], "Let us check whether there are some wrong steps. "),
     ],
 )
-def test_row_auxiliary_prompt(preset: KeywordSettings, prompt: str) -> None:
+def test_row_auxiliary_prompt(preset: Keywords.Settings, prompt: str) -> None:
     assert endless_reflection(with_(preset, n1=2, c=1), 200).all(TextInserted)[0].text == prompt
 
 
 @pytest.mark.parametrize(
     ("preset", "word", "taken"),
     [
-        (PAPER, "wait", True),
-        (PAPER, "verified", False),
-        (PAPER, "awaiting", False),
-        (REFERENCE, "wait", True),
-        (REFERENCE, "verified", False),
-        (REFERENCE, "awaiting", True),
-        (BATON, "wait", True),
-        (BATON, "verified", True),
-        (BATON, "awaiting", False),
+        (Keywords.presets["paper"], "wait", True),
+        (Keywords.presets["paper"], "verified", False),
+        (Keywords.presets["paper"], "awaiting", False),
+        (Keywords.presets["reference"], "wait", True),
+        (Keywords.presets["reference"], "verified", False),
+        (Keywords.presets["reference"], "awaiting", True),
+        (Keywords.presets["baton"], "wait", True),
+        (Keywords.presets["baton"], "verified", True),
+        (Keywords.presets["baton"], "awaiting", False),
     ],
 )
-def test_row_cue_match(preset: KeywordSettings, word: str, taken: bool) -> None:
+def test_row_cue_match(preset: Keywords.Settings, word: str, taken: bool) -> None:
     done = run(keywords(with_(preset, n1=4)), [f"One.\n\nWe are {word} it now", "Two.</think>"], [LONG])
     assert bool(rules(done)) is taken
 
 
-@pytest.mark.parametrize(("preset", "writes"), [(PAPER, 1), (REFERENCE, 2), (BATON, 1)])
-def test_row_lookahead_kept_on_a_statement(preset: KeywordSettings, writes: int) -> None:
+@pytest.mark.parametrize(
+    ("preset", "writes"),
+    [(Keywords.presets["paper"], 1), (Keywords.presets["reference"], 2), (Keywords.presets["baton"], 1)],
+)
+def test_row_lookahead_kept_on_a_statement(preset: Keywords.Settings, writes: int) -> None:
     done = run(keywords(with_(preset, n1=3)), ["One.\n\nTwo is even. So.</think>", "Sampled again.</think>"])
     assert len(done.small.calls) == writes
     assert ("Sampled again" in done.trace.text) is (writes == 2)
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two is even"] * (writes - 1)
 
 
-@pytest.mark.parametrize(("preset", "looked_at"), [(PAPER, 6), (REFERENCE, 6), (BATON, 2)])
-def test_row_lookahead_length(preset: KeywordSettings, looked_at: int) -> None:
+@pytest.mark.parametrize(
+    ("preset", "looked_at"),
+    [(Keywords.presets["paper"], 6), (Keywords.presets["reference"], 6), (Keywords.presets["baton"], 2)],
+)
+def test_row_lookahead_length(preset: Keywords.Settings, looked_at: int) -> None:
     done = run(keywords(with_(preset, n1=6)), ["One.\n\nWait, it is not. Or is it", " End"], [LONG])
     assert [gone.tokens for gone in done.all(TextDiscarded)] == [looked_at]
 
 
 def test_row_lookahead_length_ends_with_the_sentence_in_baton() -> None:
-    done = run(keywords(BATON), ["One.\n\nTwo. Wait, three.</think>"])
+    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nTwo. Wait, three.</think>"])
     assert rules(done) == []
 
 
-@pytest.mark.parametrize(("preset", "text"), [(PAPER, "So we"), (REFERENCE, "So we"), (BATON, "So we see.")])
-def test_row_end_of_a_takeover(preset: KeywordSettings, text: str) -> None:
+@pytest.mark.parametrize(
+    ("preset", "text"),
+    [
+        (Keywords.presets["paper"], "So we"),
+        (Keywords.presets["reference"], "So we"),
+        (Keywords.presets["baton"], "So we see."),
+    ],
+)
+def test_row_end_of_a_takeover(preset: Keywords.Settings, text: str) -> None:
     done = run(keywords(with_(preset, n1=2)), ["One.\n\nWait, no", " End</think>"], ["So we see. Then"])
     assert [piece.text for piece in done.trace.pieces if piece.author is Author.LARGE] == [text]
 
 
 def test_row_end_of_a_takeover_is_at_most_32_tokens_late() -> None:
-    done = run(keywords(with_(BATON, n1=2)), ["One.\n\nWait, no", " End</think>"], [LONG])
+    done = run(keywords(with_(Keywords.presets["baton"], n1=2)), ["One.\n\nWait, no", " End</think>"], [LONG])
     assert [ended.tokens for ended in done.all(TakeoverEnded)] == [2 + 32]
 
 
 def test_row_end_of_a_takeover_may_be_inside_a_word_for_the_reference() -> None:
-    done = run(keywords(with_(REFERENCE, n1=2)), ["One.\n\nWait, no", " End</think>"], [["So", " ver", "ify"]])  # type: ignore[list-item]
+    done = run(
+        keywords(with_(Keywords.presets["reference"], n1=2)),
+        ["One.\n\nWait, no", " End</think>"],
+        [["So", " ver", "ify"]],  # type: ignore[list-item]
+    )
     assert done.trace.text == "One.\n\nSo ver End</think>"
 
 
-@pytest.mark.parametrize("preset", [REFERENCE, BATON])
-def test_row_precedence_is_opening_then_counter_then_lookahead(preset: KeywordSettings) -> None:
+@pytest.mark.parametrize("preset", [Keywords.presets["reference"], Keywords.presets["baton"]])
+def test_row_precedence_is_opening_then_counter_then_lookahead(preset: Keywords.Settings) -> None:
     done = endless_reflection(with_(preset, n1=2, c=1, opening=5), 400)
-    assert rules(done)[:3] == [Rule.OPENING, Rule.REFLECTION, Rule.EXCESSIVE_REFLECTION]
+    assert rules(done)[:3] == [OPENING, REFLECTION, EXCESSIVE_REFLECTION]
     inserted = next(i for i, piece in enumerate(done.trace.pieces) if piece.author is Author.INSERTED)
     assert done.trace.pieces[inserted].replaced == ""
     assert done.trace.pieces[inserted - 1].text.endswith("\n\n")
 
 
-@pytest.mark.parametrize(("preset", "answer_too"), [(PAPER, True), (REFERENCE, True), (BATON, False)])
-def test_row_scope(preset: KeywordSettings, answer_too: bool) -> None:
+@pytest.mark.parametrize(
+    ("preset", "answer_too"),
+    [(Keywords.presets["paper"], True), (Keywords.presets["reference"], True), (Keywords.presets["baton"], False)],
+)
+def test_row_scope(preset: Keywords.Settings, answer_too: bool) -> None:
     small = ["One.</think>\n\nFour is it.\n\nYes, it is four", " End", " End"]
     done = run(keywords(with_(preset, n1=3, keep_lookahead=True)), small, [LONG])
     assert bool(rules(done)) is answer_too
 
 
 def test_row_scope_the_large_model_goes_on_to_the_end_where_it_closed_the_thinking() -> None:
-    done = run(keywords(with_(BATON, n1=20)), ["One.\n\nWait, no"], ["So.</think>", "\n\nIt is four. Truly.\n\nYes."])
-    assert rules(done) == [Rule.REFLECTION, Rule.ANSWER]
+    done = run(
+        keywords(with_(Keywords.presets["baton"], n1=20)),
+        ["One.\n\nWait, no"],
+        ["So.</think>", "\n\nIt is four. Truly.\n\nYes."],
+    )
+    assert rules(done) == [REFLECTION, ANSWER]
     assert done.trace.answer.strip() == "It is four. Truly.\n\nYes."
 
 
-@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_row_boundaries_inside_a_takeover_bring_no_decision_and_count_as_steps(preset: KeywordSettings) -> None:
+@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+def test_row_boundaries_inside_a_takeover_bring_no_decision_and_count_as_steps(preset: Keywords.Settings) -> None:
     done = run(
         keywords(with_(preset, n1=12)), ["One.\n\nWait, no", " End.</think>"], ["So.\n\nYes, it is.\n\nYes, so. It"]
     )
-    assert rules(done) == [Rule.REFLECTION]
+    assert rules(done) == [REFLECTION]
     assert len(done.trace.steps) == 4
 
 
 def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> None:
     """The paper's lookahead is n1 tokens; the sentence after a boundary inside it is looked at all the same."""
-    done = run(keywords(with_(PAPER, n1=5)), ["One.\n\nTwo.\n\nThree. Wait, no, no, no", " End.</think>"], [LONG])
-    assert rules(done) == [Rule.REFLECTION]
+    done = run(
+        keywords(with_(Keywords.presets["paper"], n1=5)),
+        ["One.\n\nTwo.\n\nThree. Wait, no, no, no", " End.</think>"],
+        [LONG],
+    )
+    assert rules(done) == [REFLECTION]
     assert done.trace.pieces[1].text == "Two.\n\n"

@@ -8,26 +8,26 @@ from collections.abc import Iterator
 import pytest
 
 from core.engines.body import Author
-from core.errors import SettingsError
 from core.thinking.control import Control
-from core.thinking.events import Finish, Judged, Rule, TakeoverStarted, TextDiscarded
+from core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded
 from core.thinking.loop import LoopSettings
-from core.thinking.policies import POLICIES, PolicySettings, make_policy
 from core.thinking.policies.always import Always
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policies.first_token_entropy import FirstTokenEntropy, entropy
+from core.thinking.policies.every_step import EVERY_STEP, EveryStep
+from core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy, entropy
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policies.step_score import StepScore
-from core.thinking.policy import Keep, Until, View
+from core.thinking.policies.step_score import SCORE, StepScore
+from core.thinking.policy import Keep, PolicyContext, Until, View
+from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
+from core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, Kind, ScriptedEngine
 
 THREE = "One.\n\nTwo.\n\nThree.</think>\n\nFour."
 
 
-def rules(done: Run) -> list[Rule]:
-    return [takeover.rule for takeover in done.all(TakeoverStarted)]
+def rules(done: Run) -> list[TakeoverReason]:
+    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def test_small_only_never_asks_the_large_model() -> None:
@@ -50,22 +50,33 @@ def test_large_only_closes_its_own_thinking_where_it_forgot_to() -> None:
 
 def test_every_step_is_opened_by_the_large_model_and_ended_by_the_small_one() -> None:
     done = run(
-        EveryStep(3, 2, Until.TOKENS), ["go.\n\nNo", "is.\n\nNo", "end.</think>"], ["I say: ", "It all ", "The "]
+        EveryStep(EveryStep.Settings(opening=3, n1=2, until=Until.TOKENS)),
+        ["go.\n\nNo", "is.\n\nNo", "end.</think>"],
+        ["I say: ", "It all ", "The "],
     )
-    assert rules(done)[:3] == [Rule.OPENING, Rule.EVERY_STEP, Rule.EVERY_STEP]
+    assert rules(done)[:3] == [OPENING, EVERY_STEP, EVERY_STEP]
     assert [piece.author for piece in done.trace.pieces[:4]] == [Author.LARGE, Author.SMALL] * 2
 
 
 def test_every_step_is_not_classified() -> None:
-    done = run(EveryStep(2, 2, Until.TOKENS), ["Wait, yes. Check.\n\n", "End.</think>"], ["I say so", "It is so"])
+    done = run(
+        EveryStep(EveryStep.Settings(opening=2, n1=2, until=Until.TOKENS)),
+        ["Wait, yes. Check.\n\n", "End.</think>"],
+        ["I say so", "It is so"],
+    )
     assert done.all(TextDiscarded) == []
-    assert rules(done) == [Rule.OPENING, Rule.EVERY_STEP]
+    assert rules(done) == [OPENING, EVERY_STEP]
 
 
 def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 3000)
     large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
-    done = run(RandomTakeover(0.25, 1, Until.SENTENCE, seed=3), small, large, LoopSettings(max_tokens=6000))
+    done = run(
+        RandomTakeover(RandomTakeover.Settings(p=0.25, n1=1, until=Until.SENTENCE), PolicyContext(3)),
+        small,
+        large,
+        LoopSettings(max_tokens=6000),
+    )
     boundaries = sum(piece.text.endswith("\n\n") for piece in done.trace.pieces if piece.author is Author.SMALL)
     share = len(rules(done)) / boundaries
     assert abs(share - 0.25) < 4 * math.sqrt(0.25 * 0.75 / boundaries)
@@ -75,17 +86,25 @@ def test_random_takeovers_repeat_with_their_seed() -> None:
     def at(seed: int) -> list[int]:
         small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 100)
         large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
-        done = run(RandomTakeover(0.5, 1, Until.SENTENCE, seed), small, large, LoopSettings(max_tokens=200))
+        done = run(
+            RandomTakeover(RandomTakeover.Settings(p=0.5, n1=1, until=Until.SENTENCE), PolicyContext(seed)),
+            small,
+            large,
+            LoopSettings(max_tokens=200),
+        )
         return [takeover.position for takeover in done.all(TakeoverStarted)]
 
     assert at(1) == at(1) != at(2)
 
 
 def test_a_text_gone_on_with_meets_the_dice_of_its_place() -> None:
-    policy = RandomTakeover(0.5, 1, Until.SENTENCE, seed=3)
+    policy = RandomTakeover(RandomTakeover.Settings(p=0.5, n1=1, until=Until.SENTENCE), PolicyContext(3))
     views = [View("One.\n\n" * n, 0, (), Author.SMALL, thinking=True, at_boundary=True) for n in range(1, 60)]
     moves = [policy.at_boundary(view) for view in views]
-    assert [RandomTakeover(0.5, 1, Until.SENTENCE, 3).at_boundary(view) for view in views[30:]] == moves[30:]
+    assert [
+        RandomTakeover(RandomTakeover.Settings(p=0.5, n1=1, until=Until.SENTENCE), PolicyContext(3)).at_boundary(view)
+        for view in views[30:]
+    ] == moves[30:]
     assert len(set(map(str, moves))) == 2
 
 
@@ -99,9 +118,11 @@ def test_an_unsure_first_token_gives_its_step_to_the_large_model() -> None:
     small = ScriptedEngine(
         "One.\n\nTwo", "Three is sure.</think>", chances=lambda body: TORN if body.endswith("One.\n\n") else CERTAIN
     )
-    done = run(FirstTokenEntropy(0.95, 512), small, ["Better two.\n\nNo", " Four."])
+    done = run(
+        FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), small, ["Better two.\n\nNo", " Four."]
+    )
     assert done.trace.text == "One.\n\nBetter two.\n\nThree is sure.</think> Four."
-    assert rules(done) == [Rule.ENTROPY, Rule.ANSWER]
+    assert rules(done) == [ENTROPY, ANSWER]
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two"]
 
 
@@ -109,7 +130,9 @@ def test_a_sure_first_token_changes_nothing() -> None:
     small = ScriptedEngine(
         "One.\n\nTwo is so.</think>", chances=lambda body: CERTAIN if body.endswith("\n\n") else TORN
     )
-    assert rules(run(FirstTokenEntropy(0.95, 512), small, ["Four."])) == [Rule.ANSWER]
+    assert rules(run(FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), small, ["Four."])) == [
+        ANSWER
+    ]
 
 
 def test_white_space_after_a_boundary_is_not_the_first_token() -> None:
@@ -117,48 +140,69 @@ def test_white_space_after_a_boundary_is_not_the_first_token() -> None:
         ["One.", "\n\n", "\n", "Two", ".", "</think>"],
         chances=lambda body: TORN if body.endswith(".\n\n\n") else CERTAIN,
     )
-    done = run(FirstTokenEntropy(0.95, 512), small, ["Better.\n\nNo"])
-    assert rules(done)[0] is Rule.ENTROPY
+    done = run(FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), small, ["Better.\n\nNo"])
+    assert rules(done)[0] == ENTROPY
 
 
 def test_entropy_asks_for_twenty_alternatives_of_the_small_model_alone() -> None:
-    done = run(FirstTokenEntropy(0.95, 512), ["One.</think>"], ["Four."])
+    done = run(FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), ["One.</think>"], ["Four."])
     assert [call.alternatives for call in done.small.calls] == [20]
     assert [call.alternatives for call in done.large.calls] == [0]
 
 
 def test_a_step_with_a_low_score_is_written_again_by_the_large_model() -> None:
     large = ScriptedEngine("Better.\n\nNo", name="large", marks="93")
-    done = run(StepScore(7, 512, weighted=False), ["One.\n\n", "Two.\n\n", "Three.</think>"], large)
+    done = run(
+        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
+        ["One.\n\n", "Two.\n\n", "Three.</think>"],
+        large,
+    )
     assert done.trace.text == "One.\n\nBetter.\n\nThree.</think>"
     assert [judged.probabilities.index(1.0) for judged in done.all(Judged)] == [9, 3]
-    assert rules(done) == [Rule.SCORE]
+    assert rules(done) == [SCORE]
     piece = next(piece for piece in done.trace.pieces if piece.author is Author.LARGE)
     assert (piece.replaced, piece.judged) == ("Two.\n\n", done.all(Judged)[1])
 
 
 def test_a_score_at_the_threshold_is_accepted() -> None:
     large = ScriptedEngine(name="large", marks="7")
-    assert rules(run(StepScore(7, 512, weighted=False), ["One.\n\nTwo.</think>"], large)) == []
+    assert (
+        rules(
+            run(
+                StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
+                ["One.\n\nTwo.</think>"],
+                large,
+            )
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(("chances", "stands"), [({5: 0.5, 9: 0.5}, True), ({5: 0.6, 9: 0.4}, False)])
 def test_a_weighted_score_is_the_mean_over_the_digits(chances: dict[int, float], stands: bool) -> None:
     view = View("One.\n\n", 0, (), Author.SMALL, thinking=True, at_boundary=True)
-    move = StepScore(7, 512, weighted=True).on_judgement(view, tuple(chances.get(n, 0.0) for n in range(10)))
+    move = StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=True)).on_judgement(
+        view, tuple(chances.get(n, 0.0) for n in range(10))
+    )
     assert (move == Keep()) is stands
 
 
 def test_the_question_never_enters_the_text_of_the_large_model() -> None:
     large = ScriptedEngine("Better.\n\nNo", name="large", marks="3")
-    done = run(StepScore(7, 512, weighted=False), ["One.\n\nNo", "Three.</think>"], large)
+    done = run(
+        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
+        ["One.\n\nNo", "Three.</think>"],
+        large,
+    )
     assert [call.kind for call in done.large.calls] == [Kind.JUDGE, Kind.WRITE]
     assert all("score" not in call.body.lower() for call in done.large.calls)
 
 
 def test_what_the_judge_reads_counts_as_read_by_the_large_model() -> None:
     large = ScriptedEngine(name="large", marks="9")
-    done = run(StepScore(7, 512, weighted=False), ["One.\n\nTwo.</think>"], large)
+    done = run(
+        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)), ["One.\n\nTwo.</think>"], large
+    )
     judged, call = done.all(Judged)[0], done.large.calls[0]
     assert judged.prefilled == call.prefilled > 0
     assert done.trace.totals[Author.LARGE].prefilled == judged.prefilled
@@ -172,27 +216,28 @@ def test_a_judge_who_is_stopped_gives_no_score() -> None:
         yield "9"
 
     large = ScriptedEngine(name="large", marks=stopping())
-    done = run(StepScore(7, 512, weighted=False), ["One.\n\nTwo.</think>"], large, interruptions=[control])
+    done = run(
+        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
+        ["One.\n\nTwo.</think>"],
+        large,
+        interruptions=[control],
+    )
     assert (done.trace.finish, done.all(Judged)) == (Finish.STOPPED, [])
 
 
 def test_a_step_that_was_written_again_is_no_repetition() -> None:
     large = ScriptedEngine("Better.\n\nNo", name="large", marks="39")
-    done = run(StepScore(7, 512, weighted=False), ["One.\n\n", "One.\n\n", "End.</think>"], large)
+    done = run(
+        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
+        ["One.\n\n", "One.\n\n", "End.</think>"],
+        large,
+    )
     assert done.trace.text == "Better.\n\nOne.\n\nEnd.</think>"
 
 
 def test_two_identical_steps_in_a_row_close_the_thinking() -> None:
-    done = run(StepScore(7, 512, weighted=False), ["One.\n\n", "One.\n\n", "Four."])
+    done = run(
+        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)), ["One.\n\n", "One.\n\n", "Four."]
+    )
     assert done.trace.answer.strip() == "Four."
     assert done.trace.finish is Finish.END_OF_TEXT
-
-
-@pytest.mark.parametrize("name", POLICIES)
-def test_every_registered_policy_is_made_under_its_name(name: str) -> None:
-    assert make_policy(name, PolicySettings(), seed=0).name == name
-
-
-def test_a_policy_that_is_not_there_is_refused_with_the_list() -> None:
-    with pytest.raises(SettingsError, match="Choose one of keywords, "):
-        make_policy("majority", PolicySettings(), seed=0)

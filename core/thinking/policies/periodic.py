@@ -1,0 +1,46 @@
+"""Every n-th step goes to the large model: the simplest policy, and the example of docs/extending.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from core.thinking.policy import Keep, Move, Policy, PolicyArm, PolicySettings, TakeOver, Until, View
+from core.thinking.reasons import TakeoverReason
+from core.thinking.trace import Trace
+
+PERIODIC = TakeoverReason("periodic", "Every n-th step", follows_text=False)
+
+
+class Periodic(Policy):
+    name = "periodic"
+    title = "Every n-th step"
+    summary = "The large model writes every n-th step, wherever that falls."
+    is_control = True
+    reasons = (PERIODIC,)
+
+    class Settings(PolicySettings):
+        policy: Literal["periodic"] = "periodic"
+        every: int = Field(5, ge=1, title="Every n-th step", description="1: all steps but the first.")
+        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
+
+    arms = (PolicyArm("periodic", "every 5th step by the large model", Settings()),)
+    settings: Settings
+    step = 1
+    """Number of the step that is being written."""
+
+    def resume_from(self, trace: Trace) -> None:
+        self.step = int(trace.counters.get("step", 1))
+
+    def at_boundary(self, view: View) -> Move:
+        if not view.thinking:
+            return Keep()
+        self.step += 1
+        if self.step % self.settings.every:
+            return Keep()
+        return TakeOver(self.settings.step_cap, PERIODIC, until=Until.STEP)
+
+    def counters(self) -> Mapping[str, float]:
+        return {"step": self.step}

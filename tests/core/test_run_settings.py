@@ -1,0 +1,37 @@
+"""The settings that a run uses follow from what a person chose, the pair's advice and the small model's own cues."""
+
+from __future__ import annotations
+
+from core.demo_pair import DEMO_SETTINGS
+from core.models.overrides import ModelOverrides
+from core.run import RunSettings, effective_settings
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policies.random_takeover import RandomTakeover
+from tests.fakes.scripted import ScriptedEngine
+
+CUES = '{"reflection": {"hmm": []}}'
+
+
+def test_without_advice_everything_is_as_chosen() -> None:
+    chosen = RunSettings(policy=Keywords.presets["paper"], seed=3)
+    assert effective_settings(chosen) == chosen
+
+
+def test_the_pairs_lengths_fill_in_what_a_preset_left_alone() -> None:
+    paper = effective_settings(RunSettings(policy=Keywords.presets["paper"], seed=3), DEMO_SETTINGS)
+    assert paper.policy == Keywords.presets["paper"].model_copy(update={"n1": 18, "n2": 22, "n3": 16, "n3_step": 0})
+    assert (paper.max_tokens, paper.seed) == (500, 3)
+    assert effective_settings(RunSettings(policy=RandomTakeover.Settings()), DEMO_SETTINGS).policy == (
+        RandomTakeover.Settings(n1=18)
+    )
+
+
+def test_a_persons_own_values_are_never_replaced() -> None:
+    chosen = RunSettings(policy=Keywords.Settings(c=3), max_tokens=2000)
+    assert effective_settings(chosen, DEMO_SETTINGS) == chosen
+
+
+def test_the_small_models_cues_are_used_unless_the_run_has_a_list() -> None:
+    card = ScriptedEngine(own=ModelOverrides(cue_list=CUES)).card
+    assert effective_settings(RunSettings(), small=card).cue_list == CUES
+    assert effective_settings(RunSettings(cue_list="{}"), small=card).cue_list == "{}"

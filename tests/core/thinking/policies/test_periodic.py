@@ -1,0 +1,49 @@
+"""Every n-th step goes to the large model; the file of the policy is enough for every view of the program."""
+
+from __future__ import annotations
+
+from core.batch.recipes import RECIPES, arms_of
+from core.engines.body import Author
+from core.run import RunSettings
+from core.thinking.events import CountersChanged, TakeoverStarted
+from core.thinking.loop import LoopSettings
+from core.thinking.policies.periodic import PERIODIC, Periodic
+from core.thinking.registry import make_policy, reason_label
+from core.thinking.replay import Replay, recordings_of
+from tests.core.thinking.running import Run, run
+
+STEPS = ["One.\n\nTwo.\n\n", "Four.\n\nFive.\n\n", "Seven.</think>\n\nEnd."]
+LARGE = ["Three.\n\n", "Six.\n\n"]
+
+
+def periodic(every: int = 3) -> Periodic:
+    return Periodic(Periodic.Settings(every=every))
+
+
+def authors(done: Run) -> list[Author]:
+    return [step.pieces[0].author for step in done.trace.steps]
+
+
+def test_every_third_step_is_written_by_the_large_model() -> None:
+    done = run(periodic(), STEPS, LARGE)
+    small, large = Author.SMALL, Author.LARGE
+    assert authors(done)[:7] == [small, small, large, small, small, large, small]
+    assert {takeover.reason for takeover in done.all(TakeoverStarted)} == {PERIODIC.id}
+
+
+def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
+    first = run(periodic(), STEPS, LARGE, LoopSettings(max_tokens=5))
+    assert first.all(CountersChanged)[-1].counters == {"step": 2}
+    resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], so_far=first.trace)
+    assert resumed.all(TakeoverStarted)[0].position > 0
+    assert [event.counters["step"] for event in resumed.all(CountersChanged)] == [3]
+
+
+def test_it_is_an_arm_of_a_batch_with_a_label_and_a_replay() -> None:
+    (arm,) = arms_of(["periodic"], RunSettings())
+    assert isinstance(make_policy(arm.settings.policy), Periodic)
+    assert RECIPES["periodic"].title
+    assert reason_label(PERIODIC.id) == "Every n-th step"
+    done = run(periodic(), STEPS, LARGE)
+    replayed = list(Replay(recordings_of(done.trace.events), periodic, RunSettings().limits).takeovers())
+    assert [took.start for took in replayed] == [took.position for took in done.all(TakeoverStarted)]

@@ -1,0 +1,170 @@
+"""Policies are found, described and configured through the registry alone; other packages can bring their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from core.errors import SettingsError
+from core.run import RunSettings
+from core.thinking.policies.every_step import EveryStep
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policies.never import Never
+from core.thinking.policies.random_takeover import RandomTakeover
+from core.thinking.policy import Policy, PolicySettings
+from core.thinking.registry import (
+    POLICIES,
+    PolicyRegistry,
+    make_policy,
+    matching_preset,
+    own_values,
+    reason_label,
+    settings_for,
+    with_advice,
+)
+
+every_policy = pytest.mark.parametrize("policy", POLICIES.values(), ids=list(POLICIES))
+
+
+@every_policy
+def test_a_policy_describes_itself(policy: type[Policy]) -> None:
+    assert POLICIES[policy.name] is policy
+    assert policy.title
+    assert policy.summary.endswith(".")
+    assert policy.Settings().policy == policy.name
+    assert isinstance(make_policy(policy.Settings()), policy)
+
+
+@every_policy
+def test_every_parameter_has_a_title_and_a_description(policy: type[Policy]) -> None:
+    parameters = {name: field for name, field in policy.Settings.model_fields.items() if name != "policy"}
+    assert all(field.title and field.description for field in parameters.values())
+    assert set(policy.main_parameters) <= set(parameters)
+
+
+@every_policy
+def test_every_reason_has_a_label(policy: type[Policy]) -> None:
+    assert [reason_label(reason.id) for reason in policy.reasons] == [reason.label for reason in policy.reasons]
+
+
+@every_policy
+def test_presets_and_arms_are_settings_of_the_policy(policy: type[Policy]) -> None:
+    for settings in [*policy.presets.values(), *(arm.settings for arm in policy.arms)]:
+        assert isinstance(settings, policy.Settings)
+    if policy.presets:
+        assert next(iter(policy.presets.values())) == policy.Settings()
+
+
+@every_policy
+def test_settings_survive_json(policy: type[Policy]) -> None:
+    settings = RunSettings(policy=policy.Settings())
+    assert RunSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+@given(st.text())
+def test_a_reason_that_is_not_registered_is_named_by_its_id(id: str) -> None:
+    assert reason_label(id).lower() == id.lower() or id in POLICIES._reasons
+
+
+def test_names_of_reasons_and_arms_are_unique() -> None:
+    reasons = [reason.id for policy in POLICIES.values() for reason in policy.reasons]
+    arms = [arm.name for policy in POLICIES.values() for arm in policy.arms]
+    assert len(set(reasons)) == len(reasons)
+    assert len(set(arms)) == len(arms)
+
+
+def test_a_policy_that_is_not_installed_is_refused_with_the_list() -> None:
+    with pytest.raises(SettingsError, match="Choose one of keywords, "):
+        make_policy(PolicySettings(policy="majority"))
+    with pytest.raises(ValidationError, match="choose one of keywords, "):
+        RunSettings.model_validate({"policy": {"policy": "majority"}})
+
+
+def test_a_parameter_of_another_policy_is_refused() -> None:
+    with pytest.raises(ValidationError, match="tau"):
+        RunSettings.model_validate({"policy": {"policy": "keywords", "tau": 1}})
+
+
+def test_another_policy_takes_over_the_values_that_a_person_changed() -> None:
+    chosen = settings_for("every-step", Keywords.Settings(n1=7, c=3))
+    assert chosen == EveryStep.Settings(n1=7)
+    assert settings_for("random", chosen) == RandomTakeover.Settings(n1=7)
+    assert settings_for("never", chosen) == Never.Settings()
+
+
+def test_a_preset_is_known_by_its_values() -> None:
+    assert matching_preset(Keywords.Settings()) == "baton"
+    assert matching_preset(Keywords.presets["paper"]) == "paper"
+    assert matching_preset(Keywords.Settings(n1=21)) == ""
+    assert own_values(Keywords.presets["paper"].model_copy(update={"n1": 21})) == {"n1": 21}
+
+
+def test_advice_applies_until_a_person_changes_a_parameter() -> None:
+    advised = Keywords.Settings(n1=18, n2=22)
+    assert with_advice(Keywords.Settings(), advised) == advised
+    assert with_advice(RandomTakeover.Settings(), advised) == RandomTakeover.Settings(n1=18)
+    assert with_advice(Keywords.Settings(c=3), advised) == Keywords.Settings(c=3)
+
+
+Install = Callable[[str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a package with one module and one entry point on the path, as pip would."""
+
+    def install(source: str, target: str) -> None:
+        name = target.partition(":")[0]
+        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+        (folder / "entry_points.txt").write_text(f"[baton.policies]\n{name} = {target}\n", encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return install
+
+
+COIN = """
+from typing import Literal
+from core.thinking.policy import Policy, PolicySettings
+from core.thinking.reasons import TakeoverReason
+
+class Coin(Policy):
+    name = {name!r}
+    title = "Coin"
+    summary = "A coin decides."
+    reasons = (TakeoverReason("coin", "The coin said so"),)
+
+    class Settings(PolicySettings):
+        policy: Literal[{name!r}] = {name!r}
+"""
+
+
+def test_an_installed_package_brings_a_policy(install: Install) -> None:
+    install(COIN.format(name="coin"), "coin_policy:Coin")
+    registry = PolicyRegistry()
+    assert registry["coin"].title == "Coin"
+    assert registry.reason("coin").label == "The coin said so"
+
+
+def test_an_installed_policy_does_not_replace_another(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+    install(COIN.format(name="never"), "usurping_policy:Coin")
+    assert PolicyRegistry()["never"] is Never
+    assert "the name is taken" in caplog.text
+
+
+@pytest.mark.parametrize(("source", "target"), [("1 / 0", "broken_policy:Coin"), ("Coin = 3", "odd_policy:Coin")])
+def test_a_package_that_cannot_be_loaded_is_logged_and_left_out(
+    install: Install, caplog: pytest.LogCaptureFixture, source: str, target: str
+) -> None:
+    install(source, target)
+    assert list(PolicyRegistry()) == list(POLICIES)
+    assert target in caplog.text
