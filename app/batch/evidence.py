@@ -127,7 +127,7 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
 
 
 def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
-    for first, second, found in report.comparisons:
+    for first, second, found, adjusted in report.comparisons:
         if against in (first, second):
             sign, other = (100, second) if against == first else (-100, first)
             low, high = sorted(sign * end for end in found.estimate.interval)
@@ -135,7 +135,9 @@ def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
                 other,
                 _points(sign * found.estimate.value),
                 f"{_points(low)} to {_points(high)}",
-                probability(found.p),
+                probability(found.p)
+                if len(report.comparisons) == 1
+                else f"{probability(found.p)}, adjusted {adjusted:.2g}",
             )
 
 

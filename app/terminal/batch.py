@@ -13,8 +13,8 @@ from app.terminal.options import add_model_options, add_run_options, at_least_on
 from app.terminal.solve import ExitCode, stops_on_interrupt
 from core.batch.arms import Arm, by_large_model, needs
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded
-from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
+from core.batch.creation import create_batch
 from core.batch.exports import EXPORTS, export
 from core.batch.problems import read_problems
 from core.batch.progress import BatchProgress, in_words
@@ -96,10 +96,9 @@ def begin(
     if (folder / STORE_FILE).exists():
         raise SettingsError(f"{folder} holds a batch already.", "Add --resume to go on with it, or name another --out.")
     seeds = [getattr(arguments, "seed", 0) + number for number in range(arguments.seeds)]
-    settings = BatchSettings(source=name, parallel=arguments.parallel, seeds=len(seeds)).graded_by(how)
 
     def create(store: Store) -> str:
-        return store.batches.create(name, settings.stored(), problems, [arm.stored() for arm in arms], seeds)
+        return create_batch(store, name, problems, arms, seeds, arguments.parallel, how)
 
     return _run(arguments, folder, arms, create)
 

@@ -1,4 +1,4 @@
-"""What a batch keeps besides its problems and arms: how it is run and graded, and by which models."""
+"""How a batch is run and graded, and with which models. Stored with the batch, for its report and for resuming it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.store.batch_rows import Batch
 
 
 class ModelSummary(BaseModel):
-    """What a report says of a model."""
+    """A model as a report describes it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,6 +26,16 @@ class ModelSummary(BaseModel):
     def of(cls, engine: Engine | None) -> ModelSummary | None:
         card = engine.card if engine else None
         return cls(name=card.name, parameters=card.parameters, place=card.place) if card else None
+
+
+class ArmAlias(BaseModel):
+    """An arm with the same settings as the arm `same_as`, whose results it shares."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    same_as: str
+    sweep: str = ""
 
 
 class BatchSettings(BaseModel):
@@ -43,6 +53,12 @@ class BatchSettings(BaseModel):
     """The models, known once they have been loaded."""
     guides: dict[str, ModelSummary] = {}
     """Other large models that arms name, by file or address."""
+    aliases: tuple[ArmAlias, ...] = ()
+    """Arms that are the same as another, and are not run again."""
+    chances: dict[str, float] = {}
+    """Of each arm of equal large share: the chance of takeover that the pilot found."""
+    shares: dict[str, float] = {}
+    """The large share, 0 to 1, at which each of them aims."""
 
     @classmethod
     def of(cls, batch: Batch) -> Self:
@@ -51,12 +67,12 @@ class BatchSettings(BaseModel):
             return cls.model_validate(batch.settings)
         except ValidationError as error:
             raise SettingsError(
-                f"The settings of the batch “{batch.name}” cannot be read.", "Begin it anew with this version."
+                f"The settings of the batch “{batch.name}” cannot be read.", "Start a new batch with this version."
             ) from error
 
     @property
     def how(self) -> How | Regex:
-        """Raises SettingsError for a pattern that is none."""
+        """Raises SettingsError for an invalid pattern."""
         return Regex(self.pattern) if self.grade is How.REGEX else self.grade
 
     def graded_by(self, how: How | Regex) -> Self:
@@ -73,8 +89,8 @@ class BatchSettings(BaseModel):
         return self.guides.get(guide) if guide else self.large
 
     def with_models(self, pair: Pair, guide: str = "") -> Self:
-        """With the models that now run it. Raises SettingsError if they are others than it was begun with: then it
-        would compare nothing."""
+        """With the models that run it now. Raises SettingsError if the batch was begun with others, because its arms
+        could no longer be compared."""
         small, large = ModelSummary.of(pair.small), ModelSummary.of(pair.large)
         for which, known, now in (("small", self.small, small), ("large", self.large_of(guide), large)):
             if known and now and known.name != now.name:

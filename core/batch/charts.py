@@ -159,12 +159,13 @@ class Scatter(NamedTuple):
 
 
 def accuracy_against_speed(report: Report) -> Scatter:
-    """The dashed line joins the arms that no other beats."""
+    """The dashed line joins the arms that no other beats, unless their speeds cannot be compared."""
     points = _points(report.arms, lambda arm: arm.tokens_per_second)
     front = {arm.name for arm in report.front()}
-    line = ChartLine(tuple(sorted((point.x, point.y) for point in points if point.name in front)), dashed=True)
+    corners = tuple(sorted((point.x, point.y) for point in points if point.name in front))
+    lines = (ChartLine(corners, dashed=True),) if corners else ()
     fastest = max((point.x for point in points), default=1.0)
-    return Scatter("Accuracy against speed", "tokens per second", points, (line,), 0.0, 1.1 * fastest)
+    return Scatter("Accuracy against speed", "tokens per second", points, lines, 0.0, 1.1 * fastest)
 
 
 def accuracy_against_share(report: Report) -> Scatter:

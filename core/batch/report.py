@@ -1,15 +1,16 @@
-"""A batch as evidence: what each arm came to, and what sets the arms apart."""
+"""The report of a batch: the results of each arm, and the differences between arms."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from core.batch.batch_settings import BatchSettings, ModelSummary
 from core.batch.run_cost import RunCost
-from core.batch.statistics import Difference, Estimate, clustered_accuracy, difference, pareto_front
+from core.batch.speed import ArmConditions, Throughput, speed_of, throughput_of, why_not_comparable
+from core.batch.statistics import Difference, Estimate, clustered_accuracy, difference, holm, pareto_front
 from core.grading.verdict import Outcome
 from core.store.batch_rows import Batch, JobState, ResultRow, StoredArm
 from core.store.store import Store
@@ -54,6 +55,15 @@ class ArmReport:
     currency: str = ""
     remote_tokens: int = 0
     """Read and written by servers."""
+    speed: Estimate | None = None
+    """Kept tokens per second of an answer, with a bootstrap interval over problems; None without an answer."""
+    conditions: ArmConditions = field(default_factory=ArmConditions)
+    notices: dict[str, int] = field(default_factory=dict)
+    """What engines reported, each sentence with the number of answers that it concerns."""
+    same_as: str = ""
+    """The arm with equal settings whose results these are; empty for an arm that ran itself."""
+    aimed_share: float | None = None
+    """The large share that an arm of equal share aimed at, 0 to 1."""
 
     @property
     def answers(self) -> int:
@@ -70,7 +80,7 @@ class ArmReport:
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens that stand, by the clock, a problem among those at once: handoffs and waste slow it."""
+        """Kept tokens per second of an answer, by the clock: handoffs and discarded tokens slow it."""
         return self.tokens / self.seconds if self.seconds else 0.0
 
     @property
@@ -96,6 +106,8 @@ class Comparison(NamedTuple):
     first: str
     second: str
     difference: Difference
+    adjusted_p: float = 1.0
+    """Holm's, over all comparisons of the report."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +120,14 @@ class Report:
     large: ModelSummary | None
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
+    throughput: Throughput | None = None
+    """Of all arms together; None where an older version of Baton ran them."""
+    not_comparable: str = ""
+    """Why the speeds of the arms cannot be compared, as a sentence; empty if they can."""
 
     def front(self) -> list[ArmReport]:
-        """The arms that no other beats in accuracy and speed, fastest last."""
-        shown = [arm for arm in self.arms if arm.accuracy]
+        """The arms that no other beats in accuracy and speed, fastest last; none if speeds cannot be compared."""
+        shown = [arm for arm in self.arms if arm.accuracy and not self.not_comparable]
         return pareto_front(shown, lambda arm: -arm.tokens_per_second, accuracy_of)[::-1]
 
 
@@ -126,11 +142,12 @@ def report_of(store: Store, batch_id: str) -> Report:
     rows: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in store.batches.results(batch_id):
         rows[row.arm].append(row)
-    arms = []
+    arms, answers = [], []
     for arm in batch.arms:
         answered = [row for row in rows[arm.name] if row.state is JobState.DONE and not row.error]
-        measured = [RunCost.of(store.runs.outline(row.run)) for row in answered]
-        arms.append(_arm_report(arm, rows[arm.name], answered, measured, settings))
+        costs = [RunCost.of(store.runs.outline(row.run)) for row in answered]
+        arms.append(_arm_report(arm, rows[arm.name], answered, costs, settings))
+        answers += answered
     return Report(
         batch.name,
         batch.problems,
@@ -138,16 +155,25 @@ def report_of(store: Store, batch_id: str) -> Report:
         settings.parallel,
         settings.small,
         settings.large,
-        tuple(arms),
-        tuple(_comparisons(batch, rows)),
+        (*arms, *_aliases(arms, settings)),
+        _with_adjusted_p(_comparisons(batch, rows)),
+        throughput_of(answers),
+        why_not_comparable([(arm.name, arm.conditions) for arm in arms]),
     )
+
+
+def _aliases(arms: Sequence[ArmReport], settings: BatchSettings) -> Iterable[ArmReport]:
+    known = {arm.name: arm for arm in arms}
+    for alias in settings.aliases:
+        if twin := known.get(alias.same_as):
+            yield replace(twin, name=alias.name, sweep=alias.sweep, same_as=alias.same_as)
 
 
 def _arm_report(
     arm: StoredArm,
     rows: Sequence[ResultRow],
     answered: Sequence[ResultRow],
-    measured: Sequence[RunCost],
+    costs: Sequence[RunCost],
     settings: BatchSettings,
 ) -> ArmReport:
     small, large = settings.small, settings.large_of(arm.settings.get("large", ""))
@@ -155,9 +181,9 @@ def _arm_report(
     failed = sum(bool(row.error) for row in rows)
     figures = [row.figures for row in answered]
     small_tokens, large_tokens = sum(each.small_tokens for each in figures), sum(each.large_tokens for each in figures)
-    thrown_away = sum(each.thrown_away for each in measured)
-    small_read, large_read = sum(each.small_read for each in measured), sum(each.large_read for each in measured)
-    takeovers = [takeover for each in measured for takeover in each.takeovers]
+    thrown_away = sum(each.thrown_away for each in costs)
+    small_read, large_read = sum(each.small_read for each in costs), sum(each.large_read for each in costs)
+    takeovers = [takeover for each in costs for takeover in each.takeovers]
     places = Counter(min(PLACES - 1, int(takeover.place * PLACES)) for takeover in takeovers)
     compute = 2.0 * (
         (small.parameters if small else 0) * (small_tokens + thrown_away + small_read)
@@ -182,16 +208,20 @@ def _arm_report(
         compute,
         dict(Counter(takeover.reason for takeover in takeovers).most_common()),
         tuple(places[place] for place in range(PLACES)),
-        sum(each.drafted for each in measured),
-        sum(each.accepted for each in measured),
+        sum(each.drafted for each in costs),
+        sum(each.accepted for each in costs),
         sum(row.figures.money for row in rows),
         next((row.figures.currency for row in rows if row.figures.currency), ""),
         sum(row.figures.remote_tokens for row in rows),
+        speed_of(answered),
+        ArmConditions.of(answered),
+        dict(Counter(notice for row in rows for notice in row.notices).most_common()),
+        aimed_share=settings.shares.get(arm.name),
     )
 
 
 def _comparisons(batch: Batch, rows: dict[str, list[ResultRow]]) -> Iterable[Comparison]:
-    """Every arm against every later one, as far as both have got."""
+    """Every arm against every later one, on the problems and seeds that both have answered."""
     scored = {
         arm.name: {(row.position, row.seed): _is_right(row) for row in rows[arm.name] if _scored(row)}
         for arm in batch.arms
@@ -205,6 +235,12 @@ def _comparisons(batch: Batch, rows: dict[str, list[ResultRow]]) -> Iterable[Com
                 pairs[key[0]][1].append(scored[second][key])
             if found := difference(list(pairs.values())):
                 yield Comparison(first, second, found)
+
+
+def _with_adjusted_p(found: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    found = list(found)
+    adjusted = holm([each.difference.p for each in found])
+    return tuple(each._replace(adjusted_p=p) for each, p in zip(found, adjusted, strict=True))
 
 
 def _marks(rows: Iterable[ResultRow]) -> dict[int, list[bool]]:

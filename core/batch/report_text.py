@@ -1,4 +1,4 @@
-"""A report as plain text (for the terminal and a README) and as JSON."""
+"""A report as plain text, for the terminal and for a README."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.batch.report import ArmReport, Report
-from core.batch.statistics import Estimate
+from core.batch.statistics import Difference, Estimate
 
 HEADER = (
     "arm",
@@ -39,16 +39,33 @@ def table(report: Report, markdown: bool = False) -> str:
 
 
 def comparisons(report: Report) -> str:
-    """One sentence for each pair of arms."""
+    """One sentence for each pair of arms, and one for each interval that disagrees with its test."""
     lines = []
-    for first, second, found in report.comparisons:
+    several = len(report.comparisons) > 1
+    for first, second, found, adjusted in report.comparisons:
         low, high = found.estimate.interval
         lines.append(
             f"{second} less {first}: {100 * found.estimate.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), "
             f"better on {found.better_second}, worse on {found.better_first} of {found.problems} problems, "
             f"{probability(found.p)}"
+            + (f", adjusted {probability(adjusted)}" if several else "")
+            + (f". {disagreement(found)}" if found.disagrees else "")
         )
     return "\n".join(lines)
+
+
+def disagreement(found: Difference) -> str:
+    """Why the interval and the test of a comparison point different ways."""
+    differing = found.better_first + found.better_second
+    if found.p < 0.05:
+        return (
+            f"The interval includes 0 although p < 0.05: on the {differing} that differ, the test counts which arm was "
+            "better, the interval also by how much."
+        )
+    return (
+        "The interval leaves out 0 although p ≥ 0.05: it is an approximation and the test is exact; with "
+        f"{differing} problems that differ, go by the test."
+    )
 
 
 def markdown_report(report: Report) -> str:
@@ -63,27 +80,68 @@ def heading(report: Report) -> str:
         f"{which} {model.name}" for which, model in (("small", report.small), ("large", report.large)) if model
     )
     seeds = "1 seed" if report.seeds == 1 else f"{report.seeds} seeds"
-    return f"{report.name}: {report.problems} problems, {seeds}, {report.parallel} at once; {models}"
+    found = {parallel: None for arm in report.arms for parallel, *_ in arm.conditions.setups} or {report.parallel: None}
+    at_once = " and ".join(map(str, sorted(found, reverse=True)))
+    return f"{report.name}: {report.problems} problems, {seeds}, {at_once} at once; {models}"
 
 
 def footnotes(report: Report) -> str:
-    """What stays out of the accuracy, what draft models did, and what servers charge, if there is anything."""
-    left_out = [
+    """What a reader has to know beside the table, a line each: errors, notices, conditions, drafts, charges."""
+    ran = [arm for arm in report.arms if not arm.same_as]
+    lines = [
         f"{arm.name}: {arm.unscored} unscored, {arm.failed} errors, {arm.jobs - arm.done} not run"
-        for arm in report.arms
+        for arm in ran
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
-    drafts = [
+    lines += [
+        f"{arm.name}: {'1 answer' if count == 1 else f'{count:,} answers'} with the notice “{notice}”"
+        for arm in ran
+        for notice, count in arm.notices.items()
+    ]
+    lines += [f"{arm.name}: the same settings as {arm.same_as}, run once" for arm in report.arms if arm.same_as]
+    lines += [
+        f"{arm.name}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
+        for arm in ran
+        if arm.aimed_share is not None and arm.answers
+    ]
+    lines += _speed_notes(report)
+    lines += [
         f"{arm.name}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
-        for arm in report.arms
+        for arm in ran
         if arm.drafted
     ]
-    bills = [
+    lines += [
         f"{arm.name}: {arm.remote_tokens:,} tokens read and written by servers, {money(arm.money, arm.currency)}"
-        for arm in report.arms
+        for arm in ran
         if arm.money
     ]
-    return "\n".join(left_out + drafts + bills)
+    return "\n".join(lines)
+
+
+def _speed_notes(report: Report) -> list[str]:
+    lines = []
+    if report.not_comparable:
+        lines.append(f"Speeds cannot be compared, and are not ranked: {report.not_comparable}")
+    if found := report.throughput:
+        low, high = found.tokens_per_second.interval
+        lines.append(
+            f"All arms together: {found.tokens_per_second.value:,.0f} tok/s ({low:,.0f}–{high:,.0f}) over "
+            f"{found.seconds:,.1f} s, {found.at_once:.1f} texts at once on average"
+        )
+    ran = [arm for arm in report.arms if arm.conditions.setups and not arm.same_as]
+    if ran:
+        loads = [arm.conditions.other_load for arm in ran]
+        threads = sorted({threads for arm in ran for _, threads, _ in arm.conditions.setups if threads})
+        words = [f"{' and '.join(map(str, threads))} threads"] if threads else []
+        lowest, highest = f"{min(loads):.0%}", f"{max(loads):.0%}"
+        words.append(f"{lowest if lowest == highest else f'{lowest} to {highest}'} of the CPU used by other programs")
+        for count, what in (
+            (sum(arm.conditions.paused for arm in ran), "written while the batch was paused"),
+            (sum(arm.conditions.resumed for arm in ran), "continued after an interruption"),
+        ):
+            words += [f"{'1 answer' if count == 1 else f'{count:,} answers'} {what}"] if count else []
+        lines.append(f"Conditions: {', '.join(words)}")
+    return lines
 
 
 def money(amount: float, currency: str) -> str:
@@ -123,9 +181,10 @@ def report_to_json(report: Report) -> dict[str, Any]:
                 "better_first": found.better_first,
                 "better_second": found.better_second,
                 "p": found.p,
+                "adjusted_p": adjusted,
                 "problems": found.problems,
             }
-            for first, second, found in report.comparisons
+            for first, second, found, adjusted in report.comparisons
         ],
         "pareto_front": [arm.name for arm in report.front()],
     }
@@ -167,6 +226,13 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
         f"{arm.tokens_per_answer:,.0f}",
         f"{arm.thrown_away / max(1, arm.answers):,.0f}",
         f"{arm.seconds_per_answer:,.2f}",
-        f"{arm.tokens_per_second:,.0f}",
+        _speed(arm),
         f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else "–",
     )
+
+
+def _speed(arm: ArmReport) -> str:
+    if not arm.speed:
+        return "–"
+    low, high = arm.speed.interval
+    return f"{arm.speed.value:,.0f} ({low:,.0f}–{high:,.0f})"

@@ -1,13 +1,16 @@
-"""Runs a batch: arms × problems × seeds, several at once, each saved as it is written and graded as it ends.
+"""Runs a batch: arms × problems × seeds, several at once, each saved while it is written and graded when it ends.
 
-    store ──claim──► a thread each ──run, grade──► store, and the one who watches
+    store ──claim──► worker threads ──run, grade──► store, and an event for the caller
 
-Killed at any moment, it goes on where it was: a text that had begun is gone on with, one that had ended is only
-graded, and nothing is run twice (core/store/batches.py). Engines batch what the threads ask of them.
+All arms of a problem come before the next problem, so that whatever else the machine does slows every arm alike, and
+a batch that stops early still compares its arms. It can be killed at any moment and resumed: a text that was begun is
+continued, one that was complete is only graded, and nothing runs twice (core/store/batches.py). The engines combine
+what the threads ask of them into one decode.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -20,17 +23,17 @@ from core.batch.arms import Arm, refuse_undrafted
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
+from core.batch.conditions import LoadMeter, LoadReading, threads_of
 from core.batch.regrading import verdict_on
 from core.engines.body import Author
-from core.errors import BatonError, StoreError
+from core.errors import BatonError, EngineError, StoreError
 from core.grading.extraction import choice_letter, extract_answer, extract_choice
 from core.grading.grader import Grader
-from core.grading.verdict import How, Regex
+from core.grading.verdict import How, Regex, Verdict
 from core.problem import Problem
 from core.run import Pair, RunSettings, ask, run
-from core.store.batch_rows import Job
+from core.store.batch_rows import Conditions, Job
 from core.store.run_metrics import RunMetrics
-from core.store.runs import RunSummary
 from core.store.store import Store
 from core.thinking.control import Control
 from core.thinking.events import Finish, RunStarted
@@ -38,14 +41,18 @@ from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import Keep
 from core.thinking.trace import Trace
 
+_log = logging.getLogger(__name__)
+
 SEEDS_APART = 1_000_003
 """More than a batch has problems, so that no two texts of it share a seed."""
-GLANCE = 0.5
-"""Seconds between two looks at a text that is being written."""
+PROGRESS_SECONDS = 0.5
+"""Between two `JobGrew` events of a text."""
+MOST_NOTICES = 5
+"""Different notices kept with a row."""
 
 
 class Runner:
-    """One go at a batch. `run` is called once; `pause`, `resume` and `stop` from any thread."""
+    """One pass over a batch. Call `run` once; `pause`, `resume` and `stop` from any thread."""
 
     def __init__(
         self, store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 1, guide: str = ""
@@ -57,38 +64,37 @@ class Runner:
         self.grader = grader
         self.parallel = parallel
         self.guide = guide
+        self._settings = BatchSettings()
         self._arms: dict[str, Arm] = {}
         self._how: How | Regex = How.AUTO
+        self._not_calibrated: dict[str, str] = {}
+        """Arms that cannot run, and why."""
+        self._load = LoadMeter()
+        self._pauses = 0
         self._may_begin = threading.Event()
         self._may_begin.set()
         self._stopped = False
         self._lock = threading.Lock()
         self._controls: set[Control] = set()
-        self._happenings: SimpleQueue[BatchEvent | None] = SimpleQueue()
+        self._events: SimpleQueue[BatchEvent | None] = SimpleQueue()
 
     def run(self) -> Generator[BatchEvent, None, None]:
-        """What happens, until no job waits or `stop` is called. Closing it stops, too.
+        """Yields events until no job waits or `stop` is called; closing the generator stops the batch, too.
 
-        A failed problem is a result. Raises StoreError when results cannot be saved, and SettingsError for other models
-        than the batch was begun with.
+        A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
+        SettingsError if the batch was begun with other models.
         """
         self._take_settings()
         refuse_undrafted(self._arms.values(), self.pair.large)
-        # One arm after the other: side by side they would slow each other, and no speed could be compared.
-        in_order = sorted(self._arms, key=lambda name: bool(self._arms[name].equal_share_of))
         try:
-            for name in in_order:
-                if self._stopped:
-                    return
-                if self._arms[name].equal_share_of:
-                    yield from self._run_at_equal_share(name, self._arms[name])
-                else:
-                    yield from self._run_arm(name)
+            yield from self._calibrate()
+            yield from self._run_jobs()
         finally:
             self.stop()
 
     def pause(self) -> None:
         """Begin no other problem; those that are being written come to their end."""
+        self._pauses += 1
         self._may_begin.clear()
 
     def resume(self) -> None:
@@ -99,7 +105,7 @@ class Runner:
         return not self._may_begin.is_set()
 
     def stop(self) -> None:
-        """End every text at its next token. They are kept, and the batch can go on later."""
+        """End every text at its next token. The texts are kept, and the batch can be resumed."""
         with self._lock:
             self._stopped = True
             controls = list(self._controls)
@@ -108,34 +114,53 @@ class Runner:
         self._may_begin.set()
 
     def _take_settings(self) -> None:
-        """The batch's own; and keep with it which models run it, for its report and for going on."""
+        """Read the batch's settings, and save in them which models run it."""
         stored = self.store.batches.open(self.batch)
-        settings = BatchSettings.of(stored).with_models(self.pair, self.guide)
-        self.store.batches.set_settings(self.batch, settings.stored())
-        self._how = settings.how
+        self._settings = BatchSettings.of(stored).with_models(self.pair, self.guide)
+        self.store.batches.set_settings(self.batch, self._settings.stored())
+        self._how = self._settings.how
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.large == self.guide}
 
-    def _run_at_equal_share(self, name: str, arm: Arm) -> Iterator[BatchEvent]:
-        chance = self._recorded_chance(name)
-        totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
-        if totals[name].done == totals[name].jobs:
-            return
-        other = totals[arm.equal_share_of]
-        share = other.large_tokens / max(1, other.small_tokens + other.large_tokens)
-        if chance is None:
-            problems = pilot_of(list(self.store.batches.problems(self.batch)))
-            chance = chance_for_share(share, lambda p: self._pilot_share(_with_chance(arm, p).settings, problems))
-        if self._stopped:
-            return
-        self._arms[name] = _with_chance(arm, chance)
-        yield Calibrated(name, chance, share)
-        yield from self._run_arm(name)
+    def _calibrate(self) -> Iterator[BatchEvent]:
+        """Find the chance of takeover of each arm that shall have another arm's large share.
 
-    def _run_arm(self, name: str) -> Iterator[BatchEvent]:
+        Both arms are measured on the same few problems with seeds that the batch does not use, before any job runs,
+        so that all arms can then take turns. The chance is kept with the batch.
+        """
+        totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
+        for name, arm in list(self._arms.items()):
+            if self._stopped or not arm.equal_share_of or totals[name].done == totals[name].jobs:
+                continue
+            share = self._settings.shares.get(name)
+            chance = self._settings.chances.get(name, self._recorded_chance(name))
+            try:
+                if chance is None or share is None:
+                    problems = pilot_of(list(self.store.batches.problems(self.batch)))
+                    share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
+                    chance = self._chance_for(arm, share, problems) if chance is None else chance
+            except BatonError as error:
+                self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
+                continue
+            if self._stopped:
+                return
+            self._settings = self._settings.model_copy(
+                update={
+                    "chances": self._settings.chances | {name: chance},
+                    "shares": self._settings.shares | {name: share},
+                }
+            )
+            self.store.batches.set_settings(self.batch, self._settings.stored())
+            self._arms[name] = _with_chance(arm, chance)
+            yield Calibrated(name, chance, share)
+
+    def _chance_for(self, arm: Arm, share: float, problems: Sequence[Problem]) -> float:
+        return chance_for_share(share, lambda p: self._pilot_share(_with_chance(arm, p).settings, problems))
+
+    def _run_jobs(self) -> Iterator[BatchEvent]:
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
-            workers = [pool.submit(self._work, name) for _ in range(self.parallel)]
+            workers = [pool.submit(self._work) for _ in range(self.parallel)]
             for worker in workers:
-                worker.add_done_callback(lambda _: self._happenings.put(None))
+                worker.add_done_callback(lambda _: self._events.put(None))
             try:
                 yield from self._until_all_are_done(workers)
             except GeneratorExit:
@@ -145,19 +170,19 @@ class Runner:
             worker.result()
 
     def _until_all_are_done(self, workers: Sequence[Future[None]]) -> Iterator[BatchEvent]:
-        at_work = len(workers)
-        while at_work:
-            happening = self._happenings.get()
-            if happening is None:
-                at_work -= 1
+        running = len(workers)
+        while running:
+            event = self._events.get()
+            if event is None:
+                running -= 1
             else:
-                yield happening
+                yield event
 
-    def _work(self, arm: str) -> None:
-        """What each thread does: claim, carry out, again, until nothing waits."""
+    def _work(self) -> None:
+        """One worker thread: claim a job and carry it out, until none waits."""
         while True:
             self._may_begin.wait()
-            if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, [arm])):
+            if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
                 return
             try:
                 self._carry_out(jobs[0])
@@ -166,61 +191,87 @@ class Runner:
                 raise
 
     def _carry_out(self, job: Job) -> None:
-        self._happenings.put(JobStarted(job))
-        summary, trace, error = None, Trace(), ""
+        """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
+        self._events.put(JobStarted(job))
+        load, pauses, trace = self._load.read(), self._pauses, Trace()
+        answer, verdict, error = "", None, self._not_calibrated.get(job.arm.name, "")
         try:
-            trace = self.store.runs.trace(job.run) if job.attempt > 1 else trace
-            summary = self._written(job, trace)
-            if trace.finish is Finish.STOPPED:
-                self.store.batches.give_back(job)
-                self._happenings.put(JobStopped(job.id))
-                return
-            if trace.finish is Finish.FAILED:
-                error = trace.ended.reason if trace.ended else ""
+            if not error:
+                trace = self._written(job)
+                if trace.finish is Finish.STOPPED:
+                    self.store.batches.give_back(job)
+                    self._events.put(JobStopped(job.id))
+                    return
+                if trace.finish is Finish.FAILED:
+                    error = trace.ended.reason if trace.ended else ""
+                else:
+                    answer, verdict = self._graded(job, trace)
         except StoreError:
             raise
         except BatonError as failure:
             error = str(failure)
-        answer = "" if error else answer_of(trace, job.problem.expected) or ""
-        verdict = None if error else verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how)
-        self.store.batches.finish(job, answer, verdict, error)
-        self._happenings.put(JobEnded.of(job, answer, verdict, error, summary))
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with one job must not end the batch
+            _log.exception("job %d of batch %s", job.id, self.batch)
+            error = f"An unexpected error: {type(failure).__name__}: {failure}"
+        notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
+        conditions = self._conditions(job, load, pauses)
+        self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
-    def _written(self, job: Job, trace: Trace) -> RunSummary:
-        """Solve the problem, or go on from where an earlier attempt ended."""
+    def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
+        answer = answer_of(trace, job.problem.expected) or ""
+        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how)
+
+    def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
+        return Conditions(
+            self.parallel,
+            threads_of(self.pair),
+            round(self._load.others_since(load), 3),
+            paused=pauses != self._pauses or self.paused,
+            resumed=job.attempt > 1,
+        )
+
+    def _written(self, job: Job) -> Trace:
+        """Solve the problem, or continue the text of an earlier attempt."""
+        trace = self.store.runs.trace(job.run) if job.attempt > 1 else Trace()
         if trace.finish not in (None, Finish.STOPPED):
-            return self.store.runs.summary(job.run)  # killed between its last token and its grade
-        settings = _with_seed(self._arms[job.arm.name].settings, job.seed, job.position)
+            return trace  # the program was killed between the last token and the grade
+        settings = _for_job(self._arms[job.arm.name].settings, job.seed, job.position)
         recorder = self.store.runs.record(job.run)
-        looked = time.monotonic()
-        with self._controlled() as control:
-            conversation = ask(job.problem.text, settings)
-            # A policy's opening move is for the beginning of a text only.
-            first = Keep() if trace.pieces else None
-            for event in run(self.pair, conversation, settings, control=control, so_far=trace, first=first):
-                trace.apply(event)
-                recorder.record([event])
-                if time.monotonic() - looked > GLANCE:
-                    looked = time.monotonic()
-                    self._happenings.put(JobGrew(job.id, RunMetrics.of(trace)))
-        return recorder.finish().result()
+        reported = time.monotonic()
+        try:
+            with self._controlled() as control:
+                conversation = ask(job.problem.text, settings)
+                # A policy's opening move is for the beginning of a text only.
+                first = Keep() if trace.pieces else None
+                for event in run(self.pair, conversation, settings, control=control, so_far=trace, first=first):
+                    trace.apply(event)
+                    recorder.record([event])
+                    if time.monotonic() - reported > PROGRESS_SECONDS:
+                        reported = time.monotonic()
+                        self._events.put(JobGrew(job.id, RunMetrics.of(trace)))
+        finally:
+            recorder.finish().result()
+        return trace
 
     def _pilot_share(self, settings: RunSettings, problems: Sequence[Problem]) -> float:
-        """The large share over a few problems, off the record."""
+        """The large share over a few problems, which are not recorded. Raises EngineError if one fails."""
 
         def solved(numbered: tuple[int, Problem]) -> Trace:
             position, problem = numbered
-            seeded = _with_seed(settings, PILOT_SEED, position)
+            seeded = _for_job(settings, PILOT_SEED, position)
             with self._controlled() as control:
                 return Trace.of(run(self.pair, ask(problem.text, seeded), seeded, control=control))
 
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="pilot") as pool:
             traces = list(pool.map(solved, enumerate(problems)))
+        for trace in traces:
+            if trace.finish is Finish.FAILED:
+                raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
         large = sum(trace.totals[Author.LARGE].kept for trace in traces)
         return large / max(1, sum(trace.tokens for trace in traces))
 
     def _recorded_chance(self, name: str) -> float | None:
-        """The chance that this arm began with before the program was closed."""
+        """The chance with which an older version of Baton began this arm."""
         for row in islice(self.store.batches.results(self.batch, name), self.parallel):
             for event in self.store.runs.events(row.run):
                 if isinstance(event, RunStarted):
@@ -243,7 +294,7 @@ class Runner:
 
 
 def answer_of(trace: Trace, expected: str | None) -> str | None:
-    """The answer in what was written; where a letter is expected, also one that stands alone at the end."""
+    """The answer in the text; where a letter is expected, also a single letter at the end."""
     text = trace.answer if trace.closed else trace.text
     answer = extract_answer(text)
     if answer is None and expected and choice_letter(expected) == expected:
@@ -251,9 +302,13 @@ def answer_of(trace: Trace, expected: str | None) -> str | None:
     return answer
 
 
-def _with_seed(settings: RunSettings, seed: int, position: int) -> RunSettings:
-    """A seed of its own for each problem, or all would meet the same dice."""
-    return settings.model_copy(update={"seed": seed * SEEDS_APART + position})
+def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:
+    """The arm's settings with a seed of this problem's own, or all texts would draw the same random numbers.
+
+    An answer that the small model finished alone, because the large one was lost, would count for the wrong arm: in a
+    batch it is an error of its row, which a resume tries again.
+    """
+    return settings.model_copy(update={"seed": seed * SEEDS_APART + position, "small_alone": False})
 
 
 def _with_chance(arm: Arm, chance: float) -> Arm:

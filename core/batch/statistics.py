@@ -1,15 +1,17 @@
-"""How sure a batch makes us: intervals and tests for accuracy, differences of paired runs, and means.
+"""Confidence intervals and tests for the accuracy and speed of arms that ran over the same problems.
 
-Counts come from runs over the same problems, so two runs are compared problem by problem (paired), which needs
-far fewer problems than two independent samples would.
+Two arms are compared problem by problem (paired), which needs far fewer problems than two independent samples. Several
+seeds of one problem are not several problems: every interval here is as wide as the problems warrant.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean
 from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 Item = TypeVar("Item")
 
@@ -87,32 +89,50 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 
 
 def paired_difference(counts: PairedCounts, confidence: float = 0.95) -> Estimate:
-    """Accuracy of the second run less that of the first, with Newcombe's interval for paired proportions.
+    """Accuracy of the second run minus that of the first, with Newcombe's interval for paired proportions.
 
     Source: Newcombe 1998, Statistics in Medicine 17, 2635–2650, method 10. Raises ValueError without a pair.
     """
     both, only_first, only_second, _ = counts
     first = accuracy(both + only_first, counts.total, confidence)
     second = accuracy(both + only_second, counts.total, confidence)
-    difference = second.value - first.value
-    phi = _correlation(counts)
-    below = _square_and_add(second.value - second.interval.low, first.interval.high - first.value, phi)
-    above = _square_and_add(second.interval.high - second.value, first.value - first.interval.low, phi)
-    return Estimate(difference, Interval(difference - below, difference + above))
+    return _square_and_add(first, second, _correlation(counts))
 
 
-def mean(values: Sequence[float], confidence: float = 0.95) -> Estimate:
-    """The mean with Student's interval, for values near enough to normal: one accuracy a seed, one mean a problem.
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for testing all of them, in the same order.
 
-    With one value the interval is infinite. Raises ValueError without a value.
+    Source: Holm 1979, Scandinavian Journal of Statistics 6, 65–70: among the hypotheses whose adjusted p is below α,
+    the chance that any is true is at most α, however the tests depend on each other.
     """
-    if not values:
-        raise ValueError("the mean of nothing")
-    middle = fmean(values)
-    if len(values) == 1:
-        return Estimate(middle, Interval(-math.inf, math.inf))
-    half = student_t(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
-    return Estimate(middle, Interval(middle - half, middle + half))
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+RESAMPLES = 1_000
+
+
+def ratio_of_sums(pairs: Sequence[tuple[float, float]], confidence: float = 0.95) -> Estimate | None:
+    """Σ first / Σ second with the percentile bootstrap interval over the pairs, one a problem. None if Σ second is 0.
+
+    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. The resamples are drawn from a fixed
+    seed, so that the same results give the same interval.
+    """
+    values = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    total, seconds = values.sum(axis=0)
+    if seconds <= 0:
+        return None
+    dice, ratios = np.random.default_rng(0), []
+    for _ in range(RESAMPLES):
+        drawn = values[dice.integers(len(values), size=len(values))].sum(axis=0)
+        if drawn[1] > 0:
+            ratios.append(drawn[0] / drawn[1])
+    low, high = np.quantile(ratios, ((1 - confidence) / 2, (1 + confidence) / 2))
+    return Estimate(float(total / seconds), Interval(float(low), float(high)))
 
 
 def pareto_front(items: Iterable[Item], cost: Callable[[Item], float], quality: Callable[[Item], float]) -> list[Item]:
@@ -126,43 +146,20 @@ def pareto_front(items: Iterable[Item], cost: Callable[[Item], float], quality: 
     return front
 
 
-def student_t(freedom: int, confidence: float = 0.95) -> float:
-    """The two-sided quantile of Student's t: the chance of |T| below it is `confidence`."""
-    if freedom > 10_000:
-        return _z(confidence)
-    low, high = 0.0, 1.0
-    while _student_inside(high, freedom) < confidence:
-        low, high = high, 2 * high
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _student_inside(middle, freedom) < confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _student_inside(t: float, freedom: int) -> float:
-    """P(|T| < t), as the finite sums for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan2(t, math.sqrt(freedom))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    odd = freedom % 2
-    term: float = cosine if odd else 1.0
-    total: float = term
-    for k in range(3 if odd else 2, freedom, 2):
-        term *= cosine * cosine * (k - 1) / k
-        total += term
-    if not odd:
-        return sine * total
-    return (2 / math.pi) * (angle + (sine * total if freedom > 1 else 0.0))
-
-
 def _z(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def _square_and_add(one: float, other: float, phi: float) -> float:
-    return math.sqrt(max(0.0, one * one - 2 * phi * one * other + other * other))
+def _square_and_add(first: Estimate, second: Estimate, correlation: float, value: float | None = None) -> Estimate:
+    """The difference second − first (or `value`); its limits from the distances of both to their own limits."""
+
+    def distance(one: float, other: float) -> float:
+        return math.sqrt(max(0.0, one * one - 2 * correlation * one * other + other * other))
+
+    value = second.value - first.value if value is None else value
+    below = distance(second.value - second.interval.low, first.interval.high - first.value)
+    above = distance(second.interval.high - second.value, first.value - first.interval.low)
+    return Estimate(value, Interval(value - below, value + above))
 
 
 def _correlation(counts: PairedCounts) -> float:
@@ -182,7 +179,7 @@ Marks = Sequence[bool]
 
 
 class Difference(NamedTuple):
-    """Two arms over the same problems: accuracy of the second less that of the first."""
+    """Two arms over the same problems: accuracy of the second minus that of the first."""
 
     estimate: Estimate
     better_first: int
@@ -191,6 +188,12 @@ class Difference(NamedTuple):
     p: float
     """McNemar's exact test, the problems taken one by one; with several seeds the sign test, its generalisation."""
     problems: int
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the interval leaves out 0 and the test does not reject at the same level, or the other way round."""
+        low, high = self.estimate.interval
+        return (low > 0 or high < 0) is not (self.p < 0.05)
 
 
 def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:
@@ -211,19 +214,45 @@ def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:
         spread *= len(counted) / (len(counted) - 1)
         effect = max(1.0, spread / (share * (1 - share) / answers))
     elif answers > len(counted):
-        effect = answers / len(counted)  # all alike: nothing tells how much the seeds resemble each other
+        effect = answers / len(counted)  # all alike: count each problem once
     return Estimate(share, wilson(share * (answers / effect), answers / effect))
 
 
 def difference(pairs: Sequence[tuple[Marks, Marks]]) -> Difference | None:
-    """Compare two arms, problem by problem; marks of both by the same seeds. None without a problem."""
+    """Compare two arms, problem by problem; marks of both by the same seeds. None without a problem.
+
+    The interval is Newcombe's square-and-add interval. With one seed a problem it is his method 10. With several, the
+    limits of each arm are those of `clustered_accuracy`, and the correlation is that of the problems' means: the MOVER
+    interval for clustered matched pairs (Yang, Sun & Hardin 2012, Pharmaceutical Statistics 11, 386–393). Wilson limits
+    and the continuity correction of the correlation keep it from shrinking to nothing where all answers agree.
+    """
     counted = [(first, second) for first, second in pairs if first]
     if not counted:
         return None
+    firsts, seconds = [first for first, _ in counted], [second for _, second in counted]
     better_first = sum(sum(first) > sum(second) for first, second in counted)
     better_second = sum(sum(second) > sum(first) for first, second in counted)
-    if all(len(first) == 1 for first, _ in counted):
-        estimate = paired_difference(PairedCounts.of((first[0], second[0]) for first, second in counted))
+    if all(len(first) == 1 for first in firsts):
+        counts = PairedCounts.of((first[0], second[0]) for first, second in counted)
+        estimate = paired_difference(counts)
     else:
-        estimate = mean([fmean(second) - fmean(first) for first, second in counted])
+        one, other = clustered_accuracy(firsts), clustered_accuracy(seconds)
+        assert one
+        assert other
+        # The mean over problems, which counts each once even if a batch stopped between two seeds.
+        value = fmean(fmean(second) - fmean(first) for first, second in counted)
+        estimate = _square_and_add(one, other, _correlation_of_means(firsts, seconds), value)
     return Difference(estimate, better_first, better_second, mcnemar_exact(better_first, better_second), len(counted))
+
+
+def _correlation_of_means(firsts: Sequence[Marks], seconds: Sequence[Marks]) -> float:
+    """Between the shares of right answers of two arms, over problems, with Newcombe's continuity correction 1/(2n)."""
+    ones, others = [fmean(marks) for marks in firsts], [fmean(marks) for marks in seconds]
+    n, one, other = len(ones), fmean(ones), fmean(others)
+    covariance = sum((a - one) * (b - other) for a, b in zip(ones, others, strict=True)) / n
+    spread = math.sqrt(sum((a - one) ** 2 for a in ones) * sum((b - other) ** 2 for b in others)) / n
+    if spread == 0:
+        return 0.0
+    if covariance > 0:
+        covariance = max(covariance - 1 / (2 * n), 0.0)
+    return max(-1.0, min(1.0, covariance / spread))

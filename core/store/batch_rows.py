@@ -1,4 +1,4 @@
-"""What the store knows of a batch, as data."""
+"""The rows of a batch as data: batch, arm, job, result."""
 
 from __future__ import annotations
 
@@ -60,6 +60,29 @@ class Job:
     """1 at its first claim. Later ones find the events of earlier ones in the run, and may go on from there."""
 
 
+class Conditions(NamedTuple):
+    """What decides the speed of an answer besides models and settings."""
+
+    parallel: int
+    """Texts that were written at once, at most."""
+    threads: int
+    """Of the local model that has most; 0 if no model is local."""
+    other_load: float
+    """Share of the CPU that other programs used meanwhile, 0 to 1."""
+    paused: bool = False
+    """The batch was paused meanwhile, so that fewer texts were written at once."""
+    resumed: bool = False
+    """An earlier attempt was interrupted."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Conditions | None:
+        """None for the empty text of a job that has not run, or that an older version ran."""
+        return cls(**json.loads(text)) if text else None
+
+    def to_json(self) -> str:
+        return json.dumps(self._asdict())
+
+
 class ResultRow(NamedTuple):
     """A job in the table; its figures are 0 until its run has ended."""
 
@@ -75,6 +98,12 @@ class ResultRow(NamedTuple):
     error: str
     finish: Finish | None
     figures: RunMetrics
+    notices: tuple[str, ...] = ()
+    """What the engines reported while it was written, a sentence each: a retry, a restart, a cap that was reached."""
+    conditions: Conditions | None = None
+    started: datetime | None = None
+    """When it was first claimed, and when its result was saved (`ended`)."""
+    ended: datetime | None = None
 
 
 class ArmTotals(NamedTuple):
@@ -109,7 +138,7 @@ def batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
 
 
 def problem_of(text: str) -> Problem:
-    """Fields that this version does not know are passed over."""
+    """Fields that this version does not know are ignored."""
     known = {field.name for field in fields(Problem)}
     return Problem(**{name: value for name, value in json.loads(text).items() if name in known})
 
@@ -141,4 +170,8 @@ def result_of(row: sqlite3.Row) -> ResultRow:
         row["error"],
         Finish(row["finish"]) if row["finish"] else None,
         RunMetrics.of_row(row),
+        tuple(json.loads(row["notices"])),
+        Conditions.from_json(row["conditions"]),
+        parse_timestamp(row["started"]) if row["started"] else None,
+        parse_timestamp(row["ended"]) if row["ended"] else None,
     )

@@ -1,4 +1,4 @@
-"""Batches: the same problems under several arms and seeds, one job each, so that a killed batch goes on where it was.
+"""Batches: the same problems under several arms and seeds, one job each, so that a killed batch can be resumed.
 
 A job is waiting, claimed by one program, or done. A claim is one transaction, so no two claimants get the same job;
 a claim whose program is gone counts as waiting again. A failed problem is a result with a reason.
@@ -19,6 +19,7 @@ from core.problem import Problem
 from core.store.batch_rows import (
     ArmTotals,
     Batch,
+    Conditions,
     Job,
     JobState,
     ResultRow,
@@ -55,7 +56,7 @@ class Batches:
         return batch
 
     def add_arm(self, batch: str, arm: StoredArm) -> None:
-        """The same problems and seeds under one arm more. Raises StoreError, also if the name is taken."""
+        """Add jobs for the same problems and seeds under one more arm. Raises StoreError, also if the name is taken."""
         self._database.write(lambda connection: _add_arm(connection, batch, arm))
 
     def open(self, batch: str) -> Batch:
@@ -67,7 +68,7 @@ class Batches:
             return batch_of(row, _arms(connection, batch))
 
     def all(self, deleted: bool = False) -> list[Batch]:
-        """Newest first; or those that are deleted and can be had back."""
+        """Newest first; or, if `deleted`, those that `restore` brings back."""
         condition = f"WHERE deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY created DESC"
         with self._database.reading() as connection:
             return [
@@ -83,33 +84,56 @@ class Batches:
     def claim(self, batch: str, limit: int = 1, arms: Sequence[str] | None = None) -> list[Job]:
         """The next jobs: all arms of a problem before the next problem; only these arms, if given. Empty: none wait.
 
-        A job that was begun by a program that is gone comes back with its `run`, whose events are still there.
+        A job whose program has ended comes back with its `run`, which still has its events.
         """
         return self._database.write(lambda connection: _claim(connection, batch, limit, arms))
 
-    def finish(self, job: Job, answer: str, verdict: Verdict | None, error: str = "") -> None:
-        """Its result. `error`: why there is no answer. Tokens and time are its run's: finish the recorder too."""
-        values = (replace_lone_surrogates(answer), *_verdict(verdict), replace_lone_surrogates(error), job.id)
-        self._change(
-            """UPDATE jobs SET state = 'done', owner = '', answer = ?, outcome = ?, how = ?, verdict_reason = ?,
-                error = ? WHERE id = ?""",
-            *values,
+    def finish(
+        self,
+        job: Job,
+        answer: str,
+        verdict: Verdict | None,
+        error: str = "",
+        notices: Sequence[str] = (),
+        conditions: Conditions | None = None,
+    ) -> ResultRow:
+        """Save its result; returns the row. `error`: why there is no answer. Finish the run's recorder first: the row
+        has its tokens and seconds from there."""
+        values = (
+            replace_lone_surrogates(answer),
+            *_verdict(verdict),
+            replace_lone_surrogates(error),
+            json.dumps(list(notices)),
+            conditions.to_json() if conditions else "",
+            now(),
+            job.id,
         )
 
+        def change(connection: sqlite3.Connection) -> ResultRow:
+            connection.execute(
+                """UPDATE jobs SET state = 'done', owner = '', answer = ?, outcome = ?, how = ?, verdict_reason = ?,
+                    error = ?, notices = ?, conditions = ?, ended = ? WHERE id = ?""",
+                values,
+            )
+            return result_of(connection.execute(f"{_RESULT} WHERE jobs.id = ?", (job.id,)).fetchone())
+
+        return self._database.write(change)
+
     def give_back(self, job: Job) -> None:
-        """It was stopped and waits again."""
+        """Let a job that was stopped wait again."""
         self._change("UPDATE jobs SET state = 'waiting', owner = '' WHERE id = ? AND state = 'claimed'", job.id)
 
     def retry_failed(self, batch: str) -> int:
         """Let the jobs that ended in an error wait again, each with a new run; returns how many."""
         return self._change(
-            f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', run = {_NEW_RUN}
+            f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = '',
+                started = '', ended = '', run = {_NEW_RUN}
                 WHERE batch = ? AND state = 'done' AND error <> ''""",
             batch,
         )
 
     def regrade(self, verdicts: Iterable[tuple[int, Verdict]]) -> None:
-        """Other verdicts on the answers of these jobs, all or none."""
+        """Replace the verdicts of these jobs, all or none."""
         values = [(*_verdict(verdict), job) for job, verdict in verdicts]
         statement = "UPDATE jobs SET outcome = ?, how = ?, verdict_reason = ? WHERE id = ?"
         self._database.write(lambda connection: connection.executemany(statement, values))
@@ -125,11 +149,11 @@ class Batches:
             return [ArmTotals(*row) for row in connection.execute(_TOTALS, (batch,))]
 
     def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
-        """JSON values, in place of those that were there."""
+        """Replace the settings (JSON values)."""
         self._change("UPDATE batches SET settings = ? WHERE id = ?", json.dumps(settings), batch)
 
     def delete(self, batch: str) -> None:
-        """Out of the list; `restore` brings it back."""
+        """Take it out of the list; `restore` brings it back."""
         self._change("UPDATE batches SET deleted = ? WHERE id = ?", now(), batch)
 
     def restore(self, batch: str) -> None:
@@ -150,11 +174,9 @@ _JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.set
 
 _FIGURES = ", ".join(f"runs.{column}" for column in RunMetrics._fields)
 
-_RESULTS = f"""SELECT jobs.*, batch_arms.position AS arm_position, runs.finish, {_FIGURES}
-    FROM jobs JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm
-    LEFT JOIN runs ON runs.id = jobs.run
-    WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm)
-    ORDER BY jobs.id"""
+_RESULT = f"SELECT jobs.*, runs.finish, {_FIGURES} FROM jobs LEFT JOIN runs ON runs.id = jobs.run"
+
+_RESULTS = f"{_RESULT} WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm) ORDER BY jobs.id"
 
 _TOTALS = """SELECT batch_arms.name, count(jobs.id), coalesce(sum(jobs.state = 'done'), 0),
     coalesce(sum(jobs.state = 'done' AND outcome = 'correct'), 0),
@@ -219,12 +241,14 @@ def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequenc
     chosen = json.dumps(list(arms)) if arms is not None else None
     rows = connection.execute(
         f"""{_JOBS} WHERE jobs.batch = ? AND state = 'waiting'
-            AND (? IS NULL OR jobs.arm IN (SELECT value FROM json_each(?))) ORDER BY jobs.id LIMIT ?""",
+            AND (? IS NULL OR jobs.arm IN (SELECT value FROM json_each(?)))
+            ORDER BY jobs.problem, jobs.seed, jobs.id LIMIT ?""",
         (batch, chosen, chosen, limit),
     ).fetchall()
     connection.executemany(
-        f"UPDATE jobs SET state = '{JobState.CLAIMED.value}', owner = ?, attempt = attempt + 1 WHERE id = ?",
-        ((this_process(), row["id"]) for row in rows),
+        f"""UPDATE jobs SET state = '{JobState.CLAIMED.value}', owner = ?, attempt = attempt + 1,
+            started = iif(started = '', ?, started) WHERE id = ?""",
+        ((this_process(), now(), row["id"]) for row in rows),
     )
     return [job_of(row) for row in rows]
 

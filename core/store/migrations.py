@@ -96,4 +96,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             "ALTER TABLE runs ADD COLUMN remote_tokens INTEGER NOT NULL DEFAULT 0",
         ),
     ),
+    Migration(
+        "when and under which conditions a job ran, and its notices; an index for claims in the order of problems",
+        (
+            "ALTER TABLE jobs ADD COLUMN started TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE jobs ADD COLUMN ended TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE jobs ADD COLUMN conditions TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE jobs ADD COLUMN notices TEXT NOT NULL DEFAULT '[]'",
+            "CREATE INDEX jobs_in_order ON jobs (batch, state, problem, seed, id)",
+        ),
+    ),
 )

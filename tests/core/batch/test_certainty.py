@@ -1,4 +1,4 @@
-"""Seeds of one problem are not independent problems, and nobody gets to count them as such."""
+"""Several seeds of one problem do not count as several problems, and agreement alone is no certainty."""
 
 import pytest
 
@@ -56,3 +56,39 @@ def test_with_several_seeds_a_problem_counts_once_for_the_arm_that_solved_it_mor
     assert (found.better_first, found.better_second) == (0, 6)
     assert found.p == pytest.approx(2 / 2**6)
     assert found.estimate.value == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+@pytest.mark.parametrize("right", [0, 10, 20])
+def test_equal_arms_never_have_an_interval_of_no_width(seeds: int, right: int) -> None:
+    problem = [([RIGHT] * seeds, [RIGHT] * seeds)] * right + [([WRONG] * seeds, [WRONG] * seeds)] * (20 - right)
+    found = difference(problem)
+    assert found is not None
+    low, high = found.estimate.interval
+    assert (found.estimate.value, found.p) == (0, 1)
+    assert low < -0.05
+    assert high > 0.05
+
+
+def test_seeds_that_always_agree_give_the_interval_of_one_seed() -> None:
+    """Right and wrong alike on every seed: three answers a problem are worth one (n/(n-1) apart)."""
+    kinds = [(True, True)] * 50 + [(True, False)] * 3 + [(False, True)] * 14 + [(False, False)] * 10
+    once = difference([([first], [second]) for first, second in kinds])
+    thrice = difference([([first] * 3, [second] * 3) for first, second in kinds])
+    assert once is not None
+    assert thrice is not None
+    assert thrice.estimate.interval == pytest.approx(once.estimate.interval, abs=0.005)
+
+
+def test_one_problem_with_two_seeds_has_finite_limits() -> None:
+    found = difference([([RIGHT, WRONG], [RIGHT, RIGHT])])
+    assert found is not None
+    assert -1 <= found.estimate.interval.low < found.estimate.interval.high <= 1.5
+
+
+def test_an_interval_that_leaves_out_0_while_the_test_does_not_reject_is_known() -> None:
+    found = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
+    assert found is not None
+    assert found.p == 0.0625
+    assert found.estimate.interval.low > 0
+    assert found.disagrees

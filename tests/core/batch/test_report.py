@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,12 +21,12 @@ from core.batch.charts import (
 )
 from core.batch.exports import EXPORTS, export
 from core.batch.recipes import arms_of
-from core.batch.report import Report, accuracy_of, report_of
+from core.batch.report import Comparison, Report, accuracy_of, report_of
 from core.batch.report_html import html_report
 from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
 from core.batch.run_cost import RunCost, TakeoverPlace
 from core.batch.runner import Runner
-from core.batch.statistics import wilson
+from core.batch.statistics import difference, holm, wilson
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
 from core.problem import Problem
@@ -106,7 +107,7 @@ def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(st
     made = report_of(store, solved(store, "small", pair=Pair(engine), found=found))
     (arm,) = made.arms
     assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
-    assert footnotes(made) == "small: 1 unscored, 1 errors, 0 not run"
+    assert footnotes(made).splitlines()[0] == "small: 1 unscored, 1 errors, 0 not run"
 
 
 def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() -> None:
@@ -139,7 +140,41 @@ def test_words_tell_what_was_compared(store: Store) -> None:
     made = report(store, "small", "large")
     assert heading(made).startswith("counting: 6 problems, 1 seed, 2 at once; small small")
     assert comparisons(made).startswith("large less small: +50.0 points")
-    assert comparisons(made).endswith("p = 0.25")
+    assert "worse on 0 of 6 problems, p = 0.25" in comparisons(made)
+
+
+def test_p_values_of_several_comparisons_are_adjusted(store: Store) -> None:
+    made = report(store, "small", "large", "baton")
+    raw = [each.difference.p for each in made.comparisons]
+    assert [each.adjusted_p for each in made.comparisons] == holm(raw)
+    assert comparisons(made).count(", adjusted p = ") == 3
+    assert report_to_json(made)["comparisons"][0]["adjusted_p"] == holm(raw)[0]
+
+
+def test_an_interval_that_disagrees_with_its_test_is_explained(store: Store) -> None:
+    found = difference([([False], [True])] * 5 + [([True], [True])] * 5)
+    assert found is not None
+    made = replace(report(store, "small", "large"), comparisons=(Comparison("small", "large", found),))
+    assert "The interval leaves out 0 although p ≥ 0.05" in comparisons(made)
+    assert "with 5 problems that differ, go by the test" in comparisons(made)
+
+
+def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) -> None:
+    made = replace(report(store, "small", "large"), not_comparable="Other programs used 60% of the CPU during large.")
+    assert made.front() == []
+    assert accuracy_against_speed(made).lines == ()
+    assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
+    assert report_to_json(made)["pareto_front"] == []
+
+
+def test_speeds_have_a_spread_and_the_batch_a_total(store: Store) -> None:
+    made = report(store, "small", "large")
+    for arm in made.arms:
+        assert arm.speed is not None
+        assert arm.speed.interval.low <= arm.tokens_per_second <= arm.speed.interval.high
+    assert made.throughput is not None
+    assert "All arms together: " in footnotes(made)
+    assert "Conditions: " in footnotes(made)
 
 
 def test_the_front_holds_the_arms_that_no_other_beats(store: Store) -> None:

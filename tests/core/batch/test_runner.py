@@ -14,15 +14,26 @@ from core.batch.arms import Arm
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings, ModelSummary
 from core.batch.recipes import arms_of, guided_by
+from core.batch.report import report_of
+from core.batch.report_text import footnotes
 from core.batch.runner import Runner
-from core.errors import EngineLost, SettingsError
+from core.engines.base import Conversation
+from core.errors import EngineLost, EngineRefused, SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import Outcome
 from core.problem import Problem
 from core.run import Pair, RunSettings
 from core.store.batch_rows import JobState, ResultRow
 from core.store.store import Store
-from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine, solution
+from tests.core.batch.counting import (
+    counting_pair,
+    large_engine,
+    number_in,
+    problems,
+    rest,
+    small_engine,
+    solution,
+)
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -112,6 +123,108 @@ def test_a_failed_problem_is_a_result_with_a_reason_and_the_rest_goes_on(store: 
     assert errors[0].startswith("The model's process ended.")
     assert errors[1:] == ["", ""]
     assert rows(store, batch)[0].verdict is None
+
+
+def test_any_fault_of_one_job_is_the_error_of_its_row(store: Store, grader: Grader) -> None:
+    """A server sent half of a surrogate pair, or a list where a number belongs: not an error that Baton foresaw."""
+
+    def text(conversation: Conversation, body: str) -> str:
+        if number_in(conversation) == 1:
+            raise TypeError("list indices must be integers")
+        return rest(solution(number_in(conversation)), body)
+
+    batch = batch_of(store, 3)
+    run_all(store, batch, Pair(ScriptedEngine(continue_with=text)), grader)
+    assert [row.state for row in rows(store, batch)] == [JobState.DONE] * 3
+    assert [row.error for row in rows(store, batch)] == [
+        "",
+        "An unexpected error: TypeError: list indices must be integers",
+        "",
+    ]
+
+
+def test_a_large_model_that_refuses_makes_errors_not_answers_of_the_small_one(store: Store, grader: Grader) -> None:
+    small = ScriptedEngine(continue_with=lambda _, body: rest("Wait, no.\n\nWait, it is.</think>\n\n\\boxed{1}", body))
+    refused = EngineRefused("The server refused the key (401).", "Enter another one.")
+    large = ScriptedEngine(name="large", continue_with=lambda *_: "So.", faults=[Fault(0, refused, for_good=True)])
+    batch = batch_of(store, 2, "every-step")
+    run_all(store, batch, Pair(small, large), grader)
+    assert all(row.error.startswith("The server refused the key (401).") for row in rows(store, batch))
+    assert all(row.verdict is None for row in rows(store, batch))
+
+
+def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader) -> None:
+    engine = ScriptedEngine(continue_with=small_engine().continue_with, notices={2: "The server was slow."})
+    batch = batch_of(store, 2)
+    run_all(store, batch, Pair(engine), grader, parallel=1)
+    assert [row.notices for row in rows(store, batch)] == [("The server was slow.",), ()]
+    assert report_of(store, batch).arms[0].notices == {"The server was slow.": 1}
+    assert "small: 1 answer with the notice “The server was slow.”" in footnotes(report_of(store, batch))
+
+
+def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 3, "small", "large", "baton", seeds=(0, 1))
+    events = run_all(store, batch, counting_pair(), grader, parallel=1)
+    started = [event.job for event in events if isinstance(event, JobStarted)]
+    assert [job.position for job in started] == [0] * 6 + [1] * 6 + [2] * 6
+    assert [job.arm.name for job in started][:6] == ["small", "large", "baton"] * 2
+
+
+def test_an_arm_that_is_added_later_is_compared_from_the_first_problem_on(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 3)
+    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored())
+    events = run_all(store, batch, counting_pair(), grader, parallel=1)
+    started = [event.job for event in events if isinstance(event, JobStarted)]
+    assert [(job.position, job.arm.name) for job in started][:3] == [(0, "small"), (0, "large"), (1, "small")]
+
+
+def test_a_batch_that_is_stopped_early_has_compared_all_its_arms(store: Store, grader: Grader) -> None:
+    """The random arm too: it is calibrated before the first job."""
+    batch = batch_of(store, 30, "small", "large", "baton", "random")
+    runner = Runner(store, batch, counting_pair(), grader, parallel=2)
+    ended = 0
+    for event in runner.run():
+        ended += isinstance(event, JobEnded)
+        if ended == 20:
+            runner.stop()
+    done = [total.done for total in store.batches.totals(batch)]
+    assert min(done) >= 4
+    assert max(done) - min(done) <= 2
+    assert sum(done) < 120
+
+
+def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 4, "baton", "random")
+    for event in (runner := Runner(store, batch, counting_pair(), grader, parallel=1)).run():
+        if isinstance(event, Calibrated):
+            chance = event.chance
+            runner.stop()
+    events = run_all(store, batch, counting_pair(), grader)
+    (again,) = [event for event in events if isinstance(event, Calibrated)]
+    assert again.chance == chance
+    assert BatchSettings.of(store.batches.open(batch)).chances == {"random as baton": chance}
+
+
+def test_an_arm_that_cannot_be_calibrated_is_all_errors_and_the_others_run(store: Store, grader: Grader) -> None:
+    lost = EngineLost("The model's process ended.", "Open it again.")
+    large = ScriptedEngine(name="large", continue_with=lambda *_: "So.", faults=[Fault(0, lost, for_good=True)])
+    small = ScriptedEngine(continue_with=lambda _, body: rest("A.\n\nWait, no.</think>\n\n\\boxed{1}", body))
+    batch = batch_of(store, 2, "small", "baton", "random")
+    run_all(store, batch, Pair(small, large), grader)
+    assert all("could not be measured" in row.error for row in rows(store, batch, "random as baton"))
+    assert [row.error for row in rows(store, batch, "small")] == ["", ""]
+
+
+def test_each_row_has_the_conditions_under_which_it_was_written(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 3)
+    run_all(store, batch, counting_pair(), grader, parallel=2)
+    for row in rows(store, batch):
+        assert row.conditions is not None
+        assert (row.conditions.parallel, row.conditions.paused, row.conditions.resumed) == (2, False, False)
+        assert 0 <= row.conditions.other_load <= 1
+        assert row.started is not None
+        assert row.ended is not None
+        assert row.started <= row.ended
 
 
 def test_a_model_that_is_missing_fails_its_problems_with_words(store: Store, grader: Grader) -> None:

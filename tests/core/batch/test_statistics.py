@@ -1,17 +1,15 @@
 """Intervals and tests against values published in the literature."""
 
-import math
-
 import pytest
 
 from core.batch.statistics import (
     PairedCounts,
     accuracy,
+    holm,
     mcnemar_exact,
-    mean,
     paired_difference,
     pareto_front,
-    student_t,
+    ratio_of_sums,
     wilson,
 )
 
@@ -105,31 +103,25 @@ def test_pairs_are_counted() -> None:
     assert counts.total == 5
 
 
-@pytest.mark.parametrize(
-    ("freedom", "confidence", "quantile"),
-    [(1, 0.95, 12.706), (2, 0.95, 4.303), (3, 0.99, 5.841), (10, 0.95, 2.228), (29, 0.9, 1.699), (120, 0.95, 1.980)],
-)
-def test_students_t_is_that_of_the_printed_tables(freedom: int, confidence: float, quantile: float) -> None:
-    assert student_t(freedom, confidence) == pytest.approx(quantile, abs=5e-4)
+def test_holms_p_values_are_those_of_his_procedure() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
-def test_students_t_becomes_the_normal_quantile() -> None:
-    assert student_t(10_001) == pytest.approx(student_t(10_000), abs=1e-3)
+def test_a_ratio_has_a_bootstrap_interval_over_problems() -> None:
+    estimate = ratio_of_sums([(100.0, 1.0), (300.0, 1.0)] * 50)
+    assert estimate is not None
+    assert estimate.value == 200
+    assert 175 < estimate.interval.low < 190
+    assert 210 < estimate.interval.high < 225
+    assert ratio_of_sums([(100.0, 1.0), (300.0, 1.0)] * 50) == estimate
 
 
-def test_a_mean_has_students_interval() -> None:
-    estimate = mean([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert estimate.value == 3
-    assert estimate.interval.high == pytest.approx(3 + 2.776 * math.sqrt(2.5 / 5), abs=1e-3)
-
-
-def test_one_value_says_nothing_about_its_spread() -> None:
-    assert mean([7.0]).interval == (-math.inf, math.inf)
-
-
-def test_nothing_has_no_mean() -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        mean([])
+def test_without_time_there_is_no_ratio() -> None:
+    assert ratio_of_sums([]) is None
+    assert ratio_of_sums([(3.0, 0.0)]) is None
 
 
 def test_the_pareto_front_keeps_what_nothing_beats() -> None:

@@ -1,0 +1,73 @@
+"""Speeds are compared only where they were taken under the same conditions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.batch.conditions import LoadMeter
+from core.batch.speed import ArmConditions, speed_of, throughput_of, why_not_comparable
+from core.store.batch_rows import Conditions, JobState, ResultRow
+from core.store.run_metrics import RunMetrics
+
+MORNING = datetime(2026, 1, 1, 8, tzinfo=UTC)
+
+
+def row(
+    position: int = 0, seconds: float = 2.0, tokens: int = 100, end: float = 0.0, parallel: int = 16, load: float = 0.0
+) -> ResultRow:
+    return ResultRow(
+        *(1, "", "arm", position, 0, JobState.DONE, "", None, "", None, RunMetrics(seconds, tokens)),
+        conditions=Conditions(parallel, 2, load),
+        ended=MORNING + timedelta(seconds=end),
+    )
+
+
+def test_a_speed_is_all_tokens_over_all_seconds() -> None:
+    estimate = speed_of([row(0, 1.0, 100), row(1, 3.0, 100)])
+    assert estimate is not None
+    assert estimate.value == 50
+    assert estimate.interval.low < 50 < estimate.interval.high
+
+
+def test_the_throughput_counts_texts_that_were_written_at_once() -> None:
+    """Two of two seconds side by side, then a pause, then one of one second."""
+    found = throughput_of([row(0, 2, 100, end=2), row(1, 2, 100, end=2), row(2, 1, 50, end=60)])
+    assert found is not None
+    assert found.seconds == pytest.approx(3)
+    assert found.at_once == pytest.approx(5 / 3)
+    assert found.tokens_per_second.value == pytest.approx(250 / 3)
+
+
+def test_arms_that_were_written_under_the_same_conditions_can_be_compared() -> None:
+    mixed = [row(parallel=16), row(parallel=2)] * 4
+    arms = [("a", ArmConditions.of(mixed)), ("b", ArmConditions.of(mixed))]
+    assert why_not_comparable(arms) == ""
+
+
+def test_arms_that_were_resumed_with_fewer_at_once_cannot() -> None:
+    arms = [("a", ArmConditions.of([row(parallel=16)] * 4)), ("b", ArmConditions.of([row(parallel=2)] * 4))]
+    sentence = why_not_comparable(arms)
+    assert "100% of the answers" in sentence
+    assert "at once with 2 threads" in sentence
+
+
+def test_arms_during_which_other_programs_were_busy_cannot() -> None:
+    arms = [("a", ArmConditions.of([row(load=0.1)] * 4)), ("b", ArmConditions.of([row(load=0.6)] * 4))]
+    assert why_not_comparable(arms) == "Other programs used 60% of the CPU during b and 10% during a."
+
+
+def test_rows_of_an_older_baton_have_no_conditions() -> None:
+    old = [row()._replace(conditions=None, ended=None)]
+    assert ArmConditions.of(old).setups == ()
+    assert throughput_of(old) is None
+
+
+def test_the_load_of_other_programs_leaves_out_our_own() -> None:
+    meter = LoadMeter()
+    start = meter.read()
+    end = start._replace(time=start.time + 10, busy=start.busy + 8, own=start.own + 8)
+    assert meter.others_since(start) <= 1
+    meter._last = end
+    assert meter.others_since(start) == 0
