@@ -85,10 +85,6 @@ class BatchPage(QStackedWidget):
         if where:
             self.open_file(Path(where))
 
-    def finish(self) -> None:
-        """The window is closing."""
-        self.session.finish()
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()

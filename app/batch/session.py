@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask, Work
+from app.shared.background import BackgroundTask, Ended, Work, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState
 from core.batch.arms import Arm, by_large_model
 from core.batch.batch_events import BatchEvent, JobEnded
@@ -245,10 +245,7 @@ class BatchSession(QObject):
             with grader:
                 yield from regrade(store, batch_id, grader, how)
 
-        self._running = BackgroundTask("grade again", work, parent=self)
-        self._running.arrived.connect(self.graded)
-        self._running.ended.connect(self._graded_again)
-        self._running.start()
+        self._running = run_in_background(self, "grade again", work, arrived=self.graded.emit, ended=self._graded_again)
         self.changed.emit()
 
     def report(self) -> None:
@@ -263,8 +260,7 @@ class BatchSession(QObject):
             self.report_seconds = time.monotonic() - began
             yield report
 
-        self._reporting = self._do("report", work, lambda found: self.reported.emit(found))
-        self._reporting.ended.connect(self._report_over)
+        self._reporting = self._do("report", work, self.reported.emit, self._report_over)
 
     def export(self, path: Path) -> None:
         assert self.batch is not None
@@ -275,12 +271,6 @@ class BatchSession(QObject):
             yield path
 
         self._do("export", work, lambda written: self.exported.emit(written))
-
-    def finish(self) -> None:
-        """The window is closing: what is being written is saved, and goes on next time."""
-        self._waits_for_models = False
-        for errand in self.findChildren(BackgroundTask):
-            errand.finish()
 
     def _refuse_while_running(self) -> None:
         if self.running:
@@ -318,11 +308,10 @@ class BatchSession(QObject):
             with grader:
                 yield from runner.run()
 
-        self._running = BackgroundTask("batch", work, cancel=runner.stop, parent=self)
-        self._running.arrived.connect(self._take)
-        self._running.ended.connect(self._run_over)
         self.models.begin_writing(self)
-        self._running.start()
+        self._running = run_in_background(
+            self, "batch", work, arrived=self._take, ended=self._run_over, cancel=runner.stop
+        )
         self.changed.emit()
 
     def _take(self, happenings: list[BatchEvent]) -> None:
@@ -332,8 +321,6 @@ class BatchSession(QObject):
         self.happened.emit(happenings)
 
     def _run_over(self, error: BatonError | None) -> None:
-        assert self._running is not None
-        self._running.deleteLater()
         self._running, self._runner = None, None
         self.models.end_writing(self)
         last, *self._guides = self._guides
@@ -348,29 +335,23 @@ class BatchSession(QObject):
         self.report()
 
     def _graded_again(self, error: BatonError | None) -> None:
-        assert self._running is not None
         assert self.batch is not None
-        self._running.deleteLater()
         self._running = None
         self.changed.emit()
         if error:
             self.failed.emit(error)
         self.open(self.batch.id)
 
-    def _report_over(self) -> None:
+    def _report_over(self, error: BatonError | None) -> None:
         self._reporting = None
+        self._tell(error)
 
-    def _do(self, name: str, work: Work, then: Callable[[Any], None]) -> BackgroundTask:
-        errand = BackgroundTask(name, work, parent=self)
-
+    def _do(self, name: str, work: Work, then: Callable[[Any], object], ended: Ended | None = None) -> BackgroundTask:
         def deliver(items: list[Any]) -> None:
             for item in items:
                 then(item)
 
-        errand.arrived.connect(deliver)
-        errand.ended.connect(self._tell)
-        errand.ended.connect(errand.deleteLater)
-        return errand.start()
+        return run_in_background(self, name, work, arrived=deliver, ended=ended or self._tell)
 
     def _tell(self, error: BatonError | None) -> None:
         if error:

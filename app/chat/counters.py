@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
-
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from app.shared.background import BackgroundTask
+from app.shared.background import SteadyTask
 from app.shared.format import count, duration, money
 from app.shared.labels import bill_in_words, tokens_in_words
 from app.shared.theme import SIGN, Role, current_theme, set_role
@@ -161,7 +158,7 @@ class DraftCount(QObject):
         super().__init__(parent)
         self._engine: Engine | None = None
         self._text = ""
-        self._errand: BackgroundTask | None = None
+        self._counting = SteadyTask(self, "count tokens")
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(AFTER_MS)
@@ -176,33 +173,11 @@ class DraftCount(QObject):
             self._pause.stop()
             self.counted.emit(0)
 
-    def finish(self) -> None:
-        self._pause.stop()
-        self._text = ""
-        if self._errand:
-            self._errand.finish()
-
     def _ask(self) -> None:
         engine, text = self._engine, self._text
-        if self._errand or engine is None:
-            return  # what is typed meanwhile is counted when this one is done
+        if engine is not None:
+            self._counting.ask(lambda: engine.count_tokens(text), lambda tokens: self._show(text, tokens))
 
-        def work() -> Generator[Any, None, None]:
-            yield text, engine.count_tokens(text)
-
-        self._errand = BackgroundTask("count tokens", work, parent=self)
-        self._errand.arrived.connect(self._tell)
-        self._errand.ended.connect(self._ended)
-        self._errand.start()
-
-    def _tell(self, counts: list[tuple[str, int]]) -> None:
-        for text, tokens in counts:
-            if text == self._text:
-                self.counted.emit(tokens)
-            elif self._text:
-                self._pause.start()
-
-    def _ended(self) -> None:
-        assert self._errand
-        self._errand.deleteLater()
-        self._errand = None
+    def _show(self, text: str, tokens: int) -> None:
+        if text == self._text:
+            self.counted.emit(tokens)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask, Work
+from app.shared.background import Work, run_in_background
 from core.errors import BatonError, StoreError
 from core.export.exported import gather, put_into
 from core.export.formats import write_file
@@ -29,7 +29,6 @@ class ImportExport(QObject):
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
-        self._errands: list[BackgroundTask] = []
 
     def write(self, conversation: str, path: Path) -> None:
         """In the format that the ending of the file names."""
@@ -47,23 +46,13 @@ class ImportExport(QObject):
 
         self._run("import", work)
 
-    def finish(self) -> None:
-        for errand in list(self._errands):
-            errand.finish()
-
     def _run(self, name: str, work: Work) -> None:
-        errand = BackgroundTask(name, work, parent=self)
-        errand.arrived.connect(self._tell)
-        errand.ended.connect(lambda error: self._ended(errand, error))
-        self._errands.append(errand)
-        errand.start()
+        run_in_background(self, name, work, arrived=self._tell, ended=self._ended)
 
     def _tell(self, results: list[tuple[Any, str]]) -> None:
         for signal, told in results:
             signal.emit(told)
 
-    def _ended(self, errand: BackgroundTask, error: BatonError | None) -> None:
-        self._errands.remove(errand)
-        errand.deleteLater()
+    def _ended(self, error: BatonError | None) -> None:
         if error:
             self.failed.emit(error)

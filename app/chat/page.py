@@ -83,13 +83,6 @@ class ChatPage(QSplitter):
         """Whether answers stand side by side in the middle."""
         return self._middle.count() > 2
 
-    def finish(self) -> None:
-        if self.is_comparing:
-            self.comparing.finish()
-        self._typesetter.finish()
-        self._draft.finish()
-        self.inspector.finish()
-
     def greet(self) -> bool:
         """At the very first start: a problem is solved at once, so that one sees what this is. Says if it was."""
         if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask
-from core.grading.grader import Grader, standings
+from app.shared.background import SteadyTask
+from core.grading.grader import Grader, Standing, standings
 
 Answers = Mapping[int, str | None]
 """By the place of their column."""
@@ -22,34 +21,15 @@ class AnswerGrading(QObject):
         super().__init__(parent)
         self._expected = expected
         self._answers: Answers = {}
-        self._errand: BackgroundTask | None = None
+        self._grading = SteadyTask(self, "compare answers")
 
     def follow(self, answers: Answers) -> None:
         """The answers as they are now. One alone is compared only where the right one is known."""
         if answers != self._answers and len(answers) > (0 if self._expected else 1):
             self._answers = answers
-            if self._errand is None:
-                self._grade()
+            self._grading.ask(lambda: self._grade(answers), self.told.emit)
 
-    def finish(self) -> None:
-        if self._errand:
-            self._errand.finish()
-
-    def _grade(self) -> None:
-        answers, expected = self._answers, self._expected
-
-        def work() -> Generator[Any, None, None]:
-            with Grader() as grader:
-                yield dict(zip(answers, standings(list(answers.values()), expected, grader), strict=True))
-
-        self._errand = BackgroundTask("compare answers", work, parent=self)
-        self._errand.arrived.connect(lambda found: self.told.emit(found[-1]))
-        self._errand.ended.connect(lambda: self._ended(answers))
-        self._errand.start()
-
-    def _ended(self, answers: Answers) -> None:
-        assert self._errand is not None
-        self._errand.deleteLater()
-        self._errand = None
-        if answers != self._answers:
-            self._grade()
+    def _grade(self, answers: Answers) -> dict[int, Standing]:
+        """In a thread."""
+        with Grader() as grader:
+            return dict(zip(answers, standings(list(answers.values()), self._expected, grader), strict=True))

@@ -110,10 +110,6 @@ class ComparisonController(AnswerComparison):
             self._close()
             self._show(None)
 
-    def finish(self) -> None:
-        if self.view:
-            self.view.finish()
-
     # -----------------------------------------------------------------------------------------------------------------
 
     def _may_begin(self) -> bool:

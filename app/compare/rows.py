@@ -8,14 +8,13 @@ Each answer stays one document (docs/window.md says why), so a row is nothing bu
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from math import inf
-from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 
-from app.shared.background import BackgroundTask
+from app.shared.background import SteadyTask
 from app.shared.steps.steps_document import GAP
 from app.shared.steps.steps_view import PAD, StepsView
 from core.thinking.alignment import Row, align, parting
@@ -40,7 +39,7 @@ class AlignedRows(QObject):
         """Index of the first row that differs; the number of rows if none does."""
         self._row_of: list[dict[int, int]] = [{} for _ in views]
         self._texts: list[list[str]] = []
-        self._aligning: BackgroundTask | None = None
+        self._aligning = SteadyTask(self, "align steps")
         self._next = self._until = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -53,13 +52,12 @@ class AlignedRows(QObject):
         """The steps of each answer as they are now."""
         if texts != self._texts:
             self._texts = texts
-            if self._aligning is None:
-                self._align()
+            self._aligning.ask(lambda: align(texts), self._take)
 
     @property
     def settled(self) -> bool:
         """Whether rows and heights are those of the steps."""
-        return self._aligning is None and not self._timer.isActive()
+        return not self._aligning.busy and not self._timer.isActive()
 
     def top_of(self, row: int) -> float | None:
         """Where a row begins, in pixels; None while none of its steps is in its document."""
@@ -77,25 +75,13 @@ class AlignedRows(QObject):
 
     def finish(self) -> None:
         self._timer.stop()
-        if self._aligning:
-            self._aligning.finish()
+        self._aligning.cancel()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """In a column of another width all steps have other heights."""
         if isinstance(event, QResizeEvent) and event.size().width() != event.oldSize().width():
             self._place(0, len(self.rows))
         return super().eventFilter(watched, event)
-
-    def _align(self) -> None:
-        texts = self._texts
-
-        def work() -> Generator[Any, None, None]:
-            yield align(texts)
-
-        self._aligning = BackgroundTask("line steps up", work, parent=self)
-        self._aligning.arrived.connect(lambda found: self._take(found[-1]))
-        self._aligning.ended.connect(lambda: self._aligned(texts))
-        self._aligning.start()
 
     def _take(self, rows: Sequence[Row]) -> None:
         same = next(
@@ -107,13 +93,6 @@ class AlignedRows(QObject):
             for place in range(len(self._views))
         ]
         self._place(min(same, self.parting), len(rows))
-
-    def _aligned(self, texts: list[list[str]]) -> None:
-        assert self._aligning is not None
-        self._aligning.deleteLater()
-        self._aligning = None
-        if texts != self._texts:
-            self._align()
 
     def _grown(self, place: int, first: int) -> None:
         shown = self._views[place].shown

@@ -103,7 +103,6 @@ class CompareView(ComparedAnswers):
     def finish(self) -> None:
         """End what it has running."""
         self.rows.finish()
-        self._grading.finish()
 
     # -----------------------------------------------------------------------------------------------------------------
 

@@ -84,10 +84,6 @@ class Inspector(RunInspector):
     def turn_to_replay(self) -> None:
         self.tabs.setCurrentIndex(Tab.REPLAY)
 
-    def finish(self) -> None:
-        """The window is closing."""
-        self.replay.finish()
-
     def follow(self, exchange: Exchange) -> None:
         """The answer has grown."""
         if exchange is self.exchange:

@@ -70,9 +70,6 @@ class ReplayPage(QWidget):
             self._follower.follow(trace)
             self._want()
 
-    def finish(self) -> None:
-        self.replaying.finish()
-
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 8, 8)

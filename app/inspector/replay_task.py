@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.shared.background import BackgroundTask
+from app.shared.background import BackgroundTask, run_in_background
 from app.shared.steps.ribbon_follower import segment_of
 from app.shared.widgets.ribbon import RibbonSegment
 from core.errors import BatonError
@@ -53,7 +53,7 @@ class ReplayTask(QObject):
         super().__init__(parent)
         self._wish: ReplayRequest | None = None
         self._replay: Replay | None = None
-        self._errand: BackgroundTask | None = None
+        self._task: BackgroundTask | None = None
         self._read: tuple[Trace | None, int, list[Recording]] = (None, 0, [])
         """The last trace that was read, how many events of it, and what came of them."""
         self._soon = QTimer(self)
@@ -63,40 +63,35 @@ class ReplayTask(QObject):
 
     @property
     def busy(self) -> bool:
-        return self._soon.isActive() or self._errand is not None
+        return self._soon.isActive() or self._task is not None
 
     def want(self, wish: ReplayRequest) -> None:
         self._wish = wish
         self._soon.start()
 
-    def finish(self) -> None:
-        """The window is closing."""
-        self._soon.stop()
-        self._wish = None
-        if self._errand:
-            self._errand.finish()
-
     def _begin(self) -> None:
-        if self._errand:
+        if self._task:
             self._stop()  # what is wanted now begins when it has ended
             return
         wish, self._wish = self._wish, None
         if wish is None or not wish.trace.events:
             return
         happened = tuple(wish.trace.events)
-        self._errand = BackgroundTask("replay", lambda: self._work(wish, happened), cancel=self._stop, parent=self)
-        self._errand.arrived.connect(lambda outcomes: self.changed.emit(outcomes[-1]))
-        self._errand.ended.connect(self._ended)
-        self._errand.start()
+        self._task = run_in_background(
+            self,
+            "replay",
+            lambda: self._work(wish, happened),
+            arrived=lambda outcomes: self.changed.emit(outcomes[-1]),
+            ended=self._ended,
+            cancel=self._stop,
+        )
 
     def _stop(self) -> None:
         if self._replay:
             self._replay.stop()
 
     def _ended(self, _error: BatonError | None) -> None:
-        assert self._errand is not None
-        self._errand.deleteLater()
-        self._errand = self._replay = None
+        self._task = self._replay = None
         if self._wish:
             self._begin()
 

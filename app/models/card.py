@@ -112,12 +112,6 @@ class ModelCardView(QScrollArea):
         self._facts.show_facts(facts)
         self._show_whether_changed()
 
-    def finish(self) -> None:
-        """The window is closing."""
-        self.prompt.finish()
-        if self._finder is not None:
-            self._finder.finish()
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Both forms side by side where there is room."""
         super().resizeEvent(event)

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask, Work
+from app.shared.background import Work, run_in_background
 from core.engines.model_card import ModelCard
 from core.errors import BatonError
 from core.models.devices import Devices, find_devices
@@ -59,7 +59,6 @@ class ModelsController(QObject):
         self._built_in = built_in
         self._home = home
         self._general = general
-        self._errands: list[BackgroundTask] = []
         self._library = Library(())
         self.inventory = Inventory((), (), ())
         self.loaded: Mapping[Path, ModelCard] = {}
@@ -162,12 +161,6 @@ class ModelsController(QObject):
             return "forgotten"
         return self._secrets.keep(TOKEN, token).value
 
-    def finish(self) -> None:
-        """The window is closing: end the threads, and free what was deleted."""
-        for errand in list(self._errands):
-            errand.finish()
-        self.trash.empty()
-
     def _chosen(self, model: Path) -> tuple[LoadingChoice, WritingChoice]:
         return self.loading_of(model), self.preferences.writing_of(model)
 
@@ -182,11 +175,7 @@ class ModelsController(QObject):
         self.preferences_changed.emit()
 
     def _run(self, name: str, work: Work, arrived: Callable[[list[Any]], None]) -> None:
-        errand = BackgroundTask(name, work, parent=self)
-        self._errands.append(errand)
-        errand.arrived.connect(arrived)
-        errand.ended.connect(lambda error: self._ended(errand, error))
-        errand.start()
+        run_in_background(self, name, work, arrived=arrived, ended=self._ended)
 
     def _added(self, found: list[Path | BatonError]) -> None:
         for error in found:
@@ -207,9 +196,7 @@ class ModelsController(QObject):
                 self.inventory = item
                 self.inventory_changed.emit()
 
-    def _ended(self, errand: BackgroundTask, error: BatonError | None) -> None:
-        self._errands.remove(errand)
-        errand.deleteLater()
+    def _ended(self, error: BatonError | None) -> None:
         if error:
             self.failed.emit(error)
 

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.models.controller import ModelsController
-from app.shared.background import BackgroundTask
+from app.shared.background import BackgroundTask, run_in_background
 from app.shared.pair_loader import loaded
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, in_row, label, whole_number
@@ -46,7 +46,7 @@ class CueFinder(QDialog):
         super().__init__(parent)
         self._room = room
         self._model = model
-        self._errand: BackgroundTask | None = None
+        self._task: BackgroundTask | None = None
         self._stopping = threading.Event()
         self.setWindowTitle(f"Cues of {model.header.name}")
         self.resize(680, 620)
@@ -66,12 +66,6 @@ class CueFinder(QDialog):
         self.by_entropy = button("Use first-token entropy", lambda: self._choose("first-token-entropy"))
         self.by_opening = button("Let the large model open", lambda: self._choose("every-step"))
         self._lay_out()
-
-    def finish(self) -> None:
-        """The window is closing, or this one."""
-        self._stopping.set()
-        if self._errand is not None:
-            self._errand.finish()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._stopping.set()
@@ -117,13 +111,12 @@ class CueFinder(QDialog):
                 engine.close()
             yield profile(texts.values())
 
-        self._errand = BackgroundTask("profile cues", work, self._stopping.set, parent=self)
-        self._errand.arrived.connect(self._arrived)
-        self._errand.ended.connect(self._ended)
-        self._errand.start()
+        self._task = run_in_background(
+            self, "profile cues", work, arrived=self._arrived, ended=self._ended, cancel=self._stopping.set
+        )
 
     def _stop(self) -> None:
-        if self._errand is not None and not self._stopping.is_set():
+        if self._task is not None and not self._stopping.is_set():
             self._stopping.set()
             self._say("Stopping …")
 
@@ -141,9 +134,7 @@ class CueFinder(QDialog):
             self._say(f"Problem {writing.problem + 1} of {self.problems.value()}: {writing.tokens:,} tokens")
 
     def _ended(self, error: BatonError | None) -> None:
-        assert self._errand is not None
-        self._errand.deleteLater()
-        self._errand = None
+        self._task = None
         self._show_running(False)
         if error is not None:
             self._say(f"✗ {error}", Role.DANGER)

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
-from app.shared.background import BackgroundTask, LatestTask
+from app.shared.background import BackgroundTask, LatestTask, run_in_background
 from app.shared.format import duration
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, label
@@ -51,7 +51,7 @@ class DownloadRow(QWidget):
         super().__init__(parent)
         self.order = order
         self._room = room
-        self._errand: BackgroundTask | None = None
+        self._task: BackgroundTask | None = None
         self.state = DownloadState.PAUSED
         self.words = label("", Role.MUTED)
         self.words.setWordWrap(True)
@@ -76,7 +76,7 @@ class DownloadRow(QWidget):
     def toggle(self) -> None:
         if self.state is DownloadState.RUNNING:
             self._stop(DownloadState.PAUSED)
-        elif self._errand is None and self.state in (DownloadState.PAUSED, DownloadState.FAILED):
+        elif self._task is None and self.state in (DownloadState.PAUSED, DownloadState.FAILED):
             self.start()
 
     def start(self) -> None:
@@ -96,26 +96,21 @@ class DownloadRow(QWidget):
                 downloader.close()
 
         self._show(DownloadState.RUNNING, "Connecting …")
-        self._errand = BackgroundTask(f"download {order.title}", work, parent=self)
-        self._errand.arrived.connect(self._arrived)
-        self._errand.ended.connect(self._ended)
-        self._errand.start()
+        # What has arrived stays for the next time, so the closing window does not wait for a silent server.
+        self._task = run_in_background(
+            self, f"download {order.title}", work, arrived=self._arrived, ended=self._ended, waits=False
+        )
 
     def cancel(self) -> None:
-        if self._errand is not None:
+        if self._task is not None:
             self._stop(DownloadState.CANCELLED)
         else:
             self._discard()
 
-    def finish(self) -> None:
-        """The window is closing: what has arrived stays for the next time. A silent server is not waited for."""
-        if self._errand is not None:
-            self._errand.stop()
-
     def _stop(self, state: DownloadState) -> None:
         self._show(state, "Stopping …")
-        if self._errand is not None:
-            self._errand.stop()
+        if self._task is not None:
+            self._task.stop()
 
     def _arrived(self, steps: list[DownloadProgress]) -> None:
         last = steps[-1]
@@ -124,9 +119,7 @@ class DownloadRow(QWidget):
             self.words.setText(progress_words(last))
 
     def _ended(self, error: BatonError | None) -> None:
-        assert self._errand is not None
-        self._errand.deleteLater()
-        self._errand = None
+        self._task = None
         is_whole = error is None and self.order.model.exists()  # it may have ended before it could be stopped
         if self.state is DownloadState.CANCELLED and not is_whole:
             self._discard()
@@ -172,7 +165,7 @@ class DownloadsTab(QScrollArea):
         super().__init__(parent)
         self._room = room
         self.rows: list[DownloadRow] = []
-        self._question = LatestTask(room.failed.emit, self)
+        self._question = LatestTask(self, room.failed.emit)
         self._empty = label("Nothing is being downloaded.", Role.MUTED)
         self.setWidgetResizable(True)
         inside = QWidget()
@@ -197,11 +190,6 @@ class DownloadsTab(QScrollArea):
         row = self._add(order)
         row.start()
         return row
-
-    def finish(self) -> None:
-        self._question.finish()
-        for row in self.rows:
-            row.finish()
 
     def _show_unfinished(self, orders: tuple[DownloadManifest, ...]) -> None:
         known = {row.order.model for row in self.rows}

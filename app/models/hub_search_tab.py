@@ -51,7 +51,7 @@ class HubSearchTab(QWidget):
     def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
-        self._question = LatestTask(self._say_error, self)
+        self._question = LatestTask(self, self._say_error)
         self._listing: Listing | None = None
         self.words = QLineEdit()
         self.words.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
@@ -96,9 +96,6 @@ class HubSearchTab(QWidget):
     def download(self) -> None:
         if self._listing is not None and (choice := self._chosen()) is not None:
             self.download_wanted.emit(order_for(self._listing, choice, self._room.folder))
-
-    def finish(self) -> None:
-        self._question.finish()
 
     # -----------------------------------------------------------------------------------------------------------------
 

@@ -56,12 +56,6 @@ class LocalModelsTab(QSplitter):
         self._wanted = path
         self._choose_wanted()
 
-    def finish(self) -> None:
-        """The window is closing."""
-        self.library.finish()
-        if self._card.is_made:
-            self.card.finish()
-
     def _make_card(self) -> ModelCardView:
         card = ModelCardView(self._room)
         card.use_wanted.connect(lambda author, model: self.use_wanted.emit(author, model.header.path))
@@ -109,7 +103,7 @@ class LibraryModel(QAbstractListModel):
         self._room = room
         self.rows: list[LibraryEntry] = []
         self._texts: list[str] = []
-        self._question = LatestTask(room.failed.emit, self)
+        self._question = LatestTask(self, room.failed.emit)
         """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
         room.inventory_changed.connect(self._reload)
         room.devices_found.connect(self._judge)
@@ -128,10 +122,6 @@ class LibraryModel(QAbstractListModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return tip(row)
         return None
-
-    def finish(self) -> None:
-        """The window is closing."""
-        self._question.finish()
 
     def _reload(self) -> None:
         inventory = self._room.inventory

@@ -84,13 +84,6 @@ class ModelsPage(QWidget):
     def access(self) -> HubSettingsTab:
         return self._access.part
 
-    def finish(self) -> None:
-        """The window is closing."""
-        for tab in self._tabs():
-            if tab.is_made and hasattr(tab.part, "finish"):
-                tab.part.finish()
-        self.room.finish()
-
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if not self._has_looked:

@@ -21,7 +21,7 @@ GROUND = 0.14
 class PromptView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._question = LatestTask(self._say_error, self)
+        self._question = LatestTask(self, self._say_error)
         self._lines: tuple[PromptLine, ...] = ()
         self.sentence = label("", Role.MUTED)
         self.sentence.setWordWrap(True)
@@ -55,9 +55,6 @@ class PromptView(QWidget):
             return
         self._say("Rendering a conversation with it …")
         self._question.ask(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
-
-    def finish(self) -> None:
-        self._question.finish()
 
     def _compare(self, prompt: str, family: Family | None) -> None:
         lines = compared(prompt, family.prompt if family else prompt)

@@ -45,8 +45,8 @@ class StartTab(QScrollArea):
     def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._room = room
-        self._question = LatestTask(self._say_error, self)
-        self._judging = LatestTask(self._say_error, self)
+        self._question = LatestTask(self, self._say_error)
+        self._judging = LatestTask(self, self._say_error)
         self.said = label("", Role.MUTED)
         self.said.setWordWrap(True)
         self.said.hide()
@@ -103,10 +103,6 @@ class StartTab(QScrollArea):
         if not judged.fitting:
             words = "None of the known pairs fits here: search for smaller models, or connect to a server."
             self._pairs.addWidget(label(words, Role.MUTED))
-
-    def finish(self) -> None:
-        self._question.finish()
-        self._judging.finish()
 
     def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> QWidget:
         pair = fitting.pair

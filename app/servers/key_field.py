@@ -22,7 +22,7 @@ class KeyField(QWidget):
         super().__init__(parent)
         self._servers = servers
         self._urls: Sequence[str] = ()
-        self._question = LatestTask(self._say_error, self)
+        self._question = LatestTask(self, self._say_error)
         self.edit = QLineEdit()
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
         self.edit.setAccessibleName("Key of the server")
@@ -51,8 +51,9 @@ class KeyField(QWidget):
         self.forget.setVisible(known.has_key)
         self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
 
-    def finish(self) -> None:
-        self._question.finish()
+    def cancel(self) -> None:
+        """The dialog is closed: a silent keyring is not waited for."""
+        self._question.cancel()
 
     def _forget(self) -> None:
         urls = self._urls

@@ -6,8 +6,9 @@ from collections.abc import Generator
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.shared.background import BackgroundTask
+from app.shared.background import BackgroundTask, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState, ServerEngine
+from core.errors import BatonError
 
 EVERY_MS = 15_000
 
@@ -16,7 +17,7 @@ class ServerMonitor(QObject):
     def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._models = models
-        self._errand: BackgroundTask | None = None
+        self._task: BackgroundTask | None = None
         self.timer = QTimer(self)
         self.timer.setInterval(EVERY_MS)
         self.timer.timeout.connect(self.look)
@@ -27,7 +28,7 @@ class ServerMonitor(QObject):
         pair = self._models.pair
         engines: tuple[object, ...] = (pair.small, pair.large)
         servers = [engine for engine in engines if isinstance(engine, ServerEngine)]
-        if self._errand or not servers:
+        if self._task or not servers:
             return
 
         def work() -> Generator[None, None, None]:
@@ -35,15 +36,7 @@ class ServerMonitor(QObject):
                 server.ping()
                 yield
 
-        self._errand = BackgroundTask("look at servers", work, parent=self)
-        self._errand.ended.connect(self._looked)
-        self._errand.start()
-
-    def finish(self) -> None:
-        """The window is closing: a silent server is not waited for."""
-        self.timer.stop()
-        if self._errand:
-            self._errand.stop()
+        self._task = run_in_background(self, "check servers", work, ended=self._looked, waits=False)
 
     def _models_changed(self) -> None:
         if self._models.state is not LoadState.READY:
@@ -52,7 +45,5 @@ class ServerMonitor(QObject):
             self.timer.start()
             self.look()
 
-    def _looked(self) -> None:
-        if self._errand:
-            self._errand.deleteLater()
-        self._errand = None
+    def _looked(self, _error: BatonError | None) -> None:
+        self._task = None

@@ -54,7 +54,7 @@ class ServerDialog(QDialog):
         self.setWindowTitle("Connect to a server")
         self._servers = servers
         self._probe = probe
-        self._question = LatestTask(self._say_problem, self)
+        self._question = LatestTask(self, self._say_problem)
         self._asking = False
         self._shown_for = ""
         self.known = KnownServer()
@@ -77,8 +77,8 @@ class ServerDialog(QDialog):
 
     def done(self, result: int) -> None:
         """A silent server is not waited for."""
-        self._question.finish()
-        self.key.finish()
+        self._question.cancel()
+        self.key.cancel()
         super().done(result)
 
     def _ways_for(self, purpose: Purpose) -> list[QPushButton]:

@@ -1,10 +1,9 @@
-"""From a thread to the window: whatever takes long runs as an errand, and its results arrive in batches.
+"""Background tasks: whatever takes long runs in a thread, and its results arrive in the main thread in batches.
 
     thread   for item in work(): inbox.append(item)
     window   every 30 ms: everything in the inbox, as one `arrived`; when the work is over, one `ended`
 
-The work is a generator. Stopped, it is closed at its next item; work that ends well by itself when it is told to
-(a run, whose last event must not be lost) says so with `cancel`.
+`run_in_background` starts a task. Each window has one `BackgroundTasks`, which cancels them all when it closes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from core.errors import BatonError
 
@@ -23,6 +22,9 @@ FLUSH_MS = 30
 """Thirty batches a second look like a stream, and leave the window nine tenths of its time at 300 tokens a second."""
 
 Work = Callable[[], Generator[Any, None, None]]
+"""Runs in the thread and yields results. Cancelled, it is closed at its next item."""
+Arrived = Callable[[list[Any]], object]
+Ended = Callable[[BatonError | None], object]
 
 BROKEN = BatonError("Something went wrong inside Baton.", "What was written so far is kept; please report it.")
 
@@ -38,7 +40,13 @@ class BackgroundTask(QObject):
     def __init__(
         self, name: str, work: Work, cancel: Callable[[], None] | None = None, parent: QObject | None = None
     ) -> None:
+        """`cancel`: asks work to end by itself, where its last results must not be lost (a run)."""
         super().__init__(parent)
+        self.name = name
+        self.running = False
+        """True until `ended` has been emitted."""
+        self.waits = True
+        """Whether the closing window waits for it."""
         self._work = work
         self._inbox: deque[Any] = deque()
         self._stopping = threading.Event()
@@ -50,21 +58,17 @@ class BackgroundTask(QObject):
         self._timer.timeout.connect(self._flush)
 
     def start(self) -> BackgroundTask:
+        self.running = True
         self._thread.start()
         self._timer.start()
         return self
-
-    @property
-    def running(self) -> bool:
-        """True until `ended` has been emitted."""
-        return self._timer.isActive()
 
     def stop(self) -> None:
         """Ask the work to end; `ended` follows."""
         self._cancel()
 
     def finish(self) -> None:
-        """Stop, wait for the thread, and deliver what is left, now. For when the window closes."""
+        """Stop, wait for the thread, and deliver what is left, now."""
         if self.running:
             self.stop()
             self._thread.join()
@@ -80,52 +84,164 @@ class BackgroundTask(QObject):
             self._failure = None
         except BatonError as error:
             self._failure = error
-        # Any other exception goes to threading.excepthook with its traceback, and the window says BROKEN.
+        # Any other exception goes to threading.excepthook with its traceback, and the window shows BROKEN.
 
     def _flush(self) -> None:
         over = not self._thread.is_alive()
         batch = [self._inbox.popleft() for _ in range(len(self._inbox))]
         if batch:
             self.arrived.emit(batch)
-        if over and self._timer.isActive():
+        if over and self.running:
             self._timer.stop()
+            self.running = False
             self.ended.emit(self._failure)
 
 
-class LatestTask(QObject):
-    """Asks one thing at a time; the answer to a question that was replaced is dropped."""
+class BackgroundTasks(QObject):
+    """The background work of one window: the tasks of all objects in its tree. After `close` nothing starts."""
 
-    def __init__(self, failed: Callable[[BatonError], object], parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._failed = failed
-        self._errands: list[BackgroundTask] = []
+    def __init__(self, window: QObject) -> None:
+        super().__init__(window)
+        self._window = window
+        self.closed = False
+
+    @staticmethod
+    def of(owner: QObject) -> BackgroundTasks:
+        """The tasks of the window that the owner belongs to: of the object at the top of its tree."""
+        top = owner
+        while parent := top.parent():
+            top = parent
+        known = top.findChild(BackgroundTasks, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        return known if isinstance(known, BackgroundTasks) else BackgroundTasks(top)
 
     @property
-    def is_open(self) -> bool:
-        return bool(self._errands)
+    def running(self) -> list[BackgroundTask]:
+        return [task for task in self._window.findChildren(BackgroundTask) if task.running]
+
+    def close(self) -> None:
+        """Cancel everything, wait for it, and deliver what is left. A silent server is not waited for."""
+        self.closed = True
+        tasks = self.running
+        for task in tasks:
+            task.stop()
+        for task in tasks:
+            if task.waits:
+                task.finish()
+
+
+def run_in_background(
+    owner: QObject,
+    name: str,
+    work: Work,
+    *,
+    arrived: Arrived | None = None,
+    ended: Ended | None = None,
+    cancel: Callable[[], None] | None = None,
+    waits: bool = True,
+) -> BackgroundTask:
+    """Run work for an object of a window. If the owner is deleted, nothing more is delivered.
+
+    `arrived` takes what was yielded, in batches; `ended` the error or None, once. `cancel` asks work to end by itself.
+    `waits`: whether the closing window waits for the work, as it must where something is saved.
+    """
+    task = BackgroundTask(name, work, cancel, owner)
+    task.waits = waits
+    if BackgroundTasks.of(owner).closed:
+        return task
+    if arrived:
+        task.arrived.connect(arrived)
+    if ended:
+        task.ended.connect(ended)
+    task.ended.connect(task.deleteLater)
+    return task.start()
+
+
+def cancel_background(part: QObject) -> None:
+    """Cancel the tasks of a part of the window that is being closed; they are not waited for."""
+    for task in part.findChildren(BackgroundTask):
+        task.stop()
+
+
+class LatestTask(QObject):
+    """Computes one answer at a time; a newer request replaces an older one, whose answer is dropped."""
+
+    def __init__(self, owner: QObject, failed: Callable[[BatonError], object] | None = None) -> None:
+        """`failed`: called with the error of a request that was not replaced."""
+        super().__init__(owner)
+        self._failed = failed
+        self._newest: BackgroundTask | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._newest is not None
 
     def ask(self, question: Callable[[], Any], answered: Callable[[Any], object]) -> None:
+        """Call `question` in a thread, and `answered` with what it returns."""
+
         def work() -> Generator[Any, None, None]:
             yield question()
 
-        errand = BackgroundTask("question", work, parent=self)
-        errand.arrived.connect(lambda answers: self._arrived(errand, answers[0], answered))
-        errand.ended.connect(lambda error: self._ended(errand, error))
-        self._errands.append(errand)
-        errand.start()
+        task = run_in_background(
+            self,
+            "question",
+            work,
+            arrived=lambda answers: answered(answers[0]) if task is self._newest else None,
+            ended=lambda error: self._ended(task, error),
+            waits=False,
+        )
+        self._newest = task
 
-    def finish(self) -> None:
-        """The window is closing: a silent server is not waited for."""
-        for errand in self._errands:
-            errand.stop()
+    def cancel(self) -> None:
+        """Drop the answer that is still to come. A silent server is not waited for."""
+        if self._newest:
+            self._newest.stop()
+            self._newest = None
 
-    def _arrived(self, errand: BackgroundTask, answer: Any, answered: Callable[[Any], object]) -> None:
-        if errand is self._errands[-1]:
-            answered(answer)
+    def _ended(self, task: BackgroundTask, error: BatonError | None) -> None:
+        if task is self._newest:
+            self._newest = None
+            if error and self._failed:
+                self._failed(error)
 
-    def _ended(self, errand: BackgroundTask, error: BatonError | None) -> None:
-        was_last = errand is self._errands[-1]
-        self._errands.remove(errand)
-        errand.deleteLater()
-        if error is not None and was_last:
+
+class SteadyTask(QObject):
+    """Computes one answer at a time; while it does, only the newest request waits. Every computed answer is used.
+
+    For what changes faster than it can be computed, such as the alignment of texts that are being written.
+    """
+
+    def __init__(self, owner: QObject, name: str, failed: Callable[[BatonError], object] | None = None) -> None:
+        super().__init__(owner)
+        self._name = name
+        self._failed = failed
+        self._task: BackgroundTask | None = None
+        self._next: tuple[Callable[[], Any], Callable[[Any], object]] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def ask(self, question: Callable[[], Any], answered: Callable[[Any], object]) -> None:
+        """Call `question` in a thread once the one before is done, and `answered` with what it returns."""
+        if self._task:
+            self._next = question, answered
+            return
+
+        def work() -> Generator[Any, None, None]:
+            yield question()
+
+        self._task = run_in_background(
+            self, self._name, work, arrived=lambda answers: answered(answers[0]), ended=self._ended
+        )
+
+    def cancel(self) -> None:
+        """Forget the request that waits."""
+        self._next = None
+
+    def _ended(self, error: BatonError | None) -> None:
+        self._task = None
+        if error and self._failed:
             self._failed(error)
+        if self._next:
+            request, self._next = self._next, None
+            self.ask(*request)

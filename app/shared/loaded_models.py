@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from app.shared.background import BackgroundTask
+from app.shared.background import BackgroundTask, BackgroundTasks, run_in_background
 from core.engines.body import Author
 from core.engines.remote.state import ServerStatus, StatusCallback
 from core.errors import BatonError
@@ -73,7 +73,7 @@ class LoadedModels(QObject):
         self._gathering.timeout.connect(self.servers_changed)
         # A watcher is called from the thread that talks to its server.
         self._stirred.connect(self._gather, Qt.ConnectionType.QueuedConnection)
-        self._errand: BackgroundTask | None = None
+        self._task: BackgroundTask | None = None
         self._wanted: ModelChoice | None = None
         self._writers: set[object] = set()
         self.state = LoadState.NONE
@@ -88,15 +88,17 @@ class LoadedModels(QObject):
 
     def end_writing(self, writer: object) -> None:
         self._writers.discard(writer)
-        if self._wanted is not None and not self._writers and self._errand is None:
+        if self._wanted is not None and not self._writers and self._task is None:
             self._load_wanted()
 
     def load(self, choice: ModelChoice) -> None:
         """Load another pair; the one before is closed first, since both rarely fit. If one is loading, it is next; if
         somebody writes, it waits for the end of that: no text is lost."""
-        if self._errand is not None:
+        if BackgroundTasks.of(self).closed:
+            return
+        if self._task is not None:
             self._wanted = choice
-            self._errand.stop()
+            self._task.stop()
             return
         if self._writers:
             self._wanted = choice
@@ -109,10 +111,7 @@ class LoadedModels(QObject):
             yield from self._loader(choice, lambda _: self._stirred.emit())
 
         self._say(LoadState.LOADING, "Loading the models …")
-        self._errand = BackgroundTask("load models", work, parent=self)
-        self._errand.arrived.connect(self._arrived)
-        self._errand.ended.connect(self._ended)
-        self._errand.start()
+        self._task = run_in_background(self, "load models", work, arrived=self._arrived, ended=self._ended)
 
     @property
     def servers(self) -> KnownServers:
@@ -123,11 +122,8 @@ class LoadedModels(QObject):
         engine = self.pair.get(author)
         return engine.status if isinstance(engine, ServerEngine) else None
 
-    def finish(self) -> None:
-        """Close everything: the window is closing."""
-        self._wanted = None
-        if self._errand is not None:
-            self._errand.finish()
+    def close(self) -> None:
+        """Close the models, once the background tasks have ended: the window is closing."""
         close_pair(self.pair)
         self.pair = Pair()
         self._gathering.stop()
@@ -144,9 +140,7 @@ class LoadedModels(QObject):
                 self._say(LoadState.LOADING, item)
 
     def _ended(self, error: BatonError | None) -> None:
-        assert self._errand is not None
-        self._errand.deleteLater()
-        self._errand = None
+        self._task = None
         if self._wanted is not None:
             self._load_wanted()
         elif error:

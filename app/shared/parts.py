@@ -52,10 +52,6 @@ class RunInspector(QWidget):
     def turn_to_replay(self) -> None:
         """Open the tab that replays the run under another policy."""
 
-    @abstractmethod
-    def finish(self) -> None:
-        """End background work: the window is closing."""
-
 
 class ComparedAnswers(QWidget):
     """Answers side by side. Implemented by `app.compare`."""
@@ -109,10 +105,6 @@ class AnswerComparison(QObject):
     @abstractmethod
     def leave(self) -> None:
         """Back to the conversation."""
-
-    @abstractmethod
-    def finish(self) -> None:
-        """End background work: the window is closing."""
 
 
 ShowComparison = Callable[[ComparedAnswers | None], object]

@@ -107,10 +107,5 @@ class WindowDialogs(QObject):
         if file and self._import_export:
             self._import_export.read_file(Path(file))
 
-    def finish(self) -> None:
-        """Wait for a file that is being written: the window is closing."""
-        if self._import_export:
-            self._import_export.finish()
-
     def _use_server(self, author: Author, address: str) -> None:
         self.use_models(self._preferences.value.models.model_copy(update={author.value: address}))

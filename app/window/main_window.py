@@ -13,6 +13,7 @@ from app.chat.import_export import ImportExport
 from app.chat.page import ChatPage
 from app.inspector.panel import Inspector
 from app.servers.monitor import ServerMonitor
+from app.shared.background import BackgroundTasks, run_in_background
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.conversations.session import ChatSession
 from app.shared.labels import retreat_words
@@ -26,7 +27,7 @@ from app.shared.widgets.notice import NoticeBar, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
-from core.errors import BatonError, EngineError, ModelFileError, SettingsError
+from core.errors import BatonError, EngineError, ModelFileError, SettingsError, StoreError
 from core.paths import Paths
 from core.settings import Look, SettingsFile
 
@@ -43,6 +44,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setWindowTitle("Baton")
         self.paths = paths
+        self.tasks = BackgroundTasks.of(self)
         self.preferences = Preferences(SettingsFile(paths.settings), self)
         self.models = LoadedModels(loader, self)
         self._monitor = ServerMonitor(self.models, self)
@@ -58,6 +60,7 @@ class MainWindow(QMainWindow):
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._batch: BatchPage | None = None
+        self._store: Store | None = None
         self.setAcceptDrops(True)
         self.add_page("chat", "Chat", self.chat)
         self.commands = commands_of(self)
@@ -89,7 +92,7 @@ class MainWindow(QMainWindow):
         """What may come after the first paint: the store, the models, the typesetter."""
         from app.shared.rendering import warm_up
 
-        warm_up()
+        run_in_background(self, "load ziamath", warm_up, waits=False)
         self.open_store()
         self.models.load(self.preferences.value.models)
 
@@ -101,6 +104,7 @@ class MainWindow(QMainWindow):
         except BatonError as error:
             self.tell(error)
             return
+        self._store = store
         archive = ConversationRepository(store, self)
         self.session.use_archive(archive)
         self.chat.sidebar.use_archive(archive)
@@ -110,6 +114,14 @@ class MainWindow(QMainWindow):
             self.notice.tell(sentence, warns=False)
         if last := self.preferences.value.window.conversation:
             self.session.open(last, quietly=True)
+
+    def _close_store(self) -> None:
+        """Last of all, since everything else may still save something."""
+        if self._store:
+            try:
+                self._store.close()
+            except StoreError as error:
+                self.tell(error)
 
     def _add_batch_page(self, store: Store) -> None:
         from app.batch.page import BatchPage
@@ -123,7 +135,7 @@ class MainWindow(QMainWindow):
             )
         )
         batch.use_store(store)
-        self.add_page("batch", "Batch", batch, batch.finish)
+        self.add_page("batch", "Batch", batch)
 
     def tell(self, error: BatonError) -> None:
         """Say what went wrong, with the way on that fits it."""
@@ -194,14 +206,13 @@ class MainWindow(QMainWindow):
             geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
         )
         self.hide()
+        self.session.stop()
+        self.tasks.close()  # answers and batches deliver their last events, which are saved
         for finish in self._finishers:
             finish()
-        self.dialogs.finish()
-        self.session.finish()
-        self.chat.finish()
-        self._monitor.finish()
-        self.models.finish()
+        self.models.close()
         self.preferences.save()
+        self._close_store()
         super().closeEvent(event)
 
     # -----------------------------------------------------------------------------------------------------------------

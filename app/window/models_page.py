@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.shared.background import BackgroundTask
+from app.shared.background import BackgroundTask, run_in_background
 from app.shared.loaded_models import LoadState
 from app.window.main_window import MainWindow
 from core.thinking.policies.keywords import Keywords
@@ -28,7 +28,7 @@ def add_models_page(
 ) -> LazyModelsPage:
     """`secrets` and `home`: others than the person's own, for tests."""
     tab = LazyModelsPage(window, secrets, home)
-    window.add_page("models", "Models", tab, tab.finish)
+    window.add_page("models", "Models", tab, tab.empty_trash)
     return tab
 
 
@@ -62,18 +62,15 @@ class LazyModelsPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._page is None and self._opening is None:
-            self._opening = BackgroundTask("import the Models page", import_page, parent=self)
-            self._opening.ended.connect(self._opened)
-            self._opening.start()
+            self._opening = run_in_background(self, "import the Models page", import_page, ended=self._opened)
 
     def _opened(self, _error: object) -> None:
         self.page.show()
 
-    def finish(self) -> None:
-        if self._opening is not None:
-            self._opening.finish()
-        if self._page is not None:
-            self._page.finish()
+    def empty_trash(self) -> None:
+        """Delete for good what was deleted: the window is closing."""
+        if self._room is not None:
+            self._room.trash.empty()
 
     def _make(self) -> ModelsPage:
         from app.models.controller import ModelsController

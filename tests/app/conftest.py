@@ -6,7 +6,8 @@ import gc
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; tests touch no display
@@ -60,7 +61,7 @@ class ScriptedLoader:
 
 @pytest.fixture
 def no_leaks(qapp: QApplication) -> Iterator[None]:
-    """Fails a test that leaves a thread, a running timer, a top-level widget (hidden or not) or a process behind."""
+    """Fails a test that leaves behind a thread (daemon or not), a running timer, a top-level widget or a process."""
     before = set(threading.enumerate())
     widgets = {shiboken6.getCppPointer(widget) for widget in qapp.topLevelWidgets()}
     processes = set(multiprocessing.active_children())
@@ -68,9 +69,8 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     qapp.processEvents()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     gc.collect()
-    threads = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
-    ours = [thread for thread in threading.enumerate() if thread not in before and thread.name in OUR_THREADS]
-    assert not threads + ours, f"threads left: {[thread.name for thread in threads + ours]}"
+    left_running = threads_left(before)
+    assert not left_running, f"threads left: {left_running}"
     new = [widget for widget in qapp.topLevelWidgets() if shiboken6.getCppPointer(widget) not in widgets]
     # A chart of pyqtgraph leaves menus that were never shown and belong to nobody; they go with it, whenever that is.
     left = [widget for widget in new if widget.isVisible() or not isinstance(widget, QMenu)]
@@ -81,8 +81,16 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     assert not started, f"processes left: {started}"
 
 
-OUR_THREADS = {"answer", "load models", "set formulas", "read traces", "export", "import", "count tokens", "replay"}
-OUR_THREADS |= {"line steps up", "compare answers"}
+def threads_left(before: Collection[threading.Thread], patience: float = 10.0) -> list[str]:
+    """Names of threads that were not there before and do not end, daemon or not.
+
+    `patience`: seconds that all of them together have, since a closing window does not wait for a silent server.
+    """
+    deadline = time.monotonic() + patience
+    new = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in new:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread.name for thread in new if thread.is_alive()]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask
+from app.shared.background import run_in_background
 from app.shared.conversations.conversation import Exchange
 from core.engines.body import Author
 from core.errors import BatonError
@@ -46,24 +46,14 @@ class AnswerTask(QObject):
             events = run(pair, conversation, settings, control=self.control, so_far=so_far, first=first)
             yield from paced(events, pace)
 
-        self._errand = BackgroundTask("answer", work, cancel=self.control.stop, parent=self)
-        self._errand.arrived.connect(self._apply)
-        self._errand.ended.connect(self._end)
+        self._work = work
 
     def start(self) -> None:
-        self._errand.start()
-
-    @property
-    def running(self) -> bool:
-        return self._errand.running
+        run_in_background(self, "answer", self._work, arrived=self._apply, ended=self._end, cancel=self.control.stop)
 
     def stop(self) -> None:
         """The text so far stays."""
-        self._errand.stop()
-
-    def finish(self) -> None:
-        """Stop and wait: the window is closing."""
-        self._errand.finish()
+        self.control.stop()
 
     def take_fresh(self) -> list[Event]:
         """Events since the last call, for the store."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask
+from app.shared.background import run_in_background
 from app.shared.conversations.conversation import Conversation, Exchange
-from core.errors import BatonError, StoreError
+from core.errors import BatonError
 from core.run import RunSettings
 from core.store.conversations import Found, Headline, StoredExchange
 from core.store.runs import Recorder
@@ -31,7 +31,6 @@ class ConversationRepository(QObject):
         super().__init__(parent)
         self._store = store
         self._recorders: dict[str, Recorder] = {}
-        self._reading: list[BackgroundTask] = []
 
     def headlines(self) -> list[Headline]:
         return self._store.conversations.recent()
@@ -92,33 +91,19 @@ class ConversationRepository(QObject):
         self._read([*on_path, *(exchange for exchange in known.values() if exchange not in on_path)])
         return conversation
 
-    def finish(self) -> None:
-        """Wait for what is being read and saved: the window is closing."""
-        for errand in list(self._reading):
-            errand.finish()
-        try:
-            self._store.close()
-        except StoreError as error:
-            self.failed.emit(error)
-
     def _read(self, exchanges: list[Exchange]) -> None:
         def work() -> Generator[Any, None, None]:
             for exchange in exchanges:
                 yield exchange, self._store.runs.trace(exchange.id)
 
-        errand = BackgroundTask("read traces", work, parent=self)
-        errand.arrived.connect(self._arrived)
-        errand.ended.connect(lambda error: self._ended(errand, error))
-        self._reading.append(errand.start())
+        run_in_background(self, "read traces", work, arrived=self._arrived, ended=self._ended)
 
     def _arrived(self, pairs: list[tuple[Exchange, Trace]]) -> None:
         for exchange, trace in pairs:
             exchange.trace, exchange.is_read = trace, True
             self.loaded.emit(exchange)
 
-    def _ended(self, errand: BackgroundTask, error: BatonError | None) -> None:
-        self._reading.remove(errand)
-        errand.deleteLater()
+    def _ended(self, error: BatonError | None) -> None:
         if error:
             self.failed.emit(error)
 

@@ -182,14 +182,6 @@ class ChatSession(QObject):
         if self.answering:
             self.answering.control.rewrite_step()
 
-    def finish(self) -> None:
-        """Stop, and see that everything is saved: the window is closing."""
-        self._waiting.clear()
-        for answering in list(self._running):
-            answering.finish()
-        if self._archive:
-            self._archive.finish()
-
     # -----------------------------------------------------------------------------------------------------------------
 
     @property

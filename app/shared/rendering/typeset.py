@@ -4,7 +4,7 @@ ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `
 """
 
 import re
-import threading
+from collections.abc import Generator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -79,11 +79,10 @@ def picture(formula: Typeset, colour: str, scale: float) -> QImage:
     return image
 
 
-def warm_up() -> threading.Thread:
-    """Loads ziamath beside the window's own thread; call it once the window is on the screen."""
-    thread = threading.Thread(target=_engine, name="load ziamath", daemon=True)
-    thread.start()
-    return thread
+def warm_up() -> Generator[None, None, None]:
+    """Load ziamath, so that the first formula need not: the work of a background task."""
+    _engine()
+    yield
 
 
 def _understood(latex: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from PySide6.QtCore import QObject
 from shiboken6 import isValid
 
-from app.shared.background import BackgroundTask
+from app.shared.background import run_in_background
 from app.shared.rendering import prepare
 from app.shared.rendering.formulas import lift_formulas
 
@@ -25,8 +25,6 @@ class Typesetter(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._jobs: queue.SimpleQueue[tuple[str, float, Ready] | None] = queue.SimpleQueue()
-        self._errand = BackgroundTask("set formulas", self._work, cancel=lambda: self._jobs.put(None), parent=self)
-        self._errand.arrived.connect(_call_all)
         self._started = False
 
     def prepare(self, markdown: str, formula_size: float, ready: Ready, owner: QObject) -> None:
@@ -36,12 +34,8 @@ class Typesetter(QObject):
             return
         if not self._started:
             self._started = True
-            self._errand.start()
+            run_in_background(self, "set formulas", self._work, arrived=_call_all, cancel=lambda: self._jobs.put(None))
         self._jobs.put((markdown, formula_size, lambda: ready() if isValid(owner) else None))
-
-    def finish(self) -> None:
-        """What is not set yet stays plain: the window is closing."""
-        self._errand.finish()
 
     def _work(self) -> Generator[Any, None, None]:
         while (job := self._jobs.get()) is not None:

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
 from app.inspector.panel import Inspector
+from app.shared.background import BackgroundTasks
 from app.shared.loaded_models import LoadedModels, Loading
 from app.shared.preferences import Preferences
 from core.engines.remote.state import StatusCallback
@@ -60,8 +61,9 @@ def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader) -> Iterator[Batch
     with Store.open(tmp_path / "baton.sqlite") as store:
         page.use_store(store)
         yield page
-        page.finish()
-        models.finish()
+        for owner in (page, models):
+            BackgroundTasks.of(owner).close()
+        models.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.compare.row_markers import RowMarkers
 from app.compare.rows import AT_ONCE, AlignedRows
+from app.shared.background import BackgroundTasks
 from app.shared.steps.steps_document import thinking_pieces
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
@@ -60,7 +61,8 @@ class Side:
 
     def finish(self) -> None:
         self.rows.finish()
-        self._typesetter.finish()
+        BackgroundTasks.of(self.rows).close()
+        BackgroundTasks.of(self._typesetter).close()
         self.holder.close()
 
 

@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from app.models.controller import ModelsController
 from app.models.page import ModelsPage
+from app.shared.background import BackgroundTasks
 from app.shared.widgets.notice import NoticeBar
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.paths import Paths
@@ -50,4 +51,6 @@ def page(room: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
     with qtbot.waitSignals([room.inventory_changed, room.devices_found]):
         page.show()
     yield page
-    page.finish()
+    for owner in (page, room):
+        BackgroundTasks.of(owner).close()
+    room.trash.empty()

@@ -14,6 +14,7 @@ from app.models.cue_finder import CueFinder
 from app.models.page import ModelsPage
 from app.models.prompt_view import PromptView
 from app.models.writing_form import WritingForm
+from app.shared.background import BackgroundTasks
 from app.shared.labels import own_facts, placement_facts
 from core.cue_profiler import Suits, profile
 from core.demo_pair.settings import SMALL_MODEL
@@ -100,7 +101,7 @@ def test_a_prompt_is_shown_with_signs_where_it_differs_from_the_known_one(page: 
     assert view.sentence.text().startswith("⚠ Other than what Qwen3 models")
     signs = {line[0] for line in view.prompt.toPlainText().splitlines()}
     assert {"+", "−"} <= signs
-    view.finish()
+    BackgroundTasks.of(view).close()
 
 
 def test_a_template_that_never_ends_is_said_and_the_window_goes_on(
@@ -114,7 +115,7 @@ def test_a_template_that_never_ends_is_said_and_the_window_goes_on(
     object.__setattr__(model.header, "chat_template", loop)
     view.show_header(model.header)
     qtbot.waitUntil(lambda: view.sentence.text().startswith("✗ The chat template did not come"), timeout=30_000)
-    view.finish()
+    BackgroundTasks.of(view).close()
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def found(page: ModelsPage, qtbot: QtBot) -> Iterator[CueFinder]:
     made = CueFinder(page.room, choose(page, SMALL_MODEL))
     qtbot.addWidget(made)
     yield made
-    made.finish()
+    BackgroundTasks.of(made).close()
 
 
 def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:

@@ -13,6 +13,7 @@ from app.models.controller import ModelsController
 from app.models.downloads_tab import DownloadRow, DownloadState
 from app.models.hub_search_tab import size_in
 from app.models.page import ModelsPage
+from app.shared.background import BackgroundTasks
 from app.shared.widgets.controls import IconButton
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
@@ -217,7 +218,8 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
     assert found.order == row.order
     found.toggle()
     wait_for(found, DownloadState.DONE, qtbot)
-    later.finish()
+    for owner in (later, later.room):
+        BackgroundTasks.of(owner).close()
 
 
 def test_a_cancelled_download_leaves_nothing(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,15 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, 
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
+from app.shared.loaded_models import LoadState
 from app.window.commands import ELSEWHERE, CommandPalette, ShortcutList
 from app.window.main_window import MainWindow
 from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
 from core.engines.model_card import Placement
+from core.paths import Paths
 from core.settings import Look, SettingsFile
+from core.store.store import Store
 from core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
@@ -190,3 +194,37 @@ def test_the_window_opens_on_the_page_where_it_was_left(make_window: Make) -> No
     window.show_page("batch")
     window.close()
     assert make_window().findChild(BatchPage).isVisible()  # type: ignore[union-attr]
+
+
+def test_the_window_closes_the_store_after_everything_that_still_saves(
+    make_window: Callable[..., MainWindow], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    order: list[str] = []
+
+    def noted(name: str, close: Callable[[], None]) -> None:
+        order.append(name)
+        close()
+
+    for owner, name in ((window.tasks, "close"), (window.models, "close"), (window.preferences, "save")):
+        done = getattr(owner, name)
+        monkeypatch.setattr(owner, name, partial(noted, type(owner).__name__, done))
+    assert window._store
+    monkeypatch.setattr(window._store, "close", partial(noted, "Store", window._store.close))
+    window.close()
+    assert order == ["BackgroundTasks", "LoadedModels", "Preferences", "Store"]
+
+
+def test_what_is_being_written_when_the_window_closes_is_saved(
+    make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
+    window.session.ask("What is two and two?")
+    exchange = window.session.current
+    assert exchange
+    qtbot.waitUntil(lambda: exchange.trace.tokens > 0)
+    window.close()
+    with Store.open(Paths.under(tmp_path).store) as store:
+        assert store.runs.trace(exchange.id).text == exchange.trace.text

@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtGui import QTextDocument
 from pytestqt.qtbot import QtBot
 
+from app.shared.background import BackgroundTasks
 from app.shared.rendering import TextStyle, as_plain_text
 from app.shared.steps.formula_spans import GOES_ON, FormulaSpans
 from app.shared.steps.steps_document import StepsDocument
@@ -94,7 +95,7 @@ def document(qtbot: QtBot) -> Iterator[Write]:
     finish: list[Typesetter] = []
     yield write
     for typesetter in finish:
-        typesetter.finish()
+        BackgroundTasks.of(typesetter).close()
 
 
 def test_in_the_document_the_formula_is_drawn_and_can_be_copied(document: Write, qtbot: QtBot) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from app.shared.background import BackgroundTasks
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from core.engines.body import Author
@@ -29,7 +30,7 @@ def steps(qtbot: QtBot) -> Iterator[StepsView]:
     view.resize(600, 400)
     view.show()
     yield view
-    typesetter.finish()
+    BackgroundTasks.of(typesetter).close()
 
 
 @pytest.fixture(scope="module")
