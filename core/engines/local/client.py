@@ -11,6 +11,7 @@ from typing import Any
 
 from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Token, WriteItem
 from core.engines.body import Body, Part, rendered_runs
+from core.engines.chat_template import PromptPiece, render_prompt
 from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with
 from core.engines.local.messages import (
     CacheDump,
@@ -31,6 +32,7 @@ from core.engines.local.messages import (
 )
 from core.engines.local.process import ModelProcess, only_reply
 from core.engines.model_card import ModelCard, Placement
+from core.engines.template_renderer import RENDERER
 from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
 from core.models.gguf import GgufHeader, read_header
 from core.models.loading import DEFAULT_OPTIONS, LocalOptions
@@ -59,6 +61,7 @@ class LocalEngine:
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts_left = RESTARTS
+        RENDERER.start()  # while the model loads, so that the first session does not wait for it
         self._process, retreat = self._load(header, on_progress)
         self._card = _card(header, self._options, options.own, self._placement(retreat))
 
@@ -108,6 +111,11 @@ class LocalEngine:
 
     def open(self, conversation: Conversation, sampling: Sampling) -> LocalSession:
         return LocalSession(self, conversation, sampling)
+
+    def render(self, conversation: Conversation) -> tuple[PromptPiece, ...]:
+        """By the model's chat template. Raises EngineRefused."""
+        loaded, options = self._process.loaded, self._options
+        return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking))
 
     def count_tokens(self, text: str) -> int:
         return len(self.tokenize(text))
@@ -220,9 +228,9 @@ class LocalSession:
     def _open_in(self, process: ModelProcess) -> None:
         self._process = process
         self._number, number = self._engine.next_number(), self._engine.next_number()
-        prompt = only_reply(process.ask(number, Open(self._number, number, self._conversation)))
-        assert isinstance(prompt, Tokenized)
-        self._prompt_tokens = len(prompt.ids)
+        tokenized = only_reply(process.ask(number, Open(self._number, number, self._engine.render(self._conversation))))
+        assert isinstance(tokenized, Tokenized)
+        self._prompt_tokens = len(tokenized.ids)
         if self._prompt_tokens >= self.card.context:
             raise ContextFull(
                 f"The prompt has {self._prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, ScoredToken, Stop
+from core.engines.base import Alternative, ScoredToken, Stop
+from core.engines.chat_template import PromptPiece
 from core.engines.model_card import DeviceShare
 from core.models.overrides import Sampling, ThinkingTags
 
@@ -43,9 +44,11 @@ class LoadOptions:
 
 
 class Open(NamedTuple):
+    """Begin a session. The rendered prompt, whose chat template the program's renderer has run."""
+
     session: int
     request: int
-    conversation: Conversation
+    prompt: tuple[PromptPiece, ...]
 
 
 class Read(NamedTuple):
@@ -108,12 +111,15 @@ class LoadingProgress(NamedTuple):
 
 
 class ModelLoaded(NamedTuple):
-    """The model is ready: tokens per session, threads used, llama.cpp's own description of it, and where it lies."""
+    """The model is ready: tokens per session, threads used, llama.cpp's own description of it, where it lies, and the
+    texts of its BOS and EOS tokens."""
 
     context: int
     threads: int
     description: str
     shares: tuple[DeviceShare, ...]
+    bos: str
+    eos: str
 
 
 class LoadFailed(NamedTuple):

@@ -8,15 +8,13 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 
-from core.engines.base import Conversation
-from core.engines.chat_template import render_prompt
+from core.engines.chat_template import PromptPiece
 from core.engines.local.llama import Llama, LoadError
 from core.engines.local.messages import (
     CacheDump,
     Cancel,
     CloseSession,
     DumpCache,
-    Failed,
     LoadFailed,
     LoadingProgress,
     LoadOptions,
@@ -32,7 +30,6 @@ from core.engines.local.messages import (
     send,
 )
 from core.engines.local.scheduler import Scheduler
-from core.errors import EngineRefused
 
 
 def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
@@ -46,7 +43,8 @@ def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
         memory = "alloc" in reason or "memory" in reason
         send(connection, LoadFailed(reason, out_of_memory=memory))
         return
-    send(connection, ModelLoaded(options.context, llama.threads, llama.description, llama.shares))
+    bos, eos = llama.special_text(llama.bos_id), llama.special_text(llama.eos_id)
+    send(connection, ModelLoaded(options.context, llama.threads, llama.description, llama.shares, bos, eos))
     Worker(connection, llama, options).run()
 
 
@@ -94,8 +92,8 @@ class Worker:
 
     def _handle(self, request: Request) -> None:
         match request:
-            case Open(session, number, conversation):
-                self._open(session, number, conversation)
+            case Open(session, number, prompt):
+                self._open(session, number, prompt)
             case Read():
                 self.scheduler.begin(request)
             case Cancel(number, at_once):
@@ -110,22 +108,11 @@ class Worker:
             case Shutdown():
                 os._exit(0)
 
-    def _open(self, session: int, number: int, conversation: Conversation) -> None:
-        try:
-            prompt = self._prompt(conversation)
-        except EngineRefused as error:
-            self.replies.append(Failed(number, context_full=False, reason=error.message))
-            return
-        self.scheduler.open(session, prompt)
-        self.replies.append(Tokenized(number, prompt))
-
-    def _prompt(self, conversation: Conversation) -> tuple[int, ...]:
-        llama, options = self.llama, self.options
-        bos, eos = llama.special_text(llama.bos_id), llama.special_text(llama.eos_id)
-        pieces = render_prompt(conversation, options.template, bos, eos, options.thinking)
+    def _open(self, session: int, number: int, prompt: tuple[PromptPiece, ...]) -> None:
         ids: list[int] = []
-        for piece in pieces:
-            ids += llama.tokenize(piece.text, piece.from_template)
-        if llama.adds_bos and ids[:1] != [llama.bos_id]:
-            ids.insert(0, llama.bos_id)
-        return tuple(ids)
+        for piece in prompt:
+            ids += self.llama.tokenize(piece.text, piece.from_template)
+        if self.llama.adds_bos and ids[:1] != [self.llama.bos_id]:
+            ids.insert(0, self.llama.bos_id)
+        self.scheduler.open(session, tuple(ids))
+        self.replies.append(Tokenized(number, tuple(ids)))

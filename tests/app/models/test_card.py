@@ -18,7 +18,7 @@ from app.shared.background import BackgroundTasks
 from app.shared.labels import own_facts, placement_facts
 from core.cue_profiler import Suits, profile
 from core.demo_pair.settings import SMALL_MODEL
-from core.engines import chat_template as prompt_probe
+from core.engines import template_renderer
 from core.engines.model_card import DeviceShare, ModelCard, Placement
 from core.models.fit import KvType
 from core.models.overrides import ModelOverrides, ThinkingTags
@@ -107,14 +107,17 @@ def test_a_prompt_is_shown_with_signs_where_it_differs_from_the_known_one(page: 
 def test_a_template_that_never_ends_is_said_and_the_window_goes_on(
     page: ModelsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompt_probe, "SECONDS", 0.5)
+    monkeypatch.setattr(template_renderer, "SECONDS", 0.5)
     view = PromptView()
     qtbot.addWidget(view)
     model = choose(page, SMALL_MODEL)
     loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
     object.__setattr__(model.header, "chat_template", loop)
     view.show_header(model.header)
-    qtbot.waitUntil(lambda: view.sentence.text().startswith("✗ The chat template did not come"), timeout=30_000)
+    qtbot.waitUntil(
+        lambda: view.sentence.text().startswith("✗ The model's chat template cannot be used: it did not finish"),
+        timeout=30_000,
+    )
     BackgroundTasks.of(view).close()
 
 

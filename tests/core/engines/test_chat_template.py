@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.engines import chat_template as prompt_probe
+from core.engines import chat_template, template_renderer
 from core.engines.chat_template import PromptLine, PromptOrigin, compared, pieces, prompt_of
 from core.errors import EngineRefused
 from core.models.catalog import families, family_of
@@ -43,7 +43,7 @@ def test_a_family_is_known_by_the_models_name(name: str, family: str | None) -> 
 
 def test_each_family_knows_the_whole_probe_and_a_sampling() -> None:
     for family in families():
-        assert all(message.content in family.prompt for message in prompt_probe.PROBE), family.name
+        assert all(message.content in family.prompt for message in chat_template.PROBE), family.name
         assert family.sampling.temperature is not None
 
 
@@ -74,9 +74,9 @@ def test_equal_prompts_have_no_difference() -> None:
 
 
 def test_a_template_that_never_ends_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompt_probe, "SECONDS", 0.5)
+    monkeypatch.setattr(template_renderer, "SECONDS", 0.5)
     loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
-    with pytest.raises(EngineRefused, match="did not come to an end"):
+    with pytest.raises(EngineRefused, match="did not finish within"):
         prompt_of(loop, None)
 
 

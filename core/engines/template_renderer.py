@@ -1,0 +1,201 @@
+"""Renders chat templates in one child process with limits on time and memory.
+
+A template comes from a model file or a server, so it may loop for ever or build gigabytes of text, and can raise
+any Python error. The child runs it in Jinja's immutable sandbox; the parent kills the child at the time limit, and
+starts another one for the next template. Requests and answers are JSON, so nothing of the child's is executed here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+from core.errors import EngineRefused
+
+if TYPE_CHECKING:
+    import jinja2
+
+LONGEST_TEMPLATE = 512 * 2**10
+"""Characters. The longest published ones have 30,000."""
+LONGEST_PROMPT = 4 * 2**20
+"""Characters of a rendered prompt, without what the user wrote."""
+MEMORY = 512 * 2**20
+"""Bytes of address space for the child."""
+SECONDS = 5.0
+"""For one rendering."""
+SECONDS_TO_START = 60.0
+PROCESS_NAME = "chat template renderer"
+_REMEDY = "Look for another conversion of the model, or choose a file with its chat template."
+
+
+class TemplateRenderer:
+    """A child process that is started at the first use, or by `start`. Thread-safe; one rendering at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._is_ready = False
+        self._hung: set[str] = set()
+        """Templates that reached a limit: they are not tried again."""
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the child, if there is none, and return without waiting for it."""
+        with self._lock:
+            self._start()
+
+    def render(self, template: str, variables: Mapping[str, Any]) -> str:
+        """The rendered text. Raises EngineRefused for every error in the template, and at the limits."""
+        if len(template) > LONGEST_TEMPLATE:
+            raise unusable(f"it has {len(template):,} characters, and {LONGEST_TEMPLATE:,} are allowed")
+        with self._lock:
+            if template in self._hung:
+                raise unusable("it did not finish the last time")
+            answer = self._ask(template, variables)
+        if "error" in answer:
+            raise unusable(str(answer["error"]))
+        return str(answer["text"]).encode("utf-8", "replace").decode()  # a template can write half a character
+
+    def close(self) -> None:
+        with self._lock:
+            self._stop()
+
+    def _ask(self, template: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        request = json.dumps({"template": template, "variables": variables}).encode()
+        for _ in range(2):  # the first child may have been killed while it was idle
+            connection = self._start()
+            try:
+                if not self._is_ready:
+                    self._receive(connection, SECONDS_TO_START)
+                    self._is_ready = True
+                connection.send_bytes(request)
+                return self._receive(connection, SECONDS)
+            except TimeoutError as error:
+                self._stop()
+                self._hung.add(template)
+                raise unusable(f"it did not finish within {SECONDS:g} seconds") from error
+            except (EOFError, OSError):
+                self._stop()
+        self._hung.add(template)
+        raise unusable("it ends the process that renders it")
+
+    @staticmethod
+    def _receive(connection: Connection, seconds: float) -> dict[str, Any]:
+        if not connection.poll(seconds):
+            raise TimeoutError
+        answer = json.loads(connection.recv_bytes())
+        assert isinstance(answer, dict)
+        return answer
+
+    def _start(self) -> Connection:
+        if self._connection is None:
+            context = multiprocessing.get_context("spawn")
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs,), name=PROCESS_NAME, daemon=True)
+            self._process.start()
+            theirs.close()  # only the child may hold its end, or its death would not be noticed here
+            self._is_ready = False
+        return self._connection
+
+    def _stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+        if self._connection:
+            self._connection.close()
+        self._process = self._connection = None
+
+
+RENDERER = TemplateRenderer()
+"""The one of this program."""
+
+
+def unusable(reason: str) -> EngineRefused:
+    """The error for a template that cannot be rendered."""
+    return EngineRefused(f"The model's chat template cannot be used: {reason}.", _REMEDY)
+
+
+# In the child process ------------------------------------------------------------------------------------------------
+
+
+def _serve(connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program handles Ctrl+C
+    _compiled("")  # imports Jinja before the first request
+    _limit_memory()
+    connection.send_bytes(b"{}")
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except EOFError:
+            return  # the program has ended
+        _limit_seconds()
+        try:
+            answer = {"text": _rendered(request["template"], request["variables"])}
+        except MemoryError:
+            answer = {"error": "it needs too much memory"}
+        except Exception as error:  # noqa: BLE001  a template can raise any error
+            answer = {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
+        connection.send_bytes(json.dumps(answer).encode())
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    except (ImportError, ValueError, OSError):
+        return  # Windows has none, macOS may refuse it: the time limit is left
+
+
+def _limit_seconds() -> None:
+    """A hard limit on processor time, for the case that the parent is killed while a template loops."""
+    try:
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + 2 * SECONDS), hard))
+    except (ImportError, ValueError, OSError):
+        return
+
+
+def _rendered(template: str, variables: Mapping[str, Any]) -> str:
+    pieces: list[str] = []
+    length = 0
+    for piece in _compiled(template).generate(**variables):
+        pieces.append(piece)
+        length += len(piece)
+        if length > LONGEST_PROMPT:
+            raise ValueError(f"its text is longer than {LONGEST_PROMPT:,} characters")
+    return "".join(pieces)
+
+
+@lru_cache(maxsize=8)
+def _compiled(template: str) -> jinja2.Template:
+    """Compiling takes milliseconds, and every session of a model has the same template."""
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def raise_exception(reason: str) -> str:
+        raise jinja2.TemplateError(reason)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+    return environment.from_string(template)

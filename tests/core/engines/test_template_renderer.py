@@ -1,0 +1,113 @@
+"""Chat templates of strangers run in a process with limits: every one gives a text or a sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from core.engines import template_renderer
+from core.engines.base import Message
+from core.engines.chat_template import render_prompt
+from core.engines.template_renderer import LONGEST_TEMPLATE, TemplateRenderer
+from core.errors import EngineRefused
+
+LOOP = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+
+
+@pytest.fixture
+def renderer() -> Iterator[TemplateRenderer]:
+    renderer = TemplateRenderer()
+    yield renderer
+    renderer.close()
+
+
+def render(template: str, *contents: str) -> str:
+    conversation = tuple(Message("user", content) for content in contents)
+    return "".join(piece.text for piece in render_prompt(conversation, template, "", "", None))
+
+
+def test_one_process_renders_template_after_template(renderer: TemplateRenderer) -> None:
+    assert renderer.render("{{ a }}!", {"a": "hello"}) == "hello!"
+    first = renderer.pid
+    assert renderer.render("{{ a }}?", {"a": "hello"}) == "hello?"
+    assert renderer.pid == first
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ 10.0 ** 400 }}", "Result too large|out of range"),
+        ("{{ [][3].x }}", "has no element 3|no element"),
+        ("{{ 'x'.encode('utf-7').decode('ascii', 'nothing')[9:].index('y') }}", ""),
+        ("{{ strftime_now(7) }}", "strftime"),
+        ("{{ raise_exception('only users') }}", "only users"),
+        ("{% for message in messages %}", "end of template"),
+        ("{{ messages.append(1) }}", "unsafe|safely"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe|safely|undefined"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+        ("{{ 'x' * 2000000000 }}", "memory"),
+        ("{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}", "longer than"),
+        ("{% include 'secrets' %}", "loader|include"),
+        ("x" * (LONGEST_TEMPLATE + 1), "characters"),
+    ],
+)
+def test_every_error_in_a_template_is_a_sentence(template: str, reason: str) -> None:
+    with pytest.raises(EngineRefused, match=f"(?s)chat template cannot be used: .*({reason})") as raised:
+        render(template, "Q")
+    assert raised.value.advice
+    assert len(str(raised.value)) < 500
+
+
+def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(
+    renderer: TemplateRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer.render("", {})
+    monkeypatch.setattr(template_renderer, "SECONDS", 0.3)
+    with pytest.raises(EngineRefused, match="did not finish within"):
+        renderer.render(LOOP, {})
+    monkeypatch.undo()
+    assert renderer.render("{{ a }}", {"a": 1}) == "1"
+    with pytest.raises(EngineRefused, match="did not finish the last time"):
+        renderer.render(LOOP, {})
+
+
+def test_a_renderer_that_was_killed_is_started_again(renderer: TemplateRenderer) -> None:
+    renderer.render("", {})
+    first = renderer.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert renderer.render("b", {}) == "b"
+    assert renderer.pid != first
+
+
+def test_threads_take_turns(renderer: TemplateRenderer) -> None:
+    found: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        found[number] = renderer.render("{{ n }}", {"n": number})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: str(number) for number in range(8)}
+
+
+def test_a_template_that_cuts_a_message_is_refused() -> None:
+    with pytest.raises(EngineRefused, match="changes what a message says"):
+        render("{{ messages[0].content[:1] }}", "Q")
+
+
+def test_a_template_cannot_multiply_a_long_question() -> None:
+    with pytest.raises(EngineRefused, match="repeats"):
+        render("{{ messages[0].content * 1000 }}", "Q" * 1000)
+
+
+def test_half_a_character_in_a_template_is_replaced() -> None:
+    assert render("{{ '\\ud83d' }}", "Q") == "?"
