@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
-from app.terminal.servers import add_server_options, known_server
-from app.terminal.solve import ExitCode
+import click
+
+from app.terminal.command_line import command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.output import write
+from app.terminal.servers import ServerOptions, known_server, server_options
+from app.terminal.streams import report
 from core.engines.factory import addresses
 from core.engines.local.tokenizer import tokenize_by
 from core.engines.remote.vocabulary import PROBE
@@ -16,23 +19,23 @@ from core.engines.server_check import Severity, try_connection
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("connect", help="test a server", description=__doc__)
-    parser.add_argument("url", help="http(s)://host:port; several with commas between")
-    parser.add_argument("--beside", type=Path, metavar="GGUF", help="compare the vocabulary with this model's")
-    add_server_options(parser)
-    parser.set_defaults(carry_out=connect)
+@command("connect")
+@click.argument("url")
+@option("--beside", type=click.Path(path_type=Path), metavar="GGUF", help="Compare the vocabulary with this model's.")
+@server_options
+def connect(url: str, beside: Path | None, servers: ServerOptions) -> int:
+    """Test a server as a run would use it, without writing anything there.
 
-
-def connect(arguments: argparse.Namespace) -> int:
-    ids = tokenize_by(arguments.beside, PROBE) if arguments.beside else ()
+    URL is http(s)://host:port; several are separated by commas.
+    """
+    ids = tokenize_by(beside, PROBE) if beside else ()
     code = ExitCode.ANSWERED
-    for url in addresses(arguments.url):
-        report = try_connection(*known_server(arguments, url), ids)
-        print(report.host)
-        for finding in report.findings:
-            print(f"  {SIGNS[finding.verdict]} {finding.words}")
-        if report.problem:
-            print(f"baton: {report.problem}", file=sys.stderr)
+    for address in addresses(url):
+        found = try_connection(*known_server(servers, address), ids)
+        write(found.host)
+        for finding in found.findings:
+            write(f"  {SIGNS[finding.verdict]} {finding.words}")
+        if found.problem:
+            report(found.problem)
             code = ExitCode.FAILED
     return code

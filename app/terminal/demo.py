@@ -1,14 +1,17 @@
-"""`baton demo`: one problem by the small model, by the large one, and by both; and who was right.
-
-The demo pair comes with the program. It can solve this one kind of problem and nothing else.
-"""
+"""`baton demo`: one problem by the small model, by the large one, and by both; and who was right."""
 
 from __future__ import annotations
 
-import argparse
+import click
 
-from app.terminal.options import add_model_options, open_pair
-from app.terminal.solve import ExitCode, print_steps, stops_on_interrupt
+from app.terminal.command_line import METHOD, command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.options import SEED
+from app.terminal.output import write
+from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from app.terminal.servers import ServerOptions, server_options
+from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from app.terminal.solve import print_steps
 from core.batch.problems import read_problems
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
@@ -26,48 +29,48 @@ ABOUT = (
     "--small and --large name real ones."
 )
 TITLES = {"small": "Small model alone", "large": "Large model alone", "baton": "Small model, large model at the cues"}
-MARKS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong", Outcome.UNSCORED: "– nobody can tell"}
+MARKS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong", Outcome.UNSCORED: "– not scored"}
+CONTEXT = 1024
+"""Tokens: enough for every ready problem."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("demo", help="one problem by small, large and both", description=__doc__)
-    parser.add_argument(
-        "number",
-        nargs="?",
-        type=int,
-        default=1,
-        help="which of the ready problems; the first is one that the small model gets wrong (%(default)s)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other words")
-    add_model_options(parser)
-    parser.set_defaults(carry_out=demo, context=1024)
+@command("demo")
+@click.argument("number", type=int, default=1)
+@option("--seed", type=SEED, default=0, metavar="N", group=METHOD, help="Another seed, other words [0].")
+@model_options
+@loading_options
+@server_options
+def demo(number: int, seed: int, models: ModelOptions, loading: LoadingOptions, servers: ServerOptions) -> int:
+    """One problem by the small model, by the large one, and by both; and who was right.
 
-
-def demo(arguments: argparse.Namespace) -> int:
-    problem = _ready_problem(arguments.number)
-    if not (arguments.small or arguments.large):
-        print(f"{ABOUT}\n")
-    print(f"{problem.text}\n")
+    The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
+    ready problems; the small model gets the first one wrong.
+    """
+    problem = _ready_problem(number)
+    if models.is_demo:
+        write(f"{ABOUT}\n")
+    write(f"{problem.text}\n")
     verdicts: list[str] = []
     control = Control()
-    with open_pair(arguments) as pair, Grader() as grader, stops_on_interrupt(control):
-        for arm in arms_of(TITLES, DEMO_SETTINGS.model_copy(update={"seed": arguments.seed})):
-            print(f"── {TITLES[arm.name]} " + "─" * (60 - len(TITLES[arm.name])))
-            trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
+    with open_pair(models, loading.with_context(CONTEXT), servers) as pair, Grader() as grader:
+        for arm in arms_of(TITLES, DEMO_SETTINGS.model_copy(update={"seed": seed})):
+            write(f"── {TITLES[arm.name]} " + "─" * (60 - len(TITLES[arm.name])))
+            with stops_on_interrupt(control):
+                trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
             if control.stopped:
-                return ExitCode.STOPPED
+                return exit_code_of_signal()
             answer = extract_answer(trace.text)
             mark = MARKS[grader.grade(problem.expected, answer).outcome]
             verdicts.append(_line(TITLES[arm.name], mark, answer, trace))
-            print()
-    print(f"The answer is {problem.expected}.")
-    print("\n".join(verdicts))
+            write()
+    write(f"The answer is {problem.expected}.")
+    write("\n".join(verdicts))
     return ExitCode.ANSWERED
 
 
 def _line(title: str, mark: str, answer: str | None, trace: Trace) -> str:
-    told = f"{answer or 'no answer':>9}  {mark:8}  {trace.tokens:4} tokens, {trace.large_share:4.0%} by the large model"
-    return f"{title:38}{told}"
+    share = f"{trace.tokens:4} tokens, {trace.large_share:4.0%} by the large model"
+    return f"{title:38}{answer or 'no answer':>9}  {mark:8}  {share}"
 
 
 def _ready_problem(number: int) -> Problem:

@@ -1,18 +1,15 @@
-"""`baton evidence`: the method's claim, tested on the demo pair: does it matter where the large model writes?
-
-Small only, large only, the three presets, first-token entropy, step scores by the large model, and takeovers by chance
-with the large share of the first preset, on problems that neither model was trained on. Anyone can repeat it in
-minutes, offline. Table, JSON and charts are written into the folder (--out).
-"""
+"""`baton evidence`: the method's claim, tested on the demo pair: does it matter where the large model writes?"""
 
 from __future__ import annotations
 
-import argparse
 from itertools import islice
 from pathlib import Path
 
-from app.terminal.batch import add_batch_options, begin, go_on
-from app.terminal.options import add_model_options, at_least_one
+from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on
+from app.terminal.command_line import command, option
+from app.terminal.options import AT_LEAST_ONE, SEED
+from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from app.terminal.servers import ServerOptions, server_options
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.problem import Problem
@@ -20,32 +17,42 @@ from core.problem import Problem
 ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "score", "random")
 PROBLEM_SEED = 20_261_124
 """Never used to choose a model or a parameter."""
+CONTEXT = 1024
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("evidence", help="test the method's claim on the demo pair", description=__doc__)
-    parser.add_argument(
-        "--problems", type=at_least_one, default=400, metavar="N", help="held-out problems (%(default)s)"
-    )
-    parser.add_argument("--seeds", type=at_least_one, default=3, metavar="N", help="seeds of each (%(default)s)")
-    parser.add_argument(
-        "--problem-seed",
-        type=int,
-        default=PROBLEM_SEED,
-        metavar="N",
-        help="draw other problems; the default (%(default)s) was never used to choose a model or a parameter",
-    )
-    add_batch_options(parser, parallel=16)
-    add_model_options(parser)
-    parser.set_defaults(carry_out=evidence, context=1024)
+@command("evidence")
+@option("--problems", type=AT_LEAST_ONE, default=400, metavar="N", help="Held-out problems [400].")
+@option("--seeds", type=AT_LEAST_ONE, default=3, metavar="N", help="Seeds of each problem [3].")
+@option(
+    "--problem-seed",
+    type=SEED,
+    default=PROBLEM_SEED,
+    metavar="N",
+    help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
+)
+@batch_options(parallel=16)
+@model_options
+@loading_options
+@server_options
+def evidence(
+    problems: int,
+    seeds: int,
+    problem_seed: int,
+    options: BatchOptions,
+    models: ModelOptions,
+    loading: LoadingOptions,
+    servers: ServerOptions,
+) -> int:
+    """Test the method's claim on the demo pair: does it matter where the large model writes?
 
-
-def evidence(arguments: argparse.Namespace) -> int:
-    folder = arguments.out or Path("evidence")
-    if arguments.resume:
-        return go_on(arguments, folder)
-    problems = demo_problems(arguments.problems, arguments.problem_seed)
-    return begin(arguments, folder, "evidence", problems, arms_of(ARMS, DEMO_SETTINGS))
+    Small only, large only, the three presets, first-token entropy, step scores by the large model, and random takeovers
+    with the large share of the first preset, on problems that neither model was trained on. It takes minutes and no
+    network. Table, JSON and charts are written into the folder (--out).
+    """
+    run = BatchRun(options.out or Path("evidence"), options, models, loading.with_context(CONTEXT), servers)
+    if options.resume:
+        return go_on(run)
+    return begin(run, "evidence", demo_problems(problems, problem_seed), arms_of(ARMS, DEMO_SETTINGS), range(seeds))
 
 
 def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:

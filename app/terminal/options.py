@@ -1,100 +1,112 @@
-"""Options that several commands share: which models, and how to run them."""
+"""Options of the method: which policy, with which parameters; and the settings of a run that they amount to."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import click
 from pydantic import BaseModel, ValidationError
 
-from app.terminal.servers import add_server_options, known_server
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
-from core.engines.base import Engine
-from core.engines.factory import EngineFactory, open_engine, share_vocabulary
+from app.terminal.command_line import METHOD, gathered, option
+from core.demo_pair import DEMO_SETTINGS
 from core.errors import SettingsError
 from core.files import read_text
-from core.models.loading import LocalOptions
-from core.models.preferences import load_preferences
-from core.paths import Paths
-from core.run import Pair, RunSettings, effective_settings
+from core.run import RunSettings, effective_settings
 from core.thinking.limits import Limits
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
 
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("models")
-    where = "GGUF file, or http(s)://host:port of a server; the demo pair's if not given"
-    group.add_argument("--small", metavar="MODEL", help=where)
-    group.add_argument("--large", metavar="MODEL", help=f"{where}; several servers with commas between")
-    add_loading_options(parser)
-    add_server_options(parser)
+LARGEST_SEED = 2**31 - 1
+AT_LEAST_ONE = click.IntRange(min=1)
+SEED = click.IntRange(0, LARGEST_SEED)
+_PRESETS = "; ".join(f"{', '.join(policy.presets)} ({name})" for name, policy in POLICIES.items() if policy.presets)
 
 
-def add_loading_options(parser: argparse.ArgumentParser) -> None:
-    """Without a default: what is not given is as a person chose for the model in the window."""
-    group = parser.add_argument_group("local models", "where not given, as chosen for the model on the Models page")
-    group.add_argument("--context", type=int, metavar="N", help=f"tokens of context (else {LocalOptions().context})")
-    group.add_argument("--threads", type=int, metavar="N", help="0 chooses")
-    group.add_argument("--gpu-layers", type=int, metavar="N", help="layers on the GPU; -1 is all that fit")
+@dataclass(frozen=True)
+class RunOptions:
+    """None: not given."""
+
+    policy: str | None
+    preset: str | None
+    set: tuple[str, ...]
+    cues: Path | None
+    seed: int | None
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
 
 
-def local_options(arguments: argparse.Namespace, model: str) -> LocalOptions:
-    """How to load this file: as a person chose for it, but for what the options say."""
-    chosen = load_preferences(Paths.of_user().model_preferences)
-    options = chosen.options_for(Path(model).expanduser(), LocalOptions(parallel=getattr(arguments, "parallel", 1)))
-    given = {name: getattr(arguments, name) for name in ("context", "threads", "gpu_layers")}
-    return replace(options, **{name: value for name, value in given.items() if value is not None})
+def _bounds(name: str) -> dict[str, Any]:
+    """Type and help of an option, from the field of the same name."""
+    field = RunSettings.model_fields[name]
+    return {"type": field.annotation, "help": f"{field.description} [{field.default}]", "metavar": "N", "group": METHOD}
 
 
-def change_run_options(parser: argparse.ArgumentParser) -> None:
-    """The same options for a run that is recorded: nothing is changed that is not named."""
-    add_run_options(parser)
-    parser.set_defaults(policy=None, seed=None)
+run_options = gathered(
+    RunOptions,
+    "method",
+    option(
+        "--policy",
+        type=click.Choice(list(POLICIES)),
+        group=METHOD,
+        help=f"When the large model writes [{DEFAULT_POLICY}].",
+    ),
+    option("--preset", metavar="NAME", group=METHOD, help=f"Parameters to begin with: {_PRESETS}."),
+    option(
+        "--set",
+        multiple=True,
+        metavar="NAME=VALUE",
+        group=METHOD,
+        help="Change a parameter of the policy or of the run; may be repeated.",
+    ),
+    option(
+        "--cues", type=click.Path(path_type=Path), metavar="FILE", group=METHOD, help="A cue list (see baton profile)."
+    ),
+    option("--seed", type=SEED, metavar="N", group=METHOD, help="The same seed repeats an answer of local models [0]."),
+    option(
+        *("-n", "--max-tokens", "--n-predict", "max_tokens"),
+        type=AT_LEAST_ONE,
+        metavar="N",
+        group=METHOD,
+        help=f"Longest answer in tokens [{RunSettings().max_tokens}].",
+    ),
+    option("--temperature", "--temp", "temperature", **_bounds("temperature")),
+    option("--top-p", **_bounds("top_p")),
+    option("--top-k", **_bounds("top_k")),
+)
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("method")
-    group.add_argument("--policy", choices=POLICIES, default=DEFAULT_POLICY, help="when the large model takes over")
-    group.add_argument("--preset", help=f"parameters of the policy to begin with: {_presets()}")
-    group.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=f"change one of {_all_names()}")
-    group.add_argument("--cues", type=Path, metavar="FILE", help="another cue list (baton profile proposes one)")
-    group.add_argument("--seed", type=int, default=0, help="the same seed repeats an answer on the same local models")
-    group.add_argument("--max-tokens", type=at_least_one, help="longest answer in tokens")
+def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is_demo: bool = False) -> RunSettings:
+    """The settings that these options ask for; what they leave out is as in the `recorded` run, if there is one.
 
-
-def run_settings(arguments: argparse.Namespace, recorded: RunSettings | None = None) -> RunSettings:
-    """The settings that these arguments ask for; what they leave out is as in the `recorded` run, if there is one.
-
-    Raises SettingsError with the name of what is wrong.
+    `is_demo`: for the demo pair, whose steps are short. Raises SettingsError with the name of what is wrong.
     """
     base = recorded or RunSettings()
-    chosen = settings_for(arguments.policy, base.policy) if arguments.policy else base.policy
-    if arguments.preset:
-        chosen = preset_of(chosen.policy, arguments.preset)
+    chosen = settings_for(options.policy, base.policy) if options.policy else base.policy
+    if options.preset:
+        chosen = preset_of(chosen.policy, options.preset)
     base = base.model_copy(update={"policy": chosen})
-    if recorded is None and not (getattr(arguments, "small", None) or getattr(arguments, "large", None)):
+    if is_demo:
         base = effective_settings(base, DEMO_SETTINGS)
     run = base.model_dump()
     policy, limits = run.pop("policy"), run.pop("limits")
-    for name in ("seed", "max_tokens"):
-        if (value := getattr(arguments, name)) is not None:
+    for name in ("seed", "max_tokens", "temperature", "top_p", "top_k"):
+        if (value := getattr(options, name)) is not None:
             run[name] = value
-    if arguments.cues:
-        run["cue_list"] = read_text(arguments.cues, "Name a cue list, such as baton profile writes.")
-    for assignment in arguments.set:
+    if options.cues:
+        run["cue_list"] = read_text(options.cues, "Name a cue list, such as baton profile writes.")
+    for assignment in options.set:
         name, equals, value = assignment.partition("=")
         places = ((type(chosen), policy), (Limits, limits), (RunSettings, run))
-        place = next((place for model, place in places if name in _settable(model)), None)
+        place = next((place for model, place in places if name in settable(model)), None)
         if place is None or not equals:
-            names = ", ".join(name for model, _ in places for name in _settable(model))
+            names = ", ".join(name for model, _ in places for name in settable(model))
             raise SettingsError(
                 f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
-                f"It takes NAME=VALUE, NAME one of {names}.",
+                f"It takes NAME=VALUE, NAME one of {names}; baton settings explains them.",
             )
         place[name] = value
     try:
@@ -115,45 +127,6 @@ def preset_of(policy: str, preset: str) -> PolicySettings:
     return presets[preset]
 
 
-def at_least_one(text: str) -> int:
-    """A number of problems, seeds or tokens."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 1")
-    return int(text)
-
-
-def _settable(model: type[BaseModel]) -> list[str]:
+def settable(model: type[BaseModel]) -> list[str]:
+    """The fields of a settings class that `--set` takes."""
     return [name for name in model.model_fields if name not in ("policy", "limits")]
-
-
-def _all_names() -> str:
-    """What `--set` takes: of each policy, and of every run."""
-    own = [f"{', '.join(names)} ({name})" for name, policy in POLICIES.items() if (names := _settable(policy.Settings))]
-    return "; ".join([*own, ", ".join(_settable(Limits) + _settable(RunSettings))])
-
-
-def _presets() -> str:
-    return "; ".join(f"{', '.join(policy.presets)} ({name})" for name, policy in POLICIES.items() if policy.presets)
-
-
-@contextmanager
-def open_pair(arguments: argparse.Namespace, *, small: bool = True, large: bool = True) -> Iterator[Pair]:
-    """The models that were named, or the built-in ones, loaded; closed at the end."""
-    opening = EngineFactory(
-        server=lambda url: known_server(arguments, url), tell=lambda words: print(words, file=sys.stderr)
-    )
-    small_file = arguments.small or str(SMALL_MODEL)
-    large_file = arguments.large or str(LARGE_MODEL)
-    with ExitStack() as stack:
-
-        def opened(wanted: bool, where: str) -> Engine | None:
-            if not wanted:
-                return None
-            engine = open_engine(where, replace(opening, local=local_options(arguments, where)))
-            stack.callback(engine.close)
-            return engine
-
-        pair = Pair(opened(small, small_file), opened(large, large_file))
-        if pair.small and pair.large:
-            share_vocabulary(pair.small, pair.large)
-        yield pair

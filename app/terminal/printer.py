@@ -1,31 +1,31 @@
-"""A run as it streams into a terminal: each piece in its author's colour, behind its author's sign."""
+"""A run as it streams into a terminal: each piece of text in its author's colour, behind its author's sign."""
 
 from __future__ import annotations
 
-import shutil
-import unicodedata
-from typing import TextIO
+from rich.cells import cell_len
+from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
 from core.engines.body import Author
+from core.safe_text import safe_text
 from core.thinking.advice import advice_on
 from core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
-_COLOURS = {Author.SMALL: "\033[38;5;33m", Author.LARGE: "\033[38;5;208m", Author.INSERTED: "\033[2m"}
-_BOLD, _FAINT, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
+_STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTED: "dim"}
 
 
 class Printer:
-    """Feeds on events. In a terminal, text that is discarded is wiped off again; elsewhere a piece is printed
-    when it is complete, so that what was discarded never appears."""
+    """Takes the events of a run. In a terminal, text that is discarded is erased again; elsewhere a piece is printed
+    when it is complete, so that discarded text never appears."""
 
-    def __init__(self, out: TextIO, live: bool, colour: bool) -> None:
+    def __init__(self, out: Console, live: bool) -> None:
         self.trace = Trace()
         self._out = out
         self._live = live
-        self._colour = colour
         self._piece: Piece | None = None
         self._shown = ""
 
@@ -42,29 +42,30 @@ class Printer:
                     self._show(piece)
             case TextDiscarded():
                 if self._live:
-                    self._wipe()
+                    self._erase()
                 self._piece = None
             case Noticed(text=text):
                 self._end_piece()
-                self._print(self._faint(f"  {text}\n"))
+                self._print(f"  {text}\n", "dim")
 
     def finish(self) -> None:
         """Complete the last piece and print the summary."""
         self._end_piece()
-        self._print("\n" + self._faint(summary(self.trace)) + "\n")
+        self._print(f"\n{summary(self.trace)}\n", "dim")
 
     def _show(self, piece: Piece) -> None:
         """Add what is new; white space at the end waits until something follows it."""
-        text = self._without_tag(piece.text).strip()
+        text = safe_text(self._without_tag(piece.text).strip())
         if not text:
             return
+        style = _STYLES[piece.author]
         if not self._shown:
-            self._print(self._in_colour(piece.author, f"{SIGNS[piece.author]} "))
-        self._print(self._in_colour(piece.author, text[len(self._shown) :].replace("\n", "\n  ")))
+            self._print(f"{SIGNS[piece.author]} ", style)
+        self._print(text[len(self._shown) :].replace("\n", "\n  "), style)
         self._shown = text
 
     def _without_tag(self, text: str) -> str:
-        """The tag that closes the thinking is for models; people see the answer begin."""
+        """Without the tag that closes the thinking: it is meant for models."""
         started = self.trace.started
         for card in (started.small, started.large) if started else ():
             if card and card.thinking:
@@ -78,29 +79,19 @@ class Printer:
                 self._print("\n")
         self._piece, self._shown = None, ""
 
-    def _wipe(self) -> None:
-        """Take the piece that is being shown off the screen again, all the rows that it takes."""
+    def _erase(self) -> None:
+        """Erase all rows of the piece that is being shown."""
         if self._shown:
-            columns = shutil.get_terminal_size().columns
+            columns = self._out.width
             lines = f"● {self._shown}".replace("\n", "\n  ").split("\n")
-            rows = sum(max(0, width(line) - 1) // columns + 1 for line in lines)
-            self._print("\r" + (f"\033[{rows - 1}A" if rows > 1 else "") + "\033[J")
+            rows = sum(max(0, cell_len(line) - 1) // columns + 1 for line in lines)
+            erase = (ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+            up = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
+            self._out.control(Control(*erase, *(up * (rows - 1))))
         self._shown = ""
 
-    def _in_colour(self, author: Author, text: str) -> str:
-        return f"{_COLOURS[author]}{text}{_PLAIN}" if self._colour else text
-
-    def _faint(self, text: str) -> str:
-        return f"{_FAINT}{text}{_PLAIN}" if self._colour else text
-
-    def _print(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
-
-
-def width(text: str) -> int:
-    """Columns that a text takes in a terminal: East Asian characters take two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    def _print(self, text: str, style: str | None = None) -> None:
+        self._out.out(safe_text(text), style=style, highlight=False, end="")
 
 
 def summary(trace: Trace) -> str:

@@ -1,64 +1,75 @@
-"""`baton profile`: let a model write on a few problems, and see which cues it gives; propose a cue list for it."""
+"""`baton profile`: let a model write on a few problems, see which cues it gives, and propose a cue list for it."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
-from app.terminal.options import add_loading_options, at_least_one, local_options
-from app.terminal.servers import add_server_options, known_server
+import click
+
+from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.options import AT_LEAST_ONE, SEED
+from app.terminal.output import progress, write
+from app.terminal.pair import LoadingOptions, loading_options, open_model
+from app.terminal.servers import ServerOptions, server_options
 from core.batch.problems import read_problems
 from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
-from core.engines.factory import EngineFactory, open_engine
+from core.engines.base import Engine
 from core.errors import SettingsError
 from core.run import RunSettings
 
 SHOWN = 12
 """Openings in the table."""
+_FILE = click.Path(path_type=Path)
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("profile", help="which cues a model gives, and a cue list for it", description=__doc__)
-    parser.add_argument("model", help="GGUF file, or http(s)://host:port of a server")
-    parser.add_argument(
-        "--problems", type=Path, metavar="FILE", help="problems to write on; four short ones if not given"
-    )
-    parser.add_argument(
-        "--limit", type=at_least_one, default=8, metavar="N", help="use the first N problems (%(default)s)"
-    )
-    parser.add_argument("--tokens", type=at_least_one, default=1024, metavar="N", help="tokens a problem (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the proposed cue list here, as JSON")
-    add_loading_options(parser)
-    add_server_options(parser)
-    parser.set_defaults(carry_out=profile_model)
+@command("profile")
+@click.argument("model")
+@option("--problems", type=_FILE, metavar="FILE", help="Problems to write on; four short ones if not given.")
+@option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Use the first N problems [8].")
+@option("--tokens", type=AT_LEAST_ONE, default=1024, metavar="N", help="Tokens for each problem [1024].")
+@option("--seed", type=SEED, default=0, metavar="N", help="Another seed, other texts [0].")
+@loading_options
+@option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
+@server_options
+def profile_model(
+    model: str,
+    problems: Path | None,
+    limit: int,
+    tokens: int,
+    seed: int,
+    loading: LoadingOptions,
+    out: Path | None,
+    servers: ServerOptions,
+) -> int:
+    """Let a model write on a few problems, see which cues it gives, and propose a cue list for --cues.
 
-
-def profile_model(arguments: argparse.Namespace) -> int:
-    problems = _problems(arguments)
-    settings = RunSettings(seed=arguments.seed, max_tokens=arguments.tokens)
-    opening = EngineFactory(
-        local_options(arguments, arguments.model),
-        server=lambda url: known_server(arguments, url),
-    )
-    engine = open_engine(arguments.model, opening)
-    texts = []
+    MODEL is a GGUF file, or http(s)://host:port of a server.
+    """
+    texts = _problems(problems, limit)
+    engine = open_model(model, loading, servers)
     try:
-        for number, _, text, is_complete in write_texts(engine, problems, settings):
-            if is_complete:
-                print(f"problem {number + 1} of {len(problems)}: {len(text):,} characters", file=sys.stderr)
-                texts.append(text)
+        found = profile(_written(engine, texts, RunSettings(seed=seed, max_tokens=tokens)))
     finally:
         engine.close()
-    found = profile(texts)
-    print(table(found))
-    if arguments.out:
-        _write(arguments.out, lexicon_json(found.proposed))
-        print(f"\nThe proposed cue list is in {arguments.out}.")
+    write(table(found))
+    if out:
+        _save(out, lexicon_json(found.proposed))
+        write(f"\nThe proposed cue list is in {out}.")
     else:
-        print(f"\nProposed cue list:\n{lexicon_json(found.proposed)}")
-    return 0
+        write(f"\nProposed cue list:\n{lexicon_json(found.proposed)}")
+    return ExitCode.ANSWERED
+
+
+def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> list[str]:
+    texts: list[str] = []
+    with progress("Profiling") as line:
+        for number, tokens, text, is_complete in write_texts(engine, problems, settings):
+            done = (number + min(1.0, tokens / settings.max_tokens)) / len(problems)
+            line.show(done, f"problem {number + 1} of {len(problems)}, {tokens:,} tokens")
+            if is_complete:
+                texts.append(text)
+    return texts
 
 
 def table(found: CueProfile) -> str:
@@ -76,14 +87,13 @@ def table(found: CueProfile) -> str:
     return "\n".join([*lines, "", found.advice])
 
 
-def _problems(arguments: argparse.Namespace) -> tuple[str, ...]:
-    if arguments.problems is None:
-        return PROBLEMS[: arguments.limit]
-    read = read_problems(arguments.problems, limit=arguments.limit)
-    return tuple(problem.text for problem in read.problems)
+def _problems(file: Path | None, limit: int) -> tuple[str, ...]:
+    if file is None:
+        return PROBLEMS[:limit]
+    return tuple(problem.text for problem in read_problems(file, limit=limit).problems)
 
 
-def _write(path: Path, text: str) -> None:
+def _save(path: Path, text: str) -> None:
     try:
         path.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:

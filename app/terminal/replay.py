@@ -1,12 +1,17 @@
-"""`baton replay`: over a recorded run, where would another policy, other cues or values have stepped in?"""
+"""`baton replay`: over a recorded run, where would another policy, other cues or values have taken over?"""
 
 from __future__ import annotations
 
-import argparse
 from bisect import bisect_right
 from pathlib import Path
 
-from app.terminal.options import change_run_options, run_settings
+import click
+
+from app.terminal.command_line import command
+from app.terminal.exit_codes import ExitCode
+from app.terminal.options import RunOptions, run_options, run_settings
+from app.terminal.output import write
+from app.terminal.streams import read_input
 from core.errors import SettingsError
 from core.files import read_text
 from core.settings import tolerant
@@ -18,30 +23,32 @@ from core.thinking.trace_json import trace_from_lines
 SIGNS = {Kind.BOTH: "=", Kind.RECORDED: "-", Kind.REPLAYED: "+"}
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("replay", help="another policy over a recorded run", description=__doc__)
-    parser.add_argument("trace", type=Path, metavar="TRACE", help="what `baton solve --json` wrote")
-    change_run_options(parser)
-    parser.set_defaults(carry_out=replay)
+@command("replay")
+@click.argument("trace", type=click.Path(path_type=Path, allow_dash=True))
+@run_options
+def replay(trace: Path, method: RunOptions) -> int:
+    """Where another policy would have taken over in a recorded run. Generates nothing.
 
-
-def replay(arguments: argparse.Namespace) -> int:
-    trace = trace_from_lines(read_text(arguments.trace, "Name what baton solve --json wrote.").splitlines())
-    if not trace.pieces or trace.started is None:
-        raise SettingsError(f"{arguments.trace} holds no run.", "Record one: baton solve --json … > trace.json.")
-    settings = run_settings(arguments, tolerant({"run": trace.started.settings}).run)
+    TRACE is what `baton solve --json` wrote; - reads it from standard input. Options that are not given are as in the
+    recorded run.
+    """
+    text = read_input() if str(trace) == "-" else read_text(trace, "Name what baton solve --json wrote.")
+    recorded = trace_from_lines(text.splitlines())
+    if not recorded.pieces or recorded.started is None:
+        raise SettingsError(f"{trace} holds no run.", "Record one: baton solve --json … > trace.json.")
+    settings = run_settings(method, recorded=tolerant({"run": recorded.started.settings}).run)
 
     def make() -> Policy:
         return make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
 
-    recordings = recordings_of(trace.events)
+    recordings = recordings_of(recorded.events)
     played = Replay(recordings, make, settings.limits)
     places = compare([took for one in recordings for took in one.takeovers], list(played.takeovers()))
     for took, kind in places:
-        step = trace.pieces[bisect_right(trace.pieces, took.start, key=lambda piece: piece.position) - 1].step
-        print(f"{SIGNS[kind]} step {step + 1}: {took.reason}{f', {took.cue.word}' if took.cue else ''}")
+        step = recorded.pieces[bisect_right(recorded.pieces, took.start, key=lambda piece: piece.position) - 1].step
+        write(f"{SIGNS[kind]} step {step + 1}: {took.reason}{f', {took.cue.word}' if took.cue else ''}")
     kinds = [place.kind for place in places]
-    print(", ".join(f"{SIGNS[kind]} {kinds.count(kind)} {kind.value}" for kind in Kind))
-    for sentence in remarks(trace, POLICIES.of(settings.policy).needs):
-        print(sentence)
-    return 0
+    write(", ".join(f"{SIGNS[kind]} {kinds.count(kind)} {kind.value}" for kind in Kind))
+    for sentence in remarks(recorded, POLICIES.of(settings.policy).needs):
+        write(sentence)
+    return ExitCode.ANSWERED

@@ -1,14 +1,15 @@
-"""Options about servers: each stands in place of what the window keeps for that address."""
+"""Options about servers. What is not given is as the window keeps it for that address."""
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
+from app.terminal.command_line import SERVERS, gathered, option
 from core.engines.factory import Server
 from core.engines.servers import KnownServers
 from core.engines.usage import Prices
@@ -16,56 +17,93 @@ from core.errors import SettingsError
 from core.models.preferences import Switch
 from core.paths import Paths
 
-_READ_ALONG = {"auto": Switch.AUTOMATIC, "on": Switch.ON, "off": Switch.OFF}
+_PREFETCH = {"auto": Switch.AUTOMATIC, "on": Switch.ON, "off": Switch.OFF}
+_FILE = click.Path(path_type=Path)
+_AMOUNT = click.FloatRange(min=0)
 
 
-def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """Whatever is not given is as the window keeps it for that address, if it knows it."""
-    group = parser.add_argument_group("servers", "What is not given here is as the window keeps it for the address.")
-    group.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the key")
-    group.add_argument("--server-model", metavar="NAME", help="which one, where a server has several")
-    group.add_argument("--template", type=Path, metavar="FILE", help="chat template (Jinja), where a server tells none")
-    group.add_argument("--ca", type=Path, metavar="FILE", help="a private CA, or the server's own certificate, as PEM")
-    group.add_argument("--any-certificate", action="store_true", help="accept any certificate: a risk")
-    group.add_argument("--proxy", metavar="URL", help="instead of the one in HTTPS_PROXY")
-    group.add_argument("--read-along", choices=_READ_ALONG, help="a server reads while the other model writes")
-    group.add_argument("--prices", metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="money for a million tokens each")
-    for option, what in (("--cap", "in all, by each server"), ("--answer-cap", "for each answer")):
-        group.add_argument(
-            f"{option}-tokens", type=_amount(int), metavar="N", help=f"most tokens to read and write {what}"
-        )
-        group.add_argument(f"{option}-money", type=_amount(float), metavar="SUM", help=f"most money to spend {what}")
+@dataclass(frozen=True)
+class ServerOptions:
+    """None: not given."""
+
+    api_key_env: str | None
+    server_model: str | None
+    template: Path | None
+    ca: Path | None
+    any_certificate: bool
+    proxy: str | None
+    prefetch: str | None
+    prices: str | None
+    cap_tokens: int | None
+    cap_money: float | None
+    answer_cap_tokens: int | None
+    answer_cap_money: float | None
 
 
-def _amount(kind: type[int] | type[float]) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        with suppress(ValueError):
-            if (amount := kind(text)) >= 0:
-                return amount
-        raise argparse.ArgumentTypeError(f"{text} is not an amount: 0 is no cap")
+server_options = gathered(
+    ServerOptions,
+    "servers",
+    option("--api-key-env", metavar="NAME", group=SERVERS, help="Environment variable that holds the key."),
+    option("--server-model", metavar="NAME", group=SERVERS, help="Which model, where a server has several."),
+    option(
+        "--template", type=_FILE, metavar="FILE", group=SERVERS, help="Chat template (Jinja), if a server sends none."
+    ),
+    option("--ca", type=_FILE, metavar="FILE", group=SERVERS, help="A private CA or the server's certificate, as PEM."),
+    option("--any-certificate", is_flag=True, group=SERVERS, help="Accept any certificate: a risk."),
+    option("--proxy", metavar="URL", group=SERVERS, help="Instead of the one in HTTPS_PROXY."),
+    option(
+        "--prefetch",
+        "--read-along",
+        type=click.Choice(list(_PREFETCH)),
+        group=SERVERS,
+        help="A server reads a text while the other model writes it.",
+    ),
+    option(
+        "--prices",
+        metavar="READ,REUSED,WRITTEN[,CURRENCY]",
+        group=SERVERS,
+        help="Money for a million tokens of each kind.",
+    ),
+    option(
+        "--cap-tokens",
+        type=click.IntRange(min=0),
+        metavar="N",
+        group=SERVERS,
+        help="Most tokens to read and write, for each server; 0 is no cap.",
+    ),
+    option("--cap-money", type=_AMOUNT, metavar="SUM", group=SERVERS, help="Most money to spend, for each server."),
+    option(
+        "--answer-cap-tokens",
+        type=click.IntRange(min=0),
+        metavar="N",
+        group=SERVERS,
+        help="Most tokens to read and write for each answer.",
+    ),
+    option("--answer-cap-money", type=_AMOUNT, metavar="SUM", group=SERVERS, help="Most money for each answer."),
+)
 
-    return read
 
+def known_server(options: ServerOptions, url: str) -> Server:
+    """What the window keeps for the address, with the values that were given instead.
 
-def known_server(arguments: argparse.Namespace, url: str) -> Server:
-    """What is known of the server, with what was given in place of it. Raises SettingsError, also if the key's
-    variable is not set."""
+    Raises SettingsError, also if the variable that should hold the key is not set.
+    """
     servers = KnownServers(Paths.of_user().servers)
     known = servers.find(url)
-    way = _given(authority=arguments.ca, proxy=arguments.proxy, any_certificate=arguments.any_certificate or None)
+    way = _given(authority=options.ca, proxy=options.proxy, any_certificate=options.any_certificate or None)
     given = _given(
-        model=arguments.server_model,
-        template=arguments.template,
-        supports_prefetch=_READ_ALONG.get(arguments.read_along),
-        prices=_prices(arguments.prices) if arguments.prices else None,
-        cap=known.cap.model_copy(update=_given(tokens=arguments.cap_tokens, money=arguments.cap_money)),
+        model=options.server_model,
+        template=options.template,
+        supports_prefetch=_PREFETCH.get(options.prefetch or ""),
+        prices=_prices(options.prices) if options.prices else None,
+        cap=known.cap.model_copy(update=_given(tokens=options.cap_tokens, money=options.cap_money)),
         answer_cap=known.answer_cap.model_copy(
-            update=_given(tokens=arguments.answer_cap_tokens, money=arguments.answer_cap_money)
+            update=_given(tokens=options.answer_cap_tokens, money=options.answer_cap_money)
         ),
         way=known.way.model_copy(update=way),
     )
     known = known.model_copy(update=given)
-    return known.at(url, _key(arguments, url, servers))
+    return known.at(url, _key(options, url, servers))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -81,8 +119,8 @@ def _prices(text: str) -> Prices:
         raise SettingsError(f"--prices {text} cannot be read.", "Write them as 0.5,0.1,2 or 0.5,0.1,2,EUR.") from error
 
 
-def _key(arguments: argparse.Namespace, url: str, servers: KnownServers) -> str | None:
-    if name := arguments.api_key_env:
+def _key(options: ServerOptions, url: str, servers: KnownServers) -> str | None:
+    if name := options.api_key_env:
         if key := os.environ.get(name):
             return key
         raise SettingsError(f"The environment variable {name} is not set.", "Put the server's key into it.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
+from typing import NamedTuple
 
+import click
 import pytest
 
 from app.inspector.command_line import command_line
-from app.terminal.options import add_model_options, add_run_options, run_settings
+from app.terminal.command_line import command
+from app.terminal.options import RunOptions, run_options, run_settings
+from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from core.run import RunSettings
 from core.settings import ModelChoice
 from core.thinking.cues import Match
@@ -21,15 +24,29 @@ from core.thinking.registry import POLICIES
 FILES = ModelChoice(small="small.gguf", large="http://host:8080")
 
 
-def read_again(line: str) -> tuple[argparse.Namespace, RunSettings]:
+class Read(NamedTuple):
+    problem: str
+    models: ModelOptions
+    loading: LoadingOptions
+    settings: RunSettings
+
+
+def read_again(line: str) -> Read:
+    """What the terminal makes of the line."""
     words = shlex.split(line)
     assert words[:2] == ["baton", "solve"]
-    parser = argparse.ArgumentParser()
-    parser.add_argument("problem")
-    add_model_options(parser)
-    add_run_options(parser)
-    arguments = parser.parse_args(words[2:])
-    return arguments, run_settings(arguments)
+
+    @command("solve")
+    @click.argument("problem")
+    @run_options
+    @model_options
+    @loading_options
+    def probe(problem: str, method: RunOptions, models: ModelOptions, loading: LoadingOptions) -> Read:
+        return Read(problem, models, loading, run_settings(method, is_demo=models.is_demo))
+
+    read = probe.main(words[2:], standalone_mode=False)
+    assert isinstance(read, Read)
+    return read
 
 
 @pytest.mark.parametrize(
@@ -46,12 +63,12 @@ def read_again(line: str) -> tuple[argparse.Namespace, RunSettings]:
     ],
 )
 def test_the_terminal_reads_the_same_settings(settings: RunSettings) -> None:
-    _, again = read_again(command_line("2 + 2?", settings, FILES))
+    *_, again = read_again(command_line("2 + 2?", settings, FILES))
     assert again == settings
 
 
 def test_problem_and_models_are_quoted() -> None:
     problem = 'It\'s $5 & "more";\nhow much?'
-    arguments, _ = read_again(command_line(problem, RunSettings(), FILES))
-    assert arguments.problem == problem
-    assert (arguments.small, arguments.large) == ("small.gguf", "http://host:8080")
+    problem_again, models, *_ = read_again(command_line(problem, RunSettings(), FILES))
+    assert problem_again == problem
+    assert (models.small, models.large) == ("small.gguf", "http://host:8080")

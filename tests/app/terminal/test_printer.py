@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.console import Console
 
-from app.terminal.printer import Printer, width
+from app.terminal.printer import Printer
 from core.engines.body import Author
 from core.thinking.events import Event, Finish, Noticed, RunEnded, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.policies.keywords import EXCESSIVE_REFLECTION
@@ -18,7 +19,8 @@ def token(text: str, author: Author = Author.SMALL) -> TokenWritten:
 
 def printed(*events: Event, live: bool) -> str:
     out = io.StringIO()
-    printer = Printer(out, live=live, colour=False)
+    console = Console(file=out, force_terminal=live, no_color=True, highlight=False, soft_wrap=True)
+    printer = Printer(console, live=live)
     for event in events:
         printer.feed(event)
     printer.finish()
@@ -36,14 +38,14 @@ def test_discarded_text_never_appears_in_a_file() -> None:
 
 def test_discarded_text_is_wiped_off_a_terminal() -> None:
     text = printed(*LOOKAHEAD, token("Let me see.", Author.LARGE), live=True)
-    assert "● Wait,\r\033[J◆ Let me see." in text
+    assert "● Wait,\r\033[2K◆ Let me see." in text
 
 
 def test_all_rows_of_a_long_lookahead_are_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     long = "word " * 40
     text = printed(token("One.\n\n"), token(long), TextDiscarded(0.0, 6, long, 1), live=True)
-    assert "\033[2A\033[J" in text, "two hundred columns are three rows of eighty"
+    assert text.count("\033[1A\033[2K") == 2, "two hundred columns are three rows of eighty"
 
 
 def test_inserted_text_and_notices_stand_on_lines_of_their_own() -> None:
@@ -56,5 +58,18 @@ def test_a_run_that_did_not_end_by_itself_says_how_it_ended() -> None:
     assert "ended by: time limit" in printed(token("One."), RunEnded(0.0, Finish.TIME), live=False)
 
 
-def test_chinese_characters_are_two_columns_wide() -> None:
-    assert width("漢字ab") == 6
+def test_chinese_characters_are_two_columns_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = "漢" * 45
+    text = printed(token("One.\n\n"), token(long), TextDiscarded(0.0, 6, long, 1), live=True)
+    assert text.count("\033[1A\033[2K") == 1, "ninety columns are two rows of eighty"
+
+
+def test_a_model_cannot_steer_the_terminal() -> None:
+    attack = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b2J"
+    for live in (True, False):
+        text = printed(token(attack), Noticed(0.0, attack), live=live)
+        assert "␛]52;c;cm0gLXJm␇␛[2J" in text
+        assert "\x1b]" not in text
+        assert "\x1b[2J" not in text
+        assert "\x9b" not in text

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
-from app.terminal.servers import add_server_options, known_server
+from app.terminal.command_line import command
+from app.terminal.servers import ServerOptions, known_server, server_options
 from core.engines.factory import Server
 from core.engines.servers import KnownServer, KnownServers
 from core.engines.usage import Cap, Prices
@@ -27,9 +27,14 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 def server(*options: str) -> Server:
-    parser = argparse.ArgumentParser()
-    add_server_options(parser)
-    return known_server(parser.parse_args(options), URL)
+    @command("probe")
+    @server_options
+    def probe(servers: ServerOptions) -> Server:
+        return known_server(servers, URL)
+
+    found = probe.main(list(options), standalone_mode=False)
+    assert isinstance(found, Server)
+    return found
 
 
 def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +69,8 @@ def test_prices_that_cannot_be_read_are_refused(prices: str) -> None:
 
 @pytest.mark.parametrize("option", ["--cap-tokens", "--answer-cap-money"])
 def test_a_cap_below_nothing_is_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        server(option, "-1")
-    assert "is not an amount" in capsys.readouterr().err
+    assert main(["connect", URL, option, "-1"]) == 2
+    assert "is not in the range" in capsys.readouterr().err
 
 
 def test_connect_says_what_it_found_of_each_server(capsys: pytest.CaptureFixture[str]) -> None:

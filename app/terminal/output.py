@@ -1,0 +1,104 @@
+"""What commands print for people: text in colour where the terminal has it, tables, and progress.
+
+All text is made safe here (core/safe_text.py), so that no model, server or file can steer the terminal. Results go to
+standard output; progress and remarks to standard error, where -q leaves them out.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from app.terminal.command_line import is_set
+from app.terminal.streams import report
+from core.safe_text import safe_line, safe_text
+
+WORTH_SAYING = 2.0
+"""Seconds after which a task is worth a line where standard error is no terminal."""
+
+
+def console(stderr: bool = False) -> Console:
+    """As the stream is now: colours follow NO_COLOR, FORCE_COLOR and TERM (https://no-color.org)."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def is_live(stream: TextIO) -> bool:
+    """Whether what is written to the stream can be erased again."""
+    return stream.isatty() and not console(stderr=stream is sys.stderr).is_dumb_terminal
+
+
+def write(text: str = "", style: str | None = None, end: str = "\n") -> None:
+    """Text on standard output, never wrapped."""
+    console().out(safe_text(text), style=style, highlight=False, end=end)
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """A table without a frame; the columns with these numbers are aligned to the right. Cells wrap in a terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe_text(cell)) for cell in row))
+    out = console()
+    if not out.is_terminal:
+        out.width = 10_000  # a program that reads the table wants a row a line
+    out.print(table, soft_wrap=False)
+
+
+def remark(sentence: str) -> None:
+    """One line on standard error, unless -q was given."""
+    if not is_quiet():
+        report(sentence)
+
+
+def is_quiet() -> bool:
+    return is_set("quiet")
+
+
+class ProgressLine:
+    """Progress of one task on standard error: a line that is rewritten in a terminal, elsewhere a line each tenth."""
+
+    def __init__(self, title: str, live: Progress | None) -> None:
+        self._title = title
+        self._live = live
+        self._task: TaskID | None = live.add_task(safe_line(title, 60), total=1.0, words="") if live else None
+        self._tenth = 0
+        self._began = time.monotonic()
+
+    def show(self, fraction: float, words: str = "") -> None:
+        """`fraction`: how much is done, 0 to 1."""
+        if self._live and self._task is not None:
+            self._live.update(self._task, completed=fraction, words=safe_line(words, 200))
+        elif int(fraction * 10) > self._tenth:
+            self._tenth = int(fraction * 10)
+            if time.monotonic() - self._began > WORTH_SAYING:
+                remark(f"{self._title}: {words or f'{fraction:.0%}'}")
+
+    def remark(self, sentence: str) -> None:
+        """A line above the progress."""
+        if self._live:
+            self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
+        else:
+            remark(sentence)
+
+
+@contextmanager
+def progress(title: str, json: bool = False) -> Iterator[ProgressLine]:
+    """Shown while the block runs. `json`: results go to standard output meanwhile, perhaps to the same terminal."""
+    live = not is_quiet() and is_live(sys.stderr) and not (json and sys.stdout.isatty())
+    if not live:
+        yield ProgressLine(title, None)
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"))
+    words = TextColumn("{task.fields[words]}", markup=False)
+    out = console(stderr=True)
+    with Progress(*columns, words, console=out, transient=True, redirect_stdout=False, redirect_stderr=False) as shown:
+        yield ProgressLine(title, shown)

@@ -1,0 +1,103 @@
+"""The commands of `baton`, and the one place where what goes wrong becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Sequence
+
+import click
+from click.shell_completion import shell_complete
+
+from app.terminal.command_line import ENVIRONMENT, HELP, LazyCommand, LazyGroup
+from app.terminal.exit_codes import ExitCode
+from app.terminal.signals import exit_code_of_signal, interruptible
+from app.terminal.streams import close_output, discard_output, prepare, report
+from core.errors import BatonError, SettingsError
+
+PROGRAM = "baton"
+COMPLETION = "_BATON_COMPLETE"
+"""The variable in which a shell asks for completions."""
+
+COMMANDS = {
+    "solve": LazyCommand("app.terminal.solve:solve", "Solve one problem."),
+    "batch": LazyCommand("app.terminal.batch:batch", "Solve and grade a file of problems; compare methods."),
+    "demo": LazyCommand("app.terminal.demo:demo", "One problem by the small model, the large one, and both."),
+    "evidence": LazyCommand("app.terminal.evidence:evidence", "Test the method's claim on the demo pair."),
+    "connect": LazyCommand("app.terminal.connect:connect", "Test a server."),
+    "profile": LazyCommand("app.terminal.profile:profile_model", "Which cues a model gives, and a cue list for it."),
+    "replay": LazyCommand("app.terminal.replay:replay", "Another policy over a recorded run."),
+}
+
+
+@click.group(
+    PROGRAM,
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings=HELP,
+    no_args_is_help=False,
+    epilog="Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
+)
+def baton() -> None:
+    """A small model thinks; a large one writes the steps where thinking is hard."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One command, from its words to its exit code."""
+    debug = "--debug" in arguments or bool(os.environ.get("BATON_DEBUG"))
+    with interruptible():
+        try:
+            prepare()
+            if instruction := os.environ.get(COMPLETION):
+                return shell_complete(baton, {}, PROGRAM, COMPLETION, instruction)
+            if debug:
+                logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
+            code = _invoke(arguments)
+            close_output()
+            return code
+        except KeyboardInterrupt:
+            report("Stopped.")
+            return exit_code_of_signal()
+        except BrokenPipeError:  # the reader of our output has closed it: nothing is left to say
+            discard_output()
+            return ExitCode.STOPPED
+        except click.UsageError as error:
+            return _wrong_usage(error)
+        except (SettingsError, BatonError, OSError, click.ClickException) as error:
+            if debug:
+                traceback.print_exc()
+            report(_sentence(error))
+            return ExitCode.USAGE if isinstance(error, SettingsError) else ExitCode.FAILED
+        except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and how to report it
+            if debug:
+                traceback.print_exc()
+            report(
+                f"Something unexpected went wrong: {type(error).__name__}: {error}. Please report it as an issue, "
+                "with what the same command prints with --debug, and `baton --version`."
+            )
+            return ExitCode.FAILED
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Not `baton.main`, which answers Ctrl+C and errors in its own way."""
+    try:
+        with baton.make_context(PROGRAM, list(arguments), auto_envvar_prefix=ENVIRONMENT) as context:
+            code: int = baton.invoke(context)
+            return code
+    except click.exceptions.Exit as ended:  # --help, --version
+        return ended.exit_code
+
+
+def _wrong_usage(error: click.UsageError) -> int:
+    """One sentence. The usage, dozens of lines for some commands, is for those who ask for it."""
+    path = error.ctx.command_path if error.ctx else PROGRAM
+    report(f"{error.format_message().strip().rstrip('.')}. {path} --help shows what it takes.", path)
+    return ExitCode.USAGE
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}."
+    return str(error.format_message()) if isinstance(error, click.ClickException) else str(error)

@@ -1,0 +1,53 @@
+"""Untrusted text made safe to show: what models, servers, files and their error messages contain.
+
+A control character can move the cursor, rename the terminal's window or write to the clipboard (OSC 52); a
+bidirectional override can make a file name read as another; a lone surrogate cannot be encoded; a message of ten
+megabytes hides what matters. Every output of the terminal passes through here; exports and views use the same rules.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_MESSAGE = 2_000
+"""Characters of an error message that are shown."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_PRINTED_BY_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SUBSTITUTE = "\ufffd"
+
+
+def safe_text(text: str) -> str:
+    """The text with each control character replaced by its visible picture: ESC becomes “␛”.
+
+    Newlines and tabs stay, a carriage return before a newline is dropped, and every other character that a terminal
+    would act on, or that cannot be encoded, becomes U+FFFD. The length of the text changes only at carriage returns.
+    """
+    return _CONTROLS.sub(_picture, text.replace("\r\n", "\n"))
+
+
+def safe_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Like `safe_text`, on one line, and no longer than `longest` characters."""
+    return shortened(" ".join(safe_text(shortened(text, 2 * longest)).split()), longest)
+
+
+def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """The beginning of a text that is longer than `longest` characters, with how many were left out."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]} … ({len(text) - longest:,} more characters)"
+
+
+def safe_json(encoded: str) -> str:
+    """A JSON document whose strings hold no character that a terminal acts on or that UTF-8 cannot encode.
+
+    JSON itself escapes what lies below U+0020; the escapes added here are JSON's own, so the values stay the same.
+    """
+    return _NOT_PRINTED_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded)
+
+
+def _picture(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else _SUBSTITUTE
