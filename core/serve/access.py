@@ -1,0 +1,102 @@
+"""Who may use the endpoint: the API key, and the Host and Origin headers.
+
+A page in a browser can send requests to a server on the loopback interface, also under a name that it made resolve
+to 127.0.0.1 (DNS rebinding). So a foreign Host is refused, and every Origin that was not allowed by name.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.errors import SettingsError
+from core.serve.schema import ErrorKind, error_response
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class AccessRules:
+    """What a request must show. Raises SettingsError for an address beyond loopback without a key."""
+
+    host: str = "127.0.0.1"
+    """The address that the server binds."""
+    key: str = ""
+    """The bearer token; empty: none is asked for."""
+    allowed_hosts: frozenset[str] = field(default_factory=frozenset)
+    """Names under which clients may address the server, besides the loopback names and `host`."""
+    allowed_origins: frozenset[str] = field(default_factory=frozenset)
+    """Pages that may call it from a browser: scheme, host and port."""
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host) and not self.key:
+            raise SettingsError(
+                f"Other machines can reach {self.host}, and no API key is set.",
+                "Name the environment variable that holds one with --api-key-env, or bind 127.0.0.1.",
+            )
+
+    def refusal(self, headers: Headers) -> tuple[int, ErrorKind, str] | None:
+        """Status, kind and sentence of the refusal; None if the request may pass."""
+        if (host := _host_name(headers.get("host", ""))) not in self._hosts():
+            return 403, ErrorKind.PERMISSION, f"The Host {host!r} is not allowed. Allow it with --allow-host."
+        origin = headers.get("origin")
+        if origin is not None and origin not in self.allowed_origins:
+            return 403, ErrorKind.PERMISSION, f"The Origin {origin!r} is not allowed. Allow it with --allow-origin."
+        if self.key and not self._has_key(headers):
+            return 401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong."
+        return None
+
+    def _hosts(self) -> Collection[str]:
+        return LOOPBACK_NAMES | {self.host} | self.allowed_hosts
+
+    def _has_key(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.key.encode())
+
+
+class AccessMiddleware:
+    """Answers what the rules refuse, before a route sees it."""
+
+    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
+        self._app = app
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refusal := self._rules.refusal(Headers(scope=scope))):
+            status, kind, message = refusal
+            await error_response(status, kind, message)(scope, receive, send)
+            return
+        if scope["type"] in ("http", "lifespan"):
+            await self._app(scope, receive, send)
+
+
+def origins(texts: Iterable[str]) -> frozenset[str]:
+    """Origins as a browser sends them. Raises SettingsError for a text that is not scheme://host[:port]."""
+    for text in texts:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+            raise SettingsError(f"{text!r} is not an origin.", "Write scheme, host and port: http://localhost:3000")
+    return frozenset(text.rstrip("/") for text in texts)
+
+
+def _host_name(header: str) -> str:
+    """The name in a Host header, without port and brackets."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0].lower()

@@ -1,0 +1,143 @@
+"""One run as an asynchronous stream: the models write in a thread, the endpoint sends what has settled.
+
+The client may go away at any time; closing the stream stops the run, and its thread ends before the next request may
+use the place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.engines.base import Conversation
+from core.engines.body import Author
+from core.errors import BatonError
+from core.run import Pair, RunSettings, run
+from core.serve.settled import SettledText, TextSettler
+from core.thinking.control import Control
+from core.thinking.events import Event, Finish
+from core.thinking.trace import Trace
+
+LENGTH = frozenset({Finish.MAX_TOKENS, Finish.CONTEXT_FULL, Finish.TIME})
+
+
+@dataclass
+class Answer:
+    """An answer as far as it was sent, and the trace of the whole run."""
+
+    settings: RunSettings
+    trace: Trace = field(default_factory=Trace)
+    stopped_at: str = ""
+    """The stop string that ended it."""
+
+    @property
+    def finish_reason(self) -> str:
+        """OpenAI's: “stop” or “length”."""
+        return "length" if not self.stopped_at and self.trace.finish in LENGTH else "stop"
+
+    @property
+    def failure(self) -> str:
+        """One sentence if the run failed, else empty."""
+        ended = self.trace.ended
+        return (ended.reason or "The run failed.") if ended and ended.finish is Finish.FAILED else ""
+
+    def usage(self) -> dict[str, Any]:
+        """OpenAI's usage. `cached_tokens` are prompt tokens that the first writer's KV cache held already."""
+        trace = self.trace
+        prompt = trace.started.prompt_tokens if trace.started else 0
+        first = next((span.handoff for span in trace.pieces if span.handoff), None)
+        reasoning = sum(len(span.tokens) for span in trace.pieces if not span.in_answer) if trace.thinks else 0
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": trace.tokens,
+            "total_tokens": prompt + trace.tokens,
+            "prompt_tokens_details": {"cached_tokens": min(prompt, first.reused) if first else 0},
+            "completion_tokens_details": {"reasoning_tokens": reasoning},
+        }
+
+    def authorship(self) -> dict[str, Any]:
+        """Who wrote what: the extension field `baton` of a response. Positions are characters of the whole body."""
+        trace = self.trace
+        return {
+            "seed": self.settings.seed,
+            "large_share": round(trace.large_share, 4),
+            "takeovers": trace.totals[Author.LARGE].takeovers,
+            "discarded_tokens": sum(total.discarded for total in trace.totals.values()),
+            "seconds": round(trace.seconds, 3),
+            "finish": trace.finish.value if trace.finish else "stopped",
+            "spans": [
+                {"author": span.author.value, "position": span.position, "length": span.length, "step": span.step}
+                for span in trace.pieces
+            ],
+        }
+
+
+class RunStream:
+    """Runs one arm on one conversation and yields the text that may be sent."""
+
+    def __init__(self, pair: Pair, conversation: Conversation, settings: RunSettings, stops: Sequence[str]) -> None:
+        self.answer = Answer(settings)
+        self._pair = pair
+        self._conversation = conversation
+        self._stops = stops
+        self._control = Control()
+        self._queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+        self._content = ""
+        self._released = 0
+
+    async def texts(self) -> AsyncGenerator[SettledText, None]:
+        """Raises BatonError if the run cannot begin. Closed early, it stops the run and waits for its thread."""
+        loop = asyncio.get_running_loop()
+        thread = threading.Thread(target=self._write, args=(loop,), name="serve a request")
+        thread.start()
+        settler = TextSettler(at_once=self._pair.small is None or self._pair.large is None)
+        try:
+            while (item := await self._queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                self.answer.trace.apply(item)
+                settler.apply(item)
+                if text := self._until_stop(settler.take(self.answer.trace.thinks), over=False):
+                    yield text
+                if self.answer.stopped_at:
+                    return
+            if text := self._until_stop(settler.take(self.answer.trace.thinks, over=True), over=True):
+                yield text
+        finally:
+            self._control.stop()
+            await asyncio.shield(asyncio.to_thread(thread.join))
+
+    def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        def put(item: Event | BaseException | None) -> None:
+            loop.call_soon_threadsafe(self._queue.put_nowait, item)
+
+        try:
+            for event in run(self._pair, self._conversation, self.answer.settings, control=self._control):
+                put(event)
+            put(None)
+        except BatonError as error:
+            put(error)
+        except BaseException as error:
+            put(error)
+            raise
+
+    def _until_stop(self, text: SettledText, over: bool) -> SettledText | None:
+        """Cut at a stop string; the end of the text waits while it may be the beginning of one."""
+        self._content += text.content
+        found = [(place, stop) for stop in self._stops if (place := self._content.find(stop, self._from())) >= 0]
+        if found:
+            end, self.answer.stopped_at = min(found)
+        else:
+            longest = max((len(stop) for stop in self._stops), default=1)
+            end = len(self._content) if over else max(self._released, len(self._content) - longest + 1)
+        start, self._released = self._released, end
+        ready = SettledText(text.reasoning, self._content[start:end])
+        return ready if any(ready) else None
+
+    def _from(self) -> int:
+        """Where a stop string may begin that has not been looked for."""
+        longest = max((len(stop) for stop in self._stops), default=0)
+        return max(0, self._released - longest)

@@ -1,0 +1,302 @@
+"""The routes: /v1/models, /v1/chat/completions, /v1/completions and /health.
+
+The model name of a request selects an arm. Texts are written by as many requests at once as the engines were opened
+for; further ones wait for their turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from core.engines.base import Conversation, Message
+from core.errors import BatonError, ContextFull, SettingsError
+from core.run import Pair, RunSettings, ask
+from core.serve.access import AccessMiddleware, AccessRules
+from core.serve.answers import RunStream
+from core.serve.schema import (
+    ChatRequest,
+    CompletionOptions,
+    CompletionRequestBody,
+    ErrorKind,
+    error_body,
+    error_response,
+)
+from core.serve.settled import SettledText
+from core.thinking.registry import POLICIES
+
+MAX_BODY = 4 * 2**20
+"""Bytes of a request."""
+MAX_SEED = 2**31
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class Arms:
+    """The arms that the endpoint offers, by the model name that selects each."""
+
+    def __init__(self, pair: Pair, settings: Mapping[str, RunSettings]) -> None:
+        self._pair = pair
+        self._settings = dict(settings)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._settings)
+
+    def settings(self, name: str) -> RunSettings | None:
+        return self._settings.get(name)
+
+    def pair(self, name: str) -> Pair:
+        """The models that take part in the arm."""
+        needs = POLICIES.of(self._settings[name].policy).needs
+        return Pair(self._pair.small if needs.small else None, self._pair.large if needs.large else None)
+
+
+class Endpoint:
+    """Answers requests about one pair of models."""
+
+    def __init__(self, arms: Arms, parallel: int = 1) -> None:
+        self._arms = arms
+        self._places = asyncio.Semaphore(parallel)
+        self._created = int(time.time())
+
+    def application(self, rules: AccessRules) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/health", self.health),
+                Route("/v1/models", self.models),
+                Route("/v1/models/{name:path}", self.model),
+                Route("/v1/chat/completions", self.chat, methods=["POST"]),
+                Route("/v1/completions", self.complete, methods=["POST"]),
+            ],
+            middleware=[Middleware(AccessMiddleware, rules=rules)],
+            exception_handlers={HTTPException: _http_error, BatonError: _baton_error},
+        )
+
+    async def health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
+        return JSONResponse({"status": "ok"})
+
+    async def models(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
+        return JSONResponse({"object": "list", "data": [self._model(name) for name in self._arms.names]})
+
+    async def model(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if self._arms.settings(name) is None:
+            return self._no_such_model(name)
+        return JSONResponse(self._model(name))
+
+    async def chat(self, request: Request) -> Response:
+        body = await _read(request, ChatRequest)
+        if isinstance(body, Response):
+            return body
+        conversation = tuple(
+            Message("system" if message.role == "developer" else message.role, message.text)
+            for message in body.messages
+        )
+        return await self._respond(request, body, conversation, _Chat(body.model))
+
+    async def complete(self, request: Request) -> Response:
+        body = await _read(request, CompletionRequestBody)
+        if isinstance(body, Response):
+            return body
+        shape = _Completion(body.model, body.text if body.echo else "")
+        return await self._respond(request, body, (Message("user", body.text),), shape)
+
+    async def _respond(
+        self, request: Request, body: CompletionOptions, conversation: Conversation, shape: _Shape
+    ) -> Response:
+        settings = self._arms.settings(body.model)
+        if settings is None:
+            return self._no_such_model(body.model)
+        stream = RunStream(
+            self._arms.pair(body.model), _asked(conversation, settings), _settings(settings, body), body.stops
+        )
+        if body.stream:
+            chunks = self._chunks(stream, shape, body.wants_usage)
+            return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        texts: list[SettledText] = []
+        async with self._places, aclosing(stream.texts()) as incoming:
+            async for text in incoming:
+                texts.append(text)
+                if await request.is_disconnected():
+                    break
+        if stream.answer.failure:
+            return error_response(502, ErrorKind.SERVER, stream.answer.failure)
+        reasoning, content = ("".join(parts) for parts in zip(*texts, strict=True)) if texts else ("", "")
+        return JSONResponse(shape.whole(stream, reasoning, content))
+
+    async def _chunks(self, stream: RunStream, shape: _Shape, wants_usage: bool) -> AsyncIterator[str]:
+        try:
+            async with self._places, aclosing(stream.texts()) as incoming:
+                for opening in shape.opening():
+                    yield _event(opening)
+                async for text in incoming:
+                    for chunk in shape.parts(text):
+                        yield _event(chunk)
+        except BatonError as error:
+            yield _event(error_body(ErrorKind.SERVER, str(error)))
+            return
+        if stream.answer.failure:
+            yield _event(error_body(ErrorKind.SERVER, stream.answer.failure))
+            return
+        yield _event(shape.end(stream))
+        if wants_usage:
+            yield _event(shape.usage(stream))
+        yield "data: [DONE]\n\n"
+
+    def _model(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "baton"}
+
+    def _no_such_model(self, name: str) -> Response:
+        message = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms.names)}."
+        return error_response(404, ErrorKind.NOT_FOUND, message)
+
+
+class _Shape:
+    """How a response of one kind looks, whole and in chunks."""
+
+    kind = ""
+    chunk_kind = ""
+    prefix = ""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._id = f"{self.prefix}-{secrets.token_hex(12)}"
+        self._created = int(time.time())
+
+    def opening(self) -> list[dict[str, Any]]:
+        return []
+
+    def parts(self, text: SettledText) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def last_choice(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def whole(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:
+        answer = stream.answer
+        choice = {"index": 0, "finish_reason": answer.finish_reason, **self.choice(stream, reasoning, content)}
+        return self._envelope(self.kind, [choice]) | {"usage": answer.usage(), "baton": answer.authorship()}
+
+    def end(self, stream: RunStream) -> dict[str, Any]:
+        """The chunk that says why the text ended, with its authorship."""
+        choice = {"index": 0, "finish_reason": stream.answer.finish_reason, **self.last_choice()}
+        return self._envelope(self.chunk_kind, [choice]) | {"baton": stream.answer.authorship()}
+
+    def usage(self, stream: RunStream) -> dict[str, Any]:
+        return self._envelope(self.chunk_kind, []) | {"usage": stream.answer.usage()}
+
+    def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
+        return self._envelope(self.chunk_kind, [{"index": 0, "finish_reason": None, **choice}])
+
+    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"id": self._id, "object": kind, "created": self._created, "model": self._model, "choices": choices}
+
+
+class _Chat(_Shape):
+    """Chat completions; the thinking stands in `reasoning_content`, as DeepSeek's and vLLM's endpoints have it."""
+
+    kind = "chat.completion"
+    chunk_kind = "chat.completion.chunk"
+    prefix = "chatcmpl"
+
+    def opening(self) -> list[dict[str, Any]]:
+        return [self._chunk({"delta": {"role": "assistant", "content": ""}})]
+
+    def parts(self, text: SettledText) -> list[dict[str, Any]]:
+        fields = (("reasoning_content", text.reasoning), ("content", text.content))
+        return [self._chunk({"delta": {name: value}}) for name, value in fields if value]
+
+    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
+        message: dict[str, Any] = {"role": "assistant", "content": content.strip("\n")}
+        if reasoning:
+            message["reasoning_content"] = reasoning
+        return {"message": message}
+
+    def last_choice(self) -> dict[str, Any]:
+        return {"delta": {}}
+
+
+class _Completion(_Shape):
+    """Completions: thinking and answer are one text, in the order in which they were written."""
+
+    kind = chunk_kind = "text_completion"
+    prefix = "cmpl"
+
+    def __init__(self, model: str, echo: str) -> None:
+        super().__init__(model)
+        self._echo = echo
+
+    def opening(self) -> list[dict[str, Any]]:
+        return [self._chunk({"text": self._echo, "logprobs": None})] if self._echo else []
+
+    def parts(self, text: SettledText) -> list[dict[str, Any]]:
+        return [self._chunk({"text": part, "logprobs": None}) for part in text if part]
+
+    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
+        return {"text": self._echo + reasoning + content, "logprobs": None}
+
+    def last_choice(self) -> dict[str, Any]:
+        return {"text": "", "logprobs": None}
+
+
+async def _read(request: Request, kind: type[Body]) -> Body | Response:
+    """The body as JSON of this kind, or the response that refuses it."""
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY:
+            return error_response(413, ErrorKind.INVALID_REQUEST, f"A request may have {MAX_BODY >> 20} MiB.")
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the body"
+        return error_response(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.")
+
+
+def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
+    """With the arm's instruction after the last question, as everywhere in the program."""
+    *before, last = conversation
+    return ask(last.content, arm, tuple(before)) if last.role == "user" else conversation
+
+
+def _settings(arm: RunSettings, body: CompletionOptions) -> RunSettings:
+    """The arm's settings with what the request changes."""
+    seed = secrets.randbelow(MAX_SEED) if body.seed is None else body.seed % MAX_SEED
+    asked = {"seed": seed, "temperature": body.temperature, "top_p": body.top_p, "max_tokens": body.limit}
+    return arm.model_copy(update={name: value for name, value in asked.items() if value is not None})
+
+
+def _event(data: Mapping[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+async def _http_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
+    assert isinstance(error, HTTPException)
+    kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
+    return error_response(error.status_code, kind, error.detail)
+
+
+async def _baton_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
+    assert isinstance(error, BatonError)
+    if isinstance(error, ContextFull | SettingsError):
+        return error_response(400, ErrorKind.INVALID_REQUEST, str(error))
+    return error_response(502, ErrorKind.SERVER, str(error))

@@ -1,0 +1,61 @@
+"""Runs the endpoint in this process until a signal ends it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from core.errors import BatonError
+
+SHUTDOWN_SECONDS = 2
+"""Requests that are still being answered have this long after Ctrl+C."""
+
+
+class EndpointServer:
+    """An ASGI application on an address that is bound at once, so that a taken port is an error before models load."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """`port` 0 takes a free one. Raises BatonError if the address cannot be bound."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise BatonError(
+                f"{host}:{port} cannot be used: {error.strerror or error}.", "Choose another port with --port."
+            ) from error
+        self.host = host
+        self._server: uvicorn.Server | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/v1"
+
+    def serve(self, application: ASGIApp, on_ready: Callable[[], object] = lambda: None) -> None:
+        """Answer requests; returns after `stop`, raises KeyboardInterrupt after Ctrl+C."""
+        config = uvicorn.Config(
+            application, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
+        )
+        self._server = uvicorn.Server(config)
+        on_ready()
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """From any thread: end within `SHUTDOWN_SECONDS`."""
+        if self._server:
+            self._server.should_exit = True
+
+    def close(self) -> None:
+        self._socket.close()

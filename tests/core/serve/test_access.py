@@ -1,0 +1,57 @@
+"""The endpoint refuses foreign hosts, foreign origins and missing keys."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.datastructures import Headers
+
+from core.errors import SettingsError
+from core.serve.access import AccessRules, is_loopback, origins
+
+LOCAL = {"host": "localhost:8000"}
+
+
+def refused(rules: AccessRules, **headers: str) -> int | None:
+    refusal = rules.refusal(Headers({**LOCAL, **headers}))
+    return refusal[0] if refusal else None
+
+
+def test_a_client_on_this_machine_may_ask() -> None:
+    assert refused(AccessRules()) is None
+    assert refused(AccessRules(), host="[::1]:8000") is None
+
+
+def test_a_name_that_a_foreign_page_made_resolve_here_is_refused() -> None:
+    assert refused(AccessRules(), host="evil.example:8000") == 403
+    assert refused(AccessRules(allowed_hosts=frozenset({"gpu.lan"})), host="gpu.lan:8000") is None
+
+
+def test_a_page_in_a_browser_is_refused_unless_its_origin_is_allowed() -> None:
+    assert refused(AccessRules(), origin="https://evil.example") == 403
+    assert refused(AccessRules(), origin="null") == 403
+    assert (
+        refused(AccessRules(allowed_origins=origins(["http://localhost:3000/"])), origin="http://localhost:3000")
+        is None
+    )
+
+
+def test_a_key_is_asked_for_where_one_is_set() -> None:
+    rules = AccessRules(key="secret")
+    assert refused(rules) == 401
+    assert refused(rules, authorization="Bearer wrong") == 401
+    assert refused(rules, authorization="Basic secret") == 401
+    assert refused(rules, authorization="Bearer secret") is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "gpu.lan"])
+def test_other_machines_are_served_only_with_a_key(host: str) -> None:
+    assert not is_loopback(host)
+    with pytest.raises(SettingsError, match="no API key is set"):
+        AccessRules(host)
+    assert AccessRules(host, key="secret").host == host
+
+
+@pytest.mark.parametrize("text", ["localhost:3000", "http://localhost/path", "file://x", ""])
+def test_what_is_not_an_origin_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="is not an origin"):
+        origins([text])
