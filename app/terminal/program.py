@@ -27,6 +27,7 @@ COMMANDS = {
     "evidence": LazyCommand("app.terminal.evidence:evidence", "Test the method's claim on the demo pair."),
     "connect": LazyCommand("app.terminal.connect:connect", "Test a server."),
     "profile": LazyCommand("app.terminal.profile:profile_model", "Which cues a model gives, and a cue list for it."),
+    "serve": LazyCommand("app.terminal.serve:serve", "Serve the pair to other programs, as OpenAI's API."),
     "replay": LazyCommand("app.terminal.replay:replay", "Another policy over a recorded run."),
 }
 

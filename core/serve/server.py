@@ -24,6 +24,7 @@ class EndpointServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            self._socket.listen()  # clients may connect as soon as `on_ready` has been called
         except OSError as error:
             self._socket.close()
             raise BatonError(

@@ -1,0 +1,89 @@
+"""`baton serve`: the pair behind an OpenAI-compatible endpoint, for other programs on this machine."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from app.terminal.command_line import command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
+from app.terminal.output import remark
+from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from app.terminal.servers import ServerOptions, server_options
+from core.batch.recipes import RECIPES
+from core.errors import SettingsError
+from core.run import RunSettings
+
+ARMS = ("baton", "small", "large", "paper", "reference", "random", "chosen")
+NOT_INSTALLED = "The packages of the endpoint are not installed."
+
+
+@command("serve")
+@option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to bind; beyond loopback a key is required.")
+@option("--port", type=click.IntRange(0, 65_535), default=8000, metavar="N", help="0 takes a free port [8000].")
+@option("--parallel", type=AT_LEAST_ONE, default=1, metavar="N", help="Requests answered at once; others wait [1].")
+@option("--arm", "more_arms", multiple=True, metavar="NAME", help="Offer this arm of `baton batch` as a model, too.")
+@option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
+@option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
+@option("--allow-origin", multiple=True, metavar="ORIGIN", help="A web page that may call it from a browser.")
+@run_options
+@model_options
+@loading_options
+@server_options
+def serve(
+    host: str,
+    port: int,
+    parallel: int,
+    more_arms: tuple[str, ...],
+    serve_key_env: str | None,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+    method: RunOptions,
+    models: ModelOptions,
+    loading: LoadingOptions,
+    servers: ServerOptions,
+) -> int:
+    """Serve the pair to other programs, as OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
+
+    The model name of a request selects the arm: baton, small, large, paper, reference, random, or chosen, which is
+    what the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
+    """
+    try:
+        from core.serve.access import AccessRules, origins
+        from core.serve.endpoint import Arms, Endpoint
+        from core.serve.server import EndpointServer
+    except ModuleNotFoundError as error:
+        raise SettingsError(NOT_INSTALLED, f"Install {error.name}, or Baton with its extra: baton[serve].") from error
+    rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))
+    arms = offered_arms([*ARMS, *more_arms], run_settings(method, is_demo=models.is_demo))
+    server = EndpointServer(host, port)
+    try:
+        with open_pair(models, loading, servers, parallel=parallel) as pair:
+            application = Endpoint(Arms(pair, arms), parallel).application(rules)
+            server.serve(application, lambda: remark(f"Serving {', '.join(arms)} at {server.url}. Ctrl+C stops it."))
+    finally:
+        server.close()
+    return ExitCode.ANSWERED
+
+
+def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
+    """The settings of each arm by the model name that selects it: the recipe's name where it has one arm."""
+    arms: dict[str, RunSettings] = {}
+    for name in names:
+        if name not in RECIPES:
+            raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
+        made = RECIPES[name].make(base)
+        if any(arm.large or arm.drafted for arm in made):
+            raise SettingsError(f"The arm {name!r} needs another large model.", "Serve it by itself with --large.")
+        arms |= {name if len(made) == 1 else arm.name: arm.settings for arm in made}
+    return arms
+
+
+def _key(variable: str | None) -> str:
+    if variable is None:
+        return ""
+    if key := os.environ.get(variable):
+        return key
+    raise SettingsError(f"The environment variable {variable} is not set.", "Put the key for clients into it.")

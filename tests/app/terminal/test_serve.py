@@ -1,0 +1,67 @@
+"""`baton serve` as a real process, asked by the `openai` package."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import openai
+import pytest
+
+from core.demo_pair import held_out_problems
+from core.grading.extraction import extract_answer
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The endpoint of the demo pair on a free port: its base URL and its process."""
+    words = [sys.executable, "-m", "app.cli", "serve", "--port", "0", *options]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr
+        said = ""
+        for line in process.stderr:
+            said += line
+            if found := re.search(r"http://\S+/v1", line):
+                yield found.group(), process
+                break
+        else:
+            raise AssertionError(said)
+        process.kill()
+
+
+@pytest.mark.real_models
+def test_the_endpoint_answers_until_it_is_interrupted() -> None:
+    problem = next(held_out_problems(seed=11))
+    with serving("--temperature", "0") as (url, process):
+        with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
+            assert "chosen" in [model.id for model in client.models.list()]
+            response = client.chat.completions.create(
+                model="baton", messages=[{"role": "user", "content": problem.question}], seed=1
+            )
+            assert extract_answer(response.choices[0].message.content or "") == problem.answer
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        assert "Traceback" not in process.stderr.read()
+        assert process.wait() == 130
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--host", "0.0.0.0"), "no API key is set"),
+        (("--serve-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY is not set"),
+        (("--arm", "nope"), "no arm called 'nope'"),
+        (("--allow-origin", "evil"), "is not an origin"),
+        (("--port", "70000"), "70000"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(options: tuple[str, ...], sentence: str) -> None:
+    words = [sys.executable, "-m", "app.cli", "serve", *options]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
