@@ -1,38 +1,43 @@
-"""Which column of a data set is what, guessed from the names that public data sets use."""
+"""Which column of a data set is the problem, the answer, …: guessed from the names that public data sets use."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from core.batch.import_report import ColumnChoice
 from core.batch.row import Record, Value
 
 # In order of trust: a file with both `answer` and `label` means the first.
-_PROBLEM = ("problem", "question", "prompt", "input", "query", "instruction", "task", "text", "messages")
-_ANSWER = (
-    "answer",
-    "expected",
-    "expected_answer",
-    "final_answer",
-    "correct_answer",
-    "target",
-    "answerkey",
-    "answer_key",
-    "gold",
-    "ground_truth",
-    "reference_answer",
-    "reference",
-    "label",
-    "output",
-    "response",
-    "completion",
+_PROBLEM = (
+    *("problem", "question", "prompt", "input", "query", "instruction", "task", "text", "messages", "conversations"),
+    *("stem", "statement", "content"),
 )
-_SOLUTION = ("solution", "explanation", "rationale", "reasoning", "reference_solution")
-_ID = ("id", "unique_id", "uid", "problem_id", "question_id", "task_id", "record_id", "idx", "index")
-_CHOICES = ("choices", "options")
+_ANSWER = (
+    *("reward_model_ground_truth", "extra_info_ground_truth"),  # verl
+    *("answer", "expected", "expected_answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
+    *("gold", "ground_truth", "reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
+    *("label", "output", "response", "completion"),
+)
+_SOLUTION = (
+    *("solution", "explanation", "rationale", "reasoning", "reference_solution", "worked_solution"),
+    *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof", "assistant"),
+)
+_ID = (
+    *("id", "unique_id", "uid", "problem_id", "question_id", "task_id", "record_id", "custom_id", "doc_id"),
+    *("idx", "index"),
+)
+_CHOICES = ("choices", "options", "endings", "answer_choices")
+_CONTEXT = ("body", "context", "passage", "paragraph", "story", "premise")
+_ASKS = ("question", "query", "hypothesis")
+"""A problem column of one of these names may need its context before it (SVAMP, ASDiv: `Body` and `Question`)."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
+_OPTION_COLUMN = re.compile(
+    r"(?:(?:option|choice|answer_choice|opt|op|ending|sol)_?)?([a-j])"
+    r"|(?:option|choice|answer_choice|opt|ending|sol)_?(\d)"
+)
 
 _SAMPLE_ROWS = 100
 _SHORTEST_PROBLEM = 15
@@ -43,8 +48,9 @@ _SHORTEST_PROBLEM = 15
 class Columns:
     """The columns to read; all others become metadata.
 
-    `answer` wins over `solution` where both say something. `choices` holds a list of options in one column;
-    `wrong` are columns with one wrong option each, the right one being the answer.
+    `answer` wins over `solution` where both say something. `choices` holds all options in one column; `options` are
+    columns with one option each; `wrong` are columns with one wrong option each, the right one being the answer.
+    `context` is written before the problem.
     """
 
     problem: str
@@ -53,16 +59,58 @@ class Columns:
     id: str | None = None
     choices: str | None = None
     wrong: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    option_labels: tuple[str, ...] = ()
+    """What answers call the options of `options`: letters, or numbers from 0 or 1."""
+    context: str | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Why each column was chosen, by its name."""
 
     def named(self) -> tuple[str, ...]:
         """Every column that has a part here."""
-        single = (self.problem, self.answer, self.solution, self.id, self.choices)
-        return (*(name for name in single if name is not None), *self.wrong)
+        return tuple(column for _, columns in self._parts() for column in columns)
+
+    def choices_made(self) -> tuple[ColumnChoice, ...]:
+        """Each part with its columns, and why they were chosen."""
+        return tuple(
+            ColumnChoice(part, ", ".join(columns), self.reasons.get(columns[0], "chosen"))
+            for part, columns in self._parts()
+            if columns
+        )
+
+    def missing_from(self, names: Iterable[str]) -> str:
+        """The first column that has a part here and is not among the names; empty if all are there."""
+        known = set(names)
+        return next((column for column in self.named() if column not in known), "")
+
+    def _parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        def one(name: str | None) -> tuple[str, ...]:
+            return () if name is None else (name,)
+
+        return (
+            ("problem", one(self.problem)),
+            ("context", one(self.context)),
+            ("answer", one(self.answer)),
+            ("solution", one(self.solution)),
+            ("id", one(self.id)),
+            ("options", one(self.choices) + self.options + self.wrong),
+        )
+
+
+class ColumnNames(NamedTuple):
+    """Columns that a person named; the others are guessed."""
+
+    problem: str | None = None
+    answer: str | None = None
+
+
+GUESS = ColumnNames()
+"""No column was named."""
 
 
 def is_known_name(name: str) -> bool:
     """Whether a header cell is a name that data sets use for a problem or its answer."""
-    return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *_CHOICES}
+    return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *_CHOICES, *_CONTEXT}
 
 
 def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
@@ -70,26 +118,86 @@ def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row.fields))
 
 
-def guess_columns(rows: Sequence[Record]) -> Columns | None:
-    """The columns by name; if no name tells the problem, the one with the longest text. None: no idea."""
-    names = available_columns(rows)
-    known = {_plain(name): name for name in reversed(names)}
+def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns | None:
+    """The columns by name; if no name shows the problem, the one with the longest text. None: there is no text.
+
+    A column that is empty in every row is not chosen.
+    """
+    names = [name for name in available_columns(rows) if any(_is_filled(row.fields.get(name)) for row in rows)]
+    reasons = dict.fromkeys(filter(None, named), "you named it")
 
     def first(candidates: tuple[str, ...]) -> str | None:
-        return next((known[name] for name in candidates if name in known), None)
-
-    answer, solution, identity, choices = first(_ANSWER), first(_SOLUTION), first(_ID), first(_CHOICES)
-    taken = {answer, solution, identity, choices}
-    problem = first(_PROBLEM) or _longest_text(rows[:_SAMPLE_ROWS], [name for name in names if name not in taken])
-    if problem is None:
+        """By its whole name, else by the last part of a nested name."""
+        for known, why in (
+            ({_plain(name): name for name in reversed(names)}, "known by its name"),
+            (
+                {_plain(name.rpartition(".")[2]): name for name in reversed(names) if "." in name},
+                "known by its last part",
+            ),
+        ):
+            if found := next((known[name] for name in candidates if name in known), None):
+                reasons.setdefault(found, why)
+                return found
         return None
+
+    answer = named.answer or first(_ANSWER)
+    solution, identity, choices = first(_SOLUTION), first(_ID), first(_CHOICES)
+    problem = named.problem or first(_PROBLEM)
+    if problem is None:
+        taken = {answer, solution, identity, choices}
+        problem = _longest_text(rows[:_SAMPLE_ROWS], [name for name in names if name not in taken])
+        if problem is None:  # a known column that is empty in every row is refused with its name
+            return next((Columns(name) for name in available_columns(rows) if _plain(name) in _PROBLEM), None)
+        reasons[problem] = "the longest text"
+    # An assistant's turn answers the conversation it belongs to, no other.
+    solution = None if solution in (problem, answer) else solution
     wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_plain(name)))
-    return Columns(problem, answer, solution, identity, choices, wrong if answer else ())
+    others = [name for name in names if name not in (problem, answer)]
+    options, labels = ((), ()) if choices or wrong else _option_columns(rows, others, answer)
+    context = first(_CONTEXT) if _plain(problem.rpartition(".")[2]) in _ASKS else None
+    reasons |= dict.fromkeys((*wrong, *options), "known by their names")
+    return Columns(
+        problem,
+        answer,
+        solution,
+        identity,
+        choices,
+        wrong if answer else (),
+        options,
+        labels,
+        None if context in (problem, answer, choices) else context,
+        reasons,
+    )
+
+
+def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | None) -> tuple[tuple[str, ...], ...]:
+    """Columns with one option each (A, B, C …; option_a …; choice1 …) in order, and what answers call them."""
+    by_key: dict[str, str] = {}
+    for name in names:
+        if found := _OPTION_COLUMN.fullmatch(_plain(name)):
+            by_key.setdefault(found[1] or found[2], name)
+    for keys in ("abcdefghij", "123456789", "0123456789"):
+        ordered = []
+        for key in keys:
+            if key not in by_key:
+                break
+            ordered.append(by_key[key])
+        if len(ordered) >= 2:
+            labels = tuple(keys[: len(ordered)].upper())
+            # COPA calls choice1 and choice2 by the labels 0 and 1.
+            if keys[0] == "1" and answer and any(str(row.fields.get(answer)) == "0" for row in rows):
+                labels = tuple("0123456789"[: len(ordered)])
+            return tuple(ordered), labels
+    return (), ()
 
 
 def _plain(name: str) -> str:
     """`Correct Answer`, `correct-answer` and `correct_answer` are one name."""
     return re.sub(r"[\s\-.]+", "_", name.strip().lower())
+
+
+def _is_filled(value: Value) -> bool:
+    return value is not None and value != [] and (not isinstance(value, str) or bool(value.strip()))
 
 
 def _longest_text(rows: Sequence[Record], names: list[str]) -> str | None:
@@ -101,59 +209,4 @@ def _longest_text(rows: Sequence[Record], names: list[str]) -> str | None:
 
 
 def _length(value: Value) -> int:
-    return len(value) if isinstance(value, str) else 0
-
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options in the order in which they are shown; letters follow from the order."""
-
-    texts: tuple[str, ...]
-    labels: tuple[str, ...] = ()
-    """The data set's own labels (ARC has some with 1–4), to which its answers refer."""
-
-    @classmethod
-    def from_value(cls, value: Value) -> Options | None:
-        """From a list of texts, an object of label to text, or ARC's `{"text": [...], "label": [...]}`."""
-        if isinstance(value, dict):
-            texts, labels = value.get("text"), value.get("label")
-            if not (isinstance(texts, list) and isinstance(labels, list)):
-                texts, labels = list(value.values()), list(value)
-        else:
-            texts, labels = value, []
-        if not isinstance(texts, list) or not 2 <= len(texts) <= len(LETTERS):
-            return None
-        return cls(tuple(str(text) for text in texts), tuple(str(label) for label in labels))
-
-    @classmethod
-    def shuffled(cls, right: str, wrong: Sequence[str], seed: str) -> Options:
-        """The right option among the wrong ones, in an order that only `seed` and the texts decide."""
-
-        def position(option: str) -> bytes:
-            return hashlib.sha256(f"{seed}\n{option}".encode()).digest()
-
-        return cls(tuple(sorted((right, *wrong), key=position)))
-
-    def written_below(self, problem: str) -> str:
-        """The problem, a blank line, then `A) …` and so on."""
-        lines = [f"{letter}) {text.strip()}" for letter, text in zip(LETTERS, self.texts, strict=False)]
-        return "\n".join([problem, "", *lines])
-
-    def letter_of(self, answer: Value) -> str | None:
-        """The letter that an answer means: an index from 0, a label, a letter or the option's text."""
-        if isinstance(answer, int) and not isinstance(answer, bool):
-            return LETTERS[answer] if 0 <= answer < len(self.texts) else None
-        if not isinstance(answer, str):
-            return None
-        answer = answer.strip()
-        if answer in self.labels:
-            return LETTERS[self.labels.index(answer)]
-        texts = [text.strip() for text in self.texts]
-        if answer in texts:
-            return LETTERS[texts.index(answer)]
-        if len(answer) == 1 and answer.upper() in LETTERS[: len(texts)]:
-            return answer.upper()
-        return self.letter_of(int(answer)) if answer.isascii() and answer.isdigit() else None
+    return len(value) if isinstance(value, str) and not value.startswith(("http://", "https://")) else 0

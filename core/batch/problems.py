@@ -1,5 +1,7 @@
 """Problems from a file or a folder, whatever its format; bad records are named and the rest is read."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -7,13 +9,17 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from core.batch.columns import Columns, Options, available_columns, guess_columns
+from core.batch.columns import GUESS, ColumnNames, Columns, available_columns, guess_columns
+from core.batch.import_report import ImportReport
+from core.batch.options import Options
 from core.batch.readers import READERS
 from core.batch.row import Record, Rejected, Value
+from core.batch.shapes import HasImage, flattened
 from core.batch.source import ProblemSource
 from core.errors import ProblemFileError
 from core.grading.extraction import expected_answer
 from core.problem import Problem
+from core.text import replace_lone_surrogates
 
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
@@ -29,74 +35,119 @@ class ProblemSet:
     columns: Columns
     available_columns: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    """Sentences about what was guessed or changed: encodings, repeated ids, files passed over."""
+    """Sentences about what was guessed or changed: encodings, repeated ids, files that were skipped."""
+    multiple_choice: int = 0
+    """Problems with options."""
+
+    @property
+    def report(self) -> ImportReport:
+        """What a person should see before the problems run."""
+        used = set(self.columns.named())
+        return ImportReport(
+            self.columns.choices_made(),
+            tuple(name for name in self.available_columns if name not in used),
+            len(self.problems),
+            sum(problem.expected is not None for problem in self.problems),
+            self.multiple_choice,
+            tuple(f"{bad.source} line {bad.line}: {bad.reason}" for bad in self.rejected),
+            self.notes,
+        )
 
 
-def read_problems(path: Path, columns: Columns | None = None, limit: int | None = None) -> ProblemSet:
+def read_problems(
+    path: Path, columns: Columns | None = None, limit: int | None = None, named: ColumnNames = GUESS
+) -> ProblemSet:
     """Read a file, or every readable file of a folder; at most `limit` problems.
 
-    Raises ProblemFileError when nothing at all can be read from it.
+    `columns`: all columns, as chosen in the window. `named`: those that a person named, the others are guessed.
+    Raises ProblemFileError when nothing at all can be read, or a column is not there.
     """
-    problems = _read_folder(path, columns, limit) if path.is_dir() else _read_file(path, columns, limit)
-    return _with_unique_ids(problems)
+    if path.is_dir():
+        return _with_unique_ids(_read_folder(path, columns, limit, named))
+    return _with_unique_ids(_read_file(ProblemSource.open(path), columns, limit, named))
 
 
-def _read_file(path: Path, columns: Columns | None, limit: int | None, label: str | None = None) -> ProblemSet:
-    source = ProblemSource.open(path)
+def problems_from(source: ProblemSource, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
+    """The problems of a file whose bytes are there. Raises ProblemFileError."""
+    return _with_unique_ids(_read_file(source, None, limit, named))
+
+
+def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
     reader = READERS.get(source.suffix)
     if reader is None:
+        source.refuse_foreign()
         raise ProblemFileError(
-            f"{path.name} is in no format that can be read.", f"Readable are {', '.join(READERS)}, also with .gz."
+            f"{source.name} is in no format that can be read.", f"Readable are {', '.join(READERS)}, also with .gz."
         )
     # Some records beyond the limit, in case there are bad ones among the first.
     records = list(reader(source) if limit is None else islice(reader(source), 2 * limit + 100))
-    rows = [record for record in records if isinstance(record, Record)]
     rejected = [record for record in records if isinstance(record, Rejected)]
+    rows: list[Record] = []
+    for record in records:
+        if isinstance(record, Record):
+            try:
+                rows.append(Record(record.line, flattened(record.fields)))
+            except HasImage:
+                rejected.append(Rejected(record.line, "It has a picture, which the models cannot see."))
     if not rows:
         reason = f" Line {rejected[0].line}: {rejected[0].reason}" if rejected else ""
-        raise ProblemFileError(f"{path.name} holds no problem that can be read.{reason}", "Correct the file.")
+        raise ProblemFileError(f"{source.name} holds no problem that can be read.{reason}", "Correct the file.")
     names = available_columns(rows)
-    columns = columns or guess_columns(rows)
-    if columns is None or columns.problem not in names:
-        wanted = f"has no column “{columns.problem}”" if columns else "does not tell which column is the problem"
-        raise ProblemFileError(f"{path.name} {wanted}.", f"Choose one of: {', '.join(names[:20])}.")
+    columns = columns or guess_columns(rows, named)
+    if columns is None or (missing := columns.missing_from(names)):
+        wanted = f"has no column “{missing}”" if columns else "does not show which column is the problem"
+        raise ProblemFileError(f"{source.name} {wanted}.", f"Choose one of: {', '.join(names[:20])}.")
     problems: list[Problem] = []
+    multiple_choice = 0
     for row in rows:
         if limit is not None and len(problems) == limit:
             break
-        outcome = _problem(row, columns, label or source.name, number=len(problems) + 1)
-        if isinstance(outcome, Problem):
-            problems.append(outcome)
-        else:
+        outcome = _problem(row, columns, source.label, number=len(problems) + 1)
+        if isinstance(outcome, Rejected):
             rejected.append(outcome)
+            continue
+        problem, has_options = outcome
+        problems.append(problem)
+        multiple_choice += has_options
     if not problems:
         raise ProblemFileError(
-            f"{path.name} has an empty “{columns.problem}” in every row.",
+            f"{source.name} has an empty “{columns.problem}” in every row.",
             f"Choose another column: {', '.join(names[:20])}.",
         )
-    bad = sorted((replace(record, source=label or source.name) for record in rejected), key=lambda bad: bad.line)
-    notes = (source.note,) if source.note else ()
-    return ProblemSet(Path(source.name).stem, tuple(problems), tuple(bad), columns, names, notes)
+    cleaned = [_without_surrogates(problem) for problem in problems]
+    bad = sorted((replace(record, source=source.label) for record in rejected), key=lambda bad: bad.line)
+    notes = source.notes
+    if changed := sum(each is not problem for each, problem in zip(cleaned, problems, strict=True)):
+        count = "1 problem" if changed == 1 else f"{changed:,} problems"
+        notes += (f"{source.label}: half characters (lone surrogates) were replaced by “?” in {count}.",)
+    name = Path(source.name).stem
+    return ProblemSet(name, tuple(cleaned), tuple(bad), columns, names, notes, multiple_choice)
 
 
-def _read_folder(folder: Path, columns: Columns | None, limit: int | None) -> ProblemSet:
+def _read_folder(folder: Path, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
-    passed_over = 0
+    skipped = 0
+    files = []
     for path in sorted(islice(folder.rglob("*"), _MOST_FILES)):
         inside = path.relative_to(folder)
         if not path.is_file() or any(part.startswith(".") for part in inside.parts):
             continue
         if _suffix(path) not in READERS or path.name.lower().startswith(_NOT_PROBLEMS):
-            passed_over += 1
+            skipped += 1
             continue
+        files.append(path)
+    several_texts = sum(_suffix(path) == ".txt" for path in files) > 1
+    for path in files:
+        label = path.relative_to(folder).as_posix()
         left = None if limit is None else limit - sum(len(each.problems) for each in sets)
         if left == 0:
             break
         try:
-            sets.append(_read_file(path, columns, left, label=inside.as_posix()))
+            source = replace(ProblemSource.open(path), label=label, one_problem=several_texts)
+            sets.append(_read_file(source, columns, left, named))
         except ProblemFileError as error:
-            rejected.append(Rejected(0, str(error), inside.as_posix()))
+            rejected.append(Rejected(0, str(error), label))
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
         raise ProblemFileError(
@@ -104,8 +155,8 @@ def _read_folder(folder: Path, columns: Columns | None, limit: int | None) -> Pr
             f"Readable are {', '.join(READERS)}, also with .gz.",
         )
     notes = [note for each in sets for note in each.notes]
-    if passed_over:
-        notes.append(f"Files passed over, because they hold no problems: {passed_over}.")
+    if skipped:
+        notes.append(f"Files skipped, because they hold no problems: {skipped}.")
     return ProblemSet(
         folder.name,
         tuple(problem for each in sets for problem in each.problems),
@@ -113,6 +164,7 @@ def _read_folder(folder: Path, columns: Columns | None, limit: int | None) -> Pr
         sets[0].columns,
         tuple(dict.fromkeys(name for each in sets for name in each.available_columns)),
         tuple(notes),
+        sum(each.multiple_choice for each in sets),
     )
 
 
@@ -121,10 +173,13 @@ def _suffix(path: Path) -> str:
     return path.suffix.lower()
 
 
-def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem | Rejected:
+def _problem(row: Record, columns: Columns, source: str, number: int) -> tuple[Problem, bool] | Rejected:
+    """The problem, and whether it has options."""
     text = _as_text(row.fields.get(columns.problem)).strip()
     if not text:
         return Rejected(row.line, f"Its “{columns.problem}” is empty.")
+    if columns.context and (before := _as_text(row.fields.get(columns.context)).strip()):
+        text = f"{before}\n{text}"
     answer = row.fields.get(columns.answer) if columns.answer else None
     expected = expected_answer(_as_text(answer))
     if expected is None and columns.solution:
@@ -134,32 +189,47 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
         text = options.written_below(text)
         expected = options.letter_of(answer if isinstance(answer, int) else expected)
     identity = _as_text(row.fields.get(columns.id)).strip() if columns.id else ""
-    used = {columns.problem, columns.answer, columns.id, columns.choices, *columns.wrong}
+    used = {*columns.named()} - {columns.solution}
     metadata = {
         name: _as_text(value) for name, value in row.fields.items() if name not in used and value not in (None, "")
     }
-    return Problem(identity or str(number), text, expected, metadata, row.line, source)
+    return Problem(identity or str(number), text, expected, metadata, row.line, source), options is not None
 
 
 def _options(row: Record, columns: Columns, text: str, expected: str | None) -> Options | None:
     if columns.choices:
         return Options.from_value(row.fields.get(columns.choices))
+    if columns.options:
+        cells = [_as_text(row.fields.get(name)) for name in columns.options]
+        return Options.from_columns(cells, columns.option_labels)
     wrong = [_as_text(row.fields.get(name)) for name in columns.wrong]
     wrong = [option for option in wrong if option.strip()]
     return Options.shuffled(expected, wrong, seed=text) if wrong and expected else None
 
 
 def _as_text(value: Value) -> str:
-    """A field as text. Of chat messages, what the user says; of any other structure, its JSON."""
+    """A field as text; of a structure, its JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and value and all(isinstance(item, dict) and "content" in item for item in value):
-        said = [item["content"] for item in value if isinstance(item, dict) and item.get("role") == "user"]
-        return "\n\n".join(_as_text(content) for content in said)
-    # Parquet has dates and bytes, which JSON cannot say.
+    # Parquet has dates and bytes, which JSON cannot express.
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _without_surrogates(problem: Problem) -> Problem:
+    """The same object if there was none: JSON may hold half of a UTF-16 pair, which no file and no model accepts."""
+    texts = [problem.id, problem.text, problem.expected or "", *problem.metadata, *problem.metadata.values()]
+    if not any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+        return problem
+    clean = replace_lone_surrogates
+    return replace(
+        problem,
+        id=clean(problem.id),
+        text=clean(problem.text),
+        expected=None if problem.expected is None else clean(problem.expected),
+        metadata={clean(name): clean(value) for name, value in problem.metadata.items()},
+    )
 
 
 def _with_unique_ids(found: ProblemSet) -> ProblemSet:

@@ -5,7 +5,7 @@ Limits are generous for data sets and small enough that no file can fill the mem
 
 import gzip
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-# What people drop by mistake, told by its first bytes, with the word that helps.
+# Files that people drop by mistake: first bytes, what it is, what to do.
 _FOREIGN = (
     (b"PK\x03\x04", "a zip archive or a spreadsheet", "Unpack it, or save the sheet as CSV."),
     (b"\xd0\xcf\x11\xe0", "an old Office document", "Save it as CSV."),
@@ -38,8 +38,8 @@ _FOREIGN = (
 # Below this many bytes outside ASCII a detector only guesses; Western European is the best guess then.
 _ENOUGH_TO_DETECT = 64
 _DETECTOR_SAMPLE = 200_000
-# The detector takes long Western texts for Macintosh or Polish ones. They are told by what they are: mostly
-# ASCII, and the rest are letters and signs of Western languages.
+# The detector takes long Western texts for Macintosh or Polish ones. Western text is mostly ASCII, and the rest
+# are letters and signs of Western languages.
 _WESTERN = frozenset("àâäáãåæçèéêëìíîïñòóôöõøœùúûüßÀÂÄÁÃÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖÕØŒÙÚÛÜ‘’“”„–—…«»°€£§½±×÷")
 _WESTERN_AT_LEAST = 0.8
 _OUTSIDE_ASCII_AT_MOST = 0.2
@@ -51,6 +51,12 @@ class ProblemSource:
 
     name: str
     data: bytes
+    label: str = ""
+    """How problems call their file; in a folder, its path inside the folder."""
+    one_problem: bool = False
+    """Of a text file, one of many in a folder: its paragraphs are one problem, unless rules or answers part them."""
+    remarks: list[str] = field(default_factory=list, compare=False)
+    """Sentences that readers add about what they chose."""
 
     @classmethod
     def open(cls, path: Path) -> "ProblemSource":
@@ -74,7 +80,8 @@ class ProblemSource:
             )
         if not data.strip(b"\x00 \t\r\n"):
             raise ProblemFileError(f"{path.name} is empty.", "Choose a file with at least one problem.")
-        return cls(path.name.removesuffix(".gz").removesuffix(".GZ"), data)
+        name = path.name.removesuffix(".gz").removesuffix(".GZ")
+        return cls(name, data, name)
 
     @property
     def suffix(self) -> str:
@@ -86,15 +93,20 @@ class ProblemSource:
         return self._decoded[0]
 
     @property
-    def note(self) -> str | None:
-        """A sentence about a guessed encoding; None where it was certain, or nobody read the text."""
-        return self._decoded[1] if "_decoded" in self.__dict__ else None
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was guessed, once the file has been read: its encoding, and the readers' remarks."""
+        note = self._decoded[1] if "_decoded" in self.__dict__ else None
+        return (*((note,) if note else ()), *self.remarks)
 
-    @cached_property
-    def _decoded(self) -> tuple[str, str | None]:
+    def refuse_foreign(self) -> None:
+        """Raises ProblemFileError if the first bytes are those of a spreadsheet, an archive, a PDF …"""
         for magic, kind, advice in _FOREIGN:
             if self.data.startswith(magic):
                 raise ProblemFileError(f"{self.name} is {kind}, not text.", advice)
+
+    @cached_property
+    def _decoded(self) -> tuple[str, str | None]:
+        self.refuse_foreign()
         text, note = self._decode()
         if "\x00" in text:
             raise ProblemFileError(f"{self.name} is a binary file, not text.", "Choose a JSON, CSV or text file.")

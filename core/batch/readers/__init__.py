@@ -13,6 +13,7 @@ Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
 
 READERS: Mapping[str, Reader] = {
     ".jsonl": json_lines.read,
+    ".jsonlines": json_lines.read,
     ".ndjson": json_lines.read,
     ".json": json_document.read,
     ".csv": delimited.read,

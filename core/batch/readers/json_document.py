@@ -8,6 +8,9 @@ from core.batch.row import Record, Rejected, Value, within_limits
 from core.batch.source import ProblemSource
 from core.errors import ProblemFileError
 
+_SPLITS = ("test", "validation", "valid", "dev", "eval", "train")
+"""The split to read where a document holds several, in this order."""
+
 
 def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     """A row for each object; lines are the records' numbers, since a document has no lines of its own.
@@ -22,7 +25,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
             yield from json_lines.read(source)
             return
         raise ProblemFileError(f"{source.name} cannot be read. {error}", "Correct the file.") from error
-    for number, record in enumerate(_records(document, source.name), start=1):
+    for number, record in enumerate(_records(document, source), start=1):
         if isinstance(record, str):
             record = {"problem": record}
         if isinstance(record, dict):
@@ -39,17 +42,23 @@ def _is_json_lines(text: str) -> bool:
         return False
 
 
-def _records(document: Value, name: str) -> list[Value]:
+def _records(document: Value, source: ProblemSource) -> list[Value]:
     if isinstance(document, list):
         return document
     if isinstance(document, dict):
         lists = {key: value for key, value in document.items() if isinstance(value, list)}
         lengths = {len(value) for value in lists.values()}
-        if len(lists) == len(document) > 1 and len(lengths) == 1:
+        holders = {key: value for key, value in lists.items() if value and isinstance(value[0], dict)}
+        if len(lists) == len(document) > 1 and len(lengths) == 1 and len(holders) < len(lists):
             return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-        holders = [value for value in lists.values() if value and isinstance(value[0], dict)]
         if len(holders) == 1:
-            return holders[0]
+            return next(iter(holders.values()))
+        if chosen := next((split for split in _SPLITS if split in holders), None):
+            others = ", ".join(f"“{key}”" for key in holders if key != chosen)
+            source.remarks.append(f"{source.label}: only the split “{chosen}” was read, not {others}.")
+            return holders[chosen]
         if not holders and any(isinstance(value, str) for value in document.values()):
             return [document]
-    raise ProblemFileError(f"{name} holds no list of problems.", "It should be a JSON list of objects, one a problem.")
+    raise ProblemFileError(
+        f"{source.name} holds no list of problems.", "It should be a JSON list of objects, one a problem."
+    )

@@ -1,11 +1,12 @@
-"""Problems as people type them: one a line, blocks between blank lines or rules, or Markdown sections.
+"""Problems as people type them: a text file, a Markdown page, a list or a table.
 
-A last line "Answer: …" in a block is its expected answer.
+A line "Answer: …" at the end of a problem is its expected answer.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from core.batch.columns import is_known_name
 from core.batch.row import Record, Rejected, Value, within_limits
 from core.batch.source import ProblemSource
 
@@ -13,17 +14,23 @@ _RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
 _HEADING = re.compile(r"#{1,6}\s+(?P<title>\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)
+_ITEM = re.compile(r"(?:[-*+]|\d{1,4}[.)])\s+(?P<text>\S.*)")
+_TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)+\|?\s*$")
 
 NumberedLine = tuple[int, str]
 
 
 def read_text(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """Blocks between rules (`---`) if there are any, else between blank lines, else one problem a line."""
+    """Blocks between rules (`---`), else texts that end with an "Answer:" line, else blocks between blank lines, else
+    one problem a line. Paragraphs in one of many files of a folder are one problem."""
     lines = list(enumerate(source.text.split("\n"), start=1))
+    answers = sum(bool(_ANSWER.match(line)) for _, line in lines)
     if any(_RULE.match(line) for _, line in lines):
         blocks = _split(lines, _RULE.match)
+    elif answers and (source.one_problem or not _every_block_has_its_answer(lines)):
+        blocks = _split_after_answers(lines)
     elif _has_inner_blank(line for _, line in lines):
-        blocks = _split(lines, lambda line: not line.strip())
+        blocks = [lines] if source.one_problem else _split(lines, lambda line: not line.strip())
     else:
         blocks = [[line] for line in lines]
     for block in blocks:
@@ -31,7 +38,8 @@ def read_text(source: ProblemSource) -> Iterator[Record | Rejected]:
 
 
 def read_markdown(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """A problem for each heading with text below it; without headings as in a text file."""
+    """A problem for each heading with text below it; under a single heading, or without one, the rows of a table, the
+    items of a list, or else as in a text file."""
     sections: list[tuple[str, list[NumberedLine]]] = [("", [])]
     fenced = False
     for number, line in enumerate(source.text.split("\n"), start=1):
@@ -41,11 +49,73 @@ def read_markdown(source: ProblemSource) -> Iterator[Record | Rejected]:
             sections.append((heading["title"].rstrip("# "), []))
         elif fenced or not _RULE.match(line):
             sections[-1][1].append((number, line))
+    written = [section for section in sections if any(line.strip() for _, line in section[1])]
+    if len(written) <= 1:
+        lines = written[0][1] if written else []
+        if any(_TABLE_RULE.match(line) for _, line in lines):
+            yield from _table(lines)
+            return
+        if sum(bool(_ITEM.match(line)) for _, line in lines) > 1:
+            for item in _items(lines):
+                yield from _row(item)
+            return
     if len(sections) == 1:
         yield from read_text(source)
         return
     for title, lines in sections[1:]:
         yield from _row(lines, title)
+
+
+def _table(lines: list[NumberedLine]) -> Iterator[Record | Rejected]:
+    """A record for each row below the rule; the line above it names the columns if one of them is known."""
+    rule = next(index for index, (_, line) in enumerate(lines) if _TABLE_RULE.match(line))
+    header = _cells(lines[rule - 1][1]) if rule else []
+    if not any(is_known_name(name) for name in header):
+        header = ["problem", "answer", *(f"column {number}" for number in range(3, len(header) + 1))][: len(header)]
+    for number, line in lines[rule + 1 :]:
+        if "|" not in line:
+            continue
+        cells = _cells(line)
+        if len(cells) > len(header):
+            yield Rejected(number, f"The row has {len(cells)} cells, the header {len(header)}.")
+        else:
+            yield within_limits(Record(number, dict(zip(header, cells, strict=False))))
+
+
+def _cells(line: str) -> list[str]:
+    """Of a table row; a bar after a backslash, or inside dollar signs, parts nothing."""
+    inside = line.strip().removeprefix("|").removesuffix("|")
+    parts = re.split(r"\|(?=(?:[^$]*\$[^$]*\$)*[^$]*$)", inside.replace("\\|", "\0"))
+    return [part.replace("\0", "|").strip() for part in parts]
+
+
+def _items(lines: list[NumberedLine]) -> list[list[NumberedLine]]:
+    """The items of the outermost list, each with its indented lines."""
+    items: list[list[NumberedLine]] = []
+    for number, line in lines:
+        if item := _ITEM.match(line):
+            items.append([(number, item["text"])])
+        elif items:
+            items[-1].append((number, line.strip()))
+    return items
+
+
+def _every_block_has_its_answer(lines: list[NumberedLine]) -> bool:
+    """Whether blank lines part the problems: each block has one answer, at its end."""
+    blocks = [block for block in _split(lines, lambda line: not line.strip()) if block]
+    return all(
+        bool(_ANSWER.match(block[-1][1])) and sum(bool(_ANSWER.match(line)) for _, line in block) == 1
+        for block in blocks
+    )
+
+
+def _split_after_answers(lines: list[NumberedLine]) -> list[list[NumberedLine]]:
+    blocks: list[list[NumberedLine]] = [[]]
+    for number, line in lines:
+        blocks[-1].append((number, line))
+        if _ANSWER.match(line):
+            blocks.append([])
+    return blocks
 
 
 def _split(lines: list[NumberedLine], is_break: Callable[[str], object]) -> list[list[NumberedLine]]:
