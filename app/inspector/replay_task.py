@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.shared.background import BackgroundTask, run_in_background
 from app.shared.steps.ribbon_follower import segment_of
 from app.shared.widgets.ribbon import RibbonSegment
+from core.engines.body import Author
 from core.errors import BatonError
 from core.run import RunSettings
 from core.thinking.cues import Lexicon
@@ -109,18 +110,19 @@ class ReplayTask(QObject):
             return  # another one is wanted already
         replay = self._replay = Replay(recordings, make, settings.limits)
         recorded = [took for recording in recordings for took in recording.takeovers]
-        told = remarks(trace, POLICIES.of(settings.policy).needs)
+        policy = POLICIES.of(settings.policy)
+        told = remarks(trace, policy.needs)
         replayed: list[Takeover] = []
         shown = 1
         for took in replay.takeovers():
             replayed.append(took)
             if len(replayed) == 2 * shown:  # so that a long answer costs twice a short one, not its square
                 shown = len(replayed)
-                yield outcome(trace, recorded, replayed, told)
+                yield outcome(trace, recorded, replayed, told, default_writer=policy.default_writer)
         if not replay.stopped:
             if replay.unscored:
                 told = [*told, f"{replay.unscored:,} steps have no recorded score and were kept."]
-            yield outcome(trace, recorded, replayed, told, is_whole=True)
+            yield outcome(trace, recorded, replayed, told, is_whole=True, default_writer=policy.default_writer)
 
 
 def outcome(
@@ -129,11 +131,16 @@ def outcome(
     replayed: Sequence[Takeover],
     told: Sequence[str],
     is_whole: bool = False,
+    default_writer: Author = Author.SMALL,
 ) -> ReplayOutcome:
-    """What to show of it. Before the end, only of the text that the replay has passed."""
+    """What to show of it: before the end, only of the text that the replay has passed.
+
+    `default_writer`: of the policy that is replayed.
+    """
     passed = recorded if is_whole else [took for took in recorded if took.start <= replayed[-1].start]
     places = compare(passed, replayed)
-    parts = list(stretches(trace, replayed if is_whole else (*replayed, *recorded[len(passed) :])))
+    drawn = replayed if is_whole else (*replayed, *recorded[len(passed) :])
+    parts = list(stretches(trace, drawn, default_writer))
     segments = [segment_of(part) for part in parts]
     total = sum(segment.tokens for segment in segments) or 1
     marks, index, before = [], 0, 0

@@ -38,7 +38,7 @@ from core.store.store import Store
 from core.thinking.control import Control
 from core.thinking.events import Finish, RunStarted
 from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policy import Keep
+from core.thinking.policy import keep
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -242,7 +242,7 @@ class Runner:
             with self._controlled() as control:
                 conversation = ask(job.problem.text, settings)
                 # A policy's opening move is for the beginning of a text only.
-                first = Keep() if trace.pieces else None
+                first = keep() if trace.pieces else None
                 for event in run(self.pair, conversation, settings, control=control, so_far=trace, first=first):
                     trace.apply(event)
                     recorder.record([event])

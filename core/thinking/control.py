@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from core.engines.base import Session
-from core.engines.body import Author
 from core.thinking.events import Finish
-from core.thinking.policy import WITHOUT_END, Finished, Interruption, Keep, Move, TakeOver, Until, View
+from core.thinking.policy import WITHOUT_END, Finished, Interruption, Move, Until, View, keep, take_over
 from core.thinking.reasons import PERSON
 
 REWRITTEN_STEP = 512
@@ -70,11 +69,11 @@ class Control(Interruption):
             wish, self._wish = self._wish, None
         match wish:
             case Wish.GIVE_BACK:
-                return Keep() if view.author is Author.LARGE else None
+                return keep() if view.takeover else None
             case Wish.REWRITE_STEP:
-                return TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP, rewrite_step=True)
+                return take_over(REWRITTEN_STEP, PERSON, until=Until.STEP, rewrite_step=True)
             case _:
-                return TakeOver(WITHOUT_END, PERSON)
+                return take_over(WITHOUT_END, PERSON)
 
     def admit(self, move: Move, view: View) -> Move:  # noqa: ARG002 - the protocol shows more
         return Finished(Finish.STOPPED) if self._stopped and not isinstance(move, Finished) else move

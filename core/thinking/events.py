@@ -99,6 +99,7 @@ class TakeoverStarted:
     tokens: int
     """Planned length (n1, n2, n3 …)."""
     position: int
+    author: Author = Author.LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class ThinkingClosed:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The large model scored a step: probabilities of the choices, and the score the policy made of them."""
+    """A model answered a question about the text: the probabilities of the choices."""
 
     at: float
     choices: tuple[str, ...]
@@ -135,6 +136,7 @@ class Judged:
     reused: int = 0
     prefilled: int = 0
     """Tokens that the judge read for it: what was new of the body, and the question."""
+    author: Author = Author.LARGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.engines.base import Session
+from core.engines.body import Author
 from core.thinking.events import Finish
-from core.thinking.policy import Close, Finished, Interruption, Keep, Move, TakeOver, Until, View
+from core.thinking.policy import Close, Finished, Interruption, Move, Until, View, Write, keep, take_over
 from core.thinking.reasons import BUDGET, REPETITION
 from core.thinking.steps import same_step_twice
 from core.thinking.trace import Trace
@@ -86,15 +87,18 @@ class LimitsGuard(Interruption):
             if self._handed_over:
                 return Close(REPETITION)
             self._handed_over = True
-            return TakeOver(512, REPETITION, until=Until.STEP)
+            by_small = view.author is Author.LARGE and view.takeover is None
+            other = Author.SMALL if by_small else Author.LARGE
+            return take_over(512, REPETITION, until=Until.STEP, author=other)
         return None
 
     def admit(self, move: Move, view: View) -> Move:
         if not isinstance(move, Finished) and (finished := self._out_of_time(view)):
             return finished
         cap = self.limits.max_large_share
-        if isinstance(move, TakeOver) and move.reason.capped and cap < 1 and view.large_share >= cap:
-            return Keep()
+        takeover = move if isinstance(move, Write) and move.author is Author.LARGE else None
+        if takeover and takeover.reason and takeover.reason.capped and cap < 1 and view.large_share >= cap:
+            return keep()
         return move
 
     def _out_of_time(self, view: View) -> Finished | None:

@@ -1,15 +1,16 @@
-"""The loop: a policy decides, two models write, and everything that happens is told as events.
+"""The loop: a policy decides, two models write, and everything that happens is an event.
 
-    ask the policy ──► Keep, LookOn   the small model writes; at each boundary, and as a lookahead grows, ask again
-                   ──► TakeOver       the large model writes n tokens in its place; then ask again
-                   ──► Insert         a text is put in; then comes the move that goes with it
-                   ──► Judge          the large model answers a question off the record; then ask again
-                   ──► Close          the thinking is closed; the small model goes on to the answer
-                   ──► Finished       the end
+    ask the policy ──► Write     the default writer goes on; at each boundary, and as a lookahead grows, ask again
+                                 or the other model takes over for some tokens; then ask again
+                   ──► Insert    a text is inserted; then comes the move that goes with it
+                   ──► Judge     a model answers a question about the text; then ask again
+                   ──► Close     the thinking is closed; the default writer goes on to the answer
+                   ──► Finished  the end
 
-Moves are data (policy.py). The loop turns them into writes (writing.py) and events, and nothing else. A person and
-the limits of a run are asked after every token and may answer with a move, too. So does a model's failure: the
-small model goes on alone, or the run ends with what is there.
+Moves are data (policy.py). Which model is the default writer is the policy's choice, and the loop treats both alike.
+It turns moves into writes (writing.py) and events, and nothing else. A person and the limits of a run are asked after
+every token and may answer with a move, too. So does a model's failure: the other one goes on alone, or the run ends
+with what is there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import TypeGuard
 
 from core.engines.base import Session, Stop
 from core.engines.body import Author, Part
@@ -31,18 +33,18 @@ from core.thinking.policy import (
     Insert,
     Interruption,
     Judge,
-    Keep,
-    LookOn,
     Move,
     Policy,
-    TakeOver,
     View,
+    Write,
+    keep,
+    take_over,
 )
-from core.thinking.reasons import LARGE_ONLY, REPETITION, UNCLOSED, TakeoverReason
+from core.thinking.reasons import LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED, TakeoverReason
 from core.thinking.writing import LoopSettings as LoopSettings
 from core.thinking.writing import Pen
 
-Happening = Generator[Event, None, Move]
+MoveGenerator = Generator[Event, None, Move]
 """Yields what happens; returns the next move."""
 
 UTF8_REST = 3
@@ -67,12 +69,12 @@ class Loop:
         self.interruptions = interruptions
         self.text = Manuscript(tags, written)
         self.pen = Pen(sessions, self.text, settings)
-        self.now = self.pen.now
+        self.now, self.view = self.pen.now, self.pen.view
         self._counters = dict(policy.counters())
 
     def run(self, first: Move | None = None) -> Iterator[Event]:
         """Everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
-        move = first or self.policy.opening(self._view(Author.INSERTED, 0))
+        move = first or self.policy.opening(self.view(Author.INSERTED, 0))
         while not isinstance(move := self._possible(self._admit(move)), Finished):
             try:
                 move = yield from self._carry_out(move)
@@ -80,12 +82,12 @@ class Loop:
                 move = yield from self._after_failure(move, error)
         yield events.RunEnded(self.now(), move.finish, move.reason)
 
-    def _carry_out(self, move: Move) -> Happening:
+    def _carry_out(self, move: Move) -> MoveGenerator:
         match move:
-            case Keep() | LookOn():
-                return (yield from self._small_writes(looking=isinstance(move, LookOn)))
-            case TakeOver():
-                return (yield from self._large_writes(move))
+            case Write(is_takeover=False):
+                return (yield from self._go_on(looking=move.watched))
+            case Write():
+                return (yield from self._take_over(move))
             case Insert(text, reason, then):
                 self.text.insert(text)
                 yield events.TextInserted(self.now(), text, reason.id)
@@ -97,15 +99,15 @@ class Loop:
             case Finished():
                 return move
 
-    def _small_writes(self, looking: bool) -> Happening:
-        """The small model writes until a policy, a person, a limit or its own end stops it.
+    def _go_on(self, looking: bool) -> MoveGenerator:
+        """The default writer writes until a policy, a person, a limit or its own end stops it.
 
         A lookahead of fixed length may run over a boundary: that boundary is decided once the lookahead is.
         """
-        text, policy, start = self.text, self.policy, self.text.position
+        text, policy, author, start = self.text, self.policy, self.policy.default_writer, self.text.position
         seen: list[TokenWritten] = []
         undecided = 0  # of the tokens seen, how many came before the boundary that waits for a decision
-        with closing(self.pen.write(Author.SMALL, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
+        with closing(self.pen.write(author, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
             for event in writing:
                 yield event
                 if not isinstance(event, TokenWritten):
@@ -115,48 +117,50 @@ class Loop:
                 if text.inside_character:
                     continue
                 if tag := text.close_thinking():
-                    yield self._closed(Author.SMALL, tag)
-                    move = policy.on_thinking_closed(self._view(Author.SMALL, start, seen))
-                    if move != Keep():
+                    yield self._closed(author, tag)
+                    move = policy.on_thinking_closed(self.view(author, start, seen))
+                    if move != keep():
                         return move
                     looking = False
-                if interruption := self._interruption(Author.SMALL, start, seen):
+                if interruption := self._interruption(self.view(author, start, seen)):
                     return interruption
                 if looking:
-                    move = self._admit(policy.on_lookahead(self._view(Author.SMALL, start, seen)))
-                    yield from self._counts()
-                    if isinstance(move, LookOn):
+                    move = self._admit(policy.on_lookahead(self.view(author, start, seen)))
+                    yield from self._count()
+                    if _goes_on(move) and move.watched:
                         continue
-                    if move != Keep():
+                    if move != keep():
                         return (yield from self._leave_lookahead(move, start))
                     looking = False
                 if undecided:
-                    step = self._view(Author.SMALL, text.last_step_start, seen[:undecided], at_boundary=True)
+                    step = self.view(author, text.last_step_start, seen[:undecided], at_boundary=True)
                     move = self._admit(policy.at_boundary(step))
-                    yield from self._counts()
-                    if not isinstance(move, Keep | LookOn):
+                    yield from self._count()
+                    if not _goes_on(move):
                         if text.step_begun:
                             yield self.pen.discard(text.step_start)
                         return move
-                    looking, start, seen, undecided = isinstance(move, LookOn), text.step_start, seen[undecided:], 0
+                    looking, start, seen, undecided = move.watched, text.step_start, seen[undecided:], 0
         if looking and self.pen.stop is Stop.END_OF_TEXT:
-            move = self._admit(policy.on_lookahead(self._view(Author.SMALL, start, seen, text_ended=True)))
-            yield from self._counts()
-            if not isinstance(move, Keep | LookOn):
+            move = self._admit(policy.on_lookahead(self.view(author, start, seen, text_ended=True)))
+            yield from self._count()
+            if not _goes_on(move):
                 return (yield from self._leave_lookahead(move, start))
-        return self._after_stop(Author.SMALL)
+        return self._after_stop(author)
 
-    def _large_writes(self, takeover: TakeOver) -> Happening:
-        """The large model writes its tokens; boundaries inside count as steps and bring no decision."""
-        text = self.text
+    def _take_over(self, move: Write) -> MoveGenerator:
+        """A model writes its tokens; boundaries inside count as steps and bring no decision."""
+        assert move.author
+        assert move.reason
+        text, author, reason = self.text, move.author, move.reason.id
         next_move: Move | None = None
-        if takeover.rewrite_step:
+        if move.rewrite_step:
             yield self.pen.discard(text.rewritable_from)
         start = text.position
         seen: list[TokenWritten] = []
-        yield events.TakeoverStarted(self.now(), takeover.reason.id, takeover.cue, takeover.tokens, start)
+        yield events.TakeoverStarted(self.now(), reason, move.cue, move.tokens, start, author)
         try:
-            with closing(self.pen.write(Author.LARGE, takeover.limit + UTF8_REST, takeover.reason.id)) as writing:
+            with closing(self.pen.write(author, move.limit + UTF8_REST, reason)) as writing:
                 for event in writing:
                     yield event
                     if not isinstance(event, TokenWritten):
@@ -164,13 +168,14 @@ class Loop:
                     seen.append(event)
                     if text.inside_character:
                         continue
+                    view = self.view(author, start, seen, takeover=move)
                     if tag := text.close_thinking():
-                        yield self._closed(Author.LARGE, tag)
-                        move = self.policy.on_thinking_closed(self._view(Author.LARGE, start, seen))
-                        next_move = move if move != Keep() else None
-                    if interruption := self._interruption(Author.LARGE, start, seen):
-                        next_move = interruption
-                    if next_move or takeover.is_over(len(seen), text.body.text, text.at_boundary):
+                        yield self._closed(author, tag)
+                        view = self.view(author, start, seen, takeover=move)
+                        after = self.policy.on_thinking_closed(view)
+                        next_move = after if after != keep() else None
+                    next_move = self._interruption(view) or next_move
+                    if next_move or move.is_over(len(seen), text.body.text, text.at_boundary):
                         break
         except BatonError:
             yield events.TakeoverEnded(self.now(), len(seen))
@@ -179,29 +184,29 @@ class Loop:
         if next_move:
             return next_move
         if self.pen.stop not in (None, Stop.LIMIT):
-            return self._after_stop(Author.LARGE)
-        move = self.policy.on_takeover_end(self._view(Author.LARGE, start, seen, takeover=takeover))
-        yield from self._counts()
-        return move
+            return self._after_stop(author)
+        next_move = self.policy.on_takeover_end(self.view(author, start, seen, takeover=move))
+        yield from self._count()
+        return next_move
 
-    def _leave_lookahead(self, move: Move, start: int) -> Happening:
-        """What the lookahead was replaced by: it goes, unless the large model is to write after it."""
-        if isinstance(move, Keep) or (isinstance(move, TakeOver) and not move.keep_lookahead):
+    def _leave_lookahead(self, move: Move, start: int) -> MoveGenerator:
+        """Discard the lookahead, unless a takeover comes after it; then the move goes on without it."""
+        if not isinstance(move, Write):
+            return move
+        if not move.keep_lookahead:
             yield self.pen.discard(start)
-        return Keep() if isinstance(move, Keep) else move
+        return move if move.is_takeover else keep()
 
-    def _judge(self, question: Judge) -> Happening:
-        asked = time.perf_counter()
-        session = self.sessions[Author.LARGE]
-        chances, read = session.judge(tuple(self.text.body.parts), question.question, question.choices)
-        if interruption := self._interruption(Author.SMALL, self.text.rewritable_from):
-            return interruption  # a judge who was cut short has said nothing
-        yield events.Judged(
-            self.now(), question.choices, chances, time.perf_counter() - asked, read.reused, read.prefilled
-        )
-        return self.policy.on_judgement(self._view(Author.SMALL, self.text.rewritable_from), chances)
+    def _judge(self, move: Judge) -> MoveGenerator:
+        asked, writer = time.perf_counter(), self.policy.default_writer
+        probabilities, read = self.sessions[move.author].judge(tuple(self.text.body.parts), move.question, move.choices)
+        if interruption := self._interruption(self.view(writer, self.text.rewritable_from)):
+            return interruption  # the judgement was cancelled: it says nothing
+        seconds = time.perf_counter() - asked
+        yield events.Judged(self.now(), move.choices, probabilities, seconds, read.reused, read.prefilled, move.author)
+        return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), probabilities)
 
-    def _close_thinking(self, reason: TakeoverReason) -> Happening:
+    def _close_thinking(self, reason: TakeoverReason) -> MoveGenerator:
         """Put in the closing tag and go on to the answer. Where no model thinks apart, the text ends instead."""
         tag = next(iter(self.text.closing_tags), "")
         if not tag or not self.text.thinking:
@@ -212,7 +217,7 @@ class Loop:
         yield events.TextInserted(self.now(), inserted, reason.id)
         self.text.close_thinking()
         yield self._closed(Author.INSERTED, tag)
-        return self.policy.on_thinking_closed(self._view(Author.INSERTED, self.text.position))
+        return self.policy.on_thinking_closed(self.view(Author.INSERTED, self.text.position))
 
     def _after_stop(self, author: Author) -> Move:
         """A model stopped by itself: what its reason means for the run."""
@@ -225,16 +230,20 @@ class Loop:
             case Stop.CONTEXT_FULL:
                 raise ContextFull(f"The context of {card.name} is full ({card.context} tokens).")
             case Stop.CANCELLED:
-                return self._interruption(author, self.text.position) or Finished(Finish.STOPPED)
+                return self._interruption(self.view(author, self.text.position)) or Finished(Finish.STOPPED)
             case _:
                 return Finished(Finish.MAX_TOKENS)
 
-    def _after_failure(self, move: Move, error: BatonError) -> Happening:
-        """The large model is lost, or refuses: the small one can go on without it."""
-        if isinstance(move, TakeOver | Judge) and self.settings.small_alone and Author.SMALL in self.sessions:
-            yield events.Noticed(self.now(), f"{error} The small model goes on alone.")
-            self.policy = Policy()  # which never hands over
-            return Keep()
+    def _after_failure(self, move: Move, error: BatonError) -> MoveGenerator:
+        """A model is lost, or refuses: the other one can go on without it."""
+        lost = self._author_of(move)
+        alone = Author.SMALL if lost is Author.LARGE else Author.LARGE
+        is_wanted = self.settings.small_alone if lost is Author.LARGE else lost is not self.policy.default_writer
+        if lost and is_wanted and alone in self.sessions:
+            yield events.Noticed(self.now(), f"{error} The {alone.value} model goes on alone.")
+            self.policy = Policy()
+            self.policy.default_writer = alone
+            return keep()
         finish = Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED
         return Finished(finish, str(error))
 
@@ -242,22 +251,29 @@ class Loop:
         """The move, or what is left of it when there is no room or only one model."""
         if self.pen.room <= 0 and not isinstance(move, Finished):
             return Finished(Finish.MAX_TOKENS)
-        if isinstance(move, Keep | LookOn) and Author.SMALL not in self.sessions:
-            return TakeOver(WITHOUT_END, LARGE_ONLY)
-        if isinstance(move, TakeOver | Judge) and Author.LARGE not in self.sessions:
-            return Keep()
-        return move
+        author = self._author_of(move)
+        if author is None or author in self.sessions:
+            return move
+        if isinstance(move, Write) and not move.is_takeover:
+            other, reason = (Author.LARGE, LARGE_ONLY) if author is Author.SMALL else (Author.SMALL, SMALL_ONLY)
+            return take_over(WITHOUT_END, reason, author=other)
+        return keep()
 
-    def _interruption(self, author: Author, start: int, seen: Sequence[TokenWritten] = ()) -> Move | None:
-        view = self._view(author, start, seen)
+    def _author_of(self, move: Move) -> Author | None:
+        """The model that the move needs."""
+        if isinstance(move, Write):
+            return move.author or self.policy.default_writer
+        return move.author if isinstance(move, Judge) else None
+
+    def _interruption(self, view: View) -> Move | None:
         return next((move for source in self.interruptions if (move := source.interrupt(view))), None)
 
     def _admit(self, move: Move) -> Move:
         for source in self.interruptions:
-            move = source.admit(move, self._view(Author.INSERTED, self.text.position))
+            move = source.admit(move, self.view(Author.INSERTED, self.text.position))
         return move
 
-    def _counts(self) -> Iterator[Event]:
+    def _count(self) -> Iterator[Event]:
         if (counters := dict(self.policy.counters())) != self._counters:
             self._counters = counters
             yield events.CountersChanged(self.now(), counters)
@@ -265,26 +281,7 @@ class Loop:
     def _closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
 
-    def _view(
-        self,
-        author: Author,
-        start: int,
-        tokens: Sequence[TokenWritten] = (),
-        *,
-        at_boundary: bool | None = None,
-        text_ended: bool = False,
-        takeover: TakeOver | None = None,
-    ) -> View:
-        return View(
-            body=self.text.body.text,
-            start=start,
-            tokens=tokens,
-            author=author,
-            thinking=self.text.thinking,
-            at_boundary=self.text.at_boundary if at_boundary is None else at_boundary,
-            text_ended=text_ended,
-            takeover=takeover,
-            small_tokens=self.text.tokens[Author.SMALL],
-            large_tokens=self.text.tokens[Author.LARGE],
-            seconds=self.now(),
-        )
+
+def _goes_on(move: Move) -> TypeGuard[Write]:
+    """Whether the default writer goes on without a break."""
+    return isinstance(move, Write) and not move.is_takeover

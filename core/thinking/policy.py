@@ -39,28 +39,28 @@ SLACK = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """The small model writes on. `discard`: what was looked at goes first, and is sampled again."""
+class Write:
+    """A model writes. Policies make one with `keep`, `look_on` or `take_over`."""
 
-    discard: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LookOn:
-    """The small model writes on, and the policy is asked again after each of its tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class TakeOver:
-    """The large model writes `tokens`, in place of the lookahead if one is under way."""
-
-    tokens: int
-    reason: TakeoverReason
+    author: Author | None = None
+    """None: the policy's default writer, which is asked about at each step boundary and has no length."""
+    reason: TakeoverReason | None = None
+    """Why this is a takeover: a span of `tokens`, inside which nothing is decided. None for the default writer."""
     cue: Cue | None = None
+    tokens: int = WITHOUT_END
     until: Until = Until.TOKENS
+    watched: bool = False
+    """The policy is asked again after each token (`on_lookahead`)."""
+    discard: bool = False
+    """The lookahead is discarded and sampled again."""
     keep_lookahead: bool = False
+    """The takeover comes after the lookahead, not in its place."""
     rewrite_step: bool = False
-    """The last step goes, and the large model writes it again."""
+    """The last step is discarded, and written by this author."""
+
+    @property
+    def is_takeover(self) -> bool:
+        return self.reason is not None
 
     @property
     def limit(self) -> int:
@@ -70,6 +70,30 @@ class TakeOver:
         if written >= self.limit or (self.until is Until.STEP and at_boundary):
             return True
         return self.until is Until.SENTENCE and written >= self.tokens and (at_boundary or ends_sentence(text))
+
+
+def keep(discard: bool = False) -> Write:
+    """The default writer goes on to the next boundary. `discard`: without its lookahead, which is sampled again."""
+    return Write(discard=discard)
+
+
+def look_on() -> Write:
+    """The default writer goes on, and the policy is asked again after each of its tokens."""
+    return Write(watched=True)
+
+
+def take_over(
+    tokens: int,
+    reason: TakeoverReason,
+    cue: Cue | None = None,
+    until: Until = Until.TOKENS,
+    *,
+    author: Author = Author.LARGE,
+    keep_lookahead: bool = False,
+    rewrite_step: bool = False,
+) -> Write:
+    """The other model writes `tokens`, in place of the lookahead if one is under way."""
+    return Write(author, reason, cue, tokens, until, keep_lookahead=keep_lookahead, rewrite_step=rewrite_step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +107,16 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The large model answers `question` about the text with one of `choices`; neither enters the text."""
+    """A model answers `question` about the text with one of `choices`; neither enters the text."""
 
     question: str
     choices: tuple[str, ...]
+    author: Author = Author.LARGE
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The thinking is closed for the small model, which goes on to the answer."""
+    """The thinking is closed for the default writer, which goes on to the answer."""
 
     reason: TakeoverReason
 
@@ -104,13 +129,13 @@ class Finished:
     reason: str = ""
 
 
-Move = Keep | LookOn | TakeOver | Insert | Judge | Close | Finished
+Move = Write | Insert | Judge | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What a policy may see. `text` and `tokens` are what is under decision: a lookahead so far, the step that
-    has just ended, or what the large model wrote in the takeover that has just ended."""
+    has just ended, or what was written in the takeover that has just ended."""
 
     body: str
     start: int
@@ -120,7 +145,8 @@ class View:
     at_boundary: bool
     text_ended: bool = False
     """The writer has come to its end of text: there will be no more to see."""
-    takeover: TakeOver | None = None
+    takeover: Write | None = None
+    """The takeover that is under way, or has just ended."""
     small_tokens: int = 0
     large_tokens: int = 0
     seconds: float = 0.0
@@ -156,7 +182,7 @@ class Needs:
     small: bool = True
     large: bool = True
     alternatives: int = 0
-    """Likeliest tokens that it reads at each position of the usual writer."""
+    """Likeliest tokens that it reads at each position of the default writer."""
     judge: bool = False
     """A large model that answers a question with probabilities."""
     scores: bool = False
@@ -194,6 +220,8 @@ class Policy:
     title: ClassVar[str]
     summary: ClassVar[str]
     """One plain sentence for menus: when does the large model write?"""
+    default_writer: Author = Author.SMALL
+    """The model that writes unless the policy hands over."""
     needs: ClassVar[Needs] = Needs()
     is_control: ClassVar[bool] = False
     """Something to compare with, not a method to choose for its own sake: last in menus."""
@@ -222,27 +250,28 @@ class Policy:
 
     def opening(self, view: View) -> Move:
         """Before the first token."""
-        return Keep()
+        return keep()
 
     def at_boundary(self, view: View) -> Move:
-        """The small model has ended a step (or the large one ended its takeover there)."""
-        return Keep()
+        """The default writer has ended a step, or the other one has ended its takeover there."""
+        return keep()
 
     def on_lookahead(self, view: View) -> Move:
         """The lookahead has grown by a token. Must decide at the latest when `view.text_ended`."""
-        return Keep()
+        return keep()
 
     def on_takeover_end(self, view: View) -> Move:
-        """What the large model wrote now stands. A boundary at its end is a boundary like any other."""
-        return self.at_boundary(view) if view.at_boundary else Keep()
+        """What the other model wrote now stands. A boundary at its end is a boundary like any other."""
+        return self.at_boundary(view) if view.at_boundary else keep()
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
-        """The large model has answered a Judge move; probabilities follow its choices and sum to 1."""
-        return Keep()
+        """A model has answered a Judge move; probabilities follow its choices and sum to 1."""
+        return keep()
 
     def on_thinking_closed(self, view: View) -> Move:
         """The thinking is over; the model that closed it goes on to the end."""
-        return Keep() if view.author is not Author.LARGE else TakeOver(WITHOUT_END, ANSWER)
+        by_other = view.author not in (self.default_writer, Author.INSERTED)
+        return take_over(WITHOUT_END, ANSWER, author=view.author) if by_other else keep()
 
     def counters(self) -> Mapping[str, float]:
         """What it counts, by name. Recorded whenever it changes, and given back by `resume_from`."""

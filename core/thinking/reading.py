@@ -24,8 +24,10 @@ NO_CARD = ModelCard("recorded", "", 0)
 class Reader:
     """Where a replay stands in a recording. Its two sessions read on from there."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, default_writer: Author = Author.SMALL) -> None:
+        """`default_writer`: of the policy that is replayed."""
         self.recording = recording
+        self.default_writer = default_writer
         self.last: Entry | None = None
         """What was read last."""
         self._index = self._offset = 0
@@ -91,12 +93,12 @@ class Reader:
         entries = self.recording.entries
         yield Handoff(0, 0, 0.0)
         for _ in range(limit):
-            if author is Author.SMALL and self._has_aside(self._index):
+            if author is self.default_writer and self._has_aside(self._index):
                 yield from self._aside()
                 # Nothing more is known of it: a policy that still looks has to decide.
                 yield End(Stop.END_OF_TEXT)
                 return
-            if author is Author.SMALL and self._may_rest:
+            if author is self.default_writer and self._may_rest:
                 self.rests, self._since_rest = True, 0
                 yield End(Stop.END_OF_TEXT)
                 return
@@ -129,7 +131,7 @@ class Reader:
         data = entry.data if not self._offset else entry.text[self._offset :].encode()
         self._read.append((len(entry.text) - self._offset, self._index, self._offset, True))
         self._index, self._offset, self.last = self._index + 1, 0, entry
-        if entry.tail and author is Author.SMALL and self._has_aside(self._index):
+        if entry.tail and author is self.default_writer and self._has_aside(self._index):
             data += entry.tail.encode()
             self._read.append((len(entry.tail), self._index, 0, False))
         return _token(entry, data)

@@ -10,17 +10,18 @@ from core.engines.body import Author, Body, Part
 from core.thinking import events
 from core.thinking.cues import Cue
 from core.thinking.events import Event, Finish, Judged, RunStarted, TokenWritten
-from core.thinking.policy import WITHOUT_END, Close, Keep, Move, TakeOver, Until
+from core.thinking.policy import WITHOUT_END, Close, Move, Until, keep, take_over
 from core.thinking.registry import POLICIES
 
 
 class Takeover(NamedTuple):
-    """A span that the large model wrote, or would have: characters `start` to `end` of the recorded text."""
+    """A span that the other model wrote, or would have: characters `start` to `end` of the recorded text."""
 
     reason: str
     cue: Cue | None
     start: int
     end: int
+    author: Author = Author.LARGE
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +57,7 @@ class Recording:
         self.takeovers: list[Takeover] = []
         """The policy's own, as far as their text stands."""
         self.started: RunStarted | None = None
+        self.default_writer = Author.SMALL
         self.first: Move | None = None
         """The move that the run began with, if it was not the policy's."""
         self.finish: Finish | None = None
@@ -63,14 +65,14 @@ class Recording:
         self._last: Entry | None = None
         self._open: events.TakeoverStarted | None = None
         self._given_back: Entry | None = None
-        """After it a takeover without end was over; if the small model writes next, a person gave the baton back."""
+        """After it a takeover without end was over; if the default writer is next, a person gave the baton back."""
         self._split: list[Entry] = []
         self._discarded_step = False
         for event in happened:
             self._take(event)
         self._close_takeover()
         if self.first is None and written and not any(took.start == self.start for took in self.takeovers):
-            self.first = Keep()
+            self.first = keep()
         body = Body(written)
         body.cut(self.start)
         self.written = body.parts
@@ -94,18 +96,21 @@ class Recording:
                 self._append(Entry(text, self._position, text.encode(), None, id))
             case events.TextDiscarded(position=position):
                 self._discard(position)
-            case events.TakeoverStarted(reason=id, tokens=tokens):
+            case events.TakeoverStarted(reason=id, tokens=tokens, author=author):
                 self._open, self._given_back = event, None
                 reason = POLICIES.reason(id)
                 if not reason.by_policy:
                     until = Until.STEP if tokens < WITHOUT_END else Until.TOKENS
-                    self._happens(TakeOver(tokens, reason, until=until, rewrite_step=self._discarded_step))
+                    self._happens(
+                        take_over(tokens, reason, until=until, author=author, rewrite_step=self._discarded_step)
+                    )
             case events.TakeoverEnded():
                 self._given_back = self._last if self._open and self._open.tokens >= WITHOUT_END else None
                 self._close_takeover()
-            case events.WriteStarted(author=Author.SMALL):
+            case events.WriteStarted(reason=None, author=author):
+                self.default_writer = author
                 if self._given_back:
-                    self._given_back.then, self._given_back = Keep(), None
+                    self._given_back.then, self._given_back = keep(), None
             case Judged():
                 if self._last:
                     self._last.judged = event
@@ -148,7 +153,7 @@ class Recording:
         index = len(self.entries)
         self.asides = {place: asides for place, asides in self.asides.items() if place <= index}
         self.takeovers = [took for took in self.takeovers if took.start < position]
-        if all(entry.token and entry.token.author is Author.SMALL for entry in gone):
+        if all(entry.token and entry.token.author is self.default_writer for entry in gone):
             self.asides.setdefault(index, []).append(gone[::-1])
             self._discarded_step = True
         else:
@@ -159,4 +164,4 @@ class Recording:
     def _close_takeover(self) -> None:
         took, self._open = self._open, None
         if took and POLICIES.reason(took.reason).by_policy and self._position > took.position:
-            self.takeovers.append(Takeover(took.reason, took.cue, took.position, self._position))
+            self.takeovers.append(Takeover(took.reason, took.cue, took.position, self._position, took.author))

@@ -18,7 +18,7 @@ from core.thinking import events
 from core.thinking.events import Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policy import Close, Finished, Interruption, Judge, Keep, LookOn, Move, Needs, Policy, View
+from core.thinking.policy import Close, Finished, Interruption, Judge, Move, Needs, Policy, View, Write, keep
 from core.thinking.reading import Reader
 from core.thinking.reasons import UNCLOSED
 from core.thinking.recording import Recording, Takeover
@@ -74,7 +74,7 @@ class Replay(Interruption):
         """The policy's takeovers, in order, as they come out. Call it once."""
         policy = self._make_policy()
         for recording in self._recordings:
-            self._reader, self._told = Reader(recording), None
+            self._reader, self._told = Reader(recording, policy.default_writer), None
             sessions, limits = self._reader.sessions, LoopSettings(max_tokens=ENDLESS)
             loop = Loop(sessions, policy, limits, [self], recording.written)
             self._forget = loop.text.forget
@@ -97,7 +97,7 @@ class Replay(Interruption):
             return None
         if isinstance(last.then, Close) and not view.thinking:
             return None
-        if isinstance(last.then, Keep) and view.author is not Author.LARGE:
+        if last.then == keep() and view.takeover is None:
             return None
         self._told = last
         return last.then
@@ -106,17 +106,17 @@ class Replay(Interruption):
         reader, move = self._reader, self._cap.admit(move, view)
         if reader.rests:
             self._forget()
-            reader.rests, move = False, Keep()
+            reader.rests, move = False, keep()
         match move:
             case Judge() if reader.last is None or reader.last.judged is None:
                 self.unscored += 1
-                move = Keep()
+                move = keep()
             case Finished() if not self._stopped and not reader.over:
                 reader.skip_inserted()
-                return Keep()
+                return keep()
             case Close(reason) if reason is UNCLOSED and reader.next_inserted != UNCLOSED.id:
-                return Keep()
-        if isinstance(move, LookOn):
+                return keep()
+        if isinstance(move, Write) and move.watched:
             reader.looks, reader.leaves_aside = True, False
         elif reader.looks:
             reader.looks, reader.leaves_aside = False, True
@@ -133,7 +133,7 @@ class Replay(Interruption):
                 case events.TakeoverStarted():
                     took, start = event, reader.place
                 case events.TakeoverEnded() if took and POLICIES.reason(took.reason).by_policy and reader.place > start:
-                    yield Takeover(took.reason, took.cue, start, reader.place)
+                    yield Takeover(took.reason, took.cue, start, reader.place, took.author)
 
 
 def compare(recorded: Sequence[Takeover], replayed: Sequence[Takeover]) -> list[Place]:
@@ -155,25 +155,27 @@ class Stretch(NamedTuple):
     takeover: Takeover | None
 
 
-def stretches(trace: Trace, takeovers: Sequence[Takeover]) -> Iterator[Stretch]:
-    """The recorded text as it would be divided. It is parted where pieces were, and where takeovers begin and end."""
+def stretches(trace: Trace, takeovers: Sequence[Takeover], default_writer: Author = Author.SMALL) -> Iterator[Stretch]:
+    """The recorded text as it would be divided. It is parted where pieces were, and where takeovers begin and end.
+
+    `default_writer`: of the policy that is replayed.
+    """
     rest = deque(sorted(takeovers, key=lambda took: took.start))
     for piece in trace.pieces:
         if not piece.tokens:
             yield Stretch(piece.author, 0, piece.length, piece.position, None)
             continue
-        stays = (
-            piece.author is Author.LARGE and piece.reason is not None and not POLICIES.reason(piece.reason).by_policy
-        )
+        by_person = piece.reason is not None and not POLICIES.reason(piece.reason).by_policy
+        author = piece.author if by_person else default_writer
         position = start = piece.position
         count, now = 0, _takeover_at(rest, position)
         for token in piece.tokens:
             if (took := _takeover_at(rest, position)) is not now:
-                yield _stretch(stays, count, start, position, now)
+                yield _stretch(author, count, start, position, now)
                 count, start, now = 0, position, took
             count += 1
             position += len(token.text)
-        yield _stretch(stays, count, start, position, now)
+        yield _stretch(author, count, start, position, now)
 
 
 def remarks(trace: Trace, needs: Needs) -> list[str]:
@@ -209,5 +211,6 @@ def _takeover_at(rest: deque[Takeover], position: int) -> Takeover | None:
     return rest[0] if rest and rest[0].start <= position else None
 
 
-def _stretch(stays: bool, tokens: int, start: int, end: int, took: Takeover | None) -> Stretch:
-    return Stretch(Author.LARGE if stays or took else Author.SMALL, tokens, end - start, start, took)
+def _stretch(author: Author, tokens: int, start: int, end: int, took: Takeover | None) -> Stretch:
+    """`author`: outside the takeovers of the policy."""
+    return Stretch(took.author if took else author, tokens, end - start, start, took)

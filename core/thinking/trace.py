@@ -128,9 +128,9 @@ class Trace:
                 self._last_at = self.seconds
             case HandedOver(author=author):
                 self._handed_over(event, self.totals[author])
-            case TakeoverStarted():
+            case TakeoverStarted(author=author):
                 self._takeover = event
-                self.totals[Author.LARGE].takeovers += 1
+                self.totals[author].takeovers += 1
             case TakeoverEnded():
                 self._takeover, self._new_piece = None, True
             case TextInserted(text=text, reason=reason):
@@ -141,10 +141,10 @@ class Trace:
                 self._discard(event)
             case ThinkingClosed():
                 self.closed, self._step_over = event, True
-            case Judged(reused=reused, prefilled=prefilled):
+            case Judged(author=author, reused=reused, prefilled=prefilled):
                 self._judged = event
-                self.totals[Author.LARGE].reused += reused
-                self.totals[Author.LARGE].prefilled += prefilled
+                self.totals[author].reused += reused
+                self.totals[author].prefilled += prefilled
                 if self.pieces:
                     self.pieces[-1].judged = event
             case CountersChanged(counters=counters):
@@ -198,7 +198,7 @@ class Trace:
             self.length,
             start,
             reason,
-            takeover=self._takeover if author is Author.LARGE else None,
+            takeover=self._takeover if self._takeover and author is self._takeover.author else None,
             handoff=self._handoff if written else None,
             replaced="".join(gone.text for gone in self._replaced),
             replaced_tokens=sum(gone.tokens for gone in self._replaced),

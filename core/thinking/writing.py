@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -11,9 +11,10 @@ from core.engines.base import End, Handoff, Notice, Session, Stop, Token
 from core.engines.body import Author
 from core.thinking.events import Event, HandedOver, Noticed, TextDiscarded, TokenWritten, WriteStarted
 from core.thinking.manuscript import Manuscript
+from core.thinking.policy import View, Write
 
-READ_ALONG_EVERY = 4
-"""Tokens of the small model after which the large one is offered to read along."""
+PREFETCH_EVERY = 4
+"""Tokens of the default writer after which the other model is offered to read along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Pen:
     def write(
         self, author: Author, limit: int, reason: str | None = None, alternatives: int = 0
     ) -> Generator[Event, None, None]:
-        """One write of one model: each token is in the text before it is told."""
+        """One write of one model: each token is in the text before its event is yielded. `reason`: of a takeover."""
         session, self.stop = self.sessions[author], None
         self._writes += 1
         if self.text.inside_character:
@@ -71,7 +72,7 @@ class Pen:
                     case Token(id, _, logprob, others):
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         yield TokenWritten(self.now(), author, id, written, logprob, others, ends_step)
-                        self._offer_reading_along(author, ends_step)
+                        self._offer_prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case Handoff(reused, prefilled, seconds, passing):
                         yield HandedOver(self.now(), author, reused, prefilled, seconds, passing)
                     case Notice(sentence):
@@ -83,9 +84,36 @@ class Pen:
         text, tokens = self.text.discard(position)
         return TextDiscarded(self.now(), position, text, tokens)
 
-    def _offer_reading_along(self, author: Author, ends_step: bool) -> None:
-        """At the end of a step too: a lookahead gives the large model time to read all of it."""
-        large = self.sessions.get(Author.LARGE)
-        due = author is Author.SMALL and (ends_step or self.text.tokens[author] % READ_ALONG_EVERY == 0)
-        if due and large and large.card.supports_prefetch and not self.text.inside_character:
-            large.prefetch(tuple(self.text.body.parts))
+    def view(
+        self,
+        author: Author,
+        start: int,
+        tokens: Sequence[TokenWritten] = (),
+        *,
+        at_boundary: bool | None = None,
+        text_ended: bool = False,
+        takeover: Write | None = None,
+    ) -> View:
+        """What a policy may see of the text from `start` on. `at_boundary`: if it is asked about an earlier place."""
+        return View(
+            body=self.text.body.text,
+            start=start,
+            tokens=tokens,
+            author=author,
+            thinking=self.text.thinking,
+            at_boundary=self.text.at_boundary if at_boundary is None else at_boundary,
+            text_ended=text_ended,
+            takeover=takeover,
+            small_tokens=self.text.tokens[Author.SMALL],
+            large_tokens=self.text.tokens[Author.LARGE],
+            seconds=self.now(),
+        )
+
+    def _offer_prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:
+        """Let the other model read along while the default writer writes: every few tokens, and at the end of a step,
+        so that it has the time of a lookahead to read all of it."""
+        if is_takeover or not (ends_step or self.text.tokens[author] % PREFETCH_EVERY == 0):
+            return
+        other = next((session for who, session in self.sessions.items() if who is not author), None)
+        if other and other.card.supports_prefetch and not self.text.inside_character:
+            other.prefetch(tuple(self.text.body.parts))

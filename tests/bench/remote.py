@@ -33,7 +33,7 @@ from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
-from core.thinking.writing import READ_ALONG_EVERY
+from core.thinking.writing import PREFETCH_EVERY
 from tests.bench.rounds import in_turn, median_ratio, spread
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
@@ -91,7 +91,7 @@ def passes(small: LocalEngine, large: RemoteEngine) -> tuple[list[Pass], float]:
             for number, part in enumerate(parts_of(writer, body, SMALL_TOKENS, turn)):
                 body.append(part)
                 last = number == SMALL_TOKENS - 1
-                if (last or number % READ_ALONG_EVERY == 0) and large.card.supports_prefetch:
+                if (last or number % PREFETCH_EVERY == 0) and large.card.supports_prefetch:
                     helper.prefetch(tuple(body.parts))
             for _ in parts_of(writer, body, LOOKAHEAD, turn):
                 pass  # thrown away, as at a cue; meanwhile the server reads the rest of the step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.engines.body import Author
 from core.thinking.events import Billed, Event, HandedOver, ReadAlong, TakeoverStarted, WriteStarted
 from core.thinking.pieces import Piece
-from core.thinking.policy import Keep, Move, TakeOver, Until
+from core.thinking.policy import Move, Until, keep, take_over
 from core.thinking.reasons import PERSON
 from core.thinking.trace import Trace
 
@@ -35,11 +35,9 @@ def trace_before(trace: Trace, piece: Piece) -> Trace:
     return Trace.of(events[:announced] + accounts)
 
 
-def move_of(author: Author) -> Move:
-    """What lets this model write the next step; the policy decides from there."""
-    if author is Author.LARGE:
-        return TakeOver(STEP_CAP, PERSON, until=Until.STEP)
-    return Keep()
+def move_of(author: Author, default_writer: Author = Author.SMALL) -> Move:
+    """Let this model write the next step; the policy, which has a default writer, decides from there."""
+    return keep() if author is default_writer else take_over(STEP_CAP, PERSON, until=Until.STEP, author=author)
 
 
 def _inserts(event: Event, piece: Piece) -> bool:

@@ -18,7 +18,8 @@ from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings, effective_settings
 from core.thinking.pieces import Piece
-from core.thinking.policy import Keep, Move
+from core.thinking.policy import Move, keep
+from core.thinking.registry import POLICIES
 
 
 class Activity(Enum):
@@ -155,14 +156,14 @@ class ChatSession(QObject):
 
     def go_on(self, exchange: Exchange) -> None:
         """Continue after a stop, in the same text."""
-        self._start(exchange, Keep() if exchange.trace.pieces else None)
+        self._start(exchange, keep() if exchange.trace.pieces else None)
 
     def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
         """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
         trace = trace_before(exchange.trace, piece)
-        self._begin(
-            Exchange(exchange.problem, self.settings, exchange.parent, trace), move_of(author) if author else None
-        )
+        settings = self.settings
+        move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
 
     def stop(self) -> None:
         self._waiting.clear()

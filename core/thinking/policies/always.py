@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from core.engines.body import Author
-from core.thinking.policy import WITHOUT_END, Keep, Move, Needs, Policy, PolicyArm, PolicySettings, TakeOver, View
+from core.thinking.policy import WITHOUT_END, Move, Needs, Policy, PolicyArm, PolicySettings, View, keep, take_over
 from core.thinking.reasons import LARGE_ONLY
 
 
@@ -22,11 +22,11 @@ class Always(Policy):
     arms = (PolicyArm("large", "large only", Settings()),)
 
     def opening(self, view: View) -> Move:
-        return TakeOver(WITHOUT_END, LARGE_ONLY)
+        return take_over(WITHOUT_END, LARGE_ONLY)
 
     def on_takeover_end(self, view: View) -> Move:
-        return TakeOver(WITHOUT_END, LARGE_ONLY)
+        return take_over(WITHOUT_END, LARGE_ONLY)
 
     def on_thinking_closed(self, view: View) -> Move:
         """One unbroken write, unless the closing tag was inserted."""
-        return Keep() if view.author is Author.LARGE else TakeOver(WITHOUT_END, LARGE_ONLY)
+        return keep() if view.author is Author.LARGE else take_over(WITHOUT_END, LARGE_ONLY)

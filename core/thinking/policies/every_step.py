@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.policy import Keep, Move, Policy, PolicyArm, PolicySettings, TakeOver, Until, View
+from core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from core.thinking.reasons import OPENING, TakeoverReason
 
 EVERY_STEP = TakeoverReason("every step", "Every step", follows_text=False)
@@ -32,12 +32,12 @@ class EveryStep(Policy):
 
     def opening(self, view: View) -> Move:
         if self.settings.opening:
-            return TakeOver(self.settings.opening, OPENING, until=self.settings.until)
-        return Keep()
+            return take_over(self.settings.opening, OPENING, until=self.settings.until)
+        return keep()
 
     def at_boundary(self, view: View) -> Move:
-        return TakeOver(self.settings.n1, EVERY_STEP, until=self.settings.until) if view.thinking else Keep()
+        return take_over(self.settings.n1, EVERY_STEP, until=self.settings.until) if view.thinking else keep()
 
     def on_takeover_end(self, view: View) -> Move:
         """If the large model ended its part at a boundary, the small one writes the next step first."""
-        return Keep()
+        return keep()

@@ -14,16 +14,16 @@ from pydantic import Field
 
 from core.thinking.policy import (
     WITHOUT_END,
-    Keep,
-    LookOn,
     Move,
     Needs,
     Policy,
     PolicyArm,
     PolicySettings,
-    TakeOver,
     Until,
     View,
+    keep,
+    look_on,
+    take_over,
 )
 from core.thinking.reasons import ANSWER, TakeoverReason
 
@@ -53,15 +53,15 @@ class FirstTokenEntropy(Policy):
     settings: Settings
 
     def at_boundary(self, view: View) -> Move:
-        return LookOn() if view.thinking else Keep()
+        return look_on() if view.thinking else keep()
 
     def on_lookahead(self, view: View) -> Move:
         first = next((token for token in view.tokens if not token.text.isspace()), None)
         if first is None and not view.text_ended:
-            return LookOn()
+            return look_on()
         if first and entropy(choice.logprob for choice in first.alternatives) >= self.settings.tau:
-            return TakeOver(self.settings.step_cap, ENTROPY, until=Until.STEP)
-        return Keep()
+            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
+        return keep()
 
     def on_thinking_closed(self, view: View) -> Move:
-        return TakeOver(WITHOUT_END, ANSWER)
+        return take_over(WITHOUT_END, ANSWER)

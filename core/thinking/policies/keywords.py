@@ -19,16 +19,17 @@ from pydantic import Field
 from core.thinking.cues import Category, Cue, Match, english
 from core.thinking.policy import (
     Insert,
-    Keep,
-    LookOn,
     Move,
     Policy,
     PolicyArm,
     PolicyContext,
     PolicySettings,
-    TakeOver,
     Until,
     View,
+    Write,
+    keep,
+    look_on,
+    take_over,
 )
 from core.thinking.reasons import OPENING, TakeoverReason
 from core.thinking.trace import Trace
@@ -75,7 +76,7 @@ class Keywords(Policy):
         )
         match: Match = Field(Match.INFLECTED, title="Cue match", description="How a cue is looked for.")
         keep_lookahead: bool = Field(
-            True, title="Keep a statement", description="The small model goes on from its lookahead."
+            True, title="keep a statement", description="The small model goes on from its lookahead."
         )
         stop_at_first_cue: bool = Field(
             True,
@@ -133,19 +134,19 @@ class Keywords(Policy):
 
     def opening(self, view: View) -> Move:
         if self.settings.opening:
-            return TakeOver(self.settings.opening, OPENING, until=self.settings.until)
-        return Keep()
+            return take_over(self.settings.opening, OPENING, until=self.settings.until)
+        return keep()
 
     def at_boundary(self, view: View) -> Move:
         if not self._in_scope(view):
-            return Keep()
+            return keep()
         if self.reflections >= self._c:
             n3 = _grown(self.settings.n3, self.settings.n3_step, self.settings.n3_most, self.firings)
             self.reflections = 0
             self.firings += 1
-            takeover = TakeOver(n3, EXCESSIVE_REFLECTION, until=self.settings.until)
+            takeover = take_over(n3, EXCESSIVE_REFLECTION, until=self.settings.until)
             return Insert(self.settings.auxiliary_prompt, EXCESSIVE_REFLECTION, takeover)
-        return LookOn()
+        return look_on()
 
     def on_lookahead(self, view: View) -> Move:
         settings = self.settings
@@ -158,17 +159,17 @@ class Keywords(Policy):
             sign = self.lexicon.sign(view.text)
             cue = next((c for c in self.lexicon.find(view.text) if c.category is sign), None)
         else:
-            return LookOn()
+            return look_on()
         if sign in _BY_CUE:
             self.reflections += sign is Category.REFLECTION
-            return TakeOver(settings.n1, _BY_CUE[sign], cue, until=settings.until)
+            return take_over(settings.n1, _BY_CUE[sign], cue, until=settings.until)
         if not full:
-            return LookOn()
+            return look_on()
         if settings.keep_lookahead:
             # The sentence stays. A lexicon may hold words that only verify: then the large model goes on after it.
             verifying = self._verifying(view.text)
-            return self._verification(verifying, keep_lookahead=True) if verifying else Keep()
-        return Keep(discard=not view.text_ended)
+            return self._verification(verifying, keep_lookahead=True) if verifying else keep()
+        return keep(discard=not view.text_ended)
 
     def on_takeover_end(self, view: View) -> Move:
         took = view.takeover
@@ -179,7 +180,7 @@ class Keywords(Policy):
 
     def on_thinking_closed(self, view: View) -> Move:
         if self.settings.scope is Scope.ALL:
-            return Keep()
+            return keep()
         return super().on_thinking_closed(view)
 
     def counters(self) -> Mapping[str, float]:
@@ -195,9 +196,9 @@ class Keywords(Policy):
     def _verifying(self, text: str) -> Cue | None:
         return next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
 
-    def _verification(self, cue: Cue, keep_lookahead: bool = False) -> TakeOver:
+    def _verification(self, cue: Cue, keep_lookahead: bool = False) -> Write:
         until = self.settings.until
-        return TakeOver(self.settings.n2, VERIFICATION, cue, until=until, keep_lookahead=keep_lookahead)
+        return take_over(self.settings.n2, VERIFICATION, cue, until=until, keep_lookahead=keep_lookahead)
 
 
 def _grown(value: int, step: int, most: int, firings: int) -> int:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.policy import Keep, Move, Policy, PolicyArm, PolicySettings, TakeOver, Until, View
+from core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from core.thinking.reasons import TakeoverReason
 from core.thinking.trace import Trace
 
@@ -36,11 +36,11 @@ class Periodic(Policy):
 
     def at_boundary(self, view: View) -> Move:
         if not view.thinking:
-            return Keep()
+            return keep()
         self.step += 1
         if self.step % self.settings.every:
-            return Keep()
-        return TakeOver(self.settings.step_cap, PERIODIC, until=Until.STEP)
+            return keep()
+        return take_over(self.settings.step_cap, PERIODIC, until=Until.STEP)
 
     def counters(self) -> Mapping[str, float]:
         return {"step": self.step}

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.policy import Keep, Move, Policy, PolicyArm, PolicySettings, TakeOver, Until, View
+from core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from core.thinking.reasons import TakeoverReason
 
 RANDOM = TakeoverReason("random", "Random takeover", follows_text=False)
@@ -38,5 +38,5 @@ class RandomTakeover(Policy):
         """Each place of the text has its own draw, so a run that is resumed draws for places it has not met."""
         draw = random.Random(f"{self.context.seed} {len(view.body)}").random()
         if view.thinking and draw < self.settings.p:
-            return TakeOver(self.settings.n1, RANDOM, until=self.settings.until)
-        return Keep()
+            return take_over(self.settings.n1, RANDOM, until=self.settings.until)
+        return keep()

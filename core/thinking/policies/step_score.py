@@ -13,15 +13,15 @@ from pydantic import Field
 from core.thinking.policy import (
     Close,
     Judge,
-    Keep,
     Move,
     Needs,
     Policy,
     PolicyArm,
     PolicySettings,
-    TakeOver,
     Until,
     View,
+    keep,
+    take_over,
 )
 from core.thinking.reasons import REPETITION, TakeoverReason
 from core.thinking.steps import same_step_twice
@@ -53,7 +53,7 @@ class StepScore(Policy):
 
     def at_boundary(self, view: View) -> Move:
         if not view.thinking:
-            return Keep()
+            return keep()
         if same_step_twice(view.body):
             return Close(REPETITION)
         return Judge(QUESTION, DIGITS)
@@ -64,9 +64,9 @@ class StepScore(Policy):
         else:
             score = float(probabilities.index(max(probabilities)))
         if score < self.settings.threshold:
-            return TakeOver(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_step=True)
-        return Keep()
+            return take_over(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_step=True)
+        return keep()
 
     def on_takeover_end(self, view: View) -> Move:
         """What the large model wrote is not judged."""
-        return Keep()
+        return keep()

@@ -25,7 +25,7 @@ from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM
-from core.thinking.policy import Close, Finished, Insert, Keep, LookOn, Move, Policy, TakeOver, Until, View
+from core.thinking.policy import Close, Finished, Insert, Move, Policy, Until, View, Write, keep, look_on, take_over
 from core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
 from tests.core.thinking.running import keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine, characters, chunks, single_bytes, words
@@ -45,11 +45,11 @@ class AtBoundary(Policy):
 
     def at_boundary(self, view: View) -> Move:
         self.seen.append(view)
-        return self.moves.pop(0) if self.moves else Keep()
+        return self.moves.pop(0) if self.moves else keep()
 
 
-def three_tokens(reason: TakeoverReason = RANDOM) -> TakeOver:
-    return TakeOver(3, reason)
+def three_tokens(reason: TakeoverReason = RANDOM) -> Write:
+    return take_over(3, reason)
 
 
 def test_the_policy_sees_the_step_that_has_ended() -> None:
@@ -148,7 +148,7 @@ def test_end_of_text_of_the_small_model_ends_the_run() -> None:
 
 
 def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
-    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
+    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
     assert len(done.small.calls) == 1
 
@@ -196,7 +196,7 @@ def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
 
 
 def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
-    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], LoopSettings(max_tokens=8))
+    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], LoopSettings(max_tokens=8))
     assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
 
 
@@ -210,7 +210,7 @@ def test_a_full_context_ends_the_run_with_the_text_so_far() -> None:
 
 def test_the_small_model_goes_on_alone_when_the_large_ones_context_is_full() -> None:
     large = ScriptedEngine("so " * 100, name="large", context=30)
-    done = run(AtBoundary(TakeOver(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
+    done = run(AtBoundary(take_over(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
     assert done.trace.text.endswith("End.</think>")
     assert "The small model goes on alone." in done.all(Noticed)[0].text
 
@@ -243,7 +243,7 @@ def test_a_lost_small_model_fails_the_run_and_keeps_its_text() -> None:
 
 def test_half_a_character_of_a_lost_model_is_not_left_in_the_text() -> None:
     large = ScriptedEngine("aé", name="large", split=single_bytes, faults=[Fault(after=2)])
-    done = run(AtBoundary(TakeOver(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
+    done = run(AtBoundary(take_over(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
     assert done.trace.text == "One.\n\na End.</think>"
     assert done.all(TextDiscarded)[-1].tokens == 1
 
@@ -266,7 +266,7 @@ def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
 
 def test_each_model_reads_the_close_of_thinking_in_its_own_words() -> None:
     large = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
-    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], large)
+    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], large)
     assert done.all(ThinkingClosed)[0].tag == "[/THINK]"
     assert done.trace.thinking_text == "One.\n\nSo."
     assert done.trace.answer == "\n\nFour."
@@ -277,7 +277,7 @@ def test_the_small_models_tag_is_translated_for_the_large_one() -> None:
         name = "large answers"
 
         def on_thinking_closed(self, view: View) -> Move:
-            return TakeOver(20, ANSWER)
+            return take_over(20, ANSWER)
 
     large = ScriptedEngine("Four.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
     done = run(ThenLarge(), ["One.</think>"], large)
@@ -315,15 +315,15 @@ def test_closing_the_run_ends_the_write_that_is_under_way() -> None:
     assert small.written == 1
 
 
-@pytest.mark.parametrize("first", [Finished(Finish.STOPPED), LookOn(), three_tokens()])
+@pytest.mark.parametrize("first", [Finished(Finish.STOPPED), look_on(), three_tokens()])
 def test_a_run_may_begin_with_a_move_of_the_caller(first: Move) -> None:
     done = run(Never(), ["One.</think>"], ["So it is"], first=first)
-    assert bool(done.large.calls) is isinstance(first, TakeOver)
+    assert bool(done.large.calls) is (isinstance(first, Write) and first.is_takeover)
     assert bool(done.small.calls) is not isinstance(first, Finished)
 
 
 def test_a_step_written_again_is_the_last_one_or_the_one_under_way() -> None:
-    again = TakeOver(9, PERSON, until=Until.STEP, rewrite_step=True)
-    done = run(AtBoundary(Keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
+    again = take_over(9, PERSON, until=Until.STEP, rewrite_step=True)
+    done = run(AtBoundary(keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two.\n\n"]

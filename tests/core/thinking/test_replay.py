@@ -25,7 +25,7 @@ from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM, RandomTakeover
 from core.thinking.policies.step_score import StepScore
-from core.thinking.policy import Keep, Move, Policy, PolicyContext, PolicySettings, View
+from core.thinking.policy import Move, Policy, PolicyContext, PolicySettings, View, keep
 from core.thinking.recording import Takeover
 from core.thinking.registry import POLICIES, make_policy, settings_for
 from core.thinking.replay import Kind, Replay, compare, recordings_of, remarks, stretches
@@ -186,7 +186,7 @@ def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_that_remember
         return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), so_far=so_far, first=first)
 
     begun = start(None, most, None)
-    went_on = start(begun.trace, 200, Keep() if begun.trace.pieces else None)
+    went_on = start(begun.trace, 200, keep() if begun.trace.pieces else None)
     trace = Trace.of([*begun.trace.events, *went_on.trace.events])
     assert replayed(trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(trace)
 

@@ -7,7 +7,7 @@ from core.engines.body import Author
 from core.engines.usage import RequestUsage, Usage
 from core.thinking.events import Billed
 from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import Keep, TakeOver, Until
+from core.thinking.policy import Until, Write, keep
 from core.thinking.reasons import PERSON
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
@@ -53,6 +53,6 @@ def test_what_was_paid_for_a_takeover_that_is_not_to_happen_stays_on_the_bill(tr
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says() -> None:
     asked = move_of(Author.LARGE)
-    assert isinstance(asked, TakeOver)
+    assert isinstance(asked, Write)
     assert (asked.reason, asked.until) == (PERSON, Until.STEP)
-    assert move_of(Author.SMALL) == Keep()
+    assert move_of(Author.SMALL) == keep()

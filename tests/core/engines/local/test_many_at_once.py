@@ -20,7 +20,7 @@ from core.run import Pair, ask, run
 from core.thinking.control import Control
 from core.thinking.events import Finish
 from core.thinking.limits import Limits
-from core.thinking.policy import Keep
+from core.thinking.policy import keep
 from core.thinking.trace import Trace
 
 PLACES, AT_ONCE, RUNS = 6, 8, 48
@@ -61,7 +61,7 @@ def restless(pair: Pair, number: int) -> Finish | None:
     for _ in range(dice.choice((1, 2, 3))):
         trace = Trace.of(trace.events[: dice.randrange(len(trace.events) + 1)])
         control, stops_at, left_at = Control(), dice.choice((0, dice.randrange(150))), dice.randrange(400)
-        first = Keep() if trace.pieces else None
+        first = keep() if trace.pieces else None
         question = ask(PROBLEMS[number].question, settings)
         with closing(run(pair, question, settings, control=control, so_far=trace, first=first)) as events:
             for happened, event in enumerate(events, 1):

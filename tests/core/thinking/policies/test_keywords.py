@@ -9,7 +9,7 @@ from core.thinking.cues import Category, Lexicon, Match
 from core.thinking.events import CountersChanged, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.keywords import AFFIRMATION, EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION, Keywords
-from core.thinking.policy import Keep, PolicyContext
+from core.thinking.policy import PolicyContext, keep
 from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, keywords, run
@@ -149,7 +149,7 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     assert between_firings(first)[-1:] == [2], "it fired before"
     small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
     large = ScriptedEngine(continue_with=lambda *_: "So it is.\n\n" * 200, name="large")
-    rest = run(keywords(settings), small, large, LoopSettings(max_tokens=120), so_far=first.trace, first=Keep())
+    rest = run(keywords(settings), small, large, LoopSettings(max_tokens=120), so_far=first.trace, first=keep())
     lengths = [t.tokens for t in first.all(TakeoverStarted) + rest.all(TakeoverStarted)]
     assert lengths == [t.tokens for t in whole.all(TakeoverStarted)]
 

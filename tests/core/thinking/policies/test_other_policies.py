@@ -17,7 +17,7 @@ from core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntrop
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policies.step_score import SCORE, StepScore
-from core.thinking.policy import Keep, PolicyContext, Until, View
+from core.thinking.policy import PolicyContext, Until, View, keep
 from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, run
@@ -184,7 +184,7 @@ def test_a_weighted_score_is_the_mean_over_the_digits(chances: dict[int, float],
     move = StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=True)).on_judgement(
         view, tuple(chances.get(n, 0.0) for n in range(10))
     )
-    assert (move == Keep()) is stands
+    assert (move == keep()) is stands
 
 
 def test_the_question_never_enters_the_text_of_the_large_model() -> None:

@@ -1,0 +1,141 @@
+"""The loop is symmetrical: a policy in which the large model writes by default and hands sentences to the small one.
+
+The policy is RelayGen's (arXiv 2602.06454) reduced to one cue; the small model writes the answer, too.
+"""
+
+from __future__ import annotations
+
+from core.engines.base import Session
+from core.engines.body import Author
+from core.errors import EngineLost
+from core.thinking.control import Control
+from core.thinking.events import HandedOver, Noticed, TakeoverStarted, TextDiscarded
+from core.thinking.limits import Limits, LimitsGuard
+from core.thinking.loop import Loop, LoopSettings
+from core.thinking.policies.always import Always
+from core.thinking.policy import WITHOUT_END, Move, Needs, Policy, Until, View, Write, keep, look_on, take_over
+from core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
+from core.thinking.replay import Replay, recordings_of, stretches
+from core.thinking.trace import Trace
+from tests.core.thinking.running import run
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+CUE = TakeoverReason("relay cue", "Cue for the small model")
+
+
+class Relay(Policy):
+    """After a step that begins with “Wait” the small model writes to the end of the sentence."""
+
+    name = "relay"
+    default_writer = Author.LARGE
+    needs = Needs()
+
+    def opening(self, view: View) -> Move:
+        return look_on()
+
+    def at_boundary(self, view: View) -> Move:
+        return look_on() if view.thinking else keep()
+
+    def on_lookahead(self, view: View) -> Move:
+        if view.text.startswith("Wait,"):
+            return take_over(1, CUE, until=Until.SENTENCE, author=Author.SMALL, keep_lookahead=True)
+        return keep() if view.sentence_ended else look_on()
+
+    def on_thinking_closed(self, view: View) -> Move:
+        return take_over(WITHOUT_END, ANSWER, author=Author.SMALL)
+
+
+LARGE = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
+SMALL = [" two. No", "\n\nFour."]
+
+
+def relayed() -> Trace:
+    return run(Relay(), SMALL, LARGE).trace
+
+
+def test_the_large_model_writes_by_default_and_hands_a_sentence_to_the_small_one() -> None:
+    done = run(Relay(), SMALL, LARGE)
+    assert done.told == [
+        ("large", "One.\n\n"),
+        ("large", "Wait,"),
+        ("small", " two."),
+        ("large", " Then three.\n\n"),
+        ("large", "Four.</think>"),
+        ("small", "\n\n"),
+        ("small", "Four."),
+    ]
+    takeovers = done.all(TakeoverStarted)
+    assert [(event.author, event.reason) for event in takeovers] == [(Author.SMALL, CUE.id), (Author.SMALL, ANSWER.id)]
+    assert done.trace.totals[Author.SMALL].takeovers == 2
+    assert done.trace.totals[Author.LARGE].takeovers == 0
+    assert done.trace.pieces[2].takeover == takeovers[0]
+
+
+def test_only_the_difference_is_handed_over_in_both_directions() -> None:
+    done = run(Relay(), SMALL, LARGE)
+    handed = done.all(HandedOver)
+    assert [event.author for event in handed] == [Author.LARGE, Author.SMALL, Author.LARGE, Author.SMALL]
+    assert all(event.reused > event.prefilled for event in handed[2:])
+
+
+def test_the_replay_finds_the_takeovers_of_the_small_model() -> None:
+    trace = relayed()
+    recordings = recordings_of(trace.events)
+    recorded = [took for recording in recordings for took in recording.takeovers]
+    assert list(Replay(recordings, Relay, Limits()).takeovers()) == recorded
+    drawn = [(part.author, part.characters) for part in stretches(trace, recorded, Author.LARGE)]
+    assert drawn == [(piece.author, piece.length) for piece in trace.pieces]
+
+
+def test_when_the_small_helper_is_lost_the_large_model_goes_on_alone() -> None:
+    small = ScriptedEngine(" two.", faults=[Fault(0, EngineLost("Gone."))])
+    done = run(Relay(), small, ["One.\n\nWait, no", " it is two.</think> Two."])
+    assert done.trace.text == "One.\n\nWait, it is two.</think> Two."
+    assert done.all(Noticed)[0].text == "Gone. The large model goes on alone."
+
+
+def test_when_the_large_model_is_lost_the_small_one_goes_on_alone() -> None:
+    large = ScriptedEngine("One.\n\nTwo. Three", name="large", faults=[Fault(3, EngineLost("Gone."))])
+    done = run(Relay(), [" and so on.</think> Four."], large)
+    assert done.all(Noticed)[0].text == "Gone. The small model goes on alone."
+    assert done.trace.text.endswith(" and so on.</think> Four.")
+
+
+class SmallIsMissing(Always):
+    """The large model writes by default, and is not there."""
+
+    default_writer = Author.LARGE
+
+    def opening(self, view: View) -> Move:
+        return keep()
+
+
+def test_a_default_writer_that_is_missing_is_replaced() -> None:
+    sessions: dict[Author, Session] = {Author.SMALL: ScriptedEngine("One.").open()}
+    events = list(Loop(sessions, SmallIsMissing(), LoopSettings(max_tokens=1)).run())
+    assert [event.reason for event in events if isinstance(event, TakeoverStarted)] == [SMALL_ONLY.id]
+
+
+def test_a_text_of_the_large_model_that_repeats_itself_is_handed_to_the_small_one() -> None:
+    large = ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.</think>"]
+    done = run(Relay(), ["Let me.\n\nNo", " Four."], large, interruptions=[LimitsGuard(Limits())])
+    first = done.all(TakeoverStarted)[0]
+    assert (first.author, first.reason) == (Author.SMALL, REPETITION.id)
+
+
+def test_a_person_takes_over_and_gives_back() -> None:
+    class Hand(Control):
+        def interrupt(self, view: View) -> Move | None:
+            if view.body.endswith("One.\n\n"):
+                self.rewrite_step()
+            return super().interrupt(view)
+
+    done = run(Relay(), [], ["One.\n\nTwo.", "First.\n\nNo", " End.</think>"], interruptions=[Hand()])
+    assert done.all(TextDiscarded)[0].text == "One.\n\n"
+    assert done.all(TakeoverStarted)[0].reason == PERSON.id
+
+
+def test_a_write_says_what_it_is() -> None:
+    assert not keep().is_takeover
+    assert not look_on().is_takeover
+    assert take_over(3, CUE) == Write(Author.LARGE, CUE, tokens=3)
