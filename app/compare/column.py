@@ -20,7 +20,7 @@ from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
-from core.grading.extraction import extract_answer, last_boxed
+from core.grading.extraction import answer_of, last_boxed
 from core.run import RunSettings
 from core.thinking.alignment import thinking_steps
 from core.thinking.events import Finish
@@ -96,7 +96,7 @@ class AnswerColumn(QObject):
 
     def _conclude(self, trace: Trace) -> None:
         text, words = trace.answer.strip() or trace.text, last_words(trace, live=False)
-        self._read, self.answer = trace.length, extract_answer(text)
+        self._read, self.answer = trace.length, answer_of(trace)
         self.head.show_answer(last_boxed(text), self.answer)
         self._ending.setText(words)
         self._ending.setVisible(bool(words))

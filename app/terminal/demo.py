@@ -16,7 +16,7 @@ from core.batch.problems import read_problems
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from core.errors import SettingsError
-from core.grading.extraction import extract_answer
+from core.grading.extraction import answer_of
 from core.grading.grader import Grader
 from core.grading.verdict import Outcome
 from core.problem import Problem
@@ -59,7 +59,7 @@ def demo(number: int, seed: int, models: ModelOptions, loading: LoadingOptions, 
                 trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
             if control.stopped:
                 return exit_code_of_signal()
-            answer = extract_answer(trace.text)
+            answer = answer_of(trace)
             mark = MARKS[grader.grade(problem.expected, answer).outcome]
             verdicts.append(_line(TITLES[arm.name], mark, answer, trace))
             write()

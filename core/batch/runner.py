@@ -27,7 +27,7 @@ from core.batch.conditions import LoadMeter, LoadReading, threads_of
 from core.batch.regrading import verdict_on
 from core.engines.body import Author
 from core.errors import BatonError, EngineError, StoreError
-from core.grading.extraction import choice_letter, extract_answer, extract_choice
+from core.grading.extraction import answer_of
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex, Verdict
 from core.problem import Problem
@@ -291,15 +291,6 @@ class Runner:
         finally:
             with self._lock:
                 self._controls.discard(control)
-
-
-def answer_of(trace: Trace, expected: str | None) -> str | None:
-    """The answer in the text; where a letter is expected, also a single letter at the end."""
-    text = trace.answer if trace.closed else trace.text
-    answer = extract_answer(text)
-    if answer is None and expected and choice_letter(expected) == expected:
-        return extract_choice(text)
-    return answer
 
 
 def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:

@@ -1,50 +1,61 @@
-r"""Comparing two answers without algebra: text, letters, words, numbers, and lists of them.
+r"""Comparing two answers by their form: text, letters, words, numbers, and lists, intervals and matrices of them.
 
-Most answers of most data sets end here, in microseconds. What is left undecided needs math-verify.
+Most answers of most data sets end here, in microseconds. What is left undecided needs algebra, which the caller
+passes in: it is asked about the smallest parts, so that `(\sqrt{8}, 1)` is compared as a pair of values.
 """
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 from core.grading.extraction import LETTERS, choice_letter
 from core.grading.normal_form import is_words, normalise, tidy, without_name
+from core.grading.options import letters_of, read_option
 from core.grading.quantities import Quantity, read_quantity, same_quantity
+from core.grading.structures import read_structure, same_structure
+from core.grading.units import read_unit
 from core.grading.verdict import How, Outcome, Verdict
+from core.grading.words import compare_words, is_prose, means_nothing_found
+
+Algebra = Callable[[str, str], Verdict]
+"""Compares two expressions, expected and given, both tidy."""
 
 _CHOICES = LETTERS[:10]
-_BRACKETS = (("\\{", "\\}"), ("(", ")"), ("[", "]"), ("(", "]"), ("[", ")"))
-_NESTING = re.compile(r"\\?[\[({]|\\?[\])}]")
-_MOST_ITEMS = 50
-_DEEPEST_LIST = 4
+_LONGEST_UNIT = 60
+_RATIO = re.compile(r"(\d+)\s*:\s*(\d+)")
+_UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
 
 
-class _Items(NamedTuple):
-    opening: str
-    closing: str
-    parts: list[str]
-
-    @property
-    def ordered(self) -> bool:
-        return self.opening in ("(", "[")
-
-
-def compare(expected: str, given: str) -> Verdict | None:
-    """The verdict where text, letter, words, numbers or lists decide it; None leaves it to algebra."""
+def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
+    """The verdict, by algebra where text, letters, words, numbers or lists do not decide it."""
     decided = compare_exact(expected, given)
     if decided.outcome is Outcome.CORRECT:
         return decided
-    if len(tidy(expected)) == 1 and tidy(expected) in _CHOICES:
-        return compare_choice(expected, given)
-    if is_words(tidy(expected)):
-        return _compare_words(tidy(expected), tidy(given))
+    options = _compare_options(expected, given, algebra)
+    if options is not None:
+        return options
+    expected, given = tidy(expected), tidy(given)
     numeric = compare_numeric(expected, given)
     if numeric.outcome is not Outcome.UNSCORED or _both_numbers(expected, given):
         return numeric
-    same = _same_items(expected, given)
-    if same is None:
-        return None
-    return _verdict(same, How.NUMERIC, f"{_short(given)} {'is' if same else 'is not'} {_short(expected)}.")
+    ratio = _compare_ratios(expected, given)
+    if ratio is not None:
+        return ratio
+    words = compare_words(expected, given)
+    if words is not None:
+        return words
+    right, said = without_name(expected, given), without_name(given, expected)
+    structure = _compare_structures(expected, given, algebra)
+    if structure is not None:
+        return structure
+    if means_nothing_found(given):
+        return _verdict(False, How.EXACT, f"“{_short(given)}” is not “{_short(expected)}”.")
+    right, said = _without_unit(right), _without_unit(said)
+    if is_prose(right) or is_prose(said):
+        prose = "answer" if is_prose(said) else "expected answer"
+        return Verdict(Outcome.UNSCORED, How.EXACT, f"The {prose} is prose.")
+    if right != said and right.casefold() == said.casefold():
+        return Verdict(Outcome.UNSCORED, How.EXACT, f"{_short(given)} and {_short(expected)} differ in case only.")
+    return algebra(right, said)
 
 
 def compare_exact(expected: str, given: str) -> Verdict:
@@ -70,7 +81,7 @@ def compare_numeric(expected: str, given: str) -> Verdict:
         return Verdict(Outcome.UNSCORED, How.NUMERIC, f"The {missing} is not a plain number.")
     same = same_quantity(right, number)
     if same is None:
-        return Verdict(Outcome.UNSCORED, How.NUMERIC, f"The units differ: {number.unit} instead of {right.unit}.")
+        return Verdict(Outcome.UNSCORED, How.NUMERIC, f"{_short(given)} and {_short(expected)} differ in unit or base.")
     return _verdict(same, How.NUMERIC, f"{_short(given)} {'equals' if same else 'is not'} {_short(expected)}.")
 
 
@@ -89,89 +100,83 @@ def _both_numbers(expected: str, given: str) -> bool:
     return _quantity(expected, given) is not None and _quantity(given, expected) is not None
 
 
-def _compare_words(expected: str, given: str) -> Verdict | None:
-    """Other words are wrong, unless the one is found inside the other: "Evelyn" in "Evelyn is fastest"."""
-    right, said = expected.casefold(), given.casefold()
-    if re.search(rf"\b{re.escape(right)}\b", said) or (said and re.search(rf"\b{re.escape(said)}\b", right)):
-        return Verdict(Outcome.UNSCORED, How.EXACT, f"“{_short(given)}” may mean “{_short(expected)}”.")
-    if not is_words(given):
+def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | None:
+    r"""Options by letter and by content: `\textbf{(C) } 27` is met by `C`, by `27` and by `(C) 27`."""
+    right, said = read_option(expected), read_option(given)
+    if right is None and said is None:
+        letters, chosen = letters_of(expected), letters_of(given)
+        if letters is not None and chosen is not None:
+            return _verdict(letters == chosen, How.CHOICE, f"{_short(given)} was chosen, {_short(expected)} is right.")
         return None
-    return Verdict(Outcome.WRONG, How.EXACT, f"“{_short(given)}” is not “{_short(expected)}”.")
+    if right is None:
+        # A letter alone says nothing of a value; an option that is written out is compared by its content.
+        assert said is not None
+        if letters_of(expected) is not None:
+            return _verdict(False, How.CHOICE, f"{said.letter} was chosen, {_short(expected)} is right.")
+        if said.content:
+            return compare(expected, said.content, algebra)
+        if len(tidy(given)) == 1 and re.search(r"[A-Za-z]", tidy(expected)):
+            return None
+        return Verdict(Outcome.UNSCORED, How.CHOICE, f"Option {said.letter} may be {_short(expected)}.")
+    if said is None:
+        return compare(right.content, given, algebra) if right.content else compare_choice(right.letter, given)
+    verdict = _verdict(right.letter == said.letter, How.CHOICE, f"{said.letter} was chosen, {right.letter} is right.")
+    if right.content and said.content:
+        same = compare(right.content, said.content, algebra).outcome
+        if (same is Outcome.CORRECT) != (verdict.outcome is Outcome.CORRECT) and same is not Outcome.UNSCORED:
+            return Verdict(Outcome.UNSCORED, How.CHOICE, "The letter and the content of the options disagree.")
+    return verdict
 
 
-def _same_items(expected: str, given: str, depth: int = 0) -> bool | None:
-    """Compare lists item by item: tuples and intervals in order, sets and bare lists in any order."""
-    if depth > _DEEPEST_LIST:
+def _compare_ratios(expected: str, given: str) -> Verdict | None:
+    """`2:3` against a fraction, or against another ratio, which may also be a time of day."""
+    right, said = _RATIO.fullmatch(expected), _RATIO.fullmatch(given)
+    if right is None and said is None:
         return None
-    right = _items(without_name(tidy(expected), tidy(given)))
-    said = _items(without_name(tidy(given), tidy(expected)))
-    if right is None or said is None or right.ordered != said.ordered:
-        return None
-    if right.ordered and (right.opening, right.closing) != (said.opening, said.closing):
-        return False
-    if len(right.parts) != len(said.parts):
-        # Not for bare lists: "±2" is one item and two values.
-        return False if right.ordered else None
-    compare_parts = _same_in_order if right.ordered else _same_as_sets
-    return compare_parts(right.parts, said.parts, depth + 1)
-
-
-def _same_in_order(expected: Sequence[str], given: Sequence[str], depth: int) -> bool | None:
-    same = [_same_item(right, said, depth) for right, said in zip(expected, given, strict=True)]
-    if False in same:
-        return False
-    return None if None in same else True
-
-
-def _same_as_sets(expected: Sequence[str], given: Sequence[str], depth: int) -> bool | None:
-    left = list(given)
-    undecided = False
-    for right in expected:
-        same = [_same_item(right, said, depth) for said in left]
-        if True in same:
-            left.pop(same.index(True))
-        elif None in same:
-            undecided = True
-        else:
-            return False
-    return None if undecided else True
-
-
-def _same_item(expected: str, given: str, depth: int) -> bool | None:
-    if _same_text(expected, given):
-        return True
-    right, said = read_quantity(expected), read_quantity(given)
     if right is not None and said is not None:
-        return same_quantity(right, said)
-    return _same_items(expected, given, depth)
+        equal = int(right[1]) * int(said[2]) == int(right[2]) * int(said[1])
+        if equal:
+            return Verdict(Outcome.UNSCORED, How.NUMERIC, f"{given} and {expected} are the same ratio in other terms.")
+        return _verdict(False, How.NUMERIC, f"{given} is not {expected}.")
+    one, other = _RATIO.sub(r"\1/\2", expected), _RATIO.sub(r"\1/\2", given)
+    return compare_numeric(one, other) if _both_numbers(one, other) else None
 
 
-def _items(text: str) -> _Items | None:
-    """The list that a tidy answer is, in brackets or bare ("1, 2", "1 and 2"); None if it is no list."""
-    for opening, closing in _BRACKETS:
-        if text.startswith(opening) and text.endswith(closing):
-            parts = _split(text[len(opening) : -len(closing)], ",")
-            if parts is not None and 2 <= len(parts) <= _MOST_ITEMS:
-                return _Items(opening, closing, parts)
-    bare = re.sub(r",?\s+(?:and|or)\s+", ", ", text)
-    parts = _split(bare, ", " if ", " in bare else ",")
-    return _Items("", "", parts) if parts is not None and 2 <= len(parts) <= _MOST_ITEMS else None
+def _compare_structures(expected: str, given: str, algebra: Algebra) -> Verdict | None:
+    right, said = read_structure(expected, given), read_structure(given, expected)
+    if right is None or said is None:
+        return None
+    deciding = [How.NUMERIC]
+
+    def same_item(one: str, other: str) -> bool | None:
+        if _same_text(one, other):
+            return True
+        numeric = compare_numeric(one, other)
+        if numeric.outcome is not Outcome.UNSCORED:
+            return numeric.outcome is Outcome.CORRECT
+        if is_words(tidy(one)) or is_words(tidy(other)):
+            return False if is_words(tidy(one)) and is_words(tidy(other)) else None
+        deciding[0] = How.MATH
+        verdict = algebra(without_name(tidy(one), tidy(other)), without_name(tidy(other), tidy(one)))
+        return None if verdict.outcome is Outcome.UNSCORED else verdict.outcome is Outcome.CORRECT
+
+    same = same_structure(right, said, same_item)
+    if same is None:
+        return Verdict(Outcome.UNSCORED, deciding[0], f"{_short(given)} cannot be compared with {_short(expected)}.")
+    return _verdict(same, deciding[0], f"{_short(given)} {'is' if same else 'is not'} {_short(expected)}.")
 
 
-def _split(text: str, separator: str) -> list[str] | None:
-    """The parts outside all brackets; None if the brackets do not close within the text."""
-    parts, depth, start = [], 0, 0
-    for token in re.finditer(rf"{_NESTING.pattern}|{separator}", text):
-        if token.group() == separator:
-            if depth == 0:
-                parts.append(text[start : token.start()].strip())
-                start = token.end()
-        else:
-            depth += 1 if token.group()[-1] in "[({" else -1
-            if depth < 0:
-                return None
-    parts.append(text[start:].strip())
-    return parts if depth == 0 and all(parts) else None
+def _without_unit(text: str) -> str:
+    """`70\\sqrt{2} meters` without its unit, which algebra would read as a product of letters."""
+    unit = _UNIT_AT_END.search(text, max(0, len(text) - _LONGEST_UNIT))
+    if unit is None or not unit.start():
+        return text
+    word = unit.group().strip()
+    return (
+        text[: unit.start()]
+        if read_unit(f" {word}") is not None and not re.search(r"\\[a-zA-Z]*$", text[: unit.start() + 1])
+        else text
+    )
 
 
 def _verdict(same: bool, how: How, reason: str) -> Verdict:

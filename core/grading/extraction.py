@@ -1,72 +1,98 @@
-r"""Finding the answer in what a model wrote, and in a data set's worked solution.
+r"""Extraction: the answer in what a model wrote, and in a data set's worked solution.
 
-Models are asked for `\boxed{…}`; those that forget usually say "the final answer is …".
+Models are asked for `\boxed{…}`. Those that forget it say "the answer is …", write the answer in bold or alone on the
+last line, or end with a sentence that holds it. What a reader would find, `extract_answer` finds.
 """
 
 import re
 
+from core.grading.conclusion import answer_in_conclusion, before_clause
+from core.grading.normal_form import tidy
+from core.thinking.events import Finish
+from core.thinking.trace import Trace
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The labels of the options of a multiple-choice problem, in order."""
+THINKING_START = "<think>"
 THINKING_END = "</think>"
 _LONGEST_BARE_ANSWER = 60
 """A solution of one short line is an answer; a longer text without a mark is not."""
 
 _BOXED = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare>[^\s{\\])|\\.|[{}]", re.DOTALL)
+_BETWEEN_BOXES = re.compile(
+    r"[\s$,;.]*(?:\\[()\[\]])?[\s$]*(?:,?\s*(?:and|or)\b)?[\s$]*(?:\\[()\[\]])?[\s$]*(?:[a-z]\s*=\s*)?"
+)
 _HASHES = re.compile(r"^####[ \t]*(?P<answer>.+)$", re.MULTILINE)
-# What stands before an answer; the answer is the rest of the line.
+_SUBJECT = (
+    r"(?:final\s+answers?|correct\s+(?:answer|option|choice)|best\s+(?:answer|option|choice)|answers?"
+    r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?)|\bans)"
+)
+_VERB = (
+    r"(?:[=:]|(?<![a-z])(?:is|are|was|equals|becomes|will\s+be|would\s+be|must\s+be|should\s+be|has\s+to\s+be"
+    r"|can\s+only\s+be|comes\s+out\s+(?:to\s+be|as|to|at)|turns\s+out\s+to\s+be|works\s+out\s+to(?:\s+be)?)(?![a-z]))"
+)
+# What stands before an answer. Between "answer" and the verb there may be a few words: "to the problem", "for x".
 _PHRASE = re.compile(
-    r"(?:final\s+answer|correct\s+answer|\bthe\s+answer|\banswer)\W{0,6}?(?:\bis\b|=|:)[\s*:]*(?=\S)"
-    r"|^[^\w\n]*final\s+answer[^\w\n]*\n\s*(?=\S)",
+    rf"\b{_SUBJECT}\b(?:[*_`\"”)\]]{{0,4}}[ \t]+(?:to|for|of|in)\b[^.:=\n]{{1,60}}?)?[*_`\"”)\]\s]{{0,6}}{_VERB}"
+    rf"(?:[\s:*_]*\b(?:therefore|thus|then|hence|simply|indeed|clearly|as\s+follows|given\s+by)\b,?)*[\s:*_]*(?=\S)"
+    r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?=\S)",
     re.IGNORECASE | re.MULTILINE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|$")
-_WRAPPING = " \t*_`:,;"
-_MATH = re.compile(r"(?P<open>\$\$?|\\\(|\\\[)(?P<inside>.+?)(?:\$\$?|\\\)|\\\])")
+_NOT_BUT = re.compile(r"not\b.{0,60}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
+# What follows "the answer is" without being one.
+_NO_ANSWER = re.compile(
+    r"(?:not|n't|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
+    r"|indeed|already|still|supposed|expected|unique|known|unknown|given|shown|written|expressed|based|that|what|to\b"
+    r"|the\s+(?:same|number|sum|value|one)\b(?!.*\d))",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(r"[\s(\[*$]*(?P<letter>[A-Z])(?=$|[\s)\].:,*$])")
 _LETTER_IN_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
+_OPTION = re.compile(r"\b(?i:option|choice|choose|select|pick)\s*:?\s*[*(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])")
+_MOST_PHRASES = 20
 
 
-def extract_answer(text: str) -> str | None:
-    r"""The answer in a model's text: the last `\boxed{…}` after thinking, else "final answer is …", else None."""
+def extract_answer(text: str, expected: str | None = None, *, finished: bool = True) -> str | None:
+    r"""The answer in a model's text, or None: the last `\boxed{…}` after the thinking, else the rest of "the answer is
+    …", else what the conclusion says.
+
+    Where `expected` is a letter, a chosen letter is looked for first. A text that was cut off (not `finished`) has no
+    conclusion.
+    """
+    if expected and choice_letter(expected) == expected:
+        letter = extract_choice(text)
+        if letter is not None:
+            return letter
+    finished = finished and not (THINKING_START in text and THINKING_END not in text)
     text = text.rsplit(THINKING_END, 1)[-1]
-    boxed = last_boxed(text)
-    if boxed is not None:
-        return boxed
-    hashes = _HASHES.findall(text)
-    if hashes:
-        return _bare(hashes[-1])
-    phrases = list(_PHRASE.finditer(text))
-    return _bare(text[phrases[-1].end() :].split("\n", 1)[0]) if phrases else None
+    return _marked_answer(text) or (answer_in_conclusion(text) if finished else None)
+
+
+def answer_of(trace: Trace, expected: str | None = None) -> str | None:
+    """The answer in what was written. Thinking that never ended, or an answer that was cut off, has no conclusion."""
+    finished = trace.finish is Finish.END_OF_TEXT and (trace.closed is not None or not trace.thinks)
+    return extract_answer(trace.answer if trace.closed else trace.text, expected, finished=finished)
 
 
 def last_boxed(text: str) -> str | None:
     r"""What the last complete, non-empty `\boxed{…}` holds, its braces balanced; None without one."""
-    last_start, last = -1, None
-    # Where the content of each open \boxed{ starts; None for another open brace. One pass, however many open.
-    opened: list[int | None] = []
-    for mark in _BOXED.finditer(text):
-        start, inside = -1, ""
-        if mark["box"]:
-            opened.append(mark.end())
-        elif mark["bare"]:
-            start, inside = mark.start(), mark["bare"]
-        elif mark.group() == "{":
-            opened.append(None)
-        elif mark.group() == "}" and opened:
-            start = opened.pop() or -1
-            inside = text[start : mark.start()] if start > last_start else ""
-        if inside.strip() and start > last_start:
-            last_start, last = start, inside.strip()
-    return last
+    boxes = _boxes(text)
+    return boxes[-1][2] if boxes else None
 
 
 def extract_choice(text: str, letters: str = LETTERS[:10]) -> str | None:
-    """The letter that a model chose, among `letters`: boxed, after "answer is", or alone on the last line."""
-    answer = extract_answer(text)
-    if answer is None:
-        lines = text.rsplit(THINKING_END, 1)[-1].strip().splitlines()
-        answer = lines[-1] if lines else ""
-    return choice_letter(answer, letters)
+    """The letter that a model chose, among `letters`: boxed, after "answer is", as "option B", or alone on a line."""
+    text = text.rsplit(THINKING_END, 1)[-1]
+    answer = _marked_answer(text)
+    letter = choice_letter(answer, letters) if answer else None
+    if letter is not None:
+        return letter
+    lines = [line for line in text.strip().splitlines() if line.strip(" *-_#")]
+    letter = choice_letter(lines[-1].strip(" *"), letters) if lines else None
+    if letter is not None:
+        return letter
+    options = [option["letter"] for option in _OPTION.finditer(text) if option["letter"] in letters]
+    return options[-1] if options and answer is None else None
 
 
 def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
@@ -99,10 +125,64 @@ def expected_answer(value: str, *, worked: bool = False) -> str | None:
     return value or None
 
 
-def _bare(answer: str) -> str | None:
-    """The answer without the sentence around it, or None if nothing is left."""
-    formula = _MATH.match(answer.strip(_WRAPPING))
-    if formula:
-        return formula["inside"].strip() or None
-    end = _SENTENCE_END.search(answer)
-    return answer[: end.start() if end else None].strip(_WRAPPING) or None
+def _marked_answer(text: str) -> str | None:
+    """The answer in a box, after `####` or after a phrase."""
+    boxed = _joined_boxes(text)
+    if boxed is not None:
+        # `\boxed{\text{The answer is } 18}`
+        return (_after_phrase(tidy(boxed)) if "answer" in boxed else None) or boxed
+    hashes = _HASHES.findall(text)
+    if hashes:
+        return before_clause(hashes[-1])
+    return _after_phrase(text)
+
+
+def _after_phrase(text: str) -> str | None:
+    for phrase in reversed(list(_PHRASE.finditer(text))[-_MOST_PHRASES:]):
+        rest = text[phrase.end() :]
+        denied = _NOT_BUT.match(rest)
+        rest = rest[denied.end() :] if denied else rest
+        if _NO_ANSWER.match(rest) is None:
+            answer = before_clause(rest)
+            if answer is not None:
+                return answer
+    return None
+
+
+def _joined_boxes(text: str) -> str | None:
+    r"""The last box, with those right before it: `\boxed{1}` and `\boxed{-2}` are one answer of two values."""
+    boxes = _boxes(text)
+    if not boxes:
+        return None
+    start, _, answer = boxes[-1]
+    answers = [answer]
+    for earlier_start, earlier_end, earlier in reversed(boxes[:-1]):
+        between = text[earlier_end:start]
+        if len(between) > 40 or not re.search(r"\b(?:and|or)\b|,", between) or not _BETWEEN_BOXES.fullmatch(between):
+            break
+        start = earlier_start
+        answers.insert(0, earlier)
+    return ", ".join(dict.fromkeys(answers))
+
+
+def _boxes(text: str) -> list[tuple[int, int, str]]:
+    """Where each complete, non-empty box starts and ends, and what it holds; boxes inside a box give the inner one."""
+    boxes: list[tuple[int, int, str]] = []
+    # Where each open \boxed{ and its content start; None for another open brace. One pass, however many are open.
+    opened: list[tuple[int, int] | None] = []
+    last_start = -1
+    for mark in _BOXED.finditer(text):
+        start, begin, inside = -1, mark.start(), ""
+        if mark["box"]:
+            opened.append((mark.start(), mark.end()))
+        elif mark["bare"]:
+            start, inside = mark.end() - 1, mark["bare"]
+        elif mark.group() == "{":
+            opened.append(None)
+        elif mark.group() == "}" and opened:
+            begin, start = opened.pop() or (-1, -1)
+            inside = text[start : mark.start()] if start > last_start else ""
+        if inside.strip() and start > last_start:
+            last_start = start
+            boxes.append((begin, mark.end(), inside.strip()))
+    return boxes

@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -21,6 +24,13 @@ TIME_LIMIT = 5.0
 _START_LIMIT = 60.0
 _LONGEST_ANSWER = 5_000
 """Characters; what is longer is no answer, and algebra on it would only run into the time limit."""
+
+
+@dataclass
+class _Time:
+    """The seconds that the worker may still spend on one pair of answers, however many questions that takes."""
+
+    left: float
 
 
 class Grader:
@@ -53,9 +63,9 @@ class Grader:
             return Verdict(Outcome.UNSCORED, named, "The problem has no expected answer.")
         if not (given and given.strip()):
             return Verdict(Outcome.WRONG, named, "The model gave no answer.")
-        expected = expected or ""
+        expected, given = _encodable(expected or ""), _encodable(given)
         if isinstance(how, Regex):
-            return self._ask(RegexQuestion(how.filled(expected), given), How.REGEX)
+            return self._ask(RegexQuestion(how.filled(expected), given), How.REGEX, _Time(self._time_limit))
         if max(len(expected), len(given)) > _LONGEST_ANSWER:
             return Verdict(Outcome.UNSCORED, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
         match how:
@@ -66,9 +76,9 @@ class Grader:
             case How.CHOICE:
                 return compare_choice(expected, given)
             case How.MATH:
-                return self._algebra(expected, given)
+                return self._algebra(expected, given, _Time(self._time_limit))
             case How.AUTO:
-                return compare(expected, given) or self._algebra(expected, given)
+                return compare(expected, given, partial(self._algebra, time=_Time(self._time_limit)))
             case How.REGEX:
                 return Verdict(Outcome.UNSCORED, How.REGEX, "Grading by pattern needs a pattern.")
 
@@ -77,24 +87,30 @@ class Grader:
         with self._lock:
             self._stop()
 
-    def _algebra(self, expected: str, given: str) -> Verdict:
-        return self._ask(MathQuestion(_latex(expected), _latex(given)), How.MATH)
+    def _algebra(self, expected: str, given: str, time: _Time) -> Verdict:
+        return self._ask(MathQuestion(_latex(expected), _latex(given)), How.MATH, time)
 
-    def _ask(self, question: MathQuestion | RegexQuestion, how: How) -> Verdict:
+    def _ask(self, question: MathQuestion | RegexQuestion, how: How, time: _Time) -> Verdict:
         with self._lock:
-            reply = self._reply_to(question)
+            reply = self._reply_to(question, time)
         if reply.same is None:
             return Verdict(Outcome.UNSCORED, how, reply.reason)
         return Verdict(Outcome.CORRECT if reply.same else Outcome.WRONG, how, reply.reason)
 
-    def _reply_to(self, question: MathQuestion | RegexQuestion) -> Reply:
+    def _reply_to(self, question: MathQuestion | RegexQuestion, time: _Time) -> Reply:
+        too_long = f"Comparing took longer than {self._time_limit:g} seconds and was stopped."
+        if time.left <= 0:
+            return Reply(None, too_long)
         try:
             connection = self._connection or self._start()
+            began = monotonic()
             connection.send(question)
-            if connection.poll(self._time_limit):
+            answered = connection.poll(time.left)
+            time.left -= monotonic() - began
+            if answered:
                 reply: Reply = connection.recv()
                 return reply
-            reason = f"Comparing took longer than {self._time_limit:g} seconds and was stopped."
+            reason = too_long
         except (EOFError, OSError):
             reason = "The process that compares answers ended; it may have run out of memory."
         self._stop()
@@ -129,6 +145,11 @@ def grade(expected: str | None, given: str | None, how: How | Regex = How.AUTO) 
     """Grade one answer. For more than a few, keep a `Grader`: it saves starting the worker each time."""
     with Grader() as grader:
         return grader.grade(expected, given, how)
+
+
+def _encodable(text: str) -> str:
+    """Without lone surrogates, which neither the worker nor a database could take."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _latex(answer: str) -> str:

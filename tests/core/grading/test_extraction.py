@@ -27,6 +27,22 @@ from core.grading.extraction import choice_letter, expected_answer, extract_answ
         ("### Final Answer\n\n7", "7"),
         ("The answer is 4. Wait. The answer is 6.", "6"),
         ("She pays 18.\n#### 18", "18"),
+        (r"The answer is $\$18$.", r"\$18"),
+        ("The answer is $18, because 9 eggs at $2 make $18.", "$18"),
+        ("The answer is:\n\n$$18$$", "18"),
+        ("The answer is\n\\[\n\\frac{1}{2}.\n\\]", r"\frac{1}{2}"),
+        ("So the answer would be 18.", "18"),
+        ("It must be so: the answer must be exactly 18, since 7 are kept.", "18"),
+        ("The answer to the problem is 18.", "18"),
+        ("The answer is not 16 but 18.", "18"),
+        ("The answer is 18. This answer is reasonable.", "18"),
+        ("The answer is $36$ square units.", "$36$ square units"),
+        (r"The solutions are $\boxed{1}$ and $\boxed{-2}$.", "1, -2"),
+        ("<think>9 * 2</think>\n\n18", "18"),
+        ("<think>9 * 2</think>\n\n**18**", "18"),
+        ("She keeps seven.\n\nSo she makes **$18** every day.", "$18"),
+        ("Therefore, she makes 18 dollars a day from the 9 eggs.", "18"),
+        ("2x = 10\nx = 5", "x = 5"),
         ("I do not know.", None),
         ("The answer isn't known.", None),
         ("", None),
@@ -34,6 +50,18 @@ from core.grading.extraction import choice_letter, expected_answer, extract_answ
 )
 def test_the_answer_is_found(text: str, answer: str | None) -> None:
     assert extract_answer(text) == answer
+
+
+def test_a_text_that_was_cut_off_has_no_conclusion() -> None:
+    assert extract_answer("So far we have 16 eggs", finished=False) is None
+    assert extract_answer("<think>So far we have 16 eggs") is None
+    assert extract_answer("The answer is 18, and", finished=False) == "18, and"
+
+
+def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
+    text = "A is the nucleus.\n\nSo there are 27 of them, which is option C."
+    assert extract_answer(text, "C") == "C"
+    assert extract_answer(text, "27") == "27"
 
 
 @pytest.mark.parametrize(

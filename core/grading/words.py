@@ -1,0 +1,108 @@
+"""Answers in words: names, yes and no, "no solution", and prose that no program should judge."""
+
+import re
+
+from core.grading.normal_form import is_words
+from core.grading.verdict import How, Outcome, Verdict
+
+_LONGEST_NAME = 4
+"""Words; what is longer is prose."""
+_NEGATIONS = frozenset("not no never neither nor or isn't than except".split())
+_ARTICLES = re.compile(
+    r"^(?:(?:the|a|an|it|this|is|answer|therefore|so|thus|hence|by|to|on|in|at),?\s+)+", re.IGNORECASE
+)
+# A noun that adds nothing after an adjective: "even" and "even function".
+_GENERIC = frozenset(
+    "function number integer triangle angle solution solutions quadrilateral direction person one curve graph polygon "
+    "line shape".split()
+)
+_STATES = re.compile(r"^(?:is|was|has|had|will|wins?|won|are|were)\b", re.IGNORECASE)
+_COMMAND = re.compile(r"\\[a-zA-Z]+|\\begin\{[a-z]+\}|\\end\{[a-z]+\}")
+_WORD = re.compile(r"(?<![\\\w])[a-zA-Z]{3,}(?![\w(])")
+_FUNCTIONS = frozenset(
+    "sin cos tan cot sec csc log exp mod gcd lcm max min det arcsin arccos arctan pmatrix bmatrix and".split()
+)
+# Answers that say there is no value, each in one spelling.
+_NOTHING = {
+    "none": r"(?:there (?:are|is) )?no (?:real |such )?(?:solutions?|roots?|values?)(?: exists?)?|none|\\emptyset"
+    r"|(?:the )?empty set",
+    "undefined": r"undefined|(?:it )?does not exist|dne",
+    "infinite": r"infinite(?:ly)?(?: many)?(?: \w+)?|infinity|\\infty",
+    "unknown": r"(?:it )?(?:cannot|can not|can't) be (?:determined|found|computed)\b.*|not enough information\b.*"
+    r"|impossible",
+}
+
+
+def compare_words(expected: str, given: str) -> Verdict | None:
+    """Both tidy. None where the expected answer is not words, or its form must decide."""
+    right, said = _nothing(expected), _nothing(given)
+    if right is not None:
+        same = right == said
+        if not same and is_words(given) and said is None:
+            return Verdict(Outcome.UNSCORED, How.EXACT, f"“{_short(given)}” may mean “{_short(expected)}”.")
+        return _verdict(same, expected, given)
+    if not is_words(expected):
+        return None
+    if len(expected.split()) > _LONGEST_NAME:
+        return Verdict(Outcome.UNSCORED, How.EXACT, "The expected answer is prose.")
+    right, said = _plain(expected), _plain(given)
+    if right == said:
+        return _verdict(True, expected, given)
+    first = said.split(maxsplit=1)[0].strip(",.") if said else ""
+    if right in ("yes", "no", "true", "false"):
+        return (
+            _verdict(first == right, expected, given)
+            if first in ("yes", "no", "true", "false")
+            else _maybe(expected, given)
+        )
+    if re.search(rf"\b{re.escape(right)}\b", said):
+        return _verdict(True, expected, given) if _means(right, said) else _maybe(expected, given)
+    if said and re.search(rf"\b{re.escape(said)}\b", right):
+        return _maybe(expected, given)
+    if is_words(given) and len(given.split()) > _LONGEST_NAME:
+        return _maybe(expected, given)
+    return _verdict(False, expected, given)
+
+
+def means_nothing_found(text: str) -> bool:
+    """Whether a tidy answer says that there is no value: "no solution", "undefined", "infinitely many" …"""
+    return _nothing(text) is not None
+
+
+def is_prose(text: str) -> bool:
+    """Whether a tidy answer has words that belong to no formula. A unit at its end is no prose."""
+    words = [word for word in _WORD.findall(_COMMAND.sub(" ", text)) if word.lower() not in _FUNCTIONS]
+    return len(words) > 1 or (len(words) == 1 and is_words(text) and text.lower() == words[0].lower() and len(text) > 3)
+
+
+def _means(right: str, said: str) -> bool:
+    """Whether a short sentence says `right`: "Evelyn is the fastest", "the graph is an ellipse", "even function"."""
+    words = said.split()
+    if _NEGATIONS & {word.strip(",.") for word in words}:
+        return False
+    if said.startswith(right):
+        rest = said[len(right) :].strip()
+        return rest in _GENERIC or _STATES.match(rest) is not None
+    return re.fullmatch(rf"(?:[\w']+ ){{0,6}}(?:is|are|was|were)(?: the| an?)? {re.escape(right)}", said) is not None
+
+
+def _plain(text: str) -> str:
+    return _ARTICLES.sub("", text.casefold().strip()).strip()
+
+
+def _nothing(text: str) -> str | None:
+    text = text.casefold().strip()
+    return next((name for name, pattern in _NOTHING.items() if re.fullmatch(pattern, text)), None)
+
+
+def _verdict(same: bool, expected: str, given: str) -> Verdict:
+    outcome = Outcome.CORRECT if same else Outcome.WRONG
+    return Verdict(outcome, How.EXACT, f"“{_short(given)}” {'means' if same else 'is not'} “{_short(expected)}”.")
+
+
+def _maybe(expected: str, given: str) -> Verdict:
+    return Verdict(Outcome.UNSCORED, How.EXACT, f"“{_short(given)}” may mean “{_short(expected)}”.")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"
