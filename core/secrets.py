@@ -1,10 +1,12 @@
 """Keys of servers: in the system's keyring, or, where there is none, in memory until the program ends.
 
-Never in a file of ours: many Linux machines have no keyring, and then a person is told and asked again next time.
+They are never written to a file. Many Linux machines have no keyring: the window says so, and asks again next time.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from enum import Enum
 
 import keyring
@@ -22,6 +24,23 @@ class Keeping(Enum):
 
     KEYRING = "kept in the system's keyring"
     SESSION = "kept until Baton is closed: this system has no keyring that can be used"
+
+
+def take_key(variable: str) -> str:
+    """The key in an environment variable, which is removed, so that child processes do not inherit it.
+
+    Raises SettingsError if it is not set.
+    """
+    with _environment_lock:
+        key = os.environ.pop(variable, "") or _taken.get(variable, "")
+        if not key:
+            raise SettingsError(f"The environment variable {variable} is not set.", "Put the server's key into it.")
+        _taken[variable] = key
+        return key
+
+
+_taken: dict[str, str] = {}
+_environment_lock = threading.Lock()
 
 
 class Secrets:

@@ -6,3 +6,14 @@ from __future__ import annotations
 def replace_lone_surrogates(text: str) -> str:
     """The text with each lone surrogate as "?": models and JSON files contain them, UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+LONGEST_QUOTE = 300
+"""Characters of a foreign text within one of our messages."""
+
+
+def one_line(text: str, limit: int = LONGEST_QUOTE) -> str:
+    """A foreign text for use within a sentence: printable characters on one line, at most `limit` of them."""
+    start = " ".join(text[: 4 * limit].split())
+    line = "".join(character for character in start if character.isprintable())
+    return f"{line[: limit - 1]}…" if len(line) > limit or len(text) > 4 * limit else line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from core.engines.usage import Prices
 from core.errors import SettingsError
 from core.models.preferences import Switch
 from core.paths import Paths
+from core.secrets import take_key
 
 _PREFETCH = {"auto": Switch.AUTOMATIC, "on": Switch.ON, "off": Switch.OFF}
 _FILE = click.Path(path_type=Path)
@@ -120,8 +120,4 @@ def _prices(text: str) -> Prices:
 
 
 def _key(options: ServerOptions, url: str, servers: KnownServers) -> str | None:
-    if name := options.api_key_env:
-        if key := os.environ.get(name):
-            return key
-        raise SettingsError(f"The environment variable {name} is not set.", "Put the server's key into it.")
-    return servers.key(url)
+    return take_key(options.api_key_env) if options.api_key_env else servers.key(url)

@@ -28,6 +28,7 @@ from core.engines.remote.protocol import (
     PromptProgress,
     StreamedText,
     StreamEnd,
+    checked_ids,
     tags_in,
 )
 from core.engines.remote.state import StatusCallback
@@ -78,6 +79,8 @@ class ServerProperties(NamedTuple):
     template: str
     bos: str
     eos: str
+    vocabulary_size: int
+    """0: not reported."""
 
 
 def server_properties(ask: Ask) -> ServerProperties:
@@ -88,13 +91,14 @@ def server_properties(ask: Ask) -> ServerProperties:
     meta = models.first("data").inside("meta")
     return ServerProperties(
         model=models.first("data").text("id") or props.text("model_path"),
-        parameters=meta.integer("n_params"),
-        quantisation=meta.text("ftype") or props.text("model_ftype"),
-        slots=props.integer("total_slots", 1),
-        context=props.inside("default_generation_settings").integer("n_ctx"),
+        parameters=meta.count("n_params"),
+        quantisation=meta.line("ftype") or props.line("model_ftype"),
+        slots=props.count("total_slots", 1),
+        context=props.inside("default_generation_settings").count("n_ctx"),
         template=props.text("chat_template"),
         bos=props.text("bos_token"),
         eos=props.text("eos_token"),
+        vocabulary_size=meta.count("n_vocab"),
     )
 
 
@@ -127,7 +131,10 @@ class LlamaServerProtocol:
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
-        return IdPromptBuilder(self.card, tuple(prompt), self._tokenize_body)
+        if not prompt:
+            raise EngineRefused(f"{self.card.place} made no tokens of the question.", "Restart the server.")
+        ids = checked_ids(prompt, self._properties.vocabulary_size, self.card.place)
+        return IdPromptBuilder(self.card, ids, self._tokenize_body)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
         return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})
@@ -165,7 +172,10 @@ class LlamaServerProtocol:
 
     def _judgement(self, choices: Sequence[str], ask: Ask) -> dict[str, Any]:
         """Adds the same large bias to the first token of each choice, so that only their ratios remain."""
-        heads = {self._tokenize_body(ask, choice)[0] for choice in choices}
+        tokenized = [self._tokenize_body(ask, choice) for choice in choices]
+        if not all(tokenized):
+            raise EngineRefused(f"{self.card.place} made no tokens of a choice.", "Restart the server.")
+        heads = {ids[0] for ids in tokenized}
         return {
             "logit_bias": [[head, 100.0] for head in heads],
             "n_probs": len(heads),
@@ -175,7 +185,7 @@ class LlamaServerProtocol:
         }
 
     def answer_parser(self, ask: Ask) -> LlamaServerAnswer:
-        return LlamaServerAnswer(self.card, ask)
+        return LlamaServerAnswer(self.card, ask, self._properties.vocabulary_size)
 
     def count_tokens(self, text: str, ask: Ask) -> int:
         return len(self.tokenize(ask, text, special=False))
@@ -189,7 +199,8 @@ class LlamaServerProtocol:
             )
 
     def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
-        return self.tokenize(ask, text, special=False)
+        ids = self.tokenize(ask, text, special=False)
+        return checked_ids(ids, self._properties.vocabulary_size, self.card.place)
 
     def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
         """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
@@ -220,9 +231,10 @@ def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False)
 class LlamaServerAnswer:
     """Parses one stream of `/completion`."""
 
-    def __init__(self, card: ModelCard, ask: Ask) -> None:
+    def __init__(self, card: ModelCard, ask: Ask, vocabulary_size: int = 0) -> None:
         self._card = card
         self._ask = ask
+        self._vocabulary_size = vocabulary_size
         self._predicted = 0
         self._silent: int | None = None
         """A token without text: the end of the text, or a control token within it."""
@@ -232,22 +244,22 @@ class LlamaServerAnswer:
             raise from_report(event, self._card.place)
         if "prompt_progress" in event:
             progress = event.inside("prompt_progress")
-            done = progress.integer("processed")
-            yield PromptProgress(progress.integer("cache"), done, progress.integer("total"))
+            done = progress.count("processed")
+            yield PromptProgress(progress.count("cache"), done, max(progress.count("total"), done))
             return
         if event.flag("stop"):
             if event.text("stop_type") != "eos":
                 yield from self._control_token(self._silent)
             timings = event.inside("timings")
-            drafted, accepted = timings.integer("draft_n"), timings.integer("draft_n_accepted")
-            yield StreamEnd(self._why(event), event.integer("tokens_predicted"), drafted, accepted)
+            drafted, accepted = timings.count("draft_n"), timings.count("draft_n_accepted")
+            yield StreamEnd(self._why(event), event.count("tokens_predicted"), drafted, accepted)
             return
-        text, ids = event.text("content"), event.integers("tokens")
+        text, ids = event.text("content"), self._checked(event.integers("tokens"))
         if not text and not ids:
             return
         yield from self._control_token(self._silent)
         self._silent = None
-        predicted = event.integer("tokens_predicted")
+        predicted = event.count("tokens_predicted")
         missed, self._predicted = predicted - self._predicted - 1, predicted
         if not text:
             self._silent = ids[-1]
@@ -269,21 +281,25 @@ class LlamaServerAnswer:
         pieces = [(each.integer("id"), _bytes(each)) for each in answer.each("tokens")]
         if b"".join(data for _, data in pieces) != text.encode():
             return (Token(None, text.encode()),)
+        self._checked([id for id, _ in pieces])
         *first, (last, data) = pieces
         return (*(Token(id, piece) for id, piece in first), self._token(event, last, data))
 
     def _token(self, event: Fields, id: int | None, data: bytes) -> Token:
         chances = event.first("completion_probabilities")
         others = tuple(
-            Alternative(other.integer("id"), other.text("token"), other.number("logprob") or 0.0)
+            Alternative(other.integer("id"), other.text("token"), other.logprob("logprob") or 0.0)
             for other in chances.each("top_logprobs")
         ) + tuple(
-            Alternative(other.integer("id"), other.text("token"), math.log(chance))
+            Alternative(other.integer("id"), other.text("token"), min(math.log(chance), 0.0))
             for other in chances.each("top_probs")
             if (chance := other.number("prob") or 0.0) > 0
         )
         # An accepted draft token has a meaningless probability of 1 and no alternatives.
-        return Token(id, data, chances.number("logprob") if others else None, others)
+        return Token(id, data, chances.logprob("logprob") if others else None, others)
+
+    def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
+        return checked_ids(ids, self._vocabulary_size, self._card.place)
 
     def _text(self, id: int) -> str:
         return self._ask("/detokenize", {"tokens": [id]}).text("content")
@@ -292,7 +308,7 @@ class LlamaServerAnswer:
         if event.text("stop_type") == "eos":
             return Stop.END_OF_TEXT
         # The last token has been written, but not decoded: the context holds one more.
-        held = event.integer("tokens_evaluated") + event.integer("tokens_predicted")
+        held = event.count("tokens_evaluated") + event.count("tokens_predicted")
         full = event.flag("truncated") or held >= self._card.context
         return Stop.CONTEXT_FULL if full else Stop.LIMIT
 

@@ -18,7 +18,7 @@ from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import from_report
-from core.engines.remote.fields import Fields
+from core.engines.remote.fields import Fields, number
 from core.engines.remote.protocol import (
     AnswerEvent,
     Ask,
@@ -30,12 +30,14 @@ from core.engines.remote.protocol import (
     StreamedText,
     StreamEnd,
     TextPromptBuilder,
+    checked_ids,
     size_of,
     tags_in,
 )
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineLost, EngineRefused
+from core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768
 """Tokens, if a server does not report it; it refuses longer texts."""
@@ -64,8 +66,9 @@ class CompletionsProtocol:
     def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions, supports_prefetch: bool) -> None:
         entry, self.kind = choose_model(ask, options.model)
         self._model = entry.text("id")
+        self._host = address.host
         self._template = options.template
-        self._reported_context = entry.integer("max_model_len")
+        self._reported_context = entry.count("max_model_len")
         if not self._model:
             raise EngineRefused(f"{address.host} does not serve {options.model or 'any model'}.", "Check the name.")
         if self.kind is ServerKind.OLLAMA:
@@ -89,7 +92,10 @@ class CompletionsProtocol:
 
     def prompt_builder(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
         if self._template is None:
-            return IdPromptBuilder(self.card, self._rendered_by_server(conversation, ask), self._tokenize)
+            prompt = self._rendered_by_server(conversation, ask)
+            if not prompt:
+                raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
+            return IdPromptBuilder(self.card, prompt, self._tokenize)
         pieces = render_prompt(conversation, self._template, "", "", self.card.thinking)
         text = "".join(piece.text for piece in pieces)
         if not self._abilities.ids:
@@ -155,11 +161,14 @@ class CompletionsProtocol:
     def _rendered_by_server(self, conversation: Conversation, ask: Ask) -> tuple[int, ...]:
         messages = [message._asdict() for message in conversation]
         question = {"model": self._model, "messages": messages, "add_generation_prompt": True}
-        return ask("/tokenize", question).integers("tokens")
+        return self._ids(ask, question)
 
     def _tokenize(self, ask: Ask, text: str, add_special: bool = False) -> tuple[int, ...]:
         question = {"model": self._model, "prompt": text, "add_special_tokens": add_special}
-        return ask("/tokenize", question).integers("tokens")
+        return self._ids(ask, question)
+
+    def _ids(self, ask: Ask, question: dict[str, Any]) -> tuple[int, ...]:
+        return checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
 
 
 class CompletionsAnswer:
@@ -183,7 +192,7 @@ class CompletionsAnswer:
             yield from self._usage(event.inside("usage"))
         choice = event.first("choices")
         text = choice.text("text")
-        self._ids += choice.integers("token_ids")
+        self._ids += checked_ids(choice.integers("token_ids"), 0, self._card.place)
         if text:
             yield StreamedText((self._token(choice, text),))
         if reason := choice.text("finish_reason"):
@@ -202,31 +211,32 @@ class CompletionsAnswer:
             case "length":
                 return Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT
             case _:
-                raise EngineLost(f"{self._card.place} stopped the answer: “{reason}”.", "Look at the server's log.")
+                raise EngineLost(
+                    f"{self._card.place} stopped the answer: “{one_line(reason)}”.", "Look at the server's log."
+                )
 
     def _usage(self, usage: Fields) -> Iterator[PromptProgress]:
         """Once when the prompt has been read, and again when the server reports how much of it was reused."""
-        prompt, details = usage.integer("prompt_tokens"), usage.inside("prompt_tokens_details")
-        self._total = usage.integer("total_tokens")
+        prompt, details = usage.count("prompt_tokens"), usage.inside("prompt_tokens_details")
+        self._total = usage.count("total_tokens")
         if "completion_tokens" in usage:
-            self._written = usage.integer("completion_tokens")
+            self._written = usage.count("completion_tokens")
         reports_reuse = "cached_tokens" in details
         if prompt and (reports_reuse or not self._counted):
             self._counted = True
-            yield PromptProgress(details.integer("cached_tokens") if reports_reuse else None, prompt, prompt)
+            yield PromptProgress(details.count("cached_tokens") if reports_reuse else None, prompt, prompt)
 
     def _token(self, choice: Fields, text: str) -> Token:
         # Several ids for one piece of text cannot be separated: then it is text, tokenised at the next handoff.
         id = self._ids[0] if len(self._ids) == 1 else None
         self._ids = []
         logprobs = choice.inside("logprobs")
-        listed = [chance for chance in logprobs.list("token_logprobs") if isinstance(chance, float)]
-        tops = logprobs.list("top_logprobs")
+        listed = [known for value in logprobs.list("token_logprobs") if (known := number(value)) is not None]
+        tops = list(logprobs.each("top_logprobs"))
         others = tuple(
-            Alternative(None, token, float(chance))
-            for token, chance in (tops[-1] if tops and isinstance(tops[-1], dict) else {}).items()
+            Alternative(None, token, min(logprob, 0.0)) for token, logprob in (tops[-1].numbers() if tops else ())
         )
-        return Token(id, text.encode(), listed[-1] if listed else None, others)
+        return Token(id, text.encode(), min(listed[-1], 0.0) if listed else None, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +284,7 @@ _OWNERS = {
 
 def name_of(model: str) -> str:
     """A name to show: llama.cpp's servers name a model by the path of its file by default."""
-    return PureWindowsPath(model).stem if model.endswith(".gguf") else model
+    return one_line(PureWindowsPath(model).stem if model.endswith(".gguf") else model)
 
 
 def choose_model(ask: Ask, name: str) -> tuple[Fields, ServerKind]:

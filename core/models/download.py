@@ -12,13 +12,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
@@ -27,6 +28,7 @@ from core.errors import DownloadError
 from core.models.devices import disk_free
 from core.models.fit import in_gib
 from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
+from core.text import one_line
 
 CHUNK = 2**20  # bytes hashed between two looks at whether to go on
 SILENCE = 10.0  # seconds without a byte after which the connection is made anew
@@ -233,6 +235,8 @@ def _page(url: str) -> str:
 
 PART = ".part"
 NOTE = ".order.json"
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, and parts and notes add an ending."""
 SPARE_BYTES = 64 * 2**20
 """Left free by a download: a disk filled to the last byte harms other programs."""
 
@@ -247,6 +251,23 @@ class RemoteFile:
     sha256: str | None = None
 
 
+CHECK_MIRROR = "Check the address of the mirror on the Models page."
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+def checked_part(name: str) -> str:
+    """A part of a path that a server named: one plain name that every system can store, and that is not hidden.
+
+    Raises DownloadError for anything else: it could lead out of the models folder.
+    """
+    plain = name.isprintable() and not set(name) & set('/\\:*?"<>|') and not name.startswith(".")
+    if not plain or not name or name[-1] in ". " or len(name.encode()) > LONGEST_NAME or _RESERVED.fullmatch(name):
+        raise DownloadError(
+            f"The server names a file or folder that cannot be stored: “{one_line(name)}”.", CHECK_MIRROR
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class DownloadManifest:
     """The files of one model, and the folder they go to; they appear there together, when all are right."""
@@ -259,11 +280,9 @@ class DownloadManifest:
         if not self.files:
             raise DownloadError(f"{self.title} has no files to download.")
         for file in self.files:
-            # A name comes from a server: it must not lead out of the folder.
-            if file.bytes < 0 or file.name in ("", ".", "..") or PurePosixPath(file.name).name != file.name:
-                raise DownloadError(f"The server names a file that cannot be stored: {file.name!r}.")
-            if "\\" in file.name or "\0" in file.name or ":" in file.name:
-                raise DownloadError(f"The server names a file that cannot be stored: {file.name!r}.")
+            checked_part(file.name)
+            if file.bytes < 0:
+                raise DownloadError(f"The server gives {one_line(file.name)} a negative size.", CHECK_MIRROR)
 
     @property
     def bytes(self) -> int:
@@ -312,7 +331,7 @@ def read_note(path: Path) -> DownloadManifest | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         files = tuple(RemoteFile(**file) for file in content["files"])
         return DownloadManifest(str(content["title"]), path.parent, files)
-    except (OSError, ValueError, TypeError, KeyError, DownloadError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, DownloadError):
         return None
 
 

@@ -13,9 +13,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.hf_api import ModelInfo
 
 from core.errors import DownloadError
-from core.models.download import DownloadManifest, RemoteFile
+from core.models.download import DownloadManifest, RemoteFile, checked_part
 from core.models.hub_failures import offline, refused, unreachable
 from core.models.hub_listing import HubAccess, Listing, Repository, order_for, quantisations
+from core.text import one_line
 
 SECONDS_TO_ANSWER = 15.0
 MOST_RESULTS = 40
@@ -26,26 +27,29 @@ class Hub:
 
     def __init__(self, access: HubAccess) -> None:
         self.access = access
-        set_client_factory(_client)  # huggingface_hub itself would wait for ever
+        set_client_factory(_client)  # huggingface_hub itself has no time-out
         self._api = HfApi(endpoint=access.endpoint, token=access.token or False, library_name="baton")
 
     def search(self, words: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
         """Repositories with GGUF files whose name has the words, the most downloaded first."""
         with self._asking("The search", self.access.endpoint):
             found = self._api.list_models(filter="gguf", search=words, sort="downloads", limit=limit, full=True)
-            return tuple(_repository(info) for info in found)
+            return tuple(repository for info in found if (repository := _repository(info)) is not None)
 
     def list_files(self, repository: str) -> Listing:
         """Every quantisation of a repository, with sizes and hashes."""
         with self._asking(repository, f"{self.access.endpoint}/{repository}"):
             info = self._api.model_info(repository, files_metadata=True, timeout=SECONDS_TO_ANSWER)
-        revision = info.sha or "main"
-        files = [
-            (sibling.rfilename, self._remote_file(repository, revision, sibling.rfilename, sibling.size, sibling.lfs))
-            for sibling in info.siblings or ()
-            if sibling.size is not None
-        ]
-        return Listing(_repository(info), revision, _parameters(info), quantisations(files))
+            about = _repository(info)
+            if about is None:
+                raise ValueError("no name of a repository")
+            revision = info.sha or "main"
+            files = [
+                (file.rfilename, self._remote_file(repository, revision, file.rfilename, file.size, file.lfs))
+                for file in info.siblings or ()
+                if isinstance(file.size, int) and file.size >= 0
+            ]
+            return Listing(about, revision, _parameters(info), quantisations(files))
 
     def order_of_file(self, repository: str, file: str, models: Path) -> DownloadManifest:
         """The download of a model that is known by its file's name. Raises DownloadError if it is not there."""
@@ -59,7 +63,8 @@ class Hub:
 
     def _remote_file(self, repository: str, revision: str, path: str, size: int, lfs: object) -> RemoteFile:
         url = hf_hub_url(repository, path, revision=revision, endpoint=self.access.endpoint)
-        return RemoteFile(url, path.rpartition("/")[2], size, getattr(lfs, "sha256", None))
+        sha256 = getattr(lfs, "sha256", None)
+        return RemoteFile(url, path.rpartition("/")[2], size, sha256 if isinstance(sha256, str) else None)
 
     @contextmanager
     def _asking(self, what: str, page: str) -> Generator[None, None, None]:
@@ -80,9 +85,9 @@ class Hub:
             raise unreachable(self.access.endpoint, str(error).rstrip(".") or type(error).__name__) from error
         except HFValidationError as error:
             raise DownloadError(f"“{what}” is no name on the Hub.", "Names have the form owner/model.") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DownloadError(
-                f"{self.access.endpoint} answered with something that is no list of models.",
+                f"{self.access.endpoint} answered with something that is not a list of models.",
                 "Check the address of the mirror.",
             ) from error
 
@@ -91,12 +96,18 @@ def _client() -> httpx2.Client:
     return httpx2.Client(follow_redirects=True, timeout=SECONDS_TO_ANSWER)
 
 
-def _repository(info: ModelInfo) -> Repository:
-    licences = [tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")]
+def _repository(info: ModelInfo) -> Repository | None:
+    """None if the name is none that the Hub gives: a mirror may send anything."""
+    try:
+        name = "/".join(map(checked_part, info.id.split("/")))
+    except DownloadError:
+        return None
+    tags = [tag for tag in info.tags or () if isinstance(tag, str)]
+    licences = [one_line(tag.removeprefix("license:")) for tag in tags if tag.startswith("license:")]
     return Repository(
-        name=info.id,
-        downloads=info.downloads or 0,
-        likes=info.likes or 0,
+        name=name,
+        downloads=int(info.downloads or 0),
+        likes=int(info.likes or 0),
         licence=licences[0] if licences else None,
         gated=bool(info.gated),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from core.models.download import DownloadManifest, RemoteFile
+from core.models.download import DownloadManifest, RemoteFile, checked_part
 from core.models.ggml_types import FILE_TYPES
 from core.models.gguf_format import shard_group
 
@@ -49,8 +49,11 @@ class Listing:
 
 
 def order_for(listing: Listing, choice: Quantisation, models: Path) -> DownloadManifest:
-    """The download of one quantisation into `models`/owner/name, as LM Studio lays it out too."""
-    folder = models.joinpath(*listing.repository.name.split("/"))
+    """The download of one quantisation into `models`/owner/name, the layout of LM Studio too.
+
+    Raises DownloadError if the server named a folder or file outside it.
+    """
+    folder = models.joinpath(*map(checked_part, listing.repository.name.split("/")))
     return DownloadManifest(f"{listing.repository.name.rpartition('/')[2]} {choice.label}", folder, choice.files)
 
 

@@ -1,10 +1,13 @@
 """Keys in the keyring, or in memory and told so."""
 
+import subprocess
+import sys
+
 import pytest
 from keyring.backend import KeyringBackend
 
 from core.errors import SettingsError
-from core.secrets import SERVICE, Keeping, Secrets
+from core.secrets import SERVICE, Keeping, Secrets, take_key
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
 
@@ -38,3 +41,18 @@ def test_a_forgotten_key_is_gone() -> None:
     secrets.forget("office:8080")
     assert secrets.find("office:8080") is None
     assert not ring.held
+
+
+def test_a_key_from_the_environment_is_not_inherited_by_child_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATON_TEST_KEY", "secret-of-a-test")
+    assert take_key("BATON_TEST_KEY") == "secret-of-a-test"
+    printed = subprocess.run(
+        [sys.executable, "-c", "import os; print(dict(os.environ))"], capture_output=True, check=True
+    )
+    assert b"secret-of-a-test" not in printed.stdout
+    assert take_key("BATON_TEST_KEY") == "secret-of-a-test", "it is asked for once for each server"
+
+
+def test_a_variable_that_is_not_set_is_named() -> None:
+    with pytest.raises(SettingsError, match="BATON_NO_KEY is not set"):
+        take_key("BATON_NO_KEY")

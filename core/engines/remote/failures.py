@@ -9,6 +9,7 @@ import httpx2
 
 from core.engines.remote.fields import Fields, parsed
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from core.text import one_line
 
 
 class NotReady(EngineLost):
@@ -36,7 +37,7 @@ def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
                 f"Nothing answers at {host}.", "Start the server there, or check the address and the firewall."
             )
         case httpx2.ProxyError():
-            return EngineLost(f"The proxy for {host} failed: {error}.", "Check the proxy's address.")
+            return EngineLost(f"The proxy for {host} failed: {one_line(str(error))}.", "Check the proxy's address.")
         case httpx2.TimeoutException():
             return EngineLost(f"{host} has stopped answering.", "Look at the server's log.")
         case httpx2.SSEError() | httpx2.DecodingError():
@@ -67,7 +68,7 @@ def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineErro
 def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
     """From a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
     report = answer.inside("error") if answer.inside("error").text("message") else answer
-    said = (report.text("message") or answer.text("error") or answer.text("detail")).rstrip(".")
+    said = (report.line("message") or answer.line("error") or answer.line("detail")).rstrip(".")
     match report.integer("code", status):
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return KeyRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
@@ -86,9 +87,17 @@ def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SER
             return EngineLost(f"{host} reports a failure{_quoted(said)}.", "Look at the server's log.")
 
 
+def foreign_token(id: int, vocabulary_size: int, host: str) -> EngineRefused:
+    size = f" of {vocabulary_size:,}" if vocabulary_size else ""
+    return EngineRefused(
+        f"{host} sent token {one_line(str(id), 24)}, which is not in its vocabulary{size}.",
+        "Restart the server, or use another build of it.",
+    )
+
+
 def _redirected(response: httpx2.Response, host: str) -> UntrustedServer:
     """Redirects are never followed: neither the key nor a text may go to an address that was not entered."""
-    target = response.headers.get("location", "another place")
+    target = one_line(response.headers.get("location", "another address"))
     return UntrustedServer(
         f"{host} redirects to {target}; nothing was sent there.",
         "Enter that address instead, if you trust it.",
@@ -101,7 +110,7 @@ def _is_overflow(report: Fields, said: str) -> bool:
 
 
 def _context_full(report: Fields, host: str) -> ContextFull:
-    size, context = report.integer("n_prompt_tokens"), report.integer("n_ctx")
+    size, context = report.count("n_prompt_tokens"), report.count("n_ctx")
     numbers = f": {size:,} tokens, and it holds {context:,}" if size and context else ""
     return ContextFull(
         f"The text no longer fits the context of {host}{numbers}.",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
+
+from core.text import one_line, replace_lone_surrogates
+
+LARGEST_NUMBER = 2.0**53
 
 
 def parsed(text: str | bytes) -> object:
@@ -21,6 +24,12 @@ def _refused(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def number(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if abs(value) <= LARGEST_NUMBER else None  # also None for NaN and infinity
+
+
 class Fields:
     """A JSON object from a server; anything else counts as an empty one."""
 
@@ -31,20 +40,31 @@ class Fields:
         return self._values.get(name) is not None
 
     def text(self, name: str) -> str:
+        """Lone surrogates are replaced by “?”."""
         value = self._values.get(name)
-        return value if isinstance(value, str) else ""
+        return replace_lone_surrogates(value) if isinstance(value, str) else ""
+
+    def line(self, name: str) -> str:
+        """A text to show within a sentence: one printable line of bounded length."""
+        return one_line(self.text(name))
 
     def integer(self, name: str, default: int = 0) -> int:
         value = self.number(name)
         return default if value is None else int(value)
 
+    def count(self, name: str, default: int = 0) -> int:
+        """An integer that is not negative."""
+        value = self.integer(name, default)
+        return value if value >= 0 else default
+
     def number(self, name: str) -> float | None:
-        """Finite."""
-        value = self._values.get(name)
-        try:
-            return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-        except OverflowError:  # an integer of hundreds of digits
-            return None
+        """Finite, and small enough for every counter and database column."""
+        return number(self._values.get(name))
+
+    def logprob(self, name: str) -> float | None:
+        """A natural log-probability: never above 0."""
+        value = self.number(name)
+        return None if value is None else min(value, 0.0)
 
     def flag(self, name: str) -> bool:
         return self._values.get(name) is True
@@ -61,8 +81,14 @@ class Fields:
 
     def integers(self, name: str) -> tuple[int, ...]:
         value = self._values.get(name)
-        return tuple(n for n in value if isinstance(n, int)) if isinstance(value, list) else ()
+        return tuple(n for n in value if type(n) is int) if isinstance(value, list) else ()
 
     def list(self, name: str) -> list[Any]:
         value = self._values.get(name)
         return value if isinstance(value, list) else []
+
+    def numbers(self) -> Iterator[tuple[str, float]]:
+        """The members that are finite numbers."""
+        for name, value in self._values.items():
+            if (known := number(value)) is not None:
+                yield replace_lone_surrogates(name), known

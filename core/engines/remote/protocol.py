@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from core.engines.base import Alternative, Conversation, Passing, Stop, Token
 from core.engines.body import Part, rendered_runs
 from core.engines.model_card import ModelCard
+from core.engines.remote.failures import foreign_token
 from core.engines.remote.fields import Fields
 from core.models.overrides import Sampling, ThinkingTags
 
@@ -98,6 +99,19 @@ class ServerProtocol(Protocol):
     def check_model(self, ask: Ask) -> None:
         """Raises EngineRefused if the server has another model than at first."""
         ...
+
+
+LARGEST_ID = 2**31 - 1
+
+
+def checked_ids(ids: Sequence[int], vocabulary_size: int, host: str) -> tuple[int, ...]:
+    """The token ids. Raises EngineRefused for one that is not in the vocabulary (size 0: not known), since a model
+    on this machine would be given it."""
+    limit = vocabulary_size or LARGEST_ID
+    for id in ids:
+        if not 0 <= id < limit:
+            raise foreign_token(id, vocabulary_size, host)
+    return tuple(ids)
 
 
 def extended(prompt: Prompt, tokens: Sequence[Token]) -> Prompt:

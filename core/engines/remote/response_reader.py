@@ -20,7 +20,7 @@ from core.engines.remote.protocol import (
 )
 from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.state import ServerState, SessionStatus
-from core.engines.remote.transport import AnswerStream, HttpConnection, Signal
+from core.engines.remote.transport import AnswerStream, BackgroundPing, HttpConnection, Signal
 from core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
 from core.errors import EngineLost, EngineRefused
 
@@ -66,14 +66,17 @@ class ResponseReader:
         restarts: RestartDetector,
         cancelled: threading.Event,
         prompt: Prompt,
+        new_connection: Callable[[], HttpConnection],
     ) -> None:
-        """`cancelled` is set by the caller when the answer is no longer wanted."""
+        """`cancelled` is set by the caller when the answer is no longer wanted. `new_connection`: for pings."""
         self._host = host
         self._policy = policy
         self._status = status
         self._restarts = restarts
         self._cancelled = cancelled
         self._prompt = prompt
+        self._new_connection = new_connection
+        self._ping: BackgroundPing | None = None
         self._began = time.perf_counter()
         self._progress: PromptProgress | None = None
         self._first_token: float | None = None
@@ -88,9 +91,16 @@ class ResponseReader:
     def events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
         """The events of the answer, and a Notice now and then while none arrives. Ends early if cancelled.
 
-        Raises EngineLost if the stream ends before the answer does, or is silent too long. Only whole events count:
-        bytes that trickle in are silence.
+        Raises EngineLost if the stream ends before the answer does, is silent too long, or if the server answers short
+        questions no more while the request waits. Only whole events count: bytes that trickle in are silence.
         """
+        try:
+            yield from self._events(stream, parser)
+        finally:
+            if self._ping:
+                self._ping.close()
+
+    def _events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
         policy = self._policy
         tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
         last_event = last_notice = time.perf_counter()
@@ -118,7 +128,22 @@ class ResponseReader:
                     raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
                 if now - last_notice >= policy.notice_every:
                     last_notice = now
+                    self._check_alive()
                     yield Notice(self._progress_in_words(now - self._began))
+
+    def _check_alive(self) -> None:
+        """A server whose slots are all busy is silent to a request; one that hangs is silent to a ping too."""
+        if self._first_token or self._progress:
+            return
+        if self._ping and self._ping.failure:
+            raise EngineLost(
+                f"{self._host} accepts the request but does not answer, not even a short question.",
+                "Restart the server, or check whether another program listens at that port.",
+            ) from self._ping.failure
+        if self._ping is None or not self._ping.is_running:
+            if self._ping:
+                self._ping.close()
+            self._ping = BackgroundPing(self._new_connection())
 
     def _record(self, event: AnswerEvent) -> None:
         match event:

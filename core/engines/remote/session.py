@@ -76,6 +76,7 @@ class RemoteSession:
         self._retry_policy = host.retry_policy
         self._sampling = sampling
         self._on_close = on_close
+        self._new_connection = host.new_connection
         self._connection = host.new_connection()
         self._meter = host.new_meter()
         self._status = host.status_tracker.new_session()
@@ -273,7 +274,13 @@ class RemoteSession:
 
     def _reader(self, cancelled: threading.Event, prompt: Prompt) -> ResponseReader:
         return ResponseReader(
-            self._connection.host, self._retry_policy, self._status, self._restarts, cancelled, prompt
+            self._connection.host,
+            self._retry_policy,
+            self._status,
+            self._restarts,
+            cancelled,
+            prompt,
+            self._new_connection,
         )
 
     def _refuse_beyond_context(self, tokens: int) -> None:

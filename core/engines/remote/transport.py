@@ -164,6 +164,38 @@ class HttpConnection:
             self._socket = None  # it was closed already
 
 
+class BackgroundPing:
+    """Asks, in a thread, whether a server still answers short questions while it is silent to a long one."""
+
+    def __init__(self, connection: HttpConnection) -> None:
+        self._connection = connection
+        self._failure: EngineLost | None = None
+        self._thread = threading.Thread(target=self._ask, name=f"ping of {connection.host}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def failure(self) -> EngineLost | None:
+        """Why there was no answer; None while it is asked, and if there was one."""
+        return self._failure
+
+    def close(self) -> None:
+        self._connection.cut()
+        self._thread.join()
+        self._connection.close()
+
+    def _ask(self) -> None:
+        try:
+            self._connection.ask("/v1/models")
+        except EngineLost as error:
+            self._failure = error
+        except EngineError:
+            pass  # it answers, even if it refuses
+
+
 class Signal(Enum):
     """What `AnswerStream.next` may return instead of an event."""
 

@@ -45,6 +45,8 @@ class HubServer:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     token: str = "hf_right"
+    listing: object = None
+    """Sent in place of every listing and search result, if it is not None."""
     faults: Faults = field(default_factory=Faults)
     asked: list[Asked] = field(default_factory=list)
     endpoint: str = ""
@@ -62,6 +64,8 @@ class HubServer:
         path, _, query = handler.path.partition("?")
         if host == self.storage:
             self._send_file(handler, path)
+        elif self.listing is not None:
+            _send_json(handler, self.listing)
         elif path == "/api/models":
             self._send_search(handler, query)
         elif path.startswith("/api/models/"):

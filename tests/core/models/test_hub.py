@@ -7,12 +7,23 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.errors import DownloadError
-from core.models.download import RemoteFile
+from core.models.download import DownloadManifest, RemoteFile
 from core.models.hub import Hub
 from core.models.hub_failures import refused, seconds_to_wait
-from core.models.hub_listing import HubAccess, label_of, quantisations, recommended
+from core.models.hub_listing import (
+    HubAccess,
+    Listing,
+    Quantisation,
+    Repository,
+    label_of,
+    order_for,
+    quantisations,
+    recommended,
+)
 from tests.core.models.hub_server import REVISION, HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -129,3 +140,80 @@ def test_the_recommended_choice_has_four_bits_or_else_is_the_largest() -> None:
     assert unusual is not None
     assert unusual.label == "TQ2_0"
     assert recommended([]) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../x",
+        "owner/..",
+        "owner/../../x",
+        "/etc",
+        "owner/.hidden",
+        "owner\\..\\x/y",
+        "C:/x",
+        "owner/nul",
+        "a/b\x00",
+        "",
+    ],
+)
+def test_a_mirror_cannot_name_a_folder_outside_the_models_folder(hub: HubServer, name: str) -> None:
+    file = {"rfilename": "m-Q4_K_M.gguf", "size": 9, "blobId": "0"}
+    hub.listing = {"id": name, "sha": REVISION, "siblings": [file], "tags": ["gguf"]}
+    with pytest.raises(DownloadError, match="not a list of models") as raised:
+        Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
+    assert "mirror" in raised.value.advice
+    hub.listing = [hub.listing]
+    assert Hub(HubAccess(hub.endpoint)).search("m") == ()
+
+
+@pytest.mark.parametrize(
+    "path", ["..", "a/..gguf", "a\\..\\..\\x.gguf", "c:x.gguf", "\x1b]52;x.gguf", "con.gguf", "x" * 300]
+)
+def test_a_mirror_cannot_name_a_file_outside_the_models_folder(path: str, tmp_path: Path) -> None:
+    name = path.rpartition("/")[2]
+    with pytest.raises(DownloadError, match="cannot be stored") as raised:
+        DownloadManifest("m", tmp_path, (RemoteFile("http://x/y", name, 9),))
+    assert str(raised.value).isprintable()
+
+
+def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path: Path) -> None:
+    file = RemoteFile("http://x/m.gguf", "m.gguf", 9)
+    choice = Quantisation("Q4_K_M", (file,), "")
+    listing = Listing(Repository("../../x", 0, 0, None, False), "main", None, (choice,))
+    with pytest.raises(DownloadError, match="cannot be stored"):
+        order_for(listing, choice, tmp_path / "models")
+
+
+NAMES = "id sha siblings rfilename size blobId lfs sha256 pointerSize tags downloads likes gated gguf total".split()
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2**70)
+    | st.text(max_size=8)
+    | st.sampled_from(["a/b.gguf", "../x.gguf"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    max_leaves=10,
+)
+FILES = st.lists(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6), max_size=3)
+LISTINGS = st.fixed_dictionaries(
+    {"id": VALUES | st.just(REPOSITORY), "siblings": VALUES | FILES, "sha": VALUES, "tags": VALUES}
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.fixed_dictionaries(
+        {"id": VALUES | st.just(REPOSITORY), "siblings": VALUES | FILES, "sha": VALUES, "tags": VALUES}
+    )
+)
+def test_whatever_a_mirror_lists_stays_inside_the_models_folder(hub: HubServer, about: dict[str, object]) -> None:
+    hub.listing, models = about, Path("/nowhere/models")
+    try:
+        listing = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
+        orders = [order_for(listing, choice, models) for choice in listing.choices]
+    except DownloadError:
+        return
+    for order in orders:
+        for file in order.files:
+            assert order.target(file).resolve().is_relative_to(models)

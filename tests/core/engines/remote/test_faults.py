@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import closing
 
@@ -12,6 +13,7 @@ from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote import transport
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.state import ServerState
 from core.engines.usage import Cap, Prices
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
@@ -132,6 +134,36 @@ def test_a_question_that_is_never_answered_is_given_up() -> None:
         pytest.raises(EngineLost, match="stopped answering"),
     ):
         LlamaServerEngine(ServerAddress(server.url), RemoteOptions(HURRIED))
+
+
+def test_a_server_that_answers_nothing_at_all_is_not_taken_for_a_busy_one() -> None:
+    patient = RetryPolicy(answer=0.2, first_token=1800, notice_every=0.05, tries=1)
+    with FaultyServer(hold) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(patient))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            server.routes["/v1/models"] = hold
+            with pytest.raises(EngineLost, match="not even a short question") as raised:
+                list(session.write([], 3, seed=1))
+    assert raised.value.advice
+
+
+def test_a_busy_server_that_answers_short_questions_is_waited_for() -> None:
+    free = threading.Event()
+
+    def busy(wire: Wire) -> None:
+        free.wait()
+        stream(A, end(1))(wire)
+
+    with FaultyServer(busy) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(RetryPolicy(answer=30, notice_every=0.02, tries=1)))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            items = []
+            for item in session.write([], 3, seed=1):
+                items.append(item)
+                if len(notices(items)) == 5:
+                    free.set()
+    assert text(items) == "a"
+    assert [request.path for request in server.requests].count("/v1/models") > 1
 
 
 def test_a_stream_without_end_is_ended_at_the_limit() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,13 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Alternative
-from core.engines.llama_server import LlamaServerAnswer, server_properties
+from core.engines.base import Alternative, Message
+from core.engines.body import Author, Part
+from core.engines.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
 from core.engines.model_card import ModelCard
-from core.engines.openai_completions import CompletionsAnswer, choose_model
+from core.engines.openai_completions import CompletionsAnswer, CompletionsProtocol, choose_model
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields, parsed
-from core.engines.remote.protocol import AnswerParser, choice_probabilities
-from core.errors import EngineError
+from core.engines.remote.protocol import (
+    AnswerEvent,
+    AnswerParser,
+    CompletionRequest,
+    PromptProgress,
+    ServerProtocol,
+    StreamedText,
+    StreamEnd,
+    choice_probabilities,
+)
+from core.errors import EngineError, EngineRefused
+from core.models.overrides import Sampling
+from tests.fakes.faulty_server import about
 
 CARD = ModelCard("any", "", 100)
 NAMES = (
@@ -24,8 +40,9 @@ NAMES = (
     "token_ids finish_reason usage prompt_tokens total_tokens completion_tokens prompt_tokens_details cached_tokens "
     "logprobs token_logprobs data owned_by meta n_params ftype default_generation_settings n_ctx total_slots"
 ).split()
+ODD_TEXTS = st.sampled_from(["eos", "stop", "length", "\ud800", "\x1b]52;c;x\x07", "x" * 5000])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["eos", "stop", "length"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | ODD_TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
     max_leaves=12,
 )
@@ -38,14 +55,118 @@ def always(answer: object) -> Callable[[str, Mapping[str, Any] | None], Fields]:
 
 @given(st.lists(OBJECTS, max_size=4), OBJECTS)
 def test_any_events_are_understood_or_refused(events: list[dict[str, Any]], other: dict[str, Any]) -> None:
-    readers: list[AnswerParser] = [LlamaServerAnswer(CARD, always(other)), CompletionsAnswer(CARD, True)]
-    for reader in readers:
+    parsers: list[AnswerParser] = [LlamaServerAnswer(CARD, always(other), 100), CompletionsAnswer(CARD, True)]
+    for parser in parsers:
         try:
             for event in events:
-                list(reader.parse(Fields(event)))
-            reader.finish()
-        except EngineError:
-            continue
+                for item in parser.parse(Fields(event)):
+                    check(item)
+            parser.finish()
+        except EngineError as error:
+            check_words(error)
+
+
+def check(item: AnswerEvent) -> None:
+    """Nothing that the loop, the trace or a local model could not take."""
+    match item:
+        case PromptProgress(reused, done, total):
+            assert (reused or 0) >= 0
+            assert 0 <= done <= total
+        case StreamedText(tokens):
+            for token in tokens:
+                token.data.decode(errors="strict" if token.id is None else "ignore")
+                assert token.id is None or 0 <= token.id < 2**31
+                for other in token.alternatives:
+                    other.text.encode()
+                    assert math.isfinite(math.exp(other.logprob))
+        case StreamEnd(written=written):
+            assert written is None or 0 <= written <= 2**53
+
+
+def check_words(error: EngineError) -> None:
+    assert len(str(error)) < 1000
+    assert str(error).isprintable()
+
+
+@given(OBJECTS, OBJECTS, st.sampled_from(["llama-server", "completions"]))
+def test_any_server_can_be_connected_to_or_is_refused(
+    answer: dict[str, Any], tokens: dict[str, Any], kind: str
+) -> None:
+    """Every short question gets an odd answer: while connecting, rendering, tokenising, judging and checking."""
+
+    def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
+        return Fields(tokens if path in ("/tokenize", "/detokenize") else ROUTES.get(path, {}) | answer)
+
+    address = ServerAddress("http://server:1")
+    try:
+        protocol: ServerProtocol = (
+            LlamaServerProtocol(address, ask, False, None)
+            if kind == "llama-server"
+            else CompletionsProtocol(address, ask, RemoteOptions(template="x"), False)
+        )
+        prompt = protocol.prompt_builder((Message("user", "Q"),), ask).with_body((Part("so", Author.SMALL),), ask)
+        protocol.payload(prompt, CompletionRequest(1, 0, Sampling(), choices=("yes", "no")), ask)
+        protocol.count_tokens("text", ask)
+        protocol.check_model(ask)
+    except EngineError as error:
+        check_words(error)
+    else:
+        assert protocol.card.name.isprintable()
+        assert all(0 <= id < 2**31 for id in prompt if isinstance(id, int))
+
+
+ROUTES: dict[str, Any] = about() | {"/v1/models": {"data": [{"id": "m", "owned_by": "vllm"}]}}
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (
+            {"content": "x", "tokens": [999], "tokens_predicted": 1},
+            "token 999, which is not in its vocabulary of 100",
+        ),
+        ({"content": "x", "tokens": [-1], "tokens_predicted": 1}, "sent token -1, which is not"),
+        ({"content": "x", "tokens": [10**4000], "tokens_predicted": 1}, "sent token 1000"),
+    ],
+)
+def test_a_token_outside_the_vocabulary_is_refused_on_receipt(event: dict[str, Any], words: str) -> None:
+    with pytest.raises(EngineRefused, match=words):
+        list(LlamaServerAnswer(CARD, always({}), 100).parse(Fields(event)))
+
+
+def test_half_a_character_is_replaced() -> None:
+    (item,) = LlamaServerAnswer(CARD, always({})).parse(Fields({"content": "a\ud800", "tokens_predicted": 1}))
+    assert isinstance(item, StreamedText)
+    assert item.tokens[0].data == b"a?"
+
+
+def test_an_empty_tokenisation_of_a_choice_is_refused() -> None:
+    def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
+        content = (payload or {}).get("content", "")
+        return Fields(
+            {"tokens": [] if content == "yes" else list(str(content).encode())}
+            if path == "/tokenize"
+            else about()[path]
+        )
+
+    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, False, None)
+    request = CompletionRequest(1, 0, Sampling(), choices=("yes", "no"))
+    with pytest.raises(EngineRefused, match="no tokens of a choice"):
+        protocol.payload((1,), request, ask)
+
+
+def test_odd_alternatives_of_an_openai_server_are_left_out() -> None:
+    logprobs = {"token_logprobs": ["x"], "top_logprobs": [{"a": "much", "b": -1, "c": None, "d": 7}]}
+    parser = CompletionsAnswer(CARD, False)
+    (item,) = parser.parse(Fields({"choices": [{"text": "b", "logprobs": logprobs}]}))
+    assert isinstance(item, StreamedText)
+    assert [(other.text, other.logprob) for other in item.tokens[0].alternatives] == [("b", -1.0), ("d", 0.0)]
+
+
+def test_a_long_report_becomes_a_short_printable_sentence() -> None:
+    error = from_report(Fields({"error": {"message": "\x1b[2Jno\nmemory " * 10**6}}), "server:1")
+    assert "no memory" in error.message
+    check_words(error)
 
 
 @given(OBJECTS)
