@@ -2,7 +2,7 @@
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
 PYTHON := .venv/bin/python
 
-.PHONY: run test setup check bench screenshots demo-pair lock clean
+.PHONY: run test setup test-gpu gpu-check check bench screenshots demo-pair lock clean
 
 run: setup
 	@$(PYTHON) -m app
@@ -14,6 +14,17 @@ test:
 	@packaging/setup.sh test
 	@QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest
 
+# The GPU path on a small GPU made of software (docs/gpu.md). The first time llama.cpp's Vulkan back end is built.
+test-gpu:
+	@packaging/setup.sh test
+	@packaging/gpu/build.sh test
+	@BATON_GPU_BUILD=$(CURDIR)/.gpu-build/test QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest tests/gpu
+
+# The engines' tests and a table of speeds with layers on this machine's GPU.
+gpu-check:
+	@packaging/setup.sh test
+	@packaging/gpu/check.sh
+
 # What the code must satisfy besides its tests: style, types, and who may import whom.
 check:
 	@packaging/setup.sh test
@@ -21,7 +32,7 @@ check:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/setup.sh packaging/lock/make.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/setup.sh packaging/lock/make.sh packaging/gpu/*.sh; fi
 
 # Ratios taken side by side in one run. Let the machine rest meanwhile.
 bench:

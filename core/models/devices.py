@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from core.child_process import NoAnswer, answered_apart
-from core.models.ggml_backends import has_gpu_backend, registry
+from core.models.ggml_backends import has_gpu_backend, log_quietly, registry
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +96,7 @@ def ask_in_a_process() -> tuple[Device, ...]:
 def ggml_devices() -> tuple[Device, ...]:
     """Every device of ggml, the CPU too; empty where the native library cannot be loaded."""
     try:
+        log_quietly()
         ggml = _registry()
     except (ImportError, OSError, RuntimeError) as error:
         log.warning("ggml cannot be loaded (%s); going on as if there were no GPU", error)

@@ -8,12 +8,15 @@ frozen program has only plug-ins, one CPU library for each generation of process
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 EXTRA_PLUGIN = "GGML_BACKEND_PATH"
 LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"  # llama-cpp-python's own variable
@@ -38,6 +41,23 @@ def registry() -> ctypes.CDLL:
     elif plugin := os.environ.get(EXTRA_PLUGIN):
         ggml.ggml_backend_load(os.fsencode(plugin))
     return ggml
+
+
+@cache
+def log_quietly() -> object:
+    """Let this process's llama.cpp and ggml write their messages to `logging` instead of standard error.
+
+    For a process that only asks for devices: a model's process listens to the log itself. Returns the callback, which
+    has to live as long as it is used. Raises as `registry`.
+    """
+    llama = import_module("llama_cpp.llama_cpp")
+
+    def write(_level: int, text: bytes, _data: object) -> None:
+        log.debug(text.decode(errors="replace").rstrip())
+
+    callback: object = llama.llama_log_callback(write)
+    llama.llama_log_set(callback, ctypes.c_void_p(0))
+    return callback
 
 
 def library_folder() -> Path:

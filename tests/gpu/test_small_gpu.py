@@ -1,0 +1,191 @@
+"""Models on a GPU: found, fitted, used, short of memory, lost. The device is software, made small by a layer."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from core.engines.base import Conversation, End, Message, Notice, Stop, Token, WriteItem
+from core.engines.body import Body
+from core.engines.local.client import LocalEngine
+from core.models.devices import DeviceKind, find_devices
+from core.models.fit import estimate, fit
+from core.models.gguf import read_header
+from core.models.loading import LocalOptions
+from core.models.overrides import Sampling
+from tests.core.engines.local.writing import ids, text_body, write
+from tests.gpu.conftest import SmallGpu
+
+MIB = 2**20
+GREEDY = Sampling(temperature=0)
+PROBLEM: Conversation = (Message("user", "What is 17 + 25?"),)
+LONG_TEXT = "One two three four five six seven eight nine ten. " * 30
+ALL_LAYERS = {SMALL_MODEL: 3, LARGE_MODEL: 4}
+"""With the output layer, which counts as one."""
+ON_THE_CPU = LocalOptions(context=1024, threads=1, gpu_layers=0)
+ON_THE_GPU = LocalOptions(context=1024, threads=1)
+
+
+@contextmanager
+def loaded(path: Path, options: LocalOptions) -> Iterator[LocalEngine]:
+    with closing(LocalEngine(path, options)) as engine:
+        yield engine
+
+
+def written(engine: LocalEngine, tokens: int = 24, after: Callable[[int], object] = lambda _: None) -> list[WriteItem]:
+    """What a model writes on one problem, greedily; `after` is called with the number of each token."""
+    items: list[WriteItem] = []
+    with closing(engine.open(PROBLEM, GREEDY)) as session:
+        for item in session.write([], tokens, 1):
+            items.append(item)
+            if isinstance(item, Token):
+                after(len(ids(items)))
+    return items
+
+
+def layers_on_gpu(engine: LocalEngine) -> int:
+    placement = engine.card.placement
+    assert placement is not None
+    return sum(share.layers for share in placement.shares if share.device != "RAM")
+
+
+def retreat(engine: LocalEngine) -> str:
+    assert engine.card.placement is not None
+    return engine.card.placement.retreat
+
+
+# Found and fitted ----------------------------------------------------------------------------------------------------
+
+
+def test_the_device_is_found_with_its_memory(gpu: SmallGpu) -> None:
+    gpu.has_mib(1500)
+    (device,) = find_devices().gpus
+    assert device.kind is DeviceKind.GPU
+    assert device.total_bytes == device.free_bytes == 1500 * MIB
+
+
+def test_what_another_model_holds_is_no_longer_free(gpu: SmallGpu) -> None:
+    with loaded(SMALL_MODEL, ON_THE_GPU):
+        (device,) = find_devices().gpus
+        assert 0 < gpu.used_bytes == device.total_bytes - device.free_bytes
+
+
+def test_finding_devices_writes_nothing_to_the_terminal(gpu: SmallGpu, capfd: pytest.CaptureFixture[str]) -> None:
+    assert find_devices().gpus
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("mib", "least", "most"), [(1024, 0, 0), (1250, 1, 30), (1500, 31, 31)])
+def test_as_many_layers_as_the_fit_says_are_loaded_without_a_retreat(
+    gpu: SmallGpu, smollm2: Path, mib: int, least: int, most: int
+) -> None:
+    gpu.has_mib(mib)
+    predicted = fit(estimate(read_header(smollm2), 8192), find_devices()).layers
+    assert least <= predicted <= most
+    with loaded(smollm2, LocalOptions(context=8192, threads=1)) as engine:
+        assert (layers_on_gpu(engine), retreat(engine)) == (predicted, "")
+
+
+def test_the_estimate_is_close_to_what_the_device_gives(gpu: SmallGpu, smollm2: Path) -> None:
+    options = LocalOptions(context=8192, threads=1)
+    predicted = fit(estimate(read_header(smollm2), 8192), find_devices()).gpu_bytes
+    with loaded(smollm2, options):
+        assert gpu.used_bytes == pytest.approx(predicted, rel=0.1)
+
+
+# Used ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [SMALL_MODEL, LARGE_MODEL])
+def test_the_demo_pair_writes_the_same_on_the_gpu_as_on_the_cpu(gpu: SmallGpu, model: Path) -> None:
+    with loaded(model, ON_THE_CPU) as engine:
+        on_cpu = ids(written(engine))
+    with loaded(model, ON_THE_GPU) as engine:
+        assert layers_on_gpu(engine) == ALL_LAYERS[model]
+        assert ids(written(engine)) == on_cpu
+
+
+def test_rolling_back_and_writing_again_gives_the_same_text(gpu: SmallGpu) -> None:
+    with loaded(SMALL_MODEL, ON_THE_GPU) as engine, closing(engine.open(PROBLEM, GREEDY)) as session:
+        first = Body()
+        write(session, first, limit=16)
+        again = Body(first.parts[:4])
+        write(session, again, limit=12)
+        assert again.text == first.text
+
+
+def test_several_texts_at_once_do_not_mix(gpu: SmallGpu) -> None:
+    options = LocalOptions(context=512, threads=1, parallel=4)
+    with loaded(SMALL_MODEL, options) as engine:
+        sessions = [engine.open((Message("user", f"What is {n} + {n}?"),), GREEDY) for n in range(2, 6)]
+        alone = [ids(write(session, Body(), limit=8)) for session in sessions]
+        writings = [session.write([], 8, 1) for session in sessions]
+        together = [[item.id for item in writing if isinstance(item, Token)] for writing in writings]
+        assert together == alone
+
+
+def test_a_small_and_a_large_model_share_the_device(gpu: SmallGpu) -> None:
+    with loaded(SMALL_MODEL, ON_THE_GPU) as small, loaded(LARGE_MODEL, ON_THE_GPU) as large:
+        assert (layers_on_gpu(small), layers_on_gpu(large)) == (ALL_LAYERS[SMALL_MODEL], ALL_LAYERS[LARGE_MODEL])
+        assert ids(written(small, 4))
+        assert ids(written(large, 4))
+
+
+def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu: SmallGpu, smollm2: Path) -> None:
+    """Vulkan cannot abort a batch, so a text must be read in batches that are short on a slow device."""
+    with loaded(smollm2, LocalOptions(context=2048, threads=1)) as engine:
+        written(engine, 2)  # the first decode compiles shaders
+        with closing(engine.open(PROBLEM, GREEDY)) as session:
+            timer = threading.Timer(1.0, session.cancel)
+            timer.start()
+            items = list(session.write(text_body(LONG_TEXT).parts, 1, 1))
+            timer.join()
+            assert items == [End(Stop.CANCELLED)]
+            assert len(session.text_in_cache()) < len(LONG_TEXT) / 2
+
+
+# Short of memory -----------------------------------------------------------------------------------------------------
+
+
+def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_said(gpu: SmallGpu, smollm2: Path) -> None:
+    gpu.has_mib(140)
+    with loaded(smollm2, LocalOptions(context=2048, threads=1, gpu_layers=99)) as engine:
+        assert layers_on_gpu(engine) < 31
+        assert retreat(engine)
+        assert ids(written(engine, 4))
+
+
+def test_a_device_without_any_room_leaves_the_model_on_the_cpu(gpu: SmallGpu) -> None:
+    gpu.is_full()
+    with loaded(SMALL_MODEL, LocalOptions(context=1024, threads=1, gpu_layers=99)) as engine:
+        assert layers_on_gpu(engine) == 0
+        assert ids(written(engine, 4))
+
+
+def test_memory_that_runs_out_while_writing_restarts_the_model_lighter(gpu: SmallGpu) -> None:
+    """The device gives memory for the weights, and none for the first decode."""
+    with loaded(SMALL_MODEL, ON_THE_CPU) as engine:
+        expected = ids(written(engine))
+    with loaded(SMALL_MODEL, ON_THE_GPU) as engine:
+        gpu.is_full()
+        items = written(engine)
+        assert ids(items) == expected
+        (notice,) = [item.text for item in items if isinstance(item, Notice)]
+        assert "memory" in notice
+        assert layers_on_gpu(engine) == 0
+
+
+# Lost ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_that_is_lost_while_writing_costs_a_restart_and_not_the_text(gpu: SmallGpu) -> None:
+    with loaded(SMALL_MODEL, ON_THE_GPU) as engine:
+        undisturbed = ids(written(engine))
+        items = written(engine, after=lambda number: gpu.gets_lost() if number == 8 else None)
+        assert gpu.was_lost
+        assert ids(items) == undisturbed
+        (notice,) = [item.text for item in items if isinstance(item, Notice)]
+        assert "started again" in notice or "restarted" in notice
