@@ -82,8 +82,8 @@ def effective_settings(
             if getattr(chosen, name) == getattr(defaults, name)
         }
         changes["policy"] = with_advice(chosen.policy, advised.policy)
-    if small and small.own.cue_list and not chosen.cue_list:
-        changes["cue_list"] = small.own.cue_list
+    if small and small.overrides.cue_list and not chosen.cue_list:
+        changes["cue_list"] = small.overrides.cue_list
     return chosen.model_copy(update=changes)
 
 
@@ -185,7 +185,7 @@ def _open_sessions(
 ) -> BatonError | None:
     try:
         for author, engine in engines.items():
-            sessions[author] = engine.open(conversation, engine.card.own.sampling(settings.sampling))
+            sessions[author] = engine.open(conversation, engine.card.overrides.sampling(settings.sampling))
     except BatonError as error:
         return error
     return None

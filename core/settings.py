@@ -9,10 +9,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
 
 from core.engines.body import Author
+from core.errors import SettingsError
 from core.files import read_object, tolerant_value, write_json
+from core.models.source import DemoModel, ModelSource, ServerUrls, parse_source
 from core.run import RunSettings
 from core.thinking.schema_1 import upgrade_settings
 
@@ -40,13 +42,20 @@ class Appearance(BaseModel):
     )
 
 
+DEMO_OF = {Author.SMALL: DemoModel.SMALL, Author.LARGE: DemoModel.LARGE}
+
+
 class ModelChoice(BaseModel):
-    """The two models of the window. Empty names the demo pair's."""
+    """The two models of the window, the demo pair at first. In the settings file each is a text (`parse_source`)."""
 
     model_config = ConfigDict(frozen=True)
 
-    small: str = Field("", title="Small model", description="A GGUF file, or the address of a server.")
-    large: str = Field("", title="Large model", description="A GGUF file, or the address of a server.")
+    small: ModelSource = Field(
+        DemoModel.SMALL, title="Small model", description="A GGUF file, or the address of a server."
+    )
+    large: ModelSource = Field(
+        DemoModel.LARGE, title="Large model", description="A GGUF file, or the address of a server."
+    )
     context: int = Field(8192, ge=256, title="Context", description="Tokens that prompt and answer may have together.")
     threads: int = Field(
         0, ge=0, title="Threads", description="Of each model on the CPU; 0 leaves room for the window."
@@ -54,18 +63,34 @@ class ModelChoice(BaseModel):
     gpu_layers: int = Field(-1, ge=-1, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
     parallel: int = Field(1, ge=1, title="Texts at once", description="A batch asks for as many as it needs.")
 
-    def get(self, author: Author) -> str:
+    @field_validator("small", "large", mode="before")
+    @classmethod
+    def _parse(cls, value: Any, field: ValidationInfo) -> Any:
+        try:
+            return parse_source(value, DEMO_OF[Author(field.field_name)]) if isinstance(value, str) else value
+        except SettingsError as error:
+            raise ValueError(error.message) from error
+
+    @field_serializer("small", "large")
+    def _print(self, source: ModelSource) -> str:
+        return str(source)
+
+    def get(self, author: Author) -> ModelSource:
         return self.small if author is Author.SMALL else self.large
+
+    def replaced(self, author: Author, source: ModelSource) -> ModelChoice:
+        """The same choice with another model in one place."""
+        return self.model_copy(update={author.value: source})
 
     @property
     def on_server(self) -> Author | None:
-        """The model that is named by an address, the large one if both are; None if both are files."""
-        where = ("http://", "https://")
-        return next((author for author in (Author.LARGE, Author.SMALL) if self.get(author).startswith(where)), None)
+        """The model that is on a server, the large one if both are; None if neither is."""
+        authors = (Author.LARGE, Author.SMALL)
+        return next((author for author in authors if isinstance(self.get(author), ServerUrls)), None)
 
     @property
     def is_demo(self) -> bool:
-        return not self.small and not self.large
+        return self.small is DemoModel.SMALL and self.large is DemoModel.LARGE
 
 
 class WindowState(BaseModel):

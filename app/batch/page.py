@@ -22,6 +22,7 @@ from core.batch.problems import ProblemSet
 from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError
+from core.models.source import local_path
 from core.problem import Problem
 from core.run import RunSettings, effective_settings
 from core.store.batch_rows import Batch, ResultRow
@@ -168,8 +169,8 @@ class BatchPage(QStackedWidget):
 
     def _choose_guides(self) -> list[str]:
         """Files of other large models."""
-        large = self._preferences.value.models.large
-        folder = "" if large.startswith("http") else str(Path(large).parent)
+        large = local_path(self._preferences.value.models.large)
+        folder = str(large.parent) if large else ""
         return QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0]
 
     def _choose_folder(self) -> None:

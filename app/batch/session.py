@@ -24,6 +24,7 @@ from core.batch.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
+from core.models.source import parse_source
 from core.problem import Problem
 from core.run import Pair
 from core.settings import ModelChoice
@@ -184,7 +185,7 @@ class BatchSession(QObject):
     def _load(self, guide: str) -> None:
         room = self.parallel + 1
         self._loaded = LoadedPair(Pair(), guide, room)
-        wanted = {"parallel": room} | ({"large": guide} if guide else {})
+        wanted = {"parallel": room} | ({"large": parse_source(guide)} if guide else {})
         self.models.load(self._choice().model_copy(update=wanted))
 
     def add_arms(self, arms: Sequence[Arm]) -> None:

@@ -125,7 +125,7 @@ class Counters(QWidget):
         card = started and (started.small if author is Author.SMALL else started.large)
         widget.setVisible(bill is not None)
         if bill and card:
-            words = f"{SIGN[author]} {card.place}: {tokens_in_words(bill)}"
+            words = f"{SIGN[author]} {card.location}: {tokens_in_words(bill)}"
             spent = money(bill.money, bill.currency)
             widget.setText(f"{words} · {spent}" if spent else words)
             widget.setToolTip(bill_in_words(bill))

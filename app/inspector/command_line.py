@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from core.engines.body import Author
 from core.run import RunSettings
 from core.settings import ModelChoice
+from core.thinking.events import RunStarted
 from core.thinking.limits import Limits
 from core.thinking.registry import POLICIES
 
@@ -27,9 +29,8 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
     assignments |= _changed(settings, RunSettings(), leave=NAMED)
     assignments |= _changed(settings.limits, Limits())
     words = ["baton", "solve", problem]
-    for option, path in (("--small", models.small), ("--large", models.large)):
-        if path:
-            words += [option, str(path)]
+    if not models.is_demo:
+        words += ["--small", str(models.small), "--large", str(models.large)]
     if models.context != ModelChoice().context:
         words += ["--context", str(models.context)]
     words += ["--policy", policy.policy, *(["--preset", preset] if preset else []), "--seed", str(settings.seed)]
@@ -37,6 +38,16 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
     for name, value in assignments.items():
         words += ["--set", f"{name}={_plain(value)}"]
     return shlex.join(words)
+
+
+def models_of(started: RunStarted, chosen: ModelChoice) -> ModelChoice:
+    """The models that a run used, by its trace; those chosen now where the trace does not say (before version 0.2)."""
+    sources = {
+        author.value: card.source
+        for author, card in ((Author.SMALL, started.small), (Author.LARGE, started.large))
+        if card and card.source
+    }
+    return chosen.model_copy(update=sources)
 
 
 def _changed(settings: BaseModel, defaults: BaseModel, leave: Collection[str] = ()) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from app.inspector.command_line import command_line
+from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import duration, parameter_count
 from app.shared.labels import bill_facts, ending, own_facts, placement_facts
@@ -55,7 +55,7 @@ class RunPage(QWidget):
         for view in self.bills.values():
             view.follow(trace)
         self._parameters.show_facts(parameters(trace.started.policy, trace.started.settings))
-        command = command_line(exchange.problem, exchange.settings, models)
+        command = command_line(exchange.problem, exchange.settings, models_of(trace.started, models))
         if command != self._command.toPlainText():
             self._command.setPlainText(command)
 
@@ -88,7 +88,7 @@ class BillView(QWidget):
         card = started and (started.small if author is Author.SMALL else started.large)
         self.setVisible(bill is not None)
         if bill and card:
-            self._head.setText(f"{SIGN[author]} Bill of {card.place}")
+            self._head.setText(f"{SIGN[author]} Bill of {card.location}")
             readings = [reading for reading in trace.readings if reading.author is author]
             along = f"{sum(reading.tokens for reading in readings):,} tokens in {len(readings):,} requests"
             self._facts.show_facts([*bill_facts(bill), ("Read along", along if readings else "")])
@@ -118,12 +118,12 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
     return [
         ("Name", card.name),
         ("Kind", " · ".join(filter(None, (card.architecture, card.quantisation, parameter_count(card.parameters))))),
-        ("Place", card.place),
+        ("Place", card.location),
         ("Context", f"{card.context:,} tokens"),
         ("Vocabulary", card.vocabulary[:12]),
         ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
         ("Roll-back", "by cutting" if card.supports_truncation else "from snapshots"),
-        *own_facts(card.own),
+        *own_facts(card.overrides),
         *placement_facts(card),
     ]
 

@@ -16,10 +16,10 @@ from core.models.fit import Fit, fit, fit_with_layers
 from core.models.gguf import read_header
 from core.models.hub_listing import HubAccess
 from core.models.library import BrokenFile, Inventory, Library, LocalModel, known_folders
+from core.models.loading import LoadOptions
+from core.models.overrides import ModelOverrides
 from core.models.preferences import (
-    LoadingChoice,
     ModelPreferences,
-    WritingChoice,
     load_preferences,
     save_preferences,
 )
@@ -49,7 +49,7 @@ class ModelsController(QObject):
         *,
         built_in: tuple[Path, ...] = (),
         home: Path | None = None,
-        general: Callable[[], LoadingChoice] = LoadingChoice,
+        general: Callable[[], LoadOptions] = LoadOptions,
         parent: QObject | None = None,
     ) -> None:
         """`general`: how a model is loaded for which a person has chosen nothing."""
@@ -63,7 +63,7 @@ class ModelsController(QObject):
         self.inventory = Inventory((), (), ())
         self.loaded: Mapping[Path, ModelCard] = {}
         """The models that are loaded now, and how they really were."""
-        self._chosen_when_loaded: dict[Path, tuple[LoadingChoice, WritingChoice]] = {}
+        self._chosen_when_loaded: dict[Path, tuple[LoadOptions, ModelOverrides]] = {}
         self.devices: Devices | None = None
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
@@ -94,14 +94,14 @@ class ModelsController(QObject):
     def change(self, **fields: Any) -> None:
         self._replace(self.preferences.model_copy(update=fields))
 
-    def loading_of(self, model: Path) -> LoadingChoice:
+    def loading_of(self, model: Path) -> LoadOptions:
         return self.preferences.loading_of(model) or self._general()
 
-    def change_loading(self, model: Path, choice: LoadingChoice) -> None:
+    def change_loading(self, model: Path, choice: LoadOptions) -> None:
         self._replace(self.preferences.with_loading(model, choice))
 
-    def change_writing(self, model: Path, choice: WritingChoice) -> None:
-        self._replace(self.preferences.with_writing(model, choice))
+    def change_writing(self, model: Path, choice: ModelOverrides) -> None:
+        self._replace(self.preferences.with_overrides(model, choice))
 
     def keep_cue_share(self, model: Path, share: float) -> None:
         self._replace(self.preferences.with_cue_share(model, share))
@@ -147,7 +147,7 @@ class ModelsController(QObject):
             self.deletions = tuple(other for other in self.deletions if other is not deletion)
         self.refresh()
 
-    def fit_of(self, model: LocalModel, choice: LoadingChoice) -> Fit | None:
+    def fit_of(self, model: LocalModel, choice: LoadOptions) -> Fit | None:
         """Where the model would lie; None while the machine has not answered yet."""
         return place(model, choice, self.devices) if self.devices else None
 
@@ -161,8 +161,8 @@ class ModelsController(QObject):
             return "forgotten"
         return self._secrets.keep(TOKEN, token).value
 
-    def _chosen(self, model: Path) -> tuple[LoadingChoice, WritingChoice]:
-        return self.loading_of(model), self.preferences.writing_of(model)
+    def _chosen(self, model: Path) -> tuple[LoadOptions, ModelOverrides]:
+        return self.loading_of(model), self.preferences.overrides_of(model)
 
     def _replace(self, preferences: ModelPreferences) -> None:
         if preferences == self.preferences:
@@ -201,7 +201,7 @@ class ModelsController(QObject):
             self.failed.emit(error)
 
 
-def place(model: LocalModel, choice: LoadingChoice, devices: Devices) -> Fit:
+def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:
     """Where the model would lie, loaded as a person chose."""
     needs = choice.estimate(model.header)
     if choice.gpu_layers >= 0:

@@ -23,13 +23,15 @@ from PySide6.QtWidgets import (
 
 from app.models.controller import ModelsController
 from app.shared.background import BackgroundTask, run_in_background
-from app.shared.pair_loader import loaded
+from app.shared.pair_loader import opened
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, in_row, label, whole_number
 from core.cue_profiler import PROBLEMS, CueProfile, StepOpening, Suits, Writing, lexicon_json, profile, write_texts
+from core.engines.factory import EngineFactory
 from core.errors import BatonError
 from core.models.library import LocalModel
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
+from core.models.source import file_source
 from core.run import RunSettings
 from core.thinking.cues import Lexicon
 
@@ -92,7 +94,8 @@ class CueFinder(QDialog):
     def _begin(self) -> None:
         count, tokens = self.problems.value(), self.tokens.value()
         file = self._model.header.path
-        options = self._room.preferences.options_for(file, LocalOptions())
+        choices = self._room.preferences.choices_for(file, LoadOptions())
+        factory = EngineFactory(local=lambda _: choices)
         self._stopping.clear()
         self.bar.setRange(0, count * tokens)
         self.bar.setValue(0)
@@ -100,7 +103,7 @@ class CueFinder(QDialog):
 
         def work() -> Generator[str | Writing | CueProfile, None, None]:
             texts: dict[int, str] = {}
-            engine = yield from loaded(file, options, "Loading …")
+            engine = yield from opened(file_source(file), factory, "Loading …")
             try:
                 for writing in write_texts(engine, PROBLEMS[:count], RunSettings(max_tokens=tokens)):
                     texts[writing.problem] = writing.text
@@ -150,7 +153,7 @@ class CueFinder(QDialog):
 
     def _accept(self) -> None:
         chosen, model = self.findings.chosen, self._model.header.path
-        choice = self._room.preferences.writing_of(model)
+        choice = self._room.preferences.overrides_of(model)
         cue_list = lexicon_json(chosen) if chosen else ""
         self._room.change_writing(model, choice.model_copy(update={"cue_list": cue_list}))
         self.close()

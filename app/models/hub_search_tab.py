@@ -29,8 +29,8 @@ from core.models.devices import Devices, disk_free
 from core.models.download import SPARE_BYTES
 from core.models.fit import Fit, FitKind, estimate, fit, in_gib
 from core.models.hub_listing import Listing, Quantisation, Repository, order_for, recommended
+from core.models.loading import LoadOptions
 from core.models.memory import rough_shape
-from core.models.preferences import LoadingChoice
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")
@@ -193,7 +193,7 @@ def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) ->
     """Where it would lie, guessed from its size."""
     if devices is None:
         return None
-    return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadingChoice().context), devices)
+    return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadOptions().context), devices)
 
 
 def may_fit(place: Fit | None) -> bool:

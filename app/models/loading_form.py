@@ -10,7 +10,7 @@ from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import label, steady, whole_number
 from core.models.fit import FitKind, KvType, in_gib
 from core.models.library import LocalModel
-from core.models.preferences import LoadingChoice, Switch
+from core.models.loading import LoadOptions, Switch
 
 WIDTH = 180
 """Pixels: the longest number, with room for larger text."""
@@ -50,9 +50,9 @@ class LoadingForm(QWidget):
         room.devices_found.connect(self._judge)
 
     @property
-    def choice(self) -> LoadingChoice:
+    def choice(self) -> LoadOptions:
         values = {name: box.value() for name, box in self._numbers.items()}
-        return LoadingChoice.model_validate(
+        return LoadOptions.model_validate(
             values | {"kv_type": self._kv_type.currentData(), "flash_attention": self._flash.currentData()}
         )
 
@@ -64,7 +64,7 @@ class LoadingForm(QWidget):
         self._model = model
         self._judge()
 
-    def show_values(self, choice: LoadingChoice) -> None:
+    def show_values(self, choice: LoadOptions) -> None:
         for name, box in self._numbers.items():
             box.setValue(getattr(choice, name))
         self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
@@ -82,7 +82,7 @@ class LoadingForm(QWidget):
         return box
 
     def _add(self, form: QFormLayout, name: str, field: QWidget) -> None:
-        about = LoadingChoice.model_fields[name]
+        about = LoadOptions.model_fields[name]
         field.setFixedWidth(WIDTH)
         steady(field)
         field.setAccessibleName(about.title or name)

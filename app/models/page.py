@@ -17,10 +17,10 @@ from app.models.local_models_tab import LocalModelsTab
 from app.models.start_tab import StartTab
 from app.shared.widgets.lazy import LazyWidget
 from app.shared.widgets.notice import NoticeBar
-from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.errors import BatonError
 from core.models.download import DownloadManifest
 from core.models.fit import in_gib
+from core.models.source import DemoModel
 from core.models.trash import Deletion
 
 
@@ -122,7 +122,7 @@ class ModelsPage(QWidget):
 
     def _make_begin(self) -> StartTab:
         begin = StartTab(self.room)
-        begin.demo_wanted.connect(lambda: self.pair_wanted.emit(SMALL_MODEL, LARGE_MODEL))
+        begin.demo_wanted.connect(lambda: self.pair_wanted.emit(DemoModel.SMALL.path, DemoModel.LARGE.path))
         begin.server_wanted.connect(self.server_wanted)
         begin.pair_wanted.connect(self.pair_wanted)
         begin.download_wanted.connect(self._download)

@@ -12,7 +12,7 @@ from app.shared.theme import Role
 from app.shared.widgets.controls import button, in_row, label, steady
 from core.models.catalog import Family, family_of
 from core.models.library import LocalModel
-from core.models.preferences import Tags, WritingChoice
+from core.models.overrides import ModelOverrides, TagSource
 
 WIDTH = 210
 """Pixels: the longest choice of tags."""
@@ -31,7 +31,7 @@ class WritingForm(QWidget):
         self._model: LocalModel | None = None
         self._family: Family | None = None
         self._cue_list = ""
-        fields = WritingChoice.model_fields
+        fields = ModelOverrides.model_fields
         self.editors = {name: editor_of(name, fields[name], self._take) for name in (*_ROWS, "opening", "closing")}
         self._own_tags = in_row(self.editors["opening"].widget, self.editors["closing"].widget)
         self.cues = label()
@@ -46,11 +46,11 @@ class WritingForm(QWidget):
         room.preferences_changed.connect(self._show_change)
 
     @property
-    def choice(self) -> WritingChoice:
+    def choice(self) -> ModelOverrides:
         values = {name: editor.value() for name, editor in self.editors.items()}
-        if values["tags"] is not Tags.OTHER:
+        if values["tags"] is not TagSource.OTHER:
             values |= {"opening": "", "closing": ""}
-        return WritingChoice(**values, cue_list=self._cue_list)
+        return ModelOverrides(**values, cue_list=self._cue_list)
 
     def show_model(self, model: LocalModel) -> None:
         self._model = None  # so that filling in the fields is no choice of the person's
@@ -58,15 +58,15 @@ class WritingForm(QWidget):
         says = guessed.opening.strip() if guessed else "none"
         tags = self.editors["tags"].widget
         assert isinstance(tags, QComboBox)
-        tags.setItemText(0, f"{Tags.TEMPLATE.value} ({says})")
+        tags.setItemText(0, f"{TagSource.TEMPLATE.value} ({says})")
         self._family = family_of(model.header.name)
         self._recommended.setVisible(self._family is not None)
         if self._family is not None:
             self._advice.setText(f"Its makers recommend {sampling_words(self._family.sampling)}.")
-        self.show_values(self._room.preferences.writing_of(model.header.path))
+        self.show_values(self._room.preferences.overrides_of(model.header.path))
         self._model = model
 
-    def show_values(self, choice: WritingChoice) -> None:
+    def show_values(self, choice: ModelOverrides) -> None:
         for name, editor in self.editors.items():
             editor.show(getattr(choice, name))
         self._cue_list = choice.cue_list
@@ -79,7 +79,7 @@ class WritingForm(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name, editor in self.editors.items():
-            about, field = WritingChoice.model_fields[name], editor.widget
+            about, field = ModelOverrides.model_fields[name], editor.widget
             field.setAccessibleName(about.title or name)
             field.setToolTip(about.description or "")
             steady(field)
@@ -96,7 +96,7 @@ class WritingForm(QWidget):
     def _show_change(self) -> None:
         """A choice was made elsewhere: the cues that a profile proposed, say."""
         model = self._model
-        if model is not None and self.choice != self._room.preferences.writing_of(model.header.path):
+        if model is not None and self.choice != self._room.preferences.overrides_of(model.header.path):
             self.show_model(model)
 
     def _take(self) -> None:
@@ -116,6 +116,6 @@ class WritingForm(QWidget):
         self._take()
 
     def _show_what_depends(self) -> None:
-        self._own_tags.setVisible(self.editors["tags"].value() is Tags.OTHER)
+        self._own_tags.setVisible(self.editors["tags"].value() is TagSource.OTHER)
         self.cues.setText(cue_words(self._cue_list) if self._cue_list else "the run's: English, unless it has others")
         self.forget_cues.setVisible(bool(self._cue_list))

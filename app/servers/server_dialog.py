@@ -24,10 +24,10 @@ from app.shared.forms.form import SettingsForm
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import button, label, scrolling
 from core.engines.body import Author
-from core.engines.factory import addresses
 from core.engines.server_check import ConnectionReport, try_connection
 from core.engines.servers import KnownServer, KnownServers
 from core.errors import BatonError, SettingsError
+from core.models.source import server_urls
 
 Probe = Callable[[], Sequence[int]]
 """The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""
@@ -136,14 +136,14 @@ class ServerDialog(QDialog):
         self.known = known
 
     def _enable(self) -> None:
-        usable = bool(addresses(self.address.text())) and not self._asking
+        usable = bool(server_urls(self.address.text())) and not self._asking
         for press in (self.test, *self.ways):
             press.setEnabled(usable)
 
     def _look(self) -> None:
         """Show what is known of the address that stands there now."""
         self._enable()
-        urls = addresses(self.address.text())
+        urls = server_urls(self.address.text())
         if not urls or urls[0] == self._shown_for:
             return
         self._shown_for = urls[0]
@@ -161,7 +161,7 @@ class ServerDialog(QDialog):
         self._look()
         if not self.test.isEnabled():
             return
-        known, typed, urls = self.known, self.key.typed, addresses(self.address.text())
+        known, typed, urls = self.known, self.key.typed, server_urls(self.address.text())
 
         def ask() -> list[ConnectionReport]:
             ids = self._probe()
@@ -192,17 +192,17 @@ class ServerDialog(QDialog):
         self._enable()
 
     def _key_forgotten(self) -> None:
-        self.key.show_for(addresses(self.address.text()), KnownServer())
+        self.key.show_for(server_urls(self.address.text()), KnownServer())
 
     def _keep(self, author: Author | None) -> None:
         """Keep the key and how each address is used; then it can be used."""
         address, known, key = self.address.text().strip(), self.known, self.key.typed
 
         def keep() -> BatonError | None:
-            for url in addresses(address):
+            for url in server_urls(address):
                 known.at(url, key or None)  # raises SettingsError if that cannot be used
             try:
-                for url in addresses(address):
+                for url in server_urls(address):
                     self._servers.keep(url, known, key)
             except SettingsError as error:
                 return error

@@ -12,7 +12,7 @@ from core.engines.remote.state import ServerState, ServerStatus
 from core.engines.usage import Usage
 from core.errors import SettingsError
 from core.models.fit import Fit, FitKind, in_gib
-from core.models.overrides import ModelOverrides
+from core.models.overrides import ModelOverrides, TagSource
 from core.run import Pair
 from core.thinking.advice import advice_on
 from core.thinking.cues import Cue, parse_lexicon
@@ -89,7 +89,7 @@ def bills_of(pair: Pair) -> Iterator[str]:
     """A line for each of the two models that is on a server."""
     for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
         if isinstance(engine, BilledEngine):
-            yield f"{engine.card.place}: {bill_in_words(engine.usage)}"
+            yield f"{engine.card.location}: {bill_in_words(engine.usage)}"
 
 
 def bill_in_words(bill: Usage) -> str:
@@ -158,8 +158,8 @@ def own_facts(own: ModelOverrides) -> Iterator[Fact]:
     """What a person set for this model alone."""
     if words := sampling_words(own):
         yield "Own sampling", words
-    if own.thinking is not None:
-        yield "Own tags", f"{own.thinking.opening} … {own.thinking.closing}" if own.thinking.opening else "none"
+    if own.tags is not TagSource.TEMPLATE:
+        yield "Own tags", f"{own.opening} … {own.closing}" if own.tags is TagSource.OTHER else "none"
     if own.cue_list:
         yield "Own cues", cue_words(own.cue_list)
 

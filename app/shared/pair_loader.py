@@ -1,4 +1,4 @@
-"""Opens the pair that a person chose, or the demo pair, and says what it is doing."""
+"""Open the pair that a person chose, and report progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -18,24 +17,23 @@ from core.engines.base import Engine
 from core.engines.body import Author
 from core.engines.remote.state import StatusCallback
 from core.errors import EngineLost
+from core.models.source import ModelSource, ServerUrls, local_path
 from core.run import Pair
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
     from core.engines.factory import EngineFactory
-    from core.engines.local.client import LocalEngine
     from core.engines.servers import KnownServers
-    from core.models.loading import LocalOptions
     from core.paths import Paths
 
 LOOK_EVERY = 0.1
-"""Seconds after which the thread sees that a model is there, or that nobody waits for it any more."""
+"""Seconds between two looks at the opening thread."""
 WORTH_SAYING = 2.0
-"""Seconds of waiting that a person is told of."""
+"""Seconds of waiting after which they are shown."""
 
 
 class PairLoader:
-    """Files become models in processes of their own; addresses become connections, as what is known of them says."""
+    """Opens both models of a choice: a file in a process of its own, a server by its saved settings."""
 
     def __init__(self, paths: Paths) -> None:
         """Two files are read: what a person chose for single models, and for single servers."""
@@ -48,92 +46,73 @@ class PairLoader:
         return KnownServers(self._paths.servers)
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
-        # Imported in the loading thread: the window stands before any of it is needed.
-        from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-        from core.engines.factory import EngineFactory, is_address, share_vocabulary
-        from core.models.loading import LocalOptions
+        # Imported in the loading thread: the window is shown before any of it is needed.
+        from core.engines.factory import EngineFactory, share_vocabulary
+        from core.models.loading import LoadOptions
         from core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
-        opening = EngineFactory(
-            LocalOptions(
-                context=choice.context,
-                parallel=choice.parallel,
-                threads=choice.threads,
-                gpu_layers=choice.gpu_layers,
-            ),
+        otherwise = LoadOptions(
+            context=choice.context,
+            parallel=choice.parallel,
+            threads=choice.threads,
+            gpu_layers=choice.gpu_layers,
+        )
+        factory = EngineFactory(
+            local=lambda path: preferences.choices_for(path, otherwise),
             server=self.servers.server,
             watcher=watcher,
         )
-        names = {Author.SMALL: choice.small or str(SMALL_MODEL), Author.LARGE: choice.large or str(LARGE_MODEL)}
         with ExitStack() as undo:
-            engines: dict[str, Engine] = {}
-            for author, name in names.items():
-                if name not in engines:
-                    words = f"Opening the {author.value} model, {in_words(name)} …"
+            engines: dict[ModelSource, Engine] = {}
+            for author in (Author.SMALL, Author.LARGE):
+                source = choice.get(author)
+                if source not in engines:
+                    words = f"Opening the {author.value} model, {source_words(source)} …"
                     yield words
-                    if is_address(name):
-                        engines[name] = yield from connected(name, opening)
-                    else:
-                        file = Path(name).expanduser()
-                        engines[name] = yield from loaded(file, preferences.options_for(file, opening.local), words)
-                    undo.callback(engines[name].close)
-            small, large = (engines[name] for name in names.values())
+                    engines[source] = yield from opened(source, factory, words)
+                    undo.callback(engines[source].close)
+            small, large = engines[choice.small], engines[choice.large]
             if small is not large:
                 share_vocabulary(small, large)
             undo.pop_all()
             yield Pair(small, large)
 
 
-def loaded(file: Path, options: LocalOptions, words: str) -> Generator[str, None, LocalEngine]:
-    """Load a model in a thread beside this one, and yield how far it is in between."""
-    from core.engines.local.client import LocalEngine
+def opened(source: ModelSource, factory: EngineFactory, words: str) -> Generator[str, None, Engine]:
+    """Open a model in a thread beside this one, and yield how far it is: the part that is loaded, or what a
+    connection waits for and how long.
 
-    progress: SimpleQueue[float] = SimpleQueue()
-    with ThreadPoolExecutor(1) as beside:
-        loading = beside.submit(LocalEngine, file, options, progress.put)
-        try:
-            while not loading.done():
-                with suppress(Empty):
-                    yield f"{words} {progress.get(timeout=LOOK_EVERY):.0%}"
-        except GeneratorExit:
-            if loading.exception() is None:
-                loading.result().close()
-            raise
-        return loading.result()
-
-
-def connected(where: str, opening: EngineFactory) -> Generator[str, None, Engine]:
-    """Connect in a thread beside this one, and yield what is waited for, and for how long.
-
-    Given up, it ends at once: the thread closes what it may still get.
+    Closing the generator cancels the opening and returns at once; the thread closes what it may still get.
     """
     from core.engines.factory import open_engine
 
-    said: SimpleQueue[str] = SimpleQueue()
-    given_up = threading.Event()
+    status: SimpleQueue[str] = SimpleQueue()
+    cancelled = threading.Event()
 
-    def tell(words: str) -> None:
-        said.put(words)
-        if given_up.is_set():
-            raise EngineLost(f"{where} was given up.")
+    def show(text: str) -> None:
+        status.put(text)
+        if cancelled.is_set():
+            raise EngineLost(f"Opening {source} was cancelled.")
 
-    began, words = time.monotonic(), f"Connecting to {where} …"
-    beside = ThreadPoolExecutor(1, thread_name_prefix="connect")
-    connecting = beside.submit(open_engine, where, replace(opening, tell=tell))
+    factory = replace(factory, on_status=show, on_progress=lambda part: show(f"{words} {part:.0%}"))
+    began, shown = time.monotonic(), words
+    beside = ThreadPoolExecutor(1, thread_name_prefix="open-model")
+    opening = beside.submit(open_engine, source, factory)
     try:
-        while not connecting.done():
+        while not opening.done():
             with suppress(Empty):
-                words = said.get(timeout=LOOK_EVERY)
+                shown = status.get(timeout=LOOK_EVERY)
             waited = time.monotonic() - began
-            yield f"{words} {waited:.0f} s" if waited >= WORTH_SAYING else words
+            is_slow = isinstance(source, ServerUrls) and waited >= WORTH_SAYING
+            yield f"{shown} {waited:.0f} s" if is_slow else shown
     except GeneratorExit:
-        given_up.set()
-        connecting.add_done_callback(_close_unwanted)
+        cancelled.set()
+        opening.add_done_callback(_close_unwanted)
         raise
     finally:
         beside.shutdown(wait=False)
-    return connecting.result()
+    return opening.result()
 
 
 def _close_unwanted(connecting: Future[Engine]) -> None:
@@ -141,10 +120,10 @@ def _close_unwanted(connecting: Future[Engine]) -> None:
         connecting.result().close()
 
 
-def in_words(name: str) -> str:
-    """A file with its size, or a server's address."""
-    file = Path(name).expanduser()
-    if not file.is_file():
-        return name
-    megabytes = file.stat().st_size / 1e6
-    return f"{file.name} ({megabytes / 1000:.1f} GB)" if megabytes >= 1000 else f"{file.name} ({megabytes:.1f} MB)"
+def source_words(source: ModelSource) -> str:
+    """A file with its size; the source's own text for anything else."""
+    path = local_path(source)
+    if path is None or not path.is_file():
+        return str(source)
+    megabytes = path.stat().st_size / 1e6
+    return f"{path.name} ({megabytes / 1000:.1f} GB)" if megabytes >= 1000 else f"{path.name} ({megabytes:.1f} MB)"

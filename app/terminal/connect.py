@@ -11,10 +11,10 @@ from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write
 from app.terminal.servers import ServerOptions, known_server, server_options
 from app.terminal.streams import report
-from core.engines.factory import addresses
 from core.engines.local.tokenizer import tokenize_by
 from core.engines.remote.vocabulary import PROBE
 from core.engines.server_check import Severity, try_connection
+from core.models.source import server_urls
 
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}
 
@@ -30,7 +30,7 @@ def connect(url: str, beside: Path | None, servers: ServerOptions) -> int:
     """
     ids = tokenize_by(beside, PROBE) if beside else ()
     code = ExitCode.ANSWERED
-    for address in addresses(url):
+    for address in server_urls(url):
         found = try_connection(*known_server(servers, address), ids)
         write(found.host)
         for finding in found.findings:

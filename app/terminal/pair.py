@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -12,16 +12,15 @@ import click
 from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, option
 from app.terminal.output import progress, remark
 from app.terminal.servers import ServerOptions, known_server
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from core.engines.base import Engine
-from core.engines.factory import EngineFactory, is_address, open_engine, share_vocabulary
-from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
-from core.models.preferences import load_preferences
+from core.engines.factory import EngineFactory, open_engine, share_vocabulary
+from core.models.loading import LoadOptions
+from core.models.preferences import LocalChoices, load_preferences
+from core.models.source import DemoModel, ModelSource, ServerUrls, local_path, parse_source
 from core.paths import Paths
 from core.run import Pair
 
-_WHERE = "GGUF file, or http(s)://host:port of a server"
+_WHERE = "GGUF file, demo:small, demo:large, or http(s)://host:port of a server"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ loading_options = gathered(
         type=click.IntRange(min=256),
         metavar="N",
         group=LOCAL_MODELS,
-        help=f"Tokens of context (else {LocalOptions().context}).",
+        help=f"Tokens of context (else {LoadOptions().context}).",
     ),
     option("--threads", type=click.IntRange(0, 512), metavar="N", group=LOCAL_MODELS, help="Of each model; 0 chooses."),
     option(
@@ -77,26 +76,26 @@ loading_options = gathered(
 )
 
 
-def local_options(loading: LoadingOptions, model: str, parallel: int = 1) -> LocalOptions:
+def local_choices(loading: LoadingOptions, model: Path, parallel: int = 1) -> LocalChoices:
     """How to load this file: as chosen for it on the Models page, except for what the options say."""
     chosen = load_preferences(Paths.of_user().model_preferences)
-    options = chosen.options_for(Path(model).expanduser(), LocalOptions(parallel=parallel))
-    return replace(
-        options,
-        context=loading.context or options.context,
-        threads=options.threads if loading.threads is None else loading.threads,
-        gpu_layers=options.gpu_layers if loading.gpu_layers is None else loading.gpu_layers,
-    )
+    load, overrides = chosen.choices_for(model, LoadOptions(parallel=parallel))
+    given = {name: value for name, value in asdict(loading).items() if value is not None}
+    return LocalChoices(load.model_copy(update=given), overrides)
 
 
-def open_model(model: str, loading: LoadingOptions, servers: ServerOptions, parallel: int = 1) -> Engine:
+def open_model(source: ModelSource, loading: LoadingOptions, servers: ServerOptions, parallel: int = 1) -> Engine:
     """Load a file with progress, or connect to a server."""
-    if not is_address(model):
-        path = Path(model).expanduser()
-        with progress(f"Loading {path.name}") as line:
-            return LocalEngine(path, local_options(loading, model, parallel), line.show)
-    factory = EngineFactory(server=lambda url: known_server(servers, url), tell=remark)
-    return open_engine(model, factory)
+    factory = EngineFactory(
+        local=lambda path: local_choices(loading, path, parallel),
+        server=lambda url: known_server(servers, url),
+        on_status=remark,
+    )
+    if isinstance(source, ServerUrls):
+        return open_engine(source, factory)
+    path = local_path(source)
+    with progress(f"Loading {path.name if path else source}") as line:
+        return open_engine(source, replace(factory, on_progress=line.show))
 
 
 @contextmanager
@@ -112,14 +111,14 @@ def open_pair(
     """The models that are needed, loaded; closed at the end."""
     with ExitStack() as stack:
 
-        def opened(is_needed: bool, model: str) -> Engine | None:
+        def opened(is_needed: bool, model: str, demo: DemoModel) -> Engine | None:
             if not is_needed:
                 return None
-            engine = open_model(model, loading, servers, parallel)
+            engine = open_model(parse_source(model, demo), loading, servers, parallel)
             stack.callback(engine.close)
             return engine
 
-        pair = Pair(opened(small, models.small or str(SMALL_MODEL)), opened(large, models.large or str(LARGE_MODEL)))
+        pair = Pair(opened(small, models.small, DemoModel.SMALL), opened(large, models.large, DemoModel.LARGE))
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair

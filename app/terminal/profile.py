@@ -16,6 +16,7 @@ from core.batch.problems import read_problems
 from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from core.engines.base import Engine
 from core.errors import SettingsError
+from core.models.source import parse_source
 from core.run import RunSettings
 
 SHOWN = 12
@@ -47,7 +48,7 @@ def profile_model(
     MODEL is a GGUF file, or http(s)://host:port of a server.
     """
     texts = _problems(problems, limit)
-    engine = open_model(model, loading, servers)
+    engine = open_model(parse_source(model), loading, servers)
     try:
         found = profile(_written(engine, texts, RunSettings(seed=seed, max_tokens=tokens)))
     finally:

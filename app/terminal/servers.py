@@ -13,7 +13,7 @@ from core.engines.factory import Server
 from core.engines.servers import KnownServers
 from core.engines.usage import Prices
 from core.errors import SettingsError
-from core.models.preferences import Switch
+from core.models.loading import Switch
 from core.paths import Paths
 from core.secrets import take_key
 

@@ -14,6 +14,7 @@ from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError
+from core.models.source import parse_source
 from core.settings import ModelChoice
 
 
@@ -72,8 +73,8 @@ class WindowDialogs(QObject):
         beside = Author.LARGE if on_server is Author.SMALL else Author.SMALL
         dialog = ServerDialog(
             self._models.servers,
-            chosen.get(on_server) if on_server else "",
-            lambda: probe_beside(chosen.get(beside), pair.get(beside), beside),
+            str(chosen.get(on_server)) if on_server else "",
+            lambda: probe_beside(chosen.get(beside), pair.get(beside)),
             Purpose.USE,
             self._window,
         )
@@ -108,4 +109,4 @@ class WindowDialogs(QObject):
             self._import_export.read_file(Path(file))
 
     def _use_server(self, author: Author, address: str) -> None:
-        self.use_models(self._preferences.value.models.model_copy(update={author.value: address}))
+        self.use_models(self._preferences.value.models.replaced(author, parse_source(address)))

@@ -116,5 +116,5 @@ ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 def detail(card: ModelCard) -> str:
     """Q4_K_M · office-server"""
-    place = "" if card.place == "this machine" else card.place
-    return " · ".join(filter(None, (card.quantisation, place, "⚠ less" if retreat_words(card) else "")))
+    location = "" if card.location == "this machine" else card.location
+    return " · ".join(filter(None, (card.quantisation, location, "⚠ less" if retreat_words(card) else "")))

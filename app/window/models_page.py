@@ -13,13 +13,14 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.shared.background import BackgroundTask, run_in_background
 from app.shared.loaded_models import LoadState
 from app.window.main_window import MainWindow
+from core.models.source import DEMO_FOLDER, ModelSource, file_source
 from core.thinking.policies.keywords import Keywords
 from core.thinking.registry import POLICIES, settings_for
 
 if TYPE_CHECKING:
     from app.models.controller import ModelsController
     from app.models.page import ModelsPage
-    from core.models.preferences import LoadingChoice
+    from core.models.loading import LoadOptions
     from core.secrets import Secrets
 
 
@@ -75,14 +76,13 @@ class LazyModelsPage(QWidget):
     def _make(self) -> ModelsPage:
         from app.models.controller import ModelsController
         from app.models.page import ModelsPage
-        from core.demo_pair.settings import SMALL_MODEL
         from core.secrets import Secrets
 
         secrets = (self._secrets or Secrets)()
         self._room = room = ModelsController(
             self._window.paths,
             secrets,
-            built_in=(SMALL_MODEL.parent,),
+            built_in=(DEMO_FOLDER,),
             home=self._home,
             general=self._general_loading,
             parent=self,
@@ -91,7 +91,7 @@ class LazyModelsPage(QWidget):
         self._window.models.changed.connect(self._show_loaded)
         self._show_loaded()
         page.pair_wanted.connect(self._use_pair)
-        page.model_wanted.connect(lambda author, model: self._use(**{author.value: str(model)}))
+        page.model_wanted.connect(lambda author, model: self._use(**{author.value: file_source(model)}))
         page.reload_wanted.connect(self._window.reload_models)
         page.policy_wanted.connect(self._use_policy)
         page.server_wanted.connect(self._window.dialogs.connect_server)
@@ -100,12 +100,12 @@ class LazyModelsPage(QWidget):
         layout.addWidget(page)
         return page
 
-    def _general_loading(self) -> LoadingChoice:
+    def _general_loading(self) -> LoadOptions:
         """What the settings say of every local model."""
-        from core.models.preferences import LoadingChoice
+        from core.models.loading import LoadOptions
 
         general = self._window.preferences.value.models
-        return LoadingChoice(context=general.context, threads=general.threads, gpu_layers=general.gpu_layers)
+        return LoadOptions(context=general.context, threads=general.threads, gpu_layers=general.gpu_layers)
 
     def _show_loaded(self) -> None:
         from core.engines.local.client import LocalEngine
@@ -113,15 +113,10 @@ class LazyModelsPage(QWidget):
         pair = self._window.models.pair
         engines = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
         assert self._room is not None
-        self._room.show_loaded({Path(engine.loaded_as.path): engine.card for engine in engines})
+        self._room.show_loaded({engine.path: engine.card for engine in engines})
 
     def _use_pair(self, small: Path, large: Path) -> None:
-        from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-
-        if (small, large) == (SMALL_MODEL, LARGE_MODEL):
-            self._use(small="", large="")  # settings outlive the place of the program, and of its demo pair
-        else:
-            self._use(small=str(small), large=str(large))
+        self._use(small=file_source(small), large=file_source(large))
         self._window.show_page("chat")
 
     def _warn_of_few_cues(self) -> None:
@@ -138,7 +133,7 @@ class LazyModelsPage(QWidget):
         small = self._window.models.pair.small
         if not isinstance(small, LocalEngine):
             return
-        share = load_preferences(self._window.paths.model_preferences).cue_share_of(Path(small.loaded_as.path))
+        share = load_preferences(self._window.paths.model_preferences).cue_share_of(small.path)
         if share is not None and share < FEW_CUES:
             self._window.notice.tell(
                 f"{small.card.name} gives hardly any cues ({share:.0%} of steps): the large one would rarely write.",
@@ -151,8 +146,8 @@ class LazyModelsPage(QWidget):
         preferences.change_run(policy=settings_for(policy, preferences.value.run.policy))
         self._window.notice.tell(f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False)
 
-    def _use(self, **files: str) -> None:
+    def _use(self, **sources: ModelSource) -> None:
         """Load the pair with these in place of what was there; the other model stays."""
-        choice = self._window.preferences.value.models.model_copy(update=files)
+        choice = self._window.preferences.value.models.model_copy(update=sources)
         self._window.preferences.change(models=choice)
         self._window.reload_models()

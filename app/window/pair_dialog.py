@@ -11,11 +11,11 @@ from app.servers.probe import probe_beside
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label, whole_number
 from core.engines.body import Author
-from core.engines.factory import is_address
 from core.engines.servers import KnownServers
-from core.errors import ModelFileError
+from core.errors import ModelFileError, SettingsError
 from core.models.gguf import read_header
-from core.settings import ModelChoice
+from core.models.source import ModelSource, ServerUrls, local_path, parse_source
+from core.settings import DEMO_OF, ModelChoice
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
@@ -31,7 +31,7 @@ class PairDialog(QDialog):
         self.setWindowTitle("Choose two models")
         self._choice = choice
         self._servers = servers
-        self.edits = {Author.SMALL: QLineEdit(choice.small), Author.LARGE: QLineEdit(choice.large)}
+        self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
         self.told = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server …", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
@@ -102,15 +102,10 @@ class PairDialog(QDialog):
         usable = True
         for author, edit in self.edits.items():
             words, role = "", Role.MUTED
-            name = edit.text().strip()
-            if is_address(name):
-                words = "A server. Its key, a test, prices and caps are behind “Server …”."
-            elif name:
-                try:
-                    header = read_header(Path(name).expanduser())
-                    words = f"{header.name or Path(name).stem} · {header.architecture} · {header.quantisation}"
-                except ModelFileError as error:
-                    words, role, usable = str(error), Role.DANGER, False
+            try:
+                words = _source_words(self._source(author)) if edit.text().strip() else ""
+            except (ModelFileError, SettingsError) as error:
+                words, role, usable = str(error), Role.DANGER, False
             self.told[author].setText(words)
             self.told[author].setVisible(bool(words))
             set_role(self.told[author], role)
@@ -121,16 +116,33 @@ class PairDialog(QDialog):
         from app.servers.server_dialog import Purpose, ServerDialog
 
         edit, beside = self.edits[author], OTHER[author]
-        name, other = edit.text().strip(), self.edits[beside].text().strip()
-        address = name if is_address(name) else ""
-        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None, beside), Purpose.KEEP, self)
+        address = edit.text().strip() if edit.text().strip().startswith("http") else ""
+        other = self._source(beside)
+        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None), Purpose.KEEP, self)
         form.kept.connect(edit.setText)
         form.failed.connect(self.failed)
         form.finished.connect(form.deleteLater)
         form.open()
 
     def _take(self) -> None:
-        small, large = (edit.text().strip() for edit in self.edits.values())
-        fields = {"small": small, "large": large, "context": self.context.value()}
-        self.chosen.emit(self._choice.model_copy(update=fields))
+        fields = {"small": self._source(Author.SMALL), "large": self._source(Author.LARGE)}
+        self.chosen.emit(self._choice.model_copy(update={**fields, "context": self.context.value()}))
         self.accept()
+
+    def _text(self, author: Author) -> str:
+        """Empty for the demo pair's own model, as the placeholder says."""
+        source = self._choice.get(author)
+        return "" if source is DEMO_OF[author] else str(source)
+
+    def _source(self, author: Author) -> ModelSource:
+        return parse_source(self.edits[author].text(), DEMO_OF[author])
+
+
+def _source_words(source: ModelSource) -> str:
+    """What the source is, found out without loading it. Raises ModelFileError."""
+    if isinstance(source, ServerUrls):
+        return "A server. Its key, a test, prices and caps are behind “Server …”."
+    if (path := local_path(source)) is None:
+        raise ModelFileError(f"{source} is on the Hub.", "Download it on the Models page, then choose its file.")
+    header = read_header(path)
+    return f"{header.name or path.stem} · {header.architecture} · {header.quantisation}"

@@ -55,7 +55,7 @@ def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:
         if arm.drafted and large and not large.card.drafts:
             raise SettingsError(
                 f"The arm “{arm.name}” needs a large model that a draft model goes ahead of, and {large.card.name} on "
-                f"{large.card.place} has none.",
+                f"{large.card.location} has none.",
                 "Start its llama-server with one (-md DRAFT.gguf --spec-type draft-simple), or leave the arm out.",
             )
 

@@ -25,7 +25,7 @@ class ModelSummary(BaseModel):
     @classmethod
     def of(cls, engine: Engine | None) -> ModelSummary | None:
         card = engine.card if engine else None
-        return cls(name=card.name, parameters=card.parameters, place=card.place) if card else None
+        return cls(name=card.name, parameters=card.parameters, place=card.location) if card else None
 
 
 class ArmAlias(BaseModel):

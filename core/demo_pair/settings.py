@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import resources
+from core.models.source import DEMO_FOLDER, DemoModel
 from core.run import RunSettings
 from core.thinking.policies.keywords import Keywords
 
@@ -18,11 +16,10 @@ FEW_REFLECTIONS = 3
 """A value of c at which the excessive-reflection rule is seen at work; these short texts never reach 15."""
 
 
-FOLDER = Path(resources.__path__[0]) / "demo_pair"
-SMALL_MODEL = FOLDER / "small.gguf"
-LARGE_MODEL = FOLDER / "large.gguf"
-MODEL_CARD = FOLDER / "MODEL_CARD.md"
-READY_PROBLEMS = FOLDER / "problems.jsonl"
+SMALL_MODEL = DemoModel.SMALL.path
+LARGE_MODEL = DemoModel.LARGE.path
+MODEL_CARD = DEMO_FOLDER / "MODEL_CARD.md"
+READY_PROBLEMS = DEMO_FOLDER / "problems.jsonl"
 """Twenty problems to try."""
-BATCH_PROBLEMS = FOLDER / "batch.jsonl"
+BATCH_PROBLEMS = DEMO_FOLDER / "batch.jsonl"
 """Three hundred held-out problems for the batch screen, none of them among the twenty."""

@@ -1,10 +1,10 @@
-"""From what a person names, a file or the address of a server, to an engine; and from two names to a pair."""
+"""Open engines: a ModelSource becomes a process with a model, or a connection to a server."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,9 @@ from core.engines.remote.retry import RetryState
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE
 from core.engines.server_check import open_server
-from core.models.loading import LocalOptions
+from core.errors import ModelFileError
+from core.models.preferences import LocalChoices
+from core.models.source import HubFile, ModelSource, ServerUrls
 
 
 class Server(NamedTuple):
@@ -29,42 +31,51 @@ class Server(NamedTuple):
 
 
 def plain_server(url: str) -> Server:
-    """Without a key, with everything as it is by default."""
+    """A server without a key, used with the default options."""
     return Server(ServerAddress(url), RemoteOptions())
+
+
+def default_choices(_: Path) -> LocalChoices:
+    return LocalChoices()
+
+
+def not_downloaded(source: HubFile) -> Path:
+    raise ModelFileError(f"{source} is not on this machine.", "Download it first, on the Models page.")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineFactory:
-    """How to open models: local ones by their options, servers by what is known of each URL."""
+    """How engines are opened: files by what a person chose for each, servers by the settings of each URL."""
 
-    local: LocalOptions = field(default_factory=LocalOptions)
+    local: Callable[[Path], LocalChoices] = default_choices
     server: Callable[[str], Server] = plain_server
+    hub_file: Callable[[HubFile], Path] = not_downloaded
+    """Finds a file of the Hub on this machine, or downloads it."""
     watcher: StatusCallback | None = None
-    """Told each change of a server's state, from any thread."""
-    tell: Callable[[str], object] = lambda _: None
-    """Told in words what is waited for. It may raise a BatonError to give the opening up."""
+    """Called at each change of a server's status, from any thread."""
+    on_status: Callable[[str], object] = lambda _: None
+    """Called with what a connection waits for, in words. Raising a BatonError cancels the opening."""
+    on_progress: Callable[[float], object] = lambda _: None
+    """Called a few times a second while a file is loaded, with the part that is read (0 to 1). Raising a BatonError
+    cancels the opening."""
 
 
-def is_address(where: str) -> bool:
-    return where.startswith(("http://", "https://"))
+def open_engine(source: ModelSource, factory: EngineFactory) -> Engine:
+    """Open a model. Blocks while it loads or connects, and while a server is not ready yet.
 
-
-def addresses(where: str) -> list[str]:
-    """The servers that a person named, with commas between."""
-    return [url.strip() for url in where.split(",") if url.strip()]
-
-
-def open_engine(where: str, opening: EngineFactory) -> Engine:
-    """The model in a GGUF file, or on a server; several addresses with commas between are several servers for it.
-
-    Blocks while it loads or connects, and while a server is not ready yet.
     Raises ModelFileError, OutOfMemory, EngineLost, EngineRefused, SettingsError.
     """
-    if not is_address(where):
-        return LocalEngine(Path(where).expanduser(), opening.local)
+    if isinstance(source, ServerUrls):
+        return _open_servers(source, factory)
+    path = factory.hub_file(source) if isinstance(source, HubFile) else source.path
+    load, overrides = factory.local(path)
+    return LocalEngine(path, load, overrides, source=source, on_progress=factory.on_progress)
+
+
+def _open_servers(source: ServerUrls, factory: EngineFactory) -> Engine:
     engines: list[RemoteEngine] = []
     try:
-        engines.extend(_open_when_ready(url, opening) for url in addresses(where))
+        engines.extend(_open_when_ready(url, factory) for url in source.urls)
         return engines[0] if len(engines) == 1 else ServerPool(engines)
     except BaseException:
         for engine in engines:
@@ -72,24 +83,25 @@ def open_engine(where: str, opening: EngineFactory) -> Engine:
         raise
 
 
-def _open_when_ready(url: str, opening: EngineFactory) -> RemoteEngine:
-    """A server that still loads its model is asked again, as far as patience goes."""
-    server = opening.server(url)
+def _open_when_ready(url: str, factory: EngineFactory) -> RemoteEngine:
+    """Connect; while the server loads its model, try again as its retry policy says."""
+    server = factory.server(url)
     retrying = RetryState(server.options.retry_policy)
     while True:
-        opening.tell(f"Connecting to {server.address.host} …")
+        factory.on_status(f"Connecting to {server.address.host} …")
         try:
-            return open_server(*server, opening.watcher)
+            return open_server(*server, factory.watcher)
         except NotReady as error:
             pause = retrying.pause_after(error)
-            opening.tell(f"{error.message} Trying again in {pause:.1f} s.")
+            factory.on_status(f"{error.message} Trying again in {pause:.1f} s.")
             time.sleep(pause)
 
 
 def share_vocabulary(one: Engine, other: Engine) -> bool:
-    """Let ids pass between a model here and one on a server, if both tokenise a probe alike; says whether they do.
+    """Whether two models have one vocabulary, so that token ids can be handed over.
 
-    A server tells no hash of its vocabulary, so equality is found out by asking both.
+    A server has no hash of its vocabulary: its tokens of a probe text are compared with those of a model on this
+    machine, and its card takes the other's hash if they are the same.
     """
     local, remote = (one, other) if isinstance(one, LocalEngine) else (other, one)
     engines = remote.engines if isinstance(remote, ServerPool) else (remote,)

@@ -117,7 +117,7 @@ class LlamaServerProtocol:
             name=name_of(properties.model),
             vocabulary=fingerprint(tokenize(ask, PROBE, special=True)),
             context=properties.context,
-            place=address.host,
+            location=address.host,
             quantisation=properties.quantisation,
             parameters=properties.parameters,
             thinking=tags_in(self._template),
@@ -132,8 +132,8 @@ class LlamaServerProtocol:
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
         if not prompt:
-            raise EngineRefused(f"{self.card.place} made no tokens of the question.", "Restart the server.")
-        ids = checked_ids(prompt, self._properties.vocabulary_size, self.card.place)
+            raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
+        ids = checked_ids(prompt, self._properties.vocabulary_size, self.card.location)
         return IdPromptBuilder(self.card, ids, self._tokenize_body)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class LlamaServerProtocol:
         """Adds the same large bias to the first token of each choice, so that only their ratios remain."""
         tokenized = [self._tokenize_body(ask, choice) for choice in choices]
         if not all(tokenized):
-            raise EngineRefused(f"{self.card.place} made no tokens of a choice.", "Restart the server.")
+            raise EngineRefused(f"{self.card.location} made no tokens of a choice.", "Restart the server.")
         heads = {ids[0] for ids in tokenized}
         return {
             "logit_bias": [[head, 100.0] for head in heads],
@@ -194,13 +194,13 @@ class LlamaServerProtocol:
         now = server_properties(ask)
         if (now.model, now.parameters, now.quantisation) != self._properties[:3]:
             raise EngineRefused(
-                f"{self.card.place} now serves another model: {name_of(now.model)}.",
+                f"{self.card.location} now serves another model: {name_of(now.model)}.",
                 "Start the earlier model there again, or open the new one.",
             )
 
     def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
         ids = self.tokenize(ask, text, special=False)
-        return checked_ids(ids, self._properties.vocabulary_size, self.card.place)
+        return checked_ids(ids, self._properties.vocabulary_size, self.card.location)
 
     def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
         """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
@@ -241,7 +241,7 @@ class LlamaServerAnswer:
 
     def parse(self, event: Fields) -> Iterator[AnswerEvent]:
         if "error" in event:
-            raise from_report(event, self._card.place)
+            raise from_report(event, self._card.location)
         if "prompt_progress" in event:
             progress = event.inside("prompt_progress")
             done = progress.count("processed")
@@ -299,7 +299,7 @@ class LlamaServerAnswer:
         return Token(id, data, chances.logprob("logprob") if others else None, others)
 
     def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
-        return checked_ids(ids, self._vocabulary_size, self._card.place)
+        return checked_ids(ids, self._vocabulary_size, self._card.location)
 
     def _text(self, id: int) -> str:
         return self._ask("/detokenize", {"tokens": [id]}).text("content")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from core.models.overrides import ModelOverrides, ThinkingTags
+from core.models.overrides import NO_OVERRIDES, ModelOverrides, ThinkingTags
+from core.models.source import ModelSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +26,29 @@ class DeviceShare:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How a model on this machine was really loaded, and where it lies."""
+    """How a model on this machine was loaded, and which devices hold it."""
 
     shares: tuple[DeviceShare, ...]
     batch: int
     threads: int
     kv_type: str
     retreat: str = ""
-    """What is less than was asked for, for want of memory: “with 12 of 33 layers on the GPU”."""
+    """What is less than was asked for, because memory ran out: “with 12 of 33 layers on the GPU”."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model is and what its engine can do: capabilities are data, nobody guesses them."""
+    """What a model is and what its engine can do. Capabilities are data: code reads them here instead of guessing."""
 
     name: str
     vocabulary: str
-    """Hash of the tokenizer; equal hashes mean that token ids may be handed over. Empty: not known."""
+    """Hash of the tokenizer: models with equal hashes hand over token ids. Empty: unknown."""
     context: int
     """Tokens (prompt and body) that one session may hold."""
-    place: str = "this machine"
-    """Where it runs, for people: "this machine" or a host name."""
+    source: ModelSource | None = None
+    """What a person would name to open it again."""
+    location: str = "this machine"
+    """Where it runs, as a label: "this machine" or a host name."""
     architecture: str = ""
     quantisation: str = ""
     parameters: int = 0
@@ -60,7 +63,7 @@ class ModelCard:
     """True: `prefetch` does something, because the model sits on a device of its own."""
     drafts: bool = False
     """True: it writes by speculative decoding; drafted tokens come without alternatives."""
-    own: ModelOverrides = field(default_factory=ModelOverrides)
+    overrides: ModelOverrides = NO_OVERRIDES
     placement: Placement | None = None
     """None on a server."""
 

@@ -83,7 +83,7 @@ class CompletionsProtocol:
             name=name_of(self._model),
             vocabulary=fingerprint(self._tokenize(ask, PROBE)) if ids else "",
             context=self._reported_context or UNKNOWN_CONTEXT,
-            place=address.host,
+            location=address.host,
             thinking=tags_in(self._trial(ask)),
             returns_token_ids=ids,
             returns_alternatives=self._abilities.alternatives,
@@ -138,7 +138,7 @@ class CompletionsProtocol:
     def check_model(self, ask: Ask) -> None:
         if choose_model(ask, self._model)[0].text("id") != self._model:
             raise EngineRefused(
-                f"{self.card.place} no longer serves {self._model}.", "Start it there again, or open another model."
+                f"{self.card.location} no longer serves {self._model}.", "Start it there again, or open another model."
             )
 
     def _returns_ids(self, ask: Ask) -> bool:
@@ -187,12 +187,12 @@ class CompletionsAnswer:
 
     def parse(self, event: Fields) -> Iterator[AnswerEvent]:
         if "error" in event:
-            raise from_report(event, self._card.place)
+            raise from_report(event, self._card.location)
         if "usage" in event:
             yield from self._usage(event.inside("usage"))
         choice = event.first("choices")
         text = choice.text("text")
-        self._ids += checked_ids(choice.integers("token_ids"), 0, self._card.place)
+        self._ids += checked_ids(choice.integers("token_ids"), 0, self._card.location)
         if text:
             yield StreamedText((self._token(choice, text),))
         if reason := choice.text("finish_reason"):
@@ -212,7 +212,7 @@ class CompletionsAnswer:
                 return Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT
             case _:
                 raise EngineLost(
-                    f"{self._card.place} stopped the answer: “{one_line(reason)}”.", "Look at the server's log."
+                    f"{self._card.location} stopped the answer: “{one_line(reason)}”.", "Look at the server's log."
                 )
 
     def _usage(self, usage: Fields) -> Iterator[PromptProgress]:

@@ -15,7 +15,8 @@ from core.engines.remote.engine import RemoteOptions
 from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
 from core.files import read_text, write_json
-from core.models.preferences import Switch, WritingChoice
+from core.models.loading import Switch
+from core.models.overrides import ModelOverrides
 from core.secrets import Keeping, Secrets
 
 NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
@@ -56,7 +57,7 @@ class KnownServer(BaseModel):
     prices: Prices = Field(default_factory=Prices, title="Prices of a million tokens")
     cap: Cap = Field(default_factory=Cap, title="Total cap, until the models are loaded again")
     answer_cap: Cap = Field(default_factory=Cap, title="Cap for each answer")
-    writing: WritingChoice = Field(default_factory=WritingChoice, title="Sampling and thinking")
+    writing: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
     has_key: bool = False
     """Whether its key is in the keyring."""
 
@@ -71,8 +72,8 @@ class KnownServer(BaseModel):
             answer_cap=self.answer_cap,
             model=self.model,
             template=read_text(self.template, NO_TEMPLATE) if self.template else None,
-            own=self.writing.own,
-            supports_prefetch={Switch.AUTOMATIC: None, Switch.ON: True, Switch.OFF: False}[self.supports_prefetch],
+            overrides=self.writing,
+            supports_prefetch=self.supports_prefetch.is_on,
         )
         return Server(address, options)
 

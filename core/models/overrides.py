@@ -1,8 +1,12 @@
-"""What a user may set for one model: sampling, thinking tags, cues."""
+"""What a person sets for one model: sampling, thinking tags and cues, in place of the run's and of the file's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,32 +26,59 @@ class ThinkingTags:
     closing: str
 
 
-NO_TAGS = ThinkingTags("", "")
-"""Of a model that does not think, whatever its chat template speaks of."""
+class TagSource(Enum):
+    """Where the thinking tags of a model come from."""
+
+    TEMPLATE = "its template's"
+    OTHER = "others"
+    NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelOverrides:
-    """What a person set for one model, in place of the run's settings and of what its file says. None leaves them."""
+_AS_THE_RUN: JsonDict = {"none": "as the run"}
+"""For a form: the name of a value that is not set."""
 
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    thinking: ThinkingTags | None = None
-    """Other tags than its chat template speaks of, or NO_TAGS."""
-    cue_list: str = ""
-    """The cues of its family, as JSON (`resources/cues`), for when it is the small model."""
+
+class ModelOverrides(BaseModel):
+    """What a person set for one model. None and “” keep the run's settings and the tags of the chat template."""
+
+    model_config = ConfigDict(frozen=True)
+
+    temperature: float | None = Field(
+        None, ge=0, le=5, title="Temperature", description="0 takes the likeliest token.", json_schema_extra=_AS_THE_RUN
+    )
+    top_p: float | None = Field(
+        None, gt=0, le=1, title="Top-p", description="Draw from a share of the chances.", json_schema_extra=_AS_THE_RUN
+    )
+    top_k: int | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        title="Top-k",
+        description="Draw from so many; 0 is no limit.",
+        json_schema_extra=_AS_THE_RUN,
+    )
+    tags: TagSource = Field(
+        TagSource.TEMPLATE, title="Thinking tags", description="What opens and closes its thinking."
+    )
+    opening: str = Field("", title="Opening tag")
+    closing: str = Field("", title="Closing tag")
+    cue_list: str = Field("", title="Cues", description="Of its family, as JSON; used while it is the small model.")
 
     def sampling(self, run: Sampling) -> Sampling:
-        """The run's sampling, with this model's own values in their places."""
+        """The run's sampling with this model's own values in it."""
         return Sampling(
             run.temperature if self.temperature is None else self.temperature,
             run.top_p if self.top_p is None else self.top_p,
             run.top_k if self.top_k is None else self.top_k,
         )
 
-    def tags(self, guessed: ThinkingTags | None) -> ThinkingTags | None:
-        """The tags that hold, where `guessed` are those of the chat template."""
-        if self.thinking is None:
-            return guessed
-        return self.thinking if self.thinking != NO_TAGS else None
+    def thinking_tags(self, of_template: ThinkingTags | None) -> ThinkingTags | None:
+        """The tags to use, where the chat template has `of_template`. An incomplete pair of own tags does not count."""
+        if self.tags is TagSource.NONE:
+            return None
+        if self.tags is TagSource.OTHER and self.opening and self.closing:
+            return ThinkingTags(self.opening, self.closing)
+        return of_template
+
+
+NO_OVERRIDES = ModelOverrides()

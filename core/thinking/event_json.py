@@ -13,7 +13,10 @@ from enum import Enum
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from core.errors import StoreError
+from pydantic import BaseModel
+
+from core.errors import SettingsError, StoreError
+from core.models.source import DemoModel, HubFile, LocalFile, ServerUrls, parse_source
 from core.thinking import events
 from core.thinking.events import SCHEMA, Event
 from core.thinking.schema_1 import upgrade_event
@@ -57,7 +60,7 @@ def event_from_json(data: Json) -> Event | None:
         return None
     try:
         event: Event = _record_from_json(kind, data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as error:
         raise StoreError(
             f"An event of the kind {data['event']!r} cannot be read: {error}.",
             "The trace is damaged or was written by a newer version of Baton.",
@@ -90,6 +93,10 @@ def _record_to_json(record: Any) -> Json:
 
 def _to_json(value: Any) -> Any:
     match value:
+        case LocalFile() | HubFile() | ServerUrls():
+            return str(value)
+        case BaseModel():
+            return value.model_dump(mode="json", exclude_defaults=True)
         case Enum():
             return value.value
         case None | str() | int() | float() | dict():
@@ -112,6 +119,8 @@ def _record_from_json(kind: Any, data: Json) -> Any:
 
 def _from_json(hint: Any, value: Any) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
+    if DemoModel in inner:  # a ModelSource
+        return None if value is None else parse_source(value)
     if origin in (Union, types.UnionType):
         return None if value is None else _from_json(next(t for t in inner if t is not types.NoneType), value)
     if origin is tuple:
@@ -122,6 +131,8 @@ def _from_json(hint: Any, value: Any) -> Any:
         if not isinstance(value, hint):
             raise TypeError(f"{value!r} is not of the type {hint.__name__}")
         return value
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return hint.model_validate(value)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):

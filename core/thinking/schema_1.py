@@ -32,6 +32,7 @@ _CARD = {
     "gives_alternatives": "returns_alternatives",
     "can_be_cut": "supports_truncation",
     "reads_along": "supports_prefetch",
+    "place": "location",
 }
 """Fields of a model card, by their old names."""
 
@@ -71,4 +72,13 @@ def upgrade_event(data: Json) -> Json:
 
 
 def _upgrade_card(card: Any) -> Any:
-    return {_CARD.get(name, name): value for name, value in card.items()} if isinstance(card, dict) else card
+    if not isinstance(card, dict):
+        return card
+    renamed = {_CARD.get(name, name): value for name, value in card.items() if name != "own"}
+    own = card.get("own")
+    if not isinstance(own, dict) or not own:
+        return renamed
+    overrides = {name: value for name, value in own.items() if name != "thinking"}
+    if isinstance(tags := own.get("thinking"), dict):
+        overrides |= {"tags": "others" if tags.get("opening") else "none", **tags}
+    return {**renamed, "overrides": overrides}

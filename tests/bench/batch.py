@@ -14,8 +14,8 @@ from pathlib import Path
 from core.engines.base import Conversation, Message
 from core.engines.local.client import LocalEngine
 from core.engines.local.llama import BatchEntry, Llama
-from core.engines.local.messages import LoadOptions
-from core.models.loading import LocalOptions
+from core.engines.local.messages import WorkerOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
@@ -30,7 +30,7 @@ CONTEXT = 256
 def raw(connection: Connection, path: str) -> None:
     """Child process: at each request (sequences, tokens of a prompt) read the prompt of each, decode TOKENS steps of
     them all, and report tok/s, all together."""
-    llama = Llama(LoadOptions(path, context=CONTEXT, parallel=AT_ONCE), lambda _: None)
+    llama = Llama(WorkerOptions(path, LoadOptions(context=CONTEXT, parallel=AT_ONCE)), lambda _: None)
     while request := connection.recv():
         sequences, prompt = request
         for sequence in range(sequences):
@@ -71,7 +71,7 @@ def main() -> None:
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=raw, args=(theirs, str(path)), daemon=True)
     process.start()
-    engine = LocalEngine(Path(path), LocalOptions(context=CONTEXT, parallel=AT_ONCE))
+    engine = LocalEngine(Path(path), LoadOptions(context=CONTEXT, parallel=AT_ONCE))
 
     session = engine.open(asked(0), Sampling())
     prompt = session.prompt_tokens

@@ -10,7 +10,7 @@ from itertools import islice
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.policies.keywords import Keywords
 from core.thinking.registry import with_advice
@@ -20,7 +20,7 @@ PROBLEMS = 40
 
 
 def main() -> None:
-    options = LocalOptions(context=1024)
+    options = LoadOptions(context=1024)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     print(f"P2  tokens decoded / tokens kept, demo pair, {PROBLEMS} problems")
     for preset in ("baton", "paper", "reference"):

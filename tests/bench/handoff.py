@@ -7,7 +7,7 @@ from pathlib import Path
 from core.engines.base import Message
 from core.engines.body import Author, Part
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.models.packaged import packaged_pair
 from tests.bench.rounds import in_turn, spread
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def measure(path: Path) -> None:
-    engine = LocalEngine(path, LocalOptions(context=2048))
+    engine = LocalEngine(path, LoadOptions(context=2048))
     session = engine.open(QUESTION, Sampling())
     held = [Part("", Author.SMALL, 1000 + i, engine.card.vocabulary) for i in range(HELD)]
 

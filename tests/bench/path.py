@@ -13,8 +13,8 @@ from pathlib import Path
 from core.engines.base import Message
 from core.engines.local.client import LocalEngine
 from core.engines.local.llama import BatchEntry, Llama
-from core.engines.local.messages import LoadOptions
-from core.models.loading import LocalOptions
+from core.engines.local.messages import WorkerOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
@@ -28,7 +28,7 @@ QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 def bare(connection: Connection, path: str) -> None:
     """Child process: at each request read a prompt of so many tokens, then decode TOKENS more one by one, as
     llama-bench does (nothing is sampled), and report tok/s."""
-    llama = Llama(LoadOptions(path, context=1024), lambda _: None)
+    llama = Llama(WorkerOptions(path, LoadOptions(context=1024)), lambda _: None)
     while prompt := connection.recv():
         llama.cut(0, -1)
         llama.decode([BatchEntry(1, position, 0, position == prompt - 1) for position in range(prompt)])
@@ -53,7 +53,7 @@ def main() -> None:
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=bare, args=(theirs, str(path)), daemon=True)
     process.start()
-    engine = LocalEngine(Path(path), LocalOptions(context=1024))
+    engine = LocalEngine(Path(path), LoadOptions(context=1024))
     session = engine.open(QUESTION, Sampling())
     prompt = session.prompt_tokens
     session.close()

@@ -28,7 +28,7 @@ from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.protocol import CompletionRequest
 from core.engines.server_check import open_server
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
@@ -59,7 +59,7 @@ def main() -> None:
     binary = os.environ.get(BINARY, "prebuilt, of another build than the local engine")
     print(f"P3  {path.name} here and on a llama-server of its own process ({binary})")
     with (
-        closing(LocalEngine(Path(path), LocalOptions(context=2048, threads=1))) as local,
+        closing(LocalEngine(Path(path), LoadOptions(context=2048, threads=1))) as local,
         LlamaServer(ServerOptions(str(path), context=2048)) as server,
     ):
         address = ServerAddress(server.url, KEY)

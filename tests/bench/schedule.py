@@ -12,7 +12,7 @@ from itertools import islice
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.trace import Trace
 from tests.bench.rounds import in_turn, median_ratio, spread
@@ -31,7 +31,7 @@ def answers(pair: Pair, settings: RunSettings) -> float:
 
 
 def main() -> None:
-    options = LocalOptions(context=1024)
+    options = LoadOptions(context=1024)
     pair = Pair(LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options))
     baton, reference = (arm.settings for arm in arms_of(("baton", "reference"), DEMO_SETTINGS))
     figures = in_turn({"baton": lambda: answers(pair, baton), "reference": lambda: answers(pair, reference)})

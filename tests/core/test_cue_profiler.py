@@ -8,7 +8,7 @@ from core.batch.problems import read_problems
 from core.cue_profiler import FEWEST_BOUNDARIES, Writing, lexicon_json, openings_of, profile, write_texts
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.thinking.cues import Category, parse_lexicon
 from tests.fakes.scripted import ScriptedEngine
 
@@ -91,7 +91,7 @@ def test_it_is_told_how_far_the_model_is_and_closing_stops_it_within_a_token() -
 
 def test_the_demo_model_is_profiled_for_real() -> None:
     problems = [problem.text for problem in read_problems(READY_PROBLEMS).problems[:4]]
-    engine = LocalEngine(Path(SMALL_MODEL), LocalOptions(context=1024, threads=1))
+    engine = LocalEngine(Path(SMALL_MODEL), LoadOptions(context=1024, threads=1))
     try:
         found = profile(texts_of(write_texts(engine, problems, DEMO_SETTINGS)))
     finally:

@@ -19,7 +19,7 @@ def trace_of(small: ScriptedEngine, settings: RunSettings) -> Trace:
 
 
 def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs() -> None:
-    small = ScriptedEngine(*STEPS, own=ModelOverrides(temperature=0.8, top_k=20))
+    small = ScriptedEngine(*STEPS, overrides=ModelOverrides(temperature=0.8, top_k=20))
     large = ScriptedEngine("It is 4.", name="large")
     settings = RunSettings(policy="every-step", temperature=0.3, top_p=0.9, top_k=7)
     list(run(Pair(small, large), QUESTION, settings))
@@ -29,18 +29,18 @@ def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs(
 
 def test_the_small_models_own_cues_bring_the_large_model_in_and_are_recorded() -> None:
     assert not takeovers(trace_of(ScriptedEngine(*STEPS), RunSettings()))
-    trace = trace_of(ScriptedEngine(*STEPS, own=ModelOverrides(cue_list=CUES)), RunSettings())
+    trace = trace_of(ScriptedEngine(*STEPS, overrides=ModelOverrides(cue_list=CUES)), RunSettings())
     assert takeovers(trace) == [REFLECTION.id]
     started = trace.started
     assert isinstance(started, RunStarted)
     assert started.settings["cue_list"] == CUES
     assert started.small is not None
-    assert started.small.own.cue_list == CUES
+    assert started.small.overrides.cue_list == CUES
 
 
 def test_a_cue_list_of_the_run_comes_before_the_models() -> None:
     other = '{"reflection": {"perhaps": []}}'
-    trace = trace_of(ScriptedEngine(*STEPS, own=ModelOverrides(cue_list=CUES)), RunSettings(cue_list=other))
+    trace = trace_of(ScriptedEngine(*STEPS, overrides=ModelOverrides(cue_list=CUES)), RunSettings(cue_list=other))
     assert not takeovers(trace)
     assert trace.started is not None
     assert trace.started.settings["cue_list"] == other
@@ -52,4 +52,4 @@ def takeovers(trace: Trace) -> list[str]:
 
 def test_cues_that_cannot_be_read_refuse_the_run_in_words() -> None:
     with pytest.raises(SettingsError, match="cue list cannot be read"):
-        trace_of(ScriptedEngine(*STEPS, own=ModelOverrides(cue_list="wait, hmm")), RunSettings())
+        trace_of(ScriptedEngine(*STEPS, overrides=ModelOverrides(cue_list="wait, hmm")), RunSettings())

@@ -32,6 +32,6 @@ def test_a_persons_own_values_are_never_replaced() -> None:
 
 
 def test_the_small_models_cues_are_used_unless_the_run_has_a_list() -> None:
-    card = ScriptedEngine(own=ModelOverrides(cue_list=CUES)).card
+    card = ScriptedEngine(overrides=ModelOverrides(cue_list=CUES)).card
     assert effective_settings(RunSettings(), small=card).cue_list == CUES
     assert effective_settings(RunSettings(cue_list="{}"), small=card).cue_list == "{}"

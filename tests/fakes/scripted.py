@@ -260,7 +260,7 @@ class ScriptedEngine:
         split: Split = words,
         returns_token_ids: bool = True,
         supports_prefetch: bool = False,
-        own: ModelOverrides | None = None,
+        overrides: ModelOverrides | None = None,
         placement: Placement | None = None,
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
         marks: Iterable[str] = (),
@@ -288,7 +288,7 @@ class ScriptedEngine:
             returns_token_ids=returns_token_ids,
             returns_scores=True,
             supports_prefetch=supports_prefetch,
-            own=own or ModelOverrides(),
+            overrides=overrides or ModelOverrides(),
             placement=placement,
         )
         self._marks = iter(marks)

@@ -22,12 +22,12 @@ from core.engines.local.messages import (
     Done,
     DumpCache,
     Failed,
-    LoadOptions,
     Open,
     Read,
     Scored,
     Tokenize,
     Tokenized,
+    WorkerOptions,
     Wrote,
 )
 from core.engines.local.process import ModelProcess, only_reply
@@ -35,8 +35,9 @@ from core.engines.model_card import ModelCard, Placement
 from core.engines.template_renderer import RENDERER
 from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
 from core.models.gguf import GgufHeader, read_header
-from core.models.loading import DEFAULT_OPTIONS, LocalOptions
-from core.models.overrides import ModelOverrides, Sampling
+from core.models.loading import DEFAULT_OPTIONS, LoadOptions
+from core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
+from core.models.source import ModelSource, file_source
 
 RESTARTS = 1
 """How often a process that died is started again by itself: for one write, which may be what kills it, and between two
@@ -52,27 +53,35 @@ class LocalEngine:
     def __init__(
         self,
         path: Path,
-        options: LocalOptions = DEFAULT_OPTIONS,
+        options: LoadOptions = DEFAULT_OPTIONS,
+        overrides: ModelOverrides = NO_OVERRIDES,
+        *,
+        source: ModelSource | None = None,
         on_progress: Callable[[float], object] = lambda _: None,
     ) -> None:
-        """`on_progress` is told how much of the model has been read, 0 to 1, from the thread that loads."""
+        """`source`: what the person named, if it is not the file itself. `on_progress` is called with the part of the
+        model that has been read, 0 to 1, in the thread that loads; raising a BatonError there cancels the loading."""
         header = read_header(path)
-        self._options = _load_options(header, options)
+        self._options = _worker_options(header, options, overrides)
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts_left = RESTARTS
         RENDERER.start()  # while the model loads, so that the first session does not wait for it
         self._process, retreat = self._load(header, on_progress)
-        self._card = _card(header, self._options, options.own, self._placement(retreat))
+        self._card = _card(
+            header, self._options, overrides, self._placement(retreat), source or file_source(path.absolute())
+        )
 
     def _load(self, header: GgufHeader, on_progress: Callable[[float], object]) -> tuple[ModelProcess, str]:
-        """As asked; if the device is out of memory, lighter and lighter. Also says what is less than was asked for."""
-        layers = layers_to_begin_with(header, self._options)
-        if self._options.gpu_layers < 0:  # never all of them unseen: a small GPU may take the system with it
-            self._options = replace(self._options, gpu_layers=layers)
+        """Load as asked; if the device is out of memory, lighter and lighter. Also returns what is less than asked."""
+        load = self._options.load
+        layers = layers_to_begin_with(header, load)
+        if load.gpu_layers < 0:  # never all of them unseen: a small GPU may take the system with it
+            load = load.model_copy(update={"gpu_layers": layers})
         tried: list[str] = []
         failure: OutOfMemory | None = None
-        for options, change in attempts(self._options, layers):
+        for lighter, change in attempts(load, layers):
+            options = replace(self._options, load=lighter)
             try:
                 process = ModelProcess(options, on_progress)
             except OutOfMemory as error:
@@ -85,8 +94,8 @@ class LocalEngine:
         raise given_up(header.name, failure, tried) from failure
 
     def _placement(self, retreat: str) -> Placement:
-        loaded = self._process.loaded
-        return Placement(loaded.shares, self._options.batch, loaded.threads, self._options.kv_type, retreat)
+        loaded, load = self._process.loaded, self._options.load
+        return Placement(loaded.shares, load.batch, loaded.threads, load.kv_type.name.lower(), retreat)
 
     @property
     def card(self) -> ModelCard:
@@ -94,8 +103,12 @@ class LocalEngine:
 
     @property
     def loaded_as(self) -> LoadOptions:
-        """How the model was really loaded."""
-        return self._options
+        """How the model was loaded, which may be lighter than asked."""
+        return self._options.load
+
+    @property
+    def path(self) -> Path:
+        return Path(self._options.path)
 
     @property
     def threads(self) -> int:
@@ -314,35 +327,33 @@ def _for_good(lost: EngineLost) -> EngineLost:
     return EngineLost(lost.message, "Load the model again, or choose another one.")
 
 
-def _load_options(header: GgufHeader, options: LocalOptions) -> LoadOptions:
+def _worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOverrides) -> WorkerOptions:
     context = min(options.context, header.context_length or options.context)
-    return LoadOptions(
+    batch = max(min(options.batch, context), options.parallel)
+    return WorkerOptions(
         path=str(header.path),
-        context=context,
-        parallel=options.parallel,
-        batch=max(min(options.batch, context), options.parallel),
-        threads=options.threads,
-        gpu_layers=options.gpu_layers,
-        kv_type=options.kv_type,
-        flash_attention=options.flash_attention,
+        load=options.model_copy(update={"context": context, "batch": batch}),
         supports_truncation=header.supports_truncation,
         space_prefix=bool(header.add_space_prefix),
         template=header.chat_template or "",
-        thinking=options.own.tags(header.thinking_tags),
+        thinking=overrides.thinking_tags(header.thinking_tags),
     )
 
 
-def _card(header: GgufHeader, options: LoadOptions, own: ModelOverrides, placement: Placement) -> ModelCard:
+def _card(
+    header: GgufHeader, options: WorkerOptions, overrides: ModelOverrides, placement: Placement, source: ModelSource
+) -> ModelCard:
     return ModelCard(
         name=header.name or header.path.stem,
         vocabulary=header.vocabulary_hash,
-        context=options.context,
+        context=options.load.context,
+        source=source,
         architecture=header.architecture,
         quantisation=header.quantisation,
         parameters=header.parameters,
         thinking=options.thinking,
         returns_scores=True,
         supports_truncation=options.supports_truncation,
-        own=own,
+        overrides=overrides,
         placement=placement,
     )

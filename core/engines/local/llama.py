@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from core.engines.base import Alternative
 from core.engines.local.loading_log import LoadingLog
-from core.engines.local.messages import LoadOptions
+from core.engines.local.messages import WorkerOptions
 from core.engines.local.tokenizer import Tokenizer
 from core.models.devices import gpu_names
 from core.models.ggml_backends import registry
+from core.models.loading import LoadOptions, Switch
 from core.models.overrides import Sampling
 
 Logits = npt.NDArray[np.float32]
 
-_KV_TYPES = {"f16": ll.GGML_TYPE_F16, "q8_0": ll.GGML_TYPE_Q8_0, "f32": ll.GGML_TYPE_F32}
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 
 
@@ -52,10 +52,11 @@ class Decoded:
 class Llama(Tokenizer):
     """One loaded model with one context of `parallel` sequences."""
 
-    def __init__(self, options: LoadOptions, on_progress: Callable[[float], None]) -> None:
+    def __init__(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> None:
         """`on_progress` is told how much of the model has been read, 0 to 1, once every percent."""
-        self.threads = options.threads or default_threads()
-        self.batch_size = options.batch
+        load = options.load
+        self.threads = load.threads or default_threads()
+        self.batch_size = load.batch
         self._said: deque[str] = deque(maxlen=20)
         self._loading_log = LoadingLog()
         self._listen_to_log()
@@ -64,9 +65,9 @@ class Llama(Tokenizer):
         self.model = self._load(options, on_progress)
         super().__init__(ll.llama_model_get_vocab(self.model), options.space_prefix)
         self.vocabulary_size: int = ll.llama_vocab_n_tokens(self.vocab)
-        self.context = self._make_context(options)
+        self.context = self._make_context(load)
         self.memory = ll.llama_get_memory(self.context)
-        self.batch = ll.llama_batch_init(options.batch, 0, 1)
+        self.batch = ll.llama_batch_init(load.batch, 0, 1)
         self.bos_id: int = ll.llama_vocab_bos(self.vocab)
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
@@ -86,7 +87,7 @@ class Llama(Tokenizer):
         self._log_callback = ll.llama_log_callback(heard)  # kept: ctypes callbacks die with their last reference
         ll.llama_log_set(self._log_callback, ctypes.c_void_p(0))
 
-    def _load(self, options: LoadOptions, on_progress: Callable[[float], None]) -> Any:
+    def _load(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> Any:
         told = -1
 
         def progressed(fraction: float, _: Any) -> bool:
@@ -98,9 +99,9 @@ class Llama(Tokenizer):
 
         params = ll.llama_model_default_params()
         params.progress_callback = ll.llama_progress_callback(progressed)
-        params.n_gpu_layers = 999 if options.gpu_layers < 0 else options.gpu_layers
+        params.n_gpu_layers = 999 if options.load.gpu_layers < 0 else options.load.gpu_layers
         no_device = (ctypes.c_void_p * 1)(None)
-        if not options.gpu_layers:
+        if not options.load.gpu_layers:
             # Without layers a GPU would still be given a compute buffer, and large batches. It may have no room for it.
             params.devices = ctypes.cast(no_device, ctypes.c_void_p)
         model = ll.llama_model_load_from_file(os.fsencode(options.path), params)
@@ -108,20 +109,20 @@ class Llama(Tokenizer):
             raise LoadError("; ".join(self._said) or "llama.cpp gave no reason")
         return model
 
-    def _make_context(self, options: LoadOptions) -> Any:
+    def _make_context(self, load: LoadOptions) -> Any:
         params = ll.llama_context_default_params()
-        params.n_ctx = options.context * options.parallel
-        params.n_batch = params.n_ubatch = options.batch
-        params.n_seq_max = options.parallel
+        params.n_ctx = load.context * load.parallel
+        params.n_batch = params.n_ubatch = load.batch
+        params.n_seq_max = load.parallel
         params.n_threads = params.n_threads_batch = self.threads
         # In a common cache each token is held against the cells of all sequences, its own or not, and a CPU pays for
         # each (docs/engines.md). In caches of their own a batch falls apart where a sequence between others is
         # silent, and each part reads all weights again: on a GPU that is the dearer.
-        params.kv_unified = ll.llama_supports_gpu_offload() and options.gpu_layers != 0
+        params.kv_unified = ll.llama_supports_gpu_offload() and load.gpu_layers != 0
         params.no_perf = True
-        params.type_k = params.type_v = _KV_TYPES[options.kv_type]
-        if options.flash_attention is not None:
-            params.flash_attn_type = int(options.flash_attention)
+        params.type_k = params.type_v = load.kv_type.value
+        if load.flash_attention is not Switch.AUTOMATIC:
+            params.flash_attn_type = int(load.flash_attention is Switch.ON)
         context = ll.llama_init_from_model(self.model, params)
         if not context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")

@@ -4,15 +4,14 @@ The context is never shortened: it decides how long a text can be, and that is a
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
-from core.engines.local.messages import LoadOptions
 from core.errors import OutOfMemory
 from core.models.devices import find_devices
-from core.models.fit import KvType, estimate, fit
+from core.models.fit import fit
 from core.models.ggml_backends import has_gpu_backend
 from core.models.gguf import GgufHeader
+from core.models.loading import LoadOptions
 
 SMALLER_BATCHES = (128, 32)
 
@@ -30,12 +29,12 @@ def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
     for fewer in dict.fromkeys((layers * 3 // 4, layers // 2, layers // 4, 0)):
         if fewer < on_gpu:
             on_gpu = fewer
-            yield Attempt(replace(options, gpu_layers=fewer), f"with {fewer} of {layers} layers on the GPU")
-    lightest = replace(options, gpu_layers=0) if layers else options
+            yield Attempt(_changed(options, gpu_layers=fewer), f"with {fewer} of {layers} layers on the GPU")
+    lightest = _changed(options, gpu_layers=0) if layers else options
     for batch in SMALLER_BATCHES:
         # llama.cpp asserts that a batch has room for one token of every sequence.
         if options.parallel <= batch < options.batch:
-            yield Attempt(replace(lightest, batch=batch), f"with a batch of {batch} tokens")
+            yield Attempt(_changed(lightest, batch=batch), f"with a batch of {batch} tokens")
 
 
 def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
@@ -47,11 +46,7 @@ def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
     devices = find_devices()
     if not devices.gpus:
         return 0
-    kind = KvType[options.kv_type.upper()]
-    tokens = options.context * options.parallel
-    flash = options.flash_attention is not False
-    needs = estimate(header, tokens, kind, batch=options.batch, sequences=options.parallel, flash_attention=flash)
-    return fit(needs, devices).layers
+    return fit(options.estimate(header), devices).layers
 
 
 def given_up(name: str, last: OutOfMemory, tried: list[str]) -> OutOfMemory:
@@ -60,3 +55,7 @@ def given_up(name: str, last: OutOfMemory, tried: list[str]) -> OutOfMemory:
     return OutOfMemory(
         f"{last.message.removesuffix('.')}{also}.", f"{last.advice} The Models page says what {name} takes."
     )
+
+
+def _changed(options: LoadOptions, **values: int) -> LoadOptions:
+    return options.model_copy(update=values)

@@ -1,38 +1,28 @@
-"""What passes between the program and a model's process: small frozen messages over one pipe."""
+"""The messages between the program and the process of a model: NamedTuples, pickled, over one pipe."""
 
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from core.engines.base import Alternative, ScoredToken, Stop
 from core.engines.chat_template import PromptPiece
 from core.engines.model_card import DeviceShare
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling, ThinkingTags
 
 Run = tuple[int, ...] | str
-"""Part of a body: ids of the model's own vocabulary, or a text that it tokenises."""
+"""Part of a body: ids of the model's own vocabulary, or a text to tokenise."""
 
 
 @dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How to load a model. `context`: tokens per session; `parallel`: sessions in the KV cache at once."""
+class WorkerOptions:
+    """What the process of a model gets: how to load the file, and what its header says that llama.cpp does not use."""
 
     path: str
-    context: int = 8192
-    parallel: int = 1
-    batch: int = 512
-    """Tokens decoded at once while reading: smaller reacts sooner, larger reads faster."""
-    threads: int = 0
-    """0: chosen for this machine."""
-    gpu_layers: int = -1
-    """-1: all that the device holds; without a GPU build it has no effect."""
-    kv_type: str = "f16"
-    """f16 or q8_0."""
-    flash_attention: bool | None = None
-    """None: llama.cpp decides."""
+    load: LoadOptions = field(default_factory=LoadOptions)
     supports_truncation: bool = True
     space_prefix: bool = False
     """The tokenizer puts a blank before every text (SentencePiece models of the Llama 2 kind)."""
@@ -88,7 +78,7 @@ class Tokenize(NamedTuple):
 
 
 class DumpCache(NamedTuple):
-    """What does the KV cache hold of a session? For tests and bug reports."""
+    """Ask for the text in the KV cache of a session, for tests and bug reports."""
 
     session: int
     request: int
@@ -105,7 +95,7 @@ Request = Open | Read | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
 
 
 class LoadingProgress(NamedTuple):
-    """So much of the model has been read: 0 to 1."""
+    """The part of the model that has been read, 0 to 1."""
 
     fraction: float
 

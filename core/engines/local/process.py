@@ -18,12 +18,12 @@ from core.engines.local.messages import (
     Failed,
     LoadFailed,
     LoadingProgress,
-    LoadOptions,
     ModelLoaded,
     Reply,
     Request,
     Shutdown,
     Tokenized,
+    WorkerOptions,
     receive,
     send,
 )
@@ -39,7 +39,7 @@ class ModelProcess:
     Raises EngineError (or OutOfMemory) if the model cannot be loaded.
     """
 
-    def __init__(self, options: LoadOptions, on_progress: Callable[[float], object] = lambda _: None) -> None:
+    def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object] = lambda _: None) -> None:
         """`on_progress` is told how much of the model has been read, 0 to 1."""
         self.name = Path(options.path).name
         self._replies: dict[int, Replies] = {}

@@ -24,11 +24,11 @@ from core.engines.local.messages import (
     ChoiceProbabilities,
     Done,
     Failed,
-    LoadOptions,
     Read,
     Reply,
     Run,
     Scored,
+    WorkerOptions,
     Wrote,
 )
 
@@ -76,7 +76,7 @@ class Task:
 class Scheduler:
     """Turns requests into batches and replies. One thread calls it, but for `halt`."""
 
-    def __init__(self, llama: Llama, options: LoadOptions, reply: Callable[[Reply], None]) -> None:
+    def __init__(self, llama: Llama, options: WorkerOptions, reply: Callable[[Reply], None]) -> None:
         self.llama = llama
         self.options = options
         self.reply = reply
@@ -84,7 +84,7 @@ class Scheduler:
         self.waiting: list[Task] = []
         self.running: list[Task] = []
         self.in_decode: list[Task] = []
-        self.free_slots = list(range(options.parallel))
+        self.free_slots = list(range(options.load.parallel))
 
     @property
     def idle(self) -> bool:
@@ -110,8 +110,8 @@ class Scheduler:
         sequence = self.sequences[request.session]
         text = [*sequence.prompt, *self._ids(request.runs)]
         target = [*text, *self.llama.tokenize(request.question, False)]
-        if len(target) + bool(request.limit) > self.options.context:
-            reason = f"{len(target)} tokens are more than the context of {self.options.context} holds"
+        if len(target) + bool(request.limit) > self.options.load.context:
+            reason = f"{len(target)} tokens are more than the context of {self.options.load.context} holds"
             self.reply(Failed(request.request, context_full=True, reason=reason))
             return
         self.waiting.append(Task(sequence, request, target, len(text), self._first_scored(sequence, request, target)))
@@ -205,7 +205,7 @@ class Scheduler:
 
         In order of their slots: where sequences have caches of their own, neighbours share a decode.
         """
-        room = self.options.batch
+        room = self.options.load.batch
         turns: list[tuple[Task, int]] = []
         for task in sorted(self.running, key=lambda task: task.reading):
             if task.halted and task.reading:
@@ -344,7 +344,7 @@ class Scheduler:
         task.pending = [token]
         if task.written >= request.limit:
             self._finish(task, Done(request.request, Stop.LIMIT))
-        elif len(sequence.ledger.ids) + 1 >= self.options.context:
+        elif len(sequence.ledger.ids) + 1 >= self.options.load.context:
             self._finish(task, Done(request.request, Stop.CONTEXT_FULL))
 
     def _weigh(self, choices: tuple[str, ...], logits: Logits | None) -> tuple[float, ...]:

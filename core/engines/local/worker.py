@@ -17,7 +17,6 @@ from core.engines.local.messages import (
     DumpCache,
     LoadFailed,
     LoadingProgress,
-    LoadOptions,
     ModelLoaded,
     Open,
     Read,
@@ -26,13 +25,14 @@ from core.engines.local.messages import (
     Shutdown,
     Tokenize,
     Tokenized,
+    WorkerOptions,
     receive,
     send,
 )
 from core.engines.local.scheduler import Scheduler
 
 
-def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
+def main(connection: Connection, options: WorkerOptions, said_path: str) -> None:
     """Runs in the child process until the program closes the pipe. What native code says goes to `said_path`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
     os.dup2(os.open(said_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
@@ -44,12 +44,12 @@ def main(connection: Connection, options: LoadOptions, said_path: str) -> None:
         send(connection, LoadFailed(reason, out_of_memory=memory))
         return
     bos, eos = llama.special_text(llama.bos_id), llama.special_text(llama.eos_id)
-    send(connection, ModelLoaded(options.context, llama.threads, llama.description, llama.shares, bos, eos))
+    send(connection, ModelLoaded(options.load.context, llama.threads, llama.description, llama.shares, bos, eos))
     Worker(connection, llama, options).run()
 
 
 class Worker:
-    def __init__(self, connection: Connection, llama: Llama, options: LoadOptions) -> None:
+    def __init__(self, connection: Connection, llama: Llama, options: WorkerOptions) -> None:
         self.connection = connection
         self.llama = llama
         self.options = options

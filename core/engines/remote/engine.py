@@ -21,6 +21,7 @@ from core.engines.remote.vocabulary import same_vocabulary
 from core.engines.usage import Cap, Prices, Usage, UsageMeter
 from core.errors import EngineError, EngineLost
 from core.models.overrides import ModelOverrides, Sampling
+from core.models.source import ServerUrls
 
 Result = TypeVar("Result")
 ProtocolT = TypeVar("ProtocolT", bound=ServerProtocol)
@@ -42,7 +43,7 @@ class RemoteOptions:
     """A chat template (Jinja) in place of the server's own; needed if the server reveals none."""
     supports_prefetch: bool | None = None
     """None: if the server is another machine. True for one on this machine with a device of its own."""
-    own: ModelOverrides = field(default_factory=ModelOverrides)
+    overrides: ModelOverrides = field(default_factory=ModelOverrides)
 
 
 class RemoteEngine:
@@ -149,8 +150,13 @@ class RemoteEngine:
         except EngineError:
             self._connection.close()
             raise
-        own = self.options.own
-        found.card = replace(found.card, thinking=own.tags(found.card.thinking), own=own)
+        overrides = self.options.overrides
+        found.card = replace(
+            found.card,
+            source=ServerUrls((self.address.url,)),
+            thinking=overrides.thinking_tags(found.card.thinking),
+            overrides=overrides,
+        )
         return found
 
     # For sessions ---------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 
 from core.engines.base import Conversation
@@ -14,6 +15,7 @@ from core.engines.remote.state import ServerStatus, most_important
 from core.engines.usage import Cap, Usage, UsageMeter
 from core.errors import EngineLost, EngineRefused
 from core.models.overrides import Sampling
+from core.models.source import ServerUrls
 
 
 class ServerPool:
@@ -42,7 +44,7 @@ class ServerPool:
     def card(self) -> ModelCard:
         """The card of the server with the smallest context."""
         smallest = min(self.engines, key=lambda engine: engine.card.context)
-        return smallest.card
+        return replace(smallest.card, source=ServerUrls(tuple(engine.address.url for engine in self.engines)))
 
     @property
     def usage(self) -> Usage:

@@ -139,7 +139,7 @@ class RemoteSession:
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         if not self.card.returns_alternatives:
             raise EngineRefused(
-                f"{self.card.name} on {self.card.place} gives no log-probabilities, so it cannot judge.",
+                f"{self.card.name} on {self.card.location} gives no log-probabilities, so it cannot judge.",
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
@@ -154,7 +154,7 @@ class RemoteSession:
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
         raise EngineRefused(
-            f"{self.card.name} on {self.card.place} gives no log-probabilities of a text that it reads.",
+            f"{self.card.name} on {self.card.location} gives no log-probabilities of a text that it reads.",
             "Choose a policy that needs none, or a model on this machine.",
         )
 

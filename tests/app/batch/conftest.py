@@ -16,6 +16,7 @@ from app.shared.preferences import Preferences
 from core.engines.remote.state import StatusCallback
 from core.engines.servers import KnownServers
 from core.errors import ModelFileError
+from core.models.source import DemoModel
 from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
 from core.store.store import Store
@@ -36,9 +37,10 @@ class ScriptedLoader:
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         self.parallel.append(choice.parallel)
-        self.large.append(choice.large)
-        if choice.large and choice.large == self.missing:
-            raise ModelFileError(f"{Path(choice.large).name} is not there.", "Choose another file.")
+        large = "" if choice.large is DemoModel.LARGE else str(choice.large)
+        self.large.append(large)
+        if large and large == self.missing:
+            raise ModelFileError(f"{Path(large).name} is not there.", "Choose another file.")
         small = ScriptedEngine(continue_with=small_engine().continue_with, faults=self.faults)
         yield Pair(small, large_engine())
 

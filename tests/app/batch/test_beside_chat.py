@@ -128,7 +128,7 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     assert page.session.progress.failed == 0
     assert page.session.progress.done < 4
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-    assert loader.choices[-1].small == "another.gguf"
+    assert str(loader.choices[-1].small) == "another.gguf"
     page.session.start()
     wait_until_done(page, qtbot)
     assert page.session.progress.correct == 4

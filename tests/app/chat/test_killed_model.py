@@ -15,7 +15,7 @@ from app.window.main_window import MainWindow
 from core.demo_pair import LARGE_MODEL
 from core.engines.local.client import LocalEngine
 from core.engines.remote.state import StatusCallback
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.run import Pair
 from core.settings import ModelChoice
 from core.thinking.events import Finish
@@ -37,7 +37,7 @@ class RealLoader(ScriptedLoader):
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         self.choices.append(choice)
-        options = LocalOptions(context=512, threads=1)
+        options = LoadOptions(context=512, threads=1)
         self.model = LocalEngine(self._file, options)
         yield Pair(self.model, LocalEngine(LARGE_MODEL, options))
 

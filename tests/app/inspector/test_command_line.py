@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import NamedTuple
 
 import click
 import pytest
 
-from app.inspector.command_line import command_line
+from app.inspector.command_line import command_line, models_of
 from app.terminal.command_line import command
 from app.terminal.options import RunOptions, run_options, run_settings
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from core.run import RunSettings
+from core.models.source import LocalFile
+from core.run import Pair, RunSettings, ask, run
 from core.settings import ModelChoice
 from core.thinking.cues import Match
+from core.thinking.event_json import event_to_json, events_from_json
 from core.thinking.limits import Limits
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.periodic import Periodic
 from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.registry import POLICIES
+from core.thinking.trace import Trace
+from tests.fakes.scripted import ScriptedEngine
 
 FILES = ModelChoice(small="small.gguf", large="http://host:8080")
 
@@ -72,3 +77,13 @@ def test_problem_and_models_are_quoted() -> None:
     problem_again, models, *_ = read_again(command_line(problem, RunSettings(), FILES))
     assert problem_again == problem
     assert (models.small, models.large) == ("small.gguf", "http://host:8080")
+
+
+def test_a_run_is_repeated_with_the_models_that_it_used() -> None:
+    large = LocalFile(Path("used.gguf"))
+    small, other = ScriptedEngine("Done."), ScriptedEngine(name="large").with_card(source=large)
+    settings = RunSettings()
+    events = list(run(Pair(small, other), ask("2 + 2?", settings), settings))
+    read = Trace.of(events_from_json(map(event_to_json, events)))
+    assert read.started is not None
+    assert models_of(read.started, FILES) == ModelChoice(small="small.gguf", large="used.gguf")

@@ -21,8 +21,9 @@ from core.demo_pair.settings import SMALL_MODEL
 from core.engines import template_renderer
 from core.engines.model_card import DeviceShare, ModelCard, Placement
 from core.models.fit import KvType
-from core.models.overrides import ModelOverrides, ThinkingTags
-from core.models.preferences import LoadingChoice, Switch, Tags, WritingChoice, load_preferences
+from core.models.loading import LoadOptions, Switch
+from core.models.overrides import ModelOverrides, TagSource
+from core.models.preferences import load_preferences
 from core.paths import Paths
 from tests.app.models.test_page import choose
 
@@ -45,7 +46,7 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
     number(form, "top_k").setValue(20)
     tags = form.editors["tags"].widget
     assert isinstance(tags, QComboBox)
-    tags.setCurrentIndex(list(Tags).index(Tags.OTHER))
+    tags.setCurrentIndex(list(TagSource).index(TagSource.OTHER))
     tags.activated.emit(tags.currentIndex())
     for name, tag in (("opening", "[T]"), ("closing", "[/T]")):
         edit = form.editors[name].widget
@@ -53,15 +54,15 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
         edit.setText(tag)
         edit.editingFinished.emit()
 
-    def kept() -> WritingChoice:
-        return load_preferences(Paths.under(tmp_path).model_preferences).writing_of(SMALL_MODEL)
+    def kept() -> ModelOverrides:
+        return load_preferences(Paths.under(tmp_path).model_preferences).overrides_of(SMALL_MODEL)
 
-    assert kept() == WritingChoice(temperature=0.8, top_k=20, tags=Tags.OTHER, opening="[T]", closing="[/T]")
+    assert kept() == ModelOverrides(temperature=0.8, top_k=20, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
     for name in ("temperature", "top_k"):
         number(form, name).setValue(number(form, name).minimum())
     tags.setCurrentIndex(0)
     tags.activated.emit(0)
-    assert kept() == WritingChoice()
+    assert kept() == ModelOverrides()
 
 
 def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,7 @@ def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, mon
     object.__setattr__(model.header, "name", "Phi 4 Reasoning Plus")
     page.here.card.show_row(model)
     page.here.card.writing.take_advice.click()
-    chosen = page.room.preferences.writing_of(SMALL_MODEL)
+    chosen = page.room.preferences.overrides_of(SMALL_MODEL)
     assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)
 
 
@@ -78,7 +79,7 @@ def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPa
     choose(page, SMALL_MODEL)
     page.room.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
     assert not page.here.card.load_again.isVisibleTo(page.here.card)
-    page.here.card.loading.show_values(LoadingChoice(batch=64))
+    page.here.card.loading.show_values(LoadOptions(batch=64))
     assert page.here.card.load_again.isVisibleTo(page.here.card)
     with qtbot.waitSignal(page.reload_wanted):
         page.here.card.load_again.click()
@@ -86,7 +87,7 @@ def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPa
 
 def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: ModelsPage) -> None:
     choose(page, SMALL_MODEL)
-    page.here.card.loading.show_values(LoadingChoice(kv_type=KvType.Q8_0, flash_attention=Switch.OFF))
+    page.here.card.loading.show_values(LoadOptions(kv_type=KvType.Q8_0, flash_attention=Switch.OFF))
     assert page.here.card.loading.sentence.text().startswith("✗ ")
     assert "leave that automatic, or choose f16" in page.here.card.loading.sentence.text()
 
@@ -131,7 +132,7 @@ def found(page: ModelsPage, qtbot: QtBot) -> Iterator[CueFinder]:
 
 
 def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
-    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, threads=1))
+    page.room.change_loading(SMALL_MODEL, LoadOptions(context=1024, threads=1))
     found.problems.setValue(2)
     found.tokens.setValue(64)
     found.begin.click()
@@ -142,7 +143,7 @@ def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: Cue
 
 
 def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
-    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, threads=1))
+    page.room.change_loading(SMALL_MODEL, LoadOptions(context=1024, threads=1))
     found.begin.click()
     qtbot.waitUntil(lambda: found.bar.value() > 0, timeout=60_000)
     found.stop.click()
@@ -157,12 +158,12 @@ def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(
     assert names[0].startswith("wait (reflection), 15 times")
     found.findings.cues.item(len(names) - 1).setCheckState(Qt.CheckState.Unchecked)
     found.accept_cues.click()
-    cues = json.loads(page.room.preferences.writing_of(SMALL_MODEL).cue_list)
+    cues = json.loads(page.room.preferences.overrides_of(SMALL_MODEL).cue_list)
     assert "wait" in cues["reflection"]
     assert sum(map(len, cues.values())) == len(names) - 1
     assert page.here.card.writing.cues.text().startswith("wait")
     page.here.card.writing.forget_cues.click()
-    assert page.room.preferences.writing_of(SMALL_MODEL) == WritingChoice()
+    assert page.room.preferences.overrides_of(SMALL_MODEL) == ModelOverrides()
 
 
 def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
@@ -188,7 +189,14 @@ def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked() -> None
 
 
 def test_a_models_own_settings_are_told_one_by_one() -> None:
-    own = ModelOverrides(0.8, None, 20, ThinkingTags("[T]", "[/T]"), '{"reflection": {"wait": ["waits"], "hmm": []}}')
+    own = ModelOverrides(
+        temperature=0.8,
+        top_k=20,
+        tags=TagSource.OTHER,
+        opening="[T]",
+        closing="[/T]",
+        cue_list='{"reflection": {"wait": ["waits"], "hmm": []}}',
+    )
     assert dict(own_facts(own)) == {
         "Own sampling": "temperature 0.8, top-k 20",
         "Own tags": "[T] … [/T]",

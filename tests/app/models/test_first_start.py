@@ -21,7 +21,8 @@ from core.engines.local.client import LocalEngine
 from core.models.catalog import read_catalog
 from core.models.fit import in_gib
 from core.models.gguf import read_header
-from core.models.preferences import LoadingChoice, WritingChoice
+from core.models.loading import LoadOptions
+from core.models.overrides import ModelOverrides
 from core.paths import Paths
 from core.secrets import Secrets
 from core.thinking.events import Finish
@@ -111,7 +112,7 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     press(page, "Download").click()
     qtbot.waitUntil(lambda: page.room.inventory.models[2:] != (), timeout=60_000)
     qtbot.waitUntil(lambda: "Use this pair" in words_on(page), timeout=60_000)
-    page.room.change_loading(page.room.folder / "owner" / "small-GGUF" / SMALL, LoadingChoice(context=1024))
+    page.room.change_loading(page.room.folder / "owner" / "small-GGUF" / SMALL, LoadOptions(context=1024))
     press(page, "Use this pair").click()
     trace = answered(window, qtbot)
     assert trace.finish is Finish.END_OF_TEXT
@@ -128,13 +129,13 @@ def words_on(page: ModelsPage) -> str:
 
 def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
     window, page = opened(qtbot, tmp_path, secrets)
-    page.room.change_loading(SMALL_MODEL, LoadingChoice(context=1024, batch=64))
-    page.room.change_writing(SMALL_MODEL, WritingChoice(top_k=20))
+    page.room.change_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64))
+    page.room.change_writing(SMALL_MODEL, ModelOverrides(top_k=20))
     press(page, "Use the demo pair").click()
     trace = answered(window, qtbot)
     assert trace.started is not None
     assert trace.started.small is not None
-    assert trace.started.small.own.top_k == 20
+    assert trace.started.small.overrides.top_k == 20
     small = window.models.pair.small
     assert isinstance(small, LocalEngine)
     assert small.loaded_as.batch == 64

@@ -18,7 +18,8 @@ from app.shared.widgets.controls import IconButton
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.models.library import LocalModel
-from core.models.preferences import LoadingChoice, load_preferences
+from core.models.loading import LoadOptions
+from core.models.preferences import load_preferences
 from core.paths import Paths
 from core.secrets import Secrets
 from tests.app.models.conftest import REPOSITORY
@@ -164,7 +165,7 @@ def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
 
 def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path) -> None:
     choose(page, LARGE_MODEL)
-    page.here.card.loading.show_values(LoadingChoice(context=256, batch=64, threads=2))
+    page.here.card.loading.show_values(LoadOptions(context=256, batch=64, threads=2))
     kept = load_preferences(Paths.under(tmp_path).model_preferences).loading_of(LARGE_MODEL)
     assert kept is not None
     assert (kept.batch, kept.threads) == (64, 2)
@@ -250,10 +251,10 @@ def test_sizes_are_told_where_names_tell_them() -> None:
 def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
     tmp_path: Path, secrets: Secrets, qtbot: QtBot
 ) -> None:
-    general = LoadingChoice(context=1024, threads=3)
+    general = LoadOptions(context=1024, threads=3)
     room = ModelsController(Paths.under(tmp_path), secrets, general=lambda: general)
     assert room.loading_of(SMALL_MODEL) == general
-    room.change_loading(SMALL_MODEL, LoadingChoice(context=512))
+    room.change_loading(SMALL_MODEL, LoadOptions(context=512))
     assert room.loading_of(SMALL_MODEL).context == 512
 
 

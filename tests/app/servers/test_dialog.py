@@ -18,6 +18,7 @@ from core.engines.llama_server import LlamaServerEngine
 from core.engines.servers import KnownServer, KnownServers
 from core.engines.usage import Cap
 from core.errors import EngineRefused
+from core.models.source import DemoModel, LocalFile
 from core.secrets import Secrets
 from tests.app.servers.conftest import PATIENT, Open
 from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream
@@ -30,7 +31,7 @@ Tested = Callable[[ServerDialog], str]
 
 @pytest.mark.real_models
 def test_a_good_server_is_described(open_dialog: Open, tested: Tested, server: LlamaServer, smollm2: Path) -> None:
-    found = tested(open_dialog(server.url, KEY, lambda: probe_beside(str(smollm2), None, Author.SMALL)))
+    found = tested(open_dialog(server.url, KEY, lambda: probe_beside(LocalFile(smollm2), None)))
     assert "✓ reachable" in found
     assert "✓ key accepted" in found
     assert "✓ serves SmolLM2" in found
@@ -43,7 +44,7 @@ def test_a_good_server_is_described(open_dialog: Open, tested: Tested, server: L
 
 @pytest.mark.real_models
 def test_another_vocabulary_is_said(open_dialog: Open, tested: Tested, server: LlamaServer) -> None:
-    assert "another vocabulary" in tested(open_dialog(server.url, KEY, lambda: probe_beside("", None, Author.SMALL)))
+    assert "another vocabulary" in tested(open_dialog(server.url, KEY, lambda: probe_beside(DemoModel.SMALL, None)))
 
 
 @pytest.mark.real_models

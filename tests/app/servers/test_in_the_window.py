@@ -21,7 +21,8 @@ from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
 from core.engines.servers import KnownServer, KnownServers
 from core.engines.usage import Cap, Prices
-from core.models.preferences import Switch
+from core.models.loading import Switch
+from core.models.source import DemoModel, parse_source
 from core.paths import Paths
 from core.run import RunSettings
 from core.secrets import Secrets
@@ -50,7 +51,7 @@ def connect(qtbot: QtBot, tmp_path: Path) -> Iterator[Connect]:
         loader.servers.keep(url, known or KnownServer(), key)
         window = MainWindow(paths, loader)
         windows.append(window)
-        choice = window.preferences.value.models.model_copy(update={"large": url})
+        choice = window.preferences.value.models.replaced(Author.LARGE, parse_source(url))
         window.preferences.change(models=choice, run=OPENED_BY_THE_LARGE)
         window.resize(1440, 900)
         window.show()
@@ -141,7 +142,7 @@ def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: C
     dialog.key.edit.setText("secret")
     use_as_large = dialog.ways[-1]
     use_as_large.click()
-    qtbot.waitUntil(lambda: window.preferences.value.models.large == "http://office:8080", timeout=PATIENT)
+    qtbot.waitUntil(lambda: str(window.preferences.value.models.large) == "http://office:8080", timeout=PATIENT)
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=PATIENT)
     assert window.models.servers.server("http://office:8080").address.key == "secret"
     assert "secret" not in window.preferences.value.model_dump_json()
@@ -238,7 +239,7 @@ def test_the_window_closes_at_once_while_a_server_is_silent(connect: Connect, qt
         window = connect(silent.url)
         qtbot.waitUntil(lambda: bool(silent.requests), timeout=PATIENT)
         window.close()
-        assert "connect_0" in {thread.name for thread in threading.enumerate()}, "it was waited for"
+        assert "open-model_0" in {thread.name for thread in threading.enumerate()}, "it was waited for"
 
 
 def test_a_policy_that_a_server_cannot_serve_is_not_offered_and_says_why(connect: Connect, qtbot: QtBot) -> None:
@@ -256,7 +257,7 @@ def test_a_policy_that_a_server_cannot_serve_is_not_offered_and_says_why(connect
         assert "texts-only gives none" in score.text()
         assert "Choose another policy" in score.toolTip()
         assert every.isEnabled()
-        window.models.load(window.preferences.value.models.model_copy(update={"large": ""}))
+        window.models.load(window.preferences.value.models.replaced(Author.LARGE, DemoModel.LARGE))
         wait_until_ready(qtbot, window)
         assert score.isEnabled()
         assert score.text() == "Step score"

@@ -13,7 +13,9 @@ import pytest
 
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from core.engines.model_card import ModelCard
-from core.models.preferences import LoadingChoice, ModelPreferences, WritingChoice, save_preferences
+from core.models.loading import LoadOptions
+from core.models.overrides import ModelOverrides
+from core.models.preferences import ModelPreferences, save_preferences
 from core.thinking.trace_json import trace_from_lines
 
 PROBLEM = DemoProblem(836, 100)
@@ -53,8 +55,8 @@ def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last() -> None:
 
 
 def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(tmp_path: Path) -> None:
-    chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadingChoice(context=700))
-    chosen = chosen.with_writing(SMALL_MODEL, WritingChoice(temperature=0.25))
+    chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadOptions(context=700))
+    chosen = chosen.with_overrides(SMALL_MODEL, ModelOverrides(temperature=0.25))
     paths = {"XDG_CONFIG_HOME": str(tmp_path)}
     save_preferences(chosen, tmp_path / "baton" / "models.json")
 
@@ -65,7 +67,7 @@ def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherw
         assert trace.started.small is not None
         return trace.started.small
 
-    assert (small_card().context, small_card().own.temperature) == (700, 0.25)
+    assert (small_card().context, small_card().overrides.temperature) == (700, 0.25)
     assert small_card("--context", "600").context == 600
 
 

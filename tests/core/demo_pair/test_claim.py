@@ -15,7 +15,7 @@ from core.batch.statistics import Interval, wilson
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.run import Pair, ask, run
 from core.thinking.registry import settings_for
 from core.thinking.trace import Trace
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    options = LocalOptions(context=1024, parallel=AT_ONCE, threads=1)
+    options = LoadOptions(context=1024, parallel=AT_ONCE, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield Pair(small, large)
     small.close()

@@ -8,7 +8,7 @@ import pytest
 
 from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.events import Event, RunEnded, TakeoverStarted, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.policies.keywords import AFFIRMATION, EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION
@@ -20,7 +20,7 @@ PROBLEMS = list(islice(held_out_problems(seed=11), 25))
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    options = LocalOptions(context=1024, threads=1)
+    options = LoadOptions(context=1024, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield Pair(small, large)
     small.close()

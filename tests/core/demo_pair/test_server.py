@@ -11,7 +11,7 @@ from core.engines.base import Engine, Stop
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.run import ask
 from tests.core.engines.remote.writing import stop, text
@@ -33,7 +33,7 @@ def test_a_llama_server_writes_what_the_local_engine_writes(model: Path) -> None
     with (
         LlamaServer(ServerOptions(str(model))) as server,
         closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as remote,
-        closing(LocalEngine(model, LocalOptions(context=1024, threads=1))) as local,
+        closing(LocalEngine(model, LoadOptions(context=1024, threads=1))) as local,
     ):
         assert remote.card.parameters == local.card.parameters
         for problem in PROBLEMS:

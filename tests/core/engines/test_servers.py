@@ -9,8 +9,8 @@ import pytest
 from core.engines.servers import KnownServer, KnownServers, ServerAccess
 from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
-from core.models.overrides import NO_TAGS, ModelOverrides
-from core.models.preferences import Switch, Tags, WritingChoice
+from core.models.loading import Switch
+from core.models.overrides import ModelOverrides, TagSource
 from core.secrets import Keeping, Secrets
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
@@ -132,8 +132,8 @@ def test_a_cap_on_money_needs_prices() -> None:
 
 
 def test_how_its_model_writes_goes_with_the_server() -> None:
-    known = KnownServer(writing=WritingChoice(temperature=0.8, tags=Tags.NONE))
-    assert known.at(URL, None).options.own == ModelOverrides(temperature=0.8, thinking=NO_TAGS)
+    known = KnownServer(writing=ModelOverrides(temperature=0.8, tags=TagSource.NONE))
+    assert known.at(URL, None).options.overrides == ModelOverrides(temperature=0.8, tags=TagSource.NONE)
 
 
 def test_a_file_of_version_0_1_still_says_whether_to_prefetch(file: Path, servers: KnownServers) -> None:

@@ -9,26 +9,18 @@ from core.errors import SettingsError
 from core.models.fit import KvType
 from core.models.gguf import read_header
 from core.models.hub_listing import ENDPOINT
-from core.models.loading import LocalOptions
-from core.models.overrides import NO_TAGS, ModelOverrides, ThinkingTags
-from core.models.preferences import (
-    LoadingChoice,
-    ModelPreferences,
-    Switch,
-    Tags,
-    WritingChoice,
-    load_preferences,
-    save_preferences,
-)
+from core.models.loading import LoadOptions, Switch
+from core.models.overrides import ModelOverrides, TagSource, ThinkingTags
+from core.models.preferences import ModelPreferences, load_preferences, save_preferences
 
 CUES = '{"reflection": {"moment": []}}'
 
 
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
-    choice = LoadingChoice(context=4096, kv_type=KvType.Q8_0, flash_attention=Switch.ON)
-    writing = WritingChoice(temperature=0.8, tags=Tags.OTHER, opening="<t>", closing="</t>", cue_list=CUES)
+    choice = LoadOptions(context=4096, kv_type=KvType.Q8_0, flash_attention=Switch.ON)
+    writing = ModelOverrides(temperature=0.8, tags=TagSource.OTHER, opening="<t>", closing="</t>", cue_list=CUES)
     preferences = ModelPreferences(offline=True, more_folders=(tmp_path,)).with_loading(Path("m.gguf"), choice)
-    preferences = preferences.with_writing(Path("m.gguf"), writing)
+    preferences = preferences.with_overrides(Path("m.gguf"), writing)
     save_preferences(preferences, tmp_path / "config" / "models.json")
     assert load_preferences(tmp_path / "config" / "models.json") == preferences
 
@@ -41,7 +33,7 @@ def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path: Path, content: 
 
 def test_one_wrong_value_falls_back_alone(tmp_path: Path) -> None:
     file = tmp_path / "models.json"
-    chosen = ModelPreferences(more_folders=(tmp_path,)).with_loading(Path("/m.gguf"), LoadingChoice(context=512))
+    chosen = ModelPreferences(more_folders=(tmp_path,)).with_loading(Path("/m.gguf"), LoadOptions(context=512))
     save_preferences(chosen, file)
     file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"'))
     assert load_preferences(file) == chosen
@@ -53,58 +45,47 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         save_preferences(ModelPreferences(), tmp_path / "config" / "models.json")
 
 
-def test_every_choice_reaches_the_engine() -> None:
-    choice = LoadingChoice(
-        context=2048, batch=64, threads=3, gpu_layers=7, kv_type=KvType.Q8_0, flash_attention=Switch.OFF
-    )
-    options = choice.options()
-    assert (options.context, options.batch, options.threads, options.gpu_layers) == (2048, 64, 3, 7)
-    assert (options.kv_type, options.flash_attention) == ("q8_0", False)
-
-
 def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone() -> None:
-    general = LocalOptions(context=1024, parallel=3)
-    preferences = ModelPreferences().with_loading(Path("m.gguf"), LoadingChoice(context=4096))
-    assert preferences.options_for(Path("other.gguf"), general) == general
-    own = preferences.options_for(Path("m.gguf"), general)
+    general = LoadOptions(context=1024, parallel=3)
+    preferences = ModelPreferences().with_loading(Path("m.gguf"), LoadOptions(context=4096))
+    assert preferences.choices_for(Path("other.gguf"), general) == (general, ModelOverrides())
+    own = preferences.choices_for(Path("m.gguf"), general).load
     assert (own.context, own.parallel) == (4096, 3)
 
 
 def test_how_a_model_writes_reaches_the_engine_even_where_its_loading_is_left_alone() -> None:
-    preferences = ModelPreferences().with_writing(Path("m.gguf"), WritingChoice(top_k=20, cue_list=CUES))
-    options = preferences.options_for(Path("m.gguf"), LocalOptions(context=1024))
-    assert options == LocalOptions(context=1024, own=ModelOverrides(top_k=20, cue_list=CUES))
+    preferences = ModelPreferences().with_overrides(Path("m.gguf"), ModelOverrides(top_k=20, cue_list=CUES))
+    choices = preferences.choices_for(Path("m.gguf"), LoadOptions(context=1024))
+    assert choices == (LoadOptions(context=1024), ModelOverrides(top_k=20, cue_list=CUES))
 
 
 def test_a_choice_is_judged_with_all_that_takes_memory() -> None:
     header = read_header(SMALL_MODEL)
     usual, without = (
-        LoadingChoice(context=2048, flash_attention=choice).estimate(header)
-        for choice in (Switch.AUTOMATIC, Switch.OFF)
+        LoadOptions(context=2048, flash_attention=choice).estimate(header) for choice in (Switch.AUTOMATIC, Switch.OFF)
     )
     scores = 4 * 512 * ((header.head_count + 1) * 2048 + 5 * header.embedding_length)
     assert without.compute_bytes == max(scores, usual.compute_bytes) > usual.compute_bytes
 
 
 def test_a_file_is_the_same_from_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = ModelPreferences().with_loading(tmp_path / "m.gguf", LoadingChoice(context=512))
+    chosen = ModelPreferences().with_loading(tmp_path / "m.gguf", LoadOptions(context=512))
     monkeypatch.chdir(tmp_path)
-    assert chosen.options_for(Path("m.gguf"), LocalOptions()).context == 512
+    assert chosen.choices_for(Path("m.gguf"), LoadOptions()).load.context == 512
 
 
 def test_tags_are_the_templates_others_or_none() -> None:
     template = ThinkingTags("<think>", "</think>")
-    assert WritingChoice().own.tags(template) == template
-    assert WritingChoice(tags=Tags.NONE).own == ModelOverrides(thinking=NO_TAGS)
-    assert WritingChoice(tags=Tags.NONE).own.tags(template) is None
-    other = WritingChoice(tags=Tags.OTHER, opening="[T]", closing="[/T]")
-    assert other.own.tags(template) == ThinkingTags("[T]", "[/T]")
-    assert other.model_copy(update={"closing": ""}).own.tags(template) == template
+    assert ModelOverrides().thinking_tags(template) == template
+    assert ModelOverrides(tags=TagSource.NONE).thinking_tags(template) is None
+    other = ModelOverrides(tags=TagSource.OTHER, opening="[T]", closing="[/T]")
+    assert other.thinking_tags(template) == ThinkingTags("[T]", "[/T]")
+    assert other.model_copy(update={"closing": ""}).thinking_tags(template) == template
 
 
 def test_a_choice_that_leaves_everything_as_it_is_is_not_kept() -> None:
-    chosen = ModelPreferences().with_writing(Path("m.gguf"), WritingChoice(top_k=20))
-    assert chosen.with_writing(Path("m.gguf"), WritingChoice()) == ModelPreferences()
+    chosen = ModelPreferences().with_overrides(Path("m.gguf"), ModelOverrides(top_k=20))
+    assert chosen.with_overrides(Path("m.gguf"), ModelOverrides()) == ModelPreferences()
 
 
 def test_mirror_and_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.local.client import LocalEngine
 from core.grading.extraction import extract_answer
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings
 from core.serve.access import AccessRules
 from core.serve.endpoint import Arms, Endpoint
@@ -149,7 +149,7 @@ def test_without_the_key_nothing_is_answered() -> None:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[openai.OpenAI]:
-    options = LocalOptions(context=1024, threads=1, parallel=2)
+    options = LoadOptions(context=1024, threads=1, parallel=2)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     base = DEMO_SETTINGS.model_copy(update={"temperature": 0.0})
     arms = {arm.name: arm.settings for arm in arms_of(["baton", "small", "large"], base)}

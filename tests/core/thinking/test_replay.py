@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.run import Pair, ask
 from core.run import run as solve
 from core.thinking.control import Control, Wish
@@ -270,7 +270,7 @@ def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair:
 
 @pytest.fixture(scope="module")
 def demo_pair() -> Iterator[Pair]:
-    options = LocalOptions(context=1024, threads=1)
+    options = LoadOptions(context=1024, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield Pair(small, large)
     small.close()

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, Q
 from pytestqt.qtbot import QtBot
 
 from app.shared.forms.form import SettingsForm, entries, value_at
-from core.models.preferences import WritingChoice
+from core.models.overrides import ModelOverrides
 from core.run import RunSettings
 from core.settings import Look, Settings
 from core.thinking.policies.keywords import Keywords
@@ -90,7 +90,7 @@ def test_showing_a_value_gives_none(form: SettingsForm, qtbot: QtBot) -> None:
 
 
 def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None:
-    form = SettingsForm(WritingChoice(top_k=20), WritingChoice())
+    form = SettingsForm(ModelOverrides(top_k=20), ModelOverrides())
     qtbot.addWidget(form)
     temperature, top_k = form.editor("temperature"), form.editor("top_k")
     assert isinstance(temperature, QDoubleSpinBox)
@@ -98,10 +98,10 @@ def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None
     assert (temperature.text(), top_k.text()) == ("as the run", "20")
     with qtbot.waitSignal(form.changed) as given:
         top_k.setValue(top_k.minimum())
-    assert given.args == [WritingChoice()]
+    assert given.args == [ModelOverrides()]
     with qtbot.waitSignal(form.changed) as given:
         temperature.setValue(0.0)
-    assert given.args == [WritingChoice(temperature=0.0)]
+    assert given.args == [ModelOverrides(temperature=0.0)]
 
 
 def test_only_the_fields_of_the_chosen_policy_are_shown(form: SettingsForm, qtbot: QtBot) -> None:

@@ -7,20 +7,20 @@ import pytest
 
 from core.engines.base import Conversation, Message
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 
 QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
 
 
 @pytest.fixture(scope="session")
 def small_engine(smollm2: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(smollm2, LocalOptions(context=2048))
+    engine = LocalEngine(smollm2, LoadOptions(context=2048))
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="session")
 def large_engine(gemma: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(gemma, LocalOptions(context=2048))
+    engine = LocalEngine(gemma, LoadOptions(context=2048))
     yield engine
     engine.close()

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from core.engines.local.client import LocalEngine
 from core.errors import OutOfMemory
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 
 
 def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        engine = LocalEngine(Path(file), LocalOptions(context=context, parallel=parallel, batch=batch, threads=1))
+        engine = LocalEngine(Path(file), LoadOptions(context=context, parallel=parallel, batch=batch, threads=1))
     except OutOfMemory as error:
         print(f"out of memory: {error}")
         return

@@ -1,7 +1,5 @@
 """What llama.cpp says while it loads, summed up by device."""
 
-from pathlib import Path
-
 import pytest
 
 from core.engines.local.client import LocalEngine
@@ -66,7 +64,7 @@ def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine: Loca
     placement = small_engine.card.placement
     assert placement is not None
     (ram,) = placement.shares
-    header = read_header(Path(small_engine.loaded_as.path))
+    header = read_header(small_engine.path)
     assert ram.layers == header.block_count + 1
     assert ram.weights >= 0.9 * header.tensor_bytes
     assert ram.cache == 2048 * 2 * sum(header.head_count_kv) * (header.key_length + header.value_length)

@@ -13,8 +13,8 @@ from core.engines.base import Conversation, End, Judgement, Message, Notice, Pas
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine
 from core.errors import ContextFull, EngineLost, ModelFileError
-from core.models.loading import LocalOptions
-from core.models.overrides import ModelOverrides, Sampling, ThinkingTags
+from core.models.loading import LoadOptions
+from core.models.overrides import ModelOverrides, Sampling, TagSource, ThinkingTags
 from core.run import Pair, RunSettings, run
 from core.thinking.events import Finish
 from core.thinking.limits import Limits
@@ -35,7 +35,8 @@ def test_the_card_says_what_the_model_is(small_engine: LocalEngine, large_engine
 
 def test_tags_that_a_person_set_open_the_thinking(smollm2: Path) -> None:
     tags = ThinkingTags("<reasoning>", "</reasoning>")
-    engine = LocalEngine(smollm2, LocalOptions(context=256, own=ModelOverrides(thinking=tags)))
+    overrides = ModelOverrides(tags=TagSource.OTHER, opening=tags.opening, closing=tags.closing)
+    engine = LocalEngine(smollm2, LoadOptions(context=256), overrides)
     try:
         assert engine.card.thinking == tags
         session = engine.open((Message("user", "2 + 2?"),), Sampling())
@@ -147,7 +148,7 @@ def test_a_judgement_sums_to_one_and_leaves_no_trace(small_engine: LocalEngine) 
 
 
 def test_a_judge_reads_the_question_and_what_is_new_of_the_body(smollm2: Path) -> None:
-    engine, body = LocalEngine(smollm2, LocalOptions(context=256, parallel=2)), Body()
+    engine, body = LocalEngine(smollm2, LoadOptions(context=256, parallel=2)), Body()
     session, other = engine.open(QUESTION, GREEDY), engine.open(QUESTION, GREEDY)
     write(session, body, limit=10)
     question = engine.count_tokens(IS_IT_RIGHT)
@@ -161,7 +162,7 @@ def test_a_judge_reads_the_question_and_what_is_new_of_the_body(smollm2: Path) -
 
 
 def test_a_judge_who_is_cancelled_says_nothing(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LocalOptions(context=4096, batch=2048))
+    engine = LocalEngine(smollm2, LoadOptions(context=4096, batch=2048))
     session, body = engine.open(QUESTION, GREEDY), text_body("word " * 2000)
     timer = threading.Timer(0.2, session.cancel)
     timer.start()
@@ -171,7 +172,7 @@ def test_a_judge_who_is_cancelled_says_nothing(smollm2: Path) -> None:
 
 
 def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LocalOptions(context=512, parallel=16))
+    engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=16))
     questions: list[Conversation] = [(Message("user", f"What is {n} plus {n + 3}?"),) for n in range(16)]
     alone = {}
     for n, question in enumerate(questions):
@@ -203,7 +204,7 @@ def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
 
 
 def test_more_sessions_than_places_take_turns(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LocalOptions(context=256, parallel=1))
+    engine = LocalEngine(smollm2, LoadOptions(context=256, parallel=1))
     one, two = engine.open(QUESTION, GREEDY), engine.open(QUESTION, GREEDY)
     body_one, body_two = Body(), Body()
     for _ in range(2):
@@ -214,7 +215,7 @@ def test_more_sessions_than_places_take_turns(smollm2: Path) -> None:
 
 
 def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LocalOptions(context=512))
+    engine = LocalEngine(smollm2, LoadOptions(context=512))
     session, items, kill = engine.open(QUESTION, GREEDY), [], True
     for item in session.write([], 30, 1):
         items.append(item)
@@ -233,7 +234,7 @@ def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(sm
 
 
 def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LocalOptions(context=256, parallel=4))
+    engine = LocalEngine(smollm2, LoadOptions(context=256, parallel=4))
     all_write = threading.Barrier(4, action=lambda: os.kill(engine.process.pid or 0, signal.SIGKILL))
 
     def written(number: int) -> list[WriteItem]:
@@ -252,14 +253,14 @@ def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
 
 
 def test_a_session_opens_though_the_process_has_died() -> None:
-    engine = LocalEngine(SMALL_MODEL, LocalOptions(context=512))
+    engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512))
     os.kill(engine.process.pid or 0, signal.SIGKILL)
     assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
     engine.close()
 
 
 def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LocalOptions(context=512))
+    engine = LocalEngine(smollm2, LoadOptions(context=512))
     session = engine.open(QUESTION, GREEDY)
 
     def write_while_killing() -> None:
@@ -274,7 +275,7 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -
 
 
 def test_a_cancelled_read_stops_in_the_middle_of_its_batch(gemma: Path) -> None:
-    engine = LocalEngine(gemma, LocalOptions(context=4096, batch=2048))
+    engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048))
     session = engine.open(QUESTION, Sampling())
     body = text_body("All of this has to be read before anything can be written. " * 150)
     timer = threading.Timer(0.2, session.cancel)
@@ -288,7 +289,7 @@ def test_a_cancelled_read_stops_in_the_middle_of_its_batch(gemma: Path) -> None:
 
 
 def test_a_time_limit_ends_a_long_prefill_in_the_middle(gemma: Path) -> None:
-    engine = LocalEngine(gemma, LocalOptions(context=4096, batch=2048))
+    engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048))
     question = (Message("user", "All of this has to be read before anything can be written. " * 150),)
     settings = RunSettings(policy="never", limits=Limits(max_seconds=0.2))
     trace = Trace.of(run(Pair(engine), question, settings))
@@ -307,7 +308,7 @@ def test_a_full_context_says_both_numbers(small_engine: LocalEngine) -> None:
 
 
 def test_writing_ends_where_the_context_does(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LocalOptions(context=128))
+    engine = LocalEngine(smollm2, LoadOptions(context=128))
     session = engine.open(QUESTION, Sampling(temperature=1.5, top_p=1, top_k=0))
     items = write(session, Body(), limit=1000)
     assert items[-1] == End(Stop.CONTEXT_FULL)

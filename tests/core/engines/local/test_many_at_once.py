@@ -14,7 +14,7 @@ from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.body import Author, Part
 from core.engines.local.client import LocalEngine
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.run import Pair, ask, run
 from core.thinking.control import Control
@@ -30,7 +30,7 @@ PROBLEMS = list(islice(held_out_problems(seed=5), RUNS))
 
 @pytest.fixture(scope="module")
 def engines() -> Iterator[tuple[LocalEngine, LocalEngine]]:
-    options = LocalOptions(context=512, parallel=PLACES)
+    options = LoadOptions(context=512, parallel=PLACES)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield small, large
     small.close()

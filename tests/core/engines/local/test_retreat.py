@@ -9,11 +9,10 @@ import pytest
 from core.engines.local import load_fallback as retreat
 from core.engines.local.client import LocalEngine
 from core.engines.local.load_fallback import attempts
-from core.engines.local.messages import LoadOptions
 from core.models.devices import Device, DeviceKind, Devices
 from core.models.fit import estimate, fit
 from core.models.gguf import read_header
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 
 GIB = 2**30
 
@@ -27,7 +26,7 @@ def loaded(file: Path, memory: int, *, context: int, parallel: int = 1, batch: i
 
 
 def test_layers_leave_the_gpu_first_and_batches_shrink_last() -> None:
-    ways = list(attempts(LoadOptions("m.gguf", batch=512, gpu_layers=-1), layers=32))
+    ways = list(attempts(LoadOptions(batch=512, gpu_layers=-1), layers=32))
     assert [way.options.gpu_layers for way in ways] == [-1, 24, 16, 8, 0, 0, 0]
     assert [way.options.batch for way in ways] == [512, 512, 512, 512, 512, 128, 32]
     assert ways[0].change == ""
@@ -35,16 +34,16 @@ def test_layers_leave_the_gpu_first_and_batches_shrink_last() -> None:
 
 
 def test_without_a_gpu_only_the_batch_shrinks() -> None:
-    ways = list(attempts(LoadOptions("m.gguf", batch=128), layers=0))
+    ways = list(attempts(LoadOptions(batch=128), layers=0))
     assert [(way.options.gpu_layers, way.options.batch) for way in ways] == [(-1, 128), (-1, 32)]
 
 
 def test_the_context_that_a_person_chose_is_never_shortened() -> None:
-    assert {way.options.context for way in attempts(LoadOptions("m.gguf", context=4096), layers=9)} == {4096}
+    assert {way.options.context for way in attempts(LoadOptions(context=4096), layers=9)} == {4096}
 
 
 def test_a_batch_keeps_room_for_one_token_of_every_text() -> None:
-    assert [way.options.batch for way in attempts(LoadOptions("m.gguf", batch=256, parallel=64), layers=0)] == [
+    assert [way.options.batch for way in attempts(LoadOptions(batch=256, parallel=64), layers=0)] == [
         256,
         128,
     ]
@@ -52,7 +51,7 @@ def test_a_batch_keeps_room_for_one_token_of_every_text() -> None:
 
 def test_loading_tells_how_far_it_is(smollm2: Path) -> None:
     told: list[float] = []
-    engine = LocalEngine(smollm2, LocalOptions(context=512, threads=1), told.append)
+    engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1), on_progress=told.append)
     engine.close()
     assert told == sorted(told)
     assert told[-1] == 1
@@ -79,7 +78,7 @@ def test_layers_left_to_the_program_are_those_that_the_gpu_holds_and_none_if_it_
     devices = Devices(16 * GIB, 16 * GIB, (gpu,))
     monkeypatch.setattr(retreat, "has_gpu_backend", lambda: True)
     monkeypatch.setattr(retreat, "find_devices", lambda: devices)
-    engine = LocalEngine(smollm2, LocalOptions(context=8192, threads=1))
+    engine = LocalEngine(smollm2, LoadOptions(context=8192, threads=1))
     chosen = engine.loaded_as.gpu_layers
     engine.close()
     assert chosen == fit(estimate(read_header(smollm2), 8192), devices).layers

@@ -12,12 +12,12 @@ from core.engines.local.client import LocalEngine
 from core.engines.local.tokenizer import tokenize_by
 from core.engines.remote.vocabulary import PROBE
 from core.errors import ModelFileError
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 
 
 @pytest.mark.real_models
 def test_it_tokenises_as_the_loaded_model_does(smollm2: Path) -> None:
-    with closing(LocalEngine(smollm2, LocalOptions(context=256))) as engine:
+    with closing(LocalEngine(smollm2, LoadOptions(context=256))) as engine:
         assert tokenize_by(smollm2, PROBE) == engine.tokenize(PROBE, special=True)
 
 

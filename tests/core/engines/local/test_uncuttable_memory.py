@@ -13,7 +13,7 @@ from core.engines.base import Message, Token
 from core.engines.body import Author, Part
 from core.engines.local.client import LocalEngine, LocalSession
 from core.models.gguf import read_header
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
 
@@ -29,7 +29,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, timeout=120)
     path = folder / f"{name}.gguf"
     give_weights(path)
-    engine = LocalEngine(path, LocalOptions(context=256))
+    engine = LocalEngine(path, LoadOptions(context=256))
     yield engine
     engine.close()
 

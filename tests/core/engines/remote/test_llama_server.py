@@ -17,7 +17,7 @@ from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import ContextFull, EngineRefused
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.engines.remote.writing import (
     GREEDY,
@@ -42,7 +42,7 @@ def gemma_server(gemma: Path) -> Iterator[LlamaServer]:
 
 
 def greedy_text_of_local(path: Path, conversation: Conversation, limit: int) -> str:
-    local = LocalEngine(path, LocalOptions(context=512, threads=1))
+    local = LocalEngine(path, LoadOptions(context=512, threads=1))
     try:
         with closing(local.open(conversation, GREEDY)) as session:
             return text(session.write([], limit, seed=1))
@@ -56,7 +56,7 @@ def test_the_card_says_what_the_server_tells(engine: LlamaServerEngine, server: 
     assert card.context == server.options.context
     assert card.quantisation == "Q4_1"
     assert card.parameters == 134_515_008
-    assert card.place == f"127.0.0.1:{server.port}"
+    assert card.location == f"127.0.0.1:{server.port}"
     assert card.thinking is None
 
 
@@ -254,7 +254,7 @@ def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(
 ) -> None:
     for path, passing in ((smollm2, Passing.IDS), (gemma, Passing.TEXT)):
         with (
-            closing(LocalEngine(path, LocalOptions(context=512, threads=1))) as here,
+            closing(LocalEngine(path, LoadOptions(context=512, threads=1))) as here,
             closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as there,
         ):
             assert share_vocabulary(here, there) is (passing is Passing.IDS)

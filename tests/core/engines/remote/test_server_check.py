@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from core.engines.remote.vocabulary import PROBE
 from core.engines.server_check import VocabularyMatch, open_server, try_connection
 from core.engines.usage import Cap, Prices, Usage
 from core.errors import EngineLost, EngineRefused
-from core.models.overrides import ModelOverrides, ThinkingTags
+from core.models.overrides import ModelOverrides, TagSource, ThinkingTags
+from core.models.source import ServerUrls
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
 from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.certificates import self_signed
@@ -142,7 +144,8 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
     with FaultyServer(stream()) as first, FaultyServer(stream()) as second:
         engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
         with closing(ServerPool(engines)) as pool:
-            assert pool.card == engines[0].card
+            both = ServerUrls((first.url, second.url))
+            assert pool.card == replace(engines[0].card, source=both)
             assert pool.count_tokens("abc") == 3
             assert pool.usage.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
@@ -182,9 +185,9 @@ def test_a_pool_takes_only_one_model() -> None:
 
 
 def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
-    own = ModelOverrides(temperature=0.2, thinking=ThinkingTags("[T]", "[/T]"))
+    overrides = ModelOverrides(temperature=0.2, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
     with FaultyServer(stream(token("a", 1), end(1))) as server:
-        engine = open_server(ServerAddress(server.url), RemoteOptions(HURRIED, own=own))
+        engine = open_server(ServerAddress(server.url), RemoteOptions(HURRIED, overrides=overrides))
         with closing(engine):
-            assert engine.card.own == own
+            assert engine.card.overrides == overrides
             assert engine.card.thinking == ThinkingTags("[T]", "[/T]")

@@ -1,0 +1,105 @@
+"""Where a model comes from, as one type: parsed once from what a person typed, and printed back as the same text.
+
+    demo, demo:small, demo:large    one of the two tiny models that come with Baton
+    models/large.gguf               a GGUF file on this machine
+    hf:OWNER/NAME[:QUANT]           a GGUF file of a Hugging Face repository
+    http://host:port[,http://…]     a server, or several servers of the same model
+
+Settings, model cards and traces keep a source; `core.engines.factory` opens it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import resources
+from core.errors import SettingsError
+
+DEMO_FOLDER = Path(resources.__path__[0]) / "demo_pair"
+_HUB_NAME = re.compile(r"hf:([\w.-]+/[\w.-]+?)(?::([\w.-]+))?")
+
+
+class DemoModel(Enum):
+    """One of the demo pair, which is part of the program."""
+
+    SMALL = "demo:small"
+    LARGE = "demo:large"
+
+    @property
+    def path(self) -> Path:
+        return DEMO_FOLDER / ("small.gguf" if self is DemoModel.SMALL else "large.gguf")
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A GGUF file on this machine; of a model in several files, any of them."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A GGUF file of a repository on the Hub. `quantisation`, such as Q4_K_M, may be empty: the repository's usual."""
+
+    repository: str
+    quantisation: str = ""
+
+    def __str__(self) -> str:
+        return f"hf:{self.repository}" + (f":{self.quantisation}" if self.quantisation else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrls:
+    """One server, or several that serve the same model and share its work."""
+
+    urls: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ",".join(self.urls)
+
+
+ModelSource = DemoModel | LocalFile | HubFile | ServerUrls
+
+
+def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
+    """The source that a text names; `demo` is what “demo” and an empty text stand for.
+
+    Nothing is looked up: a file need not exist. Raises SettingsError for an `hf:` name without owner and repository.
+    """
+    text = text.strip()
+    if text in ("", "demo"):
+        return demo
+    if text in ("demo:small", "demo:large"):
+        return DemoModel(text)
+    if text.startswith("hf:"):
+        if not (found := _HUB_NAME.fullmatch(text)):
+            raise SettingsError(f"{text} names no repository.", "Write hf:OWNER/NAME, or hf:OWNER/NAME:QUANT.")
+        return HubFile(found[1], found[2] or "")
+    if text.startswith(("http://", "https://")):
+        return ServerUrls(tuple(url.strip() for url in text.split(",") if url.strip()))
+    return LocalFile(Path(text).expanduser())
+
+
+def file_source(path: Path) -> DemoModel | LocalFile:
+    """The source of a file: the demo pair's own files are the demo pair, wherever the program is installed."""
+    return next((demo for demo in DemoModel if demo.path == path), LocalFile(path))
+
+
+def local_path(source: ModelSource) -> Path | None:
+    """The file of a source on this machine; None for a server, and for a Hub file, which may not be downloaded."""
+    return source.path if isinstance(source, DemoModel | LocalFile) else None
+
+
+def server_urls(text: str) -> tuple[str, ...]:
+    """The servers in a text that can name nothing else; one without “http” is taken for a single address."""
+    source = parse_source(text)
+    return source.urls if isinstance(source, ServerUrls) else tuple(filter(None, [text.strip()]))

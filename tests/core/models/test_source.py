@@ -1,0 +1,67 @@
+"""What a person types for a model becomes one type, and prints back as the same text."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import SettingsError
+from core.models.source import DemoModel, HubFile, LocalFile, ServerUrls, file_source, local_path, parse_source
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("demo:large", DemoModel.LARGE),
+        ("models/large.gguf", LocalFile(Path("models/large.gguf"))),
+        ("hf:Qwen/Qwen3-8B-GGUF", HubFile("Qwen/Qwen3-8B-GGUF")),
+        ("hf:Qwen/Qwen3-8B-GGUF:Q4_K_M", HubFile("Qwen/Qwen3-8B-GGUF", "Q4_K_M")),
+        ("http://office:8080", ServerUrls(("http://office:8080",))),
+        ("http://one:8080,https://two", ServerUrls(("http://one:8080", "https://two"))),
+    ],
+)
+def test_a_text_names_a_source_and_the_source_prints_as_the_text(text: str, source: object) -> None:
+    assert parse_source(text) == source
+    assert str(source) == text
+
+
+@pytest.mark.parametrize("text", ["", "  ", "demo"])
+def test_demo_and_nothing_name_the_demo_model_of_the_part_they_are_for(text: str) -> None:
+    assert parse_source(text) is DemoModel.SMALL
+    assert parse_source(text, DemoModel.LARGE) is DemoModel.LARGE
+
+
+def test_the_home_folder_is_written_out() -> None:
+    assert parse_source("~/m.gguf") == LocalFile(Path.home() / "m.gguf")
+
+
+def test_blanks_between_several_servers_are_left_out() -> None:
+    assert parse_source("http://one , http://two,") == ServerUrls(("http://one", "http://two"))
+
+
+@pytest.mark.parametrize("text", ["hf:", "hf:name", "hf:a/b/c", "hf:a b/c"])
+def test_a_hub_name_without_owner_and_repository_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="hf:OWNER/NAME"):
+        parse_source(text)
+
+
+def test_the_demo_pairs_files_are_the_demo_pair_wherever_they_lie() -> None:
+    assert file_source(DemoModel.LARGE.path) is DemoModel.LARGE
+    assert file_source(Path("/other.gguf")) == LocalFile(Path("/other.gguf"))
+    assert DemoModel.SMALL.path.is_file()
+
+
+def test_only_files_have_a_path() -> None:
+    assert local_path(LocalFile(Path("m.gguf"))) == Path("m.gguf")
+    assert local_path(HubFile("a/b")) is None
+    assert local_path(ServerUrls(("http://one",))) is None
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_source_that_parses_to_itself_or_is_refused(text: str) -> None:
+    try:
+        source = parse_source(text)
+    except SettingsError:
+        return
+    assert parse_source(str(source)) == source
