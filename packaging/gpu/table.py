@@ -18,7 +18,7 @@ from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine
 from core.models.devices import find_devices
 from core.models.gguf import read_header
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 
 QUESTION: Conversation = (Message("user", "Count."),)
@@ -54,7 +54,7 @@ def main() -> int:
 
 def measured(model: Path, layers: int) -> Row:
     started = time.perf_counter()
-    with closing(LocalEngine(model, LocalOptions(context=CONTEXT, gpu_layers=layers))) as engine:
+    with closing(LocalEngine(model, LoadOptions(context=CONTEXT, gpu_layers=layers))) as engine:
         load = time.perf_counter() - started
         sentence = Part(SENTENCE, Author.LARGE)
         with closing(engine.open(QUESTION, Sampling(temperature=0))) as session:

@@ -14,7 +14,7 @@ from core.engines.local.client import LocalEngine
 from core.models.devices import DeviceKind, find_devices
 from core.models.fit import estimate, fit
 from core.models.gguf import read_header
-from core.models.loading import LocalOptions
+from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.engines.local.writing import ids, text_body, write
 from tests.gpu.conftest import SmallGpu
@@ -25,12 +25,12 @@ PROBLEM: Conversation = (Message("user", "What is 17 + 25?"),)
 LONG_TEXT = "One two three four five six seven eight nine ten. " * 30
 ALL_LAYERS = {SMALL_MODEL: 3, LARGE_MODEL: 4}
 """With the output layer, which counts as one."""
-ON_THE_CPU = LocalOptions(context=1024, threads=1, gpu_layers=0)
-ON_THE_GPU = LocalOptions(context=1024, threads=1)
+ON_THE_CPU = LoadOptions(context=1024, threads=1, gpu_layers=0)
+ON_THE_GPU = LoadOptions(context=1024, threads=1)
 
 
 @contextmanager
-def loaded(path: Path, options: LocalOptions) -> Iterator[LocalEngine]:
+def loaded(path: Path, options: LoadOptions) -> Iterator[LocalEngine]:
     with closing(LocalEngine(path, options)) as engine:
         yield engine
 
@@ -85,12 +85,12 @@ def test_as_many_layers_as_the_fit_says_are_loaded_without_a_retreat(
     gpu.has_mib(mib)
     predicted = fit(estimate(read_header(smollm2), 8192), find_devices()).layers
     assert least <= predicted <= most
-    with loaded(smollm2, LocalOptions(context=8192, threads=1)) as engine:
+    with loaded(smollm2, LoadOptions(context=8192, threads=1)) as engine:
         assert (layers_on_gpu(engine), retreat(engine)) == (predicted, "")
 
 
 def test_the_estimate_is_close_to_what_the_device_gives(gpu: SmallGpu, smollm2: Path) -> None:
-    options = LocalOptions(context=8192, threads=1)
+    options = LoadOptions(context=8192, threads=1)
     predicted = fit(estimate(read_header(smollm2), 8192), find_devices()).gpu_bytes
     with loaded(smollm2, options):
         assert gpu.used_bytes == pytest.approx(predicted, rel=0.1)
@@ -118,7 +118,7 @@ def test_rolling_back_and_writing_again_gives_the_same_text(gpu: SmallGpu) -> No
 
 
 def test_several_texts_at_once_do_not_mix(gpu: SmallGpu) -> None:
-    options = LocalOptions(context=512, threads=1, parallel=4)
+    options = LoadOptions(context=512, threads=1, parallel=4)
     with loaded(SMALL_MODEL, options) as engine:
         sessions = [engine.open((Message("user", f"What is {n} + {n}?"),), GREEDY) for n in range(2, 6)]
         alone = [ids(write(session, Body(), limit=8)) for session in sessions]
@@ -136,7 +136,7 @@ def test_a_small_and_a_large_model_share_the_device(gpu: SmallGpu) -> None:
 
 def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu: SmallGpu, smollm2: Path) -> None:
     """Vulkan cannot abort a batch, so a text must be read in batches that are short on a slow device."""
-    with loaded(smollm2, LocalOptions(context=2048, threads=1)) as engine:
+    with loaded(smollm2, LoadOptions(context=2048, threads=1)) as engine:
         written(engine, 2)  # the first decode compiles shaders
         with closing(engine.open(PROBLEM, GREEDY)) as session:
             timer = threading.Timer(1.0, session.cancel)
@@ -152,7 +152,7 @@ def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu: SmallGpu, smol
 
 def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_said(gpu: SmallGpu, smollm2: Path) -> None:
     gpu.has_mib(140)
-    with loaded(smollm2, LocalOptions(context=2048, threads=1, gpu_layers=99)) as engine:
+    with loaded(smollm2, LoadOptions(context=2048, threads=1, gpu_layers=99)) as engine:
         assert layers_on_gpu(engine) < 31
         assert retreat(engine)
         assert ids(written(engine, 4))
@@ -160,7 +160,7 @@ def test_a_device_that_is_smaller_than_asked_for_gets_fewer_layers_and_it_is_sai
 
 def test_a_device_without_any_room_leaves_the_model_on_the_cpu(gpu: SmallGpu) -> None:
     gpu.is_full()
-    with loaded(SMALL_MODEL, LocalOptions(context=1024, threads=1, gpu_layers=99)) as engine:
+    with loaded(SMALL_MODEL, LoadOptions(context=1024, threads=1, gpu_layers=99)) as engine:
         assert layers_on_gpu(engine) == 0
         assert ids(written(engine, 4))
 
