@@ -21,7 +21,7 @@ Algebra = Callable[[str, str], Verdict]
 
 _CHOICES = LETTERS[:10]
 _LONGEST_UNIT = 60
-_RATIO = re.compile(r"(\d+)\s*:\s*(\d+)")
+_RATIO = re.compile(r"(\d+)\s*(?::|\bto\b)\s*(\d+)")
 _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
 
 
@@ -76,6 +76,8 @@ def compare_choice(expected: str, given: str) -> Verdict:
 def compare_numeric(expected: str, given: str) -> Verdict:
     """The same number, or not; unscored if one is no number or their units differ."""
     right, number = _quantity(expected, given), _quantity(given, expected)
+    if right is not None and right.base is not None and right.digits == normalise(given):
+        return _verdict(True, How.NUMERIC, f"{_short(given)} has the digits of {_short(expected)}.")
     if right is None or number is None:
         missing = "expected answer" if right is None else "answer"
         return Verdict(Outcome.UNSCORED, How.NUMERIC, f"The {missing} is not a plain number.")
@@ -135,6 +137,8 @@ def _compare_ratios(expected: str, given: str) -> Verdict | None:
         return None
     if right is not None and said is not None:
         equal = int(right[1]) * int(said[2]) == int(right[2]) * int(said[1])
+        if right.groups() == said.groups():
+            return _verdict(True, How.NUMERIC, f"{given} is {expected}.")
         if equal:
             return Verdict(Outcome.UNSCORED, How.NUMERIC, f"{given} and {expected} are the same ratio in other terms.")
         return _verdict(False, How.NUMERIC, f"{given} is not {expected}.")

@@ -2,6 +2,7 @@
 
 import re
 
+from core.grading.quantities import read_quantity
 from core.grading.units import read_unit
 
 _LAST_LINES = 4
@@ -50,8 +51,13 @@ _REFUSAL = re.compile(
 _ORNAMENT = re.compile(r"[^\w)\]}>%°$€£¢¹²³…'’.!?+|∞∅−/\\-]{1,20}$")
 _AMOUNT = r"[-+−]?(?:\\?[$€£]\s?)?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s?/\s?\d+)?\s?(?:\\?%|°)?"
 _NUMBER = re.compile(rf"(?<![\w.^_{{]){_AMOUNT}(?![\w^]|\.\d)")
+_LIST_NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-•*])\s+(?=[A-Z])")
+_ASIDE = re.compile(r",?\s+(?:which|since|because|where)\b")
+_VALUE = re.compile(r"[\d$]")
+# Values in a row, as in "2, 3, and 5".
+_LIST = re.compile(r"[-−]?\d[\d./]*(?:(?:,\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+)[-−]?\d[\d./]*)+$")
 _STATES = re.compile(
-    r"\b(?:is|are|was|were|be|makes?|made|earns?|gets?|has|have|had|needs?|takes?|took|costs?|equals?"
+    r"\b(?:(?:is|are|was|were)(?: at)?|be|makes?|made|earns?|gets?|has|have|had|needs?|takes?|took|costs?|equals?"
     r"|left with|total(?:s|ing)?(?: of)?|gives?|leaves?|yields?|obtain|find|found|pays?|spends?|saves?"
     r"|sells?|becomes?|weighs?|reach(?:es)?)\b",
     re.IGNORECASE,
@@ -146,7 +152,7 @@ def _is_bare(line: str) -> bool:
     """A line that is nothing but an answer: `18`, `**18**`, `$x = 5$`, `Yes.`, `x = 2 or x = 3`."""
     line = line.strip(_WRAPPING).rstrip(".")
     words = _PLAIN_WORD.findall(_FORMULA.sub(" ", line))
-    if _HEADING.match(line):
+    if _HEADING.match(line) or _STATES.search(_FORMULA.sub(" ", line)):
         return False
     return len([word for word in words if word not in ("and", "the")]) <= 1 and len(line) <= 200
 
@@ -155,7 +161,9 @@ def _value_in(line: str) -> str | None:
     """The value of a bare line, without a label, a conjunction or the left side of a chain of equations."""
     label = _LABEL.match(line)
     line = label["value"] if label else line
-    line = re.sub(r"\s*(?:✅|✓|✔|\\\\)\s*", " ", line).replace("&", "").strip(_WRAPPING)
+    if r"\begin" not in line:
+        line = re.sub(r"\s*(?:✅|✓|✔|\\\\)\s*", " ", line).replace("&", "")
+    line = line.strip(_WRAPPING)
     line = re.sub(
         r"^(?:[-•]\s+|so,?\s+|thus,?\s+|hence,?\s+|therefore[,:]?\s+|\\therefore\s*)", "", line, flags=re.IGNORECASE
     )
@@ -167,30 +175,72 @@ def _bold_answer(line: str) -> str | None:
     for bold in reversed(list(_BOLD.finditer(line))):
         inside = bold["inside"].strip()
         if inside and not _HEADING.match(inside) and len(inside.split()) <= _MOST_WORDS_IN_BOLD:
-            return before_clause(inside)
+            return _value_of(inside)
     label = _LABEL.match(line)
-    return before_clause(label["value"]) if label and "**" in line else None
+    return _value_of(label["value"]) if label and "**" in line else None
+
+
+def _value_of(text: str) -> str | None:
+    """What a bold text or the text after a label says: a sentence states it, anything else is it."""
+    return (_stated(text) if _STATES.search(_FORMULA.sub(" ", text)) else None) or before_clause(text)
 
 
 def _stated(line: str) -> str | None:
-    """The value that a sentence states: its last formula, else the number after its last `=` or after its verb."""
-    formulas = [match for match in _FORMULA.finditer(line) if _formula_at(line, match.start())]
-    if formulas:
-        return _inside(formulas[-1].group())
-    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z(])", line)
-    for sentence in reversed(sentences):
+    """The value that a sentence states: what stands after its verb or its last `=`, else its last formula or number."""
+    line = _LIST_NUMBER.sub("", line)
+    for sentence in reversed(re.split(r"(?<=[.!?])\s+(?=[A-Z(])", line)):
+        aside = _ASIDE.search(sentence)
+        if aside and _VALUE.search(sentence[: aside.start()]):
+            sentence = sentence[: aside.start()]
+        stated = _after_verb(sentence)
+        if stated is not None:
+            return stated
+        formulas = [match for match in _FORMULA.finditer(sentence) if _formula_at(sentence, match.start())]
+        if formulas:
+            return _inside(formulas[-1].group())
         numbers = list(_NUMBER.finditer(sentence))
-        if not numbers:
-            continue
-        equals = sentence.rfind("=")
-        start = (
-            equals + 1 if equals >= 0 else next((verb.end() for verb in reversed(list(_STATES.finditer(sentence)))), 0)
-        )
-        after = [number for number in numbers if number.start() >= start] if start else []
-        chosen = after[0] if after else numbers[-1]
-        unit = _UNIT_AFTER.match(sentence, chosen.end())
-        return _trimmed(chosen.group() + (unit.group() if unit and read_unit(f" {unit.group().strip()}") else ""))
+        if numbers:
+            equals = sentence.rfind("=")
+            after = [number for number in numbers if equals >= 0 and number.start() > equals]
+            return _quantity_at(sentence, (after or numbers[-1:])[0])
     return None
+
+
+def _after_verb(sentence: str) -> str | None:
+    """What stands after the last verb that has a value after it: `5/12` in "the probability is 5/12"."""
+    formulas = [match.span() for match in _FORMULA.finditer(sentence) if _formula_at(sentence, match.start())]
+    for verb in reversed(list(_STATES.finditer(sentence))):
+        if any(start < verb.start() < end for start, end in formulas):
+            continue
+        rest = sentence[verb.end() :]
+        equals = rest.rfind("=")
+        if equals >= 0 and not _FORMULA.search(rest):
+            rest = rest[equals + 1 :]
+        value = before_clause(rest)
+        if value is None:
+            continue
+        if _FORMULA.match(value) or _LIST.match(value) or read_quantity(value) is not None or _is_formula(value):
+            return value
+        number, formula = _NUMBER.search(rest), _FORMULA.search(rest)
+        if formula is not None and _formula_at(rest, formula.start()):
+            return before_clause(rest[formula.start() :])
+        if number is not None:
+            return _quantity_at(rest, number)
+    return None
+
+
+def _quantity_at(sentence: str, number: re.Match[str]) -> str | None:
+    """The number with its unit and scale, where what follows is one: `2 hours and 30 minutes`."""
+    value = before_clause(sentence[number.start() :])
+    if value is not None and read_quantity(value) is not None:
+        return value
+    unit = _UNIT_AFTER.match(sentence, number.end())
+    return _trimmed(number.group() + (unit.group() if unit and read_unit(f" {unit.group().strip()}") else ""))
+
+
+def _is_formula(text: str) -> bool:
+    """Whether it is a formula without dollar signs: `n(n+1)/2`, `2√6`, `(4, -1)`."""
+    return not _PLAIN_WORD.search(text) and re.search(r"[\d=^\\√(]", text) is not None
 
 
 def _words(line: str) -> str | None:

@@ -24,7 +24,7 @@ _BETWEEN_BOXES = re.compile(
 )
 _HASHES = re.compile(r"^####[ \t]*(?P<answer>.+)$", re.MULTILINE)
 _SUBJECT = (
-    r"(?:final\s+answers?|correct\s+(?:answer|option|choice)|best\s+(?:answer|option|choice)|answers?"
+    r"(?:final\s+answers?|(?:correct|right|best)\s+(?:answer|option|choice|one)|answers?"
     r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?)|\bans)"
 )
 _VERB = (
@@ -48,7 +48,7 @@ _NO_ANSWER = re.compile(
 )
 _LETTER = re.compile(r"[\s(\[*$]*(?P<letter>[A-Z])(?=$|[\s)\].:,*$])")
 _LETTER_IN_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
-_OPTION = re.compile(r"\b(?i:option|choice|choose|select|pick)\s*:?\s*[*(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])")
+_OPTION = re.compile(r"\b(?i:option|choice|choose|select|pick|go\s+with)\s*:?\s*[*(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])")
 _MOST_PHRASES = 20
 
 

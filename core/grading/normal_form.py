@@ -36,6 +36,8 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\%", "%"),
         (r"[−–]", "-"),
         (r"×|\\cdot(?![a-zA-Z])|·|⋅", r"\\times "),
+        (r"(?<=\d)\s*[xX]\s*(?=10\s*\^)", r"\\times "),
+        (r"\\log_\{?e\}?(?![a-zA-Z])", r"\\ln "),
         (r"÷|\\div(?![a-zA-Z])", "/"),
         (r"(?<=[\w)}])\s*\*\s*(?=[\w(\\])", r"\\times "),
         (r"π", r"\\pi "),
@@ -72,6 +74,7 @@ _NAMED = re.compile(
     r"(?P<name>\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z](?:, ?[a-z])*\))?|\([a-z](?:, ?[a-z])+\))"
     r"\s*(?:=|≈|\\in(?![a-z]))\s*(?P<value>[^=]+)"
 )
+_NAME = re.compile(r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z]\))?")
 _LISTED = re.compile(r",|\s(?:and|or)\s")
 _EQUALS = re.compile(r"\s*(?:(?<![<>!\\])=|≈)\s*")
 
@@ -119,6 +122,7 @@ def is_words(text: str) -> bool:
 
 def without_name(text: str, other: str) -> str:
     r"""The value in `x = 5`, `x \in [0,1]` or `x = 2 + 3 = 5`, unless `other` names something else. Both are tidy."""
+    text = _without_approximation(text, other)
     parts = _EQUALS.split(text)
     if len(parts) > 2:
         if _LISTED.search(text):
@@ -136,3 +140,11 @@ def without_name(text: str, other: str) -> str:
     if other_name is not None and other_name["name"] != named["name"]:
         return text
     return named["value"].strip()
+
+
+def _without_approximation(text: str, other: str) -> str:
+    r"""The exact side of `\frac{5}{12} \approx 0.4167`, or the decimal one where `other` is a decimal."""
+    exact, sign, decimal = text.partition("≈")
+    if not sign or _NAME.fullmatch(exact.strip()) or not exact.strip():
+        return text
+    return decimal.strip() if re.search(r"\d\.\d", other) else exact.strip()

@@ -1,5 +1,6 @@
 """Numbers in English words: `twenty-one`, `one hundred and five`, `two thirds`, `a dozen`."""
 
+import re
 from fractions import Fraction
 
 _UNITS = (
@@ -29,18 +30,26 @@ _PARTS = {
     "eighth": 8,
     "ninth": 9,
     "tenth": 10,
+    "eleventh": 11,
+    "twelfth": 12,
+    "twentieth": 20,
+    "hundredth": 100,
 }
 
 
 def read_number_words(text: str) -> Fraction | None:
     """The number that the words are, in any case and with or without hyphens; None if they are anything else."""
+    mixed = re.fullmatch(r"(?P<whole>.+?) and (?P<part>(?:a|one|two|three) \w+)", text.lower().strip())
+    if mixed is not None and (part := read_number_words(mixed["part"])) is not None and part < 1:
+        whole = read_number_words(mixed["whole"])
+        return None if whole is None else whole + part
     words = [word for word in text.lower().replace("-", " ").split() if word != "and"]
     if not words:
         return None
-    part = words[-1] if words[-1] in _PARTS else words[-1].removesuffix("s")
-    if part in _PARTS and len(words) > 1:
-        top = _cardinal(words[:-1])
-        return None if top is None else Fraction(top, _PARTS[part])
+    last = words[-1] if words[-1] in _PARTS else words[-1].removesuffix("s")
+    if last in _PARTS and len(words) > 1:
+        top = 1 if words[:-1] == ["a"] else _cardinal(words[:-1])
+        return None if top is None else Fraction(top, _PARTS[last])
     cardinal = _cardinal(words)
     return None if cardinal is None else Fraction(cardinal)
 

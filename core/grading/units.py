@@ -17,11 +17,20 @@ sterling  £ gbp
 part      % percent pct
 angle     ° degree deg
 radian    rad radian
+energy    J joule; kJ kilojoule 1000
+force     N newton
+power     W watt; kW kilowatt 1000
+voltage   V volt
+charge    C coulomb
+kelvin    K kelvin
+pressure  Pa pascal; kPa 1000
+frequency Hz hertz
+amount    mol mole
 speed     mph 1397/3125; kph 5/18
 nothing   unit
 """
-_LITRES = {"l": Fraction(1, 1000), "liter": Fraction(1, 1000), "litre": Fraction(1, 1000)} | dict.fromkeys(
-    ("ml", "milliliter", "millilitre"), Fraction(1, 10**6)
+_LITRES = dict.fromkeys(("l", "L", "liter", "litre"), Fraction(1, 1000)) | dict.fromkeys(
+    ("ml", "mL", "milliliter", "millilitre"), Fraction(1, 10**6)
 )
 _SQUARED = {"square": 2, "sq": 2, "cubic": 3}
 _PER = frozenset({"per", "/", "every", "each", "a", "an"})
@@ -107,7 +116,8 @@ def read_unit(text: str) -> Unit | None:
     factor = Fraction(1)
     other: set[str] = set()
     sign = squared = 1
-    for word, power in words:
+    for written, power in words:
+        word = written.lower()
         if word in _PER and (dimensions or other):
             if other or "money" in dimensions:
                 break
@@ -116,11 +126,11 @@ def read_unit(text: str) -> Unit | None:
             squared = _SQUARED[word]
         elif word in _SMALL_WORDS and (dimensions or other):
             continue
-        elif _known(word) is not None:
-            known, size = _UNITS[_known(word) or ""]
+        elif (name := _known(written)) is not None:
+            known, size = _UNITS[name]
             exponent = sign * squared * power
-            for name, raised in known:
-                dimensions[name] = dimensions.get(name, 0) + raised * exponent
+            for dimension, raised in known:
+                dimensions[dimension] = dimensions.get(dimension, 0) + raised * exponent
             factor *= size**exponent
             squared = 1
         elif len(word) > 2 and word not in _NO_UNITS:
@@ -148,9 +158,8 @@ def _tokens(text: str) -> tuple[list[tuple[str, int]], str] | None:
             continue
         if len(words) >= _MOST_WORDS:
             return None
-        words.append((word if word in ("L", "mL", "ml") else word.lower(), int(token["power"] or 1)))
+        words.append((word, int(token["power"] or 1)))
         at = token.end()
-    words = [(word.lower(), power) for word, power in words]
     # Without a space only the short names of units are units: 5cm, not 5xy.
     if not text[0].isspace() and words and words[0][0] not in _UNITS and words[0][0] not in ("th", "st", "nd", "rd"):
         return None
@@ -165,10 +174,10 @@ def _without_brackets(text: str) -> str:
 
 
 def _known(word: str) -> str | None:
-    for name in (word, word.removesuffix("s"), word.removesuffix("es")):
-        if name in _UNITS and (len(name) > 1 or name == word):
-            return name
-    return None
+    """Its name in the table; symbols of one letter are taken as they are written, since `5 n` is no force."""
+    lower = word.lower() if len(word) > 1 else word
+    names = (word, lower, lower.removesuffix("s"), lower.removesuffix("es"))
+    return next((name for name in names if name in _UNITS and (len(name) > 1 or name == word)), None)
 
 
 def _singular(word: str) -> str:

@@ -24,8 +24,8 @@ _FUNCTIONS = frozenset(
 )
 # Answers that say there is no value, each in one spelling.
 _NOTHING = {
-    "none": r"(?:there (?:are|is) )?no (?:real |such )?(?:solutions?|roots?|values?)(?: exists?)?|none|\\emptyset"
-    r"|(?:the )?empty set",
+    "none": r"(?:(?:\w+ ){0,4}(?:are|is|has|have) )?no (?:real |such )?(?:solutions?|roots?|values?)(?: exists?)?"
+    r"|none|\\emptyset|(?:the )?empty set",
     "undefined": r"undefined|(?:it )?does not exist|dne",
     "infinite": r"infinite(?:ly)?(?: many)?(?: \w+)?|infinity|\\infty",
     "unknown": r"(?:it )?(?:cannot|can not|can't) be (?:determined|found|computed)\b.*|not enough information\b.*"
@@ -83,7 +83,10 @@ def _means(right: str, said: str) -> bool:
     if said.startswith(right):
         rest = said[len(right) :].strip()
         return rest in _GENERIC or _STATES.match(rest) is not None
-    return re.fullmatch(rf"(?:[\w']+ ){{0,6}}(?:is|are|was|were)(?: the| an?)? {re.escape(right)}", said) is not None
+    return (
+        re.fullmatch(rf"(?:[\w']+ ){{0,6}}(?:is|are|was|were|falls? on|be)(?: the| an?)? {re.escape(right)}", said)
+        is not None
+    )
 
 
 def _plain(text: str) -> str:
