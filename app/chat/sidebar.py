@@ -249,7 +249,9 @@ def day_name(day: date, today: date) -> str:
         return "TODAY"
     if day == today - timedelta(days=1):
         return "YESTERDAY"
-    return day.strftime("%A, %-d %B" if day.year == today.year else "%-d %B %Y").upper()
+    # Not %-d, which Windows does not have.
+    words = f"{day:%A}, {day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
+    return words.upper()
 
 
 def _plain(excerpt: str) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from core.demo_pair.settings import DEMO_SETTINGS
 from core.engines.body import Author
-from core.run import RunSettings
+from core.run import RunSettings, effective_settings
 from core.settings import ModelChoice
 from core.thinking.events import RunStarted
-from core.thinking.limits import Limits
 from core.thinking.registry import POLICIES
 
 NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
@@ -21,23 +21,34 @@ NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
 
 
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:
-    """Only what differs from the nearest preset and from the defaults is said."""
-    policy = settings.policy
-    presets = POLICIES.of(policy).presets
-    preset = min(presets, key=lambda name: len(_changed(policy, presets[name])), default="")
-    assignments = _changed(policy, presets[preset] if preset else type(policy)())
-    assignments |= _changed(settings, RunSettings(), leave=NAMED)
-    assignments |= _changed(settings.limits, Limits())
+    """Only what the terminal would not do by itself is named."""
+    preset, usual = _nearest_preset(settings, models.is_demo)
     words = ["baton", "solve", problem]
     if not models.is_demo:
         words += ["--small", str(models.small), "--large", str(models.large)]
     if models.context != ModelChoice().context:
         words += ["--context", str(models.context)]
-    words += ["--policy", policy.policy, *(["--preset", preset] if preset else []), "--seed", str(settings.seed)]
-    words += ["--max-tokens", str(settings.max_tokens)]
-    for name, value in assignments.items():
+    words += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
+    words += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
+    for name, value in _assignments(settings, usual).items():
         words += ["--set", f"{name}={_plain(value)}"]
     return shlex.join(words)
+
+
+def _nearest_preset(settings: RunSettings, is_demo: bool) -> tuple[str, RunSettings]:
+    """The preset that needs the fewest `--set`, and the settings that the terminal makes of it."""
+    policy = settings.policy
+    starts = POLICIES.of(policy).presets or {"": type(policy)()}
+    usual = {name: RunSettings(policy=start) for name, start in starts.items()}
+    if is_demo:
+        usual = {name: effective_settings(each, DEMO_SETTINGS) for name, each in usual.items()}
+    name = min(usual, key=lambda name: len(_assignments(settings, usual[name])))
+    return name, usual[name]
+
+
+def _assignments(settings: RunSettings, usual: RunSettings) -> dict[str, Any]:
+    changed = _changed(settings.policy, usual.policy) | _changed(settings, usual, leave=NAMED)
+    return changed | _changed(settings.limits, usual.limits)
 
 
 def models_of(started: RunStarted, chosen: ModelChoice) -> ModelChoice:

@@ -12,8 +12,7 @@ from PySide6.QtWidgets import QListView, QSizePolicy, QVBoxLayout, QWidget
 
 from app.inspector.replay_choice import ReplayChoice
 from app.inspector.replay_task import ReplayOutcome, ReplayRequest, ReplayTask
-from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.repository import run_settings
+from app.shared.conversations.conversation import Exchange, run_settings
 from app.shared.labels import reason_and_cue
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme

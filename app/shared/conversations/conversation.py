@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from core.engines.base import Conversation as Messages
 from core.engines.base import Message
@@ -87,3 +88,10 @@ class Conversation:
             exchange = waiting.pop(0)
             yield exchange
             waiting += exchange.children
+
+
+def run_settings(data: dict[str, Any]) -> RunSettings:
+    """The settings of a stored exchange or trace. Fields that this version does not know keep their defaults."""
+    from core.settings import tolerant
+
+    return tolerant({"run": dict(data)}).run

@@ -8,9 +8,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.shared.background import run_in_background
-from app.shared.conversations.conversation import Conversation, Exchange
+from app.shared.conversations.conversation import Conversation, Exchange, run_settings
 from core.errors import BatonError
-from core.run import RunSettings
 from core.store.conversations import Found, Headline, StoredExchange
 from core.store.runs import Recorder
 from core.store.store import Store
@@ -106,10 +105,3 @@ class ConversationRepository(QObject):
     def _ended(self, error: BatonError | None) -> None:
         if error:
             self.failed.emit(error)
-
-
-def run_settings(data: dict[str, Any]) -> RunSettings:
-    """Settings of a stored exchange; what this Baton does not know of them falls back."""
-    from core.settings import tolerant
-
-    return tolerant({"run": dict(data)}).run

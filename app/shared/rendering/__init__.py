@@ -15,7 +15,6 @@ from app.shared.rendering.copying import (
 )
 from app.shared.rendering.document import prepare, render_at, render_into
 from app.shared.rendering.formulas import closed_in, left_open
-from app.shared.rendering.marking import mark_word
 from app.shared.rendering.style import TextStyle
 from app.shared.rendering.typeset import warm_up
 from app.shared.rendering.view import LiveText, RichText
@@ -32,7 +31,6 @@ __all__ = [
     "code_of",
     "converted",
     "left_open",
-    "mark_word",
     "prepare",
     "render_at",
     "render_into",

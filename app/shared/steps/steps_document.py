@@ -12,13 +12,19 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QColor, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
+from app.shared.conversations.conversation import run_settings
 from app.shared.rendering import TextStyle, render_at
 from app.shared.steps.formula_spans import FormulaSpans
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Colours
 from core.engines.body import Author
-from core.thinking.cues import english
+from core.errors import SettingsError
+from core.thinking.cues import Lexicon, english
+from core.thinking.events import RunStarted
 from core.thinking.pieces import Piece
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policy import PolicyContext
+from core.thinking.registry import make_policy
 from core.thinking.trace import Trace
 
 GAP = 15.0
@@ -49,6 +55,18 @@ def thinking_pieces(trace: Trace) -> list[Piece]:
     return [piece for piece in trace.pieces if not piece.in_answer and _says_something(piece, tag)]
 
 
+def cues_of(trace: Trace) -> Lexicon:
+    """The cues that the policy of this run looked for: its own list, or the policy's."""
+    if trace.started is None:
+        return english()
+    settings = run_settings(trace.started.settings)
+    try:
+        policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
+    except SettingsError:  # a policy that is not installed, or a list that this version cannot read
+        return english()
+    return policy.lexicon if isinstance(policy, Keywords) else settings.lexicon or english()
+
+
 def _says_something(piece: Piece, tag: str) -> bool:
     if piece.length > MOST_BLANK:
         return True
@@ -75,6 +93,8 @@ class StepsDocument(QObject):
         self._colours: Colours | None = None
         self._pieces: Sequence[Piece] = ()
         self._tag = ""
+        self._started: RunStarted | None = None
+        self._cues = english()
         self._live = False
         self._spanning = FormulaSpans()
         self._rest = QTimer(self)
@@ -94,6 +114,9 @@ class StepsDocument(QObject):
         """Show these pieces of the trace; `live`: the last one may still be growing."""
         self._pieces, self._live = pieces, live
         self._tag = trace.closed.tag if trace.closed else ""
+        if trace.started is not self._started:
+            self._started = trace.started
+            self._cues = cues_of(trace)
         self._go_on()
 
     @property
@@ -229,7 +252,7 @@ class StepsDocument(QObject):
         return text.strip()
 
     def _mark_cues(self, shown: ShownPiece) -> None:
-        """The words for which the large model was called stand out in what it wrote."""
+        """Underline the cues of the run in what the large model wrote."""
         if shown.piece.author is not Author.LARGE or not shown.piece.cue:
             return
         assert self._colours is not None
@@ -238,8 +261,10 @@ class StepsDocument(QObject):
         mark.setFontUnderline(True)
         mark.setUnderlineColor(QColor(self._colours.large))
         at = self._document.findBlockByNumber(shown.first).position()
-        for cue in english().find(shown.text):
-            found = self._document.find(cue.word, at)
+        for cue in self._cues.find(shown.text):
+            found = self._document.find(cue.word, at, QTextDocument.FindFlag.FindWholeWords)
+            if found.isNull():  # a list that matches parts of words
+                found = self._document.find(cue.word, at)
             if found.isNull():
                 return
             found.mergeCharFormat(mark)

@@ -142,3 +142,18 @@ def test_a_file_that_is_no_export_is_refused_in_words(window: MainWindow, qtbot:
 )
 def test_days_are_named_as_people_name_them(day: date, name: str) -> None:
     assert day_name(day, today=date(2026, 3, 5)) == name
+
+
+class WindowsDate(date):
+    """A date that formats as on Windows, where `%-d` is invalid."""
+
+    def strftime(self, form: str) -> str:
+        if "%-" in form:
+            raise ValueError("Invalid format string")
+        return super().strftime(form)
+
+
+def test_days_have_names_on_every_system() -> None:
+    today = date(2026, 11, 25)
+    days = [WindowsDate(2026, 11, 25), WindowsDate(2026, 11, 24), WindowsDate(2026, 3, 5), WindowsDate(2025, 3, 5)]
+    assert [day_name(day, today) for day in days] == ["TODAY", "YESTERDAY", "THURSDAY, 5 MARCH", "5 MARCH 2025"]

@@ -13,8 +13,9 @@ from app.inspector.command_line import command_line, models_of
 from app.terminal.command_line import command
 from app.terminal.options import RunOptions, run_options, run_settings
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from core.demo_pair.settings import DEMO_SETTINGS
 from core.models.source import LocalFile
-from core.run import Pair, RunSettings, ask, run
+from core.run import Pair, RunSettings, ask, effective_settings, run
 from core.settings import ModelChoice
 from core.thinking.cues import Match
 from core.thinking.event_json import event_to_json, events_from_json
@@ -87,3 +88,14 @@ def test_a_run_is_repeated_with_the_models_that_it_used() -> None:
     read = Trace.of(events_from_json(map(event_to_json, events)))
     assert read.started is not None
     assert models_of(read.started, FILES) == ModelChoice(small="small.gguf", large="used.gguf")
+
+
+@pytest.mark.parametrize(
+    "settings", [RunSettings(), RunSettings(policy=Keywords.presets["paper"]), RunSettings(seed=3)]
+)
+def test_a_run_of_the_demo_pair_is_repeated_without_naming_its_files(settings: RunSettings) -> None:
+    """With the settings that the demo pair makes of them, and with those that a person forced on it."""
+    for used in (effective_settings(settings, DEMO_SETTINGS), settings):
+        line = command_line("2 + 2?", used, ModelChoice())
+        assert "--small" not in line
+        assert read_again(line).settings == used

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPointF, Qt
@@ -17,8 +18,11 @@ from app.shared.conversations.conversation import Exchange
 from app.window.main_window import MainWindow
 from core.engines.base import Alternative
 from core.engines.body import Author
+from core.models.source import LocalFile
+from core.settings import ModelChoice
 from core.thinking.events import TokenWritten
 from core.thinking.pieces import Piece
+from tests.app.conftest import ScriptedLoader
 
 Ask = Callable[[str], MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -71,6 +75,23 @@ def test_the_run_page_has_the_command_line(ask: Ask) -> None:
     window = ask("How many fish?")
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
     assert "baton solve 'How many fish?'" in window.inspector.run._command.toPlainText()
+
+
+def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(
+    make_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    loader = ScriptedLoader()
+    loader.small = loader.small.with_card(source=LocalFile(Path("/small.gguf")))
+    loader.large = loader.large.with_card(source=LocalFile(Path("/large.gguf")))
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("How many fish?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    window.preferences.change(models=ModelChoice(small=LocalFile(Path("/other.gguf"))))
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
+    command = window.inspector.run._command.toPlainText()
+    assert "--small /small.gguf --large /large.gguf" in command
+    assert "other" not in command
 
 
 def test_a_click_in_the_timeline_chooses_the_step(ask: Ask, qtbot: QtBot) -> None:

@@ -13,7 +13,6 @@ from app.shared.rendering import (
     as_latex,
     as_markdown,
     as_plain_text,
-    mark_word,
     prepare,
     render_at,
     render_into,
@@ -194,13 +193,6 @@ def test_texts_can_follow_one_another_in_one_document(document: QTextDocument, s
     cursor.insertBlock()
     render_at(cursor, "two", style)
     assert document.toPlainText() == "one\ntwo"
-
-
-def test_a_cue_is_marked_as_a_word_and_not_inside_another(document: QTextDocument, style: TextStyle) -> None:
-    render_into(document, "awaiting it. Wait, no", style)
-    assert mark_word(document, "wait", "#a84f06")
-    assert format_of(document, "Wait").underlineColor() == QColor("#a84f06")
-    assert not mark_word(document, "verify", "#a84f06")
 
 
 BLOCKS = st.sampled_from(

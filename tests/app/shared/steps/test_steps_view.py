@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,9 +13,13 @@ from pytestqt.qtbot import QtBot
 from app.shared.background import BackgroundTasks
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
+from core.cue_profiler import lexicon_json
 from core.engines.body import Author
-from core.thinking.events import Event
+from core.run import RunSettings
+from core.thinking.cues import Category, Lexicon
+from core.thinking.events import Event, RunStarted
 from core.thinking.policies.keywords import Keywords
+from core.thinking.policy import PolicyContext
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
@@ -120,3 +125,30 @@ def test_room_kept_above_a_piece_moves_it_and_what_follows(
     assert steps.piece_at(QPoint(100, int(steps.top_of(2) - 20))) is None
     steps.keep_free({0: 0, 2: 0})
     assert [steps.top_of(index) for index in range(len(before))] == pytest.approx(before, abs=1)
+
+
+def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps: StepsView, qtbot: QtBot) -> None:
+    own = Lexicon({Category.REFLECTION: {"moment": ()}})
+    settings = RunSettings(policy=SETTINGS, cue_list=lexicon_json(own))
+    large = ["A momentous moment, and wait: I see it now, at last. Unwritten words."]
+    done = run(Keywords(SETTINGS, PolicyContext(0, own)), ["One.\n\nA moment of", "\n\nEnd.</think>\n\n4"], large)
+    trace = Trace()
+    for event in done.trace.events:
+        trace.apply(
+            replace(event, settings=settings.model_dump(mode="json")) if isinstance(event, RunStarted) else event
+        )
+    settled(steps, trace, qtbot)
+    assert underlined(steps) == ["moment"]
+
+
+def underlined(view: StepsView) -> list[str]:
+    words = []
+    block = view.document().begin()
+    while block.isValid():
+        at = block.begin()
+        while not at.atEnd():
+            if at.fragment().charFormat().fontUnderline():
+                words.append(at.fragment().text())
+            at += 1
+        block = block.next()
+    return words
