@@ -14,11 +14,26 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import BatonError, SettingsError
 
+LARGEST_TEXT = 256 * 2**20
+"""Bytes that are read of a text file: devices such as /dev/zero never end."""
+
+
+def expanded(path: Path) -> Path:
+    """The path with ~ as the home folder. Raises SettingsError for the home of a user that does not exist."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{path} cannot be found: there is no such user.", "Write the whole path.") from error
+
 
 def read_text(file: Path, advice: str, failure: type[BatonError] = SettingsError) -> str:
-    """Raises `failure`, with this advice, if the file cannot be read or is not in UTF-8."""
+    """Raises `failure`, with this advice, if the file cannot be read, is not in UTF-8, or has no end in sight."""
     try:
-        return file.expanduser().read_text(encoding="utf-8")
+        with expanded(file).open("rb") as opened:
+            content = opened.read(LARGEST_TEXT + 1)
+        if len(content) > LARGEST_TEXT:
+            raise failure(f"{file} is larger than {LARGEST_TEXT // 2**20} MiB.", advice)
+        return content.decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         raise failure(f"{file} cannot be read: {error.strerror or error}.", advice) from error
     except UnicodeDecodeError as error:

@@ -16,6 +16,7 @@ from core.batch.columns import Columns
 from core.batch.problems import read_problems
 from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
+from core.files import expanded
 from core.grading.verdict import How, Regex
 
 ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
@@ -76,7 +77,7 @@ def batch(
     if answer_column and not problem_column:
         raise SettingsError("--answer-column needs --problem-column.", "Name both.")
     columns = Columns(problem_column, answer_column) if problem_column else None
-    found = read_problems(file, columns, limit)
+    found = read_problems(expanded(file), columns, limit)
     for line in (*found.notes, *(f"{bad.source} line {bad.line}: {bad.reason}" for bad in found.rejected)):
         remark(line)
     settings = run_settings(method, is_demo=models.is_demo)

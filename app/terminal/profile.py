@@ -16,6 +16,7 @@ from core.batch.problems import read_problems
 from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from core.engines.base import Engine
 from core.errors import SettingsError
+from core.files import expanded
 from core.models.source import parse_source
 from core.run import RunSettings
 
@@ -91,7 +92,7 @@ def table(found: CueProfile) -> str:
 def _problems(file: Path | None, limit: int) -> tuple[str, ...]:
     if file is None:
         return PROBLEMS[:limit]
-    return tuple(problem.text for problem in read_problems(file, limit=limit).problems)
+    return tuple(problem.text for problem in read_problems(expanded(file), limit=limit).problems)
 
 
 def _save(path: Path, text: str) -> None:

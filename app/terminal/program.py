@@ -99,6 +99,5 @@ def _wrong_usage(error: click.UsageError) -> int:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}."
+        return f"{error.filename or 'The output'}: {error.strerror or error}."
     return str(error.format_message()) if isinstance(error, click.ClickException) else str(error)

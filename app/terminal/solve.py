@@ -19,6 +19,7 @@ from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import read_input, report, write_json
 from core.errors import SettingsError
 from core.run import ask, run
+from core.text import replace_lone_surrogates
 from core.thinking.control import Control
 from core.thinking.event_json import event_to_json
 from core.thinking.events import Event, Finish
@@ -47,7 +48,7 @@ def solve(
     PROBLEM is the text of the problem; - reads it from standard input.
     """
     settings = run_settings(method, is_demo=models.is_demo)
-    problem = read_input() if problem == "-" else problem
+    problem = read_input() if problem == "-" else replace_lone_surrogates(problem)
     if not problem.strip():
         raise SettingsError("There is no problem to solve.", 'Name one: baton solve "What is 2 + 2?".')
     needs = POLICIES.of(settings.policy).needs

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
+from core.child_process import start_shielded
 from core.errors import EngineRefused
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class TemplateRenderer:
             context = multiprocessing.get_context("spawn")
             self._connection, theirs = context.Pipe()
             self._process = context.Process(target=_serve, args=(theirs,), name=PROCESS_NAME, daemon=True)
-            self._process.start()
+            start_shielded(self._process)
             theirs.close()  # only the child may hold its end, or its death would not be noticed here
             self._is_ready = False
         return self._connection

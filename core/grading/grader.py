@@ -14,6 +14,7 @@ from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from core.child_process import start_shielded
 from core.grading.comparison import compare, compare_choice, compare_exact, compare_numeric
 from core.grading.normal_form import tidy
 from core.grading.verdict import How, Outcome, Regex, Verdict
@@ -122,7 +123,7 @@ class Grader:
         connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs,), name="grading", daemon=True)
         self._connection = connection
-        self._process.start()
+        start_shielded(self._process)
         # Only the worker may hold its end, or its death would not be seen here as end of file.
         theirs.close()
         if not connection.poll(_START_LIMIT):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.files import read_json, write_json
+from core.files import expanded, read_json, write_json
 from core.models.hub_listing import ENDPOINT, HubAccess
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
@@ -78,7 +78,7 @@ class ModelPreferences(BaseModel):
 
 def _key(model: Path) -> str:
     """One name for a file, from wherever it is named."""
-    return str(model.expanduser().absolute())
+    return str(expanded(model).absolute())
 
 
 def load_preferences(path: Path) -> ModelPreferences:

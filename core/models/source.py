@@ -17,6 +17,7 @@ from pathlib import Path
 
 import resources
 from core.errors import SettingsError
+from core.files import expanded
 
 DEMO_FOLDER = Path(resources.__path__[0]) / "demo_pair"
 _HUB_NAME = re.compile(r"hf:([\w.-]+/[\w.-]+?)(?::([\w.-]+))?")
@@ -73,7 +74,8 @@ ModelSource = DemoModel | LocalFile | HubFile | ServerUrls
 def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
     """The source that a text names; `demo` is what “demo” and an empty text stand for.
 
-    Nothing is looked up: a file need not exist. Raises SettingsError for an `hf:` name without owner and repository.
+    Nothing is looked up: a file need not exist. Raises SettingsError for an `hf:` name without owner and repository,
+    and for the home of a user that does not exist.
     """
     text = text.strip()
     if text in ("", "demo"):
@@ -86,7 +88,7 @@ def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
         return HubFile(found[1], found[2] or "")
     if text.startswith(("http://", "https://")):
         return ServerUrls(tuple(url.strip() for url in text.split(",") if url.strip()))
-    return LocalFile(Path(text).expanduser())
+    return LocalFile(expanded(Path(text)))
 
 
 def file_source(path: Path) -> DemoModel | LocalFile:

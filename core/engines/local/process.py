@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from core.child_process import start_shielded
 from core.engines.local import worker
 from core.engines.local.messages import (
     CacheDump,
@@ -45,16 +46,26 @@ class ModelProcess:
         self._replies: dict[int, Replies] = {}
         self._lock = threading.Lock()
         self._lost: EngineLost | None = None
-        handle, said = tempfile.mkstemp(prefix="baton-", suffix=".log")
-        os.close(handle)
-        self._said = Path(said)
+        handle, log_path = tempfile.mkstemp(prefix="baton-", suffix=".log")
+        self._log = os.fdopen(handle, "rb")
+        """What native code writes to standard error in the child."""
+        self._log_path = Path(log_path)
         self._connection, theirs = multiprocessing.get_context("spawn").Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=worker.main, args=(theirs, options, said), name=f"baton {self.name}", daemon=True
+            target=worker.main, args=(theirs, options, log_path), name=f"baton {self.name}", daemon=True
         )
-        self._process.start()
+        start_shielded(self._process)
         theirs.close()
-        self.loaded = self._wait_until_loaded(on_progress)
+        try:
+            self.loaded = self._wait_until_loaded(on_progress)
+        except BaseException:  # Ctrl+C among them
+            self._process.kill()
+            self._process.join()
+            self._connection.close()
+            self._remove_log()
+            raise
+        if os.name == "posix":  # so that no log is left behind if this process is killed
+            self._log_path.unlink()
         self._receiver = threading.Thread(target=self._receive, name=f"replies of {self.name}", daemon=True)
         self._receiver.start()
 
@@ -95,7 +106,7 @@ class ModelProcess:
             self._process.join()
         self._receiver.join()
         self._connection.close()
-        self._said.unlink(missing_ok=True)
+        self._remove_log()
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -108,12 +119,10 @@ class ModelProcess:
         except (EOFError, OSError) as error:
             self._process.join()
             lost = self._cause_of_death()
-            self._said.unlink(missing_ok=True)
             kind = OutOfMemory if "out of memory" in lost.message else EngineError
             raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
         if isinstance(reply, LoadFailed):
             self._process.join()
-            self._said.unlink(missing_ok=True)
             if reply.out_of_memory:
                 raise OutOfMemory(
                     f"There is not enough memory for {self.name}: {reply.reason}.",
@@ -125,6 +134,10 @@ class ModelProcess:
             )
         assert isinstance(reply, ModelLoaded)
         return reply
+
+    def _remove_log(self) -> None:
+        self._log.close()
+        self._log_path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         while True:
@@ -162,10 +175,8 @@ class ModelProcess:
         return EngineLost(f"The process of {self.name} {what}.", advice)
 
     def _last_words(self) -> str:
-        try:
-            lines = self._said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        except OSError:
-            return ""
+        self._log.seek(0)
+        lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
         telling = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         return (telling or lines or [""])[-1].strip().rstrip(".")[:300]
 

@@ -38,16 +38,22 @@ class HttpConnection:
         self.bytes_sent = 0
         self.bytes_received = 0
         self._policy = policy
-        self._client = httpx2.Client(
-            base_url=address.url,
-            headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
-            verify=tls,
-            proxy=address.proxy,
-            trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
-            limits=httpx2.Limits(max_connections=1),
-            timeout=httpx2.Timeout(None, connect=policy.connect),
-            follow_redirects=False,
-        )
+        try:
+            self._client = httpx2.Client(
+                base_url=address.url,
+                headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
+                verify=tls,
+                proxy=address.proxy,
+                trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
+                limits=httpx2.Limits(max_connections=1),
+                timeout=httpx2.Timeout(None, connect=policy.connect),
+                follow_redirects=False,
+            )
+        except (ValueError, httpx2.InvalidURL, ImportError) as error:  # of the given proxy, or the environment's
+            raise EngineRefused(
+                f"The proxy for {address.host} cannot be used: {str(error).rstrip('.')}.",
+                "Write it as http://host:port, in --proxy or HTTPS_PROXY.",
+            ) from error
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_cut = False

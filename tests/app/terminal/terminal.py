@@ -1,0 +1,83 @@
+"""The command `baton` in a pseudo-terminal, as a person sits before it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping
+from pathlib import Path
+from select import select
+from types import TracebackType
+from typing import Self
+
+CTRL_C = "\x03"
+LIMIT = 90.0
+"""Seconds without a word after which a test has failed."""
+
+
+class Terminal:
+    """A process whose three streams are a pseudo-terminal of its own, which is also its controlling terminal."""
+
+    def __init__(self, *arguments: str, code: str = "", environment: Mapping[str, str] | None = None) -> None:
+        """`arguments` of `baton`; or Python code instead."""
+        self._ours, theirs = pty.openpty()
+        command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "app.cli", *arguments]
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=dict(os.environ) | {"TERM": "xterm-256color", "COLUMNS": "200"} | dict(environment or {}),
+            start_new_session=True,
+            preexec_fn=_take_terminal,
+        )
+        os.close(theirs)
+        self.screen = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def wait_for(self, words: str) -> None:
+        """Read until these words have been printed."""
+        while words not in self.screen:
+            assert self._read(), f"it ended without “{words}”:\n{self.screen}"
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def exit_code(self) -> int:
+        """Read until the process has ended."""
+        while self._read():
+            pass
+        return self.process.wait(LIMIT)
+
+    def _read(self) -> bool:
+        """False at the end."""
+        ready, _, _ = select([self._ours], [], [], LIMIT)
+        assert ready, f"nothing happened any more:\n{self.screen}"
+        try:
+            data = os.read(self._ours, 65_536)
+        except OSError:  # Linux: the other end is closed
+            return False
+        self.screen += data.decode("utf-8", "replace")
+        return bool(data)
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def logs(folder: Path) -> list[Path]:
+    """Logs of model processes that were left behind."""
+    return list(folder.glob("baton-*.log"))

@@ -1,0 +1,137 @@
+"""Whatever the streams are connected to, and however odd the input: a sentence and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import click
+import pytest
+
+from app.cli import main
+from app.terminal.command_line import LazyCommand, command
+from app.terminal.program import COMMANDS
+from core.demo_pair import SMALL_MODEL
+from tests.app.terminal.terminal import Terminal
+
+BATON = f"'{sys.executable}' -m app.cli"
+SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5"
+
+
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["bash", "-c", line], capture_output=True, env=os.environ | environment, timeout=60)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_output_in_any_encoding_keeps_the_authors_apart(encoding: str) -> None:
+    done = shell(f"{BATON} demo", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode(encoding)
+    assert "* Term 3" in text
+    assert "# " in text
+    assert "+ right" in text
+
+
+def test_json_in_ascii_loses_nothing() -> None:
+    done = shell(f"{BATON} solve 'Größe 漢' --policy never -n 3 --json", PYTHONIOENCODING="ascii")
+    first = json.loads(done.stdout.splitlines()[0])
+    assert first["conversation"][0]["content"].startswith("Größe 漢")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (f"{SOLVE} >/dev/full", 1, "No space left on device"),
+        (f"{BATON} --help >/dev/full", 1, "No space left on device"),
+        (f"{SOLVE} >&-", 2, "Standard output is closed"),
+        (f"{BATON} solve - <&-", 2, "Standard input is closed"),
+        (f"printf '\\x80' | {BATON} solve -", 2, "not text in UTF-8"),
+        (f"{SOLVE} --cues /dev/zero", 2, "larger than 256 MiB"),
+        (f"{SOLVE} --cues '~no_such_user/x'", 2, "there is no such user"),
+        (f"{BATON} solve x --small '~no_such_user/x'", 2, "there is no such user"),
+        (f"{BATON} batch '~no_such_user/x'", 2, "there is no such user"),
+        (f"{SOLVE} --set policy=zzz", 2, "names no setting"),
+        (f"{SOLVE} --seed 1234567890123456789012", 2, "is not in the range"),
+        (f"{BATON} profile x.gguf --seed -1", 2, "is not in the range"),
+        (f"{BATON} connect http://127.0.0.1:9 --proxy socks9://x", 1, "The proxy for 127.0.0.1:9 cannot be used"),
+        (f"{BATON} connect http://127.0.0.1:9 --proxy 'http://[::1'", 1, "The proxy for 127.0.0.1:9 cannot be used"),
+        (f"HTTPS_PROXY=socks9://x {BATON} connect https://192.0.2.1", 1, "The proxy for 192.0.2.1 cannot be used"),
+    ],
+)
+def test_odd_streams_files_and_values_are_a_sentence(line: str, code: int, said: str) -> None:
+    done = shell(line)
+    words = done.stderr.decode()
+    assert done.returncode == code, words
+    assert said in words
+    assert "Traceback" not in words
+    assert "unexpected" not in words
+
+
+def test_closed_standard_error_is_no_obstacle() -> None:
+    assert shell(f"{SOLVE} 2>&-").returncode == 3
+
+
+def test_bytes_that_are_no_text_are_a_problem_like_any_other() -> None:
+    assert shell(f"{BATON} solve $'a\\x80b' --policy never -n 3").returncode == 3
+
+
+def test_a_dumb_terminal_gets_no_escapes() -> None:
+    with Terminal("solve", "1+1?", "--policy", "never", "-n", "5", environment={"TERM": "dumb"}) as terminal:
+        assert terminal.exit_code() == 3
+        assert "●" in terminal.screen
+        assert "\x1b" not in terminal.screen
+
+
+@pytest.mark.parametrize(("value", "is_coloured"), [("", True), ("1", False)])
+def test_an_empty_no_color_counts_as_unset(value: str, is_coloured: bool) -> None:
+    with Terminal("solve", "1+1?", "--policy", "never", "-n", "5", environment={"NO_COLOR": value}) as terminal:
+        terminal.exit_code()
+        assert ("\x1b[38;5;33m" in terminal.screen) is is_coloured
+
+
+def test_force_color_colours_a_pipe() -> None:
+    assert b"\x1b[" in shell(SOLVE, FORCE_COLOR="1", TERM="xterm-256color").stdout
+    assert b"\x1b[" not in shell(SOLVE).stdout
+
+
+def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal() -> None:
+    attack = "\x1b]52;c;cm0gLXJm\x07" * 200_000
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "solve", "x", "--large", address, "--small", str(SMALL_MODEL)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        body = json.dumps({"error": {"message": attack}}).encode()
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            head = f"HTTP/1.1 401 X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+            process.wait(60)
+        out, said = process.communicate()
+    assert process.returncode == 1
+    assert b"\x1b" not in said + out
+    assert len(said) < 10_000
+
+
+def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(COMMANDS, "broken", LazyCommand(f"{__name__}:broken", "Fails."))
+    assert main(["broken"]) == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "ZeroDivisionError" in sentence
+    assert "report it" in sentence
+    assert main(["broken", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+@command("broken")
+@click.option("--number", default=0)
+def broken(number: int) -> int:
+    return 1 // number
