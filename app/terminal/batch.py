@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, grade_again
+from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, grade_again, refuse_given
 from app.terminal.command_line import command, option
 from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from app.terminal.output import remark
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
-from core.batch.columns import Columns
+from core.batch.columns import ColumnNames
 from core.batch.problems import read_problems
 from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
@@ -20,6 +20,13 @@ from core.files import expanded
 from core.grading.verdict import How, Regex
 
 ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
+
+
+NEW_BATCH_ONLY = (
+    *("arm", "guide", "drafting", "seeds", "limit", "problem_column", "answer_column", "grade", "pattern"),
+    *("policy", "preset", "set", "cues", "seed", "max_tokens", "temperature", "top_p", "top_k"),
+)
+"""Options that a resumed batch takes from the folder."""
 
 
 @command("batch", epilog=f"Arms. {ARMS}.")
@@ -35,6 +42,7 @@ ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 @option("--limit", type=AT_LEAST_ONE, metavar="K", help="Only the first K problems.")
 @option("--problem-column", metavar="NAME", help="If the guess is wrong.")
 @option("--answer-column", metavar="NAME", help="If the guess is wrong.")
+@option("--ungraded", is_flag=True, help="Run although no problem has an answer to compare with.")
 @option("--grade", type=click.Choice([how.value for how in How]), help="How answers are compared [auto].")
 @option("--pattern", metavar="REGEX", help="Found in a right answer; {expected} stands for the expected one.")
 @option("--regrade", is_flag=True, help="Grade the results in the folder again, without running anything.")
@@ -52,6 +60,7 @@ def batch(
     limit: int | None,
     problem_column: str | None,
     answer_column: str | None,
+    ungraded: bool,
     grade: str | None,
     pattern: str | None,
     regrade: bool,
@@ -71,15 +80,18 @@ def batch(
     if regrade:
         return grade_again(run, how)
     if options.resume:
+        refuse_given(NEW_BATCH_ONLY)
         return go_on(run)
     if file is None:
         raise SettingsError("No file of problems is named.", "Name one: baton batch problems.jsonl.")
-    if answer_column and not problem_column:
-        raise SettingsError("--answer-column needs --problem-column.", "Name both.")
-    columns = Columns(problem_column, answer_column) if problem_column else None
-    found = read_problems(expanded(file), columns, limit)
-    for line in (*found.notes, *(f"{bad.source} line {bad.line}: {bad.reason}" for bad in found.rejected)):
+    found = read_problems(expanded(file), limit=limit, named=ColumnNames(problem_column, answer_column))
+    for line in found.report.lines():
         remark(line)
+    if not (found.report.can_be_graded or ungraded):
+        raise SettingsError(
+            "No problem has an answer to compare with, so nothing can be graded.",
+            "Name the column with --answer-column, or add --ungraded to run them all the same.",
+        )
     settings = run_settings(method, is_demo=models.is_demo)
     arms = arms_of(arm or ["chosen"], settings, guide, drafting)
     first = method.seed or 0

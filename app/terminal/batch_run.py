@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from app.shared.labels import bills_of
 from app.terminal.command_line import OUTPUT, gathered, option
@@ -21,14 +23,18 @@ from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import report, write_json
 from core.batch.arms import Arm, by_large_model, needs
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
-from core.batch.creation import create_batch
-from core.batch.exports import EXPORTS, export
+from core.batch.creation import create_batch, without_duplicates
+from core.batch.exports import EXPORTS, write_export
 from core.batch.progress import BatchProgress, in_words
+from core.batch.provenance import Provenance
 from core.batch.regrading import regrade
-from core.batch.report import Report, report_of
-from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
+from core.batch.report import Report
+from core.batch.report_text import comparisons, footnotes, heading, table
+from core.batch.results import Results
 from core.batch.runner import Runner
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from core.errors import SettingsError, StoreError
+from core.files import private_folder
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
 from core.problem import Problem
@@ -79,6 +85,14 @@ class BatchRun:
     def file(self) -> Path:
         return self.folder / STORE_FILE
 
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance.of_this_machine(
+            [Path(sys.argv[0]).name, *sys.argv[1:]],
+            self.models.small or str(SMALL_MODEL),
+            self.models.large or str(LARGE_MODEL),
+        )
+
 
 def begin(
     run: BatchRun,
@@ -89,15 +103,48 @@ def begin(
     how: How | Regex = How.AUTO,
 ) -> int:
     """A new batch in the folder, run to its end."""
-    if run.file.exists():
-        raise SettingsError(
-            f"{run.folder} holds a batch already.", "Add --resume to continue it, or name another --out."
-        )
 
     def create(store: Store) -> str:
-        return create_batch(store, name, problems, arms, seeds, run.options.parallel, how)
+        return create_batch(store, name, problems, arms, seeds, run.options.parallel, how, run.provenance)
 
-    return _run_arms(run, arms, create)
+    with _reserved(run):
+        return _run_arms(run, without_duplicates(arms)[0], create)
+
+
+@contextlib.contextmanager
+def _reserved(run: BatchRun) -> Iterator[None]:
+    """The store file is created before the models are loaded, so that a second batch cannot choose the same folder.
+
+    It is removed if the batch could not be created. Raises SettingsError if the folder holds a batch already.
+    """
+    try:
+        private_folder(run.folder)
+        run.file.touch(mode=0o600, exist_ok=False)
+    except FileExistsError as error:
+        raise SettingsError(
+            f"{run.folder} holds a batch already.", "Add --resume to continue it, or name another --out."
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{run.folder} cannot be written to: {error.strerror}.", "Name another folder with --out."
+        ) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if not run.file.stat().st_size:
+                run.file.unlink()
+
+
+def refuse_given(names: Sequence[str]) -> None:
+    """Raises SettingsError if one of these options of the running command was given: a resumed batch has its own."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise SettingsError(
+                f"{parameter.opts[0]} cannot be changed by --resume: the batch keeps the settings it was begun with.",
+                f"Leave {parameter.opts[0]} out, or begin another batch in another folder.",
+            )
 
 
 def go_on(run: BatchRun) -> int:
@@ -174,12 +221,17 @@ def _counts(done: BatchProgress) -> str:
 
 def _conclude(run: BatchRun, batch_id: str) -> int:
     """Write results and report, and say how it stands."""
-    with Store.open(run.file) as store:
-        for ending in EXPORTS:
-            export(store, batch_id, run.folder / f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}")
-        found = report_of(store, batch_id)
+    if not run.file.exists():
+        raise StoreError(f"{run.folder} is gone, and with it the results.", "Do not move or delete it while it runs.")
+    with Store.open(run.file) as store, progress("Writing results", run.options.json) as line:
+        results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))
+        for written, ending in enumerate(EXPORTS, 1):
+            name = f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}"
+            write_export(results, run.folder / name)
+            line.show(written / len(EXPORTS), name)
+    found = results.report
     if run.options.json:
-        write_json({"report": report_to_json(found)})
+        write_json({"report": results.report_record.model_dump(mode="json", by_alias=True)})
     else:
         write(in_full(found))
     if any(arm.done < arm.jobs for arm in found.arms):

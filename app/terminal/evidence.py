@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on
+from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, refuse_given
 from app.terminal.command_line import command, option
 from app.terminal.options import AT_LEAST_ONE, SEED
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
@@ -51,6 +51,7 @@ def evidence(
     """
     run = BatchRun(options.out or Path("evidence"), options, models, loading.with_context(CONTEXT), servers)
     if options.resume:
+        refuse_given(("problems", "seeds", "problem_seed"))
         return go_on(run)
     return begin(run, "evidence", demo_problems(problems, problem_seed), arms_of(ARMS, DEMO_SETTINGS), range(seeds))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.batch.provenance import Provenance, without_password
 from core.engines.base import Engine
+from core.engines.local.client import LocalEngine
 from core.errors import SettingsError
 from core.grading.verdict import How, Regex
 from core.run import Pair
@@ -21,11 +25,43 @@ class ModelSummary(BaseModel):
     name: str
     parameters: int = 0
     place: str = ""
+    quantisation: str = ""
+    architecture: str = ""
+    vocabulary: str = ""
+    """Hash of the tokenizer."""
+    context: int = 0
+    threads: int = 0
+    source: str = ""
+    """As `core.models.source` writes it: a file, the demo pair, a Hub name, or the address of a server."""
+    path: str = ""
+    """Of the GGUF file; empty on a server."""
+    bytes: int = 0
+    sha256: str = ""
+    """Of the file, as 64 hexadecimal digits; empty until it has been computed."""
 
     @classmethod
     def of(cls, engine: Engine | None) -> ModelSummary | None:
-        card = engine.card if engine else None
-        return cls(name=card.name, parameters=card.parameters, place=card.location) if card else None
+        if engine is None:
+            return None
+        card, path = engine.card, str(engine.path) if isinstance(engine, LocalEngine) else ""
+        return cls(
+            name=card.name,
+            parameters=card.parameters,
+            place=card.location,
+            quantisation=card.quantisation,
+            architecture=card.architecture,
+            vocabulary=card.vocabulary,
+            context=card.context,
+            threads=card.placement.threads if card.placement else 0,
+            source=without_password(str(card.source)) if card.source else "",
+            path=path,
+            bytes=Path(path).stat().st_size if path and Path(path).exists() else 0,
+        )
+
+    def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
+        """With the hash that was computed before, if it was of the same file."""
+        same = known and (known.path, known.bytes) == (self.path, self.bytes)
+        return self.model_copy(update={"sha256": known.sha256}) if known and same else self
 
 
 class ArmAlias(BaseModel):
@@ -59,6 +95,8 @@ class BatchSettings(BaseModel):
     """Of each arm of equal large share: the chance of takeover that the pilot found."""
     shares: dict[str, float] = {}
     """The large share, 0 to 1, at which each of them aims."""
+    provenance: Provenance = Provenance()
+    seed_numbers: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, batch: Batch) -> Self:
@@ -74,6 +112,16 @@ class BatchSettings(BaseModel):
     def how(self) -> How | Regex:
         """Raises SettingsError for an invalid pattern."""
         return Regex(self.pattern) if self.grade is How.REGEX else self.grade
+
+    def with_hashes(self, hashes: Mapping[str, str]) -> Self:
+        """With the SHA-256 of model files, by their path."""
+
+        def hashed(model: ModelSummary | None) -> ModelSummary | None:
+            known = hashes.get(model.path, "") if model else ""
+            return model.model_copy(update={"sha256": known}) if model and known else model
+
+        guides = {guide: hashed(model) for guide, model in self.guides.items()}
+        return self.model_copy(update={"small": hashed(self.small), "large": hashed(self.large), "guides": guides})
 
     def graded_by(self, how: How | Regex) -> Self:
         return self.model_copy(
@@ -98,6 +146,8 @@ class BatchSettings(BaseModel):
                     f"This batch was begun with the {which} model {known.name}, not {now.name}.",
                     f"Choose {known.name} as the {which} model.",
                 )
+        small = small and small.with_hash_of(self.small)
+        large = large and large.with_hash_of(self.large_of(guide))
         kept: dict[str, Any] = {"small": small or self.small}
         if guide:
             kept["guides"] = self.guides | ({guide: large} if large else {})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from core.batch.arms import Arm
 from core.batch.batch_settings import ArmAlias, BatchSettings
+from core.batch.provenance import Provenance
 from core.grading.verdict import How, Regex
 from core.problem import Problem
 from core.store.store import Store
@@ -19,10 +20,18 @@ def create_batch(
     seeds: Sequence[int] = (0,),
     parallel: int = 1,
     how: How | Regex = How.AUTO,
+    provenance: Provenance | None = None,
 ) -> str:
     """All jobs, waiting; returns the id of the batch. Arms with equal settings run once. Raises StoreError."""
     different, aliases = without_duplicates(arms)
-    settings = BatchSettings(source=name, parallel=parallel, seeds=len(seeds), aliases=aliases).graded_by(how)
+    settings = BatchSettings(
+        source=name,
+        parallel=parallel,
+        seeds=len(seeds),
+        seed_numbers=tuple(seeds),
+        aliases=aliases,
+        provenance=provenance or Provenance.of_this_machine(),
+    ).graded_by(how)
     return store.batches.create(name, settings.stored(), problems, [arm.stored() for arm in different], seeds)
 
 

@@ -9,70 +9,54 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from core.batch.charts import accuracy_against_speed, scatter_chart
-from core.batch.report import report_of
 from core.batch.report_html import html_report
-from core.batch.report_text import markdown_report, report_to_json
+from core.batch.report_text import markdown_report
+from core.batch.results import Results, outcome_of
 from core.errors import StoreError
+from core.files import make_private
 from core.store.store import Store
 
 HEADER = (
-    "id",
-    "problem",
-    "arm",
-    "seed",
-    "answer",
-    "expected",
-    "outcome",
-    "reason",
-    "error",
-    "large_share",
-    "small_tokens",
-    "large_tokens",
-    "handoffs",
-    "steps",
-    "seconds",
-    "money",
-    "currency",
-    "remote_tokens",
-    "finish",
-    "source",
-    "line",
+    *("id", "problem", "arm", "seed", "answer", "expected", "outcome", "graded_by", "reason", "error", "notices"),
+    *("large_share", "small_tokens", "large_tokens", "discarded_tokens", "handoffs", "steps", "seconds", "started"),
+    *("money", "currency", "remote_tokens", "finish", "source", "line"),
 )
 
 
-def export_csv(store: Store, batch: str, path: Path) -> None:
-    write_csv(path, HEADER, (list(record.values()) for record in _records(store, batch)))
+def export_csv(results: Results, path: Path) -> None:
+    """Without texts: results.jsonl has them."""
+    write_csv(path, HEADER, _csv_rows(results))
 
 
-def export_jsonl(store: Store, batch: str, path: Path) -> None:
-    """With the metadata of the problems, which may differ from row to row."""
-    metadata = [dict(problem.metadata) for problem in store.batches.problems(batch)]
-    positions = [row.position for row in store.batches.results(batch)]
-    with path.open("w", encoding="utf-8") as file:
-        for record, position in zip(_records(store, batch), positions, strict=True):
-            file.write(json.dumps(record | {"metadata": metadata[position]}, ensure_ascii=False) + "\n")
+def export_jsonl(results: Results, path: Path) -> None:
+    """A `ResultRecord` a line (docs/results.md)."""
+    with path.open("w", encoding="utf-8", errors="replace") as file:
+        for record in results.records():
+            file.write(record.model_dump_json(by_alias=True) + "\n")
 
 
-def export_html(store: Store, batch: str, path: Path) -> None:
-    path.write_text(html_report(report_of(store, batch)), encoding="utf-8")
+def export_html(results: Results, path: Path) -> None:
+    _write(path, html_report(results.report))
 
 
-def export_markdown(store: Store, batch: str, path: Path) -> None:
-    path.write_text(markdown_report(report_of(store, batch)), encoding="utf-8")
+def export_markdown(results: Results, path: Path) -> None:
+    _write(path, markdown_report(results.report))
 
 
-def export_json(store: Store, batch: str, path: Path) -> None:
-    path.write_text(json.dumps(report_to_json(report_of(store, batch)), indent=1, ensure_ascii=False), encoding="utf-8")
+def export_json(results: Results, path: Path) -> None:
+    """A `ReportRecord` (docs/results.md)."""
+    data = results.report_record.model_dump(mode="json", by_alias=True)
+    _write(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def export_svg(store: Store, batch: str, path: Path) -> None:
-    path.write_text(scatter_chart(accuracy_against_speed(report_of(store, batch))), encoding="utf-8")
+def export_svg(results: Results, path: Path) -> None:
+    _write(path, scatter_chart(accuracy_against_speed(results.report)))
 
 
-EXPORTS: dict[str, Callable[[Store, str, Path], None]] = {
+EXPORTS: dict[str, Callable[[Results, Path], None]] = {
     ".csv": export_csv,
     ".jsonl": export_jsonl,
     ".html": export_html,
@@ -84,43 +68,56 @@ EXPORTS: dict[str, Callable[[Store, str, Path], None]] = {
 
 def export(store: Store, batch: str, path: Path) -> None:
     """Write the kind of file that its ending names. Raises StoreError."""
+    write_export(Results.read(store, batch), path)
+
+
+def write_export(results: Results, path: Path) -> None:
+    """Write the kind of file that its ending names, readable by its owner alone. Raises StoreError."""
     kind = EXPORTS.get(path.suffix.lower())
     if kind is None:
         raise StoreError(f"{path.name} is no kind of file that can be written.", f"Use one of {', '.join(EXPORTS)}.")
     try:
-        kind(store, batch, path)
+        make_private(path)
+        kind(results, path)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error
 
 
-def _records(store: Store, batch: str) -> Iterator[dict[str, Any | Cell]]:
-    problems = list(store.batches.problems(batch))
-    for row in store.batches.results(batch):
-        problem = problems[row.position]
-        values = (
+def _write(path: Path, text: str) -> None:
+    """As UTF-8; a lone surrogate, which models do write, becomes a question mark."""
+    path.write_text(text, encoding="utf-8", errors="replace")
+
+
+def _csv_rows(results: Results) -> Iterator[Sequence[Cell]]:
+    for row in results.rows:
+        problem, metrics, cost = results.problem(row), row.figures, results.costs.get(row.job)
+        yield (
             problem.id,
             problem.text,
             row.arm,
             row.seed,
             row.answer,
             problem.expected,
-            row.verdict.outcome.value if row.verdict else row.state.value if not row.error else "error",
+            outcome_of(row),
+            row.verdict.how.value if row.verdict else "",
             row.verdict.reason if row.verdict else "",
             row.error,
-            round(row.figures.large_share, 4),
-            row.figures.small_tokens,
-            row.figures.large_tokens,
-            row.figures.handoffs,
-            row.figures.steps,
-            round(row.figures.seconds, 3),
-            row.figures.money,
-            row.figures.currency,
-            row.figures.remote_tokens,
+            " ".join(row.notices),
+            round(metrics.large_share, 4),
+            metrics.small_tokens,
+            metrics.large_tokens,
+            cost.thrown_away if cost else 0,
+            metrics.handoffs,
+            metrics.steps,
+            round(metrics.seconds, 3),
+            row.started.isoformat() if row.started else "",
+            metrics.money,
+            metrics.currency,
+            metrics.remote_tokens,
             row.finish.value if row.finish else "",
             problem.source,
             problem.source_line,
         )
-        yield dict(zip(HEADER, values, strict=True))
 
 
 Cell = str | int | float | bool | None
@@ -151,7 +148,7 @@ def write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Cell
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Write a CSV file, safely; its byte order mark makes Excel read it as UTF-8. Raises OSError."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
         write_rows(file, header, rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -137,17 +137,25 @@ def accuracy_of(arm: ArmReport) -> float:
 
 def report_of(store: Store, batch_id: str) -> Report:
     """Reads every run's outline: a second for some thousand runs. Raises StoreError."""
-    batch = store.batches.open(batch_id)
+    batch, rows = store.batches.open(batch_id), list(store.batches.results(batch_id))
+    return build_report(batch, rows, {row.job: RunCost.of(store.runs.outline(row.run)) for row in answered(rows)})
+
+
+def answered(rows: Iterable[ResultRow]) -> list[ResultRow]:
+    """The rows with an answer: done, and without an error."""
+    return [row for row in rows if row.state is JobState.DONE and not row.error]
+
+
+def build_report(batch: Batch, rows: Iterable[ResultRow], costs: Mapping[int, RunCost]) -> Report:
+    """`costs`: of the rows with an answer, by their job. Raises SettingsError."""
     settings = BatchSettings.of(batch)
-    rows: defaultdict[str, list[ResultRow]] = defaultdict(list)
-    for row in store.batches.results(batch_id):
-        rows[row.arm].append(row)
-    arms, answers = [], []
-    for arm in batch.arms:
-        answered = [row for row in rows[arm.name] if row.state is JobState.DONE and not row.error]
-        costs = [RunCost.of(store.runs.outline(row.run)) for row in answered]
-        arms.append(_arm_report(arm, rows[arm.name], answered, costs, settings))
-        answers += answered
+    by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
+    for row in rows:
+        by_arm[row.arm].append(row)
+    arms = [
+        _arm_report(arm, by_arm[arm.name], [costs[row.job] for row in answered(by_arm[arm.name])], settings)
+        for arm in batch.arms
+    ]
     return Report(
         batch.name,
         batch.problems,
@@ -156,8 +164,8 @@ def report_of(store: Store, batch_id: str) -> Report:
         settings.small,
         settings.large,
         (*arms, *_aliases(arms, settings)),
-        _with_adjusted_p(_comparisons(batch, rows)),
-        throughput_of(answers),
+        _with_adjusted_p(_comparisons(batch, by_arm)),
+        throughput_of([row for each in by_arm.values() for row in answered(each)]),
         why_not_comparable([(arm.name, arm.conditions) for arm in arms]),
     )
 
@@ -172,14 +180,14 @@ def _aliases(arms: Sequence[ArmReport], settings: BatchSettings) -> Iterable[Arm
 def _arm_report(
     arm: StoredArm,
     rows: Sequence[ResultRow],
-    answered: Sequence[ResultRow],
     costs: Sequence[RunCost],
     settings: BatchSettings,
 ) -> ArmReport:
+    answers = answered(rows)
     small, large = settings.small, settings.large_of(arm.settings.get("large", ""))
-    outcomes = Counter(_outcome(row) for row in answered)
+    outcomes = Counter(_outcome(row) for row in answers)
     failed = sum(bool(row.error) for row in rows)
-    figures = [row.figures for row in answered]
+    figures = [row.figures for row in answers]
     small_tokens, large_tokens = sum(each.small_tokens for each in figures), sum(each.large_tokens for each in figures)
     thrown_away = sum(each.thrown_away for each in costs)
     small_read, large_read = sum(each.small_read for each in costs), sum(each.large_read for each in costs)
@@ -193,12 +201,12 @@ def _arm_report(
         arm.name,
         arm.settings.get("sweep", ""),
         len(rows),
-        len(answered) + failed,
+        len(answers) + failed,
         outcomes[Outcome.CORRECT],
         outcomes[Outcome.WRONG],
         outcomes[Outcome.UNSCORED],
         failed,
-        clustered_accuracy(list(_marks(answered).values())),
+        clustered_accuracy(list(_marks(answers).values())),
         small_tokens,
         large_tokens,
         thrown_away,
@@ -213,8 +221,8 @@ def _arm_report(
         sum(row.figures.money for row in rows),
         next((row.figures.currency for row in rows if row.figures.currency), ""),
         sum(row.figures.remote_tokens for row in rows),
-        speed_of(answered),
-        ArmConditions.of(answered),
+        speed_of(answers),
+        ArmConditions.of(answers),
         dict(Counter(notice for row in rows for notice in row.notices).most_common()),
         aimed_share=settings.shares.get(arm.name),
     )

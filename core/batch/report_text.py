@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from core.batch.report import ArmReport, Report
 from core.batch.statistics import Difference, Estimate
 
@@ -159,53 +156,6 @@ def interval(estimate: Estimate | None) -> str:
 
 def probability(p: float) -> str:
     return "p < 0.0001" if p < 0.0001 else "p = " + f"{p:.4f}".rstrip("0").rstrip(".")
-
-
-def report_to_json(report: Report) -> dict[str, Any]:
-    """Everything in it, with the derived figures, as JSON values."""
-    return {
-        "name": report.name,
-        "problems": report.problems,
-        "seeds": report.seeds,
-        "parallel": report.parallel,
-        "small": report.small.model_dump() if report.small else None,
-        "large": report.large.model_dump() if report.large else None,
-        "arms": [_arm_to_json(arm) for arm in report.arms],
-        "comparisons": [
-            {
-                "first": first,
-                "second": second,
-                "difference": found.estimate.value,
-                "low": found.estimate.interval.low,
-                "high": found.estimate.interval.high,
-                "better_first": found.better_first,
-                "better_second": found.better_second,
-                "p": found.p,
-                "adjusted_p": adjusted,
-                "problems": found.problems,
-            }
-            for first, second, found, adjusted in report.comparisons
-        ],
-        "pareto_front": [arm.name for arm in report.front()],
-    }
-
-
-def _arm_to_json(arm: ArmReport) -> dict[str, Any]:
-    accuracy = arm.accuracy
-    return {
-        **asdict(arm),
-        "accuracy": accuracy.value if accuracy else None,
-        "accuracy_low": accuracy.interval.low if accuracy else None,
-        "accuracy_high": accuracy.interval.high if accuracy else None,
-        "takeovers": dict(arm.takeovers),
-        "places": list(arm.places),
-        "large_share": arm.large_share,
-        "tokens_per_second": arm.tokens_per_second,
-        "tokens_per_answer": arm.tokens_per_answer,
-        "seconds_per_answer": arm.seconds_per_answer,
-        "compute_per_answer": arm.compute_per_answer,
-        "money_per_answer": arm.money_per_answer,
-    }
 
 
 def rows_of(report: Report) -> list[tuple[str, ...]]:

@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from queue import SimpleQueue
 
 from core.batch.arms import Arm, refuse_undrafted
@@ -24,6 +25,7 @@ from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, J
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.conditions import LoadMeter, LoadReading, threads_of
+from core.batch.provenance import sha256_of
 from core.batch.regrading import verdict_on
 from core.engines.body import Author
 from core.errors import BatonError, EngineError, StoreError
@@ -86,11 +88,17 @@ class Runner:
         """
         self._take_settings()
         refuse_undrafted(self._arms.values(), self.pair.large)
+        hashes: dict[str, str] = {}
+        hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
+        hashing.start()
         try:
             yield from self._calibrate()
             yield from self._run_jobs()
+            hashing.join()
         finally:
             self.stop()
+            hashing.join()
+            self._save_hashes(hashes)
 
     def pause(self) -> None:
         """Begin no other problem; those that are being written come to their end."""
@@ -120,6 +128,18 @@ class Runner:
         self.store.batches.set_settings(self.batch, self._settings.stored())
         self._how = self._settings.how
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.large == self.guide}
+
+    def _hash_models(self, hashes: dict[str, str]) -> None:
+        """The SHA-256 of each local model that has none yet, by its path; ends early if the batch is stopped."""
+        models = (self._settings.small, self._settings.large_of(self.guide))
+        for model in filter(None, models):
+            if model.path and not model.sha256:
+                hashes[model.path] = sha256_of(Path(model.path), lambda: self._stopped)
+
+    def _save_hashes(self, hashes: dict[str, str]) -> None:
+        if any(hashes.values()):
+            self._settings = self._settings.with_hashes(hashes)
+            self.store.batches.set_settings(self.batch, self._settings.stored())
 
     def _calibrate(self) -> Iterator[BatchEvent]:
         """Find the chance of takeover of each arm that shall have another arm's large share.

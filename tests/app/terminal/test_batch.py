@@ -64,6 +64,64 @@ def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path
     assert all(arm["compute"] for arm in report["arms"])
 
 
+def written(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_columns_and_what_can_be_graded_are_named_before_the_run(tmp_path: Path) -> None:
+    file = written(tmp_path / "p.csv", "question,answer,level\nHow many?,3,1\nHow few?,,2\n")
+    done = baton("batch", file, "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"))
+    assert "Read 2 problems, 1 with an answer, 1 cannot be graded." in done.stderr
+    assert "The answer is the column “answer” (known by its name)." in done.stderr
+    assert "kept as metadata: level" in done.stderr
+
+
+def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "p.jsonl", '{"problem": "How many?"}')
+    assert main(["batch", file, "--out", str(tmp_path / "out")]) == 2
+    assert "nothing can be graded. Name the column with --answer-column, or add --ungraded" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    done = baton("batch", file, "--ungraded", "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "1 unscored" in done.stdout
+
+
+def test_an_answer_column_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path / "p.csv", "question,answer\nHow many?,3\n")
+    assert main(["batch", file, "--answer-column", "nope", "--out", str(tmp_path / "out")]) == 1
+    assert "no column “nope”. Choose one of: question, answer." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--arm", "small"], ["--seeds", "2"], ["--set", "n1=3"], ["--temperature", "1"]])
+def test_a_resume_refuses_options_that_it_would_ignore(
+    tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["batch", "--resume", "--out", str(tmp_path), *option]) == 2
+    assert f"{option[0]} cannot be changed by --resume" in capsys.readouterr().err
+
+
+def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "app.cli", "batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO]
+    both = [
+        subprocess.Popen([*command, "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    said = [each.communicate(timeout=100)[1].decode() for each in both]
+    assert sorted(each.returncode for each in both) == [0, 2]
+    assert sum("holds a batch already" in words for words in said) == 1
+    lines = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 2
+
+
+def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["batch", str(BATCH_PROBLEMS), "--small", "missing.gguf", "--out", str(out)]) == 1
+    assert list(out.iterdir()) == []
+
+
 def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "batch.sqlite").touch()
     assert main(["batch", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from core.batch.exports import EXPORTS, export
 from core.batch.recipes import arms_of
 from core.batch.report import Comparison, Report, accuracy_of, report_of
 from core.batch.report_html import html_report
-from core.batch.report_text import comparisons, footnotes, heading, report_to_json, table
+from core.batch.report_text import comparisons, footnotes, heading, table
 from core.batch.run_cost import RunCost, TakeoverPlace
 from core.batch.runner import Runner
 from core.batch.statistics import difference, holm, wilson
@@ -148,7 +147,6 @@ def test_p_values_of_several_comparisons_are_adjusted(store: Store) -> None:
     raw = [each.difference.p for each in made.comparisons]
     assert [each.adjusted_p for each in made.comparisons] == holm(raw)
     assert comparisons(made).count(", adjusted p = ") == 3
-    assert report_to_json(made)["comparisons"][0]["adjusted_p"] == holm(raw)[0]
 
 
 def test_an_interval_that_disagrees_with_its_test_is_explained(store: Store) -> None:
@@ -164,7 +162,6 @@ def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) ->
     assert made.front() == []
     assert accuracy_against_speed(made).lines == ()
     assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
-    assert report_to_json(made)["pareto_front"] == []
 
 
 def test_speeds_have_a_spread_and_the_batch_a_total(store: Store) -> None:
@@ -220,27 +217,12 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) ->
     assert page.count("<svg") >= 1
 
 
-def test_json_holds_the_figures(store: Store) -> None:
-    data = json.loads(json.dumps(report_to_json(report(store, "small", "large"))))
-    assert [arm["accuracy"] for arm in data["arms"]] == [0.5, 1.0]
-    assert data["comparisons"][0]["p"] == 0.25
-
-
 def test_a_formula_in_an_answer_does_not_run_in_a_spreadsheet(store: Store, tmp_path: Path) -> None:
     engine = ScriptedEngine(r"</think>\boxed{=HYPERLINK(1)}")
     batch = solved(store, "small", pair=Pair(engine), found=problems(1))
     export(store, batch, tmp_path / "out.csv")
     (row,) = csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines())
     assert row["answer"] == "'=HYPERLINK(1)"
-
-
-def test_json_lines_hold_a_result_each_with_its_metadata(store: Store, tmp_path: Path) -> None:
-    found = [Problem("a", "Count to 2.", "2", {"level": "5"}, 1, "set.jsonl")]
-    export(store, solved(store, "small", found=found), tmp_path / "out.jsonl")
-    (line,) = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
-    result = json.loads(line)
-    assert (result["id"], result["answer"], result["outcome"], result["source"]) == ("a", "2", "correct", "set.jsonl")
-    assert result["metadata"] == {"level": "5"}
 
 
 @pytest.mark.parametrize("ending", EXPORTS)

@@ -295,8 +295,8 @@ def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grad
     batch = batch_of(store, 1)
     run_all(store, batch, counting_pair(), grader)
     settings = BatchSettings.of(store.batches.open(batch))
-    assert settings.small == ModelSummary(name="small", parameters=0, place="this machine")
-    assert settings.large == ModelSummary(name="large", parameters=0, place="this machine")
+    assert settings.small == ModelSummary.of(small_engine())
+    assert settings.large == ModelSummary.of(large_engine())
 
 
 def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grader) -> None:
@@ -317,8 +317,8 @@ def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, g
     run_all(store, batch, counting_pair(), grader)
     settings = BatchSettings.of(store.batches.open(batch))
     assert (settings.large_of(""), settings.large_of("big.gguf")) == (
-        ModelSummary(name="large", place="this machine"),
-        ModelSummary(name="big", parameters=32, place="this machine"),
+        ModelSummary.of(large_engine()),
+        ModelSummary.of(large_engine().with_card(name="big", parameters=32)),
     )
 
 

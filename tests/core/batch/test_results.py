@@ -1,0 +1,154 @@
+"""results.jsonl and report.json hold all that another tool needs to grade, count and repeat, in a documented shape."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from core.batch.creation import create_batch
+from core.batch.exports import EXPORTS, export, write_export
+from core.batch.provenance import Provenance, sha256_of
+from core.batch.recipes import arms_of
+from core.batch.records import SCHEMAS, json_schema
+from core.batch.results import Results
+from core.batch.runner import Runner
+from core.demo_pair import LARGE_MODEL
+from core.engines.local.client import LocalEngine
+from core.errors import EngineLost
+from core.grading.grader import Grader
+from core.grading.verdict import How
+from core.problem import Problem
+from core.run import Pair, RunSettings
+from core.store.store import Store
+from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+
+def shipped(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(files("resources").joinpath("schemas", f"{name}.json").read_text("utf-8"))
+    return loaded
+
+
+def run(store: Store, *recipes: str, pair: Pair | None = None, found: list[Problem] | None = None) -> str:
+    arms = arms_of(recipes, RunSettings())
+    batch = create_batch(store, "counting", found or problems(4), arms, seeds=(3, 4), parallel=2, how=How.EXACT)
+    with Grader() as grader:
+        list(Runner(store, batch, pair or counting_pair(), grader, 2).run())
+    return batch
+
+
+def exported(store: Store, batch: str, path: Path) -> list[dict[str, Any]]:
+    export(store, batch, path)
+    text = path.read_text("utf-8")
+    return [json.loads(text)] if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_shipped_schema_is_that_of_the_program(name: str) -> None:
+    """`python -m tests.core.batch.write_schemas` writes them again; a changed meaning needs a new version."""
+    assert shipped(name) == json_schema(name)
+
+
+def test_every_result_and_report_is_as_the_schema_says(store: Store, tmp_path: Path) -> None:
+    lost = EngineLost("The model's process ended.", "Open it again.")
+    engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(40, lost)])
+    batch = run(store, "small", "large", "baton", "chosen", pair=Pair(engine, large_engine()))
+    for line in exported(store, batch, tmp_path / "results.jsonl"):
+        Draft202012Validator(shipped("result-1")).validate(line)
+    (report,) = exported(store, batch, tmp_path / "report.json")
+    Draft202012Validator(shipped("report-1")).validate(report)
+
+
+def test_a_batch_that_has_not_begun_is_as_the_schema_says(store: Store, tmp_path: Path) -> None:
+    batch = create_batch(store, "counting", problems(2), arms_of(["small", "random"], RunSettings()))
+    assert [line["state"] for line in exported(store, batch, tmp_path / "r.jsonl")] == ["waiting"] * 6
+    (report,) = exported(store, batch, tmp_path / "report.json")
+    Draft202012Validator(shipped("report-1")).validate(report)
+
+
+def test_a_result_holds_the_text_and_who_wrote_what(store: Store, tmp_path: Path) -> None:
+    batch = run(store, "baton")
+    rows = {row.run: row for row in store.batches.results(batch)}
+    for line in exported(store, batch, tmp_path / "results.jsonl"):
+        trace = store.runs.trace(rows[line["run"]].run)
+        assert line["text"] == trace.text
+        assert line["text"][line["answer_start"] :] == trace.answer
+        assert [span["start"] for span in line["spans"]] == [0, *(span["end"] for span in line["spans"])][:-1]
+        assert line["spans"][-1]["end"] == len(trace.text)
+        assert line["small_tokens"] == sum(each["tokens"] for each in line["spans"] if each["author"] == "small")
+
+
+def test_a_result_says_how_it_was_graded_when_it_ran_and_where_the_problem_is_from(
+    store: Store, tmp_path: Path
+) -> None:
+    batch = run(store, "small", found=[Problem("a", "Count to 2.", "2", {"level": "5"}, 1, "set.jsonl")])
+    first, second = exported(store, batch, tmp_path / "results.jsonl")
+    assert (first["id"], first["answer"], first["outcome"], first["graded_by"]) == ("a", "2", "correct", "exact")
+    assert (first["source"], first["line"], first["metadata"]) == ("set.jsonl", 1, {"level": "5"})
+    assert [first["seed"], second["seed"]] == [3, 4]
+    assert first["started"] < first["ended"]
+    assert first["conditions"]["parallel"] == 2
+
+
+def test_a_report_holds_the_settings_of_each_arm_and_how_the_batch_was_begun(store: Store, tmp_path: Path) -> None:
+    (report,) = exported(store, run(store, "small", "chosen", "baton"), tmp_path / "report.json")
+    small, chosen, same = report["arms"]
+    assert small["settings"]["settings"]["policy"]["policy"] == "never"
+    assert (same["name"], same["same_as"], same["settings"]) == ("baton", "chosen", chosen["settings"])
+    assert (report["seed_numbers"], report["grading"], report["parallel"]) == ([3, 4], "exact", 2)
+    assert report["provenance"]["baton"]
+    assert report["provenance"]["llama_cpp_python"]
+
+
+def test_a_model_file_has_its_hash(store: Store, tmp_path: Path, grader: Grader) -> None:
+    arms = arms_of(["large"], RunSettings(max_tokens=4))
+    batch = create_batch(store, "one", problems(1), arms)
+    engine = LocalEngine(LARGE_MODEL)
+    try:
+        list(Runner(store, batch, Pair(large=engine), grader).run())
+    finally:
+        engine.close()
+    (report,) = exported(store, batch, tmp_path / "report.json")
+    assert report["large"]["sha256"] == sha256_of(LARGE_MODEL)
+    assert (report["large"]["file"], report["large"]["bytes"]) == (LARGE_MODEL.name, LARGE_MODEL.stat().st_size)
+    assert report["large"]["quantisation"]
+
+
+def test_one_problem_with_two_seeds_has_a_report_without_infinities(store: Store, tmp_path: Path) -> None:
+    batch = run(store, "small", "large", found=problems(1))
+    export(store, batch, tmp_path / "report.json")
+    assert "Infinity" not in (tmp_path / "report.json").read_text("utf-8")
+
+
+def test_half_a_character_in_an_answer_blocks_no_export(store: Store, tmp_path: Path) -> None:
+    engine = ScriptedEngine(continue_with=lambda *_: ["It is so.</think>", "\\boxed{", b"\xf0\x9f", "}"])
+    batch = run(store, "small", pair=Pair(engine), found=problems(1))
+    for ending in EXPORTS:
+        export(store, batch, tmp_path / f"out{ending}")
+
+
+def test_only_the_owner_may_read_an_export(store: Store, tmp_path: Path) -> None:
+    batch = run(store, "small", found=problems(1))
+    for ending in EXPORTS:
+        export(store, batch, tmp_path / f"out{ending}")
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("out*")} == {0o600}
+
+
+def test_all_exports_are_made_of_results_that_are_read_once(store: Store, tmp_path: Path) -> None:
+    shares: list[float] = []
+    results = Results.read(store, run(store, "small"), shares.append)
+    assert shares == [0]
+    report = results.report
+    for ending in EXPORTS:
+        write_export(results, tmp_path / f"out{ending}")
+    assert results.report is report
+
+
+def test_a_password_in_an_address_is_not_kept() -> None:
+    kept = Provenance.of_this_machine(["baton", "--large", "https://me:secret@host:1"], "", "https://me:secret@host:1")
+    assert "secret" not in kept.model_dump_json()

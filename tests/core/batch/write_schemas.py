@@ -1,0 +1,15 @@
+"""`python -m tests.core.batch.write_schemas`: writes resources/schemas from the classes of core/batch/records.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from core.batch.records import SCHEMAS, json_schema
+
+FOLDER = Path(__file__).resolve().parents[3] / "resources" / "schemas"
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name in SCHEMAS:
+        (FOLDER / f"{name}.json").write_text(json.dumps(json_schema(name), indent=1) + "\n", encoding="utf-8")
