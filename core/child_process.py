@@ -1,10 +1,14 @@
-"""Child processes: started out of reach of Ctrl+C, and asked questions that may hang or take all memory."""
+"""Child processes: started without the environment's secrets and out of reach of Ctrl+C, killed when they hang."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import re
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -15,12 +19,42 @@ from core.errors import BatonError
 Answer = TypeVar("Answer")
 
 
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+environment_lock = threading.Lock()
+"""Held while a secret is read or removed."""
+
+
+@contextmanager
+def _environment_without_secrets() -> Iterator[None]:
+    """While a child process is started: variables whose names say that they hold a key, a token or a password are
+    removed, since the child inherits the environment and anyone may read that in /proc. Read secrets with
+    `environment_secret`, which waits for the end of this."""
+    with environment_lock:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if _SECRET_NAME.search(name)}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
+
+
+def environment_secret(name: str) -> str | None:
+    """The value of a variable such as HF_TOKEN; None if it is missing or empty."""
+    with environment_lock:
+        return os.environ.get(name) or None
+
+
 def start_shielded(process: BaseProcess) -> None:
-    """Start a child that Ctrl+C and a closed terminal do not reach, from its first instruction on.
+    """Start a child without the secrets of the environment, which Ctrl+C and a closed terminal do not reach from its
+    first instruction on.
 
     The terminal sends both to the whole process group; the program answers them and ends its children. Without this a
     child that is still importing would print a traceback.
     """
+    with _environment_without_secrets():
+        _start(process)
+
+
+def _start(process: BaseProcess) -> None:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         process.start()
         return
@@ -37,9 +71,10 @@ class NoAnswer(Exception):
 
 
 def answered_apart(question: Callable[..., Answer], *arguments: Any, seconds: float) -> Answer:
-    """What `question`, a function at the top of a module, returns; its start takes a quarter of a second.
+    """Call `question`, a function at the top of a module, in a process of its own, which takes a quarter of a second
+    to start; the process is killed after `seconds`.
 
-    Raises what `question` raises of BatonErrors, and NoAnswer.
+    Raises NoAnswer, and the BatonErrors that `question` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

@@ -6,13 +6,13 @@ They are never written to a file. Many Linux machines have no keyring: the windo
 from __future__ import annotations
 
 import os
-import threading
 from enum import Enum
 
 import keyring
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringError, PasswordDeleteError
 
+from core.child_process import environment_lock
 from core.errors import SettingsError
 
 SERVICE = "Baton"
@@ -31,7 +31,7 @@ def take_key(variable: str) -> str:
 
     Raises SettingsError if it is not set.
     """
-    with _environment_lock:
+    with environment_lock:
         key = os.environ.pop(variable, "") or _taken.get(variable, "")
         if not key:
             raise SettingsError(f"The environment variable {variable} is not set.", "Put the server's key into it.")
@@ -40,7 +40,6 @@ def take_key(variable: str) -> str:
 
 
 _taken: dict[str, str] = {}
-_environment_lock = threading.Lock()
 
 
 class Secrets:

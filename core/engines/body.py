@@ -82,18 +82,23 @@ class Body:
             self.append(Part(after, last.author, closing_tag=tag))
 
 
-def rendered_runs(parts: Sequence[Part], vocabulary: str, closing_tag: str) -> list[tuple[int, ...] | str]:
+def rendered_runs(
+    parts: Sequence[Part], vocabulary: str, closing_tag: str, vocabulary_size: int | None = None
+) -> list[tuple[int, ...] | str]:
     """The body as one model reads it: runs of ids of its own vocabulary, and texts that it has to tokenise.
 
     Neighbouring foreign parts join into one text, so that they are tokenised together. The closing of thinking
-    is read as the model's own tag, if it has one; a model without tags reads what stands there.
+    is read as the model's own tag, if it has one; a model without tags reads what stands there. Ids beyond
+    `vocabulary_size`, which a faulty server may send, are not passed on: their text is tokenised.
     """
 
     def translated(part: Part) -> bool:
         return bool(part.closing_tag and closing_tag) and part.closing_tag != closing_tag
 
     def own(part: Part) -> bool:
-        return part.id is not None and part.vocabulary == vocabulary != "" and not translated(part)
+        if part.id is None or part.vocabulary != vocabulary or not vocabulary or translated(part):
+            return False
+        return vocabulary_size is None or 0 <= part.id < vocabulary_size
 
     def text(part: Part) -> str:
         return part.text.replace(part.closing_tag, closing_tag) if translated(part) else part.text

@@ -7,6 +7,7 @@ a broken or hostile file costs a sentence, not memory. Format: ggml's `docs/gguf
 from __future__ import annotations
 
 import re
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,8 +80,11 @@ def read_raw(path: Path) -> RawHeader:
     Raises ModelFileError if it is no GGUF file, is of another version, is damaged, or is cut short.
     """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for a writer
+            raise ModelFileError(f"{path.name} is not a file.", "Choose a GGUF file.")
         with path.open("rb") as file:
-            return _Reader(path, file, path.stat().st_size).read()
+            return _Reader(path, file, status.st_size).read()
     except OSError as error:
         raise ModelFileError(
             f"{path.name} cannot be read: {error.strerror or error}.",

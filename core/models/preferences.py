@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.child_process import environment_secret
 from core.files import expanded, read_json, write_json
 from core.models.hub_listing import ENDPOINT, HubAccess
 from core.models.loading import LoadOptions
@@ -73,7 +74,7 @@ class ModelPreferences(BaseModel):
     def access(self, token: str | None) -> HubAccess:
         """HF_ENDPOINT counts unless a person set a mirror; HF_TOKEN unless there is one in the keyring."""
         endpoint = self.endpoint if self.endpoint != ENDPOINT else os.environ.get("HF_ENDPOINT", ENDPOINT)
-        return HubAccess(endpoint.rstrip("/"), token or os.environ.get("HF_TOKEN") or None, self.offline)
+        return HubAccess(endpoint.rstrip("/"), token or environment_secret("HF_TOKEN"), self.offline)
 
 
 def _key(model: Path) -> str:

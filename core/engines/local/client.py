@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Token, WriteItem
+from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Stop, Token, WriteItem
 from core.engines.body import Body, Part, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
 from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with
@@ -24,13 +27,15 @@ from core.engines.local.messages import (
     Failed,
     Open,
     Read,
+    Reply,
     Scored,
     Tokenize,
     Tokenized,
     WorkerOptions,
     Wrote,
 )
-from core.engines.local.process import ModelProcess, only_reply
+from core.engines.local.process import CancelRequested, ModelProcess, Replies, only_reply
+from core.engines.local.restarts import RestartPolicy
 from core.engines.model_card import ModelCard, Placement
 from core.engines.template_renderer import RENDERER
 from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
@@ -39,9 +44,10 @@ from core.models.loading import DEFAULT_OPTIONS, LoadOptions
 from core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
 from core.models.source import ModelSource, file_source
 
-RESTARTS = 1
-"""How often a process that died is started again by itself: for one write, which may be what kills it, and between two
-writes that went well."""
+RESTARTS_A_REQUEST = 1
+"""Deaths that one request may survive: a second one may be its own fault."""
+STOP_SECONDS = 1.5
+"""A cancelled request ends after this time, also if the worker is still busy with it."""
 
 
 class LocalEngine:
@@ -65,7 +71,7 @@ class LocalEngine:
         self._options = _worker_options(header, options, overrides)
         self._lock = threading.Lock()
         self._numbers = count(1)
-        self._restarts_left = RESTARTS
+        self._restarts = RestartPolicy()
         RENDERER.start()  # while the model loads, so that the first session does not wait for it
         self._process, retreat = self._load(header, on_progress)
         self._card = _card(
@@ -141,20 +147,19 @@ class LocalEngine:
         return tokenized.ids
 
     def recover(self, lost: EngineLost, process: ModelProcess) -> None:
-        """Start this process again, unless another session has seen to that. Raises the loss if it died just before."""
+        """Start a dead process again, unless another session has done it. Raises EngineLost if the restart policy
+        does not allow it."""
         with self._lock:
             if self._process is not process:
                 return
-            if self._restarts_left <= 0:
+            if not self._restarts.allows_restart():
                 raise _for_good(lost) from lost
-            self._restarts_left -= 1
-            if not self._process.alive:
-                self._process.close()
-                self._process = ModelProcess(self._options)
+            self._process.close()
+            self._process = ModelProcess(self._options)
 
-    def went_well(self) -> None:
-        """A write has come to its end: the next death may be mended by itself again."""
-        self._restarts_left = RESTARTS
+    def succeeded(self) -> None:
+        """A request came to its end: the next death may be repaired by a restart."""
+        self._restarts.succeeded()
 
     def close(self) -> None:
         self._process.close()
@@ -167,7 +172,8 @@ class LocalSession:
         self._engine = engine
         self._conversation = conversation
         self._sampling = sampling
-        self._request: int | None = None
+        self._replies: Replies | None = None
+        """Of the request under way."""
         self._open()
 
     @property
@@ -215,8 +221,8 @@ class LocalSession:
         return scores
 
     def cancel(self) -> None:
-        if (request := self._request) is not None:
-            self._process.tell(Cancel(request, at_once=True))
+        if (replies := self._replies) is not None:
+            replies.put(CancelRequested())  # the thread that waits for replies passes it on: this one never blocks
 
     def text_in_cache(self) -> bytes:
         """What the KV cache holds now, prompt included: for tests and bug reports."""
@@ -251,8 +257,8 @@ class LocalSession:
             )
 
     def _asking(self, body: Sequence[Part], **what: Any) -> Read:
-        tags = self.card.thinking
-        return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else ""), **what)
+        tags, size = self.card.thinking, self._process.loaded.vocabulary_size
+        return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size), **what)
 
     def _bytes_before(self, body: Sequence[Part], start: int) -> int:
         """Bytes of the first `start` characters of a body as this model reads it, with its own closing tag."""
@@ -275,15 +281,20 @@ class LocalSession:
                     limit=asking.limit - len(written),
                     seed=asking.seed + len(written),
                 )
-                for item in self._stream(going_on):
-                    if isinstance(item, Token) and item.id is not None:
-                        written.append(item.id)
-                    yield item
-                self._engine.went_well()
+                with closing(self._stream(going_on)) as items:
+                    for item in items:
+                        if isinstance(item, Token) and item.id is not None:
+                            written.append(item.id)
+                        yield item
+                self._engine.succeeded()
                 return
+            except GeneratorExit:
+                if written:
+                    self._engine.succeeded()
+                raise
             except EngineLost as lost:
                 deaths += 1
-                if deaths > RESTARTS:
+                if deaths > RESTARTS_A_REQUEST:
                     raise _for_good(lost) from lost
                 self._engine.recover(lost, self._process)
                 yield Notice(f"{lost.message} It was started again, and the text goes on.")
@@ -292,10 +303,11 @@ class LocalSession:
         process, number = self._process, self._engine.next_number()
         replies = process.ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
-        self._request = number
+        self._replies = replies
+        stop_at: float | None = None
         try:
             while True:
-                match replies.get():
+                match _next_reply(replies, stop_at):
                     case Wrote(_, id, data, logprob, others):
                         yield Token(id, data, logprob, others)
                     case CacheReady(_, reused, prefilled, seconds):
@@ -305,12 +317,18 @@ class LocalSession:
                     case Done(_, stop):
                         yield End(stop)
                         return
+                    case None:
+                        yield End(Stop.CANCELLED)
+                        return
+                    case CancelRequested():
+                        stop_at = time.monotonic() + STOP_SECONDS
+                        process.tell(Cancel(number, at_once=True))
                     case Failed(_, context_full, reason):
                         raise self._failure(context_full, reason)
                     case EngineLost() as lost:
                         raise lost
         finally:
-            self._request = None
+            self._replies = None
             process.forget(number)
             process.tell(Cancel(number))
 
@@ -318,9 +336,19 @@ class LocalSession:
         if context_full:
             return ContextFull(
                 f"The context of {self.card.name} is full: {reason}.",
-                "Load it with a longer context, or start anew.",
+                "Load it with a longer context, or begin a new conversation.",
             )
         return EngineError(f"{self.card.name} could not go on: {reason}.")
+
+
+def _next_reply(replies: Replies, stop_at: float | None) -> Reply | EngineLost | CancelRequested | None:
+    """The next reply; None if there is none before `stop_at` (by time.monotonic)."""
+    if stop_at is None:
+        return replies.get()
+    try:
+        return replies.get(timeout=max(stop_at - time.monotonic(), 0))
+    except queue.Empty:
+        return None
 
 
 def _for_good(lost: EngineLost) -> EngineLost:

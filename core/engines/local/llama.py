@@ -83,6 +83,7 @@ class Llama(Tokenizer):
             self._loading_log.hear(line)
             if level >= _ERROR:
                 self._said.append(line.strip())
+                os.write(2, text)  # the program reads the reason there if ggml aborts next
 
         self._log_callback = ll.llama_log_callback(heard)  # kept: ctypes callbacks die with their last reference
         ll.llama_log_set(self._log_callback, ctypes.c_void_p(0))

@@ -108,6 +108,7 @@ class ModelLoaded(NamedTuple):
     threads: int
     description: str
     shares: tuple[DeviceShare, ...]
+    vocabulary_size: int
     bos: str
     eos: str
 

@@ -9,8 +9,12 @@ import queue
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
 
 from core.child_process import start_shielded
 from core.engines.local import worker
@@ -30,18 +34,34 @@ from core.engines.local.messages import (
 )
 from core.errors import EngineError, EngineLost, OutOfMemory
 
-Replies = queue.SimpleQueue[Reply | EngineLost]
-"""What a request gets back; the last item is Done or Failed, or why the process is gone."""
+SILENCE_IF_STOPPED = 5.0
+"""Seconds without a heartbeat after which a process that the system says is stopped is killed."""
+SILENCE = 30.0
+"""Seconds without a heartbeat after which any process is killed: a machine that swaps may need that long."""
+SILENCE_AT_START = 90.0
+"""Seconds until the first message: Python starts, and llama.cpp's libraries are read."""
+LOOK_EVERY = 1.0
+CLOSE_SECONDS = 1.0
+"""A process that does not end within this time is killed."""
+
+
+class CancelRequested(NamedTuple):
+    """Put among the replies of a request by whoever cancels it."""
+
+
+Replies = queue.SimpleQueue[Reply | EngineLost | CancelRequested]
+"""The replies to one request; the last is Done or Failed, or EngineLost if the process is gone."""
 
 
 class ModelProcess:
-    """One running child process with a loaded model.
+    """One running child process with a loaded model. A process that stops responding is killed.
 
     Raises EngineError (or OutOfMemory) if the model cannot be loaded.
     """
 
     def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object] = lambda _: None) -> None:
-        """`on_progress` is told how much of the model has been read, 0 to 1."""
+        """`on_progress` is called at least once a second with the part of the model that has been read, 0 to 1; an
+        exception that it raises ends the process."""
         self.name = Path(options.path).name
         self._replies: dict[int, Replies] = {}
         self._lock = threading.Lock()
@@ -56,11 +76,17 @@ class ModelProcess:
         )
         start_shielded(self._process)
         theirs.close()
+        self._heard = time.monotonic()
+        self._has_spoken = False
+        self._was_silent = 0.0
+        """Seconds of silence for which the process was killed; 0 if it was not."""
+        self._ended = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name=f"watchdog of {self.name}", daemon=True)
+        self._watchdog.start()
         try:
             self.loaded = self._wait_until_loaded(on_progress)
         except BaseException:  # Ctrl+C among them
-            self._process.kill()
-            self._process.join()
+            self._kill()
             self._connection.close()
             self._remove_log()
             raise
@@ -78,7 +104,7 @@ class ModelProcess:
         return self._process.pid
 
     def ask(self, number: int, request: Request) -> Replies:
-        """Send a request; its replies come in the queue. Raises EngineLost if the process is gone."""
+        """Send a request, and return the queue of its replies. Raises EngineLost if the process is gone."""
         replies: Replies = queue.SimpleQueue()
         with self._lock:
             if self._lost:
@@ -88,38 +114,73 @@ class ModelProcess:
         return replies
 
     def tell(self, request: Request) -> None:
-        """Send something that has no reply. A process that is gone needs to be told nothing."""
+        """Send a message that has no reply; a process that is gone does not get it."""
         with self._lock, contextlib.suppress(OSError):
             send(self._connection, request)
 
     def forget(self, number: int) -> None:
-        """No more replies to this request are wanted."""
+        """Drop further replies to this request."""
         with self._lock:
             self._replies.pop(number, None)
 
     def close(self) -> None:
-        """End the process, politely at first."""
-        self.tell(Shutdown())
-        self._process.join(2)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        """End the process: ask it to, and kill it if it does not."""
+        if self._lock.acquire(timeout=CLOSE_SECONDS):  # a send to a stopped process may hold it
+            try:
+                with contextlib.suppress(OSError):
+                    send(self._connection, Shutdown())
+            finally:
+                self._lock.release()
+            self._process.join(CLOSE_SECONDS)
+        self._kill()
         self._receiver.join()
         self._connection.close()
         self._remove_log()
 
     # -----------------------------------------------------------------------------------------------------------------
 
+    def _kill(self) -> None:
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+        self._ended.set()
+        self._watchdog.join()
+
+    def _watch(self) -> None:
+        """Kill the process when its heartbeat stops. Its death then ends all requests."""
+        while not self._ended.wait(LOOK_EVERY):
+            silence = time.monotonic() - self._heard
+            if silence > SILENCE_IF_STOPPED and silence > self._longest_silence():
+                self._was_silent = silence
+                self._process.kill()
+                return
+
+    def _longest_silence(self) -> float:
+        try:
+            status = psutil.Process(self._process.pid).status()
+        except psutil.Error:
+            return SILENCE
+        if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+            return SILENCE_IF_STOPPED
+        return SILENCE if self._has_spoken else SILENCE_AT_START
+
+    def _next_message(self) -> Any:
+        """Raises EOFError or OSError if the process is gone."""
+        message = receive(self._connection)
+        self._heard = time.monotonic()
+        self._has_spoken = True
+        return message
+
     def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> ModelLoaded:
         try:
-            reply = receive(self._connection)
+            reply = self._next_message()
             while isinstance(reply, LoadingProgress):
                 on_progress(reply.fraction)
-                reply = receive(self._connection)
+                reply = self._next_message()
         except (EOFError, OSError) as error:
             self._process.join()
             lost = self._cause_of_death()
-            kind = OutOfMemory if "out of memory" in lost.message else EngineError
+            kind = OutOfMemory if lost.is_out_of_memory else EngineError
             raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
         if isinstance(reply, LoadFailed):
             self._process.join()
@@ -142,7 +203,7 @@ class ModelProcess:
     def _receive(self) -> None:
         while True:
             try:
-                arrived: list[Reply] = receive(self._connection)
+                arrived: list[Reply] = self._next_message()  # empty: a heartbeat
             except (EOFError, OSError):
                 break
             with self._lock:
@@ -156,29 +217,57 @@ class ModelProcess:
                 replies.put(self._lost)
             self._replies.clear()
 
-    def _cause_of_death(self) -> EngineLost:
-        """One sentence from the exit code and the last thing that native code said."""
+    def _cause_of_death(self) -> ProcessLost:
+        """One sentence from the exit code and the last line of native code."""
         code = self._process.exitcode or 0
-        words = self._last_words()
-        memory = "out of memory" in words.lower() or "bad_alloc" in words
-        if memory:
-            what, advice = "ran out of memory", "Choose a shorter context, fewer GPU layers or a smaller model."
+        line = self._last_line()
+        if self._was_silent:
+            message = f"stopped responding and was ended after {self._was_silent:.0f} s"
+            advice = "If it happens again, load the model with fewer GPU layers."
+        elif is_out_of_memory := speaks_of_memory(line):
+            message, advice = "ran out of memory", "Choose a shorter context, fewer GPU layers or a smaller model."
+            return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
         elif code == -signal.SIGKILL:
-            what = "was killed from outside, as the system does when memory runs out"
-            advice = "If nobody killed it, choose a smaller model or a shorter context."
+            message = "was killed from outside, as the system does when memory runs out"
+            advice = "If you did not end it, choose a smaller model or a shorter context."
         elif code < 0:
-            what = f"stopped with {signal.Signals(-code).name}" + (f": {words}" if words else "")
+            message = f"stopped with {signal.Signals(-code).name}" + (f": {line}" if line else "")
             advice = "If it happens again, another conversion of the model may help."
         else:
-            what = f"ended unexpectedly (exit code {code})" + (f": {words}" if words else "")
+            message = f"ended unexpectedly (exit code {code})" + (f": {line}" if line else "")
             advice = "If it happens again, another conversion of the model may help."
-        return EngineLost(f"The process of {self.name} {what}.", advice)
+        return ProcessLost(f"The process of {self.name} {message}.", advice)
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
+        """What native code wrote last, preferably an error."""
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        telling = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
-        return (telling or lines or [""])[-1].strip().rstrip(".")[:300]
+        errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
+        memory = [line for line in lines if speaks_of_memory(line)]
+        return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
+
+
+class ProcessLost(EngineLost):
+    """The process of a model died."""
+
+    def __init__(self, message: str, advice: str, is_out_of_memory: bool = False) -> None:
+        super().__init__(message, advice)
+        self.is_out_of_memory = is_out_of_memory
+
+
+_MEMORY = (
+    "out of memory",
+    "bad_alloc",
+    "outofdevicememory",
+    "outofhostmemory",
+    "failed to allocate",
+    "cudamalloc failed",
+)
+
+
+def speaks_of_memory(line: str) -> bool:
+    """Whether a line of native code reports that memory ran out: ggml's, CUDA's, Vulkan's or the C++ library's."""
+    return any(words in line.lower() for words in _MEMORY)
 
 
 def only_reply(replies: Replies) -> Tokenized | CacheDump:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import llama_cpp as ll
 
+from core.child_process import NoAnswer, answered_apart
 from core.errors import EngineLost, ModelFileError
 from core.models.gguf import read_header
+
+SECONDS_TO_TOKENIZE = 60
 
 
 class Tokenizer:
@@ -34,7 +34,7 @@ class Tokenizer:
         return self._tokenize(text, special)
 
     def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
-        data = text.encode("utf-8")
+        data = text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
         room = len(data) + 8
         ids = (ll.llama_token * room)()
         count = ll.llama_tokenize(self.vocab, data, len(data), ids, room, False, special)
@@ -47,15 +47,15 @@ def tokenize_by(model: Path, text: str) -> tuple[int, ...]:
     In a process of its own, as everything native. Raises ModelFileError, EngineLost.
     """
     header = read_header(model)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
-        try:
-            return beside.submit(_tokenize_by, str(header.path), bool(header.add_space_prefix), text).result()
-        except BrokenProcessPool as error:
-            raise EngineLost(f"The tokenizer of {model.name} could not be read.", "Choose another file.") from error
+    try:
+        prefix = bool(header.add_space_prefix)
+        return answered_apart(_tokenize_by, str(header.path), prefix, text, seconds=SECONDS_TO_TOKENIZE)
+    except NoAnswer as error:
+        raise EngineLost(f"The tokenizer of {model.name} could not be read.", "Choose another file.") from error
 
 
 def _tokenize_by(path: str, space_prefix: bool, text: str) -> tuple[int, ...]:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what llama.cpp says of the file is for nobody
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # llama.cpp writes about the file
     params = ll.llama_model_default_params()
     params.vocab_only = True
     model = ll.llama_model_load_from_file(os.fsencode(path), params)

@@ -1,4 +1,4 @@
-"""The process of one model: it listens to the program, decodes in batches, and dies alone if llama.cpp does."""
+"""The process of one model: it takes requests, decodes in batches, and dies alone if llama.cpp does."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 import queue
 import signal
 import threading
+import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from core.engines.chat_template import PromptPiece
 from core.engines.local.llama import Llama, LoadError
 from core.engines.local.messages import (
+    AtLoading,
     CacheDump,
     Cancel,
     CloseSession,
@@ -31,26 +34,73 @@ from core.engines.local.messages import (
 )
 from core.engines.local.scheduler import Scheduler
 
+HEARTBEAT_SECONDS = 1.0
 
-def main(connection: Connection, options: WorkerOptions, said_path: str) -> None:
-    """Runs in the child process until the program closes the pipe. What native code says goes to `said_path`."""
+
+class Outbox:
+    """Sends messages to the program, and a heartbeat every second, so that a stopped process is noticed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._heartbeat: LoadingProgress | list[Reply] = LoadingProgress(0)
+
+    def begin_heartbeat(self) -> None:
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def show_progress(self, fraction: float) -> None:
+        self._heartbeat = LoadingProgress(fraction)
+        self.send(self._heartbeat)
+
+    def show_loaded(self, loaded: ModelLoaded) -> None:
+        with self._lock:
+            self._heartbeat = []
+            send(self._connection, loaded)
+
+    def send(self, message: AtLoading | list[Reply]) -> None:
+        with self._lock:
+            send(self._connection, message)
+
+    def _beat(self) -> None:
+        with suppress(OSError):  # the program is gone, which the listener sees too
+            while True:
+                time.sleep(HEARTBEAT_SECONDS)
+                with self._lock:
+                    send(self._connection, self._heartbeat)
+
+
+def main(connection: Connection, options: WorkerOptions, log_path: str) -> None:
+    """Run in the child process until the program closes the pipe. Native code writes its errors to `log_path`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
-    os.dup2(os.open(said_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+    os.environ["GGML_NO_BACKTRACE"] = "1"  # else ggml starts a debugger when it aborts, which writes to stdout
+    os.dup2(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+    outbox = Outbox(connection)
+    outbox.begin_heartbeat()
     try:
-        llama = Llama(options, lambda fraction: send(connection, LoadingProgress(fraction)))
+        llama = Llama(options, outbox.show_progress)
     except LoadError as error:
         reason = str(error)
         memory = "alloc" in reason or "memory" in reason
-        send(connection, LoadFailed(reason, out_of_memory=memory))
+        outbox.send(LoadFailed(reason, out_of_memory=memory))
         return
-    bos, eos = llama.special_text(llama.bos_id), llama.special_text(llama.eos_id)
-    send(connection, ModelLoaded(options.load.context, llama.threads, llama.description, llama.shares, bos, eos))
-    Worker(connection, llama, options).run()
+    outbox.show_loaded(
+        ModelLoaded(
+            options.load.context,
+            llama.threads,
+            llama.description,
+            llama.shares,
+            llama.vocabulary_size,
+            llama.special_text(llama.bos_id),
+            llama.special_text(llama.eos_id),
+        )
+    )
+    Worker(connection, outbox, llama, options).run()
 
 
 class Worker:
-    def __init__(self, connection: Connection, llama: Llama, options: WorkerOptions) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox, llama: Llama, options: WorkerOptions) -> None:
         self.connection = connection
+        self.outbox = outbox
         self.llama = llama
         self.options = options
         self.replies: list[Reply] = []
@@ -72,16 +122,18 @@ class Worker:
     def _send(self) -> None:
         """One message for all tokens of a decode."""
         if self.replies:
-            send(self.connection, self.replies)
+            self.outbox.send(self.replies)
             self.replies.clear()
 
     def _listen(self) -> None:
-        """Requests wait in the inbox, but a halt takes effect while a decode is running."""
+        """Requests wait in the inbox; Cancel and Shutdown take effect while a decode is running."""
         while True:
             try:
                 request: Request = receive(self.connection)
             except (EOFError, OSError):
-                os._exit(0)  # the program is gone, and nobody needs the model any more
+                os._exit(0)  # the program is gone
+            if isinstance(request, Shutdown):
+                os._exit(0)
             self.inbox.put(request)
             if isinstance(request, Cancel):
                 self.scheduler.halt(*request)
@@ -105,8 +157,6 @@ class Worker:
                 self.replies.append(Tokenized(number, self.llama.tokenize(text, special)))
             case DumpCache(session, number):
                 self.replies.append(CacheDump(number, self.scheduler.text_in_cache(session)))
-            case Shutdown():
-                os._exit(0)
 
     def _open(self, session: int, number: int, prompt: tuple[PromptPiece, ...]) -> None:
         ids: list[int] = []

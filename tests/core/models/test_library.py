@@ -1,9 +1,11 @@
 """Models are found where they lie, once each, and broken files come with their reason."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from core.errors import ModelFileError
 from core.models.gguf import read_header
 from core.models.library import Folder, FolderOrigin, Inventory, Library, known_folders, same_vocabulary
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
@@ -152,3 +154,11 @@ class TestKnownFolders:
         monkeypatch.setattr("core.models.library.sys.platform", platform)
         folders = known_folders(tmp_path / "own", home=tmp_path, environment={})
         assert tmp_path / expected in [folder.path for folder in folders]
+
+
+def test_a_pipe_that_is_called_gguf_is_a_broken_file_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(ModelFileError, match="is not a file"):
+        read_header(tmp_path / "pipe.gguf")
+    (broken,) = Library((Folder(tmp_path, FolderOrigin.USER),)).scan().broken
+    assert broken.path.name == "pipe.gguf"
