@@ -26,8 +26,12 @@ class Recipe(NamedTuple):
     make: Make
 
 
-POLICY_ARMS = {arm.name: arm for policy in POLICIES.values() for arm in policy.arms}
-"""What the policies bring, by the name of the arm."""
+POLICY_ARMS = {
+    arm.name: arm
+    for policy in sorted(POLICIES.values(), key=lambda policy: policy.needs.small and policy.needs.large)
+    for arm in policy.arms
+}
+"""What the policies bring, by the name of the arm; the baselines by one model first."""
 
 
 def with_policy(name: str, policy: str, **parameters: Any) -> Make:

@@ -173,6 +173,8 @@ def _installed() -> Iterator[type[Policy]]:
             _log.error("The entry point %s (%s) is no policy.", entry.name, entry.value)
 
 
-def _place(item: tuple[str, type[Policy]]) -> tuple[bool, bool, str]:
+def _place(item: tuple[str, type[Policy]]) -> tuple[bool, bool, bool, bool, str]:
+    """Methods before controls; of these the baselines first: small only, large only."""
     name, policy = item
-    return name != DEFAULT_POLICY, policy.is_control, policy.title
+    both = policy.needs.small and policy.needs.large
+    return name != DEFAULT_POLICY, policy.is_control, both, policy.needs.large, policy.title

@@ -61,7 +61,7 @@ def test_an_arm_that_is_named_twice_is_run_once() -> None:
 
 
 def test_an_unknown_arm_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="Choose among chosen, baton"):
+    with pytest.raises(SettingsError, match="Choose among chosen, small, large, baton"):
         arms_of(["huge"], BASE)
 
 
