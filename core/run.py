@@ -13,7 +13,6 @@ from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.errors import BatonError, ContextFull, SettingsError
 from core.models.overrides import Sampling
-from core.thinking.accounts import Accounts
 from core.thinking.control import Control
 from core.thinking.cues import Lexicon, parse_lexicon
 from core.thinking.events import Event, Finish, RunEnded, RunStarted
@@ -23,6 +22,7 @@ from core.thinking.policy import Move, PolicyContext
 from core.thinking.registry import POLICIES, AnyPolicySettings, default_settings, make_policy, with_advice
 from core.thinking.schema_1 import upgrade_settings
 from core.thinking.trace import Trace
+from core.thinking.usage_reports import UsageReports
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """The paper's prompt, put after the problem (§4)."""
@@ -145,7 +145,7 @@ def run(
             written=written,
         )
         with guard.watching(sessions.values()):
-            yield from Accounts(sessions, loop.pen.began).told_among(loop.run(first))
+            yield from UsageReports(sessions, loop.pen.began).added_to(loop.run(first))
     finally:
         for session in sessions.values():
             session.close()

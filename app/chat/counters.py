@@ -121,7 +121,7 @@ class Counters(QWidget):
         self.handoff.setVisible(needed <= self.width())
 
     def _charge(self, widget: QLabel, trace: Trace, author: Author) -> None:
-        bill, started = trace.bills.get(author), trace.started
+        bill, started = trace.usage.get(author), trace.started
         card = started and (started.small if author is Author.SMALL else started.large)
         widget.setVisible(bill is not None)
         if bill and card:

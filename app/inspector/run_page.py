@@ -84,12 +84,12 @@ class BillView(QWidget):
 
     def follow(self, trace: Trace) -> None:
         author = self._author
-        bill, started = trace.bills.get(author), trace.started
+        bill, started = trace.usage.get(author), trace.started
         card = started and (started.small if author is Author.SMALL else started.large)
         self.setVisible(bill is not None)
         if bill and card:
             self._head.setText(f"{SIGN[author]} Bill of {card.location}")
-            readings = [reading for reading in trace.readings if reading.author is author]
+            readings = [reading for reading in trace.prefetches if reading.author is author]
             along = f"{sum(reading.tokens for reading in readings):,} tokens in {len(readings):,} requests"
             self._facts.show_facts([*bill_facts(bill), ("Read along", along if readings else "")])
 

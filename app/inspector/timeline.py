@@ -264,7 +264,7 @@ class TimelinePage(QWidget):
                 ("● reading", duration(small.handoff_seconds)),
                 ("◆ writing", duration(large.decode_seconds)),
                 ("◆ reading", duration(large.handoff_seconds)),
-                ("◆ reading along", duration(along) if (along := sum(r.seconds for r in trace.readings)) else ""),
+                ("◆ reading along", duration(along) if (along := sum(r.seconds for r in trace.prefetches)) else ""),
                 ("Neither", duration(max(0.0, trace.seconds - busy))),
                 ("Whole run", duration(trace.seconds)),
             ]

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.shared.theme import Colours, blend, current_theme
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Judged, ReadAlong, RunStarted, TokenWritten, WriteStarted
+from core.thinking.events import Event, HandedOver, Judged, Prefetched, RunStarted, TokenWritten, WriteStarted
 
 
 class LaneActivity(Enum):
@@ -82,7 +82,7 @@ class Lanes:
                     self.stretches[-1] = self.stretches[-1]._replace(end=now)
                 self._last = now
                 self._position += len(event.text)
-            case ReadAlong(author=author, began=began, seconds=seconds):
+            case Prefetched(author=author, began=began, seconds=seconds):
                 start = self._offset + began
                 at = bisect_right(self.stretches, start, key=lambda stretch: stretch.start) - 1
                 position = self.stretches[at].position if at >= 0 else 0

@@ -21,11 +21,10 @@ from core.errors import SettingsError
 from core.run import ask, run
 from core.text import replace_lone_surrogates
 from core.thinking.control import Control
-from core.thinking.event_json import event_to_json
 from core.thinking.events import Event, Finish
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
-from core.thinking.trace_json import trace_to_json
+from core.thinking.trace_json import event_to_json, trace_to_json
 
 
 @command("solve")

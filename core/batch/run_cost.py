@@ -36,6 +36,6 @@ class RunCost(NamedTuple):
             # The pieces after the first of a takeover that runs over the end of a step have no handoff.
             if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
                 takeovers.append(TakeoverPlace(piece.reason, piece.step / last_step))
-        cost = outline.bill.cost
+        cost = outline.usage.cost
         read = (outline.small_read, outline.large_read)
         return cls(thrown_away, *read, tuple(takeovers), cost.drafted, cost.accepted)

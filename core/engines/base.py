@@ -8,6 +8,7 @@ followed by the shared *body* (`body.py`); roll-back is implied, since every cal
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -16,7 +17,8 @@ from core.engines.model_card import ModelCard
 from core.models.overrides import Sampling
 
 
-class Message(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Message:
     """One turn of a conversation; `role` is "system", "user" or "assistant"."""
 
     role: str

@@ -7,7 +7,7 @@ the card.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import PureWindowsPath
 from typing import Any
@@ -159,7 +159,7 @@ class CompletionsProtocol:
         return ask("/detokenize", {"model": self._model, "tokens": ids}).text("prompt")
 
     def _rendered_by_server(self, conversation: Conversation, ask: Ask) -> tuple[int, ...]:
-        messages = [message._asdict() for message in conversation]
+        messages = [asdict(message) for message in conversation]
         question = {"model": self._model, "messages": messages, "add_generation_prompt": True}
         return self._ids(ask, question)
 

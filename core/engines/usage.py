@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,8 @@ from pydantic.config import JsonDict
 from core.errors import EngineRefused
 
 
-class RequestUsage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RequestUsage:
     """Usage of one request, or the sum of several. In tokens: `sent` in the prompt; of these `reused` from the KV cache
     and `read` (prefilled); `written` by the model; `drafted` by a draft model, of which `accepted`. Bytes over the
     network, without headers."""
@@ -46,7 +48,8 @@ class RequestUsage(NamedTuple):
         )
 
 
-class Usage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Usage:
     """Total usage and its price. `money` is 0 and `currency` empty where no prices are known."""
 
     cost: RequestUsage = RequestUsage(requests=0)

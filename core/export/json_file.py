@@ -9,8 +9,8 @@ from typing import Any
 from core.errors import StoreError
 from core.export.exported import Answered, Exported
 from core.store.conversations import StoredExchange
-from core.thinking.event_json import event_to_json, events_from_json
 from core.thinking.trace import Trace
+from core.thinking.trace_json import event_to_json, events_from_json
 
 _FORMAT = "baton conversation"
 _VERSION = 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import astuple
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from core.thinking.cues import Category, Cue
 from core.thinking.pieces import Piece
 from core.thinking.trace import Trace
 
-_KIND = 3
+_KIND = 4
 RIBBON_SEGMENTS = 96
 
 
@@ -61,7 +62,7 @@ class Outline(NamedTuple):
     small_read: int = 0
     """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for what was thrown away."""
     large_read: int = 0
-    bill: Usage = Usage()
+    usage: Usage = Usage()
     """What servers did for both models."""
 
     @property
@@ -79,7 +80,7 @@ def outline_of(trace: Trace) -> Outline:
         trace.closed.position if trace.closed else None,
         trace.totals[Author.SMALL].prefilled,
         trace.totals[Author.LARGE].prefilled,
-        reduce(Usage.plus, trace.bills.values(), Usage()),
+        reduce(Usage.plus, trace.usage.values(), Usage()),
     )
 
 
@@ -109,7 +110,8 @@ def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
 def pack_outline(outline: Outline) -> bytes:
     """Column by column: half the time of an object for each piece."""
     columns = [list(column) for column in zip(*map(_plain, outline.pieces), strict=True)]
-    data = {"kind": _KIND, "rest": outline._replace(pieces=()), "columns": columns}
+    rest = (outline.answer_position, outline.small_read, outline.large_read, astuple(outline.usage))
+    data = {"kind": _KIND, "rest": rest, "columns": columns}
     return zlib.compress(json.dumps(data, separators=(",", ":")).encode("ascii"), 3)
 
 
@@ -119,9 +121,9 @@ def unpack_outline(packed: bytes) -> Outline | None:
         data = json.loads(zlib.decompress(packed))
         if data["kind"] != _KIND:
             return None
-        _, answer_position, small_read, large_read, (cost, money, currency) = data["rest"]
-        bill = Usage(RequestUsage(*cost), money, currency)
-        return Outline(_pieces(data["columns"]), answer_position, small_read, large_read, bill)
+        answer_position, small_read, large_read, (cost, money, currency) = data["rest"]
+        usage = Usage(RequestUsage(*cost), money, currency)
+        return Outline(_pieces(data["columns"]), answer_position, small_read, large_read, usage)
     except (zlib.error, ValueError, KeyError, TypeError):
         return None
 

@@ -31,7 +31,7 @@ class RunMetrics(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace) -> RunMetrics:
-        bill = reduce(Usage.plus, trace.bills.values(), Usage())
+        bill = reduce(Usage.plus, trace.usage.values(), Usage())
         return cls(
             trace.seconds,
             trace.totals[Author.SMALL].kept,

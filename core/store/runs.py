@@ -21,9 +21,9 @@ from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.event_json import Json, event_from_json, event_to_json
 from core.thinking.events import Event, Finish, TokenWritten
 from core.thinking.trace import Trace
+from core.thinking.trace_json import Json, event_from_json, event_to_json
 
 
 class RunState(Enum):

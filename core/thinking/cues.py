@@ -15,7 +15,6 @@ from enum import Enum
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from core.errors import SettingsError
 
@@ -27,7 +26,8 @@ class Category(Enum):
     STATEMENT = "statement"
 
 
-class Cue(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Cue:
     """A cue as it stands in a text: characters `start` to `end`."""
 
     word: str

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct
 
 from core.engines.base import Alternative, Conversation, Passing
 from core.engines.body import Author as Author
@@ -15,8 +16,18 @@ from core.engines.model_card import ModelCard
 from core.engines.usage import Usage
 from core.thinking.cues import Cue
 
+if TYPE_CHECKING:
+    Card = ModelCard
+else:
+    Card = Any  # msgspec cannot tell the kinds of ModelSource apart, so trace_json reads and writes cards itself
+
 SCHEMA = 2
 """Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
+
+
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""Bounds hold for what is read; an event of this program is not checked."""
 
 
 class Finish(Enum):
@@ -31,46 +42,46 @@ class Finish(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
-    at: float
+class _Event(Struct, frozen=True, omit_defaults=True, tag_field="event"):
+    """JSON: the tag as `event`, then the fields; those with their default are left out."""
+
+
+class RunStarted(_Event, frozen=True, tag="run_started"):
+    at: Seconds
     conversation: Conversation
     policy: str
     settings: dict[str, Any]
     """All parameters of the run as JSON values, enough to repeat it."""
     seed: int
-    small: ModelCard | None
-    large: ModelCard | None
-    prompt_tokens: int
+    small: Card | None
+    large: Card | None
+    prompt_tokens: Count
     """Of the first model that has a prompt; each model renders its own."""
     thinking: bool
     """Whether the body begins inside thinking."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteStarted:
-    at: float
+class WriteStarted(_Event, frozen=True, tag="write_started"):
+    at: Seconds
     author: Author
     reason: str | None
     """Id of a TakeoverReason; None for the usual writer."""
-    position: int
+    position: Count
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOver:
+class HandedOver(_Event, frozen=True, tag="handed_over"):
     """A model's KV cache now holds the text: the cost of a handoff. `seconds` end at `at`."""
 
-    at: float
+    at: Seconds
     author: Author
-    reused: int
-    prefilled: int
-    seconds: float
+    reused: Count
+    prefilled: Count
+    seconds: Seconds
     passing: Passing
 
 
-@dataclass(frozen=True, slots=True)
-class TokenWritten:
-    at: float
+class TokenWritten(_Event, frozen=True, tag="token"):
+    at: Seconds
     author: Author
     id: int | None
     text: str
@@ -80,106 +91,95 @@ class TokenWritten:
     """True if this token completed a step boundary."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextDiscarded:
+class TextDiscarded(_Event, frozen=True, tag="text_discarded"):
     """Text from `position` on went: a lookahead that a policy replaced, or a step that is written again."""
 
-    at: float
-    position: int
+    at: Seconds
+    position: Count
     text: str
-    tokens: int
+    tokens: Count
 
 
-@dataclass(frozen=True, slots=True)
-class TakeoverStarted:
-    at: float
+class TakeoverStarted(_Event, frozen=True, tag="takeover_started"):
+    at: Seconds
     reason: str
     """Id of a TakeoverReason."""
     cue: Cue | None
-    tokens: int
+    tokens: Count
     """Planned length (n1, n2, n3 …)."""
-    position: int
+    position: Count
     author: Author = Author.LARGE
 
 
-@dataclass(frozen=True, slots=True)
-class TakeoverEnded:
-    at: float
-    tokens: int
+class TakeoverEnded(_Event, frozen=True, tag="takeover_ended"):
+    at: Seconds
+    tokens: Count
 
 
-@dataclass(frozen=True, slots=True)
-class TextInserted:
-    at: float
+class TextInserted(_Event, frozen=True, tag="text_inserted"):
+    at: Seconds
     text: str
     reason: str
     """Id of a TakeoverReason."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThinkingClosed:
-    at: float
+class ThinkingClosed(_Event, frozen=True, tag="thinking_closed"):
+    at: Seconds
     author: Author
-    position: int
+    position: Count
     """Where the answer begins: just after the closing tag."""
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(_Event, frozen=True, tag="judged"):
     """A model answered a question about the text: the probabilities of the choices."""
 
-    at: float
+    at: Seconds
     choices: tuple[str, ...]
     probabilities: tuple[float, ...]
-    seconds: float
-    reused: int = 0
-    prefilled: int = 0
+    seconds: Seconds
+    reused: Count = 0
+    prefilled: Count = 0
     """Tokens that the judge read for it: what was new of the body, and the question."""
     author: Author = Author.LARGE
 
 
-@dataclass(frozen=True, slots=True)
-class CountersChanged:
+class CountersChanged(_Event, frozen=True, tag="counters_changed"):
     """What the policy counts, by name, after a change; each policy has its own names."""
 
-    at: float
+    at: Seconds
     counters: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAlong:
+class Prefetched(_Event, frozen=True, tag="prefetch"):
     """A model's server read in the background while the other model wrote: one request, complete or cut.
 
     It is told when that model is next used, or when the run ends, so `at` may be long after it.
     """
 
-    at: float
+    at: Seconds
     author: Author
-    began: float
+    began: Seconds
     """Seconds since the run began."""
-    seconds: float
-    tokens: int
+    seconds: Seconds
+    tokens: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Billed:
+class UsageReported(_Event, frozen=True, tag="usage"):
     """What one model's server has cost since the run began; the last one of a run is complete."""
 
-    at: float
+    at: Seconds
     author: Author
-    bill: Usage
+    usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    at: float
+class Noticed(_Event, frozen=True, tag="noticed"):
+    at: Seconds
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnded:
-    at: float
+class RunEnded(_Event, frozen=True, tag="run_ended"):
+    at: Seconds
     finish: Finish
     reason: str = ""
     """One sentence if the run failed or stopped early."""
@@ -197,8 +197,8 @@ Event = (
     | ThinkingClosed
     | Judged
     | CountersChanged
-    | ReadAlong
-    | Billed
+    | Prefetched
+    | UsageReported
     | Noticed
     | RunEnded
 )

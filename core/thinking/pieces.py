@@ -7,7 +7,9 @@ it; a takeover has several where it runs over the end of a step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from core.engines.body import Author
 from core.thinking.cues import Cue

@@ -59,6 +59,10 @@ def upgrade_event(data: Json) -> Json:
             return {**data, **cards, "settings": upgrade_settings(settings)}
         case {"event": "read_along"}:
             return {**data, "event": "prefetch"}
+        case {"event": "billed", "bill": usage}:
+            return {"event": "usage", "at": data.get("at"), "author": data.get("author"), "usage": usage}
+        case {"event": "token", "alternatives": [dict(), *_] as alternatives}:
+            return {**data, "alternatives": [[each.get(n) for n in ("id", "text", "logprob")] for each in alternatives]}
         case {"event": "counted"}:
             counters = {
                 "reflections": data.get("reflections", 0),

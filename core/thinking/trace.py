@@ -6,19 +6,20 @@ Views, exports and the batch table read this. Applying a token takes the same sh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from core.engines.body import Author, Body, Part
 from core.engines.usage import Usage
+from core.errors import StoreError
 from core.thinking.events import (
-    Billed,
     CountersChanged,
     Event,
     Finish,
     HandedOver,
     Judged,
     Noticed,
-    ReadAlong,
+    Prefetched,
     RunEnded,
     RunStarted,
     TakeoverEnded,
@@ -27,6 +28,7 @@ from core.thinking.events import (
     TextInserted,
     ThinkingClosed,
     TokenWritten,
+    UsageReported,
     WriteStarted,
 )
 from core.thinking.pieces import Piece, Step, Totals
@@ -47,9 +49,9 @@ class Trace:
         self.notices: list[Noticed] = []
         self.counters: Mapping[str, float] = {}
         """What the policy has counted, by name."""
-        self.readings: list[ReadAlong] = []
+        self.prefetches: list[Prefetched] = []
         """What servers read in the background. Their times are those of the trace: runs that went on are added."""
-        self.bills: dict[Author, Usage] = {}
+        self.usage: dict[Author, Usage] = {}
         """What each model on a server has cost so far; none for a model on this machine."""
         self.handoffs = 0
         """How often a model was brought up to date to write after the other."""
@@ -57,7 +59,7 @@ class Trace:
         """Characters of the body."""
         self.seconds = 0.0
         self._offset = 0.0
-        self._earlier_bills: dict[Author, Usage] = {}
+        self._earlier_usage: dict[Author, Usage] = {}
         self._writer: Author | None = None
         self._new_piece = True
         self._step_over = False
@@ -117,7 +119,7 @@ class Trace:
         self.events.append(event)
         if isinstance(event, RunStarted):
             self._offset = self.seconds
-            self._earlier_bills = dict(self.bills)
+            self._earlier_usage = dict(self.usage)
             self.started, self.ended, self._writer, self._new_piece = event, None, None, True
         self.seconds = self._offset + event.at
         match event:
@@ -149,17 +151,20 @@ class Trace:
                     self.pieces[-1].judged = event
             case CountersChanged(counters=counters):
                 self.counters = counters
-            case ReadAlong(began=began):
-                self.readings.append(replace(event, at=self.seconds, began=self._offset + began))
-            case Billed(author=author, bill=bill):
-                self.bills[author] = self._earlier_bills.get(author, Usage()).plus(bill)
+            case Prefetched(began=began):
+                self.prefetches.append(replace(event, at=self.seconds, began=self._offset + began))
+            case UsageReported(author=author, usage=usage):
+                self.usage[author] = self._earlier_usage.get(author, Usage()).plus(usage)
             case Noticed():
                 self.notices.append(event)
             case RunEnded():
                 self.ended = event
 
     def parts(self) -> list[Part]:
-        """The body as a loop takes it to go on from there, with the ids of its tokens."""
+        """The body as a loop takes it to go on from there, with the ids of its tokens.
+
+        Raises StoreError if the thinking is closed where no closing tag stands.
+        """
         started, closed, body = self.started, self.closed, Body()
         models = {Author.SMALL: started.small, Author.LARGE: started.large} if started else {}
         for piece in self.pieces:
@@ -168,6 +173,8 @@ class Trace:
                 vocabulary = model.vocabulary if model and id is not None else ""
                 body.append(Part(text, piece.author, id, vocabulary))
                 if closed and len(body) >= closed.position:
+                    if closed.tag not in body.text:
+                        raise StoreError("The trace closes the thinking where no closing tag stands.", "It is damaged.")
                     body.mark_closing(closed.tag)
                     closed = None
         return body.parts

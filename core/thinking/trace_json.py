@@ -1,17 +1,66 @@
-"""A whole trace as lines of JSON: its events, then one object with the totals and the pieces (docs/trace.md)."""
+"""Events and whole traces as JSON and back (docs/trace.md): an object a line, the last one says what the run came to.
+
+The reader is tolerant of what is newer: it passes over unknown fields and kinds of events. It reads schema 1, too.
+Whatever else is wrong with a line raises StoreError.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, cast, get_args
+
+from msgspec import ValidationError, convert, to_builtins
+from msgspec.structs import replace
+from pydantic import TypeAdapter
 
 from core.engines.body import Author
-from core.engines.usage import Usage
-from core.errors import StoreError
-from core.thinking.event_json import Json, events_from_json
-from core.thinking.events import SCHEMA
+from core.engines.model_card import ModelCard
+from core.errors import SettingsError, StoreError
+from core.models.source import parse_source
+from core.thinking.events import SCHEMA, Event, RunStarted
 from core.thinking.pieces import Piece
+from core.thinking.schema_1 import upgrade_event
 from core.thinking.trace import Trace
+
+Json = dict[str, Any]
+
+KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in get_args(Event)}
+"""Classes of events by the tag in their JSON."""
+_MALFORMED = (ValidationError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SettingsError)
+
+
+def event_to_json(event: Event) -> Json:
+    """An object of JSON values with the kind as "event"; `RunStarted` also says the schema."""
+    if not isinstance(event, RunStarted):
+        return cast(Json, to_builtins(event))
+    cards = {"small": _card_to_json(event.small), "large": _card_to_json(event.large)}
+    data: Json = to_builtins(replace(event, small=None, large=None))
+    return data | cards | {"schema": SCHEMA}
+
+
+def event_from_json(data: Json) -> Event | None:
+    """The event; None if this version does not know its kind. Raises StoreError if it is malformed."""
+    try:
+        data = upgrade_event(data)
+        kind = KINDS.get(data["event"]) if isinstance(data.get("event"), str) else None
+        if kind is RunStarted:
+            data = data | {author: _card_from_json(data[author]) for author in ("small", "large")}
+        return convert(data, kind) if kind else None
+    except _MALFORMED as error:
+        raise StoreError(
+            f"An event of the kind {data['event']!r} cannot be read: {error}.",
+            "The trace is damaged or was written by a newer version of Baton.",
+        ) from error
+
+
+def events_from_json(lines: Iterable[Json]) -> Iterator[Event]:
+    """All events that this version knows. Raises StoreError."""
+    for data in lines:
+        if event := event_from_json(data):
+            yield event
 
 
 def trace_from_lines(lines: Iterable[str]) -> Trace:
@@ -33,10 +82,10 @@ def trace_to_json(trace: Trace) -> Json:
         "steps": len(trace.steps),
         "thinking": trace.thinking_text,
         "answer": trace.answer,
-        "bills": {author.value: bill_to_json(bill) for author, bill in trace.bills.items()},
+        "usage": {author.value: to_builtins(usage) for author, usage in trace.usage.items()},
         "prefetch": [
             {"author": each.author.value, "began": each.began, "seconds": each.seconds, "tokens": each.tokens}
-            for each in trace.readings
+            for each in trace.prefetches
         ],
         "notices": [notice.text for notice in trace.notices],
         "totals": {
@@ -56,10 +105,6 @@ def trace_to_json(trace: Trace) -> Json:
         },
         "pieces": [piece_to_json(piece) for piece in trace.pieces],
     }
-
-
-def bill_to_json(bill: Usage) -> Json:
-    return {**bill.cost._asdict(), "money": bill.money, "currency": bill.currency}
 
 
 def piece_to_json(piece: Piece) -> Json:
@@ -84,13 +129,32 @@ def piece_to_json(piece: Piece) -> Json:
     }
 
 
+def _card_to_json(card: ModelCard | None) -> Json | None:
+    if card is None:
+        return None
+    data: Json = _card_type().dump_python(dataclasses.replace(card, source=None), mode="json", exclude_defaults=True)
+    return data | ({"source": str(card.source)} if card.source else {})
+
+
+def _card_from_json(data: Any) -> ModelCard | None:
+    if not isinstance(data, dict):
+        return data if data is None else _card_type().validate_python(data)
+    source = data.get("source")
+    return _card_type().validate_python(data | {"source": parse_source(source) if isinstance(source, str) else None})
+
+
+@cache
+def _card_type() -> TypeAdapter[ModelCard]:
+    return TypeAdapter(ModelCard)
+
+
 def _objects(lines: Iterable[str]) -> Iterator[Json]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             data = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"Line {number} of the trace is not JSON: {error}.", "Is the file complete?") from error
         if not isinstance(data, dict):
             raise StoreError(f"Line {number} of the trace is not an object.", "Choose a trace that Baton exported.")

@@ -118,7 +118,7 @@ class ScriptedSession:
         self._texts = iter(engine.texts)
         self._cancelled = threading.Event()
         opening = engine.card.thinking.opening if engine.card.thinking else ""
-        prompt = "".join(f"{role}: {content}\n" for role, content in conversation) + opening
+        prompt = "".join(f"{each.role}: {each.content}\n" for each in conversation) + opening
         self._prompt = [token_id(piece) for piece in engine.split(prompt)]
         self._cache: list[int] = []
         self._refuse_beyond(len(self._prompt))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.engines.body import Author
-from core.thinking.events import Billed, Event, HandedOver, ReadAlong, TakeoverStarted, WriteStarted
+from core.thinking.events import Event, HandedOver, Prefetched, TakeoverStarted, UsageReported, WriteStarted
 from core.thinking.pieces import Piece
 from core.thinking.policy import Move, Until, keep, take_over
 from core.thinking.reasons import PERSON
@@ -12,7 +12,7 @@ from core.thinking.trace import Trace
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""
 ANNOUNCING = WriteStarted | HandedOver | TakeoverStarted
-ACCOUNTS = Billed | ReadAlong
+ACCOUNTS = UsageReported | Prefetched
 
 
 def trace_before(trace: Trace, piece: Piece) -> Trace:

@@ -18,13 +18,13 @@ from core.models.source import LocalFile
 from core.run import Pair, RunSettings, ask, effective_settings, run
 from core.settings import ModelChoice
 from core.thinking.cues import Match
-from core.thinking.event_json import event_to_json, events_from_json
 from core.thinking.limits import Limits
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.periodic import Periodic
 from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
+from core.thinking.trace_json import event_to_json, events_from_json
 from tests.fakes.scripted import ScriptedEngine
 
 FILES = ModelChoice(small="small.gguf", large="http://host:8080")

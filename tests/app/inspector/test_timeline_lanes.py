@@ -3,7 +3,7 @@
 from app.inspector.timeline_lanes import LaneActivity, Lanes
 from core.engines.base import Passing
 from core.engines.body import Author
-from core.thinking.events import HandedOver, Judged, ReadAlong, TokenWritten, WriteStarted
+from core.thinking.events import HandedOver, Judged, Prefetched, TokenWritten, WriteStarted
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 
@@ -56,7 +56,7 @@ def test_other_events_begin_anew() -> None:
 
 def test_reading_along_lies_where_it_was_and_not_where_it_was_told() -> None:
     lanes = Lanes()
-    lanes.follow([*write(SMALL, 0, 0.1, 9), ReadAlong(2.0, LARGE, 0.4, 0.3, 12), *write(LARGE, 2.1, 0.1, 2)])  # type: ignore[list-item]
+    lanes.follow([*write(SMALL, 0, 0.1, 9), Prefetched(2.0, LARGE, 0.4, 0.3, 12), *write(LARGE, 2.1, 0.1, 2)])  # type: ignore[list-item]
     assert [(s.author, s.doing, s.start, round(s.end, 6)) for s in lanes.readings] == [
         (LARGE, LaneActivity.READ_ALONG, 0.4, 0.7)
     ]

@@ -94,7 +94,7 @@ def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
     assert trace.totals[Author.LARGE].decoded > 0
     counted = window.chat.counters.bills[Author.LARGE]
     assert counted.isVisible()
-    assert f"{trace.bills[Author.LARGE].cost.written} written" in counted.text()
+    assert f"{trace.usage[Author.LARGE].cost.written} written" in counted.text()
     assert counted.text().endswith("EUR")
     assert not window.chat.counters.bills[Author.SMALL].isVisible()
     window.inspector.tabs.setCurrentIndex(2)

@@ -1,5 +1,7 @@
 """The bill in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.shared.format import money, size
@@ -26,7 +28,7 @@ def test_without_prices_no_money_is_named() -> None:
 
 
 def test_what_was_not_counted_is_about() -> None:
-    estimated = Usage(COST._replace(estimated=True))
+    estimated = Usage(replace(COST, estimated=True))
     assert "about 5,310 tokens sent" in bill_in_words(estimated)
     assert dict(bill_facts(estimated))["Read"] == "about 190 tokens"
 

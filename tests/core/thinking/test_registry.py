@@ -67,7 +67,7 @@ def test_settings_survive_json(policy: type[Policy]) -> None:
     assert RunSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
-@given(st.text())
+@given(st.text(st.characters(codec="ascii")))
 def test_a_reason_that_is_not_registered_is_named_by_its_id(id: str) -> None:
     assert reason_label(id).lower() == id.lower() or id in POLICIES._reasons
 

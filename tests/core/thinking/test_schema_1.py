@@ -14,7 +14,6 @@ from core.run import RunSettings
 from core.settings import SettingsFile
 from core.store.batch_rows import StoredArm
 from core.thinking import events
-from core.thinking.event_json import event_from_json
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from core.thinking.policies.keywords import Keywords
@@ -23,6 +22,7 @@ from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policies.step_score import StepScore
 from core.thinking.policy import PolicySettings, Until
 from core.thinking.schema_1 import upgrade_settings
+from core.thinking.trace_json import event_from_json
 
 PARAMETERS: dict[str, Any] = {
     "n1": 18,

@@ -10,13 +10,12 @@ from core.engines.base import Passing
 from core.engines.body import Author
 from core.errors import StoreError
 from core.thinking import events
-from core.thinking.event_json import event_to_json
 from core.thinking.events import Finish, TokenWritten
 from core.thinking.policies.keywords import REFLECTION, Keywords
 from core.thinking.policies.step_score import SCORE
 from core.thinking.reasons import OPENING
 from core.thinking.trace import Trace
-from core.thinking.trace_json import trace_from_lines, trace_to_json
+from core.thinking.trace_json import event_to_json, trace_from_lines, trace_to_json
 from tests.core.thinking.running import Run, keywords, run
 
 SMALL, LARGE = Author.SMALL, Author.LARGE

@@ -5,7 +5,7 @@ import pytest
 from app.shared.conversations.branching import move_of, trace_before
 from core.engines.body import Author
 from core.engines.usage import RequestUsage, Usage
-from core.thinking.events import Billed
+from core.thinking.events import UsageReported
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Until, Write, keep
 from core.thinking.reasons import PERSON
@@ -45,9 +45,9 @@ def test_a_takeover_that_is_not_to_happen_is_not_counted(trace: Trace) -> None:
 def test_what_was_paid_for_a_takeover_that_is_not_to_happen_stays_on_the_bill(trace: Trace) -> None:
     first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
     begins = next(i for i, event in enumerate(trace.events) if event is first.tokens[0])
-    billed = Billed(first.start, Author.LARGE, Usage(RequestUsage(1, read=9), 0.5, "EUR"))
+    billed = UsageReported(first.start, Author.LARGE, Usage(RequestUsage(1, read=9), 0.5, "EUR"))
     fork = trace_before(Trace.of([*trace.events[:begins], billed, *trace.events[begins:]]), first)
-    assert fork.bills == {Author.LARGE: billed.bill}
+    assert fork.usage == {Author.LARGE: billed.usage}
     assert fork.totals[Author.LARGE].takeovers == 0
 
 

@@ -18,7 +18,7 @@ def test_models_are_told_earlier_answers_without_their_thinking() -> None:
     conversation.add(first)
     conversation.add(Exchange("And 3 + 3?", PLAIN, first))
     assert conversation.leaf
-    assert [tuple(message) for message in conversation.leaf.messages()] == [
+    assert [(message.role, message.content) for message in conversation.leaf.messages()] == [
         ("user", "2 + 2?"),
         ("assistant", "It is 4."),
         ("user", "And 3 + 3?"),

@@ -75,7 +75,7 @@ def test_a_policy_that_needs_every_tokens_probabilities_is_refused(drafting: Lla
 def test_the_trace_keeps_what_was_drafted(drafting: LlamaServerEngine) -> None:
     settings = RunSettings(policy="always", temperature=0, max_tokens=20)
     trace = Trace.of(run(Pair(None, drafting), ask("What is 2 + 2?", settings), settings))
-    cost: RequestUsage = trace.bills[Author.LARGE].cost
+    cost: RequestUsage = trace.usage[Author.LARGE].cost
     assert 0 < cost.accepted <= cost.drafted < 20
 
 

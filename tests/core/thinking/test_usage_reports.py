@@ -8,7 +8,7 @@ from core.engines.body import Author
 from core.engines.usage import RequestUsage, Usage
 from core.run import Pair, RunSettings, run
 from core.thinking.control import Control
-from core.thinking.events import Billed, ReadAlong, RunEnded, RunStarted, TakeoverEnded
+from core.thinking.events import Prefetched, RunEnded, RunStarted, TakeoverEnded, UsageReported
 from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import Until
 from core.thinking.trace import Trace
@@ -34,7 +34,7 @@ def large() -> ChargingEngine:
 def test_after_each_takeover_the_bill_so_far_is_told(large: ChargingEngine) -> None:
     told = run_with(large).events
     after_takeovers = [told[i + 1 : i + 3] for i, event in enumerate(told) if isinstance(event, TakeoverEnded)]
-    bills = [next(event.bill for event in after if isinstance(event, Billed)) for after in after_takeovers]
+    bills = [next(event.usage for event in after if isinstance(event, UsageReported)) for after in after_takeovers]
     assert [bill.cost.written for bill in bills] == [3, 6]
     assert bills[0].money < bills[1].money
 
@@ -42,42 +42,42 @@ def test_after_each_takeover_the_bill_so_far_is_told(large: ChargingEngine) -> N
 def test_the_last_bill_comes_before_the_end_and_is_that_of_the_closed_session(large: ChargingEngine) -> None:
     trace = run_with(large)
     assert isinstance(trace.events[-1], RunEnded)
-    assert trace.bills == {LARGE: large.usage}
+    assert trace.usage == {LARGE: large.usage}
     assert large.sessions[0].closed
 
 
 def test_a_small_model_on_a_server_is_billed_after_each_of_its_writes() -> None:
     small = ChargingEngine("One two three four five.\n\n", " Six seven.\n\n", " Eight.")
     trace = run_with(ScriptedEngine(*["And so it is."] * 2, name="large"), small)
-    bills = [event.bill.cost.written for event in trace.events if isinstance(event, Billed)]
-    assert {event.author for event in trace.events if isinstance(event, Billed)} == {SMALL}
+    bills = [event.usage.cost.written for event in trace.events if isinstance(event, UsageReported)]
+    assert {event.author for event in trace.events if isinstance(event, UsageReported)} == {SMALL}
     assert bills == sorted(bills)
     assert bills[-1] == small.written
 
 
 def test_models_on_this_machine_are_not_billed() -> None:
     trace = run_with(ScriptedEngine(*["And so it is."] * 2, name="large"))
-    assert (trace.bills, trace.readings) == ({}, [])
+    assert (trace.usage, trace.prefetches) == ({}, [])
 
 
 def test_what_was_read_along_is_told_once_with_its_time_in_the_run(large: ChargingEngine) -> None:
     trace = run_with(large)
     along = [call.prefilled for call in large.calls if call.kind.value == "read along"]
-    assert [reading.tokens for reading in trace.readings] == along
+    assert [reading.tokens for reading in trace.prefetches] == along
     assert along
-    assert all(0 <= reading.began <= reading.at <= trace.seconds for reading in trace.readings)
+    assert all(0 <= reading.began <= reading.at <= trace.seconds for reading in trace.prefetches)
 
 
 def test_a_run_that_goes_on_adds_to_the_bill_and_to_the_time() -> None:
     started = RunStarted(0.0, QUESTION, "random", {}, 0, None, None, 0, thinking=True)
-    first = Billed(2.0, LARGE, Usage(RequestUsage(1, read=5), 0.25, "EUR"))
-    second = Billed(1.0, LARGE, Usage(RequestUsage(2, read=3), 0.5, "EUR"))
-    reading = ReadAlong(1.0, LARGE, 0.5, 0.25, 7)
+    first = UsageReported(2.0, LARGE, Usage(RequestUsage(1, read=5), 0.25, "EUR"))
+    second = UsageReported(1.0, LARGE, Usage(RequestUsage(2, read=3), 0.5, "EUR"))
+    reading = Prefetched(1.0, LARGE, 0.5, 0.25, 7)
     trace = Trace.of([started, first, started, reading, second])
-    assert trace.bills == {LARGE: Usage(RequestUsage(3, read=8), 0.75, "EUR")}
-    assert trace.readings == [ReadAlong(3.0, LARGE, 2.5, 0.25, 7)]
+    assert trace.usage == {LARGE: Usage(RequestUsage(3, read=8), 0.75, "EUR")}
+    assert trace.prefetches == [Prefetched(3.0, LARGE, 2.5, 0.25, 7)]
     last_line = trace_to_json(trace)
-    assert last_line["bills"]["large"]["read"] == 8
+    assert last_line["usage"]["large"]["cost"]["read"] == 8
     assert last_line["prefetch"] == [{"author": "large", "began": 2.5, "seconds": 0.25, "tokens": 7}]
 
 
@@ -87,4 +87,4 @@ def test_a_run_that_is_stopped_is_billed_all_the_same(large: ChargingEngine) -> 
         "One two.\n\n", " Three.\n\n", before_token=lambda body: control.stop() if "Three" in body else None
     )
     trace = Trace.of(run(Pair(small, large), QUESTION, SETTINGS, control=control))
-    assert trace.bills == {LARGE: large.usage}
+    assert trace.usage == {LARGE: large.usage}

@@ -1,0 +1,180 @@
+"""Events survive JSON: every kind, every field, and what a newer version may add."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.engines.base import Alternative, Message, Passing
+from core.engines.body import Author
+from core.engines.model_card import ModelCard
+from core.engines.usage import RequestUsage, Usage
+from core.errors import StoreError
+from core.models.overrides import ModelOverrides, ThinkingTags
+from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
+from core.thinking import events
+from core.thinking.cues import Category, Cue
+from core.thinking.events import SCHEMA, Event, Finish
+from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION
+from core.thinking.reasons import PERSON
+from core.thinking.replay import recordings_of
+from core.thinking.trace_json import (
+    KINDS,
+    event_from_json,
+    event_to_json,
+    events_from_json,
+    trace_from_lines,
+    trace_to_json,
+)
+from tests.core.thinking.running import keywords, run
+
+CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think>"), supports_prefetch=True)
+CUE = Cue("wait", Category.REFLECTION, 3, 7)
+ONE_OF_EACH: list[Event] = [
+    events.RunStarted(
+        0.0,
+        (Message("user", "2 + 2?"),),
+        "keywords",
+        {"n1": 20, "match": "word"},
+        7,
+        CARD,
+        None,
+        12,
+        thinking=True,
+    ),
+    events.WriteStarted(0.5, Author.LARGE, REFLECTION.id, 10),
+    events.HandedOver(0.25, Author.LARGE, 10, 3, 0.125, Passing.TEXT),
+    events.TokenWritten(
+        1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), True
+    ),
+    events.TokenWritten(1.5, Author.LARGE, None, ""),
+    events.TextDiscarded(2.0, 4, "Wait,", 2),
+    events.TakeoverStarted(2.0, VERIFICATION.id, CUE, 125, 4),
+    events.TakeoverStarted(2.0, PERSON.id, None, 125, 4),
+    events.TakeoverEnded(3.0, 20),
+    events.TextInserted(3.0, "Let us check.", EXCESSIVE_REFLECTION.id),
+    events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
+    events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
+    events.CountersChanged(4.0, {"reflections": 3, "c": 15}),
+    events.Prefetched(4.0, Author.LARGE, 1.5, 0.25, 30),
+    events.UsageReported(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
+    events.UsageReported(4.0, Author.SMALL, Usage()),
+    events.Noticed(4.5, "The large model was started again."),
+    events.RunEnded(5.0, Finish.END_OF_TEXT),
+    events.RunEnded(5.0, Finish.FAILED, "It broke."),
+]
+
+
+def test_every_kind_of_event_has_a_name() -> None:
+    assert {type(event) for event in ONE_OF_EACH} == set(KINDS.values()) == set(events.Event.__args__)
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_an_event_comes_back_from_json_as_it_was(event: Event) -> None:
+    assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
+
+
+def test_a_token_takes_little_room() -> None:
+    token = events.TokenWritten(1.5, Author.SMALL, 5, " the")
+    assert event_to_json(token) == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
+
+
+def test_the_first_event_says_the_schema() -> None:
+    assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
+
+
+def test_fields_and_kinds_of_a_newer_version_are_passed_over() -> None:
+    lines = [
+        {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a", "mood": "glad"},
+        {"event": "applause", "at": 2},
+    ]
+    assert list(events_from_json(lines)) == [events.TokenWritten(1.0, Author.SMALL, 5, "a")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"event": "token", "at": 1, "author": "small", "id": 5},
+        {"event": "token", "at": 1, "author": "nobody", "id": 5, "text": "a"},
+        {"event": "token", "at": "soon", "author": "small", "id": 5, "text": "a"},
+        {"event": "token", "at": 1, "author": "small", "id": 5, "text": 7},
+        {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "seconds": 0},
+    ],
+)
+def test_a_broken_event_is_refused_with_its_kind(data: dict[str, object]) -> None:
+    with pytest.raises(StoreError, match=f"kind '{data['event']}' cannot be read"):
+        event_from_json(data)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+RUN = run(keywords(), ["One.\n\nWait, no", " Two.</think>\n\nFour."], ["So it is. No"])
+COMPLETE = [json.dumps(event_to_json(event)) for event in RUN.trace.events]
+
+
+@given(st.data())
+def test_a_malformed_trace_raises_our_error_and_no_other(data: st.DataObject) -> None:
+    """Any value of any line replaced by anything JSON can say."""
+    line = json.loads(data.draw(st.sampled_from(COMPLETE)))
+    name = data.draw(st.sampled_from(sorted(line)))
+    line[name] = data.draw(JSON)
+    lines = [json.dumps(line) if json.loads(each)["event"] == line["event"] else each for each in COMPLETE]
+    with contextlib.suppress(StoreError):
+        trace = trace_from_lines(lines)
+        trace.parts()
+        trace_to_json(trace)
+        recordings_of(trace.events)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        '{"event": "token", "at": 1, "author": "small", "id": 5, "text": ' + "[" * 900 + "]" * 900 + "}",
+        '{"event": "noticed", "at": 1e999, "text": "?"}',
+        '{"event": "noticed", "at": ' + "9" * 400 + ', "text": "?"}',
+        '{"event": "noticed", "at": ' + "9" * 5000 + ', "text": "?"}',
+        '{"event": "noticed", "at": -1, "text": "?"}',
+        '{"event": "text_discarded", "at": 1, "position": 99999999999999999999, "text": "", "tokens": 0}',
+        '{"event": "run_started", "at": 0, "settings": 3}',
+        '{"event": "run_started", "at": 0, "settings": {"policy": {"policy": 3}}, "small": [], "conversation": [3]}',
+    ],
+)
+def test_odd_lines_are_refused_in_words(line: str) -> None:
+    with pytest.raises(StoreError):
+        trace_from_lines([line])
+
+
+@pytest.mark.parametrize("line", ['{"event": ["token"]}', '{"event": {}}', '{"event": 3}', "{}"])
+def test_a_line_of_no_known_kind_is_passed_over(line: str) -> None:
+    assert trace_from_lines([line]).events == []
+
+
+def test_a_thinking_that_is_closed_without_its_tag_cannot_be_resumed() -> None:
+    lines = [
+        '{"event": "token", "at": 1, "author": "small", "id": 5, "text": "One."}',
+        '{"event": "thinking_closed", "at": 1, "author": "small", "position": 4, "tag": "</think>"}',
+    ]
+    with pytest.raises(StoreError, match="no closing tag"):
+        trace_from_lines(lines).parts()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [DemoModel.LARGE, LocalFile(Path("a.gguf")), HubFile("o/n", "Q4_K_M"), ServerUrls(("http://a", "http://b"))],
+)
+def test_the_source_of_a_model_comes_back_as_it_was(source: ModelSource) -> None:
+    card = dataclasses.replace(CARD, source=source, overrides=ModelOverrides(top_k=3))
+    started = events.RunStarted(0.0, (), "keywords", {}, 7, card, None, 12, thinking=True)
+    line = event_to_json(started)
+    assert line["small"]["source"] == str(source)
+    assert event_from_json(json.loads(json.dumps(line))) == started
