@@ -2,7 +2,7 @@
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
 PYTHON := .venv/bin/python
 
-.PHONY: run test setup test-gpu gpu-check check bench screenshots demo-pair lock clean
+.PHONY: run test setup test-gpu gpu-check frozen check bench screenshots demo-pair lock clean
 
 run: setup
 	@$(PYTHON) -m app
@@ -32,7 +32,7 @@ check:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/setup.sh packaging/lock/make.sh packaging/gpu/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/setup.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh; fi
 
 # Ratios taken side by side in one run. Let the machine rest meanwhile.
 bench:
@@ -47,8 +47,12 @@ screenshots:
 lock:
 	@packaging/lock/make.sh $(if $(UPGRADE),--upgrade)
 
+# The program as one folder without Python (packaging/frozen/README.md); SMOKE=1 also runs it.
+frozen:
+	@SMOKE=$(SMOKE) packaging/frozen/build.sh
+
 demo-pair:
 	@packaging/demo_pair/make.sh
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv .venv-frozen build dist *.egg-info .mypy_cache .ruff_cache

@@ -15,7 +15,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 PIN = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[\w.+!-]+)(?: ; (?P<marker>.+?))? \\$", re.MULTILINE)
 
 WANTED = [
-    *[("run", line) for line in PROJECT["dependencies"] if "llama-cpp-python" not in line],
+    *[("run", line) for line in (*PROJECT["dependencies"], *EXTRAS["serve"]) if "llama-cpp-python" not in line],
     *[("test", line) for line in (*PROJECT["dependencies"], *EXTRAS["dev"]) if "llama-cpp-python" not in line],
     *[("frozen", line) for line in EXTRAS["frozen"]],
 ]
