@@ -27,6 +27,7 @@ from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.conditions import LoadMeter, LoadReading, threads_of
 from core.batch.provenance import sha256_of
 from core.batch.regrading import verdict_on
+from core.batch.resuming import resumption_of
 from core.engines.body import Author
 from core.errors import BatonError, EngineError, StoreError
 from core.grading.extraction import answer_of
@@ -40,7 +41,6 @@ from core.store.store import Store
 from core.thinking.control import Control
 from core.thinking.events import Finish, RunStarted
 from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policy import keep
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -256,14 +256,16 @@ class Runner:
         if trace.finish not in (None, Finish.STOPPED):
             return trace  # the program was killed between the last token and the grade
         settings = _for_job(self._arms[job.arm.name].settings, job.seed, job.position)
+        move, changes = resumption_of(trace, settings)
         recorder = self.store.runs.record(job.run)
+        recorder.record(changes)
+        for change in changes:
+            trace.apply(change)
         reported = time.monotonic()
         try:
             with self._controlled() as control:
                 conversation = ask(job.problem.text, settings)
-                # A policy's opening move is for the beginning of a text only.
-                first = keep() if trace.pieces else None
-                for event in run(self.pair, conversation, settings, control=control, so_far=trace, first=first):
+                for event in run(self.pair, conversation, settings, control=control, so_far=trace, first=move):
                     trace.apply(event)
                     recorder.record([event])
                     if time.monotonic() - reported > PROGRESS_SECONDS:
