@@ -125,10 +125,8 @@ def matching_preset(settings: PolicySettings) -> str:
 
 def with_advice(settings: PolicySettings, advised: PolicySettings) -> PolicySettings:
     """The settings with the values that `advised` sets, where the policy has the field. A person's own values stand:
-    if any parameter differs from the defaults and from every preset, nothing changes."""
-    if own_values(settings):
-        return settings
-    return with_values(settings, advised.model_dump(exclude_unset=True))
+    those that differ from the nearest preset."""
+    return with_values(settings, advised.model_dump(exclude_unset=True) | own_values(settings))
 
 
 def _parse(value: Any) -> Any:

@@ -27,8 +27,10 @@ def test_the_pairs_lengths_fill_in_what_a_preset_left_alone() -> None:
 
 
 def test_a_persons_own_values_are_never_replaced() -> None:
-    chosen = RunSettings(policy=Keywords.Settings(c=3), max_tokens=2000)
-    assert effective_settings(chosen, DEMO_SETTINGS) == chosen
+    chosen = RunSettings(policy=Keywords.Settings(c=3, n1=9, n2=9), max_tokens=2000)
+    used = effective_settings(chosen, DEMO_SETTINGS)
+    assert used.policy == Keywords.Settings(c=3, n1=9, n2=9, n3=16, n3_step=0)
+    assert used.max_tokens == 2000
 
 
 def test_the_small_models_cues_are_used_unless_the_run_has_a_list() -> None:

@@ -105,11 +105,11 @@ def test_a_preset_is_known_by_its_values() -> None:
     assert own_values(Keywords.presets["paper"].model_copy(update={"n1": 21})) == {"n1": 21}
 
 
-def test_advice_applies_until_a_person_changes_a_parameter() -> None:
+def test_advice_fills_in_what_a_person_left_alone() -> None:
     advised = Keywords.Settings(n1=18, n2=22)
     assert with_advice(Keywords.Settings(), advised) == advised
     assert with_advice(RandomTakeover.Settings(), advised) == RandomTakeover.Settings(n1=18)
-    assert with_advice(Keywords.Settings(c=3), advised) == Keywords.Settings(c=3)
+    assert with_advice(Keywords.Settings(c=3, n2=9), advised) == Keywords.Settings(c=3, n1=18, n2=9)
 
 
 Install = Callable[[str, str], None]

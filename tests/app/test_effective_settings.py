@@ -1,0 +1,64 @@
+"""Chat, batch, comparison and terminal use the same settings for the same choice, on the demo pair and on others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.compare.chooser import arms
+from app.terminal.options import RunOptions, run_settings
+from app.window.main_window import MainWindow
+from core.models.source import LocalFile
+from core.run import RunSettings
+from core.settings import ModelChoice
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policies.random_takeover import RandomTakeover
+from core.thinking.policy import PolicySettings
+from core.thinking.registry import matching_preset
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+OTHER_PAIR = ModelChoice(small=LocalFile(Path("small.gguf")), large=LocalFile(Path("large.gguf")))
+DEMO_PAIR = ModelChoice()
+
+
+def in_the_terminal(policy: PolicySettings, models: ModelChoice) -> RunSettings:
+    preset = matching_preset(policy)
+    changed = {} if preset else policy.model_dump(mode="json", exclude_defaults=True)
+    options = RunOptions(
+        policy=policy.policy,
+        preset=preset or None,
+        set=tuple(f"{name}={value}" for name, value in changed.items()),
+        cues=None,
+        seed=None,
+        max_tokens=None,
+        temperature=None,
+        top_p=None,
+        top_k=None,
+    )
+    return run_settings(options, is_demo=models.is_demo)
+
+
+@pytest.mark.parametrize("models", [DEMO_PAIR, OTHER_PAIR], ids=["demo pair", "other pair"])
+@pytest.mark.parametrize(
+    "policy", [Keywords.Settings(), Keywords.presets["paper"], Keywords.Settings(c=3), RandomTakeover.Settings(p=0.5)]
+)
+def test_one_choice_means_one_thing_everywhere(
+    make_window: Callable[..., MainWindow], policy: PolicySettings, models: ModelChoice
+) -> None:
+    window = make_window()
+    window.preferences.change(models=models)
+    window.preferences.change_run(policy=policy, alternatives=0)
+    chat = window.session.settings
+    assert window._batch
+    assert window._batch._settings() == chat
+    assert next(choice.settings for choice in arms(chat) if choice.name == "chosen") == chat
+    assert in_the_terminal(policy, models) == chat
+
+
+def test_own_values_reach_a_batch_of_the_demo_pair(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window()
+    window.preferences.change_run(policy=Keywords.Settings(c=3, n1=9))
+    assert window._batch
+    assert window._batch._settings().policy == Keywords.Settings(c=3, n1=9, n2=22, n3=16, n3_step=0)
