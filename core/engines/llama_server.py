@@ -7,6 +7,7 @@ Field names are those of llama.cpp's tools/server/README.md.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -34,7 +35,11 @@ from core.engines.remote.protocol import (
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineRefused
+from core.models.gguf import supports_truncation
 
+LOOKS_FOR_FREE_SLOT = 10
+TRIAL_LENGTH = 32
+"""Tokens."""
 _CHATML_TOKEN = "<|im_start|>"
 
 
@@ -52,15 +57,27 @@ class LlamaServerEngine(RemoteEngine):
 
     def _new_protocol(self, ask: Ask) -> LlamaServerProtocol:
         protocol = LlamaServerProtocol(self.address, ask, self.supports_prefetch(), self.options.template)
-        protocol.card = replace(protocol.card, drafts=self._drafts())
+        slots = self._slots()
+        has_free_slot = any(not slot.flag("is_processing") for slot in slots)
+        protocol.card = replace(
+            protocol.card,
+            drafts=any(slot.flag("speculative") for slot in slots),
+            supports_truncation=protocol.supports_truncation(ask, has_free_slot),
+        )
         return protocol
 
-    def _drafts(self) -> bool:
-        """Whether it uses speculative decoding; False if started with --no-slots, which hides it."""
+    def _slots(self) -> list[Fields]:
+        """The server's slots, if possible at a moment when one is free. Empty if it was started with --no-slots."""
+        slots: list[Fields] = []
         try:
-            return any(slot.flag("speculative") for slot in self._connection.ask_list("/slots"))
+            for _ in range(LOOKS_FOR_FREE_SLOT):
+                slots = self._connection.ask_list("/slots")
+                if not all(slot.flag("is_processing") for slot in slots):
+                    break
+                time.sleep(0.1)  # a request that was cut ends within its batch
         except EngineRefused:
-            return False
+            return []
+        return slots
 
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
@@ -81,6 +98,8 @@ class ServerProperties(NamedTuple):
     eos: str
     vocabulary_size: int
     """0: not reported."""
+    architecture: str
+    """`general.architecture` of the file; empty: not reported (b11549 does not)."""
 
 
 def server_properties(ask: Ask) -> ServerProperties:
@@ -99,6 +118,7 @@ def server_properties(ask: Ask) -> ServerProperties:
         bos=props.text("bos_token"),
         eos=props.text("eos_token"),
         vocabulary_size=meta.count("n_vocab"),
+        architecture=meta.line("general.architecture") or props.line("general.architecture"),
     )
 
 
@@ -113,16 +133,38 @@ class LlamaServerProtocol:
         own = properties.template if self._has_template(properties.template, ask) else ""
         self._template = own if template is None else template
         self._space_prefix = self._puts_blank_first(ask)
+        self._probe_ids = checked_ids(tokenize(ask, PROBE, special=True), properties.vocabulary_size, address.host)
         self.card = ModelCard(
             name=name_of(properties.model),
-            vocabulary=fingerprint(tokenize(ask, PROBE, special=True)),
+            vocabulary=fingerprint(self._probe_ids),
             context=properties.context,
             location=address.host,
+            architecture=properties.architecture,
             quantisation=properties.quantisation,
             parameters=properties.parameters,
             thinking=tags_in(self._template),
             supports_prefetch=supports_prefetch,
         )
+
+    def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:
+        """False for a recurrent or hybrid memory, which can be cut back to a checkpoint only.
+
+        By the architecture, if the server reveals it; else by trial, if a slot is free: a second prompt that shares the
+        first half of the first one reuses it, unless the memory cannot be cut.
+        """
+        if architecture := self._properties.architecture:
+            return supports_truncation(architecture)
+        if not has_free_slot:
+            return True
+        ids = list(self._probe_ids[:TRIAL_LENGTH])
+        half = len(ids) // 2
+        reused = 0
+        for prompt in (ids, ids[:half] + ids[:half]):
+            answer = ask(self.path, {"prompt": prompt, "n_predict": 0, "cache_prompt": True})
+            if "timings" not in answer:
+                return True
+            reused = answer.inside("timings").count("cache_n")
+        return reused >= half // 2
 
     def prompt_builder(self, conversation: Conversation, ask: Ask) -> IdPromptBuilder:
         properties = self._properties

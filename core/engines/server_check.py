@@ -163,4 +163,9 @@ def _cannot(card: ModelCard) -> tuple[str, ...]:
         cannot.append("It gives no token ids: each handoff passes text, which is tokenised again.")
     if not card.returns_alternatives:
         cannot.append("It gives no log-probabilities: policies by entropy or score are not available.")
+    if not card.supports_truncation:
+        cannot.append(
+            "Its memory cannot be cut back (a recurrent or hybrid model): only finished steps are prefetched, and a "
+            "handover reads the last step, and what was cut off a takeover."
+        )
     return tuple(cannot)

@@ -5,6 +5,7 @@ A hint only: the newest text wins, a real request cuts it short, and the next re
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 
@@ -17,8 +18,26 @@ from core.engines.usage import PrefetchedText, UsageMeter
 from core.errors import EngineError, EngineRefused
 from core.models.overrides import Sampling
 
+_BOUNDARY = re.compile(r"\n[ \t]*\n\s*")
 HELD_BACK = 1
 """Tokens at the end that are not read yet: the next ones may merge with them, and not every memory can be cut."""
+
+
+def settled(body: Sequence[Part]) -> Sequence[Part]:
+    """The body up to its last step boundary (a run of two or more newlines).
+
+    What follows may be a lookahead that is thrown away. A memory that cannot be cut would then be read from its
+    beginning, so that only settled text may be read into it.
+    """
+    ends = [match.end() for match in _BOUNDARY.finditer("".join(part.text for part in body))]
+    if not ends:
+        return ()
+    length = 0
+    for count, part in enumerate(body):
+        length += len(part.text)
+        if length > ends[-1]:
+            return body[:count]
+    return body
 
 
 class Prefetch:
@@ -43,6 +62,8 @@ class Prefetch:
         self._changed = threading.Condition()
         self._newest: Sequence[Part] | None = None
         self._busy = False
+        self._settled_length = -1
+        """Parts of the body that were offered last, if the model's memory cannot be cut."""
         self._finished: list[PrefetchedText] = []
         self._cancelled = threading.Event()
         self._closed = False
@@ -51,6 +72,11 @@ class Prefetch:
 
     def offer(self, body: Sequence[Part]) -> None:
         """Never blocks for longer than a lock is held."""
+        if not self._protocol.card.supports_truncation:
+            body = settled(body)
+            if len(body) == self._settled_length:
+                return  # that much was offered before; at first, the conversation alone is read
+            self._settled_length = len(body)
         with self._changed:
             self._newest = body
             self._changed.notify_all()

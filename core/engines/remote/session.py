@@ -110,12 +110,8 @@ class RemoteSession:
         return self._meter.usage
 
     def read(self, body: Sequence[Part]) -> Handoff:
-        handoff = Handoff(0, 0, 0.0)
         with self._call():
-            for item in self._write(body, CompletionRequest(0, 0, self._sampling)):
-                if isinstance(item, Handoff):
-                    handoff = item
-        return handoff
+            return self._read(body)
 
     def prefetch(self, body: Sequence[Part]) -> None:
         if self._prefetch:
@@ -144,12 +140,18 @@ class RemoteSession:
             )
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         judgement = Judgement.none(len(choices))
-        with self._call(), closing(self._write(body, request, question)) as items:
-            for item in items:
-                if isinstance(item, Handoff):
-                    judgement = judgement._replace(handoff=item)
-                elif isinstance(item, Token):
-                    return judgement._replace(probabilities=choice_probabilities(item.alternatives, choices))
+        with self._call():
+            before: Handoff | None = None
+            if not self.card.supports_truncation:
+                # A request of its own for the body: the server keeps a checkpoint at the end of each prompt, and goes
+                # back to it when the question is dropped.
+                before = self._read(body)
+            with closing(self._write(body, request, question)) as items:
+                for item in items:
+                    if isinstance(item, Handoff):
+                        judgement = judgement._replace(handoff=_added(before, item) if before else item)
+                    elif isinstance(item, Token):
+                        return judgement._replace(probabilities=choice_probabilities(item.alternatives, choices))
         return judgement
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
@@ -198,6 +200,13 @@ class RemoteSession:
             raise
         else:
             self._status.set(ServerState.CONNECTED)
+
+    def _read(self, body: Sequence[Part]) -> Handoff:
+        handoff = Handoff(0, 0, 0.0)
+        for item in self._write(body, CompletionRequest(0, 0, self._sampling)):
+            if isinstance(item, Handoff):
+                handoff = item
+        return handoff
 
     def _write(
         self, body: Sequence[Part], request: CompletionRequest, question: str = ""
@@ -289,3 +298,9 @@ class RemoteSession:
                 f"The question alone takes {tokens:,} tokens; {self.card.name} holds {self.card.context:,}.",
                 "Shorten it, or start the server with a larger context (-c).",
             )
+
+
+def _added(first: Handoff, second: Handoff) -> Handoff:
+    """The cost of two requests for one text: what the first reused, and what both read."""
+    read = first.prefilled + second.prefilled
+    return Handoff(first.reused, read, first.seconds + second.seconds, second.passing)

@@ -22,16 +22,21 @@ QUESTION = (Message("user", "a"),)
 
 @pytest.fixture(scope="module", params=["mamba2", "lfm2"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
-    folder = tmp_path_factory.mktemp("grown")
-    name, blocks, keys, wanted = next(recipe for recipe in RECIPES if recipe[0] == request.param)
+    path = grow(request.param, tmp_path_factory.mktemp("grown"))
+    engine = LocalEngine(path, LoadOptions(context=256))
+    yield engine
+    engine.close()
+
+
+def grow(architecture: str, folder: Path) -> Path:
+    """A tiny model of this architecture."""
+    name, blocks, keys, wanted = next(recipe for recipe in RECIPES if recipe[0] == architecture)
     recipe = {"architecture": name, "keys": USUAL | {"block_count": blocks} | keys, "wanted": wanted}
     command = [sys.executable, "-m", "tests.core.models.grown_models", str(folder), json.dumps([recipe])]
     subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, timeout=120)
     path = folder / f"{name}.gguf"
     give_weights(path)
-    engine = LocalEngine(path, LoadOptions(context=256))
-    yield engine
-    engine.close()
+    return path
 
 
 def give_weights(path: Path) -> None:

@@ -1,0 +1,126 @@
+"""Recurrent and hybrid models on a real llama-server: a handoff never reads the whole text again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from core.engines.base import Message, Session
+from core.engines.body import Part
+from core.engines.llama_server import LlamaServerEngine
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.prefetch import settled
+from core.engines.server_check import try_connection
+from core.models.overrides import Sampling
+from tests.core.engines.local.test_uncuttable_memory import grow
+from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, tokens
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+
+QUESTION = (Message("user", "abcdefgh" * 12),)
+STEP, LOOKAHEAD, OTHER = foreign("ijkl", "mnop", ".\n\n"), foreign("qrst", "uvw"), foreign("QRSTU", "VWX")
+CHECKPOINT = 8
+"""Tokens between the end of a prompt and the last checkpoint of it, at most (b11549 keeps one 4 before the end)."""
+
+
+@pytest.fixture(scope="module", params=["mamba2", "lfm2"])
+def uncuttable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+    path = grow(request.param, tmp_path_factory.mktemp("grown"))
+    with LlamaServer(ServerOptions(str(path), context=1024)) as server:
+        yield server
+
+
+@pytest.fixture
+def uncuttable_engine(uncuttable: LlamaServer) -> Iterator[LlamaServerEngine]:
+    engine = LlamaServerEngine(ServerAddress(uncuttable.url, KEY), RemoteOptions(supports_prefetch=True))
+    yield engine
+    engine.close()
+
+
+def fresh_text(engine: LlamaServerEngine, body: list[Part]) -> str:
+    """What the model writes if it reads the whole text at once."""
+    with closing(engine.open((Message("user", "zzzz"),), GREEDY)) as other:
+        other.read([])
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        return text(session.write(body, 6, seed=1))
+
+
+def size(engine: LlamaServerEngine, session: Session, body: list[Part]) -> int:
+    return session.prompt_tokens + engine.count_tokens("".join(part.text for part in body))
+
+
+@pytest.mark.real_models
+def test_a_model_whose_memory_can_be_cut_is_recognised(engine: LlamaServerEngine) -> None:
+    assert engine.card.supports_truncation
+
+
+def test_such_a_model_is_recognised_and_the_connection_test_says_what_it_costs(uncuttable: LlamaServer) -> None:
+    report = try_connection(ServerAddress(uncuttable.url, KEY))
+    assert report.card
+    assert not report.card.supports_truncation
+    assert any("cannot be cut back" in sentence for sentence in report.cannot)
+
+
+def test_a_lookahead_is_never_prefetched(uncuttable_engine: LlamaServerEngine) -> None:
+    with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
+        for body in ([], STEP, [*STEP, *LOOKAHEAD]):
+            session.prefetch(body)
+            session.wait_for_prefetch()
+        items = list(session.write([*STEP, *OTHER], 4, seed=1))
+        expected = size(uncuttable_engine, session, STEP) - CHECKPOINT
+    assert handoff(items).reused >= expected
+    assert handoff(items).prefilled <= uncuttable_engine.count_tokens("QRSTUVWX") + CHECKPOINT
+
+
+def test_before_the_first_step_is_finished_the_conversation_alone_is_prefetched(
+    uncuttable_engine: LlamaServerEngine,
+) -> None:
+    with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
+        session.prefetch(LOOKAHEAD)
+        session.wait_for_prefetch()
+        first = handoff(session.write(OTHER, 1, seed=1))
+        assert first.reused >= session.prompt_tokens - CHECKPOINT
+
+
+def test_a_judgement_costs_its_question_and_what_is_new(uncuttable_engine: LlamaServerEngine) -> None:
+    question = "y?" * 30
+    asked = uncuttable_engine.count_tokens(question)
+    with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
+        session.judge(STEP, question, ("a", "b"))
+        again = session.judge([*STEP, *LOOKAHEAD], question, ("a", "b")).handoff
+        assert again.prefilled <= asked + uncuttable_engine.count_tokens("qrstuvw") + 2 * CHECKPOINT
+        items = list(session.write([*STEP, *LOOKAHEAD], 6, seed=1))
+    assert handoff(items).prefilled <= CHECKPOINT, "the question was dropped by going back to where it began"
+    assert text(items) == fresh_text(uncuttable_engine, [*STEP, *LOOKAHEAD])
+
+
+def test_a_takeover_that_is_cut_short_is_read_again_and_no_more(uncuttable_engine: LlamaServerEngine) -> None:
+    with closing(uncuttable_engine.open(QUESTION, Sampling(temperature=0.0))) as session:
+        session.read(STEP)
+        written = tokens(session.write(STEP, 20, seed=1))
+        kept = [*STEP, *foreign("".join(token.data.decode() for token in written[:5]), ".\n\n")]
+        after = handoff(session.write(kept, 6, seed=1))
+        assert (
+            after.prefilled
+            <= size(uncuttable_engine, session, kept) - size(uncuttable_engine, session, STEP) + CHECKPOINT
+        )
+        assert after.reused >= size(uncuttable_engine, session, STEP) - CHECKPOINT
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ((), 0),
+        (("so",), 0),
+        (("so", "\n", "\n", "and"), 3),
+        (("so", ".\n\n", "and"), 2),
+        (("so", ".\n\n"), 2),
+        (("so", ".\n \n", "and", "\n\n\n", "on"), 4),
+        (("so", ".\n\nThen", " it"), 1),
+        (("so", ".\n"), 0),
+    ],
+)
+def test_the_settled_text_ends_at_the_last_step_boundary(words: tuple[str, ...], kept: int) -> None:
+    assert list(settled(foreign(*words))) == foreign(*words)[:kept]
