@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, grade_again, refuse_given
 from app.terminal.command_line import command, option
@@ -12,6 +14,7 @@ from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_sett
 from app.terminal.output import remark
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
+from core.batch.again import Repetition, repetition_of
 from core.batch.columns import ColumnNames
 from core.batch.problems import read_problems
 from core.batch.recipes import RECIPES, arms_of
@@ -45,6 +48,12 @@ NEW_BATCH_ONLY = (
 @option("--ungraded", is_flag=True, help="Run although no problem has an answer to compare with.")
 @option("--grade", type=click.Choice([how.value for how in How]), help="How answers are compared [auto].")
 @option("--pattern", metavar="REGEX", help="Found in a right answer; {expected} stands for the expected one.")
+@option(
+    "--again",
+    type=click.Path(path_type=Path),
+    metavar="REPORT",
+    help="Run the batch of this report.json again, in another folder.",
+)
 @option("--regrade", is_flag=True, help="Grade the results in the folder again, without running anything.")
 @batch_options(parallel=8)
 @run_options
@@ -63,6 +72,7 @@ def batch(
     ungraded: bool,
     grade: str | None,
     pattern: str | None,
+    again: Path | None,
     regrade: bool,
     options: BatchOptions,
     method: RunOptions,
@@ -80,8 +90,11 @@ def batch(
     if regrade:
         return grade_again(run, how)
     if options.resume:
-        refuse_given(NEW_BATCH_ONLY)
+        refuse_given(NEW_BATCH_ONLY, "--resume", "the batch keeps the settings it was begun with")
         return go_on(run)
+    if again:
+        refuse_given(NEW_BATCH_ONLY, "--again", "the batch is run as the report says")
+        return _repeat(run, repetition_of(expanded(again)))
     if file is None:
         raise SettingsError("No file of problems is named.", "Name one: baton batch problems.jsonl.")
     found = read_problems(expanded(file), limit=limit, named=ColumnNames(problem_column, answer_column))
@@ -96,6 +109,19 @@ def batch(
     arms = arms_of(arm or ["chosen"], settings, guide, drafting)
     first = method.seed or 0
     return begin(run, found.name, found.problems, arms, range(first, first + seeds), how)
+
+
+def _repeat(run: BatchRun, found: Repetition) -> int:
+    """The batch of a report, with its own models and context unless others are given."""
+    for sentence in found.changed_models():
+        remark(sentence)
+    models = ModelOptions(run.models.small or found.small, run.models.large or found.large)
+    loading = run.loading.with_context(found.context) if found.context else run.loading
+    options = run.options
+    if click.get_current_context().get_parameter_source("parallel") is ParameterSource.DEFAULT:
+        options = replace(options, parallel=found.parallel)
+    run = replace(run, models=models, loading=loading, options=options)
+    return begin(run, found.name, found.problems, found.arms, found.seeds, found.how)
 
 
 def _how(grade: str | None, pattern: str | None) -> How | Regex:

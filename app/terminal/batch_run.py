@@ -136,13 +136,13 @@ def _reserved(run: BatchRun) -> Iterator[None]:
                 run.file.unlink()
 
 
-def refuse_given(names: Sequence[str]) -> None:
-    """Raises SettingsError if one of these options of the running command was given: a resumed batch has its own."""
+def refuse_given(names: Sequence[str], by: str, why: str) -> None:
+    """Raises SettingsError if one of these options of the running command was given beside the option `by`."""
     context = click.get_current_context()
     for parameter in context.command.params:
         if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
             raise SettingsError(
-                f"{parameter.opts[0]} cannot be changed by --resume: the batch keeps the settings it was begun with.",
+                f"{parameter.opts[0]} cannot be changed by {by}: {why}.",
                 f"Leave {parameter.opts[0]} out, or begin another batch in another folder.",
             )
 

@@ -51,7 +51,7 @@ def evidence(
     """
     run = BatchRun(options.out or Path("evidence"), options, models, loading.with_context(CONTEXT), servers)
     if options.resume:
-        refuse_given(("problems", "seeds", "problem_seed"))
+        refuse_given(("problems", "seeds", "problem_seed"), "--resume", "the batch keeps what it was begun with")
         return go_on(run)
     return begin(run, "evidence", demo_problems(problems, problem_seed), arms_of(ARMS, DEMO_SETTINGS), range(seeds))
 

@@ -54,6 +54,7 @@ class Writer:
         self._due = float("inf")
         self._trouble: StoreError | None = None
         self._closed = False
+        self._file = _identity(path)
         self._thread = Thread(target=self._work, name="store writer", daemon=True)
         self._thread.start()
 
@@ -133,6 +134,12 @@ class Writer:
 
     def _in_transaction(self, change: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._connection
+        if _identity(self._path) != self._file:
+            # The open file can still be written to, but what it holds is lost with the last connection.
+            raise StoreError(
+                f"{self._path} was deleted or moved while it was in use.",
+                "Put it back if you can; otherwise what was not saved elsewhere is lost.",
+            )
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -150,3 +157,12 @@ class Writer:
 def _save(gathered: list[Gathering], connection: sqlite3.Connection) -> None:
     for each in gathered:
         each.save(connection)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file this is, whatever its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

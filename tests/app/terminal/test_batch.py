@@ -122,6 +122,28 @@ def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> 
     assert list(out.iterdir()) == []
 
 
+def test_a_batch_is_run_again_from_its_report(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    arms = ("--arm", "baton", "--arm", "large", "--seeds", "2", "--seed", "7", "--set", "n1=9")
+    assert baton("batch", str(BATCH_PROBLEMS), *arms, *TWO[:2], "--parallel", "1", "--out", str(first)).returncode == 0
+    again = baton("batch", "--again", str(first / "report.json"), "--parallel", "1", "--out", str(second))
+    assert again.returncode == 0, again.stderr
+    texts = []
+    for folder in (first, second):
+        lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").splitlines()]
+        texts.append([(line["id"], line["arm"], line["seed"], line["text"], line["outcome"]) for line in lines])
+    assert len(texts[0]) == 8
+    assert texts[0] == texts[1]
+
+
+def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = written(tmp_path / "report.json", "{}")
+    assert main(["batch", "--again", report, "--out", str(tmp_path / "out")]) == 1
+    assert "cannot be read as a report. Name the report.json of a batch" in capsys.readouterr().err
+    assert main(["batch", "--again", report, "--arm", "small"]) == 2
+    assert "--arm cannot be changed by --again" in capsys.readouterr().err
+
+
 def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "batch.sqlite").touch()
     assert main(["batch", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2

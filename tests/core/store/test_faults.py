@@ -2,6 +2,7 @@
 
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -197,6 +198,17 @@ def test_an_open_store_of_an_older_baton_becomes_private(path: Path) -> None:
     path.chmod(0o644)
     Store.open(path).close()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_store_that_is_deleted_while_it_is_open_is_noticed_at_the_next_change(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    store = Store.open(folder / "batch.sqlite")
+    batch = store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
+    shutil.rmtree(folder)
+    with pytest.raises(StoreError, match="was deleted or moved while it was in use"):
+        store.batches.claim(batch)
+    store.close()
+    assert not folder.exists()
 
 
 def test_a_file_of_a_newer_baton_is_left_alone(path: Path) -> None:
