@@ -116,7 +116,14 @@ class End(NamedTuple):
     stop: Stop
 
 
-WriteItem = Handoff | Token | Notice | End
+class PrefillProgress(NamedTuple):
+    """How far a model is with a text that it reads in several chunks: tokens read, of so many."""
+
+    tokens: int
+    total: int
+
+
+WriteItem = PrefillProgress | Handoff | Token | Notice | End
 
 
 class Session(Protocol):
@@ -146,10 +153,10 @@ class Session(Protocol):
     ) -> Generator[WriteItem, None, None]:
         """Read the body, then write at most `limit` tokens after it.
 
-        Yields a Handoff first, then Tokens (and Notices), then an End. Closing the iterator stops the engine
-        within one token. The end-of-text token is not part of the text and is not yielded. The same body,
-        seed and sampling give the same tokens on the same engine, alone in its batch. `alternatives` asks for
-        that many likeliest tokens (with log-probabilities) at each position.
+        Yields a Handoff first (after PrefillProgress, if the text is long), then Tokens (and Notices), then an End.
+        Closing the iterator stops the engine within one token. The end-of-text token is not part of the text and is
+        not yielded. The same body, seed and sampling give the same tokens on the same engine, alone in its batch.
+        `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position.
         Raises ContextFull, EngineLost, EngineRefused.
         """
         ...

@@ -12,7 +12,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Stop, Token, WriteItem
+from core.engines.base import (
+    Conversation,
+    End,
+    Handoff,
+    Judgement,
+    Notice,
+    Passing,
+    PrefillProgress,
+    Scores,
+    Stop,
+    Token,
+    WriteItem,
+)
 from core.engines.body import Body, Part, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
 from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with
@@ -26,6 +38,7 @@ from core.engines.local.messages import (
     DumpCache,
     Failed,
     Open,
+    Prefilled,
     Read,
     Reply,
     Scored,
@@ -310,6 +323,8 @@ class LocalSession:
                 match _next_reply(replies, stop_at):
                     case Wrote(_, id, data, logprob, others):
                         yield Token(id, data, logprob, others)
+                    case Prefilled(_, tokens, total):
+                        yield PrefillProgress(tokens, total)
                     case CacheReady(_, reused, prefilled, seconds):
                         yield Handoff(reused, prefilled, seconds, passing)
                     case ChoiceProbabilities() | Scored() as result:

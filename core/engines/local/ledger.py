@@ -24,6 +24,8 @@ class Ledger:
         self.ids: list[int] = []
         self.snapshots: dict[int, bytes] = {}
         """Memory state by token count, newest last; only for memories that cannot be cut."""
+        self.whole = 0
+        """Tokens from the start that were decoded alone and in whole prefill chunks, as a new session would."""
         self._can_be_cut = supports_truncation
 
     def plan(self, target: Sequence[int], has_logits: bool, logits_from: int | None = None) -> CachePlan:
@@ -45,7 +47,15 @@ class Ledger:
         """The furthest place, at most `keep`, to which the memory can go back."""
         return keep if self._can_be_cut else max((at for at in self.snapshots if at <= keep), default=0)
 
+    def reusable(self, target: Sequence[int], chunk: int) -> int:
+        """Tokens that a new session for `target` may take over: whole prefill chunks only, so that it decodes the
+        same batches after them as without, and the same seed gives the same text. At least one token is left."""
+        if not self._can_be_cut:
+            return 0
+        return min(common_prefix(self.ids, target[:-1]), self.whole) // chunk * chunk
+
     def cut(self, length: int) -> None:
+        self.whole = min(self.whole, length)
         del self.ids[length:]
         self.snapshots = {at: state for at, state in self.snapshots.items() if at <= length}
 

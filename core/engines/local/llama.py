@@ -119,7 +119,8 @@ class Llama(Tokenizer):
         # In a common cache each token is held against the cells of all sequences, its own or not, and a CPU pays for
         # each (docs/engines.md). In caches of their own a batch falls apart where a sequence between others is
         # silent, and each part reads all weights again: on a GPU that is the dearer.
-        params.kv_unified = ll.llama_supports_gpu_offload() and load.gpu_layers != 0
+        self.has_common_cache = ll.llama_supports_gpu_offload() and load.gpu_layers != 0
+        params.kv_unified = self.has_common_cache
         params.no_perf = True
         params.type_k = params.type_v = load.kv_type.value
         if load.flash_attention is not Switch.AUTOMATIC:
@@ -176,6 +177,14 @@ class Llama(Tokenizer):
     def cut(self, sequence: int, position: int) -> bool:
         """Forget a sequence from this position on; False if its memory cannot be cut there."""
         return bool(ll.llama_memory_seq_rm(self.memory, sequence, position, -1))
+
+    def copy(self, source: int, sequence: int, length: int) -> None:
+        """Make an empty sequence hold the first `length` tokens of another one. Memory must support truncation."""
+        if self.has_common_cache:
+            ll.llama_memory_seq_cp(self.memory, source, sequence, 0, length)
+        else:  # llama.cpp copies between separate caches only as a whole
+            ll.llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
+            self.cut(sequence, length)
 
     def held(self, sequence: int) -> int:
         """Tokens of a sequence in memory."""

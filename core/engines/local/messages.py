@@ -132,6 +132,14 @@ class CacheDump(NamedTuple):
     text: bytes
 
 
+class Prefilled(NamedTuple):
+    """A chunk of a long text has been read: so many tokens of all that are new."""
+
+    request: int
+    tokens: int
+    total: int
+
+
 class CacheReady(NamedTuple):
     request: int
     reused: int
@@ -175,7 +183,7 @@ class Failed(NamedTuple):
 
 
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
-Reply = Tokenized | CacheDump | CacheReady | Wrote | Scored | ChoiceProbabilities | Done | Failed
+Reply = Tokenized | CacheDump | Prefilled | CacheReady | Wrote | Scored | ChoiceProbabilities | Done | Failed
 
 # The pipe --------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from core.engines.local.messages import (
     ChoiceProbabilities,
     Done,
     Failed,
+    Prefilled,
     Read,
     Reply,
     Run,
@@ -34,6 +35,9 @@ from core.engines.local.messages import (
 
 _ages = count()
 
+CHUNK = 64
+"""Tokens a decode while a long text is read. Chunks end at multiples of it, so that a text is cut up in the same way
+wherever reading begins; on a CPU larger chunks are hardly faster."""
 SCORED_AT_ONCE = 128
 """Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
 
@@ -84,7 +88,13 @@ class Scheduler:
         self.waiting: list[Task] = []
         self.running: list[Task] = []
         self.in_decode: list[Task] = []
+        self.chunk = min(CHUNK, options.load.batch)
         self.free_slots = list(range(options.load.parallel))
+        """The slot that was given back last is at the end."""
+        self.kept = {slot: Ledger(options.supports_truncation) for slot in self.free_slots}
+        """What free slots still hold of closed sessions."""
+        self.unsettled: tuple[int, list[int]] | None = None
+        """Slot and text of the session that was closed last, until it lies in the cache in whole chunks."""
 
     @property
     def idle(self) -> bool:
@@ -101,6 +111,8 @@ class Scheduler:
             return
         for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
             self._finish(task, Done(task.request.request, Stop.CANCELLED))
+        if sequence.slot is not None and self.options.supports_truncation:
+            self.unsettled = sequence.slot, list(sequence.ledger.ids)
         self._take_slot(sequence)
 
     def text_in_cache(self, session: int) -> bytes:
@@ -162,7 +174,7 @@ class Scheduler:
                 continue
             if task.halted:
                 self._finish(task, Done(task.request.request, Stop.CANCELLED))
-            elif self._give_slot(task.sequence):
+            elif self._give_slot(task):
                 self.waiting.remove(task)
                 self.running.append(task)
                 self._plan(task)
@@ -210,16 +222,18 @@ class Scheduler:
         for task in sorted(self.running, key=lambda task: task.reading):
             if task.halted and task.reading:
                 self._finish(task, Done(task.request.request, Stop.CANCELLED))
-            elif number := min(room, self._next_reading(task)):
+            elif number := min(room, self._next_tokens(task)):
                 turns.append((task, number))
                 room -= number
         return sorted(turns, key=lambda turn: turn[0].sequence.slot or 0)
 
-    def _next_reading(self, task: Task) -> int:
-        """Tokens to decode before anything else happens: reading pauses for a snapshot where a question begins, and
+    def _next_tokens(self, task: Task) -> int:
+        """Tokens to decode next: a long text in chunks; reading pauses for a snapshot where a question begins, and
         after as many tokens as are scored at once."""
         held = len(task.sequence.ledger.ids)
         number = len(task.pending)
+        if number > self.chunk:
+            number = self.chunk - held % self.chunk
         if task.score_from < len(task.target):
             number = min(number, max(task.score_from - 1 - held, 0) + SCORED_AT_ONCE)
         to_question = task.text_length - held
@@ -248,8 +262,14 @@ class Scheduler:
             self._after_failed_decode(result, turns)
             return
         for task, number in turns:
-            task.sequence.ledger.ids += task.pending[:number]
+            ledger = task.sequence.ledger
+            if len(turns) == 1 and number == self.chunk and len(ledger.ids) == ledger.whole:
+                ledger.whole += number
+            ledger.ids += task.pending[:number]
             del task.pending[:number]
+            if task.reading and task.pending and task.prefilled > self.chunk:
+                read = task.prefilled - len(task.pending)
+                self.reply(Prefilled(task.request.request, read, task.prefilled))
             if task.reading and len(task.sequence.ledger.ids) >= task.score_from:
                 self._score_read(task, number, last_entry[task])
             if task in self.running:
@@ -373,8 +393,10 @@ class Scheduler:
 
     # Places in the cache -----------------------------------------------------------------------------------------
 
-    def _give_slot(self, sequence: Sequence) -> bool:
-        """A place in the cache, if need be that of the session that has been idle longest."""
+    def _give_slot(self, task: Task) -> bool:
+        """A slot in the cache, if necessary that of the session that has been idle longest; the slot starts with
+        what any slot holds of the task's text."""
+        sequence = task.sequence
         if sequence.slot is not None:
             return True
         if not self.free_slots:
@@ -383,12 +405,56 @@ class Scheduler:
             if not idle:
                 return False
             self._take_slot(min(idle, key=lambda s: s.used))
-        sequence.slot = self.free_slots.pop()
+        slot = max(self.free_slots, key=lambda slot: self.kept[slot].reusable(task.target, self.chunk))
+        self.free_slots.remove(slot)
+        sequence.slot, sequence.ledger = slot, self._start_from_prefix(slot, self.kept.pop(slot), task.target)
         return True
 
+    def _start_from_prefix(self, slot: int, ledger: Ledger, target: list[int]) -> Ledger:
+        """Keep or copy the longest prefix of the target into a slot; returns what it holds then."""
+        length = ledger.reusable(target, self.chunk)
+        holders = {s.slot: s.ledger for s in self.sequences.values() if s.slot is not None} | self.kept
+        donor = max(holders, key=lambda other: holders[other].reusable(target, self.chunk), default=None)
+        if donor is not None and (longer := holders[donor].reusable(target, self.chunk)) > length:
+            self.llama.cut(slot, -1)
+            self.llama.copy(donor, slot, longer)
+            ledger, length = Ledger(), longer
+            ledger.ids, ledger.whole = target[:longer], longer
+        if not length or not self.llama.cut(slot, length):
+            self.llama.cut(slot, -1)
+            return Ledger(self.options.supports_truncation)
+        ledger.cut(length)
+        return ledger
+
     def _take_slot(self, sequence: Sequence) -> None:
+        """Free the slot of a session; the cache keeps its text until another session needs the slot."""
         if sequence.slot is not None:
-            self.llama.cut(sequence.slot, -1)
             self.free_slots.append(sequence.slot)
+            self.kept[sequence.slot] = sequence.ledger
             sequence.slot, sequence.logits = None, None
-            sequence.ledger.cut(0)
+            sequence.ledger = Ledger(self.options.supports_truncation)
+
+    def settle(self) -> bool:
+        """While there is nothing else to do: read the text of the session closed last again, one whole chunk a call,
+        so that the next turn of the conversation can start from it. False when there is nothing left to read."""
+        slot, text = self.unsettled or (-1, [])
+        ledger = self.kept.get(slot)
+        if ledger is None:
+            self.unsettled = None
+            return False
+        start = ledger.whole // self.chunk * self.chunk
+        part = text[start : start + self.chunk]
+        if len(part) < self.chunk:
+            self.unsettled = None
+            return False
+        ledger.cut(start)
+        self.llama.abort(False)
+        entries = [BatchEntry(id, start + i, slot, False) for i, id in enumerate(part)]
+        if not self.llama.cut(slot, start or -1) or self.llama.decode(entries) != Decoded.DONE:
+            self.llama.cut(slot, -1)
+            ledger.cut(0)
+            self.unsettled = None
+            return False
+        ledger.ids += part
+        ledger.whole = start + self.chunk
+        return True

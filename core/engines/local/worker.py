@@ -34,6 +34,8 @@ from core.engines.local.messages import (
 )
 from core.engines.local.scheduler import Scheduler
 
+IDLE_SECONDS = 1.0
+"""Without a request, after which the prompt cache is prepared for the next turn."""
 HEARTBEAT_SECONDS = 1.0
 
 
@@ -111,13 +113,22 @@ class Worker:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
         while True:
             if self.scheduler.idle:
-                self._handle(self.inbox.get())
+                self._handle(self._wait())
             self._receive()
             turns = self.scheduler.next_turns()
             self._send()  # what is known before the decode does not wait for it
             if turns:
                 self.scheduler.decode(turns, self._receive)
                 self._send()
+
+    def _wait(self) -> Request:
+        """The next request. A pause is used to prepare the prompt cache for the next turn."""
+        if self.scheduler.unsettled:
+            with suppress(queue.Empty):
+                return self.inbox.get(timeout=IDLE_SECONDS)
+            while self.inbox.empty() and self.scheduler.settle():
+                pass
+        return self.inbox.get()
 
     def _send(self) -> None:
         """One message for all tokens of a decode."""
