@@ -10,6 +10,7 @@ from collections.abc import Callable
 from core.grading.extraction import LETTERS, choice_letter
 from core.grading.normal_form import is_words, normalise, tidy, without_name
 from core.grading.options import letters_of, read_option
+from core.grading.other_numbers import same_other_number
 from core.grading.quantities import Quantity, read_quantity, same_quantity
 from core.grading.structures import read_structure, same_structure
 from core.grading.units import read_unit
@@ -21,7 +22,6 @@ Algebra = Callable[[str, str], Verdict]
 
 _CHOICES = LETTERS[:10]
 _LONGEST_UNIT = 60
-_RATIO = re.compile(r"(\d+)\s*(?::|\bto\b)\s*(\d+)")
 _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
 
 
@@ -30,16 +30,19 @@ def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
     decided = compare_exact(expected, given)
     if decided.outcome is Outcome.CORRECT:
         return decided
-    options = _compare_options(expected, given, algebra)
-    if options is not None:
-        return options
-    expected, given = tidy(expected), tidy(given)
+    return _compare_options(expected, given, algebra) or _compare_values(tidy(expected), tidy(given), algebra)
+
+
+def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
+    """Two tidy answers that are no options."""
+    if _same_text(expected, given):
+        return compare_exact(expected, given)
     numeric = compare_numeric(expected, given)
     if numeric.outcome is not Outcome.UNSCORED or _both_numbers(expected, given):
         return numeric
-    ratio = _compare_ratios(expected, given)
-    if ratio is not None:
-        return ratio
+    same = same_other_number(expected, given)
+    if same is not None:
+        return _verdict(same, How.NUMERIC, f"{_short(given)} {'equals' if same else 'is not'} {_short(expected)}.")
     words = compare_words(expected, given)
     if words is not None:
         return words
@@ -116,34 +119,20 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
         if letters_of(expected) is not None:
             return _verdict(False, How.CHOICE, f"{said.letter} was chosen, {_short(expected)} is right.")
         if said.content:
-            return compare(expected, said.content, algebra)
+            return _compare_values(tidy(expected), said.content, algebra)
         if len(tidy(given)) == 1 and re.search(r"[A-Za-z]", tidy(expected)):
             return None
         return Verdict(Outcome.UNSCORED, How.CHOICE, f"Option {said.letter} may be {_short(expected)}.")
     if said is None:
-        return compare(right.content, given, algebra) if right.content else compare_choice(right.letter, given)
+        if right.content:
+            return _compare_values(right.content, tidy(given), algebra)
+        return compare_choice(right.letter, given)
     verdict = _verdict(right.letter == said.letter, How.CHOICE, f"{said.letter} was chosen, {right.letter} is right.")
     if right.content and said.content:
-        same = compare(right.content, said.content, algebra).outcome
+        same = _compare_values(right.content, said.content, algebra).outcome
         if (same is Outcome.CORRECT) != (verdict.outcome is Outcome.CORRECT) and same is not Outcome.UNSCORED:
             return Verdict(Outcome.UNSCORED, How.CHOICE, "The letter and the content of the options disagree.")
     return verdict
-
-
-def _compare_ratios(expected: str, given: str) -> Verdict | None:
-    """`2:3` against a fraction, or against another ratio, which may also be a time of day."""
-    right, said = _RATIO.fullmatch(expected), _RATIO.fullmatch(given)
-    if right is None and said is None:
-        return None
-    if right is not None and said is not None:
-        equal = int(right[1]) * int(said[2]) == int(right[2]) * int(said[1])
-        if right.groups() == said.groups():
-            return _verdict(True, How.NUMERIC, f"{given} is {expected}.")
-        if equal:
-            return Verdict(Outcome.UNSCORED, How.NUMERIC, f"{given} and {expected} are the same ratio in other terms.")
-        return _verdict(False, How.NUMERIC, f"{given} is not {expected}.")
-    one, other = _RATIO.sub(r"\1/\2", expected), _RATIO.sub(r"\1/\2", given)
-    return compare_numeric(one, other) if _both_numbers(one, other) else None
 
 
 def _compare_structures(expected: str, given: str, algebra: Algebra) -> Verdict | None:

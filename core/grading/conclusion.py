@@ -1,101 +1,87 @@
-"""The answer in plain sentences: where it ends after "the answer is", and where it stands in a conclusion."""
+"""The answer in the conclusion of a text that marks none: a bold or bare line, or what the last sentence states."""
 
 import re
 
+from core.grading.answer_span import (
+    WRAPPING,
+    answer_at_start,
+    formula_at,
+    formulas_in,
+    inside,
+    plain_words,
+    quantity_at,
+    trimmed,
+    without_formulas,
+)
+from core.grading.number_words import read_number_words
 from core.grading.quantities import read_quantity
 from core.grading.units import read_unit
 
 _LAST_LINES = 4
-"""Lines at the end in which a bold or bare answer counts as the conclusion."""
+"""Lines at the end in which a bold answer counts as the conclusion."""
 _LONGEST_LINE = 2_000
+_LONGEST_CONCLUSION = 20_000
+"""Characters at the end of a text in which a conclusion is looked for."""
+_LONGEST_BARE_LINE = 200
 _MOST_WORDS_IN_BOLD = 8
+_MOST_WORDS_IN_NUMBER = 6
 
-_WRAPPING = ' \t\n*_`:,;"“”'
-_FORMULA = re.compile(
-    r"\$\$(?P<display>.+?)\$\$|\\\[(?P<square>.+?)\\\]|\\\((?P<round>.+?)\\\)"
-    r"|(?<!\\)\$(?![\s$])(?P<dollar>(?:\\.|[^$\n\\])*?)(?<![\s\\])\$(?!\d)",
-    re.DOTALL,
-)
-_PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z])")
-_SENTENCE_END = re.compile(r"(?<!\.)[.!?](?=[\s*\"”)]|$)|\n|$")
-# A clause that explains the answer, or a verb after it.
-_CLAUSE = re.compile(
-    r",?\s+(?:because|since|as\s+(?=[a-z])|so\b|which|where|when|given|is|are|was|were|will|would|after|while|if|but|thus"
-    r"|therefore|hence|i\.e\.|that|for\s+(?:a|the|all|each|every)\b|has|have|who)\b|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|,\s+(?:with|as|and\s+(?:the|this|we|it)|not|for|in|or\s+about|for)\b|\s*\((?=[^)]*\s)[^)]{12,}\)"
-    r"|\s+(?:✅|✓|✔)",
-)
-_LEAD = re.compile(
-    r"^(?:(?:only|exactly|just|about|approximately|around|roughly|simply|therefore|thus|that|now|then|indeed|at)\s*[:,]?\s+"
-    r"|(?:≈|=>|⇒|∴|=|->|→|\\approx|\\therefore|\\Rightarrow)\s*)+",
+_DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
+_ALIGNMENT = re.compile(r"\\(?:begin|end)\{(?:align|gather|equation|eqnarray)\*?\}")
+_RULE = re.compile(r"^[\s\-*_=#>|`$]*$|^\\(?:end|begin)\{[a-z*]+\}$|^\\[\])]$|^\\[\[(]$")
+_PLEASANTRY = re.compile(
+    r"let me know|hope (?:this|it|that)|feel free|if you (?:have|would|need|want)|would you like|happy to|good luck"
+    r"|qed\b|□|■",
     re.IGNORECASE,
 )
-# What may follow a formula as part of the answer: more values, a unit, a scale.
-_MORE = re.compile(r"\s*(?:,\s*(?:and|or)?|\band\b|\bor\b)\s*(?=[$\\\d-])")
-_UNIT_AFTER = re.compile(
-    r"\s*(?:\\?%|°|[a-zA-Z]+\.?(?:\s*\^\s*\{?\d\}?|[²³])?(?:\s*(?:/\s*)?[a-zA-Z]+[²³]?){0,3})\s*(?=[.,;:!?)]|\s(?:because|since|which|is|are|was)\b|$)"
+_REFUSAL = re.compile(
+    r"^.{0,25}?\b(?:I|we|it)\b.{0,15}?"
+    r"(?:cannot|can't|can not|could not|couldn't|unable|do not|don't|not sure|need more)\b"
+    r"|\b(?:sorry|apologi[sz]e|insufficient|not enough information|unknown|not known)\b|n.t known\b",
+    re.IGNORECASE,
 )
 _BOLD = re.compile(r"(?:\*\*|__)(?P<inside>[^*\n]{1,200}?)(?:\*\*|__)")
 _LABEL = re.compile(r"^[-*#>\s]*(?:\*\*)?(?P<label>[A-Za-z][^:\n$=\\\d]{0,40}):(?:\*\*)?\s+(?P<value>\S.*)$")
 _HEADING = re.compile(r"^(?:#+\s|(?:step|case|part|note|method|option)\b|.*:$)", re.IGNORECASE)
-_RULE = re.compile(r"^[\s\-*_=#>|`$]*$|^\\(?:end|begin)\{[a-z*]+\}$|^\\[\])]$|^\\[\[(]$")
-_PLEASANTRY = re.compile(
-    r"let me know|hope (?:this|it|that)|feel free|if you (?:have|would|need|want)|would you like|happy to"
-    r"|good luck|qed\b|□|■",
-    re.IGNORECASE,
-)
-_REFUSAL = re.compile(
-    r"\b(?:cannot|can't|can not|could not|couldn't|unable|do not|don't|insufficient|unknown"
-    r"|not (?:sure|enough|possible|known))\b|n.t known\b",
-    re.IGNORECASE,
-)
-_ORNAMENT = re.compile(r"[^\w)\]}>%°$€£¢¹²³…'’.!?+|∞∅−/\\-]{1,20}$")
-_AMOUNT = r"[-+−]?(?:\\?[$€£]\s?)?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s?/\s?\d+)?\s?(?:\\?%|°)?"
-_NUMBER = re.compile(rf"(?<![\w.^_{{]){_AMOUNT}(?![\w^]|\.\d)")
+_MARK_OR_ROW_END = re.compile(r"\s*(?:✅|✓|✔|\\\\)\s*")
+_CONJUNCTION = re.compile(r"^(?:[-•]\s+|(?:so|thus|hence|therefore)[,:]?\s+|\\therefore\s*)", re.IGNORECASE)
 _LIST_NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-•*])\s+(?=[A-Z])")
-_ASIDE = re.compile(r",?\s+(?:which|since|because|where)\b")
+_SENTENCES = re.compile(
+    r"(?:(?<=[.!?])|(?<=[.!?]\$)|(?<=[.!?]\\\]))\s+(?=[A-Z(])|(?<=\\\])(?=[A-Z])|(?<=\$\$)(?=[A-Z])"
+)
+# A clause that says more about the value before it, unless it draws the conclusion itself.
+_ASIDE = re.compile(
+    r",?\s+(?:which\s+(?:is|was|are)\s+(?!\S+$)|since|because|where|while|whereas)\b"
+    r"(?![^.]*\b(?:so|then|hence|therefore|implies)\b)"
+)
+_SO = re.compile(r"(?:,|;|\.)\s+(?:so|and\s+so|hence|thus|therefore)\b,?\s+(?!that\b)", re.IGNORECASE)
+# Verbs after which a sentence states its value.
+_STATES = re.compile(
+    r"\b(?:(?:is|are|was|were)(?: at)?|be|makes?|made|earns?|gets?|has|have|had|needs?|takes?|took|costs?"
+    r"|equals?(?: to)?|arrives?(?: at)?|left with|total(?:s|ing)?(?: of)?|gives?|leaves?|yields?|obtain|find|found"
+    r"|pays?|spends?|saves?|sells?|becomes?|weighs?|prints?|returns?|outputs?|reach(?:es)?)\b",
+    re.IGNORECASE,
+)
 _VALUE = re.compile(r"[\d$]")
+_AMOUNT = (
+    r"\d{1,2}:\d\d(?:\s?[ap]\.?m\b)?"
+    r"|[-+−]?(?:\\?[$€£]\s?)?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d))(?:\s?/\s?\d+)?\s?(?:\\?%|°)?"
+)
+_NUMBER = re.compile(rf"(?<![\w.^_{{])(?:{_AMOUNT})(?![\w^]|\.\d)")
 # Values in a row, as in "2, 3, and 5".
 _LIST = re.compile(r"[-−]?\d[\d./]*(?:(?:,\s*(?:and\s+|or\s+)?|\s+(?:and|or)\s+)[-−]?\d[\d./]*)+$")
-_STATES = re.compile(
-    r"\b(?:(?:is|are|was|were)(?: at)?|be|makes?|made|earns?|gets?|has|have|had|needs?|takes?|took|costs?|equals?"
-    r"|left with|total(?:s|ing)?(?: of)?|gives?|leaves?|yields?|obtain|find|found|pays?|spends?|saves?"
-    r"|sells?|becomes?|weighs?|reach(?:es)?)\b",
-    re.IGNORECASE,
-)
-
-
-def before_clause(text: str) -> str | None:
-    """The answer with which `text` begins, without the sentence around it; None if nothing is left.
-
-    A formula may go on over several lines; plain words end with their sentence, or where a clause explains them.
-    """
-    text = text.lstrip(_WRAPPING)[:_LONGEST_LINE]
-    lead = _LEAD.match(text)
-    text = text[lead.end() :] if lead else text
-    answer, at = "", 0
-    while (formula := _formula_at(text, at)) is not None:
-        answer += formula.group()
-        at = formula.end()
-        more = _MORE.match(text, at)
-        if more is None or not _formula_at(text, more.end()):
-            unit = _UNIT_AFTER.match(text, at)
-            answer += unit.group() if unit and not _CLAUSE.match(unit.group()) else ""
-            # One formula is the answer as it stands in it; several stay a list.
-            return _inside(answer) if unit is None else answer.strip(_WRAPPING) or None
-        answer += more.group()
-        at = more.end()
-    rest = text[at:]
-    end = _SENTENCE_END.search(rest)
-    rest = rest[: end.start() if end else None]
-    clause = _clause_outside_formulas(rest)
-    return _trimmed(answer + (rest[:clause] if clause else rest))
+_JOINING = re.compile(r"\s*(?:,\s*(?:and|or)?|and|or)\s*")
+_EQUALS = re.compile(r"(?<![<>!\\])=|\\equiv(?![a-z])")
+_NAME = re.compile(r"\s*(?:\\?[a-zA-Z]+(?:_\{?\w+\}?)?(?:\([a-z](?:,\s*[a-z])*\))?|\([a-z](?:,\s*[a-z])+\))\s*")
+_UNMARKED_FORMULA = re.compile(r"[\d=^\\√∞(]")
 
 
 def answer_in_conclusion(text: str) -> str | None:
     """What a reader takes for the answer of a text without a mark: the last bold or bare line, else what the last
-    sentence states, else the last line itself. None if it refuses, or if there is nothing.
+    sentence states, else the last line itself. None if it refuses to answer, or is empty.
     """
-    lines = [line.strip()[:_LONGEST_LINE] for line in text.splitlines()]
+    text = _ALIGNMENT.sub("\n", _DRAWING.sub(" ", text[-_LONGEST_CONCLUSION:]))
+    lines = [line.strip()[-_LONGEST_LINE:] for line in text.splitlines()]
     lines = [line for line in lines if not _RULE.match(line)]
     while len(lines) > 1 and (_PLEASANTRY.search(lines[-1]) or (lines[-1].endswith("?") and len(lines[-1]) > 20)):
         lines.pop()
@@ -103,150 +89,148 @@ def answer_in_conclusion(text: str) -> str | None:
         return None
     last = lines[-1]
     if _is_bare(last):
-        return _value_in(last)
+        return _bare_value(last)
     for line in reversed(lines[-_LAST_LINES:]):
         answer = _bold_answer(line)
         if answer is not None:
             return answer
     if _REFUSAL.search(last):
         return None
-    return _stated(last) or next(filter(None, map(_stated, reversed(lines[-_LAST_LINES:-1]))), None) or _words(last)
-
-
-def _formula_at(text: str, at: int) -> re.Match[str] | None:
-    """The formula that begins there; `$18, because 9 eggs at $2` is none."""
-    formula = _FORMULA.match(text, at)
-    if formula is None:
-        return None
-    inside = formula["dollar"]
-    if inside is not None and (not inside or (inside[0].isdigit() and len(_PLAIN_WORD.findall(inside)) > 1)):
-        return None
-    return formula
-
-
-def _inside(formulas: str) -> str | None:
-    """The content of a single formula, or several as they are."""
-    single = _FORMULA.fullmatch(formulas.strip())
-    if single is None:
-        return formulas.strip(_WRAPPING) or None
-    inside = next(filter(None, single.groups()), "").strip().rstrip(".,;").strip()
-    return _last_of_alignment(inside) or None
-
-
-def _last_of_alignment(formula: str) -> str:
-    """The last line of `\\begin{aligned} … \\\\ … \\end{aligned}`."""
-    aligned = re.search(r"\\begin\{(?:align|aligned|gather|gathered|split)\*?\}(.*)\\end", formula, re.DOTALL)
-    return aligned[1].split("\\\\")[-1].replace("&", "").strip() if aligned else formula
-
-
-def _clause_outside_formulas(text: str) -> int:
-    """Where the first clause begins that stands outside of formulas; 0 without one."""
-    spans = [match.span() for match in _FORMULA.finditer(text) if _formula_at(text, match.start())]
-    for clause in _CLAUSE.finditer(text):
-        if clause.start() and not any(start < clause.start() < end for start, end in spans):
-            return clause.start()
-    return 0
+    stated = map(_stated, reversed(lines[-_LAST_LINES:]))
+    return next(filter(None, stated), None) or trimmed(last.rstrip("."))
 
 
 def _is_bare(line: str) -> bool:
-    """A line that is nothing but an answer: `18`, `**18**`, `$x = 5$`, `Yes.`, `x = 2 or x = 3`."""
-    line = line.strip(_WRAPPING).rstrip(".")
-    words = _PLAIN_WORD.findall(_FORMULA.sub(" ", line))
-    if _HEADING.match(line) or _STATES.search(_FORMULA.sub(" ", line)):
+    """Whether a line is nothing but an answer: `18`, `**18**`, `$x = 5$`, `Yes.`, `x = 2 or x = 3`."""
+    line = line.strip(WRAPPING).rstrip(".")
+    if len(_SENTENCES.split(line)) > 1 or _HEADING.match(line) or _STATES.search(without_formulas(line)):
         return False
-    return len([word for word in words if word not in ("and", "the")]) <= 1 and len(line) <= 200
+    words = [word for word in plain_words(line) if word not in ("and", "the")]
+    return len(words) <= 1 and len(line) <= _LONGEST_BARE_LINE
 
 
-def _value_in(line: str) -> str | None:
-    """The value of a bare line, without a label, a conjunction or the left side of a chain of equations."""
+def _bare_value(line: str) -> str | None:
+    """The value of a bare line, without its label and conjunction."""
     label = _LABEL.match(line)
-    line = label["value"] if label else line
+    line = _after_so(label["value"] if label else line)
     if r"\begin" not in line:
-        line = re.sub(r"\s*(?:✅|✓|✔|\\\\)\s*", " ", line).replace("&", "")
-    line = line.strip(_WRAPPING)
-    line = re.sub(
-        r"^(?:[-•]\s+|so,?\s+|thus,?\s+|hence,?\s+|therefore[,:]?\s+|\\therefore\s*)", "", line, flags=re.IGNORECASE
-    )
-    line = _LEAD.sub("", line)
-    return before_clause(line) or _words(line)
+        line = _MARK_OR_ROW_END.sub(" ", line).replace("&", "")
+    line = _CONJUNCTION.sub("", line.strip(WRAPPING))
+    return _last_formulas(line) or answer_at_start(line) or trimmed(line.rstrip("."))
 
 
 def _bold_answer(line: str) -> str | None:
     for bold in reversed(list(_BOLD.finditer(line))):
-        inside = bold["inside"].strip()
-        if inside and not _HEADING.match(inside) and len(inside.split()) <= _MOST_WORDS_IN_BOLD:
-            return _value_of(inside)
+        content = bold["inside"].strip()
+        if content and not _HEADING.match(content) and len(content.split()) <= _MOST_WORDS_IN_BOLD:
+            return _said_in(content)
     label = _LABEL.match(line)
-    return _value_of(label["value"]) if label and "**" in line else None
+    return _said_in(label["value"]) if label and "**" in line else None
 
 
-def _value_of(text: str) -> str | None:
-    """What a bold text or the text after a label says: a sentence states it, anything else is it."""
-    return (_stated(text) if _STATES.search(_FORMULA.sub(" ", text)) else None) or before_clause(text)
+def _said_in(text: str) -> str | None:
+    """What a bold text, or the text after a label, says: the value that it states, or all of it."""
+    return (_stated(text) if _STATES.search(without_formulas(text)) else None) or answer_at_start(text)
 
 
 def _stated(line: str) -> str | None:
-    """The value that a sentence states: what stands after its verb or its last `=`, else its last formula or number."""
-    line = _LIST_NUMBER.sub("", line)
-    for sentence in reversed(re.split(r"(?<=[.!?])\s+(?=[A-Z(])", line)):
+    """The value that a sentence states: the formula at its end, what stands after its verb, else its last value."""
+    line = _after_so(_LIST_NUMBER.sub("", line))
+    for sentence in reversed(_SENTENCES.split(line)):
         aside = _ASIDE.search(sentence)
         if aside and _VALUE.search(sentence[: aside.start()]):
             sentence = sentence[: aside.start()]
-        stated = _after_verb(sentence)
+        stated = _last_formulas(sentence) or _after_verb(sentence) or _last_value(sentence)
         if stated is not None:
             return stated
-        formulas = [match for match in _FORMULA.finditer(sentence) if _formula_at(sentence, match.start())]
-        if formulas:
-            return _inside(formulas[-1].group())
-        numbers = list(_NUMBER.finditer(sentence))
-        if numbers:
-            equals = sentence.rfind("=")
-            after = [number for number in numbers if equals >= 0 and number.start() > equals]
-            return _quantity_at(sentence, (after or numbers[-1:])[0])
     return None
+
+
+def _after_so(line: str) -> str:
+    """What follows the last ", so", if there is a value in it."""
+    clause = line[max((so.end() for so in _SO.finditer(line)), default=0) :]
+    return clause if _VALUE.search(clause) else line
+
+
+def _last_formulas(sentence: str) -> str | None:
+    """The formula with which a sentence ends, perhaps with a unit; several that name the same thing are one list."""
+    formulas = formulas_in(sentence)
+    if not formulas:
+        return None
+    tail = sentence[formulas[-1].end() :].strip(" .,;:!)")
+    if tail and (tail[0].isupper() or read_unit(f" {tail}") is None):
+        return None
+    first = len(formulas) - 1
+    while first and _left_side(formulas[first - 1]) == _left_side(formulas[-1]):
+        if not _JOINING.fullmatch(sentence, formulas[first - 1].end(), formulas[first].start()):
+            break
+        first -= 1
+    if first < len(formulas) - 1:
+        return sentence[formulas[first].start() : formulas[-1].end()]
+    value = _right_side(inside(formulas[-1].group()))
+    return f"{value} {tail}" if value and tail else value
+
+
+def _left_side(formula: re.Match[str]) -> str:
+    """What stands left of the first `=`; empty without one."""
+    left, equals, _ = (inside(formula.group()) or "").partition("=")
+    return left.strip() if equals else ""
+
+
+def _right_side(formula: str | None) -> str | None:
+    """The value in `m + n = 200 + 4 = 204`; an equation such as `y = 2x + 3` or `x + y = 0` stays whole."""
+    parts = _EQUALS.split(formula or "")
+    if len(parts) < 2 or (len(parts) == 2 and _NAME.fullmatch(parts[0])) or parts[-1].strip() == "0":
+        return formula
+    return parts[-1].strip() or None
 
 
 def _after_verb(sentence: str) -> str | None:
     """What stands after the last verb that has a value after it: `5/12` in "the probability is 5/12"."""
-    formulas = [match.span() for match in _FORMULA.finditer(sentence) if _formula_at(sentence, match.start())]
+    formulas = [formula.span() for formula in formulas_in(sentence)]
     for verb in reversed(list(_STATES.finditer(sentence))):
         if any(start < verb.start() < end for start, end in formulas):
             continue
         rest = sentence[verb.end() :]
-        equals = rest.rfind("=")
-        if equals >= 0 and not _FORMULA.search(rest):
-            rest = rest[equals + 1 :]
-        value = before_clause(rest)
+        if not formulas_in(rest):
+            rest = rest[rest.rfind("=") + 1 :]
+        value = answer_at_start(rest)
         if value is None:
             continue
-        if _FORMULA.match(value) or _LIST.match(value) or read_quantity(value) is not None or _is_formula(value):
+        if formula_at(value, 0) or _LIST.match(value) or read_quantity(value) is not None or _is_unmarked(value):
             return value
-        number, formula = _NUMBER.search(rest), _FORMULA.search(rest)
-        if formula is not None and _formula_at(rest, formula.start()):
-            return before_clause(rest[formula.start() :])
-        if number is not None:
-            return _quantity_at(rest, number)
+        stated = _number_words_at(value) or _first_value(rest)
+        if stated is not None:
+            return stated
     return None
 
 
-def _quantity_at(sentence: str, number: re.Match[str]) -> str | None:
-    """The number with its unit and scale, where what follows is one: `2 hours and 30 minutes`."""
-    value = before_clause(sentence[number.start() :])
-    if value is not None and read_quantity(value) is not None:
-        return value
-    unit = _UNIT_AFTER.match(sentence, number.end())
-    return _trimmed(number.group() + (unit.group() if unit and read_unit(f" {unit.group().strip()}") else ""))
+def _first_value(text: str) -> str | None:
+    formulas, number = formulas_in(text), _NUMBER.search(text)
+    if formulas:
+        return answer_at_start(text[formulas[0].start() :])
+    return quantity_at(text, *number.span()) if number else None
 
 
-def _is_formula(text: str) -> bool:
+def _last_value(sentence: str) -> str | None:
+    """The last formula; without one the first number after the last `=`, or the last number."""
+    formulas, numbers = formulas_in(sentence), list(_NUMBER.finditer(sentence))
+    if formulas:
+        return _right_side(inside(formulas[-1].group()))
+    if not numbers:
+        return None
+    equals = sentence.rfind("=")
+    after = [number for number in numbers if 0 <= equals < number.start()]
+    return quantity_at(sentence, *(after or numbers[-1:])[0].span())
+
+
+def _number_words_at(text: str) -> str | None:
+    """The number in words with which it begins: `ten` in "ten of them"."""
+    words = text.split()[:_MOST_WORDS_IN_NUMBER]
+    beginnings = (" ".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((beginning for beginning in beginnings if read_number_words(beginning) is not None), None)
+
+
+def _is_unmarked(text: str) -> bool:
     """Whether it is a formula without dollar signs: `n(n+1)/2`, `2√6`, `(4, -1)`."""
-    return not _PLAIN_WORD.search(text) and re.search(r"[\d=^\\√(]", text) is not None
-
-
-def _words(line: str) -> str | None:
-    return _trimmed(line.strip(_WRAPPING).rstrip("."))
-
-
-def _trimmed(answer: str) -> str | None:
-    """Without Markdown around it and emoji after it; None if nothing is left."""
-    return _ORNAMENT.sub("", answer.strip(_WRAPPING)).strip(_WRAPPING) or None
+    return not plain_words(text) and _UNMARKED_FORMULA.search(text) is not None

@@ -6,7 +6,8 @@ last line, or end with a sentence that holds it. What a reader would find, `extr
 
 import re
 
-from core.grading.conclusion import answer_in_conclusion, before_clause
+from core.grading.answer_span import answer_at_start
+from core.grading.conclusion import answer_in_conclusion
 from core.grading.normal_form import tidy
 from core.thinking.events import Finish
 from core.thinking.trace import Trace
@@ -15,6 +16,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The labels of the options of a multiple-choice problem, in order."""
 THINKING_START = "<think>"
 THINKING_END = "</think>"
+_LONGEST_SENTENCE = 2_000
 _LONGEST_BARE_ANSWER = 60
 """A solution of one short line is an answer; a longer text without a mark is not."""
 
@@ -23,8 +25,9 @@ _BETWEEN_BOXES = re.compile(
     r"[\s$,;.]*(?:\\[()\[\]])?[\s$]*(?:,?\s*(?:and|or)\b)?[\s$]*(?:\\[()\[\]])?[\s$]*(?:[a-z]\s*=\s*)?"
 )
 _HASHES = re.compile(r"^####[ \t]*(?P<answer>.+)$", re.MULTILINE)
+_TAGGED = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
 _SUBJECT = (
-    r"(?:final\s+answers?|(?:correct|right|best)\s+(?:answer|option|choice|one)|answers?"
+    r"(?:final\s+answers?|(?:correct|right|best|final)\s+(?:answer|option|choice|one)|answers?"
     r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?)|\bans)"
 )
 _VERB = (
@@ -35,7 +38,7 @@ _VERB = (
 _PHRASE = re.compile(
     rf"\b{_SUBJECT}\b(?:[*_`\"”)\]]{{0,4}}[ \t]+(?:to|for|of|in)\b[^.:=\n]{{1,60}}?)?[*_`\"”)\]\s]{{0,6}}{_VERB}"
     rf"(?:[\s:*_]*\b(?:therefore|thus|then|hence|simply|indeed|clearly|as\s+follows|given\s+by)\b,?)*[\s:*_]*(?=\S)"
-    r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?=\S)",
+    r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?:[-=]{3,}\s*)?(?=\S)",
     re.IGNORECASE | re.MULTILINE,
 )
 _NOT_BUT = re.compile(r"not\b.{0,60}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
@@ -49,6 +52,7 @@ _NO_ANSWER = re.compile(
 _LETTER = re.compile(r"[\s(\[*$]*(?P<letter>[A-Z])(?=$|[\s)\].:,*$])")
 _LETTER_IN_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
 _OPTION = re.compile(r"\b(?i:option|choice|choose|select|pick|go\s+with)\s*:?\s*[*(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])")
+_IS_CORRECT = re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b")
 _MOST_PHRASES = 20
 
 
@@ -91,7 +95,8 @@ def extract_choice(text: str, letters: str = LETTERS[:10]) -> str | None:
     letter = choice_letter(lines[-1].strip(" *"), letters) if lines else None
     if letter is not None:
         return letter
-    options = [option["letter"] for option in _OPTION.finditer(text) if option["letter"] in letters]
+    found = sorted([*_OPTION.finditer(text), *_IS_CORRECT.finditer(text)], key=re.Match[str].start)
+    options = [option["letter"] for option in found if option["letter"] in letters]
     return options[-1] if options and answer is None else None
 
 
@@ -130,10 +135,11 @@ def _marked_answer(text: str) -> str | None:
     boxed = _joined_boxes(text)
     if boxed is not None:
         # `\boxed{\text{The answer is } 18}`
-        return (_after_phrase(tidy(boxed)) if "answer" in boxed else None) or boxed
-    hashes = _HASHES.findall(text)
-    if hashes:
-        return before_clause(hashes[-1])
+        sentence = "answer" in boxed and len(boxed) <= _LONGEST_SENTENCE
+        return (_after_phrase(tidy(boxed)) if sentence else None) or boxed
+    tagged = _TAGGED.findall(text) or _HASHES.findall(text)
+    if tagged:
+        return answer_at_start(tagged[-1])
     return _after_phrase(text)
 
 
@@ -143,7 +149,7 @@ def _after_phrase(text: str) -> str | None:
         denied = _NOT_BUT.match(rest)
         rest = rest[denied.end() :] if denied else rest
         if _NO_ANSWER.match(rest) is None:
-            answer = before_clause(rest)
+            answer = answer_at_start(rest)
             if answer is not None:
                 return answer
     return None

@@ -43,6 +43,7 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"π", r"\\pi "),
         (r"θ", r"\\theta "),
         (r"∞|\\infin(?![a-zA-Z])", r"\\infty "),
+        (r"(?<![\w)}\]\s])\s*\+\s*(?=\\infty)", ""),
         (r"±", r"\\pm "),
         (r"∪", r"\\cup "),
         (r"∈", r"\\in "),
@@ -61,7 +62,7 @@ _SUPERSCRIPT = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _TEXT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:bf|it|rm|sf)|mbox|hbox|operatorname|boldsymbol|emph|unit|bm)\s*"
-    r"\{((?:[^{}\\]|\\.)*)\}"
+    r"\{((?:[^{}\\]|\\.|\{[^{}]*\})*)\}"
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
 _FORMULA = re.compile(r"(?<!\\)\$\$?(?![\s$])([^$]*[^\s$\\])(?<!\\)\$\$?(?!\d)")

@@ -32,11 +32,15 @@ nothing   unit
 _LITRES = dict.fromkeys(("l", "L", "liter", "litre"), Fraction(1, 1000)) | dict.fromkeys(
     ("ml", "mL", "milliliter", "millilitre"), Fraction(1, 10**6)
 )
+# Kinds that are related though this table does not convert them: a year is 365 days or 366.
+_RELATED = ({"time", "calendar"}, {"length", "gallons"}, {"money", "euro", "sterling"})
 _SQUARED = {"square": 2, "sq": 2, "cubic": 3}
+_RAISED = {"squared": 2, "cubed": 3}
 _PER = frozenset({"per", "/", "every", "each", "a", "an"})
 _SMALL_WORDS = frozenset("of to in on by the for".split())
 # Words that never follow a number as its unit: they go on with the sentence or the formula.
 _NO_UNITS = frozenset(
+    "therefore thus hence also this total "
     "and or not but than with from mod plus minus times equals where when since because are was were has have "
     "sin cos tan cot sec csc log ln exp gcd lcm max det base pi sqrt".split()
 )
@@ -74,6 +78,13 @@ class Unit:
         if not (self.other <= other.other or other.other <= self.other):
             return None
         return self.factor / other.factor
+
+    def is_unrelated_to(self, other: "Unit") -> bool:
+        """Whether both are known and no factor relates them: a length is no area, an angle is no price."""
+        if self.other or other.other or not self.dimensions or not other.dimensions:
+            return False
+        kinds = {name for name, _ in self.dimensions + other.dimensions}
+        return len(kinds) == 1 or not any(kinds <= related for related in _RELATED)
 
 
 NO_UNIT = Unit()
@@ -158,6 +169,10 @@ def _tokens(text: str) -> tuple[list[tuple[str, int]], str] | None:
             continue
         if len(words) >= _MOST_WORDS:
             return None
+        if word.lower() in _RAISED and words:
+            words[-1] = (words[-1][0], words[-1][1] * _RAISED[word.lower()])
+            at = token.end()
+            continue
         words.append((word, int(token["power"] or 1)))
         at = token.end()
     # Without a space only the short names of units are units: 5cm, not 5xy.

@@ -7,6 +7,7 @@ from core.grading.verdict import How, Outcome, Verdict
 
 _LONGEST_NAME = 4
 """Words; what is longer is prose."""
+_VERDICTS = frozenset("yes no true false".split())
 _NEGATIONS = frozenset("not no never neither nor or isn't than except".split())
 _ARTICLES = re.compile(
     r"^(?:(?:the|a|an|it|this|is|answer|therefore|so|thus|hence|by|to|on|in|at),?\s+)+", re.IGNORECASE
@@ -48,13 +49,10 @@ def compare_words(expected: str, given: str) -> Verdict | None:
     right, said = _plain(expected), _plain(given)
     if right == said:
         return _verdict(True, expected, given)
-    first = said.split(maxsplit=1)[0].strip(",.") if said else ""
-    if right in ("yes", "no", "true", "false"):
-        return (
-            _verdict(first == right, expected, given)
-            if first in ("yes", "no", "true", "false")
-            else _maybe(expected, given)
-        )
+    if right in _VERDICTS:
+        first, last = said.partition(" ")[0].strip(",."), said.rpartition(" is ")[2]
+        said_so = first if first in _VERDICTS else last
+        return _verdict(said_so == right, expected, given) if said_so in _VERDICTS else _maybe(expected, given)
     if re.search(rf"\b{re.escape(right)}\b", said):
         return _verdict(True, expected, given) if _means(right, said) else _maybe(expected, given)
     if said and re.search(rf"\b{re.escape(said)}\b", right):
@@ -94,7 +92,7 @@ def _plain(text: str) -> str:
 
 
 def _nothing(text: str) -> str | None:
-    text = text.casefold().strip()
+    text = text.casefold().strip().rpartition(" is ")[2].removeprefix("+")
     return next((name for name, pattern in _NOTHING.items() if re.fullmatch(pattern, text)), None)
 
 

@@ -65,7 +65,14 @@ def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r"\boxed{" * 20_000, "answer" + ":" * 50_000, "the final answer\n" * 5_000, "answer: " * 20_000]
+    "text",
+    [
+        r"\boxed{" * 20_000,
+        "<answer>x" + " " * 50_000,
+        "answer" + ":" * 50_000,
+        "the final answer\n" * 5_000,
+        "answer: " * 20_000,
+    ],
 )
 def test_a_text_that_never_ends_its_phrases_is_searched_once(text: str) -> None:
     assert last_boxed(text) is None

@@ -233,7 +233,15 @@ def test_quick_comparisons_start_no_process() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["5 " + "a" * 4900 + "!", "(" * 4900, "(a," * 1600 + "a" + ")" * 1600, r"\text{" * 800, "1,000" * 900, "{" * 4900],
+    [
+        "5 " + "a" * 4900 + "!",
+        "(" * 4900,
+        "(a," * 1600 + "a" + ")" * 1600,
+        r"\text{" * 800,
+        "1,000" * 900,
+        "{" * 4900,
+        "C. " * 1600,
+    ],
 )
 def test_an_answer_made_to_be_slow_is_looked_at_once(answer: str) -> None:
     for expected in ("5", "(1,2)", "east"):

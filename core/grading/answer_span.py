@@ -1,0 +1,137 @@
+r"""Where an answer ends in running text: formulas between dollar signs, clauses that explain, units that follow.
+
+`$18, because 9 eggs at $2 make $18.` holds three prices and no formula.
+"""
+
+import re
+
+from core.grading.quantities import read_quantity
+from core.grading.units import read_unit
+
+WRAPPING = ' \t\n*_`:,;"“”'
+"""What may stand around an answer without being part of it."""
+_LONGEST = 2_000
+_FORMULA = re.compile(
+    r"\$\$(?P<display>.+?)\$\$|\\\[(?P<square>.+?)\\\]|\\\((?P<round>.+?)\\\)"
+    r"|(?<!\\)\$(?![\s$])(?P<dollar>(?:\\.|[^$\n\\])*?)(?<![\s\\])\$(?!\d)",
+    re.DOTALL,
+)
+_PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z])")
+_ALIGNED = re.compile(r"\\begin\{(?:align|aligned|gather|gathered|split)\*?\}(.*)\\end", re.DOTALL)
+_SENTENCE_END = re.compile(r"(?<!\.)[.!?](?=[\s*\"”)]|$)|\n|$")
+# What begins a clause that explains the answer, or a verb after it.
+_CLAUSE = re.compile(
+    r",?\s+(?:because|since|as\s+(?=[a-z])|so|which|where|when|given|is|are|was|were|will|would|after|while|if|but"
+    r"|thus|therefore|hence|i\.e\.|that|for\s+(?:a|the|all|each|every)|has|have|who)\b"
+    r"|,\s+(?:with|as|and\s+(?:the|this|we|it)|not|for|in|or\s+about)\b"
+    r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|\s*\((?=[^)]*\s)[^)]{12,}\)|\s+(?:✅|✓|✔)"
+)
+_LEAD = re.compile(
+    r"^(?:(?:equal\s+to|only|exactly|just|about|approximately|around|roughly|simply|therefore|thus|that|now|then|indeed"
+    r"|at)\s*[:,]?\s+|(?:≈|=>|⇒|∴|=|->|→|\\approx|\\therefore|\\Rightarrow)\s*)+",
+    re.IGNORECASE,
+)
+# What may follow a formula as part of the answer: more values, or a unit.
+_MORE = re.compile(r"\s*(?:,\s*(?:and|or)?|\band\b|\bor\b)\s*(?=[$\\\d-])")
+_UNIT_AFTER = re.compile(
+    r"[ \t]*(?:\\?%|°|[a-zA-Z]+\.?(?:\s*\^\s*\{?\d\}?|[²³])?(?:\s*(?:/\s*)?[a-zA-Z]+[²³]?){0,3})\s*"
+    r"(?=[.,;:!?)]|\s(?:because|since|which|is|are|was)\b|$)"
+)
+_ORNAMENT = re.compile(r"[^\w)\]}>%°$€£¢¹²³…'’.!?+|∞∅−/\\-]{1,20}$")
+
+
+def answer_at_start(text: str) -> str | None:
+    """The answer with which `text` begins, without the sentence around it; None if nothing is left.
+
+    A formula may run over several lines; plain words end with their sentence, or where a clause explains them.
+    """
+    text = _without_lead(text.lstrip(WRAPPING)[:_LONGEST])
+    answer, at = "", 0
+    while (formula := formula_at(text, at)) is not None:
+        answer += formula.group()
+        at = formula.end()
+        more = _MORE.match(text, at)
+        if more is None or not formula_at(text, more.end()):
+            unit = _unit_at(text, at)
+            # One formula is what stands in it; several stay a list.
+            return (answer + unit).strip(WRAPPING) or None if unit else inside(answer)
+        answer += more.group()
+        at = more.end()
+    rest = text[at:]
+    end = _SENTENCE_END.search(rest)
+    rest = rest[: end.start() if end else None]
+    clause = _clause_outside_formulas(rest)
+    return trimmed(answer + (rest[:clause] if clause else rest))
+
+
+def quantity_at(sentence: str, start: int, end: int) -> str | None:
+    """The number that stands between `start` and `end`, with its unit and scale: `2 hours and 30 minutes`."""
+    value = answer_at_start(sentence[start:])
+    if value is not None and read_quantity(value) is not None:
+        return value
+    unit = _unit_at(sentence, end)
+    return trimmed(sentence[start:end] + (unit if unit and read_unit(f" {unit.strip()}") else ""))
+
+
+def formula_at(text: str, at: int) -> re.Match[str] | None:
+    """The formula that begins there, or None."""
+    formula = _FORMULA.match(text, at)
+    return formula if formula is not None and _is_formula(formula) else None
+
+
+def formulas_in(text: str) -> list[re.Match[str]]:
+    return [formula for formula in _FORMULA.finditer(text) if _is_formula(formula)]
+
+
+def without_formulas(text: str) -> str:
+    return _FORMULA.sub(" ", text)
+
+
+def plain_words(text: str) -> list[str]:
+    """The words in lower case outside of formulas."""
+    return _PLAIN_WORD.findall(without_formulas(text))
+
+
+def inside(formulas: str) -> str | None:
+    """The content of a single formula, of an alignment its last line; several formulas as they are."""
+    single = _FORMULA.fullmatch(formulas.strip())
+    if single is None:
+        return formulas.strip(WRAPPING) or None
+    content = next(filter(None, single.groups()), "").strip().rstrip(".,;").strip()
+    aligned = _ALIGNED.search(content)
+    return (aligned[1].split("\\\\")[-1].replace("&", "").strip() if aligned else content) or None
+
+
+def trimmed(answer: str) -> str | None:
+    """Without Markdown around it and emoji after it; None if nothing is left."""
+    return _ORNAMENT.sub("", _without_lead(answer.strip(WRAPPING))).strip(WRAPPING) or None
+
+
+def _is_formula(formula: re.Match[str]) -> bool:
+    """A price that another price seems to close is none: it begins with a digit and has words in it."""
+    content = formula["dollar"]
+    if content is None:
+        return True
+    return bool(content) and not (content[0].isdigit() and len(_PLAIN_WORD.findall(content)) > 1)
+
+
+def _without_lead(text: str) -> str:
+    lead = _LEAD.match(text)
+    return text[lead.end() :] if lead else text
+
+
+def _unit_at(text: str, at: int) -> str:
+    """The words after a formula or number that may be its unit; empty if the sentence continues instead."""
+    unit = _UNIT_AFTER.match(text, at)
+    if unit is None or unit.group().strip()[:1].isupper() or _CLAUSE.match(unit.group()):
+        return ""
+    return unit.group()
+
+
+def _clause_outside_formulas(text: str) -> int:
+    """Where the first clause begins that stands outside of formulas; 0 without one."""
+    spans = [formula.span() for formula in formulas_in(text)]
+    for clause in _CLAUSE.finditer(text):
+        if clause.start() and not any(start < clause.start() < end for start, end in spans):
+            return clause.start()
+    return 0

@@ -1,0 +1,58 @@
+r"""Numbers that are no plain quantity: ratios (`2:3`), times of day (`4:45 pm`) and residues (`3 \pmod{7}`)."""
+
+import re
+from fractions import Fraction
+
+from core.grading.quantities import read_quantity
+
+_RATIO = re.compile(r"(\d{1,18})\s*(?::|\bto\b)\s*(\d{1,18})")
+_TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?: (?P<half>am|pm))?")
+_RESIDUE = re.compile(
+    r"(?:[a-zA-Z]\s*(?:≡|\\equiv)\s*)?(?P<residue>-?\d{1,18})\s*(?:\(\s*(?:\\?mod)|\\p?mod|\\bmod)\s*\{?(?P<modulus>\d{1,18})\}?\s*\)?"
+)
+
+
+def same_other_number(expected: str, given: str) -> bool | None:
+    """Whether two tidy answers are the same ratio, time or residue; None if they are none, or in doubt."""
+    for compare in (_same_time, _same_ratio, _same_residue):
+        same = compare(expected, given)
+        if same is not None:
+            return same
+    return None
+
+
+def _same_time(expected: str, given: str) -> bool | None:
+    right, said = _TIME.fullmatch(expected), _TIME.fullmatch(given)
+    if right is None or said is None or not (right["half"] or said["half"]):
+        return None
+    halves = {right["half"], said["half"]} - {None}
+    return (int(right["hour"]), right["minute"]) == (int(said["hour"]), said["minute"]) and len(halves) == 1
+
+
+def _same_ratio(expected: str, given: str) -> bool | None:
+    """`4:6` against `2:3` is in doubt: in lowest terms may have been asked, or both may be times of day."""
+    right, said = _RATIO.fullmatch(expected), _RATIO.fullmatch(given)
+    if right is not None and said is not None:
+        if right.groups() == said.groups():
+            return True
+        return None if int(right[1]) * int(said[2]) == int(right[2]) * int(said[1]) else False
+    ratio, other = (right, given) if right is not None else (said, expected)
+    quantity = read_quantity(other)
+    if ratio is None or quantity is None or not int(ratio[2]):
+        return None
+    return quantity.value == Fraction(int(ratio[1]), int(ratio[2]))
+
+
+def _same_residue(expected: str, given: str) -> bool | None:
+    """A residue without its modulus is taken in the other's."""
+    right, said = _RESIDUE.fullmatch(expected), _RESIDUE.fullmatch(given)
+    if right is None and said is None:
+        return None
+    if right is not None and said is not None:
+        modulus = int(right["modulus"])
+        if modulus != int(said["modulus"]):
+            return False
+        return modulus > 0 and (int(right["residue"]) - int(said["residue"])) % modulus == 0
+    residue, other = (right, given) if right is not None else (said, expected)
+    quantity = read_quantity(other)
+    return None if residue is None or quantity is None else quantity.value == int(residue["residue"])
