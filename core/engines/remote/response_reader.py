@@ -226,5 +226,6 @@ class ResponseReader:
         if self._first_token:
             return f"{self._host} pauses, {seconds:.0f} s after the request."
         if self._progress:
-            return f"{self._host} has read {self._progress.done:,} of {self._progress.total:,} tokens."
+            done, total = self._progress.done, self._progress.total
+            return f"Reading the prompt on {self._host}: {done / max(total, 1):.0%} ({done:,} of {total:,} tokens)."
         return f"Waiting for a free slot on {self._host}, {seconds:.0f} s so far."

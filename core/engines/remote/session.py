@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Stop, Token, WriteItem
 from core.engines.body import Part
@@ -62,6 +62,14 @@ class SessionHost(Protocol):
         ...
 
 
+class GivenUp(NamedTuple):
+    """A server on which all retries failed."""
+
+    reason: str
+    pings_answered: int
+    """By then: a later one shows that the server is back."""
+
+
 class RemoteSession:
     """A session on a server. The server keeps the KV cache, and finds the longest prefix that it has read before."""
 
@@ -84,6 +92,8 @@ class RemoteSession:
         self._cancelled = threading.Event()
         self._stream: AnswerStream | None = None
         self._closed = False
+        self._given_up: GivenUp | None = None
+        self._status_tracker = host.status_tracker
         try:
             self._prompt_builder = host.begin(conversation, self._connection)
             self._refuse_beyond_context(self._prompt_builder.prompt_tokens)
@@ -114,7 +124,7 @@ class RemoteSession:
             return self._read(body)
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        if self._prefetch:
+        if self._prefetch and not self._is_given_up:
             self._prefetch.offer(body)
 
     def take_prefetched(self) -> tuple[PrefetchedText, ...]:
@@ -181,19 +191,26 @@ class RemoteSession:
 
     @contextmanager
     def _call(self) -> Iterator[None]:
-        """One call of this session. Prefetching stops first; the status shows how the call ended."""
+        """One call of this session. Prefetching stops first; the status shows how the call ended.
+
+        A server that was given up is not tried again in this session, until it has answered a ping.
+        """
         if self._closed:
             raise EngineLost("This session was closed.", "Open a new one.")
+        if self._given_up and self._is_given_up:
+            raise EngineLost(f"{self._given_up.reason} It was given up for this answer.", "Retry when it is back.")
+        self._given_up = None
         if self._prefetch:
             self._connection = self._prefetch.yield_to(self._connection)
         self._cancelled.clear()
         try:
             yield
-        except EngineRefused:
-            self._status.set(ServerState.REFUSED)
+        except EngineRefused as error:
+            self._status.fail(ServerState.REFUSED, error.message)
             raise
-        except EngineLost:
-            self._status.set(ServerState.LOST)
+        except EngineLost as error:
+            self._given_up = GivenUp(error.message, self._status_tracker.pings_answered)
+            self._status.fail(ServerState.LOST, error.message)
             raise
         except (EngineError, GeneratorExit):
             self._status.set(ServerState.CONNECTED)
@@ -208,6 +225,10 @@ class RemoteSession:
                 handoff = item
         return handoff
 
+    @property
+    def _is_given_up(self) -> bool:
+        return self._given_up is not None and self._status_tracker.pings_answered == self._given_up.pings_answered
+
     def _write(
         self, body: Sequence[Part], request: CompletionRequest, question: str = ""
     ) -> Generator[WriteItem, None, None]:
@@ -216,6 +237,7 @@ class RemoteSession:
         prompt: Prompt | None = None
         kept: list[Token] = []
         retries = RetryState(self._retry_policy)
+        is_noticed = False
         end = End(Stop.CANCELLED)
         while True:
             try:
@@ -236,6 +258,7 @@ class RemoteSession:
                         if isinstance(item, Token):
                             kept.append(item)
                             retries.progressed()
+                            is_noticed = False
                         yield item
                 if end.stop is Stop.LIMIT and len(kept) < request.limit and (reached := self._meter.reached()):
                     yield Notice(reached)
@@ -243,8 +266,10 @@ class RemoteSession:
                 return
             except EngineLost as error:
                 pause = retries.pause_after(error)
-                self._status.set(ServerState.RECONNECTING)
-                yield Notice(f"{error.message} Trying again in {pause:.1f} s, from the last token that arrived.")
+                self._status.fail(ServerState.RECONNECTING, error.message, retries.failures, self._retry_policy.tries)
+                if not is_noticed:  # one line in the answer; the status shows each attempt
+                    is_noticed = True
+                    yield Notice(f"{error.message} Trying again from the last token that arrived.")
                 if self._cancelled.wait(pause):
                     yield End(Stop.CANCELLED)
                     return

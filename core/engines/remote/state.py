@@ -28,13 +28,19 @@ StatusCallback = Callable[[ServerState], None]
 
 
 class ServerStatus(NamedTuple):
-    """The state of a server, with its progress or latency."""
+    """The state of a server, with its progress, latency or failure."""
 
     state: ServerState
     share: float | None = None
     """Of the prompt that has been read, 0 to 1; None while nothing is read, or if the server reports no progress."""
     milliseconds: float | None = None
     """Latency of the last ping; None while a request is running."""
+    reason: str = ""
+    """Why it is reconnecting, refused or lost, in one sentence."""
+    attempt: int = 0
+    """Failed attempts so far, while it is reconnecting."""
+    attempts: int = 0
+    """After so many the server is given up."""
 
     @property
     def rank(self) -> int:
@@ -59,6 +65,12 @@ class StatusTracker:
         self._last_failure = IDLE
         """How the session that was closed last failed; IDLE if it did not, and after any later success."""
         self._status = IDLE
+        self._pings_answered = 0
+
+    @property
+    def pings_answered(self) -> int:
+        """A session that gave its server up tries again once this has grown: the server is there again."""
+        return self._pings_answered
 
     @property
     def state(self) -> ServerState:
@@ -75,6 +87,7 @@ class StatusTracker:
         """The latency of a ping; None: no answer. Open sessions take precedence, and a refusal stays visible."""
         with self._lock:
             self._milliseconds = milliseconds
+            self._pings_answered += milliseconds is not None
             if self._last_failure.state is not ServerState.REFUSED:
                 self._last_failure = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
             changed = self._update()
@@ -97,7 +110,7 @@ class StatusTracker:
             if left.state is ServerState.REFUSED:
                 self._last_failure = left
             elif left.state in (ServerState.RECONNECTING, ServerState.LOST):
-                self._last_failure = ServerStatus(ServerState.LOST)
+                self._last_failure = ServerStatus(ServerState.LOST, reason=left.reason)
             changed = self._update()
         self._report(changed)
 
@@ -122,6 +135,11 @@ class SessionStatus:
     def set(self, state: ServerState, share: float | None = None) -> None:
         rounded = None if share is None else round(share, 2)
         self._tracker.set_session(self._number, ServerStatus(state, rounded))
+
+    def fail(self, state: ServerState, reason: str, attempt: int = 0, attempts: int = 0) -> None:
+        """Reconnecting, refused or lost."""
+        status = ServerStatus(state, reason=reason, attempt=attempt, attempts=attempts)
+        self._tracker.set_session(self._number, status)
 
     def close(self) -> None:
         self._tracker.close_session(self._number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from core.engines.remote import transport
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.retry import RetryPolicy
-from core.engines.remote.state import ServerState
+from core.engines.remote.state import ServerState, ServerStatus
 from core.engines.usage import Cap, Prices
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, foreign, handoff, notices, stop, text, tokens
@@ -69,6 +70,28 @@ def test_a_break_inside_a_character_goes_on_before_it() -> None:
 def test_a_server_that_is_lost_for_good_is_given_up() -> None:
     with FaultyServer(stream(A), stream()) as server, pytest.raises(EngineLost, match="broke off"):
         write(server)
+
+
+def test_a_server_that_is_gone_is_given_up_once_for_an_answer_and_used_again_when_it_is_back() -> None:
+    seen: list[ServerStatus] = []
+    answers = [error(500, "CUDA error")] * 3 + [stream(A, end(1))]
+    policy = replace(HURRIED, tries=3)
+    with FaultyServer(*answers) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(policy), lambda _: seen.append(engine.status))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            items: list[WriteItem] = []
+            with pytest.raises(EngineLost, match="CUDA error"):
+                items.extend(session.write([], 3, seed=1))
+            assert len(notices(items)) == 1, "one line in the answer"
+            assert [(status.attempt, status.attempts) for status in seen if status.attempt] == [(1, 3), (2, 3)]
+            assert engine.status.state is ServerState.LOST
+            assert "CUDA error" in engine.status.reason
+            asked = len(server.completions)
+            with pytest.raises(EngineLost, match="given up for this answer"):
+                list(session.write([], 3, seed=1))
+            assert len(server.completions) == asked, "it was not asked again"
+            engine.ping()
+            assert text(session.write([], 3, seed=1)) == "a"
 
 
 def test_nothing_there_is_told_with_advice() -> None:
@@ -240,7 +263,7 @@ def test_progress_is_told_while_a_long_text_is_read() -> None:
         engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED))
         with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
             said = next(session.write([], 3, seed=1))
-    assert notices([said]) == [f"{server.url.removeprefix('http://')} has read 2 of 9 tokens."]
+    assert notices([said]) == [f"Reading the prompt on {server.url.removeprefix('http://')}: 22% (2 of 9 tokens)."]
 
 
 def test_the_handoff_is_what_the_server_measured() -> None:

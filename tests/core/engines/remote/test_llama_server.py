@@ -290,3 +290,23 @@ def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm
             with break_over:
                 assert text(items) == whole
     assert len(notices(items)) == 1
+
+
+def test_the_second_question_of_a_conversation_reads_only_what_is_new(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        first = list(session.write([], 30, seed=1))
+        read_before = session.prompt_tokens
+    answer = text(first)
+    longer = (*QUESTION, Message("assistant", answer), Message("user", "And the months?"))
+    with closing(engine.open(longer, GREEDY)) as session:
+        second = handoff(session.write([], 1, seed=1))
+        new = session.prompt_tokens - read_before - len(tokens(first))
+    assert second.reused >= read_before + len(tokens(first)) - 1
+    assert second.prefilled <= new + 1
+
+
+def test_another_arm_of_the_same_problem_reuses_its_prompt(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        list(session.write(foreign(" one", " way"), 3, seed=1))
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        assert handoff(session.write(foreign(" or", " another"), 1, seed=1)).reused >= session.prompt_tokens
