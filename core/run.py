@@ -110,23 +110,23 @@ def run(
     settings: RunSettings,
     *,
     control: Control | None = None,
-    so_far: Trace | None = None,
-    first: Move | None = None,
+    resume_trace: Trace | None = None,
+    first_move: Move | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
-    `so_far`: a text to go on from (after a stop, or a fork), with what its policy had counted; `first`: a move to
-    begin with instead of the policy's. Raises SettingsError if the policy needs a model or a capability that is not
-    there.
+    `resume_trace`: a text to continue (after a stop, or a fork), with the counters of its policy; `first_move`: a move
+    to begin with instead of the policy's. Raises SettingsError if the policy needs a model or a capability that is
+    missing.
     """
     engines = _engines_needed(pair, settings)
     settings = effective_settings(settings, small=pair.small.card if pair.small else None)
     policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
     guard, written = LimitsGuard(settings.limits), list[Part]()
-    if so_far:
-        policy.resume_from(so_far)
-        guard.resume_from(so_far)
-        written = so_far.parts()
+    if resume_trace:
+        policy.resume_from(resume_trace)
+        guard.resume_from(resume_trace)
+        written = resume_trace.parts()
     sessions: dict[Author, Session] = {}
     try:
         failure = _open_sessions(sessions, engines, conversation, settings)
@@ -145,7 +145,7 @@ def run(
             written=written,
         )
         with guard.watching(sessions.values()):
-            yield from UsageReports(sessions, loop.pen.began).added_to(loop.run(first))
+            yield from UsageReports(sessions, loop.stream.began).added_to(loop.run(first_move))
     finally:
         for session in sessions.values():
             session.close()

@@ -20,8 +20,7 @@ from app.shared.widgets.ribbon import Ribbon
 from core.problem import Problem
 from core.run import RunSettings
 from core.store.batch_rows import ResultRow
-from core.thinking.pieces import Piece
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 
 class RunWindow(QDialog):

@@ -21,7 +21,7 @@ from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.events import Finish
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 
 class AnswerAction(Enum):

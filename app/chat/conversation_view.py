@@ -12,7 +12,7 @@ from app.shared.rendering import RichText
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import IconButton, label
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 EDGE = 26
 WIDEST = 900

@@ -26,7 +26,7 @@ from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import Hairline
 from core.engines.body import Author
 from core.errors import BatonError
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 
 class ChatPage(QSplitter):

@@ -24,9 +24,8 @@ from core.grading.extraction import answer_of, last_boxed
 from core.run import RunSettings
 from core.thinking.alignment import thinking_steps
 from core.thinking.events import Finish
-from core.thinking.pieces import Piece
 from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 MOST_COLUMNS = 3
 AT_ONCE_BESIDE = AT_ONCE // MOST_COLUMNS // 2

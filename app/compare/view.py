@@ -22,7 +22,7 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import Hairline, IconButton, button, label, scrolling
 from core.grading.grader import Standing
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 
 class CompareView(ComparedAnswers):

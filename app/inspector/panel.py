@@ -17,7 +17,7 @@ from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import scrolling
 from core.engines.body import Author
 from core.settings import ModelChoice
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 
 class Tab(IntEnum):

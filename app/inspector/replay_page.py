@@ -18,8 +18,8 @@ from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.ribbon import Ribbon
-from core.thinking.pieces import Piece
-from core.thinking.replay import Kind, Place
+from core.thinking.replay.replay import Place, PlaceKind
+from core.thinking.trace import Piece
 
 GIVEN = "The recorded text is taken as given and nothing is generated."
 NO_MORE_SEEN = "After the first difference, in step {step}, this policy would have read another text."
@@ -103,10 +103,10 @@ class ReplayPage(QWidget):
         kinds = [place.kind for place in outcome.places]
         self.would_be.set_segments(outcome.segments)
         self.marks.show_marks(list(zip(kinds, outcome.marks, strict=True)))
-        words = [f"{SIGNS[kind]} {kinds.count(kind):,} {kind.value}" for kind in Kind]
+        words = [f"{SIGNS[kind]} {kinds.count(kind):,} {kind.value}" for kind in PlaceKind]
         self.counts.setText("   ".join(words) + ("" if outcome.is_whole else "   so far …"))
-        self.marks.setAccessibleDescription(", ".join(f"{kinds.count(kind):,} {kind.value}" for kind in Kind))
-        first = next((place for place in outcome.places if place.kind is not Kind.BOTH), None)
+        self.marks.setAccessibleDescription(", ".join(f"{kinds.count(kind):,} {kind.value}" for kind in PlaceKind))
+        first = next((place for place in outcome.places if place.kind is not PlaceKind.BOTH), None)
         piece = piece_at(pieces, first.takeover.start) if first else None
         seen = [NO_MORE_SEEN.format(step=piece.step + 1)] if piece else []
         self.note.setText(" ".join([GIVEN, *seen, *outcome.remarks]))
@@ -127,8 +127,8 @@ class ReplayPage(QWidget):
                 self.piece_chosen.emit(piece)
 
 
-SIGNS = {Kind.BOTH: "=", Kind.REPLAYED: "+", Kind.RECORDED: "−"}
-ROWS = {Kind.REPLAYED: 0, Kind.BOTH: 1, Kind.RECORDED: 2}
+SIGNS = {PlaceKind.BOTH: "=", PlaceKind.REPLAYED: "+", PlaceKind.RECORDED: "−"}
+ROWS = {PlaceKind.REPLAYED: 0, PlaceKind.BOTH: 1, PlaceKind.RECORDED: 2}
 """Each kind has a height of its own, so that it is told by its place, too."""
 ROW = 11
 CLOSEST = 7.0
@@ -140,12 +140,12 @@ MARGIN = 3
 class ReplayMarks(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._marks: Sequence[tuple[Kind, float]] = ()
+        self._marks: Sequence[tuple[PlaceKind, float]] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Where the large model would have stepped in")
         current_theme().changed.connect(self.update)
 
-    def show_marks(self, marks: Sequence[tuple[Kind, float]]) -> None:
+    def show_marks(self, marks: Sequence[tuple[PlaceKind, float]]) -> None:
         """Each with its place along the text, 0 to 1, in order."""
         self._marks = marks
         self.update()
@@ -159,11 +159,11 @@ class ReplayMarks(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         colours = current_theme().colours
-        inks = {Kind.BOTH: colours.muted, Kind.REPLAYED: colours.text, Kind.RECORDED: colours.text}
+        inks = {PlaceKind.BOTH: colours.muted, PlaceKind.REPLAYED: colours.text, PlaceKind.RECORDED: colours.text}
         font = painter.font()
         font.setBold(True)
         painter.setFont(font)
-        drawn = dict.fromkeys(Kind, -CLOSEST)
+        drawn = dict.fromkeys(PlaceKind, -CLOSEST)
         for kind, place in self._marks:
             x = MARGIN + place * (self.width() - 2 * MARGIN)
             if x - drawn[kind] < CLOSEST:

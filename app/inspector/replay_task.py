@@ -17,9 +17,9 @@ from core.run import RunSettings
 from core.thinking.cues import Lexicon
 from core.thinking.events import Event
 from core.thinking.policy import Policy, PolicyContext
-from core.thinking.recording import Recording, Takeover
 from core.thinking.registry import POLICIES, make_policy
-from core.thinking.replay import Place, Replay, compare, recordings_of, remarks, stretches
+from core.thinking.replay.recording import Recording, Takeover
+from core.thinking.replay.replay import Place, Replay, compare, recordings_of, remarks, stretches
 from core.thinking.trace import Trace
 
 SOON_MS = 60

@@ -13,9 +13,8 @@ from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
-from core.thinking.pieces import Piece
 from core.thinking.registry import reason_label
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL, Author.INSERTED: Author.SMALL}
 

@@ -15,8 +15,7 @@ from app.shared.theme import SIGN, current_theme, ink_of
 from app.shared.widgets.controls import Hairline, button
 from app.shared.widgets.facts import Facts
 from core.engines.body import Author
-from core.thinking.pieces import Piece
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 LANE = 20
 LABEL = 20

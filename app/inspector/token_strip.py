@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from app.shared.theme import Role, blend, current_theme, ink_of
 from app.shared.widgets.controls import label
 from core.thinking.events import TokenWritten
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 
 class TokenStrip(QWidget):

@@ -17,9 +17,8 @@ from core.run import Pair
 from core.thinking.advice import advice_on
 from core.thinking.cues import Cue, parse_lexicon
 from core.thinking.events import Finish
-from core.thinking.pieces import Piece
 from core.thinking.registry import reason_label
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""

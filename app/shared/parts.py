@@ -12,7 +12,7 @@ from app.shared.conversations.conversation import Exchange
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from core.settings import ModelChoice
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 
 class RunInspector(QWidget):

@@ -11,8 +11,7 @@ from core.engines.body import Author
 from core.safe_text import safe_text
 from core.thinking.advice import advice_on
 from core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
-from core.thinking.pieces import Piece
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
 _STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTED: "dim"}

@@ -17,10 +17,10 @@ from core.files import read_text
 from core.settings import tolerant
 from core.thinking.policy import Policy, PolicyContext
 from core.thinking.registry import POLICIES, make_policy
-from core.thinking.replay import Kind, Replay, compare, recordings_of, remarks
+from core.thinking.replay.replay import PlaceKind, Replay, compare, recordings_of, remarks
 from core.thinking.trace_json import trace_from_lines
 
-SIGNS = {Kind.BOTH: "=", Kind.RECORDED: "-", Kind.REPLAYED: "+"}
+SIGNS = {PlaceKind.BOTH: "=", PlaceKind.RECORDED: "-", PlaceKind.REPLAYED: "+"}
 
 
 @command("replay")
@@ -48,7 +48,7 @@ def replay(trace: Path, method: RunOptions) -> int:
         step = recorded.pieces[bisect_right(recorded.pieces, took.start, key=lambda piece: piece.position) - 1].step
         write(f"{SIGNS[kind]} step {step + 1}: {took.reason}{f', {took.cue.word}' if took.cue else ''}")
     kinds = [place.kind for place in places]
-    write(", ".join(f"{SIGNS[kind]} {kinds.count(kind)} {kind.value}" for kind in Kind))
+    write(", ".join(f"{SIGNS[kind]} {kinds.count(kind)} {kind.value}" for kind in PlaceKind))
     for sentence in remarks(recorded, POLICIES.of(settings.policy).needs):
         write(sentence)
     return ExitCode.ANSWERED

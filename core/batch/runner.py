@@ -265,7 +265,9 @@ class Runner:
         try:
             with self._controlled() as control:
                 conversation = ask(job.problem.text, settings)
-                for event in run(self.pair, conversation, settings, control=control, so_far=trace, first=move):
+                for event in run(
+                    self.pair, conversation, settings, control=control, resume_trace=trace, first_move=move
+                ):
                     trace.apply(event)
                     recorder.record([event])
                     if time.monotonic() - reported > PROGRESS_SECONDS:

@@ -7,7 +7,7 @@ from html import escape
 from core.engines.body import Author
 from core.export.exported import Answered, Exported
 from core.export.markdown import SIGNS, described
-from core.thinking.pieces import Piece, Step
+from core.thinking.trace import Piece, Step
 
 LIGHT = {
     "background": "#f7f7f5",

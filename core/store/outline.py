@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from core.engines.body import Author
 from core.engines.usage import RequestUsage, Usage
 from core.thinking.cues import Category, Cue
-from core.thinking.pieces import Piece
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 _KIND = 4
 RIBBON_SEGMENTS = 96

@@ -8,9 +8,9 @@
                    ──► Finished  the end
 
 Moves are data (policy.py). Which model is the default writer is the policy's choice, and the loop treats both alike.
-It turns moves into writes (writing.py) and events, and nothing else. A person and the limits of a run are asked after
-every token and may answer with a move, too. So does a model's failure: the other one goes on alone, or the run ends
-with what is there.
+It turns moves into writes (write_stream.py) and events, and nothing else. A person and the limits of a run are asked
+after every token and may answer with a move, too. So does a model's failure: the other one goes on alone, or the run
+ends with what is there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from core.engines.body import Author, Part
 from core.errors import BatonError, ContextFull
 from core.thinking import events
 from core.thinking.events import Event, Finish, TokenWritten
-from core.thinking.manuscript import Manuscript
 from core.thinking.policy import (
     WITHOUT_END,
     Close,
@@ -41,8 +40,9 @@ from core.thinking.policy import (
     take_over,
 )
 from core.thinking.reasons import LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED, TakeoverReason
-from core.thinking.writing import LoopSettings as LoopSettings
-from core.thinking.writing import Pen
+from core.thinking.text_state import TextState
+from core.thinking.write_stream import LoopSettings as LoopSettings
+from core.thinking.write_stream import WriteStream
 
 MoveGenerator = Generator[Event, None, Move]
 """Yields what happens; returns the next move."""
@@ -67,14 +67,14 @@ class Loop:
         self.policy = policy
         self.settings = settings
         self.interruptions = interruptions
-        self.text = Manuscript(tags, written)
-        self.pen = Pen(sessions, self.text, settings)
-        self.now, self.view = self.pen.now, self.pen.view
+        self.text = TextState(tags, written)
+        self.stream = WriteStream(sessions, self.text, settings)
+        self.now, self.view = self.stream.now, self.stream.view
         self._counters = dict(policy.counters())
 
-    def run(self, first: Move | None = None) -> Iterator[Event]:
+    def run(self, first_move: Move | None = None) -> Iterator[Event]:
         """Everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
-        move = first or self.policy.opening(self.view(Author.INSERTED, 0))
+        move = first_move or self.policy.opening(self.view(Author.INSERTED, 0))
         while not isinstance(move := self._possible(self._admit(move)), Finished):
             try:
                 move = yield from self._carry_out(move)
@@ -107,7 +107,7 @@ class Loop:
         text, policy, author, start = self.text, self.policy, self.policy.default_writer, self.text.position
         seen: list[TokenWritten] = []
         undecided = 0  # of the tokens seen, how many came before the boundary that waits for a decision
-        with closing(self.pen.write(author, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
+        with closing(self.stream.write(author, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
             for event in writing:
                 yield event
                 if not isinstance(event, TokenWritten):
@@ -138,10 +138,10 @@ class Loop:
                     yield from self._count()
                     if not _goes_on(move):
                         if text.step_begun:
-                            yield self.pen.discard(text.step_start)
+                            yield self.stream.discard(text.step_start)
                         return move
                     looking, start, seen, undecided = move.watched, text.step_start, seen[undecided:], 0
-        if looking and self.pen.stop is Stop.END_OF_TEXT:
+        if looking and self.stream.stop is Stop.END_OF_TEXT:
             move = self._admit(policy.on_lookahead(self.view(author, start, seen, text_ended=True)))
             yield from self._count()
             if not _goes_on(move):
@@ -155,12 +155,12 @@ class Loop:
         text, author, reason = self.text, move.author, move.reason.id
         next_move: Move | None = None
         if move.rewrite_step:
-            yield self.pen.discard(text.rewritable_from)
+            yield self.stream.discard(text.rewritable_from)
         start = text.position
         seen: list[TokenWritten] = []
         yield events.TakeoverStarted(self.now(), reason, move.cue, move.tokens, start, author)
         try:
-            with closing(self.pen.write(author, move.limit + UTF8_REST, reason)) as writing:
+            with closing(self.stream.write(author, move.limit + UTF8_REST, reason)) as writing:
                 for event in writing:
                     yield event
                     if not isinstance(event, TokenWritten):
@@ -183,7 +183,7 @@ class Loop:
         yield events.TakeoverEnded(self.now(), len(seen))
         if next_move:
             return next_move
-        if self.pen.stop not in (None, Stop.LIMIT):
+        if self.stream.stop not in (None, Stop.LIMIT):
             return self._after_stop(author)
         next_move = self.policy.on_takeover_end(self.view(author, start, seen, takeover=move))
         yield from self._count()
@@ -194,7 +194,7 @@ class Loop:
         if not isinstance(move, Write):
             return move
         if not move.keep_lookahead:
-            yield self.pen.discard(start)
+            yield self.stream.discard(start)
         return move if move.is_takeover else keep()
 
     def _judge(self, move: Judge) -> MoveGenerator:
@@ -222,7 +222,7 @@ class Loop:
     def _after_stop(self, author: Author) -> Move:
         """A model stopped by itself: what its reason means for the run."""
         card = self.sessions[author].card
-        match self.pen.stop:
+        match self.stream.stop:
             case Stop.END_OF_TEXT if self.text.thinking and card.thinking:
                 return Close(UNCLOSED)
             case Stop.END_OF_TEXT:
@@ -249,7 +249,7 @@ class Loop:
 
     def _possible(self, move: Move) -> Move:
         """The move, or what is left of it when there is no room or only one model."""
-        if self.pen.room <= 0 and not isinstance(move, Finished):
+        if self.stream.room <= 0 and not isinstance(move, Finished):
             return Finished(Finish.MAX_TOKENS)
         author = self._author_of(move)
         if author is None or author in self.sessions:

@@ -21,9 +21,8 @@ from core.engines.model_card import ModelCard
 from core.errors import SettingsError, StoreError
 from core.models.source import parse_source
 from core.thinking.events import SCHEMA, Event, RunStarted
-from core.thinking.pieces import Piece
 from core.thinking.schema_1 import upgrade_event
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 Json = dict[str, Any]
 

@@ -33,7 +33,7 @@ from core.models.overrides import Sampling
 from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
-from core.thinking.writing import PREFETCH_EVERY
+from core.thinking.write_stream import PREFETCH_EVERY
 from tests.bench.rounds import in_turn, median_ratio, spread
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 

@@ -40,10 +40,10 @@ class AnswerTask(QObject):
         self.author: Author | None = None
         """Who writes just now."""
         self._fresh: list[Event] = []
-        conversation, settings, so_far = exchange.messages(), exchange.settings, exchange.trace
+        conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
 
         def work() -> Generator[Any, None, None]:
-            events = run(pair, conversation, settings, control=self.control, so_far=so_far, first=first)
+            events = run(pair, conversation, settings, control=self.control, resume_trace=trace, first_move=first)
             yield from paced(events, pace)
 
         self._work = work

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from core.engines.body import Author
 from core.thinking.events import Event, HandedOver, Prefetched, TakeoverStarted, UsageReported, WriteStarted
-from core.thinking.pieces import Piece
 from core.thinking.policy import Move, Until, keep, take_over
 from core.thinking.reasons import PERSON
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""

@@ -17,9 +17,9 @@ from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings, effective_settings
-from core.thinking.pieces import Piece
 from core.thinking.policy import Move, keep
 from core.thinking.registry import POLICIES
+from core.thinking.trace import Piece
 
 
 class Activity(Enum):

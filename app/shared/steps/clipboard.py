@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu
 
 from app.shared.conversations.conversation import Exchange
 from app.shared.rendering import CopyFormat, RichText, converted, written_as
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 
 
 def copy_answer(exchange: Exchange, form: CopyFormat) -> None:

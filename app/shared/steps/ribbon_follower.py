@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from app.shared.labels import reason_and_cue, why
 from app.shared.widgets.ribbon import Ribbon, RibbonSegment
-from core.thinking.pieces import Piece
-from core.thinking.replay import Stretch
-from core.thinking.trace import Trace
+from core.thinking.replay.replay import Stretch
+from core.thinking.trace import Piece, Trace
 
 CHARACTERS_A_TOKEN = 4
 """An inserted text has no tokens; it is drawn as wide as if it had."""

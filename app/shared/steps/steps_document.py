@@ -21,11 +21,10 @@ from core.engines.body import Author
 from core.errors import SettingsError
 from core.thinking.cues import Lexicon, english
 from core.thinking.events import RunStarted
-from core.thinking.pieces import Piece
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import PolicyContext
 from core.thinking.registry import make_policy
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 GAP = 15.0
 """Pixels between two pieces: the padding of both, and a hairline of ground."""

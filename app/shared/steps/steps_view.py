@@ -14,8 +14,7 @@ from app.shared.steps.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocum
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
 from core.engines.body import Author
-from core.thinking.pieces import Piece
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 MARGIN = 40
 """Pixels on the left for the bar and the sign."""

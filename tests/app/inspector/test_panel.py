@@ -21,7 +21,7 @@ from core.engines.body import Author
 from core.models.source import LocalFile
 from core.settings import ModelChoice
 from core.thinking.events import TokenWritten
-from core.thinking.pieces import Piece
+from core.thinking.trace import Piece
 from tests.app.conftest import ScriptedLoader
 
 Ask = Callable[[str], MainWindow]

@@ -77,14 +77,14 @@ class Spans(NamedTuple):
         return cls(tuple(spans))
 
 
-def whole(settings: RunSettings, so_far: Trace | None = None) -> Trace:
+def whole(settings: RunSettings, resume_trace: Trace | None = None) -> Trace:
     """The text written to its end, from where a kill left it."""
-    trace = so_far or Trace()
+    trace = resume_trace or Trace()
     move, changes = resumption_of(trace, settings)
     for event in changes:
         trace.apply(event)
     pair = Pair(small(), large(alone=settings.policy.policy == "always"))
-    for event in run(pair, ask("Add.", settings), settings, so_far=trace, first=move):
+    for event in run(pair, ask("Add.", settings), settings, resume_trace=trace, first_move=move):
         trace.apply(event)
     return trace
 

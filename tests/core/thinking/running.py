@@ -38,16 +38,16 @@ def run(
     large: ScriptedEngine | Sequence[str] = (),
     settings: LoopSettings = LoopSettings(),  # noqa: B008 - frozen
     interruptions: Sequence[Interruption] = (),
-    so_far: Trace | None = None,
-    first: Move | None = None,
+    resume_trace: Trace | None = None,
+    first_move: Move | None = None,
 ) -> Run:
     """One whole run. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
-    if so_far:
-        policy.resume_from(so_far)
-    loop = Loop(sessions, policy, settings, interruptions, so_far.parts() if so_far else ())
+    if resume_trace:
+        policy.resume_from(resume_trace)
+    loop = Loop(sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else ())
     started = RunStarted(
         0.0,
         QUESTION,
@@ -59,7 +59,7 @@ def run(
         sessions[Author.SMALL].prompt_tokens,
         True,
     )
-    events: list[Event] = [started, *loop.run(first)]
+    events: list[Event] = [started, *loop.run(first_move)]
     return Run(Trace.of(events), small, large)
 
 

@@ -15,7 +15,7 @@ from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policies.always import Always
 from core.thinking.policy import WITHOUT_END, Move, Needs, Policy, Until, View, Write, keep, look_on, take_over
 from core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
-from core.thinking.replay import Replay, recordings_of, stretches
+from core.thinking.replay.replay import Replay, recordings_of, stretches
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
 from tests.fakes.scripted import Fault, ScriptedEngine

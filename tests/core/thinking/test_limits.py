@@ -76,7 +76,7 @@ def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
     first = limited(Limits(), Never(), ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nFour."], ["Let me.\n\nNo"], 16)
     guard = LimitsGuard(Limits())
     guard.resume_from(first.trace)
-    rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], so_far=first.trace)
+    rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], resume_trace=first.trace)
     assert (rules(first), rules(rest)) == ([REPETITION], [])
     assert [text.reason for text in rest.all(TextInserted)] == [REPETITION.id], "the thinking is closed at once"
 

@@ -134,7 +134,7 @@ def test_at_a_boundary_it_is_offered_the_whole_step_so_that_a_lookahead_gives_it
 
 def test_a_run_goes_on_from_a_written_text() -> None:
     done = run(Never(), ["One.\n\nTwo.</think>\n\nFour"])
-    again = run(Never(), [" and no more."], so_far=done.trace)
+    again = run(Never(), [" and no more."], resume_trace=done.trace)
     assert [call.body for call in again.small.calls] == ["One.\n\nTwo.</think>\n\nFour"]
     assert again.small.calls[0].prefilled > 0
     assert again.all(ThinkingClosed) == []
@@ -317,7 +317,7 @@ def test_closing_the_run_ends_the_write_that_is_under_way() -> None:
 
 @pytest.mark.parametrize("first", [Finished(Finish.STOPPED), look_on(), three_tokens()])
 def test_a_run_may_begin_with_a_move_of_the_caller(first: Move) -> None:
-    done = run(Never(), ["One.</think>"], ["So it is"], first=first)
+    done = run(Never(), ["One.</think>"], ["So it is"], first_move=first)
     assert bool(done.large.calls) is (isinstance(first, Write) and first.is_takeover)
     assert bool(done.small.calls) is not isinstance(first, Finished)
 

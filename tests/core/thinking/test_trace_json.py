@@ -23,7 +23,7 @@ from core.thinking.cues import Category, Cue
 from core.thinking.events import SCHEMA, Event, Finish
 from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION
 from core.thinking.reasons import PERSON
-from core.thinking.replay import recordings_of
+from core.thinking.replay.replay import recordings_of
 from core.thinking.trace_json import (
     KINDS,
     event_from_json,

@@ -63,7 +63,7 @@ def restless(pair: Pair, number: int) -> Finish | None:
         control, stops_at, left_at = Control(), dice.choice((0, dice.randrange(150))), dice.randrange(400)
         first = keep() if trace.pieces else None
         question = ask(PROBLEMS[number].question, settings)
-        with closing(run(pair, question, settings, control=control, so_far=trace, first=first)) as events:
+        with closing(run(pair, question, settings, control=control, resume_trace=trace, first_move=first)) as events:
             for happened, event in enumerate(events, 1):
                 trace.apply(event)
                 if happened == stops_at:

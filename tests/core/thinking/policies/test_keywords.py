@@ -149,7 +149,9 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     assert between_firings(first)[-1:] == [2], "it fired before"
     small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
     large = ScriptedEngine(continue_with=lambda *_: "So it is.\n\n" * 200, name="large")
-    rest = run(keywords(settings), small, large, LoopSettings(max_tokens=120), so_far=first.trace, first=keep())
+    rest = run(
+        keywords(settings), small, large, LoopSettings(max_tokens=120), resume_trace=first.trace, first_move=keep()
+    )
     lengths = [t.tokens for t in first.all(TakeoverStarted) + rest.all(TakeoverStarted)]
     assert lengths == [t.tokens for t in whole.all(TakeoverStarted)]
 

@@ -9,7 +9,7 @@ from core.thinking.events import CountersChanged, TakeoverStarted
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.periodic import PERIODIC, Periodic
 from core.thinking.registry import make_policy, reason_label
-from core.thinking.replay import Replay, recordings_of
+from core.thinking.replay.replay import Replay, recordings_of
 from tests.core.thinking.running import Run, run
 
 STEPS = ["One.\n\nTwo.\n\n", "Four.\n\nFive.\n\n", "Seven.</think>\n\nEnd."]
@@ -34,7 +34,7 @@ def test_every_third_step_is_written_by_the_large_model() -> None:
 def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
     first = run(periodic(), STEPS, LARGE, LoopSettings(max_tokens=5))
     assert first.all(CountersChanged)[-1].counters == {"step": 2}
-    resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], so_far=first.trace)
+    resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], resume_trace=first.trace)
     assert resumed.all(TakeoverStarted)[0].position > 0
     assert [event.counters["step"] for event in resumed.all(CountersChanged)] == [3]
 

@@ -1,4 +1,4 @@
-"""What a recorded run wrote, token by token: what stands, what was thrown away where, and who had stepped in."""
+"""A recorded run token by token: the text that stands, what was discarded where, and the takeovers."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Entry:
     reason: str | None = None
     """Of an inserted text."""
     tail: str = ""
-    """What else the token held, and was thrown away."""
+    """The rest of the token's text, which was discarded."""
     judged: Judged | None = None
-    """The score that was asked for just after it."""
+    """The judgement made just after it."""
     then: Move | None = None
     """What a person or a limit did just after it."""
 
@@ -47,15 +47,15 @@ class Entry:
 
 
 class Recording:
-    """What one start of a run wrote; a run that went on after a stop has several."""
+    """What one start of a run wrote; a run that was resumed has several."""
 
-    def __init__(self, happened: Sequence[Event], written: Sequence[Part] = ()) -> None:
-        """`happened`: events from a `RunStarted` on; `written`: the text that stood there before."""
+    def __init__(self, events_of_start: Sequence[Event], written: Sequence[Part] = ()) -> None:
+        """`events_of_start`: from a `RunStarted` on; `written`: the text before it."""
         self.entries: list[Entry] = []
-        self.asides: dict[int, list[list[Entry]]] = {}
-        """What the small model had written before an entry (by its index) and what was then thrown away."""
+        self.discarded_branches: dict[int, list[list[Entry]]] = {}
+        """By index of an entry: what the default writer wrote before it, and was then discarded."""
         self.takeovers: list[Takeover] = []
-        """The policy's own, as far as their text stands."""
+        """The policy's own, as far as their text was kept."""
         self.started: RunStarted | None = None
         self.default_writer = Author.SMALL
         self.first: Move | None = None
@@ -65,10 +65,10 @@ class Recording:
         self._last: Entry | None = None
         self._open: events.TakeoverStarted | None = None
         self._given_back: Entry | None = None
-        """After it a takeover without end was over; if the default writer is next, a person gave the baton back."""
+        """The last entry of a takeover without end: if the default writer is next, a person gave the baton back."""
         self._split: list[Entry] = []
         self._discarded_step = False
-        for event in happened:
+        for event in events_of_start:
             self._take(event)
         self._close_takeover()
         if self.first is None and written and not any(took.start == self.start for took in self.takeovers):
@@ -86,14 +86,14 @@ class Recording:
             case RunStarted():
                 self.started = event
             case TokenWritten(text=text):
-                self._append(Entry(text, self._position, text.encode(), event))
+                self._append(Entry(text, self._position, text.encode(errors="replace"), event))
                 self._share_character()
             case events.TextInserted(text=text, reason=id):
                 self._given_back = None
                 reason = POLICIES.reason(id)
                 if not reason.by_policy:
                     self._happens(Close(reason))
-                self._append(Entry(text, self._position, text.encode(), None, id))
+                self._append(Entry(text, self._position, text.encode(errors="replace"), None, id))
             case events.TextDiscarded(position=position):
                 self._discard(position)
             case events.TakeoverStarted(reason=id, tokens=tokens, author=author):
@@ -128,7 +128,7 @@ class Recording:
         if not entry.text:
             self._split.append(entry)
         elif self._split:
-            character = entry.text[0].encode()
+            character = entry.text[0].encode(errors="replace")
             for shared, earlier in enumerate(self._split[: len(character) - 1]):
                 earlier.data = character[shared : shared + 1]
             entry.data = entry.data[min(len(self._split), len(character) - 1) :]
@@ -147,14 +147,14 @@ class Recording:
             if entry.start < position:
                 cut = position - entry.start
                 entry.text, entry.tail = entry.text[:cut], entry.text[cut:]
-                entry.data = entry.text.encode()
+                entry.data = entry.text.encode(errors="replace")
                 break
             gone.append(self.entries.pop())
         index = len(self.entries)
-        self.asides = {place: asides for place, asides in self.asides.items() if place <= index}
+        self.discarded_branches = {at: kept for at, kept in self.discarded_branches.items() if at <= index}
         self.takeovers = [took for took in self.takeovers if took.start < position]
         if all(entry.token and entry.token.author is self.default_writer for entry in gone):
-            self.asides.setdefault(index, []).append(gone[::-1])
+            self.discarded_branches.setdefault(index, []).append(gone[::-1])
             self._discarded_step = True
         else:
             self._last = self.entries[-1] if self.entries else None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from core.engines.base import End, Handoff, Notice, Session, Stop, Token
 from core.engines.body import Author
 from core.thinking.events import Event, HandedOver, Noticed, TextDiscarded, TokenWritten, WriteStarted
-from core.thinking.manuscript import Manuscript
 from core.thinking.policy import View, Write
+from core.thinking.text_state import TextState
 
 PREFETCH_EVERY = 4
 """Tokens of the default writer after which the other model is offered to read along."""
@@ -28,10 +28,10 @@ class LoopSettings:
     """When the large model is lost for good: the small one finishes alone, or else the run fails."""
 
 
-class Pen:
+class WriteStream:
     """Lets the sessions write into one text, one at a time, on one clock."""
 
-    def __init__(self, sessions: Mapping[Author, Session], text: Manuscript, settings: LoopSettings) -> None:
+    def __init__(self, sessions: Mapping[Author, Session], text: TextState, settings: LoopSettings) -> None:
         self.sessions = sessions
         self.text = text
         self.settings = settings

@@ -1,8 +1,8 @@
-"""Where another policy would have stepped in, over the text of a recorded run. Nothing is generated.
+"""Where another policy would take over in a recorded run. Nothing is generated.
 
-The real loop runs with the real policy over two models that read the recording aloud (reading.py). The text is taken
-as given: after the first difference it is no longer what that policy would have seen, and a view has to say so. What a
-person or a limit did stays as it was. For the policy of the run itself the takeovers come out exactly as recorded.
+The real loop runs the real policy over two sessions that play back the recording (playback.py). The text is taken as
+given: after the first difference it is no longer what that policy would have seen, and a view has to say so. What a
+person or a limit did is repeated. For the policy of the run itself the takeovers come out exactly as recorded.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from core.thinking.events import Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policy import Close, Finished, Interruption, Judge, Move, Needs, Policy, View, Write, keep
-from core.thinking.reading import Reader
 from core.thinking.reasons import UNCLOSED
-from core.thinking.recording import Recording, Takeover
 from core.thinking.registry import POLICIES
+from core.thinking.replay.playback import Playback
+from core.thinking.replay.recording import Recording, Takeover
 from core.thinking.trace import Trace
 
 ENDLESS = 1 << 40
 
 
-class Kind(Enum):
-    """In which of the two runs the large model stepped in at a place."""
+class PlaceKind(Enum):
+    """In which of the two runs there is a takeover at a place."""
 
     BOTH = "in both"
     RECORDED = "only as it was"
@@ -39,15 +39,15 @@ class Kind(Enum):
 class Place(NamedTuple):
     takeover: Takeover
     """The replayed one where there are both."""
-    kind: Kind
+    kind: PlaceKind
 
 
-def recordings_of(happened: Sequence[Event]) -> list[Recording]:
+def recordings_of(run: Sequence[Event]) -> list[Recording]:
     """One for each start of the run."""
-    starts = [index for index, event in enumerate(happened) if isinstance(event, RunStarted)] or [0]
+    starts = [index for index, event in enumerate(run) if isinstance(event, RunStarted)] or [0]
     return [
-        Recording(happened[start:end], Trace.of(happened[:start]).parts() if start else ())
-        for start, end in pairwise([*starts, len(happened)])
+        Recording(run[start:end], Trace.of(run[:start]).parts() if start else ())
+        for start, end in pairwise([*starts, len(run)])
     ]
 
 
@@ -55,33 +55,32 @@ class Replay(Interruption):
     """One policy over one recorded run."""
 
     def __init__(self, recordings: Sequence[Recording], make_policy: Callable[[], Policy], limits: Limits) -> None:
-        """`make_policy`: called once; a run that went on after a stop kept what its policy had counted.
+        """`make_policy`: called once, since a run that was resumed kept the counters of its policy.
 
-        Of `limits` only the cap on the large share asks anew; the others closed or ended the recorded text where they
-        did.
+        Of `limits` only the cap on the large share is applied; the others closed or ended the recorded text already.
         """
         self._recordings = recordings
         self._make_policy = make_policy
         self._cap = LimitsGuard(Limits(max_large_share=limits.max_large_share))
-        self._reader = Reader(recordings[0])
+        self._playback = Playback(recordings[0])
         self._forget: Callable[[], None] = lambda: None
-        self._told: object = None
+        self._repeated: object = None
         self._stopped = False
         self.unscored = 0
-        """Steps that the policy wanted a score of, where none was recorded. They were kept."""
+        """Steps that the policy asked to judge where no judgement was recorded. They were kept."""
 
     def takeovers(self) -> Iterator[Takeover]:
         """The policy's takeovers, in order, as they come out. Call it once."""
         policy = self._make_policy()
         for recording in self._recordings:
-            self._reader, self._told = Reader(recording, policy.default_writer), None
-            sessions, limits = self._reader.sessions, LoopSettings(max_tokens=ENDLESS)
+            self._playback, self._repeated = Playback(recording, policy.default_writer), None
+            sessions, limits = self._playback.sessions, LoopSettings(max_tokens=ENDLESS)
             loop = Loop(sessions, policy, limits, [self], recording.written)
             self._forget = loop.text.forget
-            yield from self._follow(loop.run(recording.first))
+            yield from self._takeovers_in(loop.run(recording.first))
 
     def stop(self) -> None:
-        """From any thread: what is being replayed ends after the next token."""
+        """From any thread: the replay ends after the next token."""
         self._stopped = True
 
     @property
@@ -92,55 +91,57 @@ class Replay(Interruption):
         """What a person or a limit did in the run, at its place."""
         if self._stopped:
             return Finished(Finish.STOPPED)
-        last = self._reader.last
-        if last is None or last.then is None or last is self._told:
+        last = self._playback.last
+        if last is None or last.then is None or last is self._repeated:
             return None
         if isinstance(last.then, Close) and not view.thinking:
             return None
         if last.then == keep() and view.takeover is None:
             return None
-        self._told = last
+        self._repeated = last
         return last.then
 
     def admit(self, move: Move, view: View) -> Move:
-        reader, move = self._reader, self._cap.admit(move, view)
-        if reader.rests:
+        playback, move = self._playback, self._cap.admit(move, view)
+        if playback.pauses:
             self._forget()
-            reader.rests, move = False, keep()
+            playback.pauses, move = False, keep()
         match move:
-            case Judge() if reader.last is None or reader.last.judged is None:
+            case Judge() if playback.last is None or playback.last.judged is None:
                 self.unscored += 1
                 move = keep()
-            case Finished() if not self._stopped and not reader.over:
-                reader.skip_inserted()
+            case Finished() if not self._stopped and not playback.is_over:
+                playback.skip_inserted()
                 return keep()
-            case Close(reason) if reason is UNCLOSED and reader.next_inserted != UNCLOSED.id:
+            case Close(reason) if reason is UNCLOSED and playback.next_inserted != UNCLOSED.id:
                 return keep()
         if isinstance(move, Write) and move.watched:
-            reader.looks, reader.leaves_aside = True, False
-        elif reader.looks:
-            reader.looks, reader.leaves_aside = False, True
+            playback.is_looking, playback.skips_branch = True, False
+        elif playback.is_looking:
+            playback.is_looking, playback.skips_branch = False, True
         return move
 
-    def _follow(self, happening: Iterator[Event]) -> Iterator[Takeover]:
-        reader, took, start = self._reader, None, 0
-        for event in happening:
+    def _takeovers_in(self, replayed: Iterator[Event]) -> Iterator[Takeover]:
+        playback, took, start = self._playback, None, 0
+        for event in replayed:
             match event:
                 case events.TextDiscarded(text=text):
-                    reader.go_back(len(text))
+                    playback.go_back(len(text))
                 case events.TextInserted(text=text):
-                    reader.insert(len(text))
+                    playback.insert(len(text))
                 case events.TakeoverStarted():
-                    took, start = event, reader.place
-                case events.TakeoverEnded() if took and POLICIES.reason(took.reason).by_policy and reader.place > start:
-                    yield Takeover(took.reason, took.cue, start, reader.place, took.author)
+                    took, start = event, playback.place
+                case events.TakeoverEnded() if (
+                    took and POLICIES.reason(took.reason).by_policy and playback.place > start
+                ):
+                    yield Takeover(took.reason, took.cue, start, playback.place, took.author)
 
 
 def compare(recorded: Sequence[Takeover], replayed: Sequence[Takeover]) -> list[Place]:
-    """All places where either stepped in, in order."""
+    """All takeovers of either, in order of place."""
     before, after = {took.start for took in recorded}, {took.start for took in replayed}
-    places = [Place(took, Kind.BOTH if took.start in before else Kind.REPLAYED) for took in replayed]
-    places += [Place(took, Kind.RECORDED) for took in recorded if took.start not in after]
+    places = [Place(took, PlaceKind.BOTH if took.start in before else PlaceKind.REPLAYED) for took in replayed]
+    places += [Place(took, PlaceKind.RECORDED) for took in recorded if took.start not in after]
     return sorted(places, key=lambda place: place.takeover.start)
 
 
@@ -156,7 +157,7 @@ class Stretch(NamedTuple):
 
 
 def stretches(trace: Trace, takeovers: Sequence[Takeover], default_writer: Author = Author.SMALL) -> Iterator[Stretch]:
-    """The recorded text as it would be divided. It is parted where pieces were, and where takeovers begin and end.
+    """The recorded text as it would be divided: at the ends of pieces, and where takeovers begin and end.
 
     `default_writer`: of the policy that is replayed.
     """
@@ -180,29 +181,27 @@ def stretches(trace: Trace, takeovers: Sequence[Takeover], default_writer: Autho
 
 def remarks(trace: Trace, needs: Needs) -> list[str]:
     """What a policy needs and the recording does not hold, a sentence each."""
-    told: list[str] = []
-    happened = trace.events
-    if needs.judge and not any(isinstance(event, events.Judged) for event in happened):
-        told.append("No step of this run was scored, so every step is kept; only a run of this policy records scores.")
+    found: list[str] = []
+    recorded_events = trace.events
+    if needs.judge and not any(isinstance(event, events.Judged) for event in recorded_events):
+        found.append("No step of this run was scored, so every step is kept; only a run of this policy records scores.")
     if needs.alternatives:
-        small = (e for e in happened if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
+        small = (e for e in recorded_events if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
         recorded = max((len(token.alternatives) for token in small), default=0)
         if not recorded:
-            told.append(
-                "This run recorded no alternatives, so nothing is known of the entropy: let “Alternatives” be 20."
-            )
+            found.append("This run recorded no alternatives, so the entropy is unknown: set “Alternatives” to 20.")
         elif recorded < needs.alternatives:
-            told.append(f"Only {recorded} alternatives a token were recorded; an entropy of them is a little too low.")
+            found.append(f"Only {recorded} alternatives a token were recorded; an entropy of them is a little too low.")
     if unseen := sum(
-        isinstance(e, events.TakeoverStarted) and not POLICIES.reason(e.reason).follows_text for e in happened
+        isinstance(e, events.TakeoverStarted) and not POLICIES.reason(e.reason).follows_text for e in recorded_events
     ):
-        told.append(
+        found.append(
             f"At {unseen:,} of its places the large model wrote before the small one had begun; "
             "what stands there is read as if it were the small one's."
         )
     if not any(total.decoded for author, total in trace.totals.items() if author is Author.SMALL):
-        told.append("The large model wrote this text alone; it is read as if it were the small one's.")
-    return told
+        found.append("The large model wrote this text alone; it is read as if it were the small one's.")
+    return found
 
 
 def _takeover_at(rest: deque[Takeover], position: int) -> Takeover | None:

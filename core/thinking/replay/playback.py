@@ -1,7 +1,7 @@
-"""Two models that read a recorded text aloud, for a replay (replay.py).
+"""Two sessions that play back a recording, for a replay.
 
-Where the run had thrown a lookahead or a step of the small model away, the small one begins with that; then comes the
-text as it stands, whoever of the two is asked to write.
+Where the run discarded a lookahead or a step of the default writer, the default writer begins with that; then comes the
+recorded text, whichever session is asked to write.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.thinking.events import Finish
 from core.thinking.reasons import UNCLOSED
-from core.thinking.recording import Entry, Recording
+from core.thinking.replay.recording import Entry, Recording
 
-REST_AFTER = 500
-"""Tokens after which the small model rests, so that the text read so far can be forgotten."""
+PAUSE_AFTER = 500
+"""Tokens after which a write ends, so that the replay can forget the text so far."""
 NO_CARD = ModelCard("recorded", "", 0)
 
 
-class Reader:
-    """Where a replay stands in a recording. Its two sessions read on from there."""
+class Playback:
+    """The position of a replay in a recording, and two sessions that go on from there."""
 
     def __init__(self, recording: Recording, default_writer: Author = Author.SMALL) -> None:
         """`default_writer`: of the policy that is replayed."""
         self.recording = recording
         self.default_writer = default_writer
         self.last: Entry | None = None
-        """What was read last."""
+        """What was played last."""
         self._index = self._offset = 0
         self._read: list[tuple[int, int, int, bool]] = []
-        """Of all that was read: characters, the place before it, and whether it stands in the recording."""
-        self._told: dict[int, int] = {}
-        """How many of the asides before an entry have been read."""
-        self.leaves_aside = False
-        """Whether the rest of what was thrown away is passed over: the policy has decided."""
-        self.looks = False
-        """Whether the policy looks at what is being read."""
-        self.rests = False
-        """Whether the last write ended only to rest."""
-        self._since_rest = 0
+        """Of each entry played: its characters, the position before it, and whether it stands in the recorded text."""
+        self._played: dict[int, int] = {}
+        """By index of an entry: how many of the branches discarded before it have been played."""
+        self.skips_branch = False
+        """Whether the rest of a discarded branch is skipped: the policy has decided."""
+        self.is_looking = False
+        """Whether the policy looks at the text being played (a lookahead)."""
+        self.pauses = False
+        """Whether the last write ended only to let the replay forget old text."""
+        self._since_pause = 0
         started = recording.started
         small, large = (started.small, started.large) if started else (None, None)
         self.sessions = {
@@ -51,7 +51,7 @@ class Reader:
 
     @property
     def place(self) -> int:
-        """Characters of the recorded text that lie behind."""
+        """Characters of the recorded text that were played."""
         entries = self.recording.entries
         return entries[self._index].start + self._offset if self._index < len(entries) else self.recording.end
 
@@ -62,16 +62,18 @@ class Reader:
         return entries[self._index].reason if self._index < len(entries) else None
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self._index == len(self.recording.entries)
 
     @property
-    def _may_rest(self) -> bool:
-        """Not while a policy looks, and not inside a character."""
-        return self._since_rest > REST_AFTER and not self.looks and self.last is not None and bool(self.last.text)
+    def _may_pause(self) -> bool:
+        """Not during a lookahead, and not inside a character."""
+        return (
+            self._since_pause > PAUSE_AFTER and not self.is_looking and self.last is not None and bool(self.last.text)
+        )
 
     def insert(self, characters: int) -> None:
-        """The replay inserts a text. If the run did so too, it was the same one."""
+        """The replay inserts a text; if the run did so here, it was the same text."""
         self._read.append((characters, self._index, self._offset, False))
         self._index += self.next_inserted is not None
 
@@ -79,7 +81,7 @@ class Reader:
         self._index += self.next_inserted is not None
 
     def go_back(self, characters: int) -> None:
-        """So much of what was read last is to be written anew."""
+        """Move back by so many characters: the replay discarded them."""
         while self._read and (characters > 0 or not self._read[-1][0]):
             length, self._index, self._offset, stands = self._read.pop()
             kept = max(0, length - characters)
@@ -89,20 +91,20 @@ class Reader:
                 self._offset += kept if stands else 0
 
     def read(self, author: Author, limit: int) -> Generator[WriteItem, None, None]:
-        """What a write yields."""
+        """The items of one write."""
         entries = self.recording.entries
         yield Handoff(0, 0, 0.0)
         for _ in range(limit):
-            if author is self.default_writer and self._has_aside(self._index):
-                yield from self._aside()
-                # Nothing more is known of it: a policy that still looks has to decide.
+            if author is self.default_writer and self._has_branch(self._index):
+                yield from self._play_branch()
+                # The recording has no more of the branch: a policy that still looks has to decide.
                 yield End(Stop.END_OF_TEXT)
                 return
-            if author is self.default_writer and self._may_rest:
-                self.rests, self._since_rest = True, 0
+            if author is self.default_writer and self._may_pause:
+                self.pauses, self._since_pause = True, 0
                 yield End(Stop.END_OF_TEXT)
                 return
-            if self.over:
+            if self.is_over:
                 yield End(Stop.END_OF_TEXT if self.recording.finish is Finish.END_OF_TEXT else Stop.CANCELLED)
                 return
             entry = entries[self._index]
@@ -112,36 +114,36 @@ class Reader:
             yield self._next(entry, author)
         yield End(Stop.LIMIT)
 
-    def _has_aside(self, index: int) -> bool:
-        asides = self.recording.asides.get(index)
-        return asides is not None and not self._offset and self._told.get(index, 0) < len(asides)
+    def _has_branch(self, index: int) -> bool:
+        branches = self.recording.discarded_branches.get(index, [])
+        return not self._offset and self._played.get(index, 0) < len(branches)
 
-    def _aside(self) -> Generator[Token, None, None]:
-        told = self._told.get(self._index, 0)
-        self._told[self._index], self.leaves_aside = told + 1, False
-        for entry in self.recording.asides[self._index][told]:
-            if self.leaves_aside:
+    def _play_branch(self) -> Generator[Token, None, None]:
+        number = self._played.get(self._index, 0)
+        self._played[self._index], self.skips_branch = number + 1, False
+        for entry in self.recording.discarded_branches[self._index][number]:
+            if self.skips_branch:
                 return
             self.last = entry
             self._read.append((len(entry.text), self._index, 0, False))
             yield _token(entry, entry.data)
 
     def _next(self, entry: Entry, author: Author) -> Token:
-        self._since_rest += 1
-        data = entry.data if not self._offset else entry.text[self._offset :].encode()
+        self._since_pause += 1
+        data = entry.data if not self._offset else entry.text[self._offset :].encode(errors="replace")
         self._read.append((len(entry.text) - self._offset, self._index, self._offset, True))
         self._index, self._offset, self.last = self._index + 1, 0, entry
-        if entry.tail and author is self.default_writer and self._has_aside(self._index):
-            data += entry.tail.encode()
+        if entry.tail and author is self.default_writer and self._has_branch(self._index):
+            data += entry.tail.encode(errors="replace")
             self._read.append((len(entry.tail), self._index, 0, False))
         return _token(entry, data)
 
 
 class RecordedSession:
-    """One of the two models: it writes what is recorded, whatever it is asked."""
+    """One of the two models. It writes the recorded text, whatever the prompt, seed or body."""
 
-    def __init__(self, reader: Reader, author: Author, card: ModelCard) -> None:
-        self._reader = reader
+    def __init__(self, playback: Playback, author: Author, card: ModelCard) -> None:
+        self._playback = playback
         self._author = author
         self.card = replace(card, supports_prefetch=False)
         self.prompt_tokens = 0
@@ -159,11 +161,11 @@ class RecordedSession:
         seed: int,  # noqa: ARG002
         alternatives: int = 0,  # noqa: ARG002
     ) -> Generator[WriteItem, None, None]:
-        return self._reader.read(self._author, limit)
+        return self._playback.read(self._author, limit)
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:  # noqa: ARG002
-        """The score that was given here. Only asked where there is one."""
-        judged = self._reader.last.judged if self._reader.last else None
+        """The recorded judgement of this place."""
+        judged = self._playback.last.judged if self._playback.last else None
         return Judgement(judged.probabilities) if judged else Judgement.none(len(choices))
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
@@ -177,7 +179,7 @@ class RecordedSession:
 
 
 def _token(entry: Entry, data: bytes) -> Token:
-    """Only the small model's alternatives say how sure the small model was."""
+    """With log-probabilities only if the small model wrote it: a policy reads how sure the small model was."""
     token = entry.token
     if token is None or token.author is not Author.SMALL:
         return Token(None, data)

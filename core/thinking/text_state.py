@@ -11,7 +11,7 @@ from core.engines.body import Author, Body, Part
 from core.thinking.steps import Decoder, Splitter, split
 
 
-class Manuscript:
+class TextState:
     def __init__(self, closing_tags: Iterable[str] = (), written: Sequence[Part] = ()) -> None:
         """`closing_tags`: what ends the thinking of either model. `written`: a text to go on from."""
         self.closing_tags = tuple(closing_tags)

@@ -26,9 +26,9 @@ from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM, RandomTakeover
 from core.thinking.policies.step_score import StepScore
 from core.thinking.policy import Move, Policy, PolicyContext, PolicySettings, View, keep
-from core.thinking.recording import Takeover
 from core.thinking.registry import POLICIES, make_policy, settings_for
-from core.thinking.replay import Kind, Replay, compare, recordings_of, remarks, stretches
+from core.thinking.replay.recording import Takeover
+from core.thinking.replay.replay import PlaceKind, Replay, compare, recordings_of, remarks, stretches
 from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine, characters, single_bytes, words
@@ -180,10 +180,10 @@ def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_that_remember
     settings: PolicySettings, small: list[str], large: list[str], most: int
 ) -> None:
 
-    def start(so_far: Trace | None, most: int, first: Move | None) -> Run:
+    def start(resume_trace: Trace | None, most: int, first: Move | None) -> Run:
         engines = ScriptedEngine(*small), ScriptedEngine(*large, name="large")
         policy = make_policy(settings, PolicyContext(3))
-        return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), so_far=so_far, first=first)
+        return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), resume_trace=resume_trace, first_move=first)
 
     begun = start(None, most, None)
     went_on = start(begun.trace, 200, keep() if begun.trace.pieces else None)
@@ -198,7 +198,7 @@ REFLECTIVE = run(
 ).trace
 
 
-def places(trace: Trace, make: Callable[[], Policy]) -> list[tuple[str, Kind]]:
+def places(trace: Trace, make: Callable[[], Policy]) -> list[tuple[str, PlaceKind]]:
     found = compare(recorded(trace), replayed(trace, make))
     return [(trace.text[place.takeover.start :].split(" ")[0].strip(), place.kind) for place in found]
 
@@ -210,13 +210,13 @@ def test_other_cues_step_in_elsewhere_and_the_text_is_taken_as_given() -> None:
         (AFFIRMATION.id, "Yes"),
     ]
     made = places(REFLECTIVE, lambda: make_policy(Keywords.Settings(n1=3), PolicyContext(lexicon=cues)))
-    assert [kind for _, kind in made] == [Kind.BOTH, Kind.REPLAYED, Kind.RECORDED]
+    assert [kind for _, kind in made] == [PlaceKind.BOTH, PlaceKind.REPLAYED, PlaceKind.RECORDED]
     assert made[1][0] == "Step"
 
 
 def test_small_only_steps_in_nowhere_and_large_only_everywhere() -> None:
     nowhere = places(REFLECTIVE, Never)
-    assert {kind for _, kind in nowhere} == {Kind.RECORDED}
+    assert {kind for _, kind in nowhere} == {PlaceKind.RECORDED}
     whole = replayed(REFLECTIVE, Always)
     assert [(took.start, took.end) for took in whole] == [(0, len(REFLECTIVE.text))]
 
