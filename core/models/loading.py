@@ -44,10 +44,12 @@ class LoadOptions(BaseModel):
         return ""
 
     def estimate(self, header: GgufHeader) -> MemoryEstimate:
-        """The memory that the model takes, loaded with these options."""
+        """The memory that the model takes, loaded with these options. It never gets a longer context than it was
+        trained for."""
+        context = min(self.context, header.context_length or self.context)
         return estimate(
             header,
-            self.context * self.parallel,
+            context * self.parallel,
             self.kv_type,
             batch=self.batch,
             sequences=self.parallel,

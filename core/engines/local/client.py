@@ -27,7 +27,7 @@ from core.engines.base import (
 )
 from core.engines.body import Body, Part, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
-from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with
+from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with, next_lighter
 from core.engines.local.messages import (
     CacheDump,
     CacheReady,
@@ -47,7 +47,7 @@ from core.engines.local.messages import (
     WorkerOptions,
     Wrote,
 )
-from core.engines.local.process import CancelRequested, ModelProcess, Replies, only_reply
+from core.engines.local.process import CancelRequested, DiedLoading, ModelProcess, ProcessLost, Replies, only_reply
 from core.engines.local.restarts import RestartPolicy
 from core.engines.model_card import ModelCard, Placement
 from core.engines.template_renderer import RENDERER
@@ -97,13 +97,16 @@ class LocalEngine:
         layers = layers_to_begin_with(header, load)
         if load.gpu_layers < 0:  # never all of them unseen: a small GPU may take the system with it
             load = load.model_copy(update={"gpu_layers": layers})
+        self._asked, self._layers = load, layers
         tried: list[str] = []
-        failure: OutOfMemory | None = None
+        failure: EngineError | None = None
         for lighter, change in attempts(load, layers):
             options = replace(self._options, load=lighter)
             try:
                 process = ModelProcess(options, on_progress)
-            except OutOfMemory as error:
+            except (OutOfMemory, DiedLoading) as error:
+                if isinstance(error, DiedLoading) and not lighter.gpu_layers:
+                    raise
                 failure = error
                 tried += [change] if change else []
             else:
@@ -168,7 +171,23 @@ class LocalEngine:
             if not self._restarts.allows_restart():
                 raise _for_good(lost) from lost
             self._process.close()
+            if isinstance(lost, ProcessLost) and lost.is_out_of_memory:
+                self._become_lighter()
             self._process = ModelProcess(self._options)
+
+    def _become_lighter(self) -> None:
+        """The next process gets a smaller batch or fewer GPU layers, or it would die again at the same place."""
+        lighter = next_lighter(self._asked, self._layers, self._options.load)
+        if lighter and self._card.placement:
+            self._options = replace(self._options, load=lighter.options)
+            placement = replace(self._card.placement, batch=lighter.options.batch, retreat=lighter.change)
+            self._card = replace(self._card, placement=placement)
+
+    @property
+    def lighter_words(self) -> str:
+        """“ with a batch of 128 tokens” if the model is loaded lighter than asked; else empty."""
+        placement = self._card.placement
+        return f" {placement.retreat}" if placement and placement.retreat else ""
 
     def succeeded(self) -> None:
         """A request came to its end: the next death may be repaired by a restart."""
@@ -310,7 +329,7 @@ class LocalSession:
                 if deaths > RESTARTS_A_REQUEST:
                     raise _for_good(lost) from lost
                 self._engine.recover(lost, self._process)
-                yield Notice(f"{lost.message} It was started again, and the text goes on.")
+                yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
     def _stream(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities | Scored, None, None]:
         process, number = self._process, self._engine.next_number()

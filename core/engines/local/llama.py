@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
@@ -28,6 +29,14 @@ from core.models.overrides import Sampling
 Logits = npt.NDArray[np.float32]
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
+
+
+CHUNK = 64
+"""Tokens a decode while a long text is read on a CPU, where larger chunks are hardly faster and seeded results do not
+depend on a measurement."""
+CHUNK_SECONDS = 0.3
+"""How long a chunk may take on a device whose decodes cannot be aborted: so long a person waits for Stop."""
+_TRIAL = 16
 
 
 class LoadError(Exception):
@@ -72,6 +81,8 @@ class Llama(Tokenizer):
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
         self._make_abortable()
+        self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
+        """Tokens a decode while a long text is read."""
         self.shares = self._loading_log.shares(gpu_names())
         """What each device holds of the model."""
 
@@ -129,6 +140,18 @@ class Llama(Tokenizer):
         if not context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
         return context
+
+    def _measured_chunk(self, batch: int) -> int:
+        """Time the second of two small decodes: the first one compiles shaders."""
+        entries = [BatchEntry(max(self.bos_id, 0), i, 0, False) for i in range(min(_TRIAL, batch))]
+        seconds = 0.0
+        for _ in range(2):
+            began = time.perf_counter()
+            self.decode(entries)
+            ll.llama_synchronize(self.context)
+            seconds = time.perf_counter() - began
+            self.cut(0, -1)
+        return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 
     @property
     def description(self) -> str:
@@ -276,6 +299,13 @@ class Llama(Tokenizer):
             Alternative(int(i), self.piece(int(i)).decode(errors="replace"), float(logits[i]) - total) for i in best
         )
         return float(logits[chosen]) - total, others
+
+
+def chunk_for(tokens_a_second: float, batch: int) -> int:
+    """The largest of a few sizes that is read in CHUNK_SECONDS; few, so that a measurement rarely changes it, and with
+    it the text of a seed."""
+    sizes = [size for size in (_TRIAL, 64, 256) if size < batch] + [batch]
+    return max((size for size in sizes if size <= tokens_a_second * CHUNK_SECONDS), default=sizes[0])
 
 
 def default_threads() -> int:

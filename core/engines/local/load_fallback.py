@@ -1,12 +1,13 @@
-"""What to try when a device is out of memory: fewer layers on the GPU, then smaller batches, then a clear sentence.
+"""Ways to load a model when a device is out of memory: smaller batches, then fewer layers on the GPU.
 
 The context is never shortened: it decides how long a text can be, and that is a person's choice.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
-from core.errors import OutOfMemory
+from core.errors import EngineError
 from core.models.devices import find_devices
 from core.models.fit import fit
 from core.models.ggml_backends import has_gpu_backend
@@ -19,22 +20,39 @@ SMALLER_BATCHES = (128, 32)
 class Attempt(NamedTuple):
     options: LoadOptions
     change: str
-    """What is other than a person chose; “” for the first attempt."""
+    """The difference to what a person chose; “” for the first attempt."""
 
 
 def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
-    """Ways to load a model, lighter and lighter. `layers`: how many the first attempt puts on a GPU, 0 without one."""
+    """Ways to load a model, lighter and lighter. `layers`: how many the first attempt puts on a GPU, 0 without one.
+
+    A smaller batch comes first: it frees hundreds of megabytes of a GPU for a little speed, where layers in RAM cost
+    much. Without a GPU nothing but the batch can shrink.
+    """
     yield Attempt(options, "")
+    # llama.cpp asserts that a batch has room for one token of every sequence.
+    batches = [batch for batch in SMALLER_BATCHES if options.parallel <= batch < options.batch]
+    batch = batches[0] if batches and layers else options.batch
+    if layers and batch < options.batch:
+        yield Attempt(_changed(options, batch=batch), f"with a batch of {batch} tokens")
     on_gpu = layers
-    for fewer in dict.fromkeys((layers * 3 // 4, layers // 2, layers // 4, 0)):
+    for fewer in (layers * 3 // 4, layers // 2, layers // 4, 0):
         if fewer < on_gpu:
             on_gpu = fewer
-            yield Attempt(_changed(options, gpu_layers=fewer), f"with {fewer} of {layers} layers on the GPU")
+            smaller = f" and a batch of {batch} tokens" if batch < options.batch else ""
+            change = f"with {fewer} of {layers} layers on the GPU{smaller}"
+            yield Attempt(_changed(options, gpu_layers=fewer, batch=batch), change)
     lightest = _changed(options, gpu_layers=0) if layers else options
-    for batch in SMALLER_BATCHES:
-        # llama.cpp asserts that a batch has room for one token of every sequence.
-        if options.parallel <= batch < options.batch:
-            yield Attempt(_changed(lightest, batch=batch), f"with a batch of {batch} tokens")
+    for smaller_batch in batches:
+        if smaller_batch < batch or not layers:
+            yield Attempt(_changed(lightest, batch=smaller_batch), f"with a batch of {smaller_batch} tokens")
+
+
+def next_lighter(options: LoadOptions, layers: int, loaded_as: LoadOptions) -> Attempt | None:
+    """The attempt after the one that `loaded_as` is; None if that is the last."""
+    ways = list(attempts(options, layers))
+    after = [later for way, later in pairwise(ways) if way.options == loaded_as]
+    return after[0] if after else None
 
 
 def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
@@ -49,11 +67,11 @@ def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
     return fit(options.estimate(header), devices).layers
 
 
-def given_up(name: str, last: OutOfMemory, tried: list[str]) -> OutOfMemory:
-    """The sentence after the last attempt."""
+def given_up(name: str, last: EngineError, tried: list[str]) -> EngineError:
+    """The error after the last attempt, of the kind of its failure."""
     also = f", not even {tried[-1]}" if tried else ""
-    return OutOfMemory(
-        f"{last.message.removesuffix('.')}{also}.", f"{last.advice} The Models page says what {name} takes."
+    return type(last)(
+        f"{last.message.removesuffix('.')}{also}.", f"{last.advice} The Models page shows how much memory {name} needs."
     )
 
 

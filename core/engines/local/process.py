@@ -180,7 +180,7 @@ class ModelProcess:
         except (EOFError, OSError) as error:
             self._process.join()
             lost = self._cause_of_death()
-            kind = OutOfMemory if lost.is_out_of_memory else EngineError
+            kind = OutOfMemory if lost.is_out_of_memory else DiedLoading
             raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
         if isinstance(reply, LoadFailed):
             self._process.join()
@@ -245,6 +245,10 @@ class ModelProcess:
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         memory = [line for line in lines if speaks_of_memory(line)]
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
+
+
+class DiedLoading(EngineError):
+    """The process of a model died while it loaded, as it may where a driver runs out of memory."""
 
 
 class ProcessLost(EngineLost):

@@ -35,9 +35,6 @@ from core.engines.local.messages import (
 
 _ages = count()
 
-CHUNK = 64
-"""Tokens a decode while a long text is read. Chunks end at multiples of it, so that a text is cut up in the same way
-wherever reading begins; on a CPU larger chunks are hardly faster."""
 SCORED_AT_ONCE = 128
 """Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
 
@@ -88,7 +85,8 @@ class Scheduler:
         self.waiting: list[Task] = []
         self.running: list[Task] = []
         self.in_decode: list[Task] = []
-        self.chunk = min(CHUNK, options.load.batch)
+        self.chunk = llama.chunk
+        """Chunks end at multiples of it, so that a text is cut up in the same way wherever reading begins."""
         self.free_slots = list(range(options.load.parallel))
         """The slot that was given back last is at the end."""
         self.kept = {slot: Ledger(options.supports_truncation) for slot in self.free_slots}

@@ -10,9 +10,9 @@ from core.engines.base import Conversation, Message, PrefillProgress
 from core.engines.body import Body
 from core.engines.local.client import LocalEngine
 from core.engines.local.ledger import Ledger
-from core.engines.local.llama import Llama
+from core.engines.local.llama import CHUNK, Llama
 from core.engines.local.messages import CacheReady, Read, Reply, WorkerOptions, Wrote
-from core.engines.local.scheduler import CHUNK, Scheduler
+from core.engines.local.scheduler import Scheduler
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.engines.local.writing import handoff, ids, write

@@ -2,13 +2,19 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from core.engines.local import client
 from core.engines.local import load_fallback as retreat
 from core.engines.local.client import LocalEngine
-from core.engines.local.load_fallback import attempts
+from core.engines.local.llama import chunk_for
+from core.engines.local.load_fallback import attempts, next_lighter
+from core.engines.local.messages import ModelLoaded, WorkerOptions
+from core.engines.local.process import DiedLoading
 from core.models.devices import Device, DeviceKind, Devices
 from core.models.fit import estimate, fit
 from core.models.gguf import read_header
@@ -25,12 +31,72 @@ def loaded(file: Path, memory: int, *, context: int, parallel: int = 1, batch: i
     return done.stdout.strip() or done.stderr
 
 
-def test_layers_leave_the_gpu_first_and_batches_shrink_last() -> None:
+def test_the_batch_shrinks_before_layers_leave_the_gpu() -> None:
     ways = list(attempts(LoadOptions(batch=512, gpu_layers=-1), layers=32))
-    assert [way.options.gpu_layers for way in ways] == [-1, 24, 16, 8, 0, 0, 0]
-    assert [way.options.batch for way in ways] == [512, 512, 512, 512, 512, 128, 32]
+    assert [(way.options.gpu_layers, way.options.batch) for way in ways] == [
+        (-1, 512),
+        (-1, 128),
+        (24, 128),
+        (16, 128),
+        (8, 128),
+        (0, 128),
+        (0, 32),
+    ]
     assert ways[0].change == ""
-    assert ways[1].change == "with 24 of 32 layers on the GPU"
+    assert ways[1].change == "with a batch of 128 tokens"
+    assert ways[2].change == "with 24 of 32 layers on the GPU and a batch of 128 tokens"
+
+
+def test_a_model_that_ran_out_of_memory_while_it_wrote_is_loaded_by_the_next_lighter_way() -> None:
+    asked = LoadOptions(batch=512, gpu_layers=32)
+    first = next_lighter(asked, 32, asked)
+    assert first is not None
+    assert (first.options.gpu_layers, first.options.batch) == (32, 128)
+    second = next_lighter(asked, 32, first.options)
+    assert second is not None
+    assert (second.options.gpu_layers, second.options.batch) == (24, 128)
+    last = list(attempts(asked, 32))[-1]
+    assert next_lighter(asked, 32, last.options) is None
+
+
+@pytest.mark.parametrize(
+    ("speed", "chunk"), [(5000.0, 512), (1000.0, 256), (300.0, 64), (30.0, 16), (1.0, 16)], ids=str
+)
+def test_chunks_are_as_large_as_a_device_reads_in_a_third_of_a_second(speed: float, chunk: int) -> None:
+    assert chunk_for(speed, batch=512) == chunk
+
+
+class DyingProcess:
+    """Dies while it loads as long as layers are on the device, as with a driver at the end of its memory."""
+
+    tried: ClassVar[list[int]] = []
+
+    def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object]) -> None:
+        self.tried.append(options.load.gpu_layers)
+        if options.load.gpu_layers:
+            raise DiedLoading("The process stopped with SIGSEGV.")
+        self.loaded = ModelLoaded(512, 1, "", (), 100, "", "")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_death_while_loading_with_layers_on_a_device_means_fewer_layers(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ModelProcess", DyingProcess)
+    monkeypatch.setattr(client, "layers_to_begin_with", lambda *_: 8)
+    engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
+    assert DyingProcess.tried == [8, 8, 6, 4, 2, 0]
+    assert engine.card.placement is not None
+    assert engine.card.placement.retreat.startswith("with 0 of 8 layers")
+
+
+def test_a_model_is_never_judged_with_a_longer_context_than_it_was_trained_for(smollm2: Path) -> None:
+    header = read_header(smollm2)
+    longest = header.context_length
+    assert longest
+    assert LoadOptions(context=2**20).estimate(header) == LoadOptions(context=longest).estimate(header)
 
 
 def test_without_a_gpu_only_the_batch_shrinks() -> None:
