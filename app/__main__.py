@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
+from collections.abc import Sequence
+
+import click
 
 from app import cli
+from app.display import obstacle
+from app.terminal.versions import versions
 
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread that sets formulas lets the window go on; Python's own 5 ms would be seen."""
 
 
-def main() -> int:
-    multiprocessing.freeze_support()
-    if not has_display():
-        print("There is no display, so here is the demo in the terminal (baton --help lists what else it can do).\n")
+@click.command("baton-window", context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True})
+@click.argument("qt_options", nargs=-1, type=click.UNPROCESSED)
+@click.option("--version", is_flag=True, help="Print versions.")
+def start(qt_options: tuple[str, ...], version: bool) -> int:
+    """Open Baton's window; without a display, run the demo in the terminal.
+
+    QT_OPTIONS are passed to Qt, -style Fusion for example. `baton --help` lists the commands for the terminal.
+    """
+    if version:
+        click.echo(versions())
+        return 0
+    if reason := obstacle():
+        click.echo(f"{reason} Here is the demo in the terminal instead; baton --help lists what else it can do.\n")
         return cli.main(["demo"])
-    return open_window()
+    return open_window(qt_options)
 
 
-def has_display() -> bool:
-    """Whether a window can be opened; macOS and Windows always have one."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code; wrong usage is one sentence."""
+    multiprocessing.freeze_support()
+    try:
+        code: int = start.main(argv, prog_name="baton-window", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"baton-window: {error.format_message()}", err=True)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    return code
 
 
-def open_window() -> int:
+def open_window(qt_options: Sequence[str] = ()) -> int:
     # Imported here: without a display Qt's libraries need not even be there.
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
@@ -41,7 +60,7 @@ def open_window() -> int:
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    application = QApplication(sys.argv)
+    application = QApplication([sys.argv[0], *qt_options])
     application.setApplicationName(APPLICATION)
     application.setApplicationDisplayName("Baton")
     paths = Paths.of_user()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from app.shared.labels import bills_of
+from app.terminal.batch_folder import BatchFolder
 from app.terminal.command_line import OUTPUT, gathered, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import AT_LEAST_ONE
@@ -33,16 +34,14 @@ from core.batch.report_text import comparisons, footnotes, heading, table
 from core.batch.results import Results
 from core.batch.runner import Runner
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from core.errors import SettingsError, StoreError
-from core.files import private_folder
+from core.errors import SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
 from core.problem import Problem
 from core.run import Pair
-from core.store.batch_rows import Batch, ResultRow
+from core.store.batch_rows import ResultRow
 from core.store.store import Store
 
-STORE_FILE = "batch.sqlite"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -52,6 +51,7 @@ class BatchOptions:
     out: Path | None
     resume: bool
     json: bool
+    no_history: bool
 
 
 def batch_options(parallel: int) -> Callable[[Function], Function]:
@@ -68,6 +68,7 @@ def batch_options(parallel: int) -> Callable[[Function], Function]:
             help="Folder for results and report.",
         ),
         option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line; the last line is the report."),
+        option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only."),
     )
 
 
@@ -82,8 +83,8 @@ class BatchRun:
     servers: ServerOptions
 
     @property
-    def file(self) -> Path:
-        return self.folder / STORE_FILE
+    def place(self) -> BatchFolder:
+        return BatchFolder(self.folder, self.options.no_history)
 
     @property
     def provenance(self) -> Provenance:
@@ -105,35 +106,12 @@ def begin(
     """A new batch in the folder, run to its end."""
 
     def create(store: Store) -> str:
-        return create_batch(store, name, problems, arms, seeds, run.options.parallel, how, run.provenance)
+        batch = create_batch(store, name, problems, arms, seeds, run.options.parallel, how, run.provenance)
+        run.place.name(batch)
+        return batch
 
-    with _reserved(run):
+    with run.place.reserved():
         return _run_arms(run, without_duplicates(arms)[0], create)
-
-
-@contextlib.contextmanager
-def _reserved(run: BatchRun) -> Iterator[None]:
-    """The store file is created before the models are loaded, so that a second batch cannot choose the same folder.
-
-    It is removed if the batch could not be created. Raises SettingsError if the folder holds a batch already.
-    """
-    try:
-        private_folder(run.folder)
-        run.file.touch(mode=0o600, exist_ok=False)
-    except FileExistsError as error:
-        raise SettingsError(
-            f"{run.folder} holds a batch already.", "Add --resume to continue it, or name another --out."
-        ) from error
-    except OSError as error:
-        raise SettingsError(
-            f"{run.folder} cannot be written to: {error.strerror}.", "Name another folder with --out."
-        ) from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            if not run.file.stat().st_size:
-                run.file.unlink()
 
 
 def refuse_given(names: Sequence[str], by: str, why: str) -> None:
@@ -149,8 +127,8 @@ def refuse_given(names: Sequence[str], by: str, why: str) -> None:
 
 def go_on(run: BatchRun) -> int:
     """The batch that the folder holds, with the settings it was begun with; its errors are tried again."""
-    with _open_store(run) as store:
-        batch = _only_batch(store, run.folder)
+    with run.place.store() as store:
+        batch = run.place.batch(store)
         store.batches.retry_failed(batch.id)
         unfinished = {total.arm for total in store.batches.totals(batch.id) if total.done < total.jobs}
         arms = [Arm.of(stored) for stored in batch.arms if stored.name in unfinished]
@@ -159,8 +137,8 @@ def go_on(run: BatchRun) -> int:
 
 def grade_again(run: BatchRun, how: How | Regex) -> int:
     """Other verdicts on the answers that the folder holds."""
-    with _open_store(run) as store, Grader() as grader:
-        batch = _only_batch(store, run.folder)
+    with run.place.store() as store, Grader() as grader:
+        batch = run.place.batch(store)
         graded = sum(1 for _ in regrade(store, batch.id, grader, how))
         remark(f"{graded:,} answers were graded again.")
     return _conclude(run, batch.id)
@@ -171,9 +149,9 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
     batch_id = ""
     for guide, group in by_large_model(arms).items():
         small, large = needs(group)
-        models = replace(run.models, large=guide) if guide else run.models
+        models = run.models.with_large(guide) if guide else run.models
         opened = open_pair(models, run.loading, run.servers, small=small, large=large, parallel=run.options.parallel)
-        with opened as pair, Store.open(run.file) as store:
+        with opened as pair, run.place.store() as store:
             batch_id = batch_id or batch(store)
             _run_with(pair, guide, run, store, batch_id)
             left = {total.arm for total in store.batches.totals(batch_id) if total.done < total.jobs}
@@ -221,9 +199,8 @@ def _counts(done: BatchProgress) -> str:
 
 def _conclude(run: BatchRun, batch_id: str) -> int:
     """Write results and report, and say how it stands."""
-    if not run.file.exists():
-        raise StoreError(f"{run.folder} is gone, and with it the results.", "Do not move or delete it while it runs.")
-    with Store.open(run.file) as store, progress("Writing results", run.options.json) as line:
+    run.place.refuse_lost()
+    with run.place.store() as store, progress("Writing results", run.options.json) as line:
         results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))
         for written, ending in enumerate(EXPORTS, 1):
             name = f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}"
@@ -238,19 +215,6 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
         report(f"Stopped. To continue: --out {run.folder} --resume")
         return exit_code_of_signal()
     return ExitCode.FAILED if any(arm.failed for arm in found.arms) else ExitCode.ANSWERED
-
-
-def _open_store(run: BatchRun) -> Store:
-    if not run.file.exists():
-        raise SettingsError(f"{run.folder} holds no batch.", "Name the --out of one, or a file to begin one with.")
-    return Store.open(run.file)
-
-
-def _only_batch(store: Store, folder: Path) -> Batch:
-    known = store.batches.all()
-    if not known:
-        raise StoreError(f"{folder} holds no batch.", "Name a file to begin one with, and another --out.")
-    return known[0]
 
 
 def in_full(found: Report) -> str:

@@ -47,6 +47,7 @@ def demo(number: int, seed: int, models: ModelOptions, loading: LoadingOptions, 
     ready problems; the small model gets the first one wrong.
     """
     problem = _ready_problem(number)
+    models = models.or_demo()
     if models.is_demo:
         write(f"{ABOUT}\n")
     write(f"{problem.text}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def evidence(
     with the large share of the first preset, on problems that neither model was trained on. It takes minutes and no
     network. Table, JSON and charts are written into the folder (--out).
     """
-    run = BatchRun(options.out or Path("evidence"), options, models, loading.with_context(CONTEXT), servers)
+    options = replace(options, no_history=True)  # thousands of rows that say nothing about a person's problems
+    run = BatchRun(options.out or Path("evidence"), options, models.or_demo(), loading.with_context(CONTEXT), servers)
     if options.resume:
         refuse_given(("problems", "seeds", "problem_seed"), "--resume", "the batch keeps what it was begun with")
         return go_on(run)

@@ -48,9 +48,13 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     for row in rows:
         table.add_row(*(Text(safe_text(cell)) for cell in row))
     out = console()
-    if not out.is_terminal:
-        out.width = 10_000  # a program that reads the table wants a row a line
-    out.print(table, soft_wrap=False)
+    if out.is_terminal:
+        out.print(table, soft_wrap=False)
+        return
+    out.width = 10_000  # a program that reads the table wants a row a line
+    with out.capture() as captured:
+        out.print(table, soft_wrap=False)
+    write("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def remark(sentence: str) -> None:

@@ -2,37 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import click
 
 from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, option
+from app.terminal.model_files import file_of, source_of
 from app.terminal.output import progress, remark
 from app.terminal.servers import ServerOptions, known_server
 from core.engines.base import Engine
 from core.engines.factory import EngineFactory, open_engine, share_vocabulary
+from core.errors import SettingsError
+from core.models.devices import find_devices
+from core.models.fit import FitKind, fit, fit_pair
+from core.models.gguf import read_header
 from core.models.loading import LoadOptions
 from core.models.preferences import LocalChoices, load_preferences
-from core.models.source import DemoModel, ModelSource, ServerUrls, local_path, parse_source
+from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local_path
 from core.paths import Paths
 from core.run import Pair
+from core.settings import ModelChoice, SettingsFile
 
-_WHERE = "GGUF file, demo:small, demo:large, or http(s)://host:port of a server"
+_WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], a name of `baton models pairs`, or http(s)://host:port of a server"
+DEMO_NOTE = (
+    "No models are named, so the demo pair runs. It solves only lists of numbers such as `baton demo` shows; "
+    "--small and --large name real models (baton models pairs)."
+)
+CONTEXTS = (40_960, 32_768, 24_576, 16_384, 12_288, 8_192, 4_096, 2_048)
+"""Tokens that are tried, from the most on: room for the longest answer, and its problem."""
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Empty: not given."""
+    """What a person named; empty: not given. Without both, the pair chosen in the window is used."""
 
     small: str
     large: str
+    yes: bool = False
+
+    @property
+    def are_given(self) -> bool:
+        return bool(self.small or self.large)
+
+    @cached_property
+    def window_pair(self) -> ModelChoice:
+        """The models chosen in the window; the demo pair if none were."""
+        return SettingsFile(Paths.of_user().settings).load().models
 
     @property
     def is_demo(self) -> bool:
-        return not (self.small or self.large)
+        """Whether the demo pair runs."""
+        chosen = self if self.are_given else self.window_pair
+        texts = (str(chosen.small), str(chosen.large))
+        return all(text in ("", "demo") or text.startswith("demo:") for text in texts)
+
+    def or_demo(self) -> ModelOptions:
+        """The demo pair where no models are given, whatever is chosen in the window."""
+        return self if self.are_given else replace(self, small=str(DemoModel.SMALL), large=str(DemoModel.LARGE))
+
+    def with_large(self, model: str) -> ModelOptions:
+        """The same small model beside another large one."""
+        return replace(self, small=self.small or str(self.window_pair.small), large=model)
+
+    def sources(self, small: bool, large: bool) -> tuple[ModelSource | None, ModelSource | None]:
+        """The models that are needed. Raises SettingsError if only one of two is given."""
+        if not self.are_given:
+            chosen = self.window_pair
+            return chosen.small if small else None, chosen.large if large else None
+        for is_needed, given, missing in ((small, self.small, "small"), (large, self.large, "large")):
+            if is_needed and not given:
+                other = "large" if missing == "small" else "small"
+                raise SettingsError(
+                    f"--{other} is given, and --{missing} is not.",
+                    f"Name both, or choose --policy {'always' if other == 'large' else 'never'} to run one alone.",
+                )
+        return (
+            source_of(self.small, DemoModel.SMALL) if small else None,
+            source_of(self.large, DemoModel.LARGE) if large else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -51,8 +102,15 @@ class LoadingOptions:
 model_options = gathered(
     ModelOptions,
     "models",
-    option("--small", metavar="MODEL", default="", group=MODELS, help=f"{_WHERE}; without it, the demo pair's."),
-    option("--large", metavar="MODEL", default="", group=MODELS, help=f"{_WHERE}; several with commas between."),
+    option("--small", metavar="MODEL", default="", group=MODELS, help=f"{_WHERE}."),
+    option(
+        "--large",
+        metavar="MODEL",
+        default="",
+        group=MODELS,
+        help="As --small; several servers with commas between. Without both: the pair chosen in the window.",
+    ),
+    option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking."),
 )
 
 loading_options = gathered(
@@ -63,7 +121,7 @@ loading_options = gathered(
         type=click.IntRange(min=256),
         metavar="N",
         group=LOCAL_MODELS,
-        help=f"Tokens of context (else {LoadOptions().context}).",
+        help="Tokens of context [as many as model and memory allow, at most 40,960].",
     ),
     option("--threads", type=click.IntRange(0, 512), metavar="N", group=LOCAL_MODELS, help="Of each model; 0 chooses."),
     option(
@@ -76,26 +134,52 @@ loading_options = gathered(
 )
 
 
-def local_choices(loading: LoadingOptions, model: Path, parallel: int = 1) -> LocalChoices:
-    """How to load this file: as chosen for it on the Models page, except for what the options say."""
+def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: int) -> LocalChoices:
+    """How to load this file: as the options say, else as chosen for it on the Models page, else with this context."""
     chosen = load_preferences(Paths.of_user().model_preferences)
-    load, overrides = chosen.choices_for(model, LoadOptions(parallel=parallel))
+    load, overrides = chosen.choices_for(model, LoadOptions(parallel=parallel, context=context))
     given = {name: value for name, value in asdict(loading).items() if value is not None}
     return LocalChoices(load.model_copy(update=given), overrides)
 
 
-def open_model(source: ModelSource, loading: LoadingOptions, servers: ServerOptions, parallel: int = 1) -> Engine:
+def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:
+    """The longest of `CONTEXTS` with which all these models fit into memory together, for so many texts at once.
+
+    Raises ModelFileError.
+    """
+    headers = [read_header(file) for file in files]
+    devices = find_devices()
+
+    def fits(tokens: int) -> bool:
+        needs = [
+            LoadOptions(context=min(tokens, header.context_length or tokens), parallel=parallel).estimate(header)
+            for header in headers
+        ]
+        return (
+            fit_pair(needs[0], needs[-1], devices).fits
+            if len(needs) > 1
+            else fit(needs[0], devices).kind is not FitKind.DOES_NOT_FIT
+        )
+
+    return next((tokens for tokens in CONTEXTS if not headers or fits(tokens)), CONTEXTS[-1])
+
+
+def open_model(
+    source: ModelSource, loading: LoadingOptions, servers: ServerOptions, parallel: int = 1, context: int | None = None
+) -> Engine:
     """Load a file with progress, or connect to a server."""
-    factory = EngineFactory(
-        local=lambda path: local_choices(loading, path, parallel),
-        server=lambda url: known_server(servers, url),
-        on_status=remark,
-    )
-    if isinstance(source, ServerUrls):
-        return open_engine(source, factory)
+    factory = EngineFactory(server=lambda url: known_server(servers, url), on_status=remark)
     path = local_path(source)
-    with progress(f"Loading {path.name if path else source}") as line:
-        return open_engine(source, replace(factory, on_progress=line.show))
+    if path is None:
+        return open_engine(source, factory)
+    tokens = context or loading.context or fitting_context([path], parallel)
+    with progress(f"Loading {path.name}") as line:
+        factory = replace(
+            factory, local=lambda file: local_choices(loading, file, parallel, tokens), on_progress=line.show
+        )
+        engine = open_engine(source, factory)
+    remark(f"{engine.card.name}: {engine.card.context:,} tokens of context")
+    return engine
 
 
 @contextmanager
@@ -109,16 +193,27 @@ def open_pair(
     parallel: int = 1,
 ) -> Iterator[Pair]:
     """The models that are needed, loaded; closed at the end."""
+    sources = [on_disk(source, models.yes) if source else None for source in models.sources(small, large)]
+    if not models.are_given:
+        names = " and ".join(str(source) for source in sources if source)
+        remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")
+    files = [path for source in sources if source and (path := local_path(source))]
+    context = loading.context or fitting_context(list(dict.fromkeys(files)), parallel)
     with ExitStack() as stack:
 
-        def opened(is_needed: bool, model: str, demo: DemoModel) -> Engine | None:
-            if not is_needed:
+        def opened(source: ModelSource | None) -> Engine | None:
+            if source is None:
                 return None
-            engine = open_model(parse_source(model, demo), loading, servers, parallel)
+            engine = open_model(source, loading, servers, parallel, context)
             stack.callback(engine.close)
             return engine
 
-        pair = Pair(opened(small, models.small, DemoModel.SMALL), opened(large, models.large, DemoModel.LARGE))
+        pair = Pair(opened(sources[0]), opened(sources[1]))
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair
+
+
+def on_disk(source: ModelSource, yes: bool) -> ModelSource:
+    """The file of a source on the Hub, downloaded if it is not here; other sources as they are."""
+    return LocalFile(file_of(source, yes)) if isinstance(source, HubFile) else source

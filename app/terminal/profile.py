@@ -8,16 +8,16 @@ import click
 
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
+from app.terminal.model_files import source_of
 from app.terminal.options import AT_LEAST_ONE, SEED
 from app.terminal.output import progress, write
-from app.terminal.pair import LoadingOptions, loading_options, open_model
+from app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
 from app.terminal.servers import ServerOptions, server_options
 from core.batch.problems import read_problems
 from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from core.engines.base import Engine
 from core.errors import SettingsError
 from core.files import expanded
-from core.models.source import parse_source
 from core.run import RunSettings
 
 SHOWN = 12
@@ -32,6 +32,7 @@ _FILE = click.Path(path_type=Path)
 @option("--tokens", type=AT_LEAST_ONE, default=1024, metavar="N", help="Tokens for each problem [1024].")
 @option("--seed", type=SEED, default=0, metavar="N", help="Another seed, other texts [0].")
 @loading_options
+@option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
 @option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
 @server_options
 def profile_model(
@@ -41,6 +42,7 @@ def profile_model(
     tokens: int,
     seed: int,
     loading: LoadingOptions,
+    yes: bool,
     out: Path | None,
     servers: ServerOptions,
 ) -> int:
@@ -49,7 +51,7 @@ def profile_model(
     MODEL is a GGUF file, or http(s)://host:port of a server.
     """
     texts = _problems(problems, limit)
-    engine = open_model(parse_source(model), loading, servers)
+    engine = open_model(on_disk(source_of(model), yes), loading, servers)
     try:
         found = profile(_written(engine, texts, RunSettings(seed=seed, max_tokens=tokens)))
     finally:

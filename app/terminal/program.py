@@ -6,17 +6,21 @@ import logging
 import os
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
-from click.shell_completion import shell_complete
+from click.shell_completion import get_completion_class, shell_complete
 
-from app.terminal.command_line import ENVIRONMENT, HELP, LazyCommand, LazyGroup
+from app.terminal.command_line import ENVIRONMENT, HELP, LazyCommand, LazyGroup, command
+from app.terminal.config_file import read_config
 from app.terminal.exit_codes import ExitCode
 from app.terminal.signals import exit_code_of_signal, interruptible
 from app.terminal.streams import close_output, discard_output, prepare, report
 from core.errors import BatonError, SettingsError
+from core.paths import Paths
 
 PROGRAM = "baton"
+CONFIG_FILE = "config.toml"
 COMPLETION = "_BATON_COMPLETE"
 """The variable in which a shell asks for completions."""
 
@@ -28,8 +32,21 @@ COMMANDS = {
     "connect": LazyCommand("app.terminal.connect:connect", "Test a server."),
     "profile": LazyCommand("app.terminal.profile:profile_model", "Which cues a model gives, and a cue list for it."),
     "serve": LazyCommand("app.terminal.serve:serve", "Serve the pair to other programs, as OpenAI's API."),
+    "models": LazyCommand("app.terminal.models:models", "Models: list, pairs that fit, search, get, rm."),
+    "history": LazyCommand("app.terminal.history:history", "Answers and batches: list, show, search, export."),
+    "policies": LazyCommand("app.terminal.settings_list:policies", "When each policy lets the large model write."),
+    "settings": LazyCommand("app.terminal.settings_list:settings", "What --set takes: meaning, bounds, presets."),
+    "completion": LazyCommand("app.terminal.program:completion", "Completion for bash, zsh and fish."),
     "replay": LazyCommand("app.terminal.replay:replay", "Another policy over a recorded run."),
 }
+
+
+def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        from app.terminal.versions import versions
+
+        click.echo(versions())
+        context.exit()
 
 
 @click.group(
@@ -40,8 +57,26 @@ COMMANDS = {
     no_args_is_help=False,
     epilog="Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
-def baton() -> None:
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read options from this TOML file.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_versions, help="Versions.")
+@click.pass_context
+def baton(context: click.Context, config: Path | None) -> None:
     """A small model thinks; a large one writes the steps where thinking is hard."""
+    file = config or Paths.of_user().config / CONFIG_FILE
+    context.default_map = read_config(file, config is not None, COMMANDS)
+
+
+@command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print a script that lets SHELL complete commands and options.
+
+    For bash, put this into ~/.bashrc:  eval "$(baton completion bash)"
+    """
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(baton, {}, PROGRAM, COMPLETION).source())
+    return ExitCode.ANSWERED
 
 
 def run(arguments: Sequence[str]) -> int:

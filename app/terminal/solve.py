@@ -11,12 +11,14 @@ from app.shared.labels import bills_of
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import RunOptions, run_options, run_settings
-from app.terminal.output import console, is_live, write
+from app.terminal.output import console, is_live, remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from app.terminal.printer import Printer
+from app.terminal.recording import Record, recorded
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import read_input, report, write_json
+from core.demo_pair import DemoProblem
 from core.errors import SettingsError
 from core.run import ask, run
 from core.text import replace_lone_surrogates
@@ -26,6 +28,10 @@ from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 from core.thinking.trace_json import event_to_json, trace_to_json
 
+BEYOND_THE_DEMO = (
+    "The demo pair solves only lists of numbers such as `baton demo` shows: what it writes here means nothing."
+)
+
 
 @command("solve")
 @click.argument("problem")
@@ -33,6 +39,7 @@ from core.thinking.trace_json import event_to_json, trace_to_json
 @model_options
 @loading_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON event a line; the last line is the whole trace.")
+@option("--no-history", is_flag=True, group=OUTPUT, help="Keep the answer out of the history (baton history).")
 @server_options
 def solve(
     problem: str,
@@ -40,6 +47,7 @@ def solve(
     models: ModelOptions,
     loading: LoadingOptions,
     json: bool,
+    no_history: bool,
     servers: ServerOptions,
 ) -> int:
     """Solve one problem, and stream the steps of both models.
@@ -50,12 +58,15 @@ def solve(
     problem = read_input() if problem == "-" else replace_lone_surrogates(problem)
     if not problem.strip():
         raise SettingsError("There is no problem to solve.", 'Name one: baton solve "What is 2 + 2?".')
+    if models.is_demo and DemoProblem.of(problem) is None:
+        remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
     control = Control()
     with open_pair(models, loading, servers, small=needs.small, large=needs.large) as pair:
         with stops_on_interrupt(control):
             events = run(pair, ask(problem, settings), settings, control=control)
-            trace = print_json(events) if json else print_steps(events)
+            with recorded(problem, settings, is_kept=not no_history) as record:
+                trace = print_json(events, record) if json else print_steps(events, record)
         if not json:
             for line in bills_of(pair):
                 write(line)
@@ -77,19 +88,21 @@ def exit_code_of(trace: Trace) -> int:
             return ExitCode.INCOMPLETE
 
 
-def print_steps(events: Iterator[Event]) -> Trace:
+def print_steps(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
     """Stream a run for people."""
     printer = Printer(console(), live=is_live(sys.stdout))
     for event in events:
+        record(event)
         printer.feed(event)
     printer.finish()
     return printer.trace
 
 
-def print_json(events: Iterator[Event]) -> Trace:
+def print_json(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
     """Stream a run for programs (docs/trace.md)."""
     trace = Trace()
     for event in events:
+        record(event)
         trace.apply(event)
         write_json(event_to_json(event))
     write_json(trace_to_json(trace))

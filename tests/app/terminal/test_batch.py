@@ -118,7 +118,7 @@ def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
 
 def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert main(["batch", str(BATCH_PROBLEMS), "--small", "missing.gguf", "--out", str(out)]) == 1
+    assert main(["batch", str(BATCH_PROBLEMS), "--small", "missing.gguf", "--large", "demo", "--out", str(out)]) == 1
     assert list(out.iterdir()) == []
 
 

@@ -125,7 +125,7 @@ def test_a_killed_program_leaves_no_log_behind(folder: Path) -> None:
 
 
 def test_a_reader_that_has_gone_ends_the_program_silently(folder: Path) -> None:
-    command = f"'{sys.executable}' -m app.cli solve '{PROBLEM}' --policy never --json | head -n 1"
+    command = f"'{sys.executable}' -m app.cli solve '{PROBLEM}' --policy never -q --json | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""

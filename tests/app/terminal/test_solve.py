@@ -19,6 +19,7 @@ from core.models.preferences import ModelPreferences, save_preferences
 from core.thinking.trace_json import trace_from_lines
 
 PROBLEM = DemoProblem(836, 100)
+SERVER = "http://127.0.0.1:9"
 
 
 def baton(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -91,12 +92,16 @@ def test_a_limit_has_an_exit_code_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["solve", "x", "--small", "nowhere.gguf"], 1, "nowhere.gguf cannot be read"),
-        (["solve", "x", "--small", __file__], 1, "is not a GGUF file"),
+        (["solve", "x", "--small", "nowhere.gguf", "--large", "demo"], 1, "nowhere.gguf cannot be read"),
+        (["solve", "x", "--small", __file__, "--large", "demo"], 1, "is not a GGUF file"),
         (["solve", "x", "--set", "n1=many"], 2, "n1 cannot be 'many'"),
         (["solve", "x", "--set", "nonsense=1"], 2, "names no setting"),
         (["solve", "  "], 2, "There is no problem"),
-        (["solve", "x", "--large", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"], 2, "NO_SUCH_KEY is not set"),
+        (
+            ["solve", "x", "--small", "demo", "--large", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"],
+            2,
+            "NO_SUCH_KEY is not set",
+        ),
         (["solve", "word " * 3000], 3, "prompt"),
     ],
 )

@@ -51,7 +51,7 @@ def test_json_in_ascii_loses_nothing() -> None:
         (f"printf '\\x80' | {BATON} solve -", 2, "not text in UTF-8"),
         (f"{SOLVE} --cues /dev/zero", 2, "larger than 256 MiB"),
         (f"{SOLVE} --cues '~no_such_user/x'", 2, "there is no such user"),
-        (f"{BATON} solve x --small '~no_such_user/x'", 2, "there is no such user"),
+        (f"{BATON} solve x --small '~no_such_user/x' --large demo", 2, "there is no such user"),
         (f"{BATON} batch '~no_such_user/x'", 2, "there is no such user"),
         (f"{SOLVE} --set policy=zzz", 2, "names no setting"),
         (f"{SOLVE} --seed 1234567890123456789012", 2, "is not in the range"),

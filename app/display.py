@@ -1,0 +1,51 @@
+"""Whether a window can be opened. Qt ends the whole process if it cannot, so this is found out before."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def obstacle(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
+    """Why no window can be opened, in a sentence; empty if one can. Takes milliseconds."""
+    if platform in ("darwin", "win32"):
+        return ""
+    chosen = environment.get("QT_QPA_PLATFORM", "").partition(":")[0]
+    if chosen and not chosen.startswith(("xcb", "wayland")):
+        return ""  # offscreen, vnc, eglfs …: needs no display server
+    if not chosen.startswith("xcb") and _wayland_answers(environment):
+        return ""
+    if not environment.get("DISPLAY"):
+        return "There is no display."
+    return _x11_obstacle(environment["DISPLAY"])
+
+
+def _wayland_answers(environment: Mapping[str, str]) -> bool:
+    name = environment.get("WAYLAND_DISPLAY")
+    if not name:
+        return False
+    path = Path(environment.get("XDG_RUNTIME_DIR", "/"), name)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+    except OSError:
+        return False
+    return True
+
+
+def _x11_obstacle(display: str) -> str:
+    """Connects as Qt's plug-in does, with the libraries that it needs."""
+    try:
+        xcb = ctypes.CDLL("libxcb.so.1")
+        ctypes.CDLL("libxcb-cursor.so.0")
+    except OSError as error:
+        return f"A library that the window needs is missing ({error}); install libxcb-cursor0."
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(display.encode(), None))
+    failure = xcb.xcb_connection_has_error(connection)
+    xcb.xcb_disconnect(connection)
+    return f"The display {display} does not answer." if failure else ""

@@ -1,0 +1,98 @@
+"""The folder of a batch: its results, and the batch itself or the name of the batch in the history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.terminal.recording import open_history
+from core.errors import SettingsError, StoreError
+from core.files import private_folder
+from core.store.batch_rows import Batch
+from core.store.store import Store
+
+STORE_FILE = "batch.sqlite"
+"""A store of the folder's own: of `baton evidence`, with --no-history, and of Baton 0.1."""
+LINK_FILE = "batch.json"
+"""Names the batch in the history."""
+
+
+@dataclass(frozen=True)
+class BatchFolder:
+    """`has_own_store`: whether a batch that is begun here is kept in the folder alone."""
+
+    path: Path
+    has_own_store: bool = False
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Taken before the models are loaded, so that a second batch cannot choose the same folder.
+
+        It is free again if no batch was created. Raises SettingsError if the folder holds a batch already.
+        """
+        file = self.path / (STORE_FILE if self.has_own_store else LINK_FILE)
+        already = SettingsError(
+            f"{self.path} holds a batch already.", "Add --resume to continue it, or name another --out."
+        )
+        if (self.path / STORE_FILE).exists() or (self.path / LINK_FILE).exists():
+            raise already
+        try:
+            private_folder(self.path)
+            file.touch(mode=0o600, exist_ok=False)
+        except FileExistsError as error:
+            raise already from error
+        except OSError as error:
+            raise SettingsError(
+                f"{self.path} cannot be written to: {error.strerror}.", "Name another folder with --out."
+            ) from error
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                if not file.stat().st_size:
+                    file.unlink()
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Where the batch is kept. Raises SettingsError if the folder holds none, StoreError."""
+        own = self.path / STORE_FILE
+        if own.exists():
+            with Store.open(own) as store:
+                yield store
+        elif (self.path / LINK_FILE).exists():
+            with open_history() as store:
+                yield store
+        else:
+            raise SettingsError(f"{self.path} holds no batch.", "Name the --out of one, or a file to begin one with.")
+
+    def name(self, batch: str) -> None:
+        """Let the folder name its new batch. Raises SettingsError."""
+        link = self.path / LINK_FILE
+        if link.exists():
+            try:
+                link.write_text(json.dumps({"batch": batch}), encoding="utf-8")
+            except OSError as error:
+                raise SettingsError(f"{link} cannot be written: {error.strerror or error}.") from error
+
+    def batch(self, store: Store) -> Batch:
+        """The batch of this folder. Raises SettingsError, StoreError."""
+        try:
+            named = json.loads((self.path / LINK_FILE).read_text(encoding="utf-8"))["batch"]
+            return store.batches.open(str(named))
+        except FileNotFoundError:
+            known = store.batches.all()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsError(f"{self.path / LINK_FILE} cannot be read.", "Name another --out.") from error
+        if not known:
+            raise StoreError(f"{self.path} holds no batch.", "Name a file to begin one with, and another --out.")
+        return known[0]
+
+    def refuse_lost(self) -> None:
+        """Raises StoreError if the folder has been removed while its batch ran."""
+        if not (self.path / STORE_FILE).exists() and not (self.path / LINK_FILE).exists():
+            raise StoreError(
+                f"{self.path} is gone, and with it the results.", "Do not move or delete it while it runs."
+            )

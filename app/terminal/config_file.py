@@ -1,0 +1,52 @@
+"""Options from a file: ~/.config/baton/config.toml, or the one that --config or BATON_CONFIG names.
+
+    seed = 7                 # for every command that has the option
+    [solve]                  # for one command
+    small = "qwen3-1.7b"
+    large = "https://office:8080"
+    [models.get]
+    json = true
+
+A name is the option's long one; the command line and BATON_* variables come before the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from core.errors import SettingsError
+from core.files import read_text
+
+Values = Mapping[str, Any]
+
+
+def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
+    """The file as click's `default_map`; empty if it is missing and nobody named it.
+
+    Raises SettingsError if it cannot be read or has a table for a command that does not exist.
+    """
+    if not is_named and not file.exists():
+        return {}
+    try:
+        content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config out."))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} cannot be read: {error}.", "Write it as TOML (docs/terminal.md).") from error
+    tables = {name: values for name, values in content.items() if isinstance(values, dict)}
+    if unknown := sorted(set(tables) - set(commands)):
+        raise SettingsError(f"{file} has a table for {unknown[0]!r}.", f"Tables are {', '.join(commands)}.")
+    shared = _named_as_parameters({name: value for name, value in content.items() if name not in tables})
+    return {name: _merged(shared, tables.get(name, {})) for name in commands}
+
+
+def _merged(shared: Values, table: Values) -> dict[str, Any]:
+    """Options of a command, and of the commands below it."""
+    below = {name: values for name, values in table.items() if isinstance(values, dict)}
+    own = {**shared, **_named_as_parameters({name: value for name, value in table.items() if name not in below})}
+    return {**own, **{name: _merged(own, values) for name, values in below.items()}}
+
+
+def _named_as_parameters(values: Values) -> dict[str, Any]:
+    return {name.replace("-", "_"): value for name, value in values.items()}

@@ -1,0 +1,156 @@
+"""The history that the terminal shares with the window: answers of `baton solve` and of the chat, and batches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from app.terminal.batch_run import in_full
+from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.output import write, write_table
+from app.terminal.printer import SIGNS, summary
+from app.terminal.recording import open_history
+from app.terminal.streams import write_json
+from core.batch.exports import EXPORTS, export
+from core.batch.results import Results
+from core.errors import SettingsError
+from core.export.exported import Exported, gather
+from core.export.formats import FORMATS, write_file
+from core.files import expanded
+from core.store.conversations import MARK_END, MARK_START
+from core.store.store import Store
+from core.thinking.trace_json import trace_to_json
+
+COMMANDS = {
+    "list": LazyCommand("app.terminal.history:list_history", "Answers and batches, the newest first."),
+    "show": LazyCommand("app.terminal.history:show", "One of them in full."),
+    "search": LazyCommand("app.terminal.history:search", "Answers whose problem or text has these words."),
+    "export": LazyCommand("app.terminal.history:export_one", "One of them as a file."),
+}
+SHORT = 8
+"""Characters of an id that are shown; any beginning that is unique names the whole."""
+as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+
+
+class Entry(NamedTuple):
+    """A conversation or a batch in the list."""
+
+    id: str
+    kind: str
+    changed: datetime
+    name: str
+    size: str
+
+
+@click.group("history", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP, no_args_is_help=False)
+def history() -> None:
+    """Answers and batches of the terminal and of the window, which share one store."""
+
+
+@command("list")
+@option("--limit", type=click.IntRange(min=1), default=30, metavar="N", help="At most so many [30].")
+@as_json
+def list_history(limit: int, json: bool) -> int:
+    """Answers and batches, the newest first."""
+    with open_history() as store:
+        entries = _entries(store)[:limit]
+    for entry in entries if json else ():
+        write_json({**entry._asdict(), "changed": entry.changed.isoformat()})
+    if not json:
+        rows = [(each.id[:SHORT], each.kind, _minute(each.changed), each.size, each.name) for each in entries]
+        write_table(("id", "kind", "changed", "size", "name"), rows)
+    return ExitCode.ANSWERED
+
+
+@command("show")
+@click.argument("id")
+@as_json
+def show(id: str, json: bool) -> int:
+    """An answer with its problem, signs and figures, or the report of a batch. ID is one of `baton history list`."""
+    with open_history() as store:
+        entry = _named(store, id)
+        if entry.kind == "batch":
+            results = Results.read(store, entry.id)
+            if json:
+                write_json({"report": results.report_record.model_dump(mode="json", by_alias=True)})
+            else:
+                write(in_full(results.report))
+        else:
+            _show_conversation(gather(store, entry.id), json)
+    return ExitCode.ANSWERED
+
+
+@command("search")
+@click.argument("words", nargs=-1, required=True)
+@as_json
+def search(words: tuple[str, ...], json: bool) -> int:
+    """Answers whose problem or text has all these words, or words that begin so."""
+    with open_history() as store:
+        found = store.conversations.search(" ".join(words))
+    for each in found:
+        excerpt = " ".join(each.excerpt.replace(MARK_START, "").replace(MARK_END, "").split())
+        if json:
+            write_json({"id": each.conversation, "name": each.name, "excerpt": excerpt})
+        else:
+            write(f"{each.conversation[:SHORT]}  {each.name}\n          {excerpt}")
+    return ExitCode.ANSWERED if found else ExitCode.FAILED
+
+
+@command("export")
+@click.argument("id")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def export_one(id: str, file: Path) -> int:
+    """Write an answer or a batch to FILE, in the format that its ending names.
+
+    Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .md, .json, .svg.
+    """
+    target = expanded(file)
+    with open_history() as store:
+        entry = _named(store, id)
+        endings = [*EXPORTS] if entry.kind == "batch" else [f".{name}" for name in FORMATS]
+        if target.suffix.lower() not in endings:
+            raise SettingsError(f"{file} names no format of a {entry.kind}.", f"End it in {', '.join(endings)}.")
+        if entry.kind == "batch":
+            export(store, entry.id, target)
+        else:
+            write_file(target, gather(store, entry.id))
+    return ExitCode.ANSWERED
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def _entries(store: Store) -> list[Entry]:
+    conversations = [
+        Entry(each.id, "answer", each.changed, each.name, f"{each.exchanges}") for each in store.conversations.recent()
+    ]
+    batches = [
+        Entry(each.id, "batch", each.created, each.name, f"{each.done} of {each.jobs}") for each in store.batches.all()
+    ]
+    return sorted(conversations + batches, key=lambda entry: entry.changed, reverse=True)
+
+
+def _named(store: Store, id: str) -> Entry:
+    """Raises SettingsError if no entry, or more than one, has an id that begins so."""
+    found = [entry for entry in _entries(store) if entry.id.startswith(id.lower())]
+    if len(found) != 1:
+        problem = "several entries begin" if found else "no entry begins"
+        raise SettingsError(f"In the history {problem} with {id}.", "See baton history list.")
+    return found[0]
+
+
+def _show_conversation(exported: Exported, json: bool) -> None:
+    for answered in exported.path():
+        if json:
+            write_json({"problem": answered.exchange.problem, **trace_to_json(answered.trace)})
+            continue
+        write(answered.exchange.problem, "bold")
+        for piece in answered.trace.pieces:
+            if text := piece.text.strip():
+                write(f"{SIGNS[piece.author]} " + text.replace("\n", "\n  "))
+        write(f"\n{summary(answered.trace)}\n", "dim")

@@ -1,0 +1,98 @@
+"""Models by name: what a person may write for a model, and the download of one that is not on this machine yet."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from app.shared.format import duration, short_path, size
+from app.terminal.output import progress, remark
+from core.errors import DownloadError, SettingsError
+from core.models.download import Downloader, DownloadManifest, Stage
+from core.models.hub import Hub
+from core.models.hub_files import catalog_models, catalog_source, downloaded, find_download
+from core.models.hub_listing import HubAccess
+from core.models.preferences import load_preferences
+from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
+from core.paths import Paths
+
+_HOST = re.compile(r"[\w.-]+:\d+(/.*)?")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+_HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")
+
+
+def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
+    """The model that a text names: also one of the catalogue. Raises SettingsError with what was probably meant."""
+    if page := _HUB_URL.fullmatch(text.strip()):
+        raise SettingsError(f"{text} is a file on the Hub, not a server.", f"Write hf:{page[1]}:QUANT.")
+    source = parse_source(text, demo)
+    if not isinstance(source, LocalFile) or source.path.exists():
+        return source
+    if named := catalog_source(text):
+        return named
+    if _HOST.fullmatch(text):
+        raise SettingsError(f"There is no file {text}.", f"For a server, write http://{text}.")
+    if _REPOSITORY.fullmatch(text) and not text.lower().endswith(".gguf"):
+        raise SettingsError(f"There is no file {text}.", f"For a repository on the Hub, write hf:{text}.")
+    return source
+
+
+def hub_access() -> HubAccess:
+    """The Hub or mirror as chosen in the window or by HF_ENDPOINT and HF_TOKEN. The keyring's token is not used."""
+    return load_preferences(Paths.of_user().model_preferences).access(None)
+
+
+def models_folder() -> Path:
+    """Where downloads go."""
+    paths = Paths.of_user()
+    return load_preferences(paths.model_preferences).folder or paths.models
+
+
+def file_of(source: HubFile, yes: bool = False) -> Path:
+    """The file of a model of the Hub, downloaded after a yes if it is not here. Raises DownloadError, SettingsError."""
+    if path := downloaded(source, models_folder()):
+        return path
+    manifest = find_download(Hub(hub_access()), source, models_folder())
+    if not yes:
+        _ask(manifest)
+    return fetch(manifest)
+
+
+def fetch(manifest: DownloadManifest) -> Path:
+    """Download with progress; what has arrived stays if it is interrupted, and the next call continues there."""
+    downloader = Downloader(hub_access().token)
+    try:
+        with progress(f"Downloading {manifest.title}") as line:
+            for step in downloader.download(manifest):
+                left = step.seconds_left
+                words = f"{size(step.done)} of {size(step.total)}"
+                if step.stage is Stage.CHECKING:
+                    words = "checking the hash"
+                elif step.note:
+                    words = step.note
+                elif left is not None:
+                    words += f", {size(step.speed)}/s, {duration(left)} left"
+                line.show(step.done / max(1, step.total), words)
+    finally:
+        downloader.close()
+    remark(f"{short_path(manifest.model)} is complete.")
+    return manifest.model
+
+
+def _ask(manifest: DownloadManifest) -> None:
+    """Raises DownloadError without a yes."""
+    here = manifest.bytes_here()
+    rest = f", {size(here)} of it here already" if here else ""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise DownloadError(f"{manifest.title} is not on this machine ({size(manifest.bytes)}{rest}).", "Add --yes.")
+    question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
+    if not click.confirm(question, default=True, err=True):
+        raise DownloadError(f"{manifest.title} was not downloaded.")
+
+
+def known_names() -> tuple[str, ...]:
+    """Short names of the catalogue, for help and completion."""
+    return tuple(catalog_models())

@@ -1,0 +1,188 @@
+"""`baton models`: what is on this machine, which pairs fit it, and models from the Hub, with resume."""
+
+from __future__ import annotations
+
+import click
+
+from app.shared.format import parameter_count, short_path, size
+from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.model_files import fetch, hub_access, models_folder, source_of
+from app.terminal.output import remark, write, write_table
+from app.terminal.streams import report, write_json
+from core.errors import SettingsError
+from core.models.catalog import USUAL_CONTEXT, pairs_that_fit
+from core.models.devices import find_devices
+from core.models.hub import Hub
+from core.models.hub_files import downloaded, find_download
+from core.models.library import HIDDEN_TRASH, Inventory, Library, LocalModel, known_folders
+from core.models.preferences import load_preferences
+from core.models.source import DEMO_FOLDER, HubFile, LocalFile
+from core.models.trash import Trash
+from core.paths import Paths
+
+COMMANDS = {
+    "list": LazyCommand("app.terminal.models:list_models", "The models on this machine."),
+    "pairs": LazyCommand("app.terminal.models:list_pairs", "Pairs of the catalogue that fit this machine."),
+    "search": LazyCommand("app.terminal.models:search_hub", "Search the Hub for GGUF repositories."),
+    "get": LazyCommand("app.terminal.models:get_model", "Download a model; continues after an interruption."),
+    "rm": LazyCommand("app.terminal.models:remove_model", "Delete a model from this machine."),
+}
+as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+
+
+@click.group("models", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP, no_args_is_help=False)
+def models() -> None:
+    """Models on this machine and on the Hub.
+
+    The Hub, or a mirror of it, is the one chosen in the window or in HF_ENDPOINT; HF_TOKEN opens gated repositories.
+    """
+
+
+@command("list")
+@as_json
+def list_models(json: bool) -> int:
+    """The models on this machine, in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
+    found = _inventory()
+    rows = [
+        {
+            "name": model.header.name,
+            "quantisation": model.header.quantisation,
+            "bytes": model.header.file_bytes,
+            "parameters": model.header.parameters,
+            "context": model.header.context_length,
+            "file": str(model.header.shards[0]),
+            "folder": model.source.value,
+        }
+        for model in found.models
+    ]
+    if json:
+        for row in rows:
+            write_json(row)
+    else:
+        write_table(
+            ("model", "parameters", "quantisation", "size", "context", "file"),
+            [
+                (
+                    model.header.name,
+                    parameter_count(model.header.parameters),
+                    model.header.quantisation,
+                    size(model.header.file_bytes),
+                    f"{model.header.context_length:,}",
+                    short_path(model.header.shards[0]),
+                )
+                for model in found.models
+            ],
+            right=(1, 3, 4),
+        )
+    for broken in found.broken:
+        report(broken.reason)
+    return ExitCode.ANSWERED
+
+
+@command("pairs")
+@option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, metavar="N", help="Tokens [16384].")
+@as_json
+def list_pairs(context: int, json: bool) -> int:
+    """Pairs of the catalogue that fit into the memory of this machine, the fastest and largest first."""
+    fitting = pairs_that_fit(find_devices(), context)
+    for found in fitting if json else ():
+        pair = found.pair
+        write_json(
+            {
+                "small": pair.small.key,
+                "large": pair.large.key,
+                "bytes": pair.bytes,
+                "evidence": pair.evidence.value,
+                "good_for": pair.good_for,
+                "licences": [pair.small.licence, pair.large.licence],
+            }
+        )
+    if not json:
+        pairs = [each.pair for each in fitting]
+        rows = [
+            (pair.small.key, pair.large.key, size(pair.bytes), pair.evidence.value, pair.good_for) for pair in pairs
+        ]
+        write_table(("--small", "--large", "download", "evidence", "good for"), rows, right=(2,))
+    if fitting:
+        best = fitting[0].pair
+        remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
+    else:
+        remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
+    return ExitCode.ANSWERED
+
+
+@command("search")
+@click.argument("words", nargs=-1, required=True)
+@as_json
+def search_hub(words: tuple[str, ...], json: bool) -> int:
+    """Search the Hub for repositories with GGUF files, the most downloaded first."""
+    found = Hub(hub_access()).search(" ".join(words))
+    for each in found if json else ():
+        write_json({"repository": each.name, "downloads": each.downloads, "licence": each.licence, "gated": each.gated})
+    if not json:
+        rows = [
+            (f"hf:{each.name}", f"{each.downloads:,}", each.licence or "", "gated" if each.gated else "")
+            for each in found
+        ]
+        write_table(("name", "downloads", "licence", ""), rows, right=(1,))
+    return ExitCode.ANSWERED
+
+
+@command("get")
+@click.argument("name")
+@as_json
+def get_model(name: str, json: bool) -> int:
+    """Download a model, and print its file. What has arrived is kept; the next call continues there.
+
+    NAME is hf:OWNER/NAME[:QUANT], such as hf:bartowski/DeepSeek-R1-Distill-Qwen-1.5B-GGUF:Q4_K_M, or a name of
+    `baton models pairs`. Without a quantisation, the usual one is taken.
+    """
+    source = source_of(name)
+    if not isinstance(source, HubFile):
+        raise SettingsError(f"{name} names no model of the Hub.", "Write hf:OWNER/NAME[:QUANT].")
+    folder = models_folder()
+    path = downloaded(source, folder) or fetch(find_download(Hub(hub_access()), source, folder))
+    if json:
+        write_json({"name": str(source), "file": str(path), "bytes": path.stat().st_size})
+    else:
+        write(str(path))
+    return ExitCode.ANSWERED
+
+
+@command("rm")
+@click.argument("name")
+@option("--yes", "-y", is_flag=True, help="Do not ask.")
+def remove_model(name: str, yes: bool) -> int:
+    """Delete a model from this machine: all its files, for good.
+
+    NAME is a file, hf:OWNER/NAME[:QUANT], or a name of `baton models pairs`.
+    """
+    model = _model(name)
+    where = short_path(model.header.shards[0])
+    if not yes and not click.confirm(f"Delete {where} ({size(model.header.file_bytes)}) for good?", err=True):
+        remark("Nothing was deleted.")
+        return ExitCode.FAILED
+    trash = Trash(models_folder() / HIDDEN_TRASH)
+    deletion = trash.delete(model)
+    trash.empty()
+    remark(f"{model.header.name} was deleted; {size(deletion.freed_bytes)} are free again.")
+    return ExitCode.ANSWERED
+
+
+def _model(name: str) -> LocalModel:
+    """The model on this machine that a name stands for. Raises SettingsError."""
+    source = source_of(name)
+    path = downloaded(source, models_folder()) if isinstance(source, HubFile) else None
+    if isinstance(source, LocalFile):
+        path = source.path
+    wanted = path.resolve() if path else None
+    for model in _inventory().models:
+        if wanted in {shard.resolve() for shard in model.header.shards}:
+            return model
+    raise SettingsError(f"{name} is not among the models on this machine.", "See baton models list.")
+
+
+def _inventory() -> Inventory:
+    preferences = load_preferences(Paths.of_user().model_preferences)
+    return Library(known_folders(models_folder(), preferences.more_folders, built_in=(DEMO_FOLDER,))).scan()

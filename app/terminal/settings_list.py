@@ -1,0 +1,127 @@
+"""`baton policies` and `baton settings`: what there is to choose, from the fields of the settings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any, NamedTuple
+
+import annotated_types
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.options import settable
+from app.terminal.output import write, write_table
+from app.terminal.streams import write_json
+from core.errors import SettingsError
+from core.run import RunSettings
+from core.thinking.limits import Limits
+from core.thinking.policy import PolicySettings
+from core.thinking.registry import POLICIES
+
+as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+RUN = "every run"
+
+
+class Setting(NamedTuple):
+    """A name that `--set` takes."""
+
+    name: str
+    of: str
+    """A policy, or every run."""
+    title: str
+    meaning: str
+    bounds: str
+    """“1 to 5”, “at least 0”, or the values there are; empty: any."""
+    default: str
+    presets: dict[str, str]
+    """The value in each preset of the policy."""
+
+
+@command("policies")
+@as_json
+def policies(json: bool) -> int:
+    """The policies: when each lets the large model write, its presets, and which models it needs."""
+    for name, policy in POLICIES.items() if json else ():
+        write_json({"name": name, "title": policy.title, "summary": policy.summary, "presets": list(policy.presets)})
+    if not json:
+        rows = [(name, ", ".join(policy.presets), policy.summary) for name, policy in POLICIES.items()]
+        write_table(("--policy", "--preset", "when the large model writes"), rows)
+    return ExitCode.ANSWERED
+
+
+@command("settings")
+@click.argument("name", required=False)
+@option("--policy", type=click.Choice(list(POLICIES)), help="Only those of this policy.")
+@as_json
+def settings(name: str | None, policy: str | None, json: bool) -> int:
+    """What --set takes: meaning, bounds, default, and the value in each preset. NAME shows one of them."""
+    found = [each for each in all_settings() if name in (None, each.name) and policy in (None, each.of)]
+    if not found:
+        raise SettingsError(f"There is no setting called {name or policy}.", "baton settings lists them all.")
+    for each in found:
+        if json:
+            write_json(each._asdict())
+        elif name:
+            write(in_full(each))
+    if not json and not name:
+        rows = [(each.name, each.of, each.default, each.bounds, f"{each.title}. {each.meaning}") for each in found]
+        write_table(("--set", "of", "default", "bounds", "meaning"), rows)
+    return ExitCode.ANSWERED
+
+
+def all_settings() -> Iterator[Setting]:
+    """Those of each policy, then those of every run."""
+    for name, policy in POLICIES.items():
+        yield from _settings_of(policy.Settings, name, dict(policy.presets))
+    for model in (Limits, RunSettings):
+        yield from _settings_of(model, RUN, {})
+
+
+def in_full(setting: Setting) -> str:
+    """One setting, a fact a line."""
+    lines = [f"{setting.name} ({setting.of}): {setting.title}. {setting.meaning}".rstrip()]
+    lines += [f"  default: {setting.default}", f"  bounds: {setting.bounds or 'any'}"]
+    return "\n".join([*lines, *(f"  in {preset}: {value}" for preset, value in setting.presets.items())])
+
+
+def _settings_of(model: type[BaseModel], of: str, presets: dict[str, PolicySettings]) -> Iterator[Setting]:
+    for name in settable(model):
+        field = model.model_fields[name]
+        yield Setting(
+            name,
+            of,
+            field.title or name,
+            field.description or "",
+            _bounds(field),
+            _plain(field.get_default(call_default_factory=True)),
+            {preset: _plain(getattr(values, name)) for preset, values in presets.items()},
+        )
+
+
+def _bounds(field: FieldInfo) -> str:
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Enum):
+        return ", ".join(str(member.value) for member in field.annotation)
+    if field.annotation is bool:
+        return "true, false"
+    words = []
+    for rule in field.metadata:
+        match rule:
+            case annotated_types.Ge(ge=least):
+                words.append(f"at least {least}")
+            case annotated_types.Gt(gt=less):
+                words.append(f"more than {less}")
+            case annotated_types.Le(le=most):
+                words.append(f"at most {most}")
+            case annotated_types.Lt(lt=more):
+                words.append(f"less than {more}")
+    return ", ".join(words)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value.value if isinstance(value, Enum) else value)

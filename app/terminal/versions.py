@@ -1,0 +1,17 @@
+"""What `--version` prints: enough for a bug report."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from core.version import version as baton_version
+
+
+def versions() -> str:
+    """Baton, llama.cpp's binding, Python and the system, a line."""
+    try:
+        llama = f"llama-cpp-python {version('llama-cpp-python')}"
+    except PackageNotFoundError:
+        llama = "llama-cpp-python is not installed"
+    return f"Baton {baton_version()} ({llama}, Python {platform.python_version()}, {platform.platform(terse=True)})"

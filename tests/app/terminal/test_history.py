@@ -1,0 +1,81 @@
+"""Answers and batches of the terminal are in the window's history."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from core.demo_pair import BATCH_PROBLEMS, DemoProblem
+from core.paths import Paths
+from core.store.runs import RunState
+from core.store.store import Store
+
+PROBLEM = DemoProblem(836, 100)
+
+
+@pytest.fixture(autouse=True)
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    paths = Paths.under(tmp_path)
+    monkeypatch.setattr(Paths, "of_user", lambda: paths)
+    return paths
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    capsys.readouterr()
+    assert main(["history", "list", "--json"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_answer_is_listed_shown_found_and_exported(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["solve", PROBLEM.question]) == 0
+    (entry,) = listed(capsys)
+    assert entry["kind"] == "answer"
+    with Store.open(paths.store) as store:
+        conversation = store.conversations.open(entry["id"])
+        assert store.runs.summary(conversation.exchanges[0].id).state is RunState.ENDED
+    assert main(["history", "show", entry["id"][:8]]) == 0
+    shown = capsys.readouterr().out
+    assert PROBLEM.question in shown
+    assert f"\\boxed{{{PROBLEM.answer}}}" in shown
+    assert "large share" in shown
+    assert main(["history", "search", "term", "836"]) == 0
+    assert entry["id"][:8] in capsys.readouterr().out
+    for ending in ("json", "md", "html"):
+        file = tmp_path / f"answer.{ending}"
+        assert main(["history", "export", entry["id"][:8], str(file)]) == 0
+        assert "836" in file.read_text(encoding="utf-8")
+    assert main(["history", "export", entry["id"][:8], str(tmp_path / "answer.pdf")]) == 2
+
+
+def test_an_answer_can_be_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solve", PROBLEM.question, "--no-history", "-n", "5"]) == 3
+    assert listed(capsys) == []
+
+
+def test_a_store_that_cannot_be_opened_does_not_stop_the_run(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    paths.store.mkdir(parents=True)
+    assert main(["solve", PROBLEM.question]) == 0
+    said = capsys.readouterr()
+    assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
+    assert "The answer is not in the history." in said.err
+
+
+def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    line = ["batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "--parallel", "2", "--out", out]
+    assert main(line) == 0
+    assert not (tmp_path / "out" / "batch.sqlite").exists()
+    (entry,) = listed(capsys)
+    assert (entry["kind"], entry["size"]) == ("batch", "2 of 2")
+    assert main(["history", "show", entry["id"]]) == 0
+    assert "2 problems" in capsys.readouterr().out
+    assert main(["batch", "--resume", "--out", out]) == 0
+    assert main(line) == 2, "the folder holds a batch"
+    assert main([*line[:-1], str(tmp_path / "other"), "--no-history"]) == 0
+    assert (tmp_path / "other" / "batch.sqlite").exists()
+    assert len(listed(capsys)) == 1

@@ -1,0 +1,157 @@
+"""Models by name: the catalogue, the Hub with cuts, deletion, and which pair runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.terminal.model_files import source_of
+from core.demo_pair import SMALL_MODEL, DemoProblem
+from core.errors import SettingsError
+from core.models.source import DemoModel, HubFile, LocalFile, ModelSource
+from core.paths import Paths
+from core.settings import ModelChoice, Settings, SettingsFile
+from tests.core.models.hub_server import HubServer, running_hub
+
+REPOSITORY = "tiny/demo-GGUF"
+PROBLEM = DemoProblem(836, 100).question
+
+
+@pytest.fixture(autouse=True)
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    paths = Paths.under(tmp_path)
+    monkeypatch.setattr(Paths, "of_user", lambda: paths)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for variable in ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME", "HF_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    return paths
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    content = SMALL_MODEL.read_bytes()
+    with running_hub() as server:
+        server.files[REPOSITORY] = {"demo-Q4_K_M.gguf": content, "demo-Q8_0.gguf": content + b"\0"}
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
+
+
+def test_a_model_is_downloaded_continues_after_a_cut_and_is_deleted(
+    hub: HubServer, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.faults.cuts = [100_000, 50_000]
+    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
+    file = Path(capsys.readouterr().out.strip())
+    assert file == paths.models / "tiny" / "demo-GGUF" / "demo-Q4_K_M.gguf"
+    assert file.read_bytes() == SMALL_MODEL.read_bytes()
+    assert len(hub.file_requests()) == 3
+    assert main(["models", "get", f"hf:{REPOSITORY}:q4_k_m"]) == 0, "it is here already"
+    assert len(hub.file_requests()) == 3
+    capsys.readouterr()
+    assert main(["models", "list", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert str(file) in {row["file"] for row in rows}
+    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 0
+    assert not file.exists()
+    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 2
+
+
+def test_a_quantisation_that_is_not_there_is_answered_with_those_that_are(
+    hub: HubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "get", f"hf:{REPOSITORY}:Q2_K"]) == 1
+    assert "It has Q4_K_M, Q8_0." in capsys.readouterr().err
+
+
+def test_a_run_downloads_its_model_only_after_a_yes(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["solve", PROBLEM, "--small", f"hf:{REPOSITORY}", "--large", "demo", "--policy", "never", "-n", "5"]
+    assert main(line) == 1
+    assert "Add --yes." in capsys.readouterr().err
+    assert hub.file_requests() == []
+    assert main([*line, "--yes"]) == 3
+    assert "● " in capsys.readouterr().out
+
+
+def test_the_hub_is_searched(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "search", "tiny", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["repository"] == REPOSITORY
+
+
+def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "pairs", "--context", "256", "--json"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        pair = json.loads(line)
+        assert isinstance(source_of(pair["small"]), HubFile)
+        assert isinstance(source_of(pair["large"]), HubFile)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("", DemoModel.SMALL),
+        ("demo:large", DemoModel.LARGE),
+        (str(SMALL_MODEL), LocalFile(SMALL_MODEL)),
+        ("hf:owner/name:Q4_K_M", HubFile("owner/name", "Q4_K_M")),
+        ("nowhere.gguf", LocalFile(Path("nowhere.gguf"))),
+    ],
+)
+def test_a_model_is_named_in_the_usual_ways(text: str, source: ModelSource) -> None:
+    assert source_of(text) == source
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("localhost:8080", "write http://localhost:8080"),
+        ("bartowski/Qwen-GGUF", "write hf:bartowski/Qwen-GGUF"),
+        ("https://huggingface.co/a/b/resolve/main/c.gguf", "Write hf:a/b:QUANT"),
+    ],
+)
+def test_a_name_that_cannot_be_meant_is_answered_with_what_probably_is(text: str, advice: str) -> None:
+    with pytest.raises(SettingsError, match=advice):
+        source_of(text)
+
+
+@pytest.mark.parametrize(("given", "missing"), [("--small", "--large"), ("--large", "--small")])
+def test_one_model_alone_is_refused(given: str, missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solve", PROBLEM, given, str(SMALL_MODEL)]) == 2
+    assert f"{missing} is not" in capsys.readouterr().err
+
+
+def test_without_names_the_pair_of_the_window_runs(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ModelChoice(small=LocalFile(SMALL_MODEL), large=LocalFile(SMALL_MODEL))
+    SettingsFile(paths.settings).save(Settings(models=chosen))
+    assert main(["solve", "1+1?", "-n", "5"]) == 3
+    said = capsys.readouterr().err
+    assert f"As chosen in the window: {SMALL_MODEL} and {SMALL_MODEL}" in said
+    assert "demo pair" not in said
+
+
+def test_the_demo_pair_says_that_it_runs_and_what_it_cannot_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solve", "What is 2+2?", "-n", "5"]) == 3
+    said = capsys.readouterr().err
+    assert "No models are named, so the demo pair runs" in said
+    assert "means nothing" in said
+    assert main(["solve", PROBLEM, "-q", "-n", "5"]) == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings", "c"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "c (keywords): Reflections allowed. Negative sentences before rule 3 fires (c).",
+        "  default: 15",
+        "  bounds: at least 1",
+        "  in baton: 15",
+        "  in paper: 15",
+        "  in reference: 15",
+    ]
+    assert main(["settings", "--json"]) == 0
+    names = {json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()}
+    assert {"n1", "tau", "threshold", "max_seconds", "temperature", "seed"} <= names
+    assert main(["policies"]) == 0
+    assert "first-token-entropy" in capsys.readouterr().out

@@ -1,0 +1,124 @@
+"""Versions, completion, where options come from; and the window's own command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.display import obstacle
+from app.terminal.program import COMMANDS
+from core.version import version
+
+LINE = ["solve", "1+1?", "-q", "--no-history", "--policy", "never"]
+
+
+def tokens(capsys: pytest.CaptureFixture[str]) -> int:
+    """How many tokens the run was allowed, by its summary."""
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "tokens kept" in line]
+    return int(line.split()[2])
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "baton" / "config.toml"
+    file.parent.mkdir()
+    return file
+
+
+def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_order(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text("max-tokens = 2\n")
+    assert main(LINE) == 3
+    assert tokens(capsys) == 2
+    config.write_text("max-tokens = 2\n[solve]\nmax-tokens = 3\n")
+    assert main(LINE) == 3
+    assert tokens(capsys) == 3
+    monkeypatch.setenv("BATON_MAX_TOKENS", "4")
+    assert main(LINE) == 3
+    assert tokens(capsys) == 4
+    monkeypatch.setenv("BATON_SOLVE_MAX_TOKENS", "5")
+    assert main(LINE) == 3
+    assert tokens(capsys) == 5
+    assert main([*LINE, "-n", "6"]) == 3
+    assert tokens(capsys) == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("[slove]\n", "'slove'"), ("max tokens", "cannot be read"), ("[solve]\nmax-tokens = 'x'\n", "'x'")],
+)
+def test_a_wrong_configuration_is_a_sentence(
+    content: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(content)
+    assert main(LINE) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert said in sentence
+
+
+def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert f"Baton {version()} (llama-cpp-python " in capsys.readouterr().out
+    done = subprocess.run([sys.executable, "-m", "app", "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, f"Baton {version()}" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "_BATON_COMPLETE" in capsys.readouterr().out
+    question = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton solve --temp", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli"], capture_output=True, text=True, timeout=60, env=os.environ | question
+    )
+    assert "--temperature" in done.stdout
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        assert main([name, "--help"]) == 0
+        assert "Usage: baton" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "There is no display."),
+        ({"DISPLAY": ":97"}, "does not answer"),
+        ({"WAYLAND_DISPLAY": "wayland-9", "XDG_RUNTIME_DIR": "/nowhere"}, "There is no display."),
+        ({"QT_QPA_PLATFORM": "offscreen"}, ""),
+        ({"QT_QPA_PLATFORM": "xcb"}, "There is no display."),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
+def test_a_dead_display_is_found_out_before_qt_ends_the_process(environment: dict[str, str], said: str) -> None:
+    found = obstacle(environment)
+    assert found == said if said in ("", "There is no display.") else found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
+def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
+    done = subprocess.run(
+        [sys.executable, "-m", "app"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=environment | {"DISPLAY": ":97", "WAYLAND_DISPLAY": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Here is the demo in the terminal instead" in done.stdout
+    assert "Small model alone" in done.stdout
+
+
+def test_wrong_usage_of_the_window_is_a_sentence() -> None:
+    done = subprocess.run([sys.executable, "-m", "app", "--version=x"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("baton-window: ")
