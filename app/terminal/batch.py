@@ -8,7 +8,16 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, grade_again, refuse_given
+from app.terminal.batch_run import (
+    BatchOptions,
+    BatchRun,
+    batch_options,
+    begin,
+    go_on,
+    grade_again,
+    refuse_given,
+    write_for_tools,
+)
 from app.terminal.command_line import command, option
 from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from app.terminal.output import remark
@@ -16,6 +25,7 @@ from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, mod
 from app.terminal.servers import ServerOptions, server_options
 from core.batch.again import Repetition, repetition_of
 from core.batch.columns import ColumnNames
+from core.batch.other_tools import TOOLS
 from core.batch.problems import read_problems
 from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
@@ -54,6 +64,13 @@ NEW_BATCH_ONLY = (
     metavar="REPORT",
     help="Run the batch of this report.json again, in another folder.",
 )
+@option(
+    "--write-for",
+    multiple=True,
+    type=click.Choice(list(TOOLS)),
+    metavar="TOOL",
+    help=f"Write the results in the folder for another tool, without running anything: {', '.join(TOOLS)}.",
+)
 @option("--regrade", is_flag=True, help="Grade the results in the folder again, without running anything.")
 @batch_options(parallel=8)
 @run_options
@@ -73,6 +90,7 @@ def batch(
     grade: str | None,
     pattern: str | None,
     again: Path | None,
+    write_for: tuple[str, ...],
     regrade: bool,
     options: BatchOptions,
     method: RunOptions,
@@ -87,6 +105,8 @@ def batch(
     folder = options.out or Path(f"{file.stem}-results" if file and str(file) != "-" else "results")
     run = BatchRun(folder, options, models, loading, servers)
     how = _how(grade, pattern)
+    if write_for:
+        return write_for_tools(run, write_for)
     if regrade:
         return grade_again(run, how)
     if options.resume:
