@@ -77,7 +77,7 @@ def words_of(text: str) -> Words:
 def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
     """The steps of the thinking, or of the whole text if the model does not think apart.
 
-    While it is `live` the last one is "": nobody can say yet what it is like.
+    While it is `live` the last one is "": it cannot be compared yet.
     """
     tag = trace.closed.tag if trace.closed else ""
     texts = [step.text.strip().removesuffix(tag).strip() for step in trace.steps if not step.in_answer]
