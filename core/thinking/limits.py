@@ -46,7 +46,7 @@ class LimitsGuard(Interruption):
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._repetition = Repetition()
+        self._repetition = RepetitionDetector()
         self._handed_over = False
 
     def resume_from(self, trace: Trace) -> None:
@@ -108,7 +108,7 @@ class LimitsGuard(Interruption):
         return None
 
 
-class Repetition:
+class RepetitionDetector:
     """Finds a text that repeats itself: two identical steps in a row, or its end at least three times."""
 
     EVERY = 32
