@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
-from itertools import islice
 from pathlib import Path
 
 from core.errors import SettingsError
@@ -44,6 +43,15 @@ class Match(Enum):
     INFLECTED = "inflected"
 
 
+CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+"""Scripts that are written without blanks: a word may begin and end beside any of these characters."""
+_WORD = f"[^\\W{CJK}]"
+"""A letter, digit or underscore that joins its neighbours to a word."""
+_ENDS_IN_CJK = re.compile(f"[{CJK}]$")
+NEGATIVE = (Category.REFLECTION, Category.VERIFICATION)
+"""The authors classify with the negative and the verifying words together."""
+
+
 @dataclass(frozen=True)
 class Lexicon:
     """Cues by category: each base form with its inflections. A word may stand in several categories."""
@@ -59,7 +67,11 @@ class Lexicon:
         forms = {form for base, inflections in words.items() for form in (base, *inflections)}
         chosen = sorted(forms if self.match is Match.INFLECTED else words, key=len, reverse=True)
         either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in chosen)
-        return re.compile(either if self.match is Match.SUBSTRING else rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
+        if self.match is Match.SUBSTRING:
+            return re.compile(either, re.IGNORECASE)
+        compound = rf"(?<!\w-)(?:{either})(?!-\w)" if self.match is Match.INFLECTED else f"(?:{either})"
+        first_cjk = rf"(?:(?<!{_WORD})|(?=[{CJK}]))"
+        return re.compile(rf"{first_cjk}{compound}(?:(?!{_WORD})|(?<=[{CJK}]))", re.IGNORECASE)
 
     def find(self, text: str, complete: bool = True) -> list[Cue]:
         """All cues in order of place. In a text that is still growing (`complete` false) a word at its very end
@@ -68,40 +80,99 @@ class Lexicon:
             Cue(found.group(), category, found.start(), found.end())
             for category, pattern in self._patterns.items()
             for found in pattern.finditer(text)
-            if complete or self.match is Match.SUBSTRING or found.end() < len(text)
+            if complete
+            or self.match is Match.SUBSTRING
+            or found.end() < len(text)
+            or _ENDS_IN_CJK.search(found.group())
         ]
         return sorted(cues, key=lambda cue: (cue.start, -cue.end))
 
     def sign(self, text: str) -> Category:
-        """Reflection, Affirmation or Statement by the majority of cues; a tie is Reflection (authors' code)."""
-        counts = [cue.category for cue in self.find(text)]
-        reflections, affirmations = counts.count(Category.REFLECTION), counts.count(Category.AFFIRMATION)
-        if not reflections and not affirmations:
+        """Reflection, Affirmation or Statement by the majority of cues; a tie is Reflection (authors' code).
+
+        A word that only verifies counts as a reflection; one that stands in both lists counts once.
+        """
+        cues = self.find(text)
+        negative = len({(cue.start, cue.end) for cue in cues if cue.category in NEGATIVE})
+        affirmative = sum(cue.category is Category.AFFIRMATION for cue in cues)
+        if not negative and not affirmative:
             return Category.STATEMENT
-        return Category.AFFIRMATION if affirmations > reflections else Category.REFLECTION
+        return Category.AFFIRMATION if affirmative > negative else Category.REFLECTION
+
+
+FORM_OF_A_LIST = 'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.'
 
 
 def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
-    """A lexicon from JSON `{"reflection": {"wait": ["waits", …], …}, …}`. Raises SettingsError."""
+    """A lexicon from JSON `{"reflection": {"wait": ["waits", …], …}, …}`.
+
+    Raises SettingsError that names the line, or the category and the word, and the reason.
+    """
     try:
         data = json.loads(text)
-        cues = {
-            Category(category): {str(base): tuple(map(str, forms)) for base, forms in words.items()}
-            for category, words in data.items()
-        }
-    except (ValueError, AttributeError, TypeError) as error:
+    except json.JSONDecodeError as error:
         raise SettingsError(
-            "The cue list cannot be read.",
-            'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.',
+            f"The cue list cannot be read: line {error.lineno} is not valid JSON ({error.msg}).", FORM_OF_A_LIST
         ) from error
-    return Lexicon(cues, match)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"The cue list cannot be read: {error}.", FORM_OF_A_LIST) from error
+    if not isinstance(data, dict) or not data:
+        raise SettingsError("The cue list cannot be read: it is not an object of categories.", FORM_OF_A_LIST)
+    return Lexicon({_category(name): _words(name, words) for name, words in data.items()}, match)
+
+
+def _category(name: str) -> Category:
+    names = [category.value for category in Category if category is not Category.STATEMENT]
+    if name not in names:
+        raise SettingsError(
+            f"The cue list cannot be read: {name!r} is no category of cues.", f"Choose among {', '.join(names)}."
+        )
+    return Category(name)
+
+
+def _words(category: str, words: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(words, dict):
+        raise SettingsError(f"The cue list cannot be read: {category!r} holds no object of words.", FORM_OF_A_LIST)
+    for base, forms in words.items():
+        if not isinstance(forms, list) or not all(isinstance(form, str) for form in forms):
+            raise SettingsError(
+                f"The cue list cannot be read: {base!r} in {category!r} has no list of inflections.", FORM_OF_A_LIST
+            )
+        if not all(form.strip() for form in (base, *forms)):
+            raise SettingsError(
+                f"The cue list cannot be read: {category!r} holds an empty cue, which every text would match.",
+                "Leave it out.",
+            )
+    return {base: tuple(forms) for base, forms in words.items()}
+
+
+ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Category.VERIFICATION: "verify"}
+"""The paper's ablation with one cue a category."""
 
 
 @cache
 def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
-    """The paper's cues; `one_cue`: only the first of each category, as in its ablation."""
+    """The paper's cues; `one_cue`: only those of its ablation with one cue a category."""
     path = Path(__file__).parents[2] / "resources" / "cues" / "english.json"
     lexicon = parse_lexicon(path.read_text(encoding="utf-8"), match)
     if not one_cue:
         return lexicon
-    return Lexicon({category: dict(islice(words.items(), 1)) for category, words in lexicon.cues.items()}, match)
+    return Lexicon({category: {word: lexicon.cues[category][word]} for category, word in ONE_CUE.items()}, match)
+
+
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)
+_CODE_OR_HEADING = re.compile(r"`[^`\n]*`?|^(?: {4}|\t)[^\n]*|^#{1,6} [^\n]*", re.MULTILINE)
+
+
+def prose(text: str) -> str:
+    """The text with code and headings blanked out, character by character, so that positions hold."""
+
+    def blank(found: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", " ", found.group())
+
+    return _CODE_OR_HEADING.sub(blank, _FENCE.sub(blank, text))
+
+
+def inside_code(text: str) -> bool:
+    """Whether the text ends inside a fenced block of code."""
+    return len(re.findall(r"^[ \t]*(?:```|~~~)", text, re.MULTILINE)) % 2 == 1

@@ -39,7 +39,7 @@ from core.thinking.policy import (
     keep,
     take_over,
 )
-from core.thinking.reasons import LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED, TakeoverReason
+from core.thinking.reasons import ANSWER, LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED, TakeoverReason
 from core.thinking.text_state import TextState
 from core.thinking.write_stream import LoopSettings as LoopSettings
 from core.thinking.write_stream import WriteStream
@@ -118,10 +118,10 @@ class Loop:
                     continue
                 if tag := text.close_thinking():
                     yield self._closed(author, tag)
-                    move = policy.on_thinking_closed(self.view(author, start, seen))
-                    if move != keep():
-                        return move
-                    looking = False
+                    move = self._admit(policy.on_thinking_closed(self.view(author, start, seen, in_lookahead=looking)))
+                    if not _goes_on(move):
+                        return (yield from self._leave_lookahead(move, start)) if looking else move
+                    looking = looking and move.watched
                 if interruption := self._interruption(self.view(author, start, seen)):
                     return interruption
                 if looking:
@@ -144,7 +144,7 @@ class Loop:
         if looking and self.stream.stop is Stop.END_OF_TEXT:
             move = self._admit(policy.on_lookahead(self.view(author, start, seen, text_ended=True)))
             yield from self._count()
-            if not _goes_on(move):
+            if not _goes_on(move) or move.discard:
                 return (yield from self._leave_lookahead(move, start))
         return self._after_stop(author)
 
@@ -173,7 +173,7 @@ class Loop:
                         yield self._closed(author, tag)
                         view = self.view(author, start, seen, takeover=move)
                         after = self.policy.on_thinking_closed(view)
-                        next_move = after if after != keep() else None
+                        next_move = None if _goes_on(after) else after
                     next_move = self._interruption(view) or next_move
                     if next_move or move.is_over(len(seen), text.body.text, text.at_boundary):
                         break
@@ -183,6 +183,13 @@ class Loop:
         yield events.TakeoverEnded(self.now(), len(seen))
         if next_move:
             return next_move
+        if (
+            self.stream.stop is Stop.END_OF_TEXT
+            and not seen
+            and move.tokens < WITHOUT_END
+            and self.policy.hands_back_empty
+        ):
+            return keep()  # not asked about this boundary again, or two models could hand it to and fro for ever
         if self.stream.stop not in (None, Stop.LIMIT):
             return self._after_stop(author)
         next_move = self.policy.on_takeover_end(self.view(author, start, seen, takeover=move))
@@ -217,13 +224,18 @@ class Loop:
         yield events.TextInserted(self.now(), inserted, reason.id)
         self.text.close_thinking()
         yield self._closed(Author.INSERTED, tag)
-        return self.policy.on_thinking_closed(self.view(Author.INSERTED, self.text.position))
+        move = self.policy.on_thinking_closed(self.view(Author.INSERTED, self.text.position))
+        thinkers = [author for author, session in self.sessions.items() if session.card.thinking]
+        if _goes_on(move) and self.policy.default_writer not in thinkers:
+            # To a model without tags the text was complete: the one that has them writes the answer.
+            return take_over(WITHOUT_END, ANSWER, author=thinkers[0])
+        return move
 
     def _after_stop(self, author: Author) -> Move:
         """A model stopped by itself: what its reason means for the run."""
         card = self.sessions[author].card
         match self.stream.stop:
-            case Stop.END_OF_TEXT if self.text.thinking and card.thinking:
+            case Stop.END_OF_TEXT if self.text.thinking and self.text.closing_tags:
                 return Close(UNCLOSED)
             case Stop.END_OF_TEXT:
                 return Finished(Finish.END_OF_TEXT)

@@ -145,6 +145,8 @@ class View:
     at_boundary: bool
     text_ended: bool = False
     """The writer has come to its end of text: there will be no more to see."""
+    in_lookahead: bool = False
+    """Whether the text is a lookahead that waits for a decision."""
     takeover: Write | None = None
     """The takeover that is under way, or has just ended."""
     small_tokens: int = 0
@@ -168,7 +170,7 @@ class View:
 
 class PolicySettings(BaseModel):
     """The parameters of one policy. Each policy has a nested class `Settings` of this kind; `policy` is its name, by
-    which files and forms know whose parameters they are. Every field has a title and a description."""
+    which a file or a form tells which policy the parameters belong to. Every field has a title and a description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -204,7 +206,7 @@ class PolicyArm:
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """What a policy gets from its run besides its own settings."""
+    """What a run tells its policy besides the policy's own settings."""
 
     seed: int = 0
     lexicon: Lexicon | None = None
@@ -243,6 +245,17 @@ class Policy:
         self.settings = settings or self.Settings()
         self.context = context or PolicyContext()
 
+    @property
+    def hands_back_empty(self) -> bool:
+        """Whether a takeover at whose start the model ends its text leaves the writing to the default writer; else the
+        text ends there."""
+        return True
+
+    @property
+    def stops_repetition(self) -> bool:
+        """Whether the limit on repetition holds in a run of this policy. Baselines and the authors' code have none."""
+        return True
+
     def resume_from(self, trace: Trace) -> None:
         """The text does not begin with this run: take up what earlier runs counted (`trace.counters`). Called once,
         before anything else."""
@@ -269,9 +282,12 @@ class Policy:
         return keep()
 
     def on_thinking_closed(self, view: View) -> Move:
-        """The thinking is over; the model that closed it goes on to the end."""
+        """The thinking is over; the model that closed it goes on to the end.
+
+        Asked within a lookahead, too: a takeover then replaces it, the closing tag included, unless it keeps it.
+        """
         by_other = view.author not in (self.default_writer, Author.INSERTED)
-        return take_over(WITHOUT_END, ANSWER, author=view.author) if by_other else keep()
+        return take_over(WITHOUT_END, ANSWER, author=view.author, keep_lookahead=True) if by_other else keep()
 
     def counters(self) -> Mapping[str, float]:
         """What it counts, by name. Recorded whenever it changes, and given back by `resume_from`."""

@@ -57,7 +57,7 @@ class PolicyRegistry(Mapping[str, type[Policy]]):
 
     def reason(self, id: str) -> TakeoverReason:
         """The reason with this id. One of a policy that is not installed is labelled by its id."""
-        return self._reasons.get(id) or TakeoverReason(id, id.capitalize())
+        return self._reasons.get(id) or TakeoverReason(id, id)
 
     def of(self, settings: PolicySettings) -> type[Policy]:
         """The policy that these settings are for. Raises SettingsError if it is not installed."""

@@ -10,6 +10,13 @@ _SEPARATOR = " \t\r\n"
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
 
 
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\[])(?:e\.g|i\.e|eqs?|figs?|vs|cf|approx|resp|thm|viz|s\.t|w\.l\.o\.g|et al|dr|mrs?|ms|prof)\.\s*$"
+    r"|(?:^|[\s(\[])[ei]\.$",  # the first half of "e.g." and "i.e."
+    re.IGNORECASE,
+)
+
+
 class Decoder:
     """Bytes of tokens to text; characters may be split across tokens. Invalid bytes become U+FFFD."""
 
@@ -21,7 +28,7 @@ class Decoder:
 
     @property
     def inside_character(self) -> bool:
-        """True while the bytes so far end inside a UTF-8 sequence: no handoff here."""
+        """True while the bytes so far end inside a UTF-8 sequence: no handing over here."""
         return bool(self._decoder.getstate()[0])
 
 
@@ -71,6 +78,7 @@ def same_step_twice(text: str, longest: int = 2400) -> bool:
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether the text ends at the end of a sentence or line. A full stop after a digit ("3.") may be a
-    decimal point and counts only when white space or a closing quote follows."""
-    return bool(_SENTENCE_END.search(text[-12:]))
+    """Whether the text ends at the end of a sentence or line. A full stop after a digit ("3.") may be a decimal
+    point and counts only when white space or a closing quote follows; one after an abbreviation ("e.g.") never."""
+    end = text[-16:]
+    return bool(_SENTENCE_END.search(end)) and (end.endswith("\n") or not _ABBREVIATION.search(end))

@@ -1,4 +1,4 @@
-"""One write of one model: what its session yields is added to the text and yielded as events."""
+"""One model writes: what its session yields goes into the text and is told as events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LoopSettings:
 
 
 class WriteStream:
-    """Lets the sessions write into one text, one at a time, with one clock."""
+    """Lets the sessions write into one text, one at a time, on one clock."""
 
     def __init__(self, sessions: Mapping[Author, Session], text: TextState, settings: LoopSettings) -> None:
         self.sessions = sessions
@@ -56,13 +56,13 @@ class WriteStream:
         session, self.stop = self.sessions[author], None
         self._writes += 1
         if self.text.inside_character:
-            # The other model was lost in the middle of a character: no tokenizer can continue from there.
+            # The other model was lost in the middle of a character: nobody can go on from there.
             yield self.discard(self.text.position)
         yield WriteStarted(self.now(), author, reason, self.text.position)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.room),
-            # Every write has its own seed: a discarded lookahead must not come back word for word.
+            # Every write draws anew: a lookahead that was thrown away must not come back word for word.
             seed=(self.settings.seed * 1_000_003 + self._writes) % 2**31,
             alternatives=max(self.settings.alternatives, alternatives),
         )
@@ -92,6 +92,7 @@ class WriteStream:
         *,
         at_boundary: bool | None = None,
         text_ended: bool = False,
+        in_lookahead: bool = False,
         takeover: Write | None = None,
     ) -> View:
         """What a policy may see of the text from `start` on. `at_boundary`: if it is asked about an earlier place."""
@@ -103,6 +104,7 @@ class WriteStream:
             thinking=self.text.thinking,
             at_boundary=self.text.at_boundary if at_boundary is None else at_boundary,
             text_ended=text_ended,
+            in_lookahead=in_lookahead,
             takeover=takeover,
             small_tokens=self.text.tokens[Author.SMALL],
             large_tokens=self.text.tokens[Author.LARGE],

@@ -30,3 +30,8 @@ class Always(Policy):
     def on_thinking_closed(self, view: View) -> Move:
         """One unbroken write, unless the closing tag was inserted."""
         return keep() if view.author is Author.LARGE else take_over(WITHOUT_END, LARGE_ONLY)
+
+    @property
+    def stops_repetition(self) -> bool:
+        """A baseline is what the model writes by itself."""
+        return False

@@ -18,3 +18,8 @@ class Never(Policy):
         policy: Literal["never"] = "never"
 
     arms = (PolicyArm("small", "small only", Settings()),)
+
+    @property
+    def stops_repetition(self) -> bool:
+        """A baseline is what the model writes by itself."""
+        return False

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from app.terminal.printer import Printer
 from core.engines.body import Author
+from core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from core.thinking.events import Event, Finish, Noticed, RunEnded, TextDiscarded, TextInserted, TokenWritten
-from core.thinking.policies.keywords import EXCESSIVE_REFLECTION
 
 
 def token(text: str, author: Author = Author.SMALL) -> TokenWritten:

@@ -10,8 +10,9 @@ from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MO
 from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
+from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from core.thinking.events import Event, RunEnded, TakeoverStarted, TextDiscarded, TextInserted, TokenWritten
-from core.thinking.policies.keywords import AFFIRMATION, EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION
+from core.thinking.policies.keywords import AFFIRMATION, REFLECTION
 from core.thinking.reasons import TakeoverReason
 from core.thinking.registry import POLICIES, settings_for
 

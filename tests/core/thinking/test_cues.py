@@ -7,7 +7,7 @@ import json
 import pytest
 
 from core.errors import SettingsError
-from core.thinking.cues import Category, Match, english, parse_lexicon
+from core.thinking.cues import Category, Match, english, inside_code, parse_lexicon, prose
 
 REFLECTION = "wait, alternatively, hold on, another, verify, think again, recap, check".split(", ")
 AFFIRMATION = "yeah, yes, final answer, confident".split(", ")
@@ -93,5 +93,72 @@ def test_a_cue_list_that_cannot_be_read_is_refused(text: str) -> None:
         parse_lexicon(text)
 
 
-def test_with_one_cue_a_class_only_the_first_of_each_is_left() -> None:
-    assert [list(words) for words in english(one_cue=True).cues.values()] == [["wait"], ["yeah"], ["verify"]]
+def test_the_ablation_with_one_cue_a_class_has_the_papers_three() -> None:
+    assert [list(words) for words in english(one_cue=True).cues.values()] == [["wait"], ["confident"], ["verify"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{\n"reflection": {\n"wait": []\n', "line 4"),
+        ('{"doubt": {}}', "'doubt' is no category"),
+        ('{"reflection": ["wait"]}', "'reflection' holds no object of words"),
+        ('{"reflection": {"wait": 3}}', "'wait' in 'reflection' has no list"),
+        ('{"reflection": {"": []}}', "'reflection' holds an empty cue"),
+        ('{"reflection": {"wait": [" "]}}', "'reflection' holds an empty cue"),
+        ("[" * 100_000, "cue list cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_cue_list_is_named(text: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        parse_lexicon(text)
+
+
+CHINESE = json.dumps({"reflection": {"等等": []}, "affirmation": {}, "verification": {"检查": []}})
+
+
+@pytest.mark.parametrize("match", Match)
+def test_a_cue_in_a_script_without_blanks_is_found_beside_its_neighbours(match: Match) -> None:
+    lexicon = parse_lexicon(CHINESE, match)
+    assert [cue.word for cue in lexicon.find("让我检查一下,等等。", complete=False)] == ["检查", "等等"]
+
+
+def test_a_latin_cue_beside_such_a_script_is_a_word_of_its_own() -> None:
+    assert words("让我wait一下") == ["wait"]
+
+
+@pytest.mark.parametrize("text", ["It is wait-free.", "We double-check it"])
+def test_a_cue_inside_a_compound_is_none_where_inflections_are_matched(text: str) -> None:
+    assert words(text) == []
+
+
+def test_a_word_that_only_verifies_counts_as_a_reflection_once() -> None:
+    lexicon = parse_lexicon('{"affirmation": {"yes": []}, "verification": {"prove": []}}')
+    assert lexicon.sign("Let us prove it.") is Category.REFLECTION
+    assert english(Match.SUBSTRING).sign("Yes, yes, check.") is Category.AFFIRMATION
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "So `wait()` it is.",
+        "    wait()\n",
+        "\tcheck(x)",
+        "### Verification\n",
+        "```python\nwait()\n```\nSo.",
+        "~~~\ncheck",
+    ],
+)
+def test_code_and_headings_are_not_prose(text: str) -> None:
+    assert english().find(prose(text)) == []
+    assert len(prose(text)) == len(text)
+
+
+def test_prose_around_code_keeps_its_place() -> None:
+    cue = english().find(prose("Run `wait()`, then verify it"))[0]
+    assert (cue.word, cue.start) == ("verify", 19)
+
+
+@pytest.mark.parametrize(("text", "inside"), [("```\nx", True), ("```\nx\n```\n", False), ("Use ``` here", False)])
+def test_an_open_fence_means_code(text: str, inside: bool) -> None:
+    assert inside_code(text) is inside

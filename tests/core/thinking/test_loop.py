@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.models.overrides import ThinkingTags
+from core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from core.thinking.events import (
     Finish,
     HandedOver,
@@ -22,7 +23,7 @@ from core.thinking.events import (
     WriteStarted,
 )
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, Keywords
+from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM
 from core.thinking.policy import Close, Finished, Insert, Move, Policy, Until, View, Write, keep, look_on, take_over
@@ -327,3 +328,11 @@ def test_a_step_written_again_is_the_last_one_or_the_one_under_way() -> None:
     done = run(AtBoundary(keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two.\n\n"]
+
+
+def test_a_pair_in_which_only_the_large_model_has_tags_closes_its_thinking_and_answers() -> None:
+    small = ScriptedEngine("One.\n\nIt is 4.", thinking=None)
+    large = ScriptedEngine("Four.", name="large")
+    done = run(keywords(Keywords.presets["baton"]), small, large)
+    assert done.trace.thinking_text.strip() == "One.\n\nIt is 4."
+    assert done.trace.answer.strip() == "Four."

@@ -7,10 +7,11 @@ measured instead of estimated is tested with the trace.
 from __future__ import annotations
 
 from core.engines.base import Message
+from core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from core.thinking.events import Finish, TakeoverStarted, TextInserted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import LoopSettings
-from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, REFLECTION, Keywords
+from core.thinking.policies.keywords import REFLECTION, Keywords
 from core.thinking.policies.never import Never
 from core.thinking.reasons import TakeoverReason
 from core.thinking.registry import POLICIES
@@ -51,7 +52,7 @@ def test_nothing_is_written_after_the_large_models_end() -> None:
 
 def test_rule_three_works_across_tokenizers() -> None:
     """The authors' code fails there: it hands ids of one vocabulary to the other model."""
-    large = ScriptedEngine("It is so. No", "It is right. No", name="large", vocabulary="other", split=single_bytes)
+    large = ScriptedEngine("Wait, so. No", "It is right. No", name="large", vocabulary="other", split=single_bytes)
     settings = SHORT.model_copy(update={"c": 1})
     done = run(keywords(settings), ["One.\n\nWait, no", " Two.\n\nNo", " End.</think>"], large)
     assert rules(done) == [REFLECTION, EXCESSIVE_REFLECTION]

@@ -19,9 +19,10 @@ from core.errors import StoreError
 from core.models.overrides import ModelOverrides, ThinkingTags
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
 from core.thinking import events
+from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from core.thinking.cues import Category, Cue
 from core.thinking.events import SCHEMA, Event, Finish
-from core.thinking.policies.keywords import EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION
+from core.thinking.policies.keywords import REFLECTION
 from core.thinking.reasons import PERSON
 from core.thinking.replay.replay import recordings_of
 from core.thinking.trace_json import (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from core.engines.body import Author
-from core.thinking.cues import Category, Lexicon, Match
+from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
+from core.thinking.cues import Category, Lexicon
 from core.thinking.events import CountersChanged, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
 from core.thinking.loop import LoopSettings
-from core.thinking.policies.keywords import AFFIRMATION, EXCESSIVE_REFLECTION, REFLECTION, VERIFICATION, Keywords
+from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, CountedSentence, Keywords
 from core.thinking.policy import PolicyContext, keep
 from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from core.thinking.registry import POLICIES
@@ -58,33 +59,131 @@ def test_a_verification_cue_in_what_the_large_model_wrote_gives_it_n2_tokens_mor
     assert done.trace.text == "One.\n\nLet us verify it. It is so: four. End.</think>"
 
 
-def test_verification_reads_the_small_models_sentence_too() -> None:
-    """A list of cues may hold words that only verify: the sentence stays, and the large model goes on."""
-    lexicon = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}})
+PROVE = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}})
+
+
+@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+def test_a_word_that_only_verifies_brings_a_takeover_as_well(preset: Keywords.Settings) -> None:
+    """The authors classify with the negative and the verifying words together."""
     done = run(
-        Keywords(with_(Keywords.presets["baton"], n2=2), PolicyContext(lexicon=lexicon)),
+        Keywords(with_(preset, n1=4, n2=2), PolicyContext(lexicon=PROVE)),
         ["One.\n\nLet us prove it. No", " End.</think>"],
-        [" It holds. No"],
+        ["So we prove it. No", " It holds. No"],
     )
-    assert rules(done) == [VERIFICATION]
-    assert done.trace.text == "One.\n\nLet us prove it. It holds. End.</think>"
+    assert rules(done) == [REFLECTION, VERIFICATION]
 
 
-def test_the_reference_verifies_only_what_the_large_model_wrote() -> None:
-    lexicon = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}}, Match.SUBSTRING)
-    done = run(
-        Keywords(with_(Keywords.presets["reference"], n1=4), PolicyContext(lexicon=lexicon)),
-        ["One.\n\nLet us prove it. No", "Two.</think>"],
-    )
+@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+def test_verification_reads_what_the_large_model_wrote(preset: Keywords.Settings) -> None:
+    done = run(keywords(with_(preset, n1=4)), ["One.\n\nWait, check it", " End.</think>"], ["So it is. And"])
+    assert rules(done) == [REFLECTION]
+
+
+@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+@pytest.mark.parametrize(("small", "large", "counted"), [("Wait, no", "So it is", 0), ("Yes, so", "Wait, no", 1)])
+def test_the_sentence_that_stands_is_counted_by_its_own_sign(
+    preset: Keywords.Settings, small: str, large: str, counted: int
+) -> None:
+    """Not the lookahead, which was discarded."""
+    settings = with_(preset, n1=4, stop_at_first_cue=False)
+    policy = keywords(settings)
+    run(policy, [f"One.\n\n{small}, it is", " End.</think>"], [f"{large}, it is."])
+    assert policy.counters()["reflections"] == counted
+
+
+def test_the_discarded_sentence_is_counted_where_a_person_chose_so() -> None:
+    policy = keywords(with_(Keywords.presets["baton"], counted=CountedSentence.LOOKAHEAD, n1=4))
+    run(policy, ["One.\n\nWait, no", " End.</think>"], ["So it is. And"])
+    assert policy.counters()["reflections"] == 1
+
+
+# Surprises that the default preset spares a person
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>"],
+)
+def test_cues_in_code_and_headings_bring_no_takeover(step: str) -> None:
+    assert rules(run(keywords(Keywords.presets["baton"]), [f"One.\n\n{step}"])) == []
+
+
+def test_a_step_inside_a_block_of_code_is_not_looked_at() -> None:
+    done = run(keywords(Keywords.presets["baton"]), ["```\none\n\nwait, check\n```\n\nSo.</think>"])
     assert rules(done) == []
 
 
+@pytest.mark.parametrize("step", ["See e.g. wait, no", "By eq. (3), let us verify"])
+def test_an_abbreviation_does_not_end_the_lookahead(step: str) -> None:
+    done = run(keywords(Keywords.presets["baton"]), [f"One.\n\n{step} it", " End.</think>"], ["So it is. And"])
+    assert rules(done)[:1] == [REFLECTION]
+
+
+def test_a_large_model_with_nothing_to_write_hands_back() -> None:
+    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nWait, no", "Two.</think>Four."], [""])
+    assert done.trace.text == "One.\n\nTwo.</think>Four."
+    assert done.trace.large_share == 0
+
+
+def test_a_closing_tag_that_is_only_mentioned_closes_nothing() -> None:
+    done = run(keywords(Keywords.presets["baton"]), ["The tag `</think>` ends it.\n\nSo.</think>Four."])
+    assert done.trace.answer == "Four."
+
+
+@pytest.mark.parametrize(
+    ("preset", "taken"),
+    [(Keywords.presets["paper"], True), (Keywords.presets["reference"], True), (Keywords.presets["baton"], True)],
+)
+def test_row_closing_tag_inside_a_lookahead_does_not_hide_the_cue_before_it(
+    preset: Keywords.Settings, taken: bool
+) -> None:
+    small = ["One.\n\nYes, I am confident\n</think>\n\nIt is four now.", " End.</think>"]
+    done = run(keywords(with_(preset, n1=12, stop_at_first_cue=False)), small, ["So it is. And"])
+    assert bool(rules(done)) is taken
+    assert "confident" not in done.trace.text
+
+
+@pytest.mark.parametrize(
+    ("preset", "writers"),
+    [
+        (Keywords.presets["paper"], ["small", "large", "small"]),
+        (Keywords.presets["reference"], ["small", "large", "small"]),
+        (Keywords.presets["baton"], ["small", "large", "large", "small"]),
+    ],
+)
+def test_row_a_takeover_that_ends_at_a_boundary(preset: Keywords.Settings, writers: list[str]) -> None:
+    """Decided there and then by ours; the small model writes its next step first in the others."""
+    large = [["So", ".\n\n"], ["And", ".\n\n"]]
+    done = run(
+        keywords(with_(preset, n1=2)),
+        ["One.\n\nWait, no", "Wait, so", "Then.</think>"],
+        large,  # type: ignore[arg-type]
+    )
+    assert [span.author.value for span in done.trace.pieces][: len(writers)] == writers
+
+
+@pytest.mark.parametrize(
+    ("preset", "writes"),
+    [(Keywords.presets["paper"], 1), (Keywords.presets["reference"], 2), (Keywords.presets["baton"], 1)],
+)
+def test_row_a_statement_lookahead_that_ends_the_text(preset: Keywords.Settings, writes: int) -> None:
+    """Kept, or sampled again."""
+    small = ScriptedEngine("One.\n\nTwo is it", "Three is it", thinking=None)
+    run(keywords(preset), small, ScriptedEngine(name="large", thinking=None))
+    assert len(small.calls) == writes
+
+
+@pytest.mark.parametrize(("preset", "detects"), [("paper", False), ("reference", False), ("baton", True)])
+def test_row_loop_detector(preset: str, detects: bool) -> None:
+    assert keywords(Keywords.presets[preset]).stops_repetition is detects
+
+
 def endless_reflection(settings: Keywords.Settings, max_tokens: int = 4000) -> Run:
-    """The small model reflects in every sentence, and the large one never does."""
+    """Both models reflect in every sentence."""
     return run(
         keywords(settings),
         ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50),
-        ScriptedEngine(continue_with=lambda *_: "So it is.\n\n" * 200, name="large"),
+        ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large"),
         LoopSettings(max_tokens=max_tokens),
     )
 
@@ -148,7 +247,7 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     first = endless_reflection(settings, max_tokens=50)
     assert between_firings(first)[-1:] == [2], "it fired before"
     small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
-    large = ScriptedEngine(continue_with=lambda *_: "So it is.\n\n" * 200, name="large")
+    large = ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large")
     rest = run(
         keywords(settings), small, large, LoopSettings(max_tokens=120), resume_trace=first.trace, first_move=keep()
     )

@@ -1,0 +1,202 @@
+"""What the two policies of the paper share: cues, the opening, and rules 2 and 3 (§3, §4.2).
+
+rule 2  a verification cue in the sentence that stands after a takeover  →  the large model writes n2 tokens more
+rule 3  the count of negative sentences has reached c  →  auxiliary prompt, then the large model writes n3 tokens
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
+from core.thinking.policy import (
+    Insert,
+    Move,
+    Policy,
+    PolicyContext,
+    PolicySettings,
+    Until,
+    View,
+    keep,
+    look_on,
+    take_over,
+)
+from core.thinking.reasons import OPENING, TakeoverReason
+from core.thinking.trace import Trace
+
+VERIFICATION = TakeoverReason("verification", "Verification takeover")
+EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover", follows_text=False)
+RULES = (VERIFICATION, EXCESSIVE_REFLECTION)
+
+
+class Scope(Enum):
+    """Where the policy decides."""
+
+    THINKING = "thinking"
+    """Until the thinking is closed; the model that closed it writes to the end."""
+    ALL = "all"
+
+
+class CueSettings(PolicySettings):
+    """Parameters of both policies. Lengths are tokens."""
+
+    n1: int = Field(20, ge=1, title="Tokens per takeover", description="Of a sentence by the large model (n1).")
+    n2: int = Field(125, ge=1, title="Verification", description="Tokens more where a sentence verifies (n2).")
+    n3: int = Field(125, ge=1, title="Excessive reflection", description="Tokens after the auxiliary prompt (n3).")
+    n3_step: int = Field(25, ge=0, title="Extra tokens per firing", description="Added to n3 at each firing.")
+    n3_most: int = Field(200, ge=1, title="Maximum extra tokens", description="Ceiling of n3.")
+    c: int = Field(15, ge=1, title="Reflections allowed", description="Negative sentences before rule 3 fires (c).")
+    c_step: int = Field(5, ge=0, title="Allowance increase", description="Added to c at each firing.")
+    c_most: int = Field(30, ge=1, title="Maximum allowance", description="Ceiling of c.")
+    opening: int = Field(0, ge=0, title="Opening", description="First tokens written by the large model.")
+    auxiliary_prompt: str = Field(
+        "Let us check whether there are some wrong steps. ", title="Auxiliary prompt", description="Inserted by rule 3."
+    )
+    match: Match = Field(Match.INFLECTED, title="Cue match", description="How a cue is looked for.")
+    one_cue: bool = Field(
+        False, title="One cue per class", description="Only wait, confident and verify count (ablation)."
+    )
+    skip_code: bool = Field(True, title="Skip code and headings", description="Cues in code and headings do not count.")
+    until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
+    scope: Scope = Field(Scope.THINKING, title="Scope", description="Thinking only, or the answer as well.")
+    decide_at_takeover_end: bool = Field(
+        True,
+        title="Decide after a takeover",
+        description="If a takeover ends at a boundary, decide there; else the small model writes its step first.",
+    )
+    hand_back: bool = Field(
+        True,
+        title="Hand back",
+        description="A large model that has nothing to write hands back; else the text ends there.",
+    )
+    stop_repetition: bool = Field(
+        True, title="Stop on repetition", description="The limit on repetition holds for this policy."
+    )
+
+
+PAPER: Mapping[str, Any] = {
+    "c_step": 0,
+    "c_most": 15,
+    "n3_step": 0,
+    "n3_most": 125,
+    "auxiliary_prompt": "Let us check whether there are some wrong steps.",
+    "match": Match.WORD,
+    "skip_code": False,
+    "until": Until.TOKENS,
+    "scope": Scope.ALL,
+    "decide_at_takeover_end": False,
+    "hand_back": False,
+    "stop_repetition": False,
+}
+"""What the paper says otherwise than Baton's defaults."""
+REFERENCE: Mapping[str, Any] = {
+    "auxiliary_prompt": "Let me check whether there are some wrong steps:",
+    "match": Match.SUBSTRING,
+    "skip_code": False,
+    "until": Until.TOKENS,
+    "scope": Scope.ALL,
+    "decide_at_takeover_end": False,
+    "hand_back": False,
+    "stop_repetition": False,
+}
+"""What the authors' code does otherwise than Baton's defaults."""
+
+
+class CuePolicy(Policy):
+    """Subclasses say what happens at a boundary where rule 3 does not fire (`at_step`)."""
+
+    reads_cues = True
+    settings: CueSettings
+    sentence_reasons: ClassVar[tuple[TakeoverReason, ...]]
+    """Takeovers after which the sentence that stands is counted, and may be verified."""
+
+    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
+        super().__init__(settings, context)
+        own, match = self.context.lexicon, self.settings.match
+        self.lexicon: Lexicon = replace(own, match=match) if own else english(match, self.settings.one_cue)
+        self.reflections = 0
+        """Negative sentences since rule 3 last fired."""
+        self.firings = 0
+        """How often rule 3 has fired."""
+
+    @property
+    def hands_back_empty(self) -> bool:
+        return self.settings.hand_back
+
+    @property
+    def stops_repetition(self) -> bool:
+        return self.settings.stop_repetition
+
+    def resume_from(self, trace: Trace) -> None:
+        self.reflections = int(trace.counters.get("reflections", 0))
+        self.firings = int(trace.counters.get("firings", 0))
+
+    def counters(self) -> Mapping[str, float]:
+        return {"reflections": self.reflections, "c": self._c, "firings": self.firings}
+
+    def opening(self, view: View) -> Move:
+        settings = self.settings
+        return take_over(settings.opening, OPENING, until=settings.until) if settings.opening else keep()
+
+    def at_boundary(self, view: View) -> Move:
+        if not self.in_scope(view) or (self.settings.skip_code and inside_code(view.body)):
+            return keep()
+        return self._excessive_reflection() or self.at_step(view)
+
+    def at_step(self, view: View) -> Move:
+        """At a boundary where rule 3 does not fire."""
+        raise NotImplementedError
+
+    def counts(self, text: str) -> bool:
+        """Whether the sentence that stands after a takeover is a negative one."""
+        return self.lexicon.sign(text) is Category.REFLECTION
+
+    def on_takeover_end(self, view: View) -> Move:
+        if view.takeover and view.takeover.reason in self.sentence_reasons and self.in_scope(view):
+            text = self.prose(view.text)
+            self.reflections += self.counts(text)
+            if cue := next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None):
+                return take_over(self.settings.n2, VERIFICATION, cue, until=self.settings.until)
+        return super().on_takeover_end(view) if self.settings.decide_at_takeover_end else keep()
+
+    def on_thinking_closed(self, view: View) -> Move:
+        if self.settings.scope is Scope.ALL:
+            return look_on() if view.in_lookahead else keep()
+        return super().on_thinking_closed(view)
+
+    def in_scope(self, view: View) -> bool:
+        return view.thinking or self.settings.scope is Scope.ALL
+
+    def prose(self, text: str) -> str:
+        """The part of a text in which cues count; positions hold."""
+        return prose(text) if self.settings.skip_code else text
+
+    def deciding_cue(self, text: str) -> Cue | None:
+        """The first cue of the side that has the majority; None in a statement."""
+        sign = self.lexicon.sign(text)
+        sides = NEGATIVE if sign is Category.REFLECTION else (sign,)
+        return next((cue for cue in self.lexicon.find(text) if cue.category in sides), None)
+
+    def _excessive_reflection(self) -> Move | None:
+        """Rule 3, if the counter has reached c."""
+        if self.reflections < self._c:
+            return None
+        settings = self.settings
+        n3 = _grown(settings.n3, settings.n3_step, settings.n3_most, self.firings)
+        self.reflections = 0
+        self.firings += 1
+        takeover = take_over(n3, EXCESSIVE_REFLECTION, until=settings.until)
+        return Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION, takeover)
+
+    @property
+    def _c(self) -> int:
+        return _grown(self.settings.c, self.settings.c_step, self.settings.c_most, self.firings)
+
+
+def _grown(value: int, step: int, most: int, firings: int) -> int:
+    return max(value, min(value + firings * step, most))

@@ -1,0 +1,72 @@
+"""The preset `reference` against an independent, executable form of the authors' schedule, over random worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from core.engines.body import Author
+from core.run import Pair, RunSettings, run
+from core.thinking.events import CountersChanged, Event, Finish, RunEnded, TakeoverStarted
+from core.thinking.policies.every_step import EveryStep
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policy import PolicySettings
+from core.thinking.trace import Trace
+from tests.core.thinking.oracles.authors import Decision, Schedule, Settings
+from tests.core.thinking.oracles.worlds import World
+from tests.fakes.scripted import QUESTION
+
+LENGTHS = Settings(n1=6, n2=11, n3=12, n3_step=4, n3_most=18, c=2, c_step=1, c_most=4)
+"""Short enough for every rule to fire in a text of some hundred tokens."""
+WORLDS = [World(seed, tagged=seed % 2 == 1, cue_rate=(0.05, 0.12, 0.25)[seed % 3]) for seed in range(150)]
+
+
+def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep]) -> PolicySettings:
+    names = set(lengths._fields) - {"not_reasoning"}
+    return kind.presets["reference"].model_copy(update={name: getattr(lengths, name) for name in names})
+
+
+def solve(world: World, policy: PolicySettings) -> list[Event]:
+    settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0)
+    return list(run(Pair(*world.engines), QUESTION, settings))
+
+
+def decisions(events: Sequence[Event]) -> list[Decision]:
+    return [Decision(event.reason, event.position) for event in events if isinstance(event, TakeoverStarted)]
+
+
+def authors_by_character(spans: Sequence[tuple[Author, str]]) -> str:
+    return "".join(author.value[0] * len(text) for author, text in spans)
+
+
+def assert_same(world: World, policy: PolicySettings, lengths: Settings) -> Schedule:
+    expected = Schedule(world, lengths).run()
+    events = solve(world, policy)
+    trace = Trace.of(events)
+    assert isinstance(events[-1], RunEnded)
+    assert events[-1].finish is Finish.END_OF_TEXT
+    assert decisions(events) == expected.decisions
+    assert trace.text == expected.text
+    spans = [(span.author, span.text) for span in trace.pieces]
+    assert authors_by_character(spans) == authors_by_character(expected.spans)
+    counts = [int(event.counters["reflections"]) for event in events if isinstance(event, CountersChanged)]
+    assert counts == expected.negative_sentences
+    return expected
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
+def test_reference_is_the_authors_schedule(world: World) -> None:
+    assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
+
+
+@pytest.mark.parametrize("world", WORLDS[:90], ids=lambda world: str(world.seed))
+@pytest.mark.parametrize("opening", [0, 9])
+def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world: World, opening: int) -> None:
+    lengths = LENGTHS._replace(not_reasoning=True, opening=opening)
+    assert_same(world, settings_of(lengths, EveryStep), lengths)
+
+
+def test_the_worlds_exercise_every_rule() -> None:
+    found = {decision.reason for world in WORLDS for decision in Schedule(world, LENGTHS).run().decisions}
+    assert found == {"reflection", "affirmation", "verification", "excessive reflection"}

@@ -1,0 +1,96 @@
+"""Random worlds for the oracles: two models whose next token follows from the text so far, and from nothing else.
+
+Whatever a schedule discards or takes over, both models continue in the same way in any implementation of it, so that
+decisions and text can be compared token by token. Tokens hold cues, words that only contain one ("Bayes", "awaiting",
+"checkerboard"), boundaries split in several ways, and closing tags.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.engines.base import Conversation
+from core.engines.body import Author
+from core.thinking.cues import english
+from tests.fakes.scripted import THINK, ScriptedEngine
+
+STATEMENTS = (
+    " so",
+    " it",
+    " is",
+    " 4",
+    " the",
+    " sum",
+    " x",
+    ",",
+    ".",
+    " then",
+    " Bayes",
+    " awaiting",
+    " checkerboard",
+)
+CUES = (
+    " Wait",
+    " wait",
+    " yes",
+    " Yeah",
+    " verify",
+    " check",
+    " another",
+    " hold on",
+    " confident",
+    " recap",
+    " think again",
+)
+BOUNDARIES = ("\n\n", ".\n\n", "\n", " \n", "\n \n\n")
+LONGEST = 1_500
+"""Characters after which every model closes its thinking and ends."""
+
+
+@dataclass(frozen=True)
+class World:
+    """One pair of models, and whether they think apart from the answer."""
+
+    seed: int
+    tagged: bool = False
+    cue_rate: float = 0.12
+
+    def next_token(self, author: Author, body: str) -> str | None:
+        """The token that this model writes after the body; None is the end of text."""
+        dice = random.Random(f"{self.seed} {author.value} {len(body)} {body[-60:]}")
+        closed = not self.tagged or THINK.closing in body
+        if not closed and (len(body) > LONGEST or (len(body) > 300 and dice.random() < 0.01)):
+            return THINK.closing
+        if closed and body and (len(body) > LONGEST or dice.random() < 0.006):
+            return None
+        draw = dice.random()
+        if draw < 0.14 and body.strip():
+            return dice.choice(BOUNDARIES)
+        return dice.choice(CUES if draw < 0.14 + self.cue_rate else STATEMENTS)
+
+    def tokens(self, author: Author, body: str) -> Iterator[str]:
+        """What this model writes after the body, to its end of text."""
+        while (token := self.next_token(author, body)) is not None:
+            yield token
+            body += token
+
+    @cached_property
+    def engines(self) -> tuple[ScriptedEngine, ScriptedEngine]:
+        """The small and the large model, as engines."""
+
+        def engine(author: Author) -> ScriptedEngine:
+            def continue_with(_: Conversation, body: str) -> list[str]:
+                return list(self.tokens(author, body))
+
+            return ScriptedEngine(
+                continue_with=continue_with, name=author.value, thinking=THINK if self.tagged else None
+            )
+
+        return engine(Author.SMALL), engine(Author.LARGE)
+
+
+ENGLISH = {category: tuple(words) for category, words in english().cues.items()}
+"""The paper's cues by category, base forms only."""
