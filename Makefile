@@ -2,7 +2,7 @@
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
 PYTHON := .venv/bin/python
 
-.PHONY: run test setup test-gpu gpu-check frozen check bench screenshots demo-pair lock clean
+.PHONY: run test setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
 
 run: setup
 	@$(PYTHON) -m app
@@ -38,6 +38,11 @@ check:
 bench:
 	@packaging/setup.sh test
 	@$(PYTHON) -m tests.bench
+
+# The catalog of models against the Hub, where it can be reached.
+check-catalog:
+	@packaging/setup.sh test
+	@PYTHONPATH=. $(PYTHON) packaging/check_catalog.py
 
 screenshots:
 	@packaging/setup.sh test

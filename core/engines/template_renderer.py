@@ -47,8 +47,8 @@ class TemplateRenderer:
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._is_ready = False
-        self._hung: set[str] = set()
-        """Templates that reached a limit: they are not tried again."""
+        self._failed: dict[str, str] = {}
+        """Templates that reached a limit, and which: they are not tried again."""
 
     @property
     def pid(self) -> int | None:
@@ -64,8 +64,8 @@ class TemplateRenderer:
         if len(template) > LONGEST_TEMPLATE:
             raise unusable(f"it has {len(template):,} characters, and {LONGEST_TEMPLATE:,} are allowed")
         with self._lock:
-            if template in self._hung:
-                raise unusable("it did not finish the last time")
+            if reason := self._failed.get(template):
+                raise unusable(reason)
             answer = self._ask(template, variables)
         if "error" in answer:
             raise unusable(str(answer["error"]))
@@ -87,12 +87,12 @@ class TemplateRenderer:
                 return self._receive(connection, SECONDS)
             except TimeoutError as error:
                 self._stop()
-                self._hung.add(template)
-                raise unusable(f"it did not finish within {SECONDS:g} seconds") from error
+                self._failed[template] = f"it did not finish within {SECONDS:g} seconds"
+                raise unusable(self._failed[template]) from error
             except (EOFError, OSError):
                 self._stop()
-        self._hung.add(template)
-        raise unusable("it ends the process that renders it")
+        self._failed[template] = "it ends the process that renders it"
+        raise unusable(self._failed[template])
 
     @staticmethod
     def _receive(connection: Connection, seconds: float) -> dict[str, Any]:

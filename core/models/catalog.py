@@ -18,7 +18,7 @@ from typing import Any
 from core.models.devices import Devices
 from core.models.fit import FitKind, KvType, PairFit, estimate, fit_pair
 from core.models.memory import Block, BlockMemory, ModelShape
-from core.models.overrides import ModelOverrides
+from core.models.overrides import ModelOverrides, ThinkingTags
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
@@ -44,11 +44,21 @@ class CatalogModel:
     file: str
     bytes: int
     licence: str
-    thinks: bool
-    """It writes its thinking between tags; otherwise the large model has to open (paper, section 4.2)."""
+    tags: ThinkingTags | None
+    """Around its thinking; without them the large model has to open (paper, section 4.2)."""
+    cues: str
+    """The cue list in `resources/cues` that suits it."""
     vocabulary: str
     """Models of one vocabulary family hand over token ids, others text."""
     shape: ModelShape
+    source: str
+    """The page that publishes it."""
+    checked: bool
+    """Name and exact size were compared with a published listing; `make check-catalog` does it for all."""
+
+    @property
+    def thinks(self) -> bool:
+        return self.tags is not None
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class CatalogPair:
     large: CatalogModel
     good_for: str
     evidence: PublishedResult
+    source: str
+    """Of the published figures; empty if there are none."""
 
     @property
     def bytes(self) -> int:
@@ -80,7 +92,13 @@ def read_catalog(text: str) -> tuple[CatalogPair, ...]:
     content = json.loads(text)
     models = {key: _model(key, entry) for key, entry in content["models"].items()}
     return tuple(
-        CatalogPair(models[pair["small"]], models[pair["large"]], pair["good_for"], PublishedResult(pair["evidence"]))
+        CatalogPair(
+            models[pair["small"]],
+            models[pair["large"]],
+            pair["good_for"],
+            PublishedResult(pair["evidence"]),
+            pair["source"],
+        )
         for pair in content["pairs"]
     )
 
@@ -109,21 +127,29 @@ def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
         file=entry["file"],
         bytes=entry["bytes"],
         licence=entry["licence"],
-        thinks=entry["thinks"],
+        tags=ThinkingTags(*entry["tags"]) if entry["tags"] else None,
+        cues=entry["cues"],
         vocabulary=entry["vocabulary"],
         shape=_shape(entry),
+        source=entry["source"],
+        checked=entry["checked"],
     )
 
 
 def _shape(entry: Mapping[str, Any]) -> ModelShape:
-    """Blocks all alike, as in every model of the catalog; the embedding at the file's mean bits a weight."""
+    """Blocks of equal size, of which every `attends_every`-th has a KV cache and the others a running state of
+    `state_bytes` (hybrids); the embedding at the file's mean bits a weight."""
     embedding = entry["bytes"] * entry["vocabulary_size"] * entry["embedding_length"] // entry["parameters"]
     outside = embedding if entry["output_is_tied"] else 2 * embedding
     cached = entry["kv_heads"] * entry["head_length"]
-    block = Block((entry["bytes"] - outside) // entry["blocks"], BlockMemory.WHOLE, cached, cached)
+    block_bytes = (entry["bytes"] - outside) // entry["blocks"]
+    attending = Block(block_bytes, BlockMemory.WHOLE, cached, cached)
+    other = Block(block_bytes, BlockMemory.STATE_ONLY, 0, 0, entry.get("state_bytes", 0))
+    every = entry.get("attends_every", 1)
+    blocks = tuple(attending if (block + 1) % every == 0 else other for block in range(entry["blocks"]))
     return ModelShape(
         tensor_bytes=entry["bytes"],
-        blocks=(block,) * entry["blocks"],
+        blocks=blocks,
         window=0,
         token_embedding_bytes=embedding,
         output_is_tied=entry["output_is_tied"],

@@ -81,7 +81,10 @@ def tiny_catalog() -> str:
             "file": file,
             "bytes": path.stat().st_size,
             "licence": "Apache 2.0",
-            "thinks": True,
+            "tags": ["<think>", "</think>"],
+            "cues": "english",
+            "source": "",
+            "checked": True,
             "vocabulary": "tiny",
             "parameters": header.parameters,
             "blocks": header.block_count,
@@ -92,7 +95,7 @@ def tiny_catalog() -> str:
             "vocabulary_size": header.vocabulary_size,
             "output_is_tied": header.output_is_tied,
         }
-    pair = {"small": "small", "large": "large", "good_for": "A walk through the window.", "evidence": "untested"}
+    pair = {"small": "small", "large": "large", "good_for": "A walk.", "evidence": "untested", "source": ""}
     return json.dumps({"models": models, "pairs": [pair]})
 
 
