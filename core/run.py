@@ -43,7 +43,9 @@ class RunSettings(BaseModel):
     max_tokens: int = Field(32_768, ge=1, title="Longest answer", description="New tokens, the prompt not counted.")
     instruction: str = Field(INSTRUCTION, title="Instruction", description="Put after every problem.")
     alternatives: int = Field(0, ge=0, le=20, title="Alternatives", description="Likeliest tokens to record.")
-    small_alone: bool = Field(True, title="Go on alone", description="The small model finishes if the large is lost.")
+    small_alone: bool = Field(
+        True, title="Continue alone", description="The small model finishes if the large one is lost."
+    )
     limits: Limits = Field(default_factory=Limits, title="Limits")
 
     cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
@@ -99,7 +101,7 @@ class Pair:
 
 
 def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
-    """The conversation that puts a problem to the models, after what was said before."""
+    """The conversation that asks the models a problem, after earlier turns."""
     text = f"{problem}\n{settings.instruction}" if settings.instruction else problem
     return (*before, Message("user", text))
 
@@ -162,7 +164,7 @@ def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
 
 
 def obstacle(policy: str, pair: Pair) -> SettingsError | None:
-    """Why these two models cannot work under a registered policy: one is missing, or gives no log-probabilities."""
+    """Why a registered policy cannot work with these models: one is missing, or gives no log-probabilities."""
     kind = POLICIES[policy]
     needs = kind.needs
     for author, is_needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):

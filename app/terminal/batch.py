@@ -8,7 +8,16 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, grade_again, refuse_given
+from app.terminal.batch_run import (
+    BatchOptions,
+    BatchRun,
+    batch_options,
+    begin,
+    go_on,
+    grade_again,
+    refuse_given,
+    write_for_tools,
+)
 from app.terminal.command_line import command, option
 from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from app.terminal.output import remark
@@ -16,11 +25,15 @@ from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, mod
 from app.terminal.servers import ServerOptions, server_options
 from core.batch.again import Repetition, repetition_of
 from core.batch.columns import ColumnNames
-from core.batch.problems import read_problems
+from core.batch.hub_data import PREFIX, HubDataSet
+from core.batch.other_tools import TOOLS
+from core.batch.problems import ProblemSet, read_data_set, read_problems
 from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.files import expanded
 from core.grading.verdict import How, Regex
+from core.models.preferences import load_preferences
+from core.paths import Paths
 
 ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 
@@ -54,6 +67,13 @@ NEW_BATCH_ONLY = (
     metavar="REPORT",
     help="Run the batch of this report.json again, in another folder.",
 )
+@option(
+    "--write-for",
+    multiple=True,
+    type=click.Choice(list(TOOLS)),
+    metavar="TOOL",
+    help=f"Write the results in the folder for another tool, without running anything: {', '.join(TOOLS)}.",
+)
 @option("--regrade", is_flag=True, help="Grade the results in the folder again, without running anything.")
 @batch_options(parallel=8)
 @run_options
@@ -73,6 +93,7 @@ def batch(
     grade: str | None,
     pattern: str | None,
     again: Path | None,
+    write_for: tuple[str, ...],
     regrade: bool,
     options: BatchOptions,
     method: RunOptions,
@@ -82,11 +103,14 @@ def batch(
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Markdown, Parquet, or a folder of them.
+    FILE is JSON, CSV, text, Markdown, Parquet, a folder of them, or a data set of the Hub, such as
+    hf:openai/gsm8k@REVISION:main/test.
     """
-    folder = options.out or Path(f"{file.stem}-results" if file and str(file) != "-" else "results")
+    folder = options.out or Path(_results_folder(file))
     run = BatchRun(folder, options, models, loading, servers)
     how = _how(grade, pattern)
+    if write_for:
+        return write_for_tools(run, write_for)
     if regrade:
         return grade_again(run, how)
     if options.resume:
@@ -97,7 +121,7 @@ def batch(
         return _repeat(run, repetition_of(expanded(again)))
     if file is None:
         raise SettingsError("No file of problems is named.", "Name one: baton batch problems.jsonl.")
-    found = read_problems(expanded(file), limit=limit, named=ColumnNames(problem_column, answer_column))
+    found = _read(file, limit, ColumnNames(problem_column, answer_column))
     for line in found.report.lines():
         remark(line)
     if not (found.report.can_be_graded or ungraded):
@@ -122,6 +146,24 @@ def _repeat(run: BatchRun, found: Repetition) -> int:
         options = replace(options, parallel=found.parallel)
     run = replace(run, models=models, loading=loading, options=options)
     return begin(run, found.name, found.problems, found.arms, found.seeds, found.how)
+
+
+def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
+    name = file.as_posix()
+    if not name.startswith(PREFIX):
+        return read_problems(expanded(file), limit=limit, named=named)
+    from core.models.hub import Hub  # it takes a third of a second to import
+
+    access = load_preferences(Paths.of_user().model_preferences).access(None)
+    return read_data_set(name, Hub(access), limit, named)
+
+
+def _results_folder(file: Path | None) -> str:
+    """Where results go if no --out is given: beside the work, named for the problems."""
+    if file is None or str(file) == "-":
+        return "results"
+    name = file.as_posix()
+    return f"{HubDataSet.parse(name).name.rpartition('/')[2] if name.startswith(PREFIX) else file.stem}-results"
 
 
 def _how(grade: str | None, pattern: str | None) -> How | Regex:

@@ -26,6 +26,7 @@ from core.batch.arms import Arm, by_large_model, needs
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
 from core.batch.creation import create_batch, without_duplicates
 from core.batch.exports import EXPORTS, write_export
+from core.batch.other_tools import write_for
 from core.batch.progress import BatchProgress, in_words
 from core.batch.provenance import Provenance
 from core.batch.regrading import regrade
@@ -142,6 +143,16 @@ def grade_again(run: BatchRun, how: How | Regex) -> int:
         graded = sum(1 for _ in regrade(store, batch.id, grader, how))
         remark(f"{graded:,} answers were graded again.")
     return _conclude(run, batch.id)
+
+
+def write_for_tools(run: BatchRun, tools: Sequence[str]) -> int:
+    """The results that the folder holds, each tool's in a folder of its own inside it."""
+    with run.place.store() as store:
+        results = Results.read(store, run.place.batch(store).id)
+        for tool in tools:
+            for path in write_for(tool, results, run.folder / tool):
+                write(str(path))
+    return ExitCode.ANSWERED
 
 
 def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str]) -> int:

@@ -141,7 +141,7 @@ _EVERYWHERE = tuple(
     option(*names, is_flag=True, expose_value=False, callback=_remember, group=OUTPUT, help=text)
     for names, text in (
         (("-q", "--quiet"), "No progress and no remarks on standard error; errors are still reported."),
-        (("-v", "--verbose"), "Say more about how models are loaded and what servers are asked."),
+        (("-v", "--verbose"), "Say how models were loaded: on which device, with what memory."),
         (("--debug",), "Show the traceback of an error, and log messages; for a bug report."),
     )
 )

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, option
+from app.shared.labels import placement_facts
+from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, option
 from app.terminal.model_files import file_of, source_of
 from app.terminal.output import progress, remark
 from app.terminal.servers import ServerOptions, known_server
@@ -179,6 +180,9 @@ def open_model(
         )
         engine = open_engine(source, factory)
     remark(f"{engine.card.name}: {engine.card.context:,} tokens of context")
+    if is_set("verbose"):
+        for name, fact in placement_facts(engine.card):
+            remark(f"{name}: {fact}")
     return engine
 
 

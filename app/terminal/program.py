@@ -34,6 +34,7 @@ COMMANDS = {
     "serve": LazyCommand("app.terminal.serve:serve", "Serve the pair to other programs, as OpenAI's API."),
     "models": LazyCommand("app.terminal.models:models", "Models: list, pairs that fit, search, get, rm."),
     "history": LazyCommand("app.terminal.history:history", "Answers and batches: list, show, search, export."),
+    "doctor": LazyCommand("app.terminal.doctor:doctor", "What this installation can use, and what to do."),
     "policies": LazyCommand("app.terminal.settings_list:policies", "When each policy lets the large model write."),
     "settings": LazyCommand("app.terminal.settings_list:settings", "What --set takes: meaning, bounds, presets."),
     "completion": LazyCommand("app.terminal.program:completion", "Completion for bash, zsh and fish."),

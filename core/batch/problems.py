@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.batch.columns import GUESS, ColumnNames, Columns, available_columns, guess_columns
+from core.batch.hub_data import HubDataSet, fetch
 from core.batch.import_report import ImportReport
 from core.batch.options import Options
 from core.batch.readers import READERS
@@ -20,6 +22,9 @@ from core.errors import ProblemFileError
 from core.grading.extraction import expected_answer
 from core.problem import Problem
 from core.text import replace_lone_surrogates
+
+if TYPE_CHECKING:
+    from core.models.hub import Hub  # it takes a third of a second to import
 
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
@@ -67,9 +72,11 @@ def read_problems(
     return _with_unique_ids(_read_file(ProblemSource.open(path), columns, limit, named))
 
 
-def problems_from(source: ProblemSource, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
-    """The problems of a file whose bytes are there. Raises ProblemFileError."""
-    return _with_unique_ids(_read_file(source, None, limit, named))
+def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
+    """Read a data set of the Hub, named as in core/batch/hub_data.py. Raises ProblemFileError, DownloadError."""
+    fetched = fetch(HubDataSet.parse(text), hub)
+    found = _read_files([(file, file.name) for file in fetched.files], fetched.name, None, limit, named)
+    return _with_unique_ids(replace(found, notes=(fetched.note, *found.notes)))
 
 
 def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
@@ -125,10 +132,8 @@ def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None
 
 
 def _read_folder(folder: Path, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
-    sets: list[ProblemSet] = []
-    rejected: list[Rejected] = []
     skipped = 0
-    files = []
+    files: list[tuple[Path, str]] = []
     for path in sorted(islice(folder.rglob("*"), _MOST_FILES)):
         inside = path.relative_to(folder)
         if not path.is_file() or any(part.startswith(".") for part in inside.parts):
@@ -136,10 +141,21 @@ def _read_folder(folder: Path, columns: Columns | None, limit: int | None, named
         if _suffix(path) not in READERS or path.name.lower().startswith(_NOT_PROBLEMS):
             skipped += 1
             continue
-        files.append(path)
-    several_texts = sum(_suffix(path) == ".txt" for path in files) > 1
-    for path in files:
-        label = path.relative_to(folder).as_posix()
+        files.append((path, inside.as_posix()))
+    found = _read_files(files, folder.name, columns, limit, named)
+    if skipped:
+        found = replace(found, notes=(*found.notes, f"Files skipped, because they hold no problems: {skipped}."))
+    return found
+
+
+def _read_files(
+    files: Sequence[tuple[Path, str]], name: str, columns: Columns | None, limit: int | None, named: ColumnNames
+) -> ProblemSet:
+    """Several files, each with what its problems call it, as one set."""
+    sets: list[ProblemSet] = []
+    rejected: list[Rejected] = []
+    several_texts = sum(_suffix(path) == ".txt" for path, _ in files) > 1
+    for path, label in files:
         left = None if limit is None else limit - sum(len(each.problems) for each in sets)
         if left == 0:
             break
@@ -151,19 +167,16 @@ def _read_folder(folder: Path, columns: Columns | None, limit: int | None, named
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
         raise ProblemFileError(
-            f"The folder {folder.name} holds no file of problems that can be read.{reason}",
+            f"{name} holds no file of problems that can be read.{reason}",
             f"Readable are {', '.join(READERS)}, also with .gz.",
         )
-    notes = [note for each in sets for note in each.notes]
-    if skipped:
-        notes.append(f"Files skipped, because they hold no problems: {skipped}.")
     return ProblemSet(
-        folder.name,
+        name,
         tuple(problem for each in sets for problem in each.problems),
         (*rejected, *(record for each in sets for record in each.rejected)),
         sets[0].columns,
         tuple(dict.fromkeys(name for each in sets for name in each.available_columns)),
-        tuple(notes),
+        tuple(note for each in sets for note in each.notes),
         sum(each.multiple_choice for each in sets),
     )
 

@@ -47,7 +47,7 @@ class ResultRecord(_Record):
 
     schema_version: Literal["baton-result-1"] = Field("baton-result-1", alias="schema")
     batch: str = Field(description="Id of the batch, as in report.json.")
-    run: str = Field(description="Id of the run in the store of the batch (batch.sqlite).")
+    run: str = Field(description="Id of the run in the store that holds the batch.")
     id: str = Field(description="Id of the problem, unique in the batch.")
     problem: str = Field(description="The problem, options included, without the instruction after it.")
     arm: str

@@ -15,12 +15,11 @@ from core.grading.quantities import Quantity, read_quantity, same_quantity
 from core.grading.structures import read_structure, same_structure
 from core.grading.units import read_unit
 from core.grading.verdict import How, Outcome, Verdict
-from core.grading.words import compare_words, is_prose, means_nothing_found
+from core.grading.words import compare_words, is_prose, says_no_value
 
 Algebra = Callable[[str, str], Verdict]
 """Compares two expressions, expected and given, both tidy."""
 
-_CHOICES = LETTERS[:10]
 _LONGEST_UNIT = 60
 _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
 
@@ -50,7 +49,7 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
     structure = _compare_structures(expected, given, algebra)
     if structure is not None:
         return structure
-    if means_nothing_found(given):
+    if says_no_value(given):
         return _verdict(False, How.EXACT, f"“{_short(given)}” is not “{_short(expected)}”.")
     right, said = _without_unit(right), _without_unit(said)
     if is_prose(right) or is_prose(said):

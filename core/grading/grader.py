@@ -169,7 +169,7 @@ class Standing(NamedTuple):
 
 
 def standings(answers: Sequence[str | None], expected: str, grader: Grader) -> list[Standing]:
-    """Where nobody can tell whether two answers are the same, they are not taken for the same.
+    """Which answers agree with each other, and which are right. A pair that cannot be compared does not agree.
 
     `expected` may be empty. It may take seconds: algebra is done in a process of the grader's.
     """

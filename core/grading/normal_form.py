@@ -4,6 +4,7 @@ Nothing here changes a value: `\dfrac12` becomes `\frac{1}{2}`, not 0.5. A `$` t
 """
 
 import re
+from functools import lru_cache
 
 # The order matters: what a pattern makes, a later one may read.
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -80,6 +81,7 @@ _LISTED = re.compile(r",|\s(?:and|or)\s")
 _EQUALS = re.compile(r"\s*(?:(?<![<>!\\])=|≈)\s*")
 
 
+@lru_cache(maxsize=512)
 def tidy(text: str) -> str:
     """The answer in its one spelling, words apart by single spaces, without a full stop at the end."""
     text = _BOX.sub(r"\1", text.strip())

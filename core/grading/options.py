@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 from core.grading.normal_form import tidy
 
-_OPTION = re.compile(
-    r"(?:option\s+|choice\s+)?(?:\((?P<round>[A-J])\)|(?P<plain>[A-J])(?:[.):](?=\s|$)|$))\s*(?P<content>.*)"
-)
+_OPTION = re.compile(r"(?:\((?P<round>[A-J])\)|(?P<plain>[A-J])(?:[.):](?=\s|$)|$))\s*(?P<content>.*)")
 _LETTERS = re.compile(r"\(?[A-J]\)?(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*)\(?[A-J]\)?)+|[A-J]{2,}")
 
 
@@ -31,8 +29,5 @@ def letters_of(answer: str) -> frozenset[str] | None:
         return None
     letters = re.findall("[A-J]", answer)
     # "BAD" may be a word or a product; letters of options stand in order.
-    return (
-        frozenset(letters)
-        if len(set(letters)) == len(letters) and (not answer.isalpha() or letters == sorted(letters))
-        else None
-    )
+    in_order = not answer.isalpha() or letters == sorted(letters)
+    return frozenset(letters) if in_order and len(set(letters)) == len(letters) else None

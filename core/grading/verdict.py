@@ -8,7 +8,7 @@ from core.errors import SettingsError
 
 
 class Outcome(Enum):
-    """Unscored is not wrong: it means that nobody could tell, and it stays out of the accuracy."""
+    """Unscored is not wrong: the answers could not be compared. It stays out of the accuracy."""
 
     CORRECT = "correct"
     WRONG = "wrong"

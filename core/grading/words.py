@@ -24,7 +24,7 @@ _FUNCTIONS = frozenset(
     "sin cos tan cot sec csc log exp mod gcd lcm max min det arcsin arccos arctan pmatrix bmatrix and".split()
 )
 # Answers that say there is no value, each in one spelling.
-_NOTHING = {
+_NO_VALUE = {
     "none": r"(?:(?:\w+ ){0,4}(?:are|is|has|have) )?no (?:real |such )?(?:solutions?|roots?|values?)(?: exists?)?"
     r"|none|\\emptyset|(?:the )?empty set",
     "undefined": r"undefined|(?:it )?does not exist|dne",
@@ -36,7 +36,7 @@ _NOTHING = {
 
 def compare_words(expected: str, given: str) -> Verdict | None:
     """Both tidy. None where the expected answer is not words, or its form must decide."""
-    right, said = _nothing(expected), _nothing(given)
+    right, said = _no_value(expected), _no_value(given)
     if right is not None:
         same = right == said
         if not same and is_words(given) and said is None:
@@ -52,19 +52,19 @@ def compare_words(expected: str, given: str) -> Verdict | None:
     if right in _VERDICTS:
         first, last = said.partition(" ")[0].strip(",."), said.rpartition(" is ")[2]
         said_so = first if first in _VERDICTS else last
-        return _verdict(said_so == right, expected, given) if said_so in _VERDICTS else _maybe(expected, given)
+        return _verdict(said_so == right, expected, given) if said_so in _VERDICTS else _in_doubt(expected, given)
     if re.search(rf"\b{re.escape(right)}\b", said):
-        return _verdict(True, expected, given) if _means(right, said) else _maybe(expected, given)
+        return _verdict(True, expected, given) if _means(right, said) else _in_doubt(expected, given)
     if said and re.search(rf"\b{re.escape(said)}\b", right):
-        return _maybe(expected, given)
+        return _in_doubt(expected, given)
     if is_words(given) and len(given.split()) > _LONGEST_NAME:
-        return _maybe(expected, given)
+        return _in_doubt(expected, given)
     return _verdict(False, expected, given)
 
 
-def means_nothing_found(text: str) -> bool:
+def says_no_value(text: str) -> bool:
     """Whether a tidy answer says that there is no value: "no solution", "undefined", "infinitely many" …"""
-    return _nothing(text) is not None
+    return _no_value(text) is not None
 
 
 def is_prose(text: str) -> bool:
@@ -91,9 +91,9 @@ def _plain(text: str) -> str:
     return _ARTICLES.sub("", text.casefold().strip()).strip()
 
 
-def _nothing(text: str) -> str | None:
+def _no_value(text: str) -> str | None:
     text = text.casefold().strip().rpartition(" is ")[2].removeprefix("+")
-    return next((name for name, pattern in _NOTHING.items() if re.fullmatch(pattern, text)), None)
+    return next((name for name, pattern in _NO_VALUE.items() if re.fullmatch(pattern, text)), None)
 
 
 def _verdict(same: bool, expected: str, given: str) -> Verdict:
@@ -101,7 +101,7 @@ def _verdict(same: bool, expected: str, given: str) -> Verdict:
     return Verdict(outcome, How.EXACT, f"“{_short(given)}” {'means' if same else 'is not'} “{_short(expected)}”.")
 
 
-def _maybe(expected: str, given: str) -> Verdict:
+def _in_doubt(expected: str, given: str) -> Verdict:
     return Verdict(Outcome.UNSCORED, How.EXACT, f"“{_short(given)}” may mean “{_short(expected)}”.")
 
 

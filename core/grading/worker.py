@@ -46,7 +46,7 @@ class RegexQuestion(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Yes, no, or None if nobody can tell, and why as a sentence."""
+    """Whether they are the same, None if that cannot be decided, and why as a sentence."""
 
     same: bool | None
     reason: str

@@ -6,10 +6,16 @@ Listing goes through huggingface_hub; the download itself through `core.models.d
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 from huggingface_hub import HfApi, hf_hub_url, set_client_factory
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
 from huggingface_hub.hf_api import ModelInfo
 
 from core.errors import DownloadError
@@ -20,6 +26,14 @@ from core.text import one_line
 
 SECONDS_TO_ANSWER = 15.0
 MOST_RESULTS = 40
+
+
+class DataSetFiles(NamedTuple):
+    """What a data set holds at one commit."""
+
+    revision: str
+    files: dict[str, int]
+    """Bytes of each file, by its path."""
 
 
 class Hub:
@@ -60,6 +74,27 @@ class Hub:
         raise DownloadError(
             f"{repository} has no file {file} any more.", "Search for the model and choose another file."
         )
+
+    def data_set(self, name: str, revision: str | None = None) -> DataSetFiles:
+        """The files of a data set at a commit, tag or branch; None is the main branch."""
+        with self._asking(name, f"{self.access.endpoint}/datasets/{name}"):
+            info = self._api.dataset_info(name, revision=revision, files_metadata=True, timeout=SECONDS_TO_ANSWER)
+            sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+            return DataSetFiles(info.sha or revision or "main", sizes)
+
+    def data_file(self, name: str, revision: str, path: str) -> Path:
+        """A file of a data set, from huggingface_hub's cache or downloaded into it."""
+        with self._asking(f"{name}/{path}", f"{self.access.endpoint}/datasets/{name}"):
+            return Path(self._api.hf_hub_download(name, path, repo_type="dataset", revision=revision))
+
+    def cached_data_set(self, name: str, revision: str | None = None) -> Path | None:
+        """The folder of a data set in huggingface_hub's cache, named for its commit; None if it is not there."""
+        try:
+            return Path(
+                self._api.snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True)
+            )
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError):
+            return None
 
     def _remote_file(self, repository: str, revision: str, path: str, size: int, lfs: object) -> RemoteFile:
         url = hf_hub_url(repository, path, revision=revision, endpoint=self.access.endpoint)

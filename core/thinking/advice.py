@@ -1,4 +1,4 @@
-"""What a person should hear about a run that went well and still missed the point."""
+"""Advice after a run that ended well, but in which the large model never wrote."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from core.thinking.events import Finish
 from core.thinking.trace import Trace
 
 FEW_STEPS = 2
-"""A short answer has no room for a cue; nothing follows from that."""
+"""Shorter answers have no room for a cue."""
 
 
 def advice_on(trace: Trace) -> str:
-    """One sentence and a way on, or nothing.
+    """What happened and what to do, or an empty text.
 
     A small model that was not trained to reason writes no cues (paper §4.2), so the keywords never find one.
     """

@@ -46,7 +46,7 @@ class Row(NamedTuple):
     """Of each text's step to that of the text before it; None where one is missing or not known yet."""
 
 
-class Match(NamedTuple):
+class StepMatch(NamedTuple):
     one: int
     other: int
 
@@ -77,7 +77,7 @@ def words_of(text: str) -> Words:
 def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
     """The steps of the thinking, or of the whole text if the model does not think apart.
 
-    While it is `live` the last one is "": nobody can say yet what it is like.
+    While it is `live` the last one is "": it cannot be compared yet.
     """
     tag = trace.closed.tag if trace.closed else ""
     texts = [step.text.strip().removesuffix(tag).strip() for step in trace.steps if not step.in_answer]
@@ -135,12 +135,12 @@ def _likeness(one: Words | None, other: Words | None) -> Likeness | None:
 
 
 def _joined(
-    cells: Sequence[tuple[int | None, ...]], places: int, steps: int, matches: Sequence[Match]
+    cells: Sequence[tuple[int | None, ...]], places: int, steps: int, matches: Sequence[StepMatch]
 ) -> list[tuple[int | None, ...]]:
     """The rows with one more text in them; `places`: how many texts they have already."""
     joined: list[tuple[int | None, ...]] = []
     row = step = 0
-    for match in [*matches, Match(len(cells), steps)]:
+    for match in [*matches, StepMatch(len(cells), steps)]:
         while row < match.one or step < match.other:
             before = cells[row] if row < match.one else (None,) * places
             joined.append((*before, step if step < match.other else None))
@@ -151,30 +151,30 @@ def _joined(
     return joined
 
 
-def _matches(ones: Sequence[Words], others: Sequence[Words]) -> list[Match]:
+def _matches(ones: Sequence[Words], others: Sequence[Words]) -> list[StepMatch]:
     """Pairs that belong into one row, in the order of both."""
     same = takewhile(lambda pair: pair[0].text == pair[1].text != "", zip(ones, others, strict=False))
-    matches = [Match(index, index) for index, _ in enumerate(same)]
+    matches = [StepMatch(index, index) for index, _ in enumerate(same)]
     anchors = _anchors(ones, others, len(matches))
-    for anchor in [*anchors, Match(len(ones), len(others))]:
-        start = Match(matches[-1].one + 1, matches[-1].other + 1) if matches else Match(0, 0)
+    for anchor in [*anchors, StepMatch(len(ones), len(others))]:
+        start = StepMatch(matches[-1].one + 1, matches[-1].other + 1) if matches else StepMatch(0, 0)
         matches += _most_alike(ones, others, start, anchor)
         matches.append(anchor)
     return matches[:-1]
 
 
-def _anchors(ones: Sequence[Words], others: Sequence[Words], start: int) -> list[Match]:
+def _anchors(ones: Sequence[Words], others: Sequence[Words], start: int) -> list[StepMatch]:
     """The longest chain of steps that occur once in both texts, from `start` on."""
     places = [_unique(ones, start), _unique(others, start)]
-    common = [Match(place, places[1][text]) for text, place in places[0].items() if text in places[1]]
-    before: dict[Match, Match | None] = {}
-    last: list[Match] = []
+    common = [StepMatch(place, places[1][text]) for text, place in places[0].items() if text in places[1]]
+    before: dict[StepMatch, StepMatch | None] = {}
+    last: list[StepMatch] = []
     """Of the chains of each length, the end of the one that leaves most room."""
     for match in common:
         length = bisect_left(last, match.other, key=lambda end: end.other)
         before[match] = last[length - 1] if length else None
         last[length : length + 1] = [match]
-    chain: list[Match] = []
+    chain: list[StepMatch] = []
     at = last[-1] if last else None
     while at:
         chain.append(at)
@@ -191,7 +191,7 @@ def _unique(steps: Sequence[Words], start: int) -> dict[str, int]:
     }
 
 
-def _most_alike(ones: Sequence[Words], others: Sequence[Words], start: Match, end: Match) -> list[Match]:
+def _most_alike(ones: Sequence[Words], others: Sequence[Words], start: StepMatch, end: StepMatch) -> list[StepMatch]:
     """The pairs between two matches that keep the order and are, together, most alike."""
     rows, columns = range(start.one, end.one), range(start.other, end.other)
     if not rows or not columns or len(rows) * len(columns) > MOST_PAIRS:
@@ -206,7 +206,7 @@ def _most_alike(ones: Sequence[Words], others: Sequence[Words], start: Match, en
     i = j = 0
     while i < len(rows) and j < len(columns) and best[i][j]:
         if shares[i][j] and best[i][j] == shares[i][j] + best[i + 1][j + 1]:
-            matches.append(Match(rows[i], columns[j]))
+            matches.append(StepMatch(rows[i], columns[j]))
             i, j = i + 1, j + 1
         elif best[i][j] == best[i + 1][j]:
             i += 1

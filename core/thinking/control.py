@@ -1,4 +1,4 @@
-"""A person's hand on a run: take over, give back, write that step again, stop. From any thread."""
+"""A person's control of a run: take over, give back, rewrite a step, stop. From any thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.thinking.policy import WITHOUT_END, Finished, Interruption, Move, Unti
 from core.thinking.reasons import PERSON
 
 REWRITTEN_STEP = 512
-"""Tokens that a step written again may have."""
+"""Most tokens of a rewritten step."""
 
 
 class Wish(Enum):
@@ -23,7 +23,7 @@ class Wish(Enum):
 
 
 class Control(Interruption):
-    """For one run. The last wish counts; it is carried out after the next token, or at the next boundary."""
+    """For one run. The last request counts; it is carried out after the next token, or at the next boundary."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,15 +37,15 @@ class Control(Interruption):
             self._sessions = tuple(sessions)
 
     def take_over(self, now: bool = True) -> None:
-        """The large model writes, until it is given back or comes to its end; at the next boundary if not `now`."""
+        """The large model writes until `give_back` or the end of the text; from the next boundary on if not `now`."""
         self._wish_for(Wish.TAKE_OVER_NOW if now else Wish.TAKE_OVER_AT_BOUNDARY)
 
     def give_back(self) -> None:
-        """The small model writes on. Takes back a takeover that has not begun."""
+        """The policy's default writer goes on. Also withdraws a takeover that has not begun."""
         self._wish_for(Wish.GIVE_BACK)
 
     def rewrite_step(self) -> None:
-        """The step that is being written, or the last one at a boundary, goes; the large model writes it again."""
+        """The large model rewrites the step that is being written, or at a boundary the last one."""
         self._wish_for(Wish.REWRITE_STEP)
 
     def stop(self) -> None:

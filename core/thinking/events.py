@@ -92,7 +92,7 @@ class TokenWritten(_Event, frozen=True, tag="token"):
 
 
 class TextDiscarded(_Event, frozen=True, tag="text_discarded"):
-    """Text from `position` on went: a lookahead that a policy replaced, or a step that is written again."""
+    """Text from `position` on was discarded: a lookahead that a policy replaced, or a step that is rewritten."""
 
     at: Seconds
     position: Count
@@ -152,9 +152,9 @@ class CountersChanged(_Event, frozen=True, tag="counters_changed"):
 
 
 class Prefetched(_Event, frozen=True, tag="prefetch"):
-    """A model's server read in the background while the other model wrote: one request, complete or cut.
+    """A prefetch: a model's server read in the background while the other model wrote. One request, complete or cut.
 
-    It is told when that model is next used, or when the run ends, so `at` may be long after it.
+    Reported when that model is next used, or when the run ends, so `at` may be long after it.
     """
 
     at: Seconds

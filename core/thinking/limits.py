@@ -1,4 +1,4 @@
-"""What a run may cost, whatever its policy: thinking tokens, seconds, large share; and a way out of going round."""
+"""What a run may cost, whatever its policy: thinking tokens, seconds, large share; and a loop detector."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from core.thinking.steps import same_step_twice
 from core.thinking.trace import Trace
 
 AGAIN = 0.2
-"""Seconds from one cancelling to the next: a request may just have begun."""
+"""Seconds between two cancellations: a request may just have begun."""
 
 
 class Limits(BaseModel):
-    """The defaults are no limits, but for going round."""
+    """No limits by default, except for repetition."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,7 +36,7 @@ class Limits(BaseModel):
     )
     repetition: bool = Field(
         True,
-        title="Stop going round",
+        title="Stop repetition",
         description="A text that repeats itself is handed over once; if it does so again, the thinking is closed.",
     )
 
@@ -46,17 +46,17 @@ class LimitsGuard(Interruption):
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._repetition = Repetition()
+        self._repetition = RepetitionDetector()
         self._handed_over = False
 
     def resume_from(self, trace: Trace) -> None:
-        """What was done about an earlier part of this text counts."""
+        """What was done about repetition earlier in this text counts."""
         self._handed_over = any(piece.reason == REPETITION.id for piece in trace.pieces)
         self._repetition.know(trace.text)
 
     @contextmanager
     def watching(self, sessions: Iterable[Session]) -> Iterator[None]:
-        """Within it the sessions are cancelled when the time is over: a long prefill ends, too."""
+        """A context in which the sessions are cancelled when the time is up, so that a long prefill ends, too."""
         if not self.limits.max_seconds:
             yield
             return
@@ -108,11 +108,11 @@ class LimitsGuard(Interruption):
         return None
 
 
-class Repetition:
-    """Finds a text that goes round: two identical steps in a row, or its end said at least three times over."""
+class RepetitionDetector:
+    """Finds a text that repeats itself: two identical steps in a row, or its end at least three times."""
 
     EVERY = 32
-    """Tokens between two looks for a repeated end."""
+    """Tokens between two searches for a repeated end."""
     SHORTEST = 120
     """Characters that repetitions must fill: "no, no, no" is no loop yet."""
     LONGEST = 600
@@ -122,11 +122,11 @@ class Repetition:
         self._found_at = 0
 
     def know(self, text: str) -> None:
-        """What was found in this text has been found before."""
+        """Ignore repetition in this text: it was found before."""
         self._found_at = len(text.rstrip())
 
     def found(self, view: View) -> bool:
-        """True once for each place where the text has begun to go round; nothing new, nothing found."""
+        """True once for each place where the text begins to repeat itself."""
         repeated = (view.at_boundary and same_step_twice(view.body)) or (
             (view.small_tokens + view.large_tokens) % self.EVERY == 0 and self._end_repeated(view.body)
         )

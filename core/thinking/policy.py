@@ -170,7 +170,7 @@ class View:
 
 class PolicySettings(BaseModel):
     """The parameters of one policy. Each policy has a nested class `Settings` of this kind; `policy` is its name, by
-    which a file or a form tells which policy the parameters belong to. Every field has a title and a description."""
+    which files and forms know whose parameters they are. Every field has a title and a description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -206,7 +206,7 @@ class PolicyArm:
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """What a run tells its policy besides the policy's own settings."""
+    """What a policy gets from its run besides its own settings."""
 
     seed: int = 0
     lexicon: Lexicon | None = None

@@ -28,7 +28,7 @@ class Decoder:
 
     @property
     def inside_character(self) -> bool:
-        """True while the bytes so far end inside a UTF-8 sequence: no handing over here."""
+        """True while the bytes so far end inside a UTF-8 sequence: no handoff here."""
         return bool(self._decoder.getstate()[0])
 
 

@@ -1,4 +1,4 @@
-"""The text that a run is writing, and what is known of it: steps, thinking, and who wrote how much."""
+"""The text of a run while it is written: its steps, whether the thinking is open, and how much each author wrote."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.thinking.steps import Decoder, Splitter, split
 
 class TextState:
     def __init__(self, closing_tags: Iterable[str] = (), written: Sequence[Part] = ()) -> None:
-        """`closing_tags`: what ends the thinking of either model. `written`: a text to go on from."""
+        """`closing_tags`: what ends the thinking of either model. `written`: a text to continue."""
         self.closing_tags = tuple(closing_tags)
         self.body = Body(written)
         self.answer_start: int | None = None
@@ -36,7 +36,7 @@ class TextState:
 
     @property
     def inside_character(self) -> bool:
-        """The last token ended inside a UTF-8 character: nobody may decide or hand over here."""
+        """The last token ended inside a UTF-8 character: no decision and no handoff here."""
         return self._decoder.inside_character
 
     @property
@@ -60,7 +60,7 @@ class TextState:
 
     @property
     def rewritable_from(self) -> int:
-        """Where the step begins that a person or a policy may want to have written again."""
+        """Where the step begins that a person or a policy may have rewritten."""
         return self.step_start if self.step_begun else self.last_step_start
 
     def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
@@ -96,7 +96,7 @@ class TextState:
         return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in whole)
 
     def forget(self) -> None:
-        """Keep only the last two steps; positions begin anew. A replay would else copy a long text all the time."""
+        """Keep only the last two steps; positions start again at 0. A replay would copy a long text at each write."""
         kept, missing = deque[Part](), self.position - self.last_step_start
         while missing > 0:
             kept.appendleft(self.body.parts.pop())

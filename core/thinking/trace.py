@@ -37,7 +37,7 @@ from core.thinking.steps import Splitter
 
 
 class Trace:
-    """Events, and what follows from them. A second `RunStarted` goes on from the text so far."""
+    """Events, and what follows from them. A second `RunStarted` continues the text."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -51,9 +51,9 @@ class Trace:
         self.counters: Mapping[str, float] = {}
         """What the policy has counted, by name."""
         self.prefetches: list[Prefetched] = []
-        """What servers read in the background. Their times are those of the trace: runs that went on are added."""
+        """Prefetch requests of servers, with times of the whole trace, in which resumed runs follow each other."""
         self.usage: dict[Author, Usage] = {}
-        """What each model on a server has cost so far; none for a model on this machine."""
+        """Usage of each model on a server; no entry for a model on this machine."""
         self.handoffs = 0
         """How often a model was brought up to date to write after the other."""
         self.length = 0
@@ -102,7 +102,7 @@ class Trace:
 
     @property
     def finish(self) -> Finish | None:
-        """None while the run goes on."""
+        """None while the run is going on."""
         return self.ended.finish if self.ended else None
 
     @property
@@ -162,7 +162,7 @@ class Trace:
                 self.ended = event
 
     def parts(self) -> list[Part]:
-        """The body as a loop takes it to go on from there, with the ids of its tokens.
+        """The body, with token ids, as a loop takes it to continue the text.
 
         Raises StoreError if the thinking is closed where no closing tag stands.
         """
@@ -273,7 +273,7 @@ class Piece:
     handoff: HandedOver | None = None
     """What it cost to bring its author up to date; of the first piece of a write only."""
     replaced: str = ""
-    """Text that went just before: the lookahead or the step that this piece stands in place of."""
+    """Text discarded just before: the lookahead or the step that this piece replaces."""
     replaced_tokens: int = 0
     counters: Mapping[str, float] = field(default_factory=dict)
     """What the policy had counted when the piece began."""

@@ -1,4 +1,4 @@
-"""One model writes: what its session yields goes into the text and is told as events."""
+"""One write of one model: what its session yields is added to the text and yielded as events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LoopSettings:
 
 
 class WriteStream:
-    """Lets the sessions write into one text, one at a time, on one clock."""
+    """Lets the sessions write into one text, one at a time, with one clock."""
 
     def __init__(self, sessions: Mapping[Author, Session], text: TextState, settings: LoopSettings) -> None:
         self.sessions = sessions
@@ -56,13 +56,13 @@ class WriteStream:
         session, self.stop = self.sessions[author], None
         self._writes += 1
         if self.text.inside_character:
-            # The other model was lost in the middle of a character: nobody can go on from there.
+            # The other model was lost in the middle of a character: no tokenizer can continue from there.
             yield self.discard(self.text.position)
         yield WriteStarted(self.now(), author, reason, self.text.position)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.room),
-            # Every write draws anew: a lookahead that was thrown away must not come back word for word.
+            # Every write has its own seed: a discarded lookahead must not come back word for word.
             seed=(self.settings.seed * 1_000_003 + self._writes) % 2**31,
             alternatives=max(self.settings.alternatives, alternatives),
         )

@@ -14,7 +14,7 @@ from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.thinking.events import Finish
 from core.thinking.reasons import UNCLOSED
-from core.thinking.replay.recording import Entry, Recording
+from core.thinking.replay.recording import RecordedPart, Recording
 
 PAUSE_AFTER = 500
 """Tokens after which a write ends, so that the replay can forget the text so far."""
@@ -28,7 +28,7 @@ class Playback:
         """`default_writer`: of the policy that is replayed."""
         self.recording = recording
         self.default_writer = default_writer
-        self.last: Entry | None = None
+        self.last: RecordedPart | None = None
         """What was played last."""
         self._index = self._offset = 0
         self._read: list[tuple[int, int, int, bool]] = []
@@ -131,7 +131,7 @@ class Playback:
             self._read.append((len(entry.text), self._index, 0, False))
             yield _token(entry, entry.data)
 
-    def _next(self, entry: Entry, author: Author) -> Token:
+    def _next(self, entry: RecordedPart, author: Author) -> Token:
         self._since_pause += 1
         data = entry.data if not self._offset else entry.text[self._offset :].encode(errors="replace")
         self._read.append((len(entry.text) - self._offset, self._index, self._offset, True))
@@ -181,7 +181,7 @@ class RecordedSession:
         pass
 
 
-def _token(entry: Entry, data: bytes) -> Token:
+def _token(entry: RecordedPart, data: bytes) -> Token:
     """With log-probabilities only if the small model wrote it: a policy reads how sure the small model was."""
     token = entry.token
     if token is None or token.author is not Author.SMALL:

@@ -25,7 +25,7 @@ class Takeover(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class RecordedPart:
     """A token, or an inserted text (`token` is None)."""
 
     text: str
@@ -51,8 +51,8 @@ class Recording:
 
     def __init__(self, events_of_start: Sequence[Event], written: Sequence[Part] = ()) -> None:
         """`events_of_start`: from a `RunStarted` on; `written`: the text before it."""
-        self.entries: list[Entry] = []
-        self.discarded_branches: dict[int, list[list[Entry]]] = {}
+        self.entries: list[RecordedPart] = []
+        self.discarded_branches: dict[int, list[list[RecordedPart]]] = {}
         """By index of an entry: what the default writer wrote before it, and was then discarded."""
         self.takeovers: list[Takeover] = []
         """The policy's own, as far as their text was kept."""
@@ -64,11 +64,11 @@ class Recording:
         """The move that the run began with, if it was not the policy's."""
         self.finish: Finish | None = None
         self.start = self._position = sum(len(part.text) for part in written)
-        self._last: Entry | None = None
+        self._last: RecordedPart | None = None
         self._open: events.TakeoverStarted | None = None
-        self._given_back: Entry | None = None
+        self._given_back: RecordedPart | None = None
         """The last entry of a takeover without end: if the default writer is next, a person gave the baton back."""
-        self._split: list[Entry] = []
+        self._split: list[RecordedPart] = []
         self._discarded_step = False
         for event in events_of_start:
             self._take(event)
@@ -88,14 +88,14 @@ class Recording:
             case RunStarted():
                 self.started = event
             case TokenWritten(text=text):
-                self._append(Entry(text, self._position, text.encode(errors="replace"), event))
+                self._append(RecordedPart(text, self._position, text.encode(errors="replace"), event))
                 self._share_character()
             case events.TextInserted(text=text, reason=id):
                 self._given_back = None
                 reason = POLICIES.reason(id)
                 if not reason.by_policy:
                     self._happens(Close(reason))
-                self._append(Entry(text, self._position, text.encode(errors="replace"), None, id))
+                self._append(RecordedPart(text, self._position, text.encode(errors="replace"), None, id))
             case events.TextDiscarded(position=position):
                 self._discard(position)
             case events.TakeoverStarted(reason=id, tokens=tokens, author=author):
@@ -119,7 +119,7 @@ class Recording:
             case events.RunEnded(finish=finish):
                 self.finish = finish
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: RecordedPart) -> None:
         self.entries.append(entry)
         self._position = entry.end
         self._last, self._discarded_step = entry, False
@@ -143,7 +143,7 @@ class Recording:
             self.first = move
 
     def _discard(self, position: int) -> None:
-        gone: list[Entry] = []
+        gone: list[RecordedPart] = []
         while self.entries and (self.entries[-1].end > position or not self.entries[-1].text):
             entry = self.entries[-1]
             if entry.start < position:

@@ -136,6 +136,15 @@ def test_a_batch_is_run_again_from_its_report(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
 
 
+def test_results_are_written_for_another_tool_without_running_anything(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out)).returncode == 0
+    done = baton("batch", "--write-for", "lm-eval", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(out / "lm-eval" / "samples_large.jsonl")]
+    assert len((out / "lm-eval" / "samples_large.jsonl").read_text("utf-8").splitlines()) == 2
+
+
 def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = written(tmp_path / "report.json", "{}")
     assert main(["batch", "--again", report, "--out", str(tmp_path / "out")]) == 1

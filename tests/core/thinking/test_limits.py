@@ -8,7 +8,7 @@ import pytest
 
 from core.engines.body import Author
 from core.thinking.events import Finish, TakeoverStarted, TextInserted, ThinkingClosed
-from core.thinking.limits import Limits, LimitsGuard, Repetition
+from core.thinking.limits import Limits, LimitsGuard, RepetitionDetector
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.always import Always
 from core.thinking.policies.every_step import EveryStep
@@ -114,22 +114,22 @@ def test_going_round_is_allowed_where_the_detector_is_off() -> None:
     assert done.trace.text == "Two.\n\nTwo.\n\nTwo.</think>"
 
 
-def view(body: str, at_boundary: bool = False, tokens: int = Repetition.EVERY) -> View:
+def view(body: str, at_boundary: bool = False, tokens: int = RepetitionDetector.EVERY) -> View:
     return View(body, 0, (), Author.SMALL, thinking=True, at_boundary=at_boundary, small_tokens=tokens)
 
 
 @pytest.mark.parametrize("text", ["no, " * 40, "3" * 200, ("a long phrase with many words, " * 5 + "\n") * 4])
 def test_what_is_a_loop(text: str) -> None:
-    assert Repetition().found(view(text))
+    assert RepetitionDetector().found(view(text))
 
 
 @pytest.mark.parametrize("text", ["no, no, no", " ".join(map(str, range(300))), "", "\n" * 300, "Two.\n\nThree.\n\n"])
 def test_what_is_none(text: str) -> None:
-    assert not Repetition().found(view(text, at_boundary=text.endswith(".\n\n")))
+    assert not RepetitionDetector().found(view(text, at_boundary=text.endswith(".\n\n")))
 
 
 def test_the_same_place_is_found_once() -> None:
-    repetition = Repetition()
+    repetition = RepetitionDetector()
     assert repetition.found(view("Two.\n\nTwo.\n\n", at_boundary=True))
     assert not repetition.found(view("Two.\n\nTwo.\n\n\n", at_boundary=True))
 

@@ -1,0 +1,44 @@
+"""`baton doctor`: what this installation can use, and what to do about what it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.display import obstacle
+from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.output import write
+from app.terminal.streams import write_json
+from core.diagnosis import Check, State, diagnose
+
+SIGNS = {State.GOOD: "✓", State.WARNING: "!", State.PROBLEM: "✗"}
+_STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold red"}
+
+
+@command("doctor")
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+def doctor(json: bool) -> int:
+    """What this installation can use: versions, back ends, GPUs, memory, folders, keyring, display.
+
+    Each problem comes with what to do about it. The exit code is 1 if something cannot work at all.
+    """
+    worst = ExitCode.ANSWERED
+    for check in _checks():
+        if check.state is State.PROBLEM:
+            worst = ExitCode.FAILED
+        if json:
+            write_json({**check._asdict(), "state": check.state.value})
+            continue
+        write(f"{SIGNS[check.state]} ", _STYLES[check.state], end="")
+        write(f"{check.subject}: {check.finding}")
+        if check.remedy:
+            write(f"    {check.remedy}")
+    return worst
+
+
+def _checks() -> Iterator[Check]:
+    yield from diagnose()
+    if reason := obstacle():
+        yield Check("Display", State.WARNING, reason.rstrip("."), "The window needs one; the terminal does not.")
+    else:
+        yield Check("Display", State.GOOD, "the window can be opened")

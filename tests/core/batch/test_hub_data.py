@@ -1,0 +1,142 @@
+"""Data sets of the Hub are read at a commit, through the cache, and again without a network."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+from core.batch.hub_data import HubDataSet
+from core.batch.problems import read_data_set
+from core.errors import BatonError, DownloadError, ProblemFileError
+from core.models.hub import Hub
+from core.models.hub_listing import HubAccess
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass
+class DataHub:
+    """The part of the Hub that data sets need."""
+
+    endpoint: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    """Of the data set `maths/sums`."""
+
+
+def lines(*questions: str) -> str:
+    return "\n".join(json.dumps({"question": question, "answer": "1"}) for question in questions)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataHub]:
+    data = DataHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(body=True)
+
+        def do_HEAD(self) -> None:
+            self._answer(body=False)
+
+        def _answer(self, body: bool) -> None:
+            path = self.path.partition("?")[0]
+            content = data.files.get(path.partition(f"/resolve/{COMMIT}/")[2])
+            if path.startswith("/api/datasets/maths/sums"):
+                siblings = [{"rfilename": name, "size": len(text)} for name, text in data.files.items()]
+                content = json.dumps({"id": "maths/sums", "sha": COMMIT, "siblings": siblings})
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Length", str(len(content or "")))
+            self.send_header("ETag", f'"{hash(content)}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            if content is None:
+                self.send_header("X-Error-Code", "RepoNotFound")
+            self.end_headers()
+            if body:
+                self.wfile.write((content or "").encode())
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    data.endpoint = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    try:
+        yield data
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def texts(name: str, endpoint: str) -> list[str]:
+    return [problem.text for problem in read_data_set(name, Hub(HubAccess(endpoint))).problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("hf:maths/sums", ("maths/sums", "", "")),
+        ("hf:maths/sums@v1.0", ("maths/sums", "v1.0", "")),
+        ("hf:maths/sums@abc:main/test", ("maths/sums", "abc", "main/test")),
+    ],
+)
+def test_a_name_has_a_revision_and_a_split(name: str, parts: tuple[str, ...]) -> None:
+    assert HubDataSet.parse(name) == parts
+
+
+@pytest.mark.parametrize("name", ["hf:", "hf:sums", "hf:maths/sums:a b", "hf:../x/y/z"])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ProblemFileError, match="Write hf:OWNER/NAME"):
+        HubDataSet.parse(name)
+
+
+def test_the_test_split_is_read_and_its_commit_named(hub: DataHub) -> None:
+    hub.files = {"README.md": "# Sums", "train.jsonl": lines("Old?"), "test.jsonl": lines("New?", "Newer?")}
+    found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)))
+    assert [problem.text for problem in found.problems] == ["New?", "Newer?"]
+    assert found.name == "sums"
+    assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
+
+
+def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub: DataHub) -> None:
+    hub.files = {
+        "main/test-00000-of-00002.jsonl": lines("First?"),
+        "main/test-00001-of-00002.jsonl": lines("Second?"),
+        "main/train.jsonl": lines("Old?"),
+        "hard/test.jsonl": lines("Hard?"),
+    }
+    assert texts("hf:maths/sums:main/test", hub.endpoint) == ["First?", "Second?"]
+    assert texts(f"hf:maths/sums@{COMMIT}:hard/test", hub.endpoint) == ["Hard?"]
+    with pytest.raises(ProblemFileError, match=r"several configurations: .*hard/test.jsonl"):
+        texts("hf:maths/sums:test", hub.endpoint)
+    with pytest.raises(ProblemFileError, match=r"no split “other”"):
+        texts("hf:maths/sums:other", hub.endpoint)
+
+
+def test_what_was_read_once_is_read_offline(hub: DataHub) -> None:
+    hub.files = {"test.jsonl": lines("New?")}
+    pinned = f"hf:maths/sums@{COMMIT}"
+    assert texts(pinned, hub.endpoint) == ["New?"]
+    assert texts(pinned, NOWHERE) == ["New?"]
+    found = read_data_set(pinned, Hub(HubAccess(hub.endpoint, offline=True)))
+    assert [problem.text for problem in found.problems] == ["New?"]
+
+
+def test_offline_and_without_the_cache_a_sentence_says_what_to_do(hub: DataHub) -> None:
+    with pytest.raises(DownloadError, match=r"cannot be reached.*maths/sums is not in the cache"):
+        texts("hf:maths/sums", NOWHERE)
+
+
+def test_a_data_set_that_is_not_there_is_named(hub: DataHub) -> None:
+    with pytest.raises(BatonError, match="maths/nothing"):
+        texts("hf:maths/nothing", hub.endpoint)

@@ -1,0 +1,86 @@
+"""Results in the formats of other tools, opened by those tools where they are installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.batch.creation import create_batch
+from core.batch.other_tools import TOOLS, write_for
+from core.batch.recipes import arms_of
+from core.batch.results import Results
+from core.batch.runner import Runner
+from core.errors import EngineLost, StoreError
+from core.grading.grader import Grader
+from core.run import Pair, RunSettings
+from core.store.store import Store
+from tests.core.batch.counting import large_engine, problems, small_engine
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+
+@pytest.fixture
+def results(store: Store, grader: Grader) -> Results:
+    """Three problems with two seeds each; the first answer of the small model is an error."""
+    lost = EngineLost("The model's process ended.", "Open it again.")
+    small = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(2, lost)])
+    batch = create_batch(store, "counting", problems(3), arms_of(["small", "baton"], RunSettings()), seeds=(5, 6))
+    list(Runner(store, batch, Pair(small, large_engine()), grader).run())
+    return Results.read(store, batch)
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_the_harness_gets_a_sample_for_each_problem_with_its_seeds_as_repeats(results: Results, tmp_path: Path) -> None:
+    small, baton = write_for("lm-eval", results, tmp_path / "out")
+    assert (small.name, baton.name) == ("samples_small.jsonl", "samples_baton.jsonl")
+    samples = lines_of(baton)
+    assert [sample["doc_id"] for sample in samples] == [0, 1, 2]
+    assert [sample["target"] for sample in samples] == ["0", "1", "2"]
+    assert samples[2]["filtered_resps"] == ["2", "2"]
+    assert samples[2]["correct"] == 1
+    assert len(samples[2]["resps"][0]) == 2
+    assert samples[2]["arguments"]["gen_args_0"]["arg_0"].startswith("Count to 2.\nPlease reason")
+
+
+def test_every_eval_ever_gets_an_aggregate_with_its_samples(results: Results, tmp_path: Path) -> None:
+    written = write_for("every-eval-ever", results, tmp_path / "out")
+    aggregate = json.loads(written[2].read_text("utf-8"))
+    samples = lines_of(written[3])
+    assert aggregate["evaluation_results"][0]["score_details"]["score"] == pytest.approx(4 / 6)
+    details = aggregate["detailed_evaluation_results"]
+    assert details["checksum"] == hashlib.sha256(written[3].read_bytes()).hexdigest()
+    assert details["total_rows"] == len(samples) == 6
+    assert {sample["evaluation_id"] for sample in samples} == {aggregate["evaluation_id"]}
+    assert [sample["evaluation"]["is_correct"] for sample in samples] == [True, True, False, False, True, True]
+    assert lines_of(written[1])[0]["error"].startswith("The model's process ended.")
+
+
+def test_inspect_opens_its_log(results: Results, tmp_path: Path) -> None:
+    log = pytest.importorskip("inspect_ai.log")
+    _, path = write_for("inspect", results, tmp_path / "out")
+    opened = log.read_eval_log(str(path))
+    assert (opened.status, opened.eval.task, opened.eval.config.epochs) == ("success", "counting", 2)
+    marks = {(sample.id, sample.epoch): sample.scores["baton"].value for sample in opened.samples}
+    assert marks == {(f"p{n}", epoch): "CIC"[n] for n in range(3) for epoch in (1, 2)}
+    spans = [event.name for event in opened.samples[0].events if event.event == "span_begin"]
+    assert spans[:2] == ["step 1", "small"]
+
+
+def test_without_inspect_a_sentence_says_how_to_get_it(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    with pytest.raises(StoreError, match=r"pip install inspect-ai"):
+        write_for("inspect", results, tmp_path / "out")
+
+
+def test_an_unknown_tool_is_refused_with_those_that_are_known(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=", ".join(TOOLS)):
+        write_for("excel", results, tmp_path / "out")

@@ -1,0 +1,133 @@
+"""The examples of docs/extending.md are complete: each is taken from the page and run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from core.batch.row import Record, Rejected
+from core.batch.source import ProblemSource
+from core.engines.body import Author
+from core.export.exported import Answered, Exported
+from core.run import Pair, RunSettings, ask, run
+from core.store.conversations import StoredExchange
+from core.thinking.events import Finish, TakeoverStarted
+from core.thinking.trace import Trace
+from tests.core.thinking.running import run as run_scripted
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+
+
+def example(kind: str) -> str:
+    found = re.findall(rf"```python {kind}\n(.*?)```", PAGE, re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+Import = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def module_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Import:
+    """Imports an example from a file of its own."""
+
+    def imported(kind: str) -> ModuleType:
+        name = f"{kind}_of_the_page"
+        (tmp_path / f"{name}.py").write_text(example(kind), encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return import_module(name)
+
+    return imported
+
+
+def test_the_policy_is_the_one_that_comes_with_baton() -> None:
+    shipped = ROOT / "core" / "thinking" / "policies" / "periodic.py"
+    assert example("policy") == shipped.read_text(encoding="utf-8")
+
+
+FORM = """
+from PySide6.QtWidgets import QApplication
+from app.shared.forms.form import SettingsForm
+from core.run import RunSettings
+from core.thinking.registry import POLICIES
+application = QApplication([])
+value = RunSettings(policy="of-the-page")
+form = SettingsForm(value, RunSettings())
+print(sorted(row.entry.path[-1] for row in form._rows if row.entry.path[0] == "policy"))
+print(form.editor("policy", "every").accessibleName())
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The policy of the page in a package of its own, under another name: the environment in which it is installed."""
+    source = example("policy").replace('"periodic"', '"of-the-page"')
+    (tmp_path / "page_policy.py").write_text(source, encoding="utf-8")
+    folder = tmp_path / "page_policy-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: page_policy\nVersion: 1.0\n", encoding="utf-8")
+    points = "[baton.policies]\nof-the-page = page_policy:Periodic\n"
+    (folder / "entry_points.txt").write_text(points, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    home = {name: str(tmp_path / "home") for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
+    return {**os.environ, **home, "PYTHONPATH": path, "QT_QPA_PLATFORM": "offscreen"}
+
+
+def output_of(environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 3), done.stderr
+    return done.stdout
+
+
+def test_an_installed_policy_runs_in_the_terminal(installed: dict[str, str]) -> None:
+    words = ("-m", "app.cli", "solve", "2 + 2?", "--policy", "of-the-page", "--set", "every=2", "--json")
+    lines = [json.loads(line) for line in output_of(installed, *words).splitlines()]
+    assert lines[0]["settings"]["policy"] == {"policy": "of-the-page", "every": 2, "step_cap": 512}
+    assert {line["reason"] for line in lines if line["event"] == "takeover_started"} >= {"of-the-page"}
+
+
+def test_an_installed_policy_has_its_fields_in_the_form(installed: dict[str, str]) -> None:
+    shown = output_of(installed, "-c", FORM).splitlines()
+    assert shown == ["['every', 'policy', 'step_cap']", "Every n-th step"]
+
+
+def test_the_policy_runs_in_the_loop(module_of: Import) -> None:
+    policy = module_of("policy").Periodic
+    done = run_scripted(policy(policy.Settings(every=2)), ["One.\n\n", "Three.</think>"], ["Two.\n\n"])
+    assert [takeover.reason for takeover in done.all(TakeoverStarted)] == ["periodic"]
+
+
+def test_the_engine_runs_in_the_loop(module_of: Import) -> None:
+    engine = module_of("engine").EchoEngine()
+    settings = RunSettings(policy="every-step", instruction="")
+    trace = Trace.of(run(Pair(engine, engine), ask("Say this again.", settings), settings))
+    assert (trace.text, trace.finish) == ("Say this again. ", Finish.END_OF_TEXT)
+    assert trace.totals[Author.LARGE].kept == 3
+
+
+def test_the_reader_reads_and_rejects(module_of: Import) -> None:
+    read = module_of("reader").read
+    assert list(read(ProblemSource("a.qa", b"2 + 2? => 4\n\n3 + 3?\n"))) == [
+        Record(1, {"problem": "2 + 2?", "answer": "4"}),
+        Rejected(3, "There is no => between question and answer."),
+    ]
+
+
+def test_the_export_writes_what_was_shown(module_of: Import) -> None:
+    now = datetime.now(UTC)
+    trace = run_scripted(module_of("policy").Periodic(), ["One.</think>\n\nFour."]).trace
+    exchange = StoredExchange("1", None, "2 + 2?", {}, now)
+    exported = Exported("Sums", (Answered(exchange, trace),), "1", now)
+    assert module_of("export").to_text(exported) == "2 + 2?\n\nFour.\n"
