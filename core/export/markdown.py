@@ -1,8 +1,13 @@
-"""What was shown, as Markdown: problems, answers, and the thinking folded, with a sign for each author."""
+"""The shown branch of a conversation as Markdown: problems, answers, and the thinking folded, with signs for authors.
+
+Markdown may hold HTML and remote images. What models and people wrote becomes inert: a tag is shown as text, and an
+image becomes a link, so that opening the file runs nothing and asks no server.
+"""
 
 from __future__ import annotations
 
 import html
+import re
 
 from core.engines.body import Author
 from core.export.exported import Answered, Exported
@@ -12,9 +17,36 @@ SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
 
 
 def to_markdown(exported: Exported) -> str:
-    title = " ".join(exported.name.split())
+    title = inert(" ".join(exported.name.split()))
     left_out = f"*{note}*\n\n" if (note := exported.left_out()) else ""
     return f"# {title}\n\n{left_out}" + "\n\n".join(map(_answered, exported.path())) + "\n"
+
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_IMAGE = re.compile(r"!(?=\[)")
+
+
+def inert(text: str) -> str:
+    """The Markdown without HTML tags and images; fenced code, in which neither works, stays as it is."""
+    lines = []
+    fence = ""
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if fence:
+            closes = mark and mark[1].startswith(fence) and not mark[2].strip()
+            fence = "" if closes else fence
+            lines.append(line)
+        elif mark and not (mark[1][0] == "`" and "`" in mark[2]):
+            fence = mark[1]
+            lines.append(_TAG.sub("&lt;", line))
+        else:
+            lines.append(_without_images(_TAG.sub("&lt;", line)))
+    return "\n".join(lines)
+
+
+def _without_images(text: str) -> str:
+    return _IMAGE.sub(r"\\!", text)
 
 
 def described(each: Answered) -> str:
@@ -25,8 +57,8 @@ def described(each: Answered) -> str:
 
 
 def _answered(each: Answered) -> str:
-    quoted = "\n".join(f"> {line}".rstrip() for line in each.exchange.problem.strip().split("\n"))
-    parts = [quoted, each.trace.answer.strip(), _thinking(each), f"*{described(each)}*"]
+    quoted = "\n".join(f"> {line}".rstrip() for line in inert(each.exchange.problem.strip()).split("\n"))
+    parts = [quoted, inert(each.trace.answer.strip()), _thinking(each), f"*{described(each)}*"]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -34,6 +66,8 @@ def _thinking(each: Answered) -> str:
     pieces = [piece for piece in each.trace.pieces if not piece.in_answer and piece.text.strip()]
     if not each.trace.thinks or not pieces:
         return ""
-    # Escaped: a model must not be able to close the fold.
-    written = "\n\n".join(f"{SIGNS[piece.author]} {html.escape(piece.text.strip(), quote=False)}" for piece in pieces)
+    # All of it escaped: a model must not be able to close the fold.
+    written = "\n\n".join(
+        f"{SIGNS[piece.author]} {_without_images(html.escape(piece.text.strip(), quote=False))}" for piece in pieces
+    )
     return f"<details><summary>Thinking: ● small, ◆ large, ▣ inserted</summary>\n\n{written}\n\n</details>"

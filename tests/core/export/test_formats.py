@@ -13,7 +13,7 @@ from core.export.exported import Answered, Exported, gather, put_into
 from core.export.formats import FORMATS, write_file
 from core.export.html_page import to_html
 from core.export.json_file import read_json, to_json
-from core.export.markdown import to_markdown
+from core.export.markdown import inert, to_markdown
 from core.store.conversations import StoredExchange
 from core.store.store import Store
 from core.thinking.trace import Trace
@@ -141,3 +141,20 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exporte
         write_file(tmp_path / "no folder" / "x.md", exported)
     with pytest.raises(StoreError, match="no kind of export"):
         write_file(tmp_path / "x.docx", exported)
+
+
+@pytest.mark.parametrize(
+    ("written", "exported"),
+    [
+        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
+        ("![x](http://example.org/x.png)", r"\![x](http://example.org/x.png)"),
+        ("<img src=x>", "&lt;img src=x>"),
+        ("<!-- hidden -->", "&lt;!-- hidden -->"),
+        ("a < b and 2 > 1", "a < b and 2 > 1"),
+        ("```html\n<b>\n```\n<b>", "```html\n<b>\n```\n&lt;b>"),
+        ("````\n```\n<b>\n````\n<b>", "````\n```\n<b>\n````\n&lt;b>"),
+        ("``` `\n<b>", "``` `\n&lt;b>"),
+    ],
+)
+def test_tags_and_images_of_models_are_text_in_markdown(written: str, exported: str) -> None:
+    assert inert(written) == exported

@@ -1,0 +1,33 @@
+"""HTML pages from the templates in resources/templates. Every value is escaped unless it is Markup."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that a template makes of the values. A missing value is an error."""
+    return _environment().from_string(_source(template)).render(**values)
+
+
+def markup(html: str) -> str:
+    """HTML that is inserted as it is: ours, never a model's."""
+    from markupsafe import Markup
+
+    return Markup(html)
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, StrictUndefined
+
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _source(template: str) -> str:
+    return files("resources").joinpath("templates", template).read_text(encoding="utf-8")
