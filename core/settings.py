@@ -19,7 +19,9 @@ from core.run import RunSettings
 from core.thinking.schema_1 import upgrade_settings
 
 
-class Look(Enum):
+class ColourScheme(Enum):
+    """`SYSTEM` follows the desktop, also when it changes at dusk."""
+
     SYSTEM = "system"
     LIGHT = "light"
     DARK = "dark"
@@ -28,8 +30,20 @@ class Look(Enum):
 class Appearance(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    look: Look = Field(Look.SYSTEM, title="Look", description="Light, dark, or as the system wishes.")
-    text_size: float = Field(1.0, ge=0.7, le=2.5, title="Text size", description="1 is the system's own size.")
+    look: ColourScheme = Field(
+        ColourScheme.SYSTEM,
+        title="Theme",
+        description="Light, dark, or as the desktop is.",
+        json_schema_extra={"names": {"system": "Match system", "light": "Light", "dark": "Dark"}},
+    )
+    text_size: float = Field(
+        1.0,
+        ge=0.7,
+        le=2.5,
+        title="Text size",
+        description="Of the system's own size.",
+        json_schema_extra={"percent": True},
+    )
     demo_pace: int = Field(
         40,
         ge=0,
@@ -38,7 +52,7 @@ class Appearance(BaseModel):
         description="Tokens a second of the demo pair; 0: as fast as it goes.",
     )
     fold_thinking: bool = Field(
-        True, title="Fold thinking", description="Show only the ribbon and the answer once it is there."
+        True, title="Collapse reasoning", description="When the answer arrives, show only the ribbon and the answer."
     )
 
 
@@ -56,12 +70,10 @@ class ModelChoice(BaseModel):
     large: ModelSource = Field(
         DemoModel.LARGE, title="Large model", description="A GGUF file, or the address of a server."
     )
-    context: int = Field(8192, ge=256, title="Context", description="Tokens that prompt and answer may have together.")
-    threads: int = Field(
-        0, ge=0, title="Threads", description="Of each model on the CPU; 0 leaves room for the window."
-    )
+    context: int = Field(8192, ge=256, title="Context", description="Maximum tokens for prompt and answer.")
+    threads: int = Field(0, ge=0, title="Threads", description="CPU threads per model (0 = automatic).")
     gpu_layers: int = Field(-1, ge=-1, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
-    parallel: int = Field(1, ge=1, title="Texts at once", description="A batch asks for as many as it needs.")
+    parallel: int = Field(1, ge=1, title="Parallel requests", description="A batch asks for as many as it needs.")
 
     @field_validator("small", "large", mode="before")
     @classmethod

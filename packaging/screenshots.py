@@ -89,7 +89,7 @@ class FailingLoader(PairLoader):
     """As when the large model does not fit."""
 
     def __call__(self, _choice: ModelChoice, _watcher: StatusCallback) -> Loading:
-        yield "Opening the large model …"
+        yield "Opening the large model…"
         raise EngineLost(
             "There is not enough memory for R1-Distill-Qwen-32B: 19.8 GB are needed, 11.2 GB are free.",
             "Choose a shorter context, fewer GPU layers or a smaller quantisation.",

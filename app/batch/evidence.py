@@ -18,16 +18,26 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.batch.scatter_chart import ScatterChart
-from app.batch.takeover_charts import PlaceChart, RuleChart
+from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, see_through
-from core.batch.charts import accuracy_against_share, accuracy_against_speed
+from core.batch.charts import (
+    Scatter,
+    accuracy_against_share,
+    accuracy_against_speed,
+    places_of_takeovers,
+    scatter_chart,
+    takeovers_by_reason,
+)
 from core.batch.recipes import ABLATIONS, ARMS
 from core.batch.report import ArmReport, Report
 from core.batch.report_text import interval, money, percent, probability
 
-_NOTHING = Report("", 0, 0, 0, None, None, (), ())
+REASONS = "Where the large model stepped in"
+
+
+def _draw_scatter(scatter: Scatter, width: int) -> str:
+    return scatter_chart(scatter, width, height=250)
 
 
 class EvidencePanel(QScrollArea):
@@ -39,33 +49,41 @@ class EvidencePanel(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.comparison = ComparisonCard()
-        self.speed = ScatterChart(accuracy_against_speed(_NOTHING))
-        self.share = ScatterChart(accuracy_against_share(_NOTHING))
-        self.rules, self.places = RuleChart(), PlaceChart()
+        self.speed, self.share = ChartCard("Accuracy against speed"), ChartCard("Accuracy against large share")
+        self.reasons, self.places = ChartCard(REASONS), ChartCard("Takeovers by the place of their step")
         cards = self._cards = QWidget()
         column = QVBoxLayout(cards)
         column.setContentsMargins(0, 0, 4, 0)
         column.setSpacing(10)
-        for card in (self.speed, self.comparison, self.share, self.rules, self.places):
+        for card in (self.speed, self.comparison, self.share, self.reasons, self.places):
             column.addWidget(card)
         column.addStretch(1)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
         see_through(self, cards)
-        for chart in (self.speed, self.share, self.rules, self.places):
+        for chart in (self.speed, self.share, self.reasons, self.places):
             chart.saved.connect(self.chart_saved)
             chart.failed.connect(self.failed)
 
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
         """`arm`: the one that a person looks at."""
-        self.speed.show_scatter(accuracy_against_speed(report))
-        self.share.show_scatter(accuracy_against_share(report))
+        for card, scatter in (
+            (self.speed, accuracy_against_speed(report)),
+            (self.share, accuracy_against_share(report)),
+        ):
+            card.show_chart(partial(_draw_scatter, scatter), scatter.words or "No arm has a scored answer yet.")
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
-        self.rules.show_arm(arm)
-        self.places.show_arm(arm)
+        self.reasons.setVisible(arm is not None)
         self.places.setVisible(bool(arm and arm.takeovers))
+        if arm:
+            counts = "; ".join(f"{reason} {count:,}" for reason, count in arm.takeovers.items())
+            self.reasons.show_chart(
+                partial(takeovers_by_reason, arm), counts or "No takeover.", f"{REASONS} · {arm.name}"
+            )
+            tenths = ", ".join(f"{count:,}" for count in arm.places)
+            self.places.show_chart(partial(places_of_takeovers, arm), f"Takeovers by tenths of the steps: {tenths}")
         self.setMinimumWidth(self._cards.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
 
 
@@ -84,13 +102,13 @@ class ComparisonCard(QFrame):
         set_role(self, Role.CARD)
         self._arms, self._differences = _grid(), _grid()
         self._against = label("", Role.MUTED)
-        self.add = QPushButton("Compare with …")
+        self.add = QPushButton("Compare with…")
         menu = QMenu(self.add)
         for recipes in (ARMS, ABLATIONS):
             for name, recipe in recipes.items():
                 menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
             menu.addSeparator()
-        menu.addAction("other large models …", self.guides_wanted.emit)
+        menu.addAction("Add large models…", self.guides_wanted.emit)
         self.add.setMenu(menu)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 10, 12, 12)
@@ -114,7 +132,7 @@ class ComparisonCard(QFrame):
             rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
         _fill(self._arms, rows)
         differences = list(_differences(report, against))
-        self._against.setText(f"Points more than {against}, and how sure")
+        self._against.setText(f"Difference from “{against}” (95% CI)")
         self._against.setVisible(bool(differences))
         _fill(self._differences, differences)
 

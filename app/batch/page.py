@@ -183,7 +183,7 @@ class BatchPage(QStackedWidget):
         session.opened.connect(self._show_view)
         session.failed.connect(self.failed)
         session.told.connect(self.told)
-        session.exported.connect(lambda path: self.told.emit(f"Written: {path}"))
+        session.exported.connect(lambda path: self.told.emit(f"Saved to {path}"))
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
         self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))

@@ -131,7 +131,7 @@ class Preview(QWidget):
         choices.addLayout(run)
         choices.addStretch(1)
         guides = QHBoxLayout()
-        guides.addWidget(button("Other large models …", self.guides_wanted.emit, tip="Each is an arm of its own"))
+        guides.addWidget(button("Add large models…", self.guides_wanted.emit, tip="Each is an arm of its own"))
         guides.addWidget(self.guide_words)
         guides.addStretch(1)
         table = self.table

@@ -76,7 +76,7 @@ class RunView(QWidget):
         self.retry = button("Retry errors", session.retry_errors)
         self.export = QPushButton("Export")
         self.arm, self.shown = QComboBox(), QComboBox()
-        self.regrade = button("Grade again …", self._ask_how, tip="Other verdicts on the answers that are there")
+        self.regrade = button("Grade again…", self._ask_how, tip="Other verdicts on the answers that are there")
         self.figures, self.evidence = Figures(), EvidencePanel()
         self.charts = button("Charts", self._show_parts, tip="Charts and arms instead of the table")
         self.charts.setCheckable(True)

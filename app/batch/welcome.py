@@ -34,14 +34,14 @@ class BatchWelcome(QWidget):
         inside.addWidget(label("Drop a file of problems", Role.TITLE))
         words = label(
             "JSON, CSV, text, Markdown, Parquet, or a folder of them. Baton solves and grades them, several at once, "
-            "and compares ways to share the thinking. Closed or killed, it goes on where it was.",
+            "and compares ways to share the reasoning. Resumes where it stopped, even after a crash.",
             Role.MUTED,
         )
         words.setWordWrap(True)
         inside.addWidget(words)
-        self.choose = button("Choose a file …", self.file_wanted.emit, Role.PRIMARY)
+        self.choose = button("Choose a file…", self.file_wanted.emit, Role.PRIMARY)
         self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
-        for way in (self.choose, button("Choose a folder …", self.folder_wanted.emit), self.sample):
+        for way in (self.choose, button("Choose a folder…", self.folder_wanted.emit), self.sample):
             inside.addWidget(way)
         self._heading = label("Earlier batches", Role.CAPTION)
         inside.addSpacing(8)

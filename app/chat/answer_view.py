@@ -134,10 +134,8 @@ class AnswerView(QWidget):
         self._export.setVisible(over)
 
     def _lay_out(self) -> None:
-        self._continue = button(
-            "Continue", lambda: self.wanted.emit(AnswerAction.CONTINUE), tip="Go on in the same text"
-        )
-        self._again = IconButton("again", "Answer once more, with another seed", self._asker(AnswerAction.AGAIN))
+        self._continue = button("Continue", lambda: self.wanted.emit(AnswerAction.CONTINUE), tip="Continue this answer")
+        self._again = IconButton("again", "Regenerate (new seed)", self._asker(AnswerAction.AGAIN))
         self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(AnswerAction.COMPARE))
         self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))

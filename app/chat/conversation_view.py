@@ -147,10 +147,10 @@ class Bubble(QWidget):
         inside.addWidget(self._text)
         self._text.fit_width(WIDEST_BUBBLE)
 
-        self._earlier = IconButton("chevron-left", "Earlier try", lambda: self.sibling_wanted.emit(-1))
-        self._later = IconButton("chevron-right", "Later try", lambda: self.sibling_wanted.emit(1))
+        self._earlier = IconButton("chevron-left", "Previous attempt", lambda: self.sibling_wanted.emit(-1))
+        self._later = IconButton("chevron-right", "Next attempt", lambda: self.sibling_wanted.emit(1))
         self._place = label("", Role.MUTED)
-        self._compare = IconButton("compare", "The tries side by side (Ctrl+Shift+D)", self.compare_wanted.emit)
+        self._compare = IconButton("compare", "Compare attempts (Ctrl+Shift+D)", self.compare_wanted.emit)
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -163,10 +163,10 @@ class Bubble(QWidget):
         self.show_place(0, 1)
 
     def show_place(self, index: int, siblings: int) -> None:
-        """Which of how many tries this is."""
+        """Which of how many attempts this is."""
         for widget in (self._earlier, self._place, self._later, self._compare):
             widget.setVisible(siblings > 1)
         self._place.setText(f"{index + 1} / {siblings}")
-        self._place.setAccessibleName(f"Try {index + 1} of {siblings}")
+        self._place.setAccessibleName(f"Attempt {index + 1} of {siblings}")
         self._earlier.setEnabled(index > 0)
         self._later.setEnabled(index + 1 < siblings)

@@ -37,7 +37,7 @@ class Counters(QWidget):
             "Small model": self.small,
             "Large model": self.large,
             "Tokens that the large model wrote, of all": self.share,
-            "Last handoff: time, and tokens that did not have to be read again": self.handoff,
+            "Last handoff: time, and tokens that were in the KV cache already": self.handoff,
         }.items():
             widget.setToolTip(name)
         self.seed = QLineEdit()
@@ -95,7 +95,7 @@ class Counters(QWidget):
             self._charge(widget, trace, author)
         self.share.setText(f"large {trace.large_share:.0%}")
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
-        self.handoff.setText(f"handoff {duration(last.seconds)} ({last.reused:,} reused)" if last else "")
+        self.handoff.setText(f"handoff {duration(last.seconds)} ({last.reused:,} cached)" if last else "")
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -178,7 +178,7 @@ class ChatPage(QSplitter):
         view.wanted.connect(self._carry_out)
         view.edit_wanted.connect(self.edit_again)
         view.sibling_wanted.connect(session.step_aside)
-        view.compare_wanted.connect(lambda exchange: self.comparing.show_tries(exchange))
+        view.compare_wanted.connect(lambda exchange: self.comparing.show_attempts(exchange))
         view.piece_chosen.connect(self.inspector.show_piece)
         view.menu_wanted.connect(self._menu)
         self.inspector.piece_chosen.connect(self._reveal)

@@ -175,7 +175,7 @@ class Sidebar(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Open", lambda: self._open(index))
         menu.addAction("Rename …\tF2", self.rename)
-        menu.addAction("Export …", lambda: self.export_wanted.emit(index.data(HistoryRole.CONVERSATION)))
+        menu.addAction("Export…", lambda: self.export_wanted.emit(index.data(HistoryRole.CONVERSATION)))
         menu.addAction("Delete\tDel", self.delete)
         menu.popup(self.list.viewport().mapToGlobal(where))
 

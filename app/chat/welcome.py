@@ -99,7 +99,7 @@ def another_problem() -> str:
 
 DEMO_NOTE = (
     "These two models come with Baton. They are tiny, were trained for this one family of problems, and can do "
-    "nothing else. They reflect where a step looks hard, not where they notice a mistake. For real questions, "
+    "nothing else. They pause at hard steps; they do not detect mistakes. For real questions, "
     "choose a pair of your own at the top."
 )
 PACES = (10, 20, 40, 80, 160, 0)

@@ -41,8 +41,8 @@ class Chooser(QDialog):
         self.boxes = [self._box(number, columns) for number in range(MOST_COLUMNS)]
         self.expected = QLineEdit(expected)
         self.expected.setAccessibleName("Expected answer")
-        self.expected.setPlaceholderText("if it is known; else the answers are compared with each other")
-        self.at_once = QCheckBox("Write all at once")
+        self.expected.setPlaceholderText("Optional; otherwise answers are compared with each other")
+        self.at_once = QCheckBox("Write in parallel")
         self._told = label("", Role.MUTED)
         self._told.setWordWrap(True)
         self.go = button("Compare", self._take, Role.PRIMARY)
@@ -166,16 +166,17 @@ def arms(settings: RunSettings) -> list[ColumnChoice]:
     return choices
 
 
-def recorded(tries: Sequence[Exchange]) -> list[ColumnChoice]:
+def recorded(attempts: Sequence[Exchange]) -> list[ColumnChoice]:
     """Answers to one problem, in the order in which they were written."""
     return [
         ColumnChoice(
-            f"try {number}",
-            f"Try {number}: {title_of(each.settings)}, seed {each.settings.seed}, {count(each.trace.tokens, 'token')}",
+            f"attempt {number}",
+            f"Attempt {number}: {title_of(each.settings)}, seed {each.settings.seed}, "
+            f"{count(each.trace.tokens, 'token')}",
             each.settings,
             each,
         )
-        for number, each in enumerate(tries, 1)
+        for number, each in enumerate(attempts, 1)
         if each.trace.tokens
     ]
 

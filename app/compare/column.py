@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 
 from app.compare.figures import Figure, title_of
 from app.shared.conversations.conversation import Exchange
-from app.shared.labels import ENDINGS, last_words
+from app.shared.labels import finish_words, last_words
 from app.shared.rendering import RichText
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower
@@ -102,15 +102,15 @@ class AnswerColumn(QObject):
 
     def _words(self, waits: bool) -> str:
         if waits:
-            return "waits for its turn"
+            return "Queued"
         if self.live:
-            return "is being written …"
+            return "Writing…"
         if not self.exchange.is_read:
-            return "is being read …"
+            return "Loading…"
         trace = self.exchange.trace
         if not trace.started:
-            return "was not begun"
-        return ENDINGS[trace.finish] if trace.finish else "was broken off"
+            return "Not started"
+        return finish_words(trace) if trace.finish else "Interrupted"
 
     def _chosen(self, piece: Piece) -> None:
         self.choose(piece)

@@ -53,11 +53,11 @@ class ComparisonController(AnswerComparison):
         a comparison, in the place of the one that is compared."""
         if not self._may_begin():
             return
-        tries = [each for each in self._tries(answer) if each.is_read] if answer else []
-        written, to_write = recorded(tries), arms(self._session.settings)
+        attempts = [each for each in self._attempts(answer) if each.is_read] if answer else []
+        written, to_write = recorded(attempts), arms(self._session.settings)
         names = self._preferences.value.window.compared or USUAL
         columns = proposed(names, written, to_write, answer, self._session.pace)
-        if answer and self.view and all(each in tries for each in self.view.exchanges):
+        if answer and self.view and all(each in attempts for each in self.view.exchanges):
             columns = [
                 next(c for c in written if c.exchange is each) for each in self.view.exchanges if each.trace.tokens
             ]
@@ -77,15 +77,15 @@ class ComparisonController(AnswerComparison):
             picked = [by_name[name] for name in names if name in by_name]
             self._begin(problem, None, picked, expected_answer(problem), at_once)
 
-    def show_tries(self, answer: Exchange) -> None:
-        """An answer beside other tries at its problem, without writing anything."""
-        tries = [each for each in self._tries(answer) if each is answer or each.trace.tokens or not each.is_read]
-        if len(tries) == 1:
-            way = "Answer it once more (Ctrl+R), or compare arms (Ctrl+D)."
+    def show_attempts(self, answer: Exchange) -> None:
+        """An answer beside other attempts at its problem, without writing anything."""
+        attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
+        if len(attempts) == 1:
+            way = "Regenerate it (Ctrl+R), or compare arms (Ctrl+D)."
             self._session.failed.emit(BatonError("There is only one answer to this problem.", way))
             return
-        first = min(max(0, tries.index(answer) - 1), max(0, len(tries) - MOST_COLUMNS))
-        self.open(tries[first : first + MOST_COLUMNS], expected_answer(answer.problem))
+        first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))
+        self.open(attempts[first : first + MOST_COLUMNS], expected_answer(answer.problem))
 
     def open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
         """These answers side by side, whether they are there or still to come."""
@@ -117,7 +117,7 @@ class ComparisonController(AnswerComparison):
             self._session.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
         return self._session.ready
 
-    def _tries(self, answer: Exchange) -> list[Exchange]:
+    def _attempts(self, answer: Exchange) -> list[Exchange]:
         siblings = self._session.conversation.siblings(answer)
         return [each for each in siblings if each.problem == answer.problem]
 

@@ -167,7 +167,7 @@ class CompareView(ComparedAnswers):
         row.addWidget(words, 1)
         if self.expected:
             row.addWidget(label(f"expected: {self.expected}", Role.MUTED))
-        row.addWidget(button("Columns …", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)"))
+        row.addWidget(button("Columns…", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)"))
         return bar
 
 

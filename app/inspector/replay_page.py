@@ -104,7 +104,7 @@ class ReplayPage(QWidget):
         self.would_be.set_segments(outcome.segments)
         self.marks.show_marks(list(zip(kinds, outcome.marks, strict=True)))
         words = [f"{SIGNS[kind]} {kinds.count(kind):,} {kind.value}" for kind in PlaceKind]
-        self.counts.setText("   ".join(words) + ("" if outcome.is_whole else "   so far …"))
+        self.counts.setText("   ".join(words) + ("" if outcome.is_whole else "   so far…"))
         self.marks.setAccessibleDescription(", ".join(f"{kinds.count(kind):,} {kind.value}" for kind in PlaceKind))
         first = next((place for place in outcome.places if place.kind is not PlaceKind.BOTH), None)
         piece = piece_at(pieces, first.takeover.start) if first else None

@@ -38,7 +38,7 @@ class RunPage(QWidget):
         self._add(column, f"{SIGN[Author.SMALL]} Small model", self._small)
         self._add(column, f"{SIGN[Author.LARGE]} Large model", self._large)
         self._add(column, "Parameters", self._parameters)
-        column.addWidget(self._title("Do it again"))
+        column.addWidget(self._title("Repeat this run"))
         column.addWidget(self._command)
         column.addWidget(
             button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText()))
@@ -117,12 +117,12 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         return [("Name", "none")]
     return [
         ("Name", card.name),
-        ("Kind", " · ".join(filter(None, (card.architecture, card.quantisation, parameter_count(card.parameters))))),
-        ("Place", card.location),
+        ("Model", " · ".join(filter(None, (card.architecture, card.quantisation, parameter_count(card.parameters))))),
+        ("Runs on", card.location),
         ("Context", f"{card.context:,} tokens"),
         ("Vocabulary", card.vocabulary[:12]),
         ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
-        ("Roll-back", "by cutting" if card.supports_truncation else "from snapshots"),
+        ("Rollback", "KV-cache truncation" if card.supports_truncation else "snapshots"),
         *own_facts(card.overrides),
         *placement_facts(card),
     ]

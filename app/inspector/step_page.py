@@ -12,10 +12,12 @@ from app.shared.labels import WHO
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
+from core.engines.base import Passing
 from core.engines.body import Author
 from core.thinking.registry import reason_label
 from core.thinking.trace import Piece, Trace
 
+PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL, Author.INSERTED: Author.SMALL}
 
 
@@ -146,8 +148,8 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         (
             "Handoff",
-            f"{duration(handoff.seconds)}: {handoff.prefilled:,} tokens prefilled, {handoff.reused:,} reused, "
-            f"as {handoff.passing.value}"
+            f"{duration(handoff.seconds)} · {count(handoff.prefilled, 'token')} read, {handoff.reused:,} cached · "
+            f"{PASSING[handoff.passing]}"
             if handoff
             else "",
         ),

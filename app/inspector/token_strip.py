@@ -61,7 +61,7 @@ class TokenStrip(QWidget):
         place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
         self._title.setText(f"{place}, {token.author.value} model")
         self.alternatives.show_token(token)
-        self._entropy.setText(f"entropy {entropy(token):.2f} nats of the likeliest {len(token.alternatives)}")
+        self._entropy.setText(f"Entropy {entropy(token):.2f} nats (top {len(token.alternatives)} tokens)")
         self._entropy.setVisible(bool(token.alternatives))
         self._none.setVisible(not token.alternatives)
 

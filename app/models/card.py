@@ -53,7 +53,7 @@ class ModelCardView(QScrollArea):
         self._deletion: Deletion | None = None
         self.put_back = button("Put it back", self._put_back)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
-        self.delete = button("Delete …", self._delete, Role.DANGER)
+        self.delete = button("Delete…", self._delete, Role.DANGER)
         self._actions = in_row(*self.use.values(), self.delete)
         self._sections: list[QWidget] = [self._actions]
         sheet = QWidget()
@@ -70,7 +70,7 @@ class ModelCardView(QScrollArea):
         self._forms.addWidget(self._section("How it is loaded", self.loading), 1)
         self._forms.addWidget(self._section("How it writes", self.writing), 1)
         column.addLayout(self._forms)
-        column.addWidget(self._section("What it is given", self.prompt))
+        column.addWidget(self._section("Prompt format", self.prompt))
         column.addStretch(1)
         self.setWidget(sheet)
         self.writing.cues_wanted.connect(self._find_cues)
@@ -171,9 +171,14 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     ]
     yield "Shared with", ", ".join(sharing) or "no other model here: handoffs pass text"
     tags = header.thinking_tags
-    yield "Thinking", f"{tags.opening.strip()} … {tags.closing.strip()}" if tags else "no tags: the large model opens"
+    yield (
+        "Thinking",
+        f"{tags.opening.strip()} … {tags.closing.strip()}"
+        if tags
+        else "No thinking tags: the large model writes the opening",
+    )
     cut = header.supports_truncation
-    yield "Memory", "can be cut back" if cut else "cannot be cut back: a snapshot at each boundary"
+    yield "KV cache", "supports rollback" if cut else "no rollback: a snapshot at each boundary"
     yield "Licence", header.licence or "not said"
     parts = f" and {len(header.shards) - 1} more" if len(header.shards) > 1 else ""
     yield "File", f"{short_path(header.path)}{parts} ({model.source.value})"

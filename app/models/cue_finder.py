@@ -59,7 +59,7 @@ class CueFinder(QDialog):
         self.said.setWordWrap(True)
         self.problems = _number(1, len(PROBLEMS), len(PROBLEMS), "Problems")
         self.tokens = _number(64, 8192, TOKENS, "Tokens a problem")
-        self.begin = button("Let it write", self._begin, Role.PRIMARY)
+        self.begin = button("Start", self._begin, Role.PRIMARY)
         self.stop = button("Stop", self._stop, tip="Judge by what is written so far")
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Written")
@@ -103,7 +103,7 @@ class CueFinder(QDialog):
 
         def work() -> Generator[str | Writing | CueProfile, None, None]:
             texts: dict[int, str] = {}
-            engine = yield from opened(file_source(file), factory, "Loading …")
+            engine = yield from opened(file_source(file), factory, "Loading…")
             try:
                 for writing in write_texts(engine, PROBLEMS[:count], RunSettings(max_tokens=tokens)):
                     texts[writing.problem] = writing.text
@@ -121,7 +121,7 @@ class CueFinder(QDialog):
     def _stop(self) -> None:
         if self._task is not None and not self._stopping.is_set():
             self._stopping.set()
-            self._say("Stopping …")
+            self._say("Stopping…")
 
     def _arrived(self, items: list[str | Writing | CueProfile]) -> None:
         for item in items:

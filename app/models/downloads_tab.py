@@ -95,7 +95,7 @@ class DownloadRow(QWidget):
             finally:
                 downloader.close()
 
-        self._show(DownloadState.RUNNING, "Connecting …")
+        self._show(DownloadState.RUNNING, "Connecting…")
         # What has arrived stays for the next time, so the closing window does not wait for a silent server.
         self._task = run_in_background(
             self, f"download {order.title}", work, arrived=self._arrived, ended=self._ended, waits=False
@@ -108,7 +108,7 @@ class DownloadRow(QWidget):
             self._discard()
 
     def _stop(self, state: DownloadState) -> None:
-        self._show(state, "Stopping …")
+        self._show(state, "Stopping…")
         if self._task is not None:
             self._task.stop()
 

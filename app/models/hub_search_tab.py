@@ -90,7 +90,7 @@ class HubSearchTab(QWidget):
 
             return Hub(access).search(words)
 
-        self._say("Searching …")
+        self._say("Searching…")
         self._question.ask(find, self._show_results)
 
     def download(self) -> None:
@@ -144,7 +144,7 @@ class HubSearchTab(QWidget):
             return RepositoryFits(listing, places, disk_free(folder))
 
         self._show_listing(None)
-        self._say(f"Listing {name} …")
+        self._say(f"Listing {name}…")
         self._question.ask(list_files, self._show_listing)
 
     def _show_listing(self, judged: RepositoryFits | None) -> None:

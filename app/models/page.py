@@ -50,7 +50,7 @@ class ModelsPage(QWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)
         for name, tab in (
-            ("Begin", self._begin),
+            ("Get started", self._begin),
             ("On this machine", self._here),
             ("Search the Hub", self._search),
             ("Downloads", self._downloads),

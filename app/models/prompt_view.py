@@ -51,9 +51,9 @@ class PromptView(QWidget):
         self.switch.setVisible(bool(template))
         self.switch.setText("Show the template itself")
         if not template:
-            self._say("There is none: the model is given plain text, as a base model is.")
+            self._say("No chat template: plain text.")
             return
-        self._say("Rendering a conversation with it …")
+        self._say("Rendering a conversation with it…")
         self._question.ask(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
 
     def _compare(self, prompt: str, family: Family | None) -> None:

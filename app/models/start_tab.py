@@ -22,7 +22,7 @@ from core.models.fit import in_gib
 EVIDENCE = {
     PublishedResult.PAPER: "measured in the paper",
     PublishedResult.REBUTTAL: "measured in the paper's discussion",
-    PublishedResult.UNTESTED: "nobody has published figures",
+    PublishedResult.UNTESTED: "no published benchmarks",
 }
 
 
@@ -50,7 +50,7 @@ class StartTab(QScrollArea):
         self.said = label("", Role.MUTED)
         self.said.setWordWrap(True)
         self.said.hide()
-        self._machine = label("Looking at this machine …", Role.MUTED)
+        self._machine = label("Looking at this machine…", Role.MUTED)
         self._machine.setWordWrap(True)
         self.setWidgetResizable(True)
         inside = QWidget()
@@ -67,7 +67,7 @@ class StartTab(QScrollArea):
             _card(
                 "Connect to a server",
                 "The large model may run elsewhere: llama-server, vLLM, SGLang or LM Studio.",
-                button("Connect …", self.server_wanted.emit),
+                button("Connect…", self.server_wanted.emit),
             )
         )
         self._column.addWidget(label("Pairs that fit this machine", Role.HEADING))
@@ -137,7 +137,7 @@ class StartTab(QScrollArea):
 
     def _fetch(self, models: list[CatalogModel]) -> None:
         access, folder = self._room.access(), self._room.folder
-        self._say("Asking the Hub for sizes and hashes …", Role.MUTED)
+        self._say("Asking the Hub for sizes and hashes…", Role.MUTED)
 
         def ask() -> list[DownloadManifest]:
             from core.models.hub import Hub

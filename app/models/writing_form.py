@@ -36,7 +36,7 @@ class WritingForm(QWidget):
         self._own_tags = in_row(self.editors["opening"].widget, self.editors["closing"].widget)
         self.cues = label()
         self.cues.setWordWrap(True)
-        self.find_cues = button("Find its cues …", self.cues_wanted.emit, tip="Let it write on a few problems")
+        self.find_cues = button("Detect cue words…", self.cues_wanted.emit, tip="The model writes on a few problems")
         self.forget_cues = button("Forget them", self._forget_cues)
         self._advice = label("", Role.MUTED)
         self._advice.setWordWrap(True)
@@ -117,5 +117,5 @@ class WritingForm(QWidget):
 
     def _show_what_depends(self) -> None:
         self._own_tags.setVisible(self.editors["tags"].value() is TagSource.OTHER)
-        self.cues.setText(cue_words(self._cue_list) if self._cue_list else "the run's: English, unless it has others")
+        self.cues.setText(cue_words(self._cue_list) if self._cue_list else "English (default)")
         self.forget_cues.setVisible(bool(self._cue_list))

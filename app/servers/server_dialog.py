@@ -31,7 +31,7 @@ from core.models.source import server_urls
 
 Probe = Callable[[], Sequence[int]]
 """The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""
-USE_MORE = "Prices, caps, certificates, proxy, template …"
+USE_MORE = "Prices, caps, certificates, proxy, template…"
 
 
 class Purpose(Enum):
@@ -60,7 +60,7 @@ class ServerDialog(QDialog):
         self.known = KnownServer()
         """How the server is used, as the form shows it."""
         self.address = QLineEdit(address)
-        self.address.setPlaceholderText("http://host:port; several for one model with commas between")
+        self.address.setPlaceholderText("http://host:port (separate several servers with commas)")
         self.address.setAccessibleName("Address of the server")
         self.key = KeyField(servers)
         self.test = button("Test connection", self._test, tip="Ask what an answer would need; nothing is written there")
@@ -168,7 +168,7 @@ class ServerDialog(QDialog):
             return [try_connection(*known.at(url, typed or self._servers.key(url)), ids) for url in urls]
 
         self.report.clear()
-        self.testing.setText("Asking the server …")
+        self.testing.setText("Asking the server…")
         self._ask(ask, self._show_reports)
 
     def _show_reports(self, reports: list[ConnectionReport]) -> None:

@@ -27,10 +27,10 @@ WHO = {Author.SMALL: "the small model", Author.LARGE: "the large model", Author.
 
 ENDINGS = {
     Finish.END_OF_TEXT: "",
-    Finish.MAX_TOKENS: "The longest answer allowed was reached.",
+    Finish.MAX_TOKENS: "Stopped at the length limit.",
     Finish.TIME: "The time limit was reached.",
     Finish.CONTEXT_FULL: "The context is full.",
-    Finish.REPETITION: "The text went round in circles.",
+    Finish.REPETITION: "Stopped: the text was repeating itself.",
     Finish.STOPPED: "Stopped.",
     Finish.FAILED: "The run failed.",
 }
@@ -61,7 +61,14 @@ def ending(trace: Trace, live: bool) -> str:
         return ""
     if trace.ended is None:
         return "Interrupted: Baton was closed while this was written."
-    return trace.ended.reason or ENDINGS[trace.ended.finish] or advice_on(trace)
+    return trace.ended.reason or finish_words(trace) or advice_on(trace)
+
+
+def finish_words(trace: Trace) -> str:
+    """Why the run ended, if that needs a word: “Stopped at the length limit (500 tokens).”"""
+    if trace.finish is Finish.MAX_TOKENS and trace.started and (most := trace.started.settings.get("max_tokens")):
+        return f"Stopped at the length limit ({count(most, 'token')})."
+    return ENDINGS[trace.finish] if trace.finish else ""
 
 
 def last_words(trace: Trace, live: bool) -> str:
@@ -142,7 +149,7 @@ def retreat_words(card: ModelCard) -> str:
     """One sentence if a model could not be loaded as asked; else nothing."""
     if card.placement is None or not card.placement.retreat:
         return ""
-    return f"{card.name} is loaded {card.placement.retreat}, for want of memory."
+    return f"{card.name} was loaded {card.placement.retreat}: out of memory."
 
 
 def share_words(share: DeviceShare) -> str:

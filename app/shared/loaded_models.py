@@ -110,7 +110,7 @@ class LoadedModels(QObject):
             close_pair(old)
             yield from self._loader(choice, lambda _: self._stirred.emit())
 
-        self._say(LoadState.LOADING, "Loading the models …")
+        self._say(LoadState.LOADING, "Loading the models…")
         self._task = run_in_background(self, "load models", work, arrived=self._arrived, ended=self._ended)
 
     @property

@@ -68,7 +68,7 @@ class PairLoader:
             for author in (Author.SMALL, Author.LARGE):
                 source = choice.get(author)
                 if source not in engines:
-                    words = f"Opening the {author.value} model, {source_words(source)} …"
+                    words = f"Opening the {author.value} model, {source_words(source)}…"
                     yield words
                     engines[source] = yield from opened(source, factory, words)
                     undo.callback(engines[source].close)

@@ -95,7 +95,7 @@ class AnswerComparison(QObject):
         """The same arms with another problem."""
 
     @abstractmethod
-    def show_tries(self, answer: Exchange) -> None:
+    def show_attempts(self, answer: Exchange) -> None:
         """An answer beside other answers to its problem, without writing anything."""
 
     @abstractmethod

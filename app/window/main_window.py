@@ -21,7 +21,7 @@ from app.shared.loaded_models import LoadedModels, Loader, LoadState
 from app.shared.parts import AnswerComparison, ShowComparison
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Scheme, apply
+from app.shared.theme import apply
 from app.shared.widgets.controls import Hairline
 from app.shared.widgets.notice import NoticeBar, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
@@ -29,7 +29,7 @@ from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
 from core.errors import BatonError, EngineError, ModelFileError, SettingsError, StoreError
 from core.paths import Paths
-from core.settings import Look, SettingsFile
+from core.settings import ColourScheme, SettingsFile
 
 if TYPE_CHECKING:
     from app.batch.page import BatchPage
@@ -141,11 +141,11 @@ class MainWindow(QMainWindow):
         """Say what went wrong, with the way on that fits it."""
         ways: list[Way] = []
         if isinstance(error, EngineError | ModelFileError) or error is self.models.error:
-            ways = [("Try again", self.reload_models), ("Choose models …", self.dialogs.choose_models)]
+            ways = [("Try again", self.reload_models), ("Choose models…", self.dialogs.choose_models)]
             if self.preferences.value.models.on_server:
-                ways.insert(1, ("Server …", self.dialogs.connect_server))
+                ways.insert(1, ("Server…", self.dialogs.connect_server))
         elif isinstance(error, SettingsError):
-            ways = [("Settings …", self.dialogs.show_settings)]
+            ways = [("Settings…", self.dialogs.show_settings)]
         self.notice.tell(str(error), *ways)
 
     def reload_models(self) -> None:
@@ -160,7 +160,9 @@ class MainWindow(QMainWindow):
     def turn_light_or_dark(self) -> None:
         is_dark = self.palette().window().color().lightness() < 128
         appearance = self.preferences.value.appearance
-        self.preferences.change(appearance=appearance.model_copy(update={"look": Look.LIGHT if is_dark else Look.DARK}))
+        self.preferences.change(
+            appearance=appearance.model_copy(update={"look": ColourScheme.LIGHT if is_dark else ColourScheme.DARK})
+        )
 
     def show_palette(self) -> None:
         palette = CommandPalette(self.commands, self)
@@ -242,7 +244,7 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("run"))
         self.dialogs.imported.connect(self._imported)
-        self.dialogs.saved.connect(lambda path: self.notice.tell(f"Written: {path}", warns=False))
+        self.dialogs.saved.connect(lambda path: self.notice.tell(f"Saved to {path}", warns=False))
         self.session.failed.connect(self.tell)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
@@ -268,7 +270,7 @@ class MainWindow(QMainWindow):
         appearance = self.preferences.value.appearance
         application = QApplication.instance()
         if isinstance(application, QApplication) and (appearance != self._look or not application.styleSheet()):
-            apply(application, Scheme(appearance.look.value), appearance.text_size)
+            apply(application, appearance.look, appearance.text_size)
         self._look = appearance
 
     def _models_changed(self) -> None:

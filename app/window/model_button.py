@@ -63,7 +63,7 @@ class ModelButton(QPushButton):
     def refresh(self) -> None:
         ready = self._models.state is LoadState.READY
         self._words.setVisible(not ready)
-        self._words.setText("Choose two models …" if self._models.state is LoadState.NONE else self._models.words)
+        self._words.setText("Choose two models…" if self._models.state is LoadState.NONE else self._models.words)
         set_role(self._words, Role.DANGER if self._models.state is LoadState.FAILED else Role.MUTED)
         told = []
         # The words for a server's state need their room.

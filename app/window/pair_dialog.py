@@ -34,7 +34,7 @@ class PairDialog(QDialog):
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
         self.told = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
-            author: button("Server …", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
+            author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
             for author in self.edits
         }
         self.context = whole_number(256, 1 << 20)
@@ -61,11 +61,11 @@ class PairDialog(QDialog):
         grid.setVerticalSpacing(6)
         grid.setHorizontalSpacing(10)
         for row, (author, edit) in enumerate(self.edits.items()):
-            edit.setPlaceholderText("the demo pair's, or a file, or http://host:port")
+            edit.setPlaceholderText("Model file or server URL")
             edit.setAccessibleName(f"File or address of the {author.value} model")
             edit.setMinimumWidth(380)
             edit.textChanged.connect(self._look)
-            browse = button("Choose …", lambda author=author: self._browse(author))  # type: ignore[misc]
+            browse = button("Choose…", lambda author=author: self._browse(author))  # type: ignore[misc]
             browse.setAccessibleName(f"Choose the file of the {author.value} model")
             server = self.server_buttons[author]
             server.setAccessibleName(f"Key, test and use of the {author.value} model's server")
@@ -78,7 +78,7 @@ class PairDialog(QDialog):
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
         buttons = QHBoxLayout()
-        buttons.addWidget(button("Exchange", self.exchange, tip="The small one becomes the large one"))
+        buttons.addWidget(button("Swap", self.exchange, tip="Swap the small and the large model"))
         buttons.addWidget(button("Demo pair", self.clear, tip="The two tiny models that come with Baton"))
         buttons.addStretch()
         buttons.addWidget(button("Cancel", self.reject))
@@ -141,7 +141,7 @@ class PairDialog(QDialog):
 def _source_words(source: ModelSource) -> str:
     """What the source is, found out without loading it. Raises ModelFileError."""
     if isinstance(source, ServerUrls):
-        return "A server. Its key, a test, prices and caps are behind “Server …”."
+        return "A server. Its key, a test, prices and caps are behind “Server…”."
     if (path := local_path(source)) is None:
         raise ModelFileError(f"{source} is on the Hub.", "Download it on the Models page, then choose its file.")
     header = read_header(path)

@@ -39,7 +39,7 @@ class PolicyButton(QPushButton):
             if not kind.presets:
                 self._add(group, name, "", kind.title)
         self._menu.addSeparator()
-        self._menu.addAction("Parameters …", self.parameters_wanted.emit)
+        self._menu.addAction("Parameters…", self.parameters_wanted.emit)
         preferences.changed.connect(self._show)
         models.changed.connect(self._allow)
         self._show()

@@ -1,8 +1,12 @@
-"""The charts of a report as SVG: whole files, or parts of a page. Black on white, readable in grey and in print."""
+"""The charts of a batch as SVG, for reports, files and the window. Black on white, readable in grey and in print.
+
+`recoloured` gives a drawing the colours of a theme.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
@@ -11,10 +15,25 @@ from typing import NamedTuple
 from core.batch.report import PLACES, ArmReport, Report
 from core.engines.body import Author
 
-INK, FAINT, LARGE, GROUND = "#1b1c1f", "#62656d", "#a84f06", "#ffffff"
+
+class ChartColours(NamedTuple):
+    """As `#rrggbb`."""
+
+    ink: str
+    faint: str
+    """Axes, intervals and their words."""
+    rule: str
+    """Lines behind the points."""
+    small: str
+    large: str
+    ground: str
+
+
+PRINT = ChartColours("#1b1c1f", "#62656d", "#e4e3df", "#2462c9", "#a84f06", "#ffffff")
+INK, FAINT, RULE, SMALL, LARGE, GROUND = PRINT
 _FONT = 'font-family="Inter, Helvetica, Arial, sans-serif"'
 _SIGNS = ("circle", "diamond", "square", "triangle")
-_INKS = {Author.SMALL: "#2462c9", Author.LARGE: LARGE, None: INK}
+_INKS = {Author.SMALL: SMALL, Author.LARGE: LARGE, None: INK}
 _SIGN = 5.5
 """Half the width of a sign, in pixels."""
 _LETTER = 6.6
@@ -37,7 +56,7 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
 
     parts = [_text(8, top - 10, "% correct"), _text((left + right) / 2, height - 12, scatter.across, "middle")]
     for percent in ticks(scatter.bottom, 100.0):
-        parts.append(_line(left, y(percent), right, y(percent), "#e4e3df"))
+        parts.append(_line(left, y(percent), right, y(percent), RULE))
         parts.append(_text(left - 8, y(percent) + 4, f"{percent:g}", "end"))
     parts += [_text(x(value), bottom + 18, f"{value:,g}", "middle") for value in ticks(scatter.left, scatter.right)]
     for line in scatter.lines:
@@ -86,6 +105,12 @@ def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> 
     parts += [_line(16, bottom, width - 16, bottom, FAINT), _text(16, height - 8, "first step")]
     parts.append(_text(width - 16, height - 8, "last step", "end"))
     return _svg(width, height, parts, f"Places of takeovers, {arm.name}")
+
+
+def recoloured(drawing: str, colours: ChartColours) -> str:
+    """The drawing of one of these functions in other colours than those of print."""
+    replacements = dict(zip(PRINT, colours, strict=True))
+    return re.sub("|".join(map(re.escape, PRINT)), lambda found: replacements[found[0]], drawing)
 
 
 def _sign(kind: str, x: float, y: float, colour: str, r: float = _SIGN) -> str:

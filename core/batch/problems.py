@@ -84,7 +84,7 @@ def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None
     if reader is None:
         source.refuse_foreign()
         raise ProblemFileError(
-            f"{source.name} is in no format that can be read.", f"Readable are {', '.join(READERS)}, also with .gz."
+            f"{source.name} is not a supported format.", f"Supported are {', '.join(READERS)}, also with .gz."
         )
     # Some records beyond the limit, in case there are bad ones among the first.
     records = list(reader(source) if limit is None else islice(reader(source), 2 * limit + 100))
@@ -168,7 +168,7 @@ def _read_files(
         reason = f" {rejected[0].reason}" if rejected else ""
         raise ProblemFileError(
             f"{name} holds no file of problems that can be read.{reason}",
-            f"Readable are {', '.join(READERS)}, also with .gz.",
+            f"Supported are {', '.join(READERS)}, also with .gz.",
         )
     return ProblemSet(
         name,

@@ -121,7 +121,7 @@ def _several(*makes: Make) -> Make:
 
 
 ARMS: dict[str, Recipe] = {
-    "chosen": Recipe("the settings as they are chosen", lambda base: (Arm(name="chosen", settings=base),)),
+    "chosen": Recipe("current settings", lambda base: (Arm(name="chosen", settings=base),)),
     **{name: Recipe(arm.title, with_arm(name)) for name, arm in POLICY_ARMS.items()},
     "drafted": Recipe("speculative decoding of the large model, on a server that drafts", speculative_decoding),
 }
@@ -130,7 +130,7 @@ ABLATIONS: dict[str, Recipe] = {
     "c": Recipe("reflections allowed: 3, 15, 50", reflections_allowed),
     "n1": Recipe("takeover at a cue: half as long, as chosen, twice", takeover_lengths),
     "tau": Recipe("first-token entropy above 0.5, 0.95, 1.5", entropy_thresholds),
-    "one-cue": Recipe("one cue a class", with_policy("one cue", "keywords", one_cue=True)),
+    "one-cue": Recipe("one cue per class", with_policy("one cue", "keywords", one_cue=True)),
     "one-class": Recipe("one class of cues at a time", single_cue_classes),
     "opening": Recipe(
         "the large model's opening, on and off",

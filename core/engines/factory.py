@@ -88,7 +88,7 @@ def _open_when_ready(url: str, factory: EngineFactory) -> RemoteEngine:
     server = factory.server(url)
     retrying = RetryState(server.options.retry_policy)
     while True:
-        factory.on_status(f"Connecting to {server.address.host} …")
+        factory.on_status(f"Connecting to {server.address.host}…")
         try:
             return open_server(*server, factory.watcher)
         except NotReady as error:

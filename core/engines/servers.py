@@ -54,7 +54,7 @@ class KnownServer(BaseModel):
         None, title="Chat template", description="A Jinja file, for servers that do not reveal the model's own."
     )
     way: ServerAccess = Field(default_factory=ServerAccess, title="Connection")
-    prices: Prices = Field(default_factory=Prices, title="Prices of a million tokens")
+    prices: Prices = Field(default_factory=Prices, title="Price per million tokens")
     cap: Cap = Field(default_factory=Cap, title="Total cap, until the models are loaded again")
     answer_cap: Cap = Field(default_factory=Cap, title="Cap for each answer")
     writing: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")

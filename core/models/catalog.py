@@ -31,7 +31,7 @@ class PublishedResult(Enum):
     REBUTTAL = "rebuttal"
     """Measured in the paper's discussion with its reviewers."""
     UNTESTED = "untested"
-    """A sensible pair, of one family; nobody has published figures for it."""
+    """A sensible pair, of one family; no published benchmarks for it."""
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ class LoadOptions(BaseModel):
 
     context: int = Field(8192, ge=16, le=2**20, title="Context", description="Tokens of prompt and answer.")
     batch: int = Field(512, ge=16, le=8192, title="Batch", description="Prompt tokens a decode: larger reads faster.")
-    threads: int = Field(0, ge=0, le=512, title="Threads", description="On the CPU; 0 leaves room for the window.")
+    threads: int = Field(0, ge=0, le=512, title="Threads", description="CPU threads (0 = automatic).")
     gpu_layers: int = Field(-1, ge=-1, le=999, title="GPU layers", description="-1 is as many as fit.")
     kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
     flash_attention: Switch = Field(Switch.AUTOMATIC, title="Flash attention")
-    parallel: int = Field(1, ge=1, le=256, title="Texts at once", description="Each has the whole context.")
+    parallel: int = Field(1, ge=1, le=256, title="Parallel requests", description="Each has the whole context.")
 
     @property
     def conflict(self) -> str:

@@ -34,7 +34,7 @@ class TagSource(Enum):
     NONE = "none"
 
 
-_AS_THE_RUN: JsonDict = {"none": "as the run"}
+_AS_THE_RUN: JsonDict = {"none": "Default"}
 """For a form: the name of a value that is not set."""
 
 
@@ -47,14 +47,19 @@ class ModelOverrides(BaseModel):
         None, ge=0, le=5, title="Temperature", description="0 takes the likeliest token.", json_schema_extra=_AS_THE_RUN
     )
     top_p: float | None = Field(
-        None, gt=0, le=1, title="Top-p", description="Draw from a share of the chances.", json_schema_extra=_AS_THE_RUN
+        None,
+        gt=0,
+        le=1,
+        title="Top-p",
+        description="Sample from this share of the probability.",
+        json_schema_extra=_AS_THE_RUN,
     )
     top_k: int | None = Field(
         None,
         ge=0,
         le=1000,
         title="Top-k",
-        description="Draw from so many; 0 is no limit.",
+        description="Sample from the top k tokens (0 = off).",
         json_schema_extra=_AS_THE_RUN,
     )
     tags: TagSource = Field(

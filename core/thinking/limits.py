@@ -36,7 +36,7 @@ class Limits(BaseModel):
     )
     repetition: bool = Field(
         True,
-        title="Stop repetition",
+        title="Stop on repetition",
         description="A text that repeats itself is handed over once; if it does so again, the thinking is closed.",
     )
 

@@ -217,8 +217,9 @@ class Loop:
         """Put in the closing tag and go on to the answer. Where no model thinks apart, the text ends instead."""
         tag = next(iter(self.text.closing_tags), "")
         if not tag or not self.text.thinking:
-            finish = Finish.REPETITION if reason is REPETITION else Finish.MAX_TOKENS
-            return Finished(finish, f"The text was ended: {reason.id}.")
+            if reason is REPETITION:
+                return Finished(Finish.REPETITION, "Stopped: the text was repeating itself.")
+            return Finished(Finish.MAX_TOKENS, f"Stopped: {reason.label.lower()}.")
         inserted = f"\n{tag}\n\n"
         self.text.insert(inserted)
         yield events.TextInserted(self.now(), inserted, reason.id)

@@ -28,9 +28,9 @@ OPENING = TakeoverReason("opening", "Opening by the large model", follows_text=F
 ANSWER = TakeoverReason("answer", "The answer", capped=False)
 LARGE_ONLY = TakeoverReason("large only", "Large model only", capped=False)
 SMALL_ONLY = TakeoverReason("small only", "Small model only")
-UNCLOSED = TakeoverReason("thinking left open", "Thinking was left open")
-REPETITION = TakeoverReason("repetition", "The text repeated itself", by_policy=False)
-BUDGET = TakeoverReason("thinking budget", "Thinking budget used up", by_policy=False)
-PERSON = TakeoverReason("a person asked", "You asked for it", capped=False, by_policy=False)
+UNCLOSED = TakeoverReason("thinking left open", "Reasoning was left open")
+REPETITION = TakeoverReason("repetition", "Repetition detected", by_policy=False)
+BUDGET = TakeoverReason("thinking budget", "Reasoning budget used up", by_policy=False)
+PERSON = TakeoverReason("a person asked", "Manual takeover", capped=False, by_policy=False)
 
 SHARED_REASONS = (OPENING, ANSWER, LARGE_ONLY, SMALL_ONLY, UNCLOSED, REPETITION, BUDGET, PERSON)

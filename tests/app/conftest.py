@@ -15,7 +15,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; te
 import pytest
 import shiboken6
 from PySide6.QtCore import QEvent, QTimer
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.shared.loaded_models import Loading
@@ -51,7 +51,7 @@ class ScriptedLoader:
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         self.choices.append(choice)
-        yield "Opening the small model …"
+        yield "Opening the small model…"
         if self.gate:
             self.gate.wait()
         if self.error:
@@ -73,9 +73,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     left_running = threads_left(before)
     assert not left_running, f"threads left: {left_running}"
     new = [widget for widget in qapp.topLevelWidgets() if shiboken6.getCppPointer(widget) not in widgets]
-    # A chart of pyqtgraph leaves menus that were never shown and belong to nobody; they go with it, whenever that is.
-    left = [widget for widget in new if widget.isVisible() or not isinstance(widget, QMenu)]
-    assert not left, f"widgets left: {left}"
+    assert not new, f"widgets left: {new}"
     timers = [one for one in gc.get_objects() if type(one) is QTimer and shiboken6.isValid(one) and one.isActive()]
     assert not timers, f"timers left: {[(timer, timer.parent()) for timer in timers]}"
     # The renderer of chat templates serves the whole program, and ends with it.

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import Appearance, Look, ModelChoice, Settings, SettingsFile, tolerant
+from core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile, tolerant
 from core.thinking.policies.keywords import Keywords
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "deep" / "settings.json")
-    chosen = Settings(appearance=Appearance(look=Look.DARK), models=ModelChoice(small="/models/small.gguf"))
+    chosen = Settings(appearance=Appearance(look=ColourScheme.DARK), models=ModelChoice(small="/models/small.gguf"))
     file.save(chosen)
     assert file.load() == chosen
 

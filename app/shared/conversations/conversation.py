@@ -1,4 +1,4 @@
-"""A conversation as a tree: each exchange is a problem and its answer; its siblings are other tries at that place.
+"""A conversation as a tree: each exchange is a problem and its answer; its siblings are other attempts at that place.
 
 Asked again with another seed, edited, or forked at a step, an exchange gets a sibling; nothing is ever overwritten.
 The path from a root to a leaf is what stands in the window.
@@ -63,7 +63,7 @@ class Conversation:
         return self.title or title_of(self.roots[0].problem if self.roots else "")
 
     def siblings(self, exchange: Exchange) -> list[Exchange]:
-        """All tries at its place, itself included, oldest first."""
+        """All attempts at its place, itself included, oldest first."""
         return exchange.parent.children if exchange.parent else self.roots
 
     def add(self, exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""What one can do in the chat: ask, stop, go on, try again, fork. Views call it and listen; it draws nothing."""
+"""What one can do in the chat: ask, stop, continue, regenerate, fork. Views call it and listen; it draws nothing."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class ChatSession(QObject):
     def compare(
         self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, at_once: bool = False
     ) -> list[Exchange]:
-        """One problem under several settings, as tries at one place; one after the other, or all `at_once`.
+        """One problem under several settings, as attempts at one place; one after the other, or all `at_once`.
 
         Each becomes a part of the conversation when its turn comes. They are written as fast as it goes, whatever
         pace a person set: their times are compared.

@@ -33,13 +33,14 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
     if name == "policy":
         return _choice({policy: kind.title for policy, kind in POLICIES.items()}, changed)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return _choice({member: str(member.value) for member in kind}, changed)
+        names = _extra(field).get("names", {})
+        return _choice({member: names.get(member.value, str(member.value)) for member in kind}, changed)
     if kind is bool:
         return _switch(changed)
     if kind is int:
         return _whole(field, changed)
     if kind is float:
-        return _real(field, changed)
+        return _percent(field, changed) if _extra(field).get("percent") else _real(field, changed)
     if kind in (int | None, float | None):
         return _optional(_whole if kind == int | None else _real, field, changed)
     if kind == Path | None:
@@ -67,6 +68,22 @@ def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
     return Editor(box, box.value, box.setValue)
+
+
+def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
+    """A factor, shown as whole percent."""
+    low, high = _bounds(field)
+    box = whole_number(round(100 * low), round(100 * high))
+    box.setSuffix("%")
+    box.setSingleStep(10)
+    box.setKeyboardTracking(False)
+    box.valueChanged.connect(lambda _: changed())
+    return Editor(box, lambda: box.value() / 100, lambda value: box.setValue(round(100 * value)))
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    """How a form shows the field, beyond its type."""
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:

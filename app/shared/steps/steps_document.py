@@ -247,7 +247,7 @@ class StepsDocument(QObject):
         if self._tag and text.rstrip().endswith(self._tag):
             text = text.rstrip().removesuffix(self._tag)
         if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.reason:
-            return f"Thinking closed: {shown.piece.reason}."
+            return f"Reasoning closed: {shown.piece.reason}."
         return text.strip()
 
     def _mark_cues(self, shown: ShownPiece) -> None:

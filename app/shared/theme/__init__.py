@@ -1,6 +1,6 @@
 """The look of the window. Start with `apply`; widgets ask `current_theme()` and listen to its `changed`."""
 
-from app.shared.theme.appearance import Scheme, Theme, apply, current_theme, reading_font
+from app.shared.theme.appearance import Theme, apply, current_theme, reading_font
 from app.shared.theme.colours import DARK, LIGHT, SIGN, Colours, blend, contrast, ink_of, tint_of
 from app.shared.theme.icons import icon
 from app.shared.theme.stylesheet import Role, set_role
@@ -11,7 +11,6 @@ __all__ = [
     "SIGN",
     "Colours",
     "Role",
-    "Scheme",
     "Theme",
     "apply",
     "blend",

@@ -1,7 +1,5 @@
 """Which look the window wears now, and how it changes: light, dark, or as the system wishes."""
 
-from enum import Enum
-
 from PySide6.QtCore import QDir, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication, QStyleFactory
@@ -9,22 +7,15 @@ from PySide6.QtWidgets import QApplication, QStyleFactory
 from app.shared.theme.colours import DARK, LIGHT, Colours
 from app.shared.theme.icons import ICON_FOLDER
 from app.shared.theme.stylesheet import palette, stylesheet
+from core.settings import ColourScheme
 
 PREFERRED_FONT = "Inter"
 
 
-class Scheme(Enum):
-    """What a person may choose; `SYSTEM` follows the desktop, also when it changes at dusk."""
-
-    SYSTEM = "system"
-    LIGHT = "light"
-    DARK = "dark"
-
-
 _ASKED_OF_QT = {
-    Scheme.SYSTEM: Qt.ColorScheme.Unknown,
-    Scheme.LIGHT: Qt.ColorScheme.Light,
-    Scheme.DARK: Qt.ColorScheme.Dark,
+    ColourScheme.SYSTEM: Qt.ColorScheme.Unknown,
+    ColourScheme.LIGHT: Qt.ColorScheme.Light,
+    ColourScheme.DARK: Qt.ColorScheme.Dark,
 }
 
 
@@ -36,13 +27,13 @@ class Theme(QObject):
     def __init__(self, application: QApplication) -> None:
         super().__init__(application)
         self._application = application
-        self._scheme = Scheme.LIGHT
+        self._scheme = ColourScheme.LIGHT
         self._text_size = 1.0
         self.colours: Colours = LIGHT
         application.styleHints().colorSchemeChanged.connect(self._follow_system)
 
     @property
-    def scheme(self) -> Scheme:
+    def scheme(self) -> ColourScheme:
         return self._scheme
 
     @property
@@ -50,16 +41,16 @@ class Theme(QObject):
         """1.0 is the system's own size."""
         return self._text_size
 
-    def wear(self, scheme: Scheme, text_size: float = 1.0) -> None:
+    def wear(self, scheme: ColourScheme, text_size: float = 1.0) -> None:
         """Dresses the whole application; `text_size` is a factor, held between 0.7 and 2.5."""
         self._scheme = scheme
         self._text_size = min(max(text_size, 0.7), 2.5)
         hints = self._application.styleHints()
         hints.setColorScheme(_ASKED_OF_QT[scheme])  # for the title bar and the system's own dialogs
-        if scheme is Scheme.SYSTEM:
+        if scheme is ColourScheme.SYSTEM:
             self._dress(_colours_under(hints.colorScheme()))
         else:
-            self._dress(DARK if scheme is Scheme.DARK else LIGHT)
+            self._dress(DARK if scheme is ColourScheme.DARK else LIGHT)
 
     def _dress(self, colours: Colours) -> None:
         self.colours = colours
@@ -74,7 +65,7 @@ class Theme(QObject):
     @Slot(Qt.ColorScheme)
     def _follow_system(self, system: Qt.ColorScheme) -> None:
         # `wear` itself makes Qt report a change; only a real one may dress the window again.
-        if self._scheme is Scheme.SYSTEM and _colours_under(system) is not self.colours:
+        if self._scheme is ColourScheme.SYSTEM and _colours_under(system) is not self.colours:
             self._dress(_colours_under(system))
 
 
@@ -83,7 +74,7 @@ def _colours_under(system: Qt.ColorScheme) -> Colours:
     return DARK if system is Qt.ColorScheme.Dark else LIGHT
 
 
-def apply(application: QApplication, scheme: Scheme, text_size: float = 1.0) -> Theme:
+def apply(application: QApplication, scheme: ColourScheme, text_size: float = 1.0) -> Theme:
     """Dresses the application and gives its theme, the same object each time."""
     theme = _theme_of(application)
     theme.wear(scheme, text_size)

@@ -165,7 +165,7 @@ class FileEdit(QWidget):
         self.edit = QLineEdit()
         self.edit.setPlaceholderText("none")
         self.edit.editingFinished.connect(self.changed)
-        self._browse = button("Choose …", self._choose)
+        self._browse = button("Choose…", self._choose)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.edit, 1)

@@ -66,7 +66,7 @@ class Keywords(CuePolicy):
     arms = (
         PolicyArm("baton", "cues, Baton's preset", presets["baton"]),
         PolicyArm("paper", "cues, the paper's preset", presets["paper"]),
-        PolicyArm("reference", "cues, the authors' code", presets["reference"]),
+        PolicyArm("reference", "keywords: authors' code", presets["reference"]),
     )
     main_parameters = ("c", "n1", "n2")
     settings: Settings

@@ -29,9 +29,7 @@ class RandomTakeover(Policy):
         n1: int = Field(20, ge=1, title="Takeover", description="Tokens of a takeover (n1).")
         until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
 
-    arms = (
-        PolicyArm("random", "takeovers by chance, with the large share of baton", Settings(), equal_share_of="baton"),
-    )
+    arms = (PolicyArm("random", "random takeovers (same share as baton)", Settings(), equal_share_of="baton"),)
     settings: Settings
 
     def at_boundary(self, view: View) -> Move:

@@ -44,7 +44,7 @@ class StepScore(Policy):
 
     class Settings(PolicySettings):
         policy: Literal["step-score"] = "step-score"
-        threshold: float = Field(7, ge=0, le=9, title="Least score", description="A step below is written again.")
+        threshold: float = Field(7, ge=0, le=9, title="Minimum score", description="A step below is rewritten.")
         weighted: bool = Field(False, title="Weighted score", description="Mean over digits, not the likeliest.")
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
 

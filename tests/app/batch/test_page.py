@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, QRectF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
@@ -17,9 +19,11 @@ from app.batch.run_window import RunWindow
 from app.inspector.panel import Inspector
 from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
+from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
 from core.errors import EngineLost, SettingsError, StoreError
 from core.grading.verdict import How
+from core.settings import ColourScheme
 from tests.app.batch.conftest import ScriptedLoader
 from tests.fakes.scripted import Fault
 
@@ -114,9 +118,9 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     view.arm.setCurrentText("small")
     assert "50.0% correct (18.8–81.2)" in view.figures.words
     assert "small 50.0%" in view.evidence.comparison.words
-    assert "Points more than small" in view.evidence.comparison.words
+    assert "Difference from “small” (95% CI)" in view.evidence.comparison.words
     assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.words
-    assert view.evidence.speed.plot.accessibleDescription().find("small 50% at ") >= 0
+    assert "small 50% at " in view.evidence.speed.picture.accessibleDescription()
 
 
 def test_every_chart_is_saved_as_picture_and_as_drawing(
@@ -124,7 +128,7 @@ def test_every_chart_is_saved_as_picture_and_as_drawing(
 ) -> None:
     run(page, qtbot, problem_file, "small", "large")
     evidence = page.view.evidence
-    for chart in (evidence.speed, evidence.share, evidence.rules, evidence.places):
+    for chart in (evidence.speed, evidence.share, evidence.reasons, evidence.places):
         chart.save(tmp_path / "chart.png")
         chart.save(tmp_path / "chart.svg")
         assert QImage(str(tmp_path / "chart.png")).width() == 1280
@@ -151,7 +155,11 @@ def test_names_of_arms_at_one_point_do_not_lie_upon_each_other(
     run(page, qtbot, problem_file, "c")
     page.show()
     chart = page.view.evidence.share
-    boxes = [name.mapRectToScene(name.boundingRect()).adjusted(4, 4, -4, -4) for name in chart.names]
+    assert chart.picture._draw
+    names = re.findall(
+        r'x="([\d.]+)" y="([\d.]+)" text-anchor="middle" fill="#1b1c1f"[^>]*>(c[^<]*)<', chart.picture._draw(380)
+    )
+    boxes = [QRectF(float(x) - 3 * len(name), float(y) - 11, 6 * len(name), 13) for x, y, name in names]
     assert len(boxes) == 3
     assert not any(one.intersects(other) for one, other in combinations(boxes, 2))
 
@@ -304,3 +312,19 @@ def test_a_running_batch_is_not_deleted(page: BatchPage, qtbot: QtBot, problem_f
         page.session.delete(page.session.batch)
     page.session.stop()
     wait_until_done(page, qtbot)
+
+
+def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path, qapp: QApplication
+) -> None:
+    run(page, qtbot, problem_file, "small", "large")
+    page.show()
+    picture = page.view.evidence.speed.picture
+    apply(qapp, ColourScheme.DARK)
+    try:
+        shown = picture.grab().toImage()
+        assert shown.pixelColor(2, 2).name() == DARK.surface
+        page.view.evidence.speed.save(tmp_path / "chart.png")
+        assert QImage(str(tmp_path / "chart.png")).pixelColor(2, 2).name() == "#ffffff"
+    finally:
+        apply(qapp, ColourScheme.LIGHT)

@@ -51,13 +51,13 @@ def test_without_answers_the_usual_three_are_proposed() -> None:
 
 
 def test_an_arm_that_was_written_is_not_written_again() -> None:
-    tries = [written(settings_of("large")), written(settings_of("small"))]
-    assert names(proposed(USUAL, recorded(tries), TO_WRITE, tries[0], 0)) == ["try 2", "baton", "try 1"]
+    attempts = [written(settings_of("large")), written(settings_of("small"))]
+    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0], 0)) == ["attempt 2", "baton", "attempt 1"]
 
 
 def test_an_answer_that_was_broken_off_is_written_again() -> None:
-    tries = [written(settings_of("small"), Finish.STOPPED)]
-    assert names(proposed(USUAL, recorded(tries), TO_WRITE, tries[0], 0)) == ["small", "baton", "large"]
+    attempts = [written(settings_of("small"), Finish.STOPPED)]
+    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0], 0)) == ["small", "baton", "large"]
 
 
 @pytest.mark.parametrize(("policy", "place"), [("never", 0), ("every-step", 1), ("always", 2)])
@@ -80,7 +80,7 @@ def test_arms_that_are_not_known_any_more_are_left_out() -> None:
 
 
 def test_a_try_says_what_it_is_and_one_without_text_is_no_choice() -> None:
-    tries = [Exchange("2 + 2?", BASE), written(BASE)]
-    choices = recorded(tries)
-    assert names(choices) == ["try 2"]
-    assert choices[0].title == f"Try 2: Keywords (baton), seed 3, {tries[1].trace.tokens} tokens"
+    attempts = [Exchange("2 + 2?", BASE), written(BASE)]
+    choices = recorded(attempts)
+    assert names(choices) == ["attempt 2"]
+    assert choices[0].title == f"Attempt 2: Keywords (baton), seed 3, {attempts[1].trace.tokens} tokens"

@@ -38,16 +38,16 @@ def held_by(gate: threading.Event, after: int = 0) -> Callable[[str], None]:
     return wait
 
 
-def tries(window: MainWindow) -> list[Exchange]:
+def attempts(window: MainWindow) -> list[Exchange]:
     return window.session.conversation.roots
 
 
 def test_three_arms_become_three_tries_at_one_problem(compare: Compare) -> None:
     window = compare()
-    assert [each.settings.policy.policy for each in tries(window)] == ["never", "keywords", "always"]
-    assert {each.settings.seed for each in tries(window)} == {0}
-    assert {each.trace.finish for each in tries(window)} == {Finish.END_OF_TEXT}
-    assert [column.exchange for column in view_of(window).columns] == tries(window)
+    assert [each.settings.policy.policy for each in attempts(window)] == ["never", "keywords", "always"]
+    assert {each.settings.seed for each in attempts(window)} == {0}
+    assert {each.trace.finish for each in attempts(window)} == {Finish.END_OF_TEXT}
+    assert [column.exchange for column in view_of(window).columns] == attempts(window)
     assert window.chat.composer.edit.toPlainText() == ""
 
 
@@ -93,7 +93,7 @@ def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtB
 
 def test_figures_differ_from_the_first_column(compare: Compare) -> None:
     window = compare()
-    first, _, large = tries(window)
+    first, _, large = attempts(window)
     told = [label.text() for label in view_of(window).columns[2].head._figures[0]]
     change = round(100 * (large.trace.tokens - first.trace.tokens) / first.trace.tokens)
     assert told == ["Tokens", f"{large.trace.tokens}", f"+{change}%"]
@@ -104,23 +104,23 @@ def test_figures_differ_from_the_first_column(compare: Compare) -> None:
 def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None:
     at_work: list[int] = []
     window = make_window(arms_loader())
-    window.session.progressed.connect(lambda _: at_work.append(sum(map(window.session.writes, tries(window)))))
+    window.session.progressed.connect(lambda _: at_work.append(sum(map(window.session.writes, attempts(window)))))
     _begin(window, qtbot)
     settle(window, qtbot)
     assert set(at_work) <= {0, 1}
-    assert len(tries(window)) == 3
+    assert len(attempts(window)) == 3
 
 
 def test_all_are_written_at_once_if_that_is_wanted(make_window: Make, qtbot: QtBot) -> None:
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate)))
     _begin(window, qtbot, at_once=True)
-    qtbot.waitUntil(lambda: sum(map(window.session.writes, tries(window))) == 3)
+    qtbot.waitUntil(lambda: sum(map(window.session.writes, attempts(window))) == 3)
     assert window.session.activity is Activity.COMPARING
     assert not window.chat.composer._baton.isVisible()
     gate.set()
     settle(window, qtbot)
-    assert {each.trace.finish for each in tries(window)} == {Finish.END_OF_TEXT}
+    assert {each.trace.finish for each in attempts(window)} == {Finish.END_OF_TEXT}
 
 
 def _begin(window: MainWindow, qtbot: QtBot, at_once: bool = False) -> None:
@@ -135,20 +135,20 @@ def test_stop_ends_all_and_what_was_not_begun_is_no_try(make_window: Make, qtbot
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
-    qtbot.waitUntil(lambda: bool(tries(window)) and tries(window)[0].trace.tokens > 3)
+    qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.tokens > 3)
     assert [column.head.state.text() for column in view_of(window).columns] == [
-        "is being written …",
-        "waits for its turn",
-        "waits for its turn",
+        "Writing…",
+        "Queued",
+        "Queued",
     ]
     window.session.stop()
     gate.set()
     settle(window, qtbot)
-    assert [each.trace.finish for each in tries(window)] == [Finish.STOPPED]
+    assert [each.trace.finish for each in attempts(window)] == [Finish.STOPPED]
     assert [column.head.state.text() for column in view_of(window).columns] == [
         "Stopped.",
-        "was not begun",
-        "was not begun",
+        "Not started",
+        "Not started",
     ]
 
 
@@ -199,9 +199,9 @@ def test_the_menu_of_a_step_forks_and_copies_in_a_column_too(compare: Compare, q
     menu.close()
     qtbot.waitUntil(lambda: window.session.ready)
     assert not window.chat.is_comparing
-    forked = tries(window)[-1]
+    forked = attempts(window)[-1]
     assert forked.trace.text.startswith(column.exchange.trace.pieces[0].text)
-    assert len(tries(window)) == 4
+    assert len(attempts(window)) == 4
 
 
 def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot: QtBot) -> None:
@@ -210,10 +210,10 @@ def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot:
     assert all(command.key for command in commands.values())
     commands["Back to the conversation"].act()
     assert not window.chat.is_comparing
-    commands["The tries side by side"].act()
+    commands["Compare attempts"].act()
     assert window.chat.is_comparing
     settle(window, qtbot)
-    commands["Compare arms …"].act()
+    commands["Compare arms…"].act()
     dialog().reject()
 
 
@@ -232,8 +232,8 @@ def test_the_composer_asks_the_same_arms(compare: Compare, qtbot: QtBot) -> None
     window.chat.composer.edit.setPlainText("And 1 + 3?")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
     settle(window, qtbot)
-    assert [each.problem for each in tries(window)] == [PROBLEM] * 3 + ["And 1 + 3?"] * 3
-    assert [column.exchange for column in view_of(window).columns] == tries(window)[3:]
+    assert [each.problem for each in attempts(window)] == [PROBLEM] * 3 + ["And 1 + 3?"] * 3
+    assert [column.exchange for column in view_of(window).columns] == attempts(window)[3:]
 
 
 def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Compare, qtbot: QtBot) -> None:
@@ -246,7 +246,7 @@ def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Comp
     bubble = next(iter(window.chat.conversation._bubbles.values()))
     bubble.compare_wanted.emit()
     settle(window, qtbot)
-    assert [column.exchange for column in view_of(window).columns] == tries(window)
+    assert [column.exchange for column in view_of(window).columns] == attempts(window)
     assert [engine.written for engine in written if isinstance(engine, ScriptedEngine)] == counts
 
 
@@ -254,14 +254,14 @@ def test_a_comparison_that_is_left_goes_on_in_the_conversation(make_window: Make
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
-    qtbot.waitUntil(lambda: bool(tries(window)) and tries(window)[0].trace.tokens > 3)
+    qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.tokens > 3)
     view_of(window).columns[0].open_wanted.emit()
     assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
     window.chat.comparing.leave()
     gate.set()
-    qtbot.waitUntil(lambda: window.session.ready and len(tries(window)) == 3)
+    qtbot.waitUntil(lambda: window.session.ready and len(attempts(window)) == 3)
     leaf = window.session.conversation.leaf
-    assert leaf is tries(window)[2]
+    assert leaf is attempts(window)[2]
     assert window.chat.conversation.answer_of(leaf)
 
 
@@ -270,7 +270,7 @@ def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: Qt
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     window.session.ask(PROBLEM)
     qtbot.waitUntil(lambda: window.session.ready)
-    window.chat.comparing.show_tries(tries(window)[0])
+    window.chat.comparing.show_attempts(attempts(window)[0])
     assert window.notice.text.startswith("There is only one answer to this problem.")
 
 
@@ -281,7 +281,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
     leaf = window.session.conversation.leaf
     assert leaf
-    window.chat.comparing.show_tries(leaf)
+    window.chat.comparing.show_attempts(leaf)
     assert len(view_of(window).columns) == 3
     qtbot.waitUntil(lambda: all(column.over for column in view_of(window).columns))
     settle(window, qtbot)
@@ -294,14 +294,14 @@ def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_win
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     window.session.ask(PROBLEM)
     qtbot.waitUntil(lambda: window.session.ready)
-    answer = tries(window)[0]
+    answer = attempts(window)[0]
     view = window.chat.conversation.answer_of(answer)
     assert view
     view.wanted.emit(AnswerAction.COMPARE)
     assert [choice.exchange for choice in dialog().picked()] == [None, answer, None]
     dialog().go.click()
     settle(window, qtbot)
-    assert [column.exchange for column in view_of(window).columns] == [tries(window)[1], answer, tries(window)[2]]
+    assert [column.exchange for column in view_of(window).columns] == [attempts(window)[1], answer, attempts(window)[2]]
 
 
 def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
@@ -313,7 +313,7 @@ def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
     assert not chooser.go.isEnabled()
     chooser.boxes[1].setCurrentIndex(chooser.boxes[1].findText("First-token entropy"))
     assert chooser.go.isEnabled()
-    assert [choice.name for choice in chooser.picked()] == ["try 1", "entropy", "try 3"]
+    assert [choice.name for choice in chooser.picked()] == ["attempt 1", "entropy", "attempt 3"]
     chooser.reject()
 
 
@@ -339,10 +339,10 @@ def test_closing_the_window_in_the_middle_loses_nothing(make_window: Make, qtbot
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot, at_once=True)
-    qtbot.waitUntil(lambda: all(each.trace.tokens > 3 for each in tries(window)) and len(tries(window)) == 3)
+    qtbot.waitUntil(lambda: all(each.trace.tokens > 3 for each in attempts(window)) and len(attempts(window)) == 3)
     threading.Timer(0, gate.set).start()
     window.close()
-    assert {each.trace.finish for each in tries(window)} <= {Finish.STOPPED, Finish.END_OF_TEXT}
+    assert {each.trace.finish for each in attempts(window)} <= {Finish.STOPPED, Finish.END_OF_TEXT}
 
 
 def test_every_control_has_a_name(compare: Compare) -> None:
@@ -366,5 +366,5 @@ def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_win
     assert window.session.activity is Activity.WAITING
     gate.set()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    assert [column.head.state.text() for column in view_of(window).columns] == ["was not begun"] * 3
-    assert tries(window) == []
+    assert [column.head.state.text() for column in view_of(window).columns] == ["Not started"] * 3
+    assert attempts(window) == []

@@ -183,7 +183,7 @@ def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked() -> None
     card = ModelCard("m", "", 4096, placement=Placement(shares, 128, 3, "q8_0", "with 12 of 29 layers on the GPU"))
     facts = dict(placement_facts(card))
     assert facts["Loaded with"] == "4,096 tokens, batch 128, 3 threads, q8_0 KV cache"
-    assert facts["Less than asked"] == "⚠ m is loaded with 12 of 29 layers on the GPU, for want of memory."
+    assert facts["Less than asked"] == "⚠ m was loaded with 12 of 29 layers on the GPU: out of memory."
     assert facts["In CUDA0"] == "12 layers: weights 1.0 GiB, KV cache 1 MiB, compute 1 MiB"
     assert "(512 MiB of it pages of the file)" in facts["In RAM"]
 

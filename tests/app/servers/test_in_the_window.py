@@ -128,7 +128,7 @@ def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
     window = connect(server.url, key="wrong")
     qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED, timeout=PATIENT)
     assert "does not accept the key" in window.notice.text
-    assert "Server …" in [way.text() for way in window.notice.findChildren(QPushButton)]
+    assert "Server…" in [way.text() for way in window.notice.findChildren(QPushButton)]
 
 
 def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: Callable[..., MainWindow]) -> None:

@@ -21,7 +21,7 @@ from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
 from core.engines.model_card import Placement
 from core.paths import Paths
-from core.settings import Look, SettingsFile
+from core.settings import ColourScheme, SettingsFile
 from core.store.store import Store
 from core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader
@@ -72,7 +72,7 @@ def test_light_and_dark_hold_until_the_next_start(make_window: Make) -> None:
     window = make_window()
     window.turn_light_or_dark()
     chosen = window.preferences.value.appearance.look
-    assert chosen in (Look.LIGHT, Look.DARK)
+    assert chosen in (ColourScheme.LIGHT, ColourScheme.DARK)
     window.close()
     assert SettingsFile(window.paths.settings).load().appearance.look is chosen
 
@@ -94,7 +94,7 @@ def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window: Make, 
     less = Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
     loader.large = ScriptedEngine(*LARGE, name="large", placement=less)
     window = make_window(loader)
-    told = "large is loaded with 12 of 29 layers on the GPU, for want of memory."
+    told = "large was loaded with 12 of 29 layers on the GPU: out of memory."
     qtbot.waitUntil(lambda: window.notice.text == told)
     assert told in window.topbar.pair.toolTip()
 

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.shared.forms.form import SettingsForm, entries, value_at
 from core.models.overrides import ModelOverrides
 from core.run import RunSettings
-from core.settings import Look, Settings
+from core.settings import ColourScheme, Settings
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.periodic import Periodic
 from core.thinking.registry import POLICIES
@@ -53,7 +53,7 @@ def test_choices_are_those_of_the_enum_and_of_the_registry(form: SettingsForm) -
     look, policy = form.editor("appearance", "look"), form.editor("run", "policy", "policy")
     assert isinstance(look, QComboBox)
     assert isinstance(policy, QComboBox)
-    assert look.count() == len(Look)
+    assert look.count() == len(ColourScheme)
     assert [policy.itemText(i) for i in range(policy.count())] == [kind.title for kind in POLICIES.values()]
 
 
@@ -95,7 +95,7 @@ def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None
     temperature, top_k = form.editor("temperature"), form.editor("top_k")
     assert isinstance(temperature, QDoubleSpinBox)
     assert isinstance(top_k, QSpinBox)
-    assert (temperature.text(), top_k.text()) == ("as the run", "20")
+    assert (temperature.text(), top_k.text()) == ("Default", "20")
     with qtbot.waitSignal(form.changed) as given:
         top_k.setValue(top_k.minimum())
     assert given.args == [ModelOverrides()]

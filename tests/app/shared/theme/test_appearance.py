@@ -8,8 +8,9 @@ from PySide6.QtGui import QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.shared.theme import DARK, LIGHT, Role, Scheme, apply, current_theme, icon, reading_font, set_role
+from app.shared.theme import DARK, LIGHT, Role, apply, current_theme, icon, reading_font, set_role
 from app.shared.theme.icons import ICON_FOLDER
+from core.settings import ColourScheme
 
 
 @pytest.fixture(autouse=True)
@@ -23,38 +24,38 @@ def undress(qapp: QApplication) -> Iterator[None]:
 
 
 def test_the_dark_scheme_darkens_the_palette_and_tells_it(qapp: QApplication, qtbot: QtBot) -> None:
-    theme = apply(qapp, Scheme.LIGHT)
+    theme = apply(qapp, ColourScheme.LIGHT)
     with qtbot.waitSignal(theme.changed):
-        apply(qapp, Scheme.DARK)
+        apply(qapp, ColourScheme.DARK)
     assert theme.colours is DARK
     assert qapp.palette().color(QPalette.ColorRole.Window).name() == DARK.background
 
 
 def test_there_is_one_theme_however_often_it_is_applied(qapp: QApplication) -> None:
-    assert apply(qapp, Scheme.LIGHT) is apply(qapp, Scheme.DARK) is current_theme()
+    assert apply(qapp, ColourScheme.LIGHT) is apply(qapp, ColourScheme.DARK) is current_theme()
 
 
 def test_a_system_that_does_not_say_is_light(qapp: QApplication) -> None:
-    assert apply(qapp, Scheme.SYSTEM).colours is LIGHT
+    assert apply(qapp, ColourScheme.SYSTEM).colours is LIGHT
 
 
 def test_it_follows_the_system_at_dusk_only_if_asked_to(qapp: QApplication) -> None:
-    theme = apply(qapp, Scheme.SYSTEM)
+    theme = apply(qapp, ColourScheme.SYSTEM)
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert theme.colours is DARK
-    apply(qapp, Scheme.LIGHT)
+    apply(qapp, ColourScheme.LIGHT)
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert theme.colours is LIGHT
 
 
 def test_the_text_size_scales_the_font_of_the_system(qapp: QApplication) -> None:
-    apply(qapp, Scheme.LIGHT, text_size=1.5)
+    apply(qapp, ColourScheme.LIGHT, text_size=1.5)
     assert qapp.font().pointSizeF() == pytest.approx(reading_font().pointSizeF() * 1.5)
 
 
 def test_a_text_size_nobody_can_read_is_held_back(qapp: QApplication) -> None:
-    assert apply(qapp, Scheme.LIGHT, text_size=0.01).text_size == 0.7
-    assert apply(qapp, Scheme.LIGHT, text_size=99).text_size == 2.5
+    assert apply(qapp, ColourScheme.LIGHT, text_size=0.01).text_size == 0.7
+    assert apply(qapp, ColourScheme.LIGHT, text_size=99).text_size == 2.5
 
 
 def test_inter_is_preferred_where_it_is_installed() -> None:
@@ -63,7 +64,7 @@ def test_inter_is_preferred_where_it_is_installed() -> None:
 
 
 def test_the_role_of_a_label_colours_it(qapp: QApplication, qtbot: QtBot) -> None:
-    apply(qapp, Scheme.LIGHT)
+    apply(qapp, ColourScheme.LIGHT)
     label = QLabel("large wrote 17%")
     qtbot.addWidget(label)
     set_role(label, Role.LARGE)
@@ -74,7 +75,7 @@ def test_the_style_sheet_parses_in_both_schemes(qapp: QApplication, qtbot: QtBot
     button = QPushButton("Stop")
     qtbot.addWidget(button)
     set_role(button, Role.PRIMARY)
-    for scheme, colours in ((Scheme.LIGHT, LIGHT), (Scheme.DARK, DARK)):
+    for scheme, colours in ((ColourScheme.LIGHT, LIGHT), (ColourScheme.DARK, DARK)):
         apply(qapp, scheme)  # Qt warns of a sheet that it cannot parse, and a warning fails the test
         button.ensurePolished()
         assert button.palette().color(QPalette.ColorRole.ButtonText).name() == colours.on_accent

@@ -1,0 +1,131 @@
+"""The charts beside the results: drawings of `core.batch.charts` in the colours of the theme, which can be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF, Signal
+from PySide6.QtGui import QImage, QImageWriter, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.shared.theme import Role, current_theme, set_role
+from app.shared.widgets.controls import ElidedLabel, IconButton
+from core.batch.charts import ChartColours, recoloured
+from core.errors import StoreError
+
+Draw = Callable[[int], str]
+"""The SVG of a chart so many pixels wide."""
+_FILES = "Picture (*.png);;Drawing (*.svg)"
+_SAVED_WIDTH = 640
+NARROWEST = 300
+"""Pixels; a narrower widget shows the chart smaller."""
+_PIXELS_A_POINT = 2
+"""Of a saved picture: sharp in print and on fine screens."""
+
+
+class ChartCard(QFrame):
+    """A heading and a chart, which is described in words for a screen reader and as a tool tip."""
+
+    saved = Signal(object)
+    """The Path of a file that was written."""
+    failed = Signal(object)
+    """A BatonError."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.CARD)
+        self._draw: Draw | None = None
+        self.title = ElidedLabel(title, Role.HEADING)
+        self.picture = ChartPicture(title)
+        self.save_button = IconButton("download", f"Save “{title}” as PNG or SVG", self._choose_file)
+        self.save_button.setEnabled(False)
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.save_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 6, 12, 10)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(self.picture)
+
+    def show_chart(self, draw: Draw, words: str, title: str = "") -> None:
+        """`words`: what the chart shows, as a sentence or a list."""
+        self._draw = draw
+        if title:
+            self.title.setText(title)
+        self.save_button.setEnabled(True)
+        self.picture.show_drawing(draw, words)
+
+    def save(self, path: Path) -> None:
+        """As PNG or SVG, by the ending, in the colours of print. Raises StoreError."""
+        assert self._draw
+        drawing = self._draw(_SAVED_WIDTH).encode("utf-8")
+        try:
+            path.write_bytes(drawing if path.suffix.lower() == ".svg" else _as_png(drawing))
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+
+    def _choose_file(self) -> None:
+        file, kind = QFileDialog.getSaveFileName(self, "Save chart", f"{self.picture.accessibleName()}.png", _FILES)
+        if file:
+            path = Path(file)
+            path = path if path.suffix else path.with_suffix(".svg" if "svg" in kind else ".png")
+            try:
+                self.save(path)
+            except StoreError as error:
+                self.failed.emit(error)
+            else:
+                self.saved.emit(path)
+
+
+class ChartPicture(QWidget):
+    """Draws an SVG as wide as the widget, in the colours of the theme; its text grows with the window's text size."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._draw: Draw | None = None
+        self._renderer = QSvgRenderer(self)
+        self.setAccessibleName(title)
+        current_theme().changed.connect(self._redraw)
+
+    def show_drawing(self, draw: Draw, words: str) -> None:
+        self._draw = draw
+        self.setAccessibleDescription(words)
+        self.setToolTip(words)
+        self._redraw()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._redraw()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        self._renderer.render(painter, QRectF(self.rect()))
+        painter.end()
+
+    def _redraw(self) -> None:
+        if self._draw is None:
+            return
+        theme = current_theme()
+        c = theme.colours
+        colours = ChartColours(c.text, c.muted, c.border, c.small, c.large, c.surface)
+        drawing = self._draw(max(NARROWEST, round(self.width() / theme.text_size)))
+        self._renderer.load(QByteArray(recoloured(drawing, colours).encode("utf-8")))
+        size = self._renderer.defaultSize()
+        self.setFixedHeight(round(size.height() * self.width() / max(1, size.width())))
+        self.update()
+
+
+def _as_png(drawing: bytes) -> bytes:
+    renderer = QSvgRenderer(QByteArray(drawing))
+    picture = QImage(renderer.defaultSize() * _PIXELS_A_POINT, QImage.Format.Format_RGB32)
+    painter = QPainter(picture)
+    renderer.render(painter)
+    painter.end()
+    written = QBuffer()
+    written.open(QIODevice.OpenModeFlag.WriteOnly)
+    QImageWriter(written, b"png").write(picture)
+    return bytes(written.data().data())
