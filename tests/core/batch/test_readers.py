@@ -212,7 +212,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ("p.jsonl.gz", gzip.compress(b'{"problem": "One?"}' * 100)[:-20], "damaged gzip"),
         ("p.jsonl.gz", b"\x1f\x8bnonsense", "damaged gzip"),
         ("p.txt", "Why?".encode("utf-16") + b"\x00", "broken further on"),
-        ("p.docx", b"Why?", "no format that can be read"),
+        ("p.docx", b"Why?", "is not a supported format"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_a_sentence(
