@@ -18,7 +18,7 @@ from core.thinking.cues import Lexicon, parse_lexicon
 from core.thinking.events import Event, Finish, RunEnded, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policy import Move, PolicyContext
+from core.thinking.policy import Move, Policy, PolicyContext
 from core.thinking.registry import POLICIES, AnyPolicySettings, default_settings, make_policy, with_advice
 from core.thinking.schema_1 import upgrade_settings
 from core.thinking.trace import Trace
@@ -156,29 +156,35 @@ def run(
 
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     """The engines that take part. One that the policy can do without takes part if it is there to take over."""
-    needs = POLICIES.of(settings.policy).needs
-    if error := obstacle(settings.policy.policy, pair):
+    policy = POLICIES.of(settings.policy)
+    needs = policy.needs
+    if error := obstacle(policy, pair):
         raise error
     needed = {Author.SMALL: needs.small, Author.LARGE: needs.large}
     return {author: engine for author in needed if needed[author] and (engine := pair.get(author))}
 
 
-def obstacle(policy: str, pair: Pair) -> SettingsError | None:
-    """Why a registered policy cannot work with these models: one is missing, or gives no log-probabilities."""
-    kind = POLICIES[policy]
-    needs = kind.needs
+def obstacle(policy: type[Policy], pair: Pair) -> SettingsError | None:
+    """Why a policy cannot work with these models: one is missing, or gives no log-probabilities."""
+    needs = policy.needs
     for author, is_needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
         if is_needed and pair.get(author) is None:
-            return SettingsError(f"The policy “{kind.title}” needs a {author.value} model.", "Choose one first.")
-    if needs.alternatives and pair.small and not pair.small.card.returns_all_alternatives:
+            return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
+    writer = pair.get(policy.default_writer)
+    if needs.alternatives and writer and not writer.card.returns_all_alternatives:
         return SettingsError(
-            f"The policy “{kind.title}” needs the probabilities of each token, and {pair.small.card.name} gives none.",
-            "Choose another policy, or a small model on this machine.",
+            f"The policy “{policy.title}” needs the probabilities of each token, and {writer.card.name} gives none.",
+            f"Choose another policy, or a {policy.default_writer.value} model on this machine.",
         )
     if needs.judge and pair.large and not pair.large.card.returns_alternatives:
         return SettingsError(
-            f"The policy “{kind.title}” needs probabilities, and {pair.large.card.name} gives none.",
+            f"The policy “{policy.title}” needs probabilities, and {pair.large.card.name} gives none.",
             "Choose another policy, or another large model.",
+        )
+    if needs.scores and pair.large and not pair.large.card.returns_scores:
+        return SettingsError(
+            f"The policy “{policy.title}” needs the probabilities of a text, and {pair.large.card.name} gives none.",
+            "Choose another policy, or a large model on this machine.",
         )
     return None
 

@@ -59,7 +59,7 @@ class PolicyButton(QPushButton):
         """What the two models cannot do is not to be chosen, and says why."""
         pair, ready = self._models.pair, self._models.state is LoadState.READY
         for (policy, _), action in self._choices.items():
-            why_not = obstacle(policy, pair) if ready else None
+            why_not = obstacle(POLICIES[policy], pair) if ready else None
             title, _, _ = action.text().partition(WHY_NOT)
             action.setEnabled(why_not is None)
             action.setText(f"{title}{WHY_NOT}{why_not.message}" if why_not else title)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from core.engines.base import Session
 from core.engines.body import Author
 from core.errors import EngineLost
+from core.run import Pair, obstacle
 from core.thinking.control import Control
 from core.thinking.events import HandedOver, Noticed, TakeoverStarted, TextDiscarded
 from core.thinking.limits import Limits, LimitsGuard
@@ -27,6 +28,7 @@ class Relay(Policy):
     """After a step that begins with “Wait” the small model writes to the end of the sentence."""
 
     name = "relay"
+    title = "Relay"
     default_writer = Author.LARGE
     needs = Needs()
 
@@ -139,3 +141,19 @@ def test_a_write_says_what_it_is() -> None:
     assert not keep().is_takeover
     assert not look_on().is_takeover
     assert take_over(3, CUE) == Write(Author.LARGE, CUE, tokens=3)
+
+
+class Reading(Relay):
+    title = "Reading"
+    needs = Needs(alternatives=20, scores=True)
+
+
+def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it() -> None:
+    plain = ScriptedEngine().with_card(returns_scores=False)
+    scoring = ScriptedEngine(name="large").with_card(returns_scores=True)
+    silent = ScriptedEngine(name="large").with_card(returns_scores=True, returns_alternatives=False)
+    assert obstacle(Relay, Pair(plain, plain)) is None
+    assert obstacle(Reading, Pair(silent, scoring)) is None, "the small model need not give any"
+    assert "probabilities of each token, and large gives none" in str(obstacle(Reading, Pair(plain, silent)))
+    assert "probabilities of a text" in str(obstacle(Reading, Pair(scoring, plain)))
+    assert "needs a large model" in str(obstacle(Relay, Pair(plain)))
