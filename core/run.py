@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.engines.base import Conversation, Engine, Message, Session
+from core.engines.base import Conversation, Engine, Message, Session, UsesDrafts
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.errors import BatonError, ContextFull, SettingsError
@@ -195,6 +195,9 @@ def _open_sessions(
     try:
         for author, engine in engines.items():
             sessions[author] = engine.open(conversation, engine.card.overrides.sampling(settings.sampling))
+        small, large = sessions.get(Author.SMALL), sessions.get(Author.LARGE)
+        if small and isinstance(large, UsesDrafts):
+            large.use_drafts_of(small)
     except BatonError as error:
         return error
     return None

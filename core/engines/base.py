@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from core.engines.body import Part
 from core.engines.model_card import ModelCard
@@ -43,6 +43,8 @@ class Token(NamedTuple):
     data: bytes
     logprob: float | None = None
     alternatives: tuple[Alternative, ...] = ()
+    drafted: bool = False
+    """Proposed by the small model and accepted: it saved a decode of the large one, which drew it all the same."""
 
 
 class Passing(Enum):
@@ -184,6 +186,18 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Free the session's part of the KV cache. Closing twice is allowed."""
+        ...
+
+
+@runtime_checkable
+class UsesDrafts(Protocol):
+    """A session whose model can check several drafted tokens in one decode."""
+
+    def use_drafts_of(self, small: Session) -> bool:
+        """Let the small model draft for this one whenever it writes; False if the two, or their devices, do not suit.
+
+        Every token is still drawn from this model's own distribution.
+        """
         ...
 
 

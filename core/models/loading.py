@@ -34,6 +34,9 @@ class LoadOptions(BaseModel):
     gpu_layers: int = Field(-1, ge=-1, le=999, title="GPU layers", description="-1 is as many as fit.")
     kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
     flash_attention: Switch = Field(Switch.AUTOMATIC, title="Flash attention")
+    drafts: Switch = Field(
+        Switch.AUTOMATIC, title="Drafts", description="The small model drafts for it. Automatic: on a GPU."
+    )
     parallel: int = Field(1, ge=1, le=256, title="Parallel requests", description="Each has the whole context.")
 
     @property

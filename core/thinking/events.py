@@ -89,6 +89,8 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     alternatives: tuple[Alternative, ...] = ()
     ends_step: bool = False
     """True if this token completed a step boundary."""
+    drafted: bool = False
+    """True if the small model proposed this token and the large one, whose draw it is, accepted it."""
 
 
 class TextDiscarded(_Event, frozen=True, tag="text_discarded"):

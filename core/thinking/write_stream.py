@@ -69,9 +69,9 @@ class WriteStream:
         with closing(items):
             for item in items:
                 match item:
-                    case Token(id, _, logprob, others):
+                    case Token(id, _, logprob, others, drafted):
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
-                        yield TokenWritten(self.now(), author, id, written, logprob, others, ends_step)
+                        yield TokenWritten(self.now(), author, id, written, logprob, others, ends_step, drafted)
                         self._offer_prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case Handoff(reused, prefilled, seconds, passing):
                         yield HandedOver(self.now(), author, reused, prefilled, seconds, passing)

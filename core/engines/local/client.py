@@ -21,13 +21,16 @@ from core.engines.base import (
     Passing,
     PrefillProgress,
     Scores,
+    Session,
     Stop,
     Token,
     WriteItem,
 )
 from core.engines.body import Body, Part, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
+from core.engines.local.drafting import Drafter
 from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with, next_lighter
+from core.engines.local.loading_log import RAM
 from core.engines.local.messages import (
     CacheDump,
     CacheReady,
@@ -35,6 +38,7 @@ from core.engines.local.messages import (
     ChoiceProbabilities,
     CloseSession,
     Done,
+    DraftsWanted,
     DumpCache,
     Failed,
     Open,
@@ -53,14 +57,17 @@ from core.engines.model_card import ModelCard, Placement
 from core.engines.template_renderer import RENDERER
 from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
 from core.models.gguf import GgufHeader, read_header
-from core.models.loading import DEFAULT_OPTIONS, LoadOptions
+from core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
 from core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
 from core.models.source import ModelSource, file_source
 
+GREEDY = Sampling(temperature=0)
 RESTARTS_A_REQUEST = 1
 """Deaths that one request may survive: a second one may be its own fault."""
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
+
+Item = WriteItem | ChoiceProbabilities | Scored
 
 
 class LocalEngine:
@@ -131,6 +138,10 @@ class LocalEngine:
     @property
     def path(self) -> Path:
         return Path(self._options.path)
+
+    @property
+    def is_on_gpu(self) -> bool:
+        return any(share.device != RAM and share.layers for share in self._process.loaded.shares)
 
     @property
     def threads(self) -> int:
@@ -204,6 +215,7 @@ class LocalSession:
         self._engine = engine
         self._conversation = conversation
         self._sampling = sampling
+        self._drafter: Drafter | None = None
         self._replies: Replies | None = None
         """Of the request under way."""
         self._open()
@@ -226,7 +238,15 @@ class LocalSession:
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:
-        asking = self._asking(body, limit=limit, sampling=self._sampling, seed=seed, alternatives=alternatives)
+        plain_tokens = self._drafter.begin(body) if self._drafter else None
+        asking = self._asking(
+            body,
+            limit=limit,
+            sampling=self._sampling,
+            seed=seed,
+            alternatives=alternatives,
+            plain_tokens=plain_tokens,
+        )
         for item in self._carry_out(asking):
             assert not isinstance(item, ChoiceProbabilities | Scored)
             yield item
@@ -251,6 +271,41 @@ class LocalSession:
             elif isinstance(item, Notice):
                 scores = Scores()  # the process died and was restarted: the text is scored from its start again
         return scores
+
+    def use_drafts_of(self, small: Session) -> bool:
+        load, wanted = self._engine.loaded_as, self._engine.loaded_as.drafts
+        suits = (
+            isinstance(small, LocalSession)
+            and small._engine is not self._engine
+            and small.card.vocabulary == self.card.vocabulary != ""
+            and small.card.supports_truncation
+            and self.card.supports_truncation
+            and load.parallel == 1 == small._engine.loaded_as.parallel
+            and (wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu))
+        )
+        self._drafter = Drafter(small) if suits and isinstance(small, LocalSession) else None
+        return suits
+
+    def draft(
+        self, body: Sequence[Part], written: Sequence[int], count: int, base: int | None
+    ) -> tuple[tuple[int, ...], int | None]:
+        """The likeliest `count` tokens after a body and tokens that another model wrote; fewer if the text ends.
+
+        `base`: what the call before returned for the same body, so that only new tokens pass the pipe. Raises
+        EngineError.
+        """
+        if self._process is not self._engine.process or not self._process.alive:
+            self._open()
+            base = None
+        asking = self._asking(body) if base is None else Read(0, 0, [], base=base)
+        asking = asking._replace(runs=[*asking.runs, tuple(written)], limit=count, sampling=GREEDY)
+        ids: list[int] = []
+        for item in self._stream(asking, []):
+            if isinstance(item, Handoff):
+                base = item.reused + item.prefilled - len(written)
+            elif isinstance(item, Token) and item.id is not None:
+                ids.append(item.id)
+        return tuple(ids), base
 
     def cancel(self) -> None:
         if (replies := self._replies) is not None:
@@ -300,7 +355,7 @@ class LocalSession:
         texts = rendered_runs([part._replace(id=None) for part in before.parts], "", tags.closing if tags else "")
         return sum(len(text.encode()) for text in texts if isinstance(text, str))
 
-    def _carry_out(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities | Scored, None, None]:
+    def _carry_out(self, asking: Read) -> Generator[Item, None, None]:
         """Send a request and yield what comes of it. After a death, go on from the last token that came."""
         written: list[int] = []
         deaths = 0
@@ -313,7 +368,7 @@ class LocalSession:
                     limit=asking.limit - len(written),
                     seed=asking.seed + len(written),
                 )
-                with closing(self._stream(going_on)) as items:
+                with closing(self._stream(going_on, written)) as items:
                     for item in items:
                         if isinstance(item, Token) and item.id is not None:
                             written.append(item.id)
@@ -331,7 +386,8 @@ class LocalSession:
                 self._engine.recover(lost, self._process)
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
-    def _stream(self, asking: Read) -> Generator[WriteItem | ChoiceProbabilities | Scored, None, None]:
+    def _stream(self, asking: Read, written: Sequence[int]) -> Generator[Item, None, None]:
+        """`written`: tokens of the request so far; drafts follow them."""
         process, number = self._process, self._engine.next_number()
         replies = process.ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
@@ -340,8 +396,10 @@ class LocalSession:
         try:
             while True:
                 match _next_reply(replies, stop_at):
-                    case Wrote(_, id, data, logprob, others):
-                        yield Token(id, data, logprob, others)
+                    case Wrote(_, id, data, logprob, others, drafted):
+                        yield Token(id, data, logprob, others, drafted)
+                    case DraftsWanted() as wanted if self._drafter:
+                        process.tell(self._drafter.answer(wanted, written))
                     case Prefilled(_, tokens, total):
                         yield PrefillProgress(tokens, total)
                     case CacheReady(_, reused, prefilled, seconds):

@@ -44,6 +44,8 @@ class Open(NamedTuple):
 class Read(NamedTuple):
     """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
 
+    `base` keeps so many tokens of the session's last text, and `runs` follow them instead of the prompt.
+    `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
     """
 
@@ -57,6 +59,16 @@ class Read(NamedTuple):
     question: str = ""
     choices: tuple[str, ...] = ()
     score_from: int | None = None
+    base: int | None = None
+    plain_tokens: int | None = None
+
+
+class Drafts(NamedTuple):
+    """The answer to DraftsWanted: tokens to try in the next decode, or how many to write before the next question."""
+
+    request: int
+    ids: tuple[int, ...]
+    plain_tokens: int
 
 
 class Cancel(NamedTuple):
@@ -88,7 +100,7 @@ class Shutdown(NamedTuple):
     """End the process."""
 
 
-Request = Open | Read | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
+Request = Open | Read | Drafts | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
 
 
 # From the process ------------------------------------------------------------------------------------------------
@@ -153,6 +165,18 @@ class Wrote(NamedTuple):
     data: bytes
     logprob: float | None
     alternatives: tuple[Alternative, ...]
+    drafted: bool = False
+
+
+class DraftsWanted(NamedTuple):
+    """A write pauses until Drafts come. What the last decode with drafts did: how many it tried and kept, its seconds,
+    and those of a decode of one token (0: not known)."""
+
+    request: int
+    tried: int
+    accepted: int
+    seconds: float
+    plain_seconds: float
 
 
 class Scored(NamedTuple):
@@ -183,7 +207,9 @@ class Failed(NamedTuple):
 
 
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
-Reply = Tokenized | CacheDump | Prefilled | CacheReady | Wrote | Scored | ChoiceProbabilities | Done | Failed
+Reply = (
+    Tokenized | CacheDump | Prefilled | CacheReady | Wrote | DraftsWanted | Scored | ChoiceProbabilities | Done | Failed
+)
 
 # The pipe --------------------------------------------------------------------------------------------------------
 

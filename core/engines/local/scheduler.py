@@ -23,6 +23,8 @@ from core.engines.local.messages import (
     CacheReady,
     ChoiceProbabilities,
     Done,
+    Drafts,
+    DraftsWanted,
     Failed,
     Prefilled,
     Read,
@@ -45,6 +47,8 @@ class Sequence:
 
     prompt: tuple[int, ...]
     ledger: Ledger
+    text: list[int] = field(default_factory=list)
+    """Prompt and body of the last request."""
     slot: int | None = None
     logits: Logits | None = None
     """After the last token in the cache, if nothing was decoded since."""
@@ -70,6 +74,16 @@ class Task:
     reading: bool = True
     written: int = 0
     sampler: Any = None
+    plain_tokens: int | None = None
+    """Tokens to write before drafts are asked for; None: it uses none."""
+    drafts: list[int] = field(default_factory=list)
+    """The last tokens of `pending`, if the small model drafted them."""
+    accepted: int = 0
+    """Of the drafts of the last decode."""
+    tried: int = 0
+    seconds: float = 0.0
+    plain_seconds: float = 0.0
+    awaits_drafts: bool = False
     halted: bool = False
     halted_at_once: bool = False
 
@@ -96,7 +110,7 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        return not self.waiting and not self.running
+        return not self.waiting and all(task.awaits_drafts and not task.halted for task in self.running)
 
     # Requests ----------------------------------------------------------------------------------------------------
 
@@ -118,13 +132,29 @@ class Scheduler:
 
     def begin(self, request: Read) -> None:
         sequence = self.sequences[request.session]
-        text = [*sequence.prompt, *self._ids(request.runs)]
+        before = sequence.prompt if request.base is None else sequence.text[: request.base]
+        text = sequence.text = [*before, *self._ids(request.runs)]
         target = [*text, *self.llama.tokenize(request.question, False)]
         if len(target) + bool(request.limit) > self.options.load.context:
             reason = f"{len(target)} tokens are more than the context of {self.options.load.context} holds"
             self.reply(Failed(request.request, context_full=True, reason=reason))
             return
-        self.waiting.append(Task(sequence, request, target, len(text), self._first_scored(sequence, request, target)))
+        task = Task(sequence, request, target, len(text), self._first_scored(sequence, request, target))
+        task.plain_tokens = request.plain_tokens
+        self.waiting.append(task)
+
+    def take_drafts(self, drafts: Drafts) -> None:
+        """Go on with a write that waits for drafts."""
+        for task in self.running:
+            if task.request.request == drafts.request and task.awaits_drafts:
+                held = len(task.sequence.ledger.ids)
+                # The last draft leaves room for the token after it.
+                room = min(self.options.load.context - held - 2, task.request.limit - task.written - 1)
+                room = min(room, self.options.load.batch - 1)
+                task.drafts = list(drafts.ids[: max(room, 0)])
+                task.pending += task.drafts
+                task.plain_tokens = drafts.plain_tokens
+                task.awaits_drafts = False
 
     def _first_scored(self, sequence: Sequence, request: Read, target: list[int]) -> int:
         """Index of the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
@@ -218,8 +248,10 @@ class Scheduler:
         room = self.options.load.batch
         turns: list[tuple[Task, int]] = []
         for task in sorted(self.running, key=lambda task: task.reading):
-            if task.halted and task.reading:
+            if task.halted and (task.reading or task.awaits_drafts):
                 self._finish(task, Done(task.request.request, Stop.CANCELLED))
+            elif task.awaits_drafts:
+                continue
             elif number := min(room, self._next_tokens(task)):
                 turns.append((task, number))
                 room -= number
@@ -247,10 +279,11 @@ class Scheduler:
             slot, held = task.sequence.slot, len(task.sequence.ledger.ids)
             assert slot is not None
             last = len(task.pending) - 1
-            first_wanted = min(last, task.score_from - 1 - held) if task.reading else last
+            first_wanted = min(last, task.score_from - 1 - held) if task.reading else last - len(task.drafts)
             for i, token in enumerate(task.pending[:number]):
                 entries.append(BatchEntry(token, held + i, slot, i >= first_wanted))
             last_entry[task] = len(entries) - 1
+        began = time.perf_counter()
         self.llama.abort(False)
         self.in_decode = [task for task, _ in turns]
         result = self.llama.decode(entries)
@@ -273,7 +306,7 @@ class Scheduler:
             if task in self.running:
                 self._take_snapshot(task)
                 if not task.pending:
-                    self._turn_finished(task, last_entry[task])
+                    self._turn_finished(task, last_entry[task], began)
 
     def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
         """What it left in memory goes. Who found no room or was unwanted ends; others decode their tokens again."""
@@ -291,14 +324,51 @@ class Scheduler:
 
     # After a decode ----------------------------------------------------------------------------------------------
 
-    def _turn_finished(self, task: Task, entry: int) -> None:
+    def _turn_finished(self, task: Task, entry: int, began: float) -> None:
         if task.reading:
             self._read_finished(task, entry)
+        elif task.drafts:
+            self._keep_drafts(task, entry)
+            task.seconds = time.perf_counter() - began
         elif task.halted:
             task.sequence.logits = self.llama.logits(entry).copy()
             self._finish(task, Done(task.request.request, Stop.CANCELLED))
         else:
             self._write_token(task, entry)
+            seconds = time.perf_counter() - began
+            task.plain_seconds = 0.8 * task.plain_seconds + 0.2 * seconds if task.plain_seconds else seconds
+        self._ask_for_drafts(task)
+
+    def _keep_drafts(self, task: Task, last_entry: int) -> None:
+        """Draw at each position after the last token, and keep drafts as long as what is drawn is the draft.
+
+        The cache then holds the last token and the drafts that were kept; the token that differs, or the one after
+        the last draft, is decoded next.
+        """
+        drafts, task.drafts = task.drafts, []
+        held = len(task.sequence.ledger.ids) - len(drafts)
+        task.tried, task.accepted = len(drafts), 0
+        for entry, draft in enumerate((*drafts, None), last_entry - len(drafts)):
+            if task.halted:
+                self._finish(task, Done(task.request.request, Stop.CANCELLED))
+                break
+            if self._write_token(task, entry, draft) != draft or draft is None:
+                break
+            task.accepted += 1
+            if task not in self.running:
+                break
+        if task.accepted < task.tried:
+            self._roll_back(task.sequence, held + task.accepted)
+
+    def _ask_for_drafts(self, task: Task) -> None:
+        if task.plain_tokens is None or task.reading or task not in self.running:
+            return
+        task.plain_tokens -= 1
+        if task.plain_tokens <= 0:
+            task.awaits_drafts = True
+            request = task.request.request
+            self.reply(DraftsWanted(request, task.tried, task.accepted, task.seconds, task.plain_seconds))
+            task.tried = task.accepted = 0
 
     def _score_read(self, task: Task, number: int, last_entry: int) -> None:
         """Score each token that follows one of the `number` tokens just decoded, the last of which is `last_entry`."""
@@ -345,7 +415,8 @@ class Scheduler:
             self._roll_back(sequence, task.text_length)
         self._finish(task, Done(request.request, Stop.LIMIT))
 
-    def _write_token(self, task: Task, entry: int | None) -> None:
+    def _write_token(self, task: Task, entry: int | None, draft: int | None = None) -> int | None:
+        """Draw the next token, which counts as drafted if it is the draft; None if it ends the text."""
         request, sequence, llama = task.request, task.sequence, self.llama
         if entry is None:
             assert sequence.logits is not None
@@ -354,9 +425,9 @@ class Scheduler:
             logits, token = llama.logits(entry), llama.sample(task.sampler, entry)
         if llama.ends_text(token):
             self._finish(task, Done(request.request, Stop.END_OF_TEXT))
-            return
+            return None
         logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
-        self.reply(Wrote(request.request, token, llama.piece(token), logprob, others))
+        self.reply(Wrote(request.request, token, llama.piece(token), logprob, others, token == draft))
         sequence.logits = None
         task.written += 1
         task.pending = [token]
@@ -364,6 +435,7 @@ class Scheduler:
             self._finish(task, Done(request.request, Stop.LIMIT))
         elif len(sequence.ledger.ids) + 1 >= self.options.load.context:
             self._finish(task, Done(request.request, Stop.CONTEXT_FULL))
+        return token
 
     def _weigh(self, choices: tuple[str, ...], logits: Logits | None) -> tuple[float, ...]:
         """Chances of each choice to come next, with or without a blank before it; they sum to 1."""

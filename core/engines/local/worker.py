@@ -17,6 +17,7 @@ from core.engines.local.messages import (
     CacheDump,
     Cancel,
     CloseSession,
+    Drafts,
     DumpCache,
     LoadFailed,
     LoadingProgress,
@@ -159,6 +160,8 @@ class Worker:
                 self._open(session, number, prompt)
             case Read():
                 self.scheduler.begin(request)
+            case Drafts():
+                self.scheduler.take_drafts(request)
             case Cancel(number, at_once):
                 # Again, now that the request it speaks of has certainly been taken in.
                 self.scheduler.halt(number, at_once)

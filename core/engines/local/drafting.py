@@ -1,0 +1,126 @@
+"""How many tokens the small model drafts for the large one, by what drafts cost and save on this machine.
+
+While the large model writes, the small one drafts the next k tokens. The large one decodes its last token and the
+drafts in one batch, samples position by position with its own sampler, and keeps drafts up to the first difference:
+every token is drawn from its own distribution, and drafts only save decodes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from core.engines.body import Part
+from core.engines.local.messages import Drafts, DraftsWanted
+from core.errors import EngineError
+
+LENGTHS = (0, 1, 2, 3, 4, 6, 8)
+"""The numbers of drafts to choose from; 0 is no drafting."""
+FIRST = 4
+"""Drafts in a trial, as long as nothing is known."""
+PLAIN_TOKENS = 4
+"""Tokens written without drafts at the beginning, to time plain decodes."""
+FIRST_PAUSE, LONGEST_PAUSE = 64, 2048
+"""Tokens without drafts after a trial that did not pay; doubled after each."""
+MEMORY = 0.8
+"""Weight of the past in moving averages."""
+
+
+class DraftPlan(NamedTuple):
+    """`drafts` for the next decode; if there are none, `plain` tokens are written before the next decision."""
+
+    drafts: int
+    plain: int = 0
+
+
+@dataclass
+class DraftLength:
+    """Chooses k so that tokens per second are highest.
+
+    With acceptance a, a decode with k drafts yields (1 − a^(k+1)) / (1 − a) tokens (Leviathan et al. 2023, eq. 1) and
+    costs k drafts and one decode that is k tokens wider.
+    """
+
+    acceptance: float = 0.7
+    plain_seconds: float = 0.0
+    """A decode of one token by the large model; 0 until it is known."""
+    seconds_a_draft: float = 0.0
+    """One more token in a decode and one draft, together."""
+    _pause: int = FIRST_PAUSE
+    _is_known: bool = field(default=False)
+
+    def plan(self) -> DraftPlan:
+        if not self.plain_seconds:
+            return DraftPlan(0, PLAIN_TOKENS)
+        if not self._is_known:
+            return DraftPlan(FIRST)
+        if best := max(LENGTHS, key=self.speed):
+            self._pause = FIRST_PAUSE
+            return DraftPlan(best)
+        pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
+        self._is_known = False
+        return DraftPlan(0, pause)
+
+    def speed(self, drafts: int) -> float:
+        """Expected tokens a second with so many drafts a decode."""
+        a = min(self.acceptance, 0.99)
+        tokens = (1 - a ** (drafts + 1)) / (1 - a)
+        return tokens / (self.plain_seconds + drafts * self.seconds_a_draft)
+
+    def record(self, drafts: int, accepted: int, seconds: float) -> None:
+        """One decode with drafts: how many were kept, and seconds for drafting, decode and sampling together."""
+        tried = min(accepted + 1, drafts)  # those behind the first difference were not judged
+        self.acceptance = MEMORY**tried * self.acceptance + (1 - MEMORY**tried) * accepted / tried
+        extra = max(seconds - self.plain_seconds, 0.0) / drafts
+        self.seconds_a_draft = _averaged(self.seconds_a_draft, extra)
+        self._is_known = True
+
+
+def _averaged(before: float, now: float) -> float:
+    return MEMORY * before + (1 - MEMORY) * now if before else now
+
+
+class Drafter:
+    """The small model drafting for the writes of the large one."""
+
+    def __init__(self, session: DraftingSession) -> None:
+        self._session = session
+        self._length = DraftLength()
+        self._body: Sequence[Part] = ()
+        self._base: int | None = None
+        """Tokens of prompt and body in the small model's text, once it has read them."""
+        self._seconds = 0.0
+        """The last drafts took."""
+        self._is_lost = False
+
+    def begin(self, body: Sequence[Part]) -> int:
+        """A new write of the large model: returns how many tokens it writes before it asks for drafts."""
+        self._body, self._base = body, None
+        plan = self._length.plan()
+        return 1 if plan.drafts else plan.plain
+
+    def answer(self, wanted: DraftsWanted, written: Sequence[int]) -> Drafts:
+        """What the large model tries next; `written` are its tokens since the write began."""
+        if wanted.plain_seconds:
+            self._length.plain_seconds = wanted.plain_seconds
+        if wanted.tried:
+            self._length.record(wanted.tried, wanted.accepted, self._seconds + wanted.seconds)
+        plan = self._length.plan()
+        if not plan.drafts or self._is_lost:
+            return Drafts(wanted.request, (), max(plan.plain, FIRST_PAUSE) if self._is_lost else plan.plain)
+        began = time.perf_counter()
+        try:
+            ids, self._base = self._session.draft(self._body, written, plan.drafts, self._base)
+        except EngineError:
+            self._is_lost = True  # the large model writes without; the loop reports it when it is the small one's turn
+            return Drafts(wanted.request, (), FIRST_PAUSE)
+        self._seconds = time.perf_counter() - began
+        return Drafts(wanted.request, ids, 0 if ids else FIRST_PAUSE)
+
+
+class DraftingSession(Protocol):
+    def draft(
+        self, body: Sequence[Part], written: Sequence[int], count: int, base: int | None
+    ) -> tuple[tuple[int, ...], int | None]: ...
