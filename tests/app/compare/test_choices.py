@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from app.compare.chooser import USUAL, ColumnChoice, arms, held_back, proposed, recorded
 from app.shared.conversations.conversation import Exchange
