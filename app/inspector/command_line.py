@@ -23,11 +23,8 @@ NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:
     """Only what the terminal would not do by itself is named."""
     preset, usual = _nearest_preset(settings, models.is_demo)
-    words = ["baton", "solve", problem]
-    if not models.is_demo:
-        words += ["--small", str(models.small), "--large", str(models.large)]
-    if models.context != ModelChoice().context:
-        words += ["--context", str(models.context)]
+    words = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
+    words += ["--context", str(models.context)]
     words += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
     words += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
     for name, value in _assignments(settings, usual).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from click.core import ParameterSource
@@ -23,6 +24,7 @@ from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_sett
 from app.terminal.output import remark
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
+from app.terminal.streams import read_input_as_file
 from core.batch.again import Repetition, repetition_of
 from core.batch.columns import ColumnNames
 from core.batch.hub_data import PREFIX, HubDataSet
@@ -103,8 +105,12 @@ def batch(
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Markdown, Parquet, a folder of them, or a data set of the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test.
+    <<<<<<< HEAD
+        FILE is JSON, CSV, text, Markdown, Parquet, a folder of them, or a data set of the Hub, such as
+        hf:openai/gsm8k@REVISION:main/test.
+    =======
+        FILE is JSON, CSV, text, Markdown, Parquet, or a folder of them; - reads JSON, CSV or text from standard input.
+    >>>>>>> c2ae3e2 (Read batches from standard input, and write JSON everywhere)
     """
     folder = options.out or Path(_results_folder(file))
     run = BatchRun(folder, options, models, loading, servers)
@@ -149,7 +155,11 @@ def _repeat(run: BatchRun, found: Repetition) -> int:
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
+    """A file, a folder, standard input, or a data set of the Hub."""
     name = file.as_posix()
+    if name == "-":
+        with TemporaryDirectory(prefix="baton-") as folder:
+            return read_problems(read_input_as_file(Path(folder)), limit=limit, named=named)
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), limit=limit, named=named)
     from core.models.hub import Hub  # it takes a third of a second to import

@@ -34,7 +34,6 @@ from core.batch.report import Report
 from core.batch.report_text import comparisons, footnotes, heading, table
 from core.batch.results import Results
 from core.batch.runner import Runner
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from core.errors import SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
@@ -91,8 +90,7 @@ class BatchRun:
     def provenance(self) -> Provenance:
         return Provenance.of_this_machine(
             [Path(sys.argv[0]).name, *sys.argv[1:]],
-            self.models.small or str(SMALL_MODEL),
-            self.models.large or str(LARGE_MODEL),
+            *self.models.texts,
         )
 
 

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from app.terminal.config_file import refuse_unknown
+
 GENERAL = "Options"
 METHOD = "Method"
 MODELS = "Models"
@@ -43,6 +45,10 @@ class GroupedOption(click.Option):
 
 class CommandWithGroups(click.Command):
     """A command whose options are listed in groups."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        refuse_unknown(ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         records: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}

@@ -17,10 +17,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
+
 from core.errors import SettingsError
-from core.files import read_text
 
 Values = Mapping[str, Any]
+OWN = "<own>"
+"""No option has this name."""
 
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
@@ -30,6 +33,8 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
     """
     if not is_named and not file.exists():
         return {}
+    from core.files import read_text  # imports pydantic, which `baton --help` does without
+
     try:
         content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config out."))
     except tomllib.TOMLDecodeError as error:
@@ -41,11 +46,23 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
     return {name: _merged(shared, tables.get(name, {})) for name in commands}
 
 
+def refuse_unknown(context: click.Context) -> None:
+    """Raises SettingsError if the file's table for the running command names an option that it has not."""
+    known = {parameter.name for parameter in context.command.params}
+    for name in (context.default_map or {}).get(OWN, ()):
+        if name not in known:
+            raise SettingsError(
+                f"The configuration file names {name.replace('_', '-')!r}, which is no option of {context.info_name}.",
+                f"See {context.command_path} --help.",
+            )
+
+
 def _merged(shared: Values, table: Values) -> dict[str, Any]:
-    """Options of a command, and of the commands below it."""
+    """Options of a command, and of the commands below it; under `OWN` the names that its table itself has."""
     below = {name: values for name, values in table.items() if isinstance(values, dict)}
-    own = {**shared, **_named_as_parameters({name: value for name, value in table.items() if name not in below})}
-    return {**own, **{name: _merged(own, values) for name, values in below.items()}}
+    named = _named_as_parameters({name: value for name, value in table.items() if name not in below})
+    own = {**shared, **named}
+    return {**own, OWN: tuple(named), **{name: _merged(own, values) for name, values in below.items()}}
 
 
 def _named_as_parameters(values: Values) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from app.terminal.command_line import command, option
+from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write
 from app.terminal.servers import ServerOptions, known_server, server_options
-from app.terminal.streams import report
+from app.terminal.streams import report, write_json
 from core.engines.local.tokenizer import tokenize_by
 from core.engines.remote.vocabulary import PROBE
 from core.engines.server_check import Severity, try_connection
@@ -22,8 +22,9 @@ SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Sever
 @command("connect")
 @click.argument("url")
 @option("--beside", type=click.Path(path_type=Path), metavar="GGUF", help="Compare the vocabulary with this model's.")
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
 @server_options
-def connect(url: str, beside: Path | None, servers: ServerOptions) -> int:
+def connect(url: str, beside: Path | None, json: bool, servers: ServerOptions) -> int:
     """Test a server as a run would use it, without writing anything there.
 
     URL is http(s)://host:port; several are separated by commas.
@@ -32,9 +33,13 @@ def connect(url: str, beside: Path | None, servers: ServerOptions) -> int:
     code = ExitCode.ANSWERED
     for address in server_urls(url):
         found = try_connection(*known_server(servers, address), ids)
-        write(found.host)
-        for finding in found.findings:
-            write(f"  {SIGNS[finding.verdict]} {finding.words}")
+        if json:
+            findings = [{"severity": each.verdict.value, "text": each.words} for each in found.findings]
+            write_json({"host": found.host, "findings": findings, "problem": found.problem or None})
+        else:
+            write(found.host)
+            for finding in found.findings:
+                write(f"  {SIGNS[finding.verdict]} {finding.words}")
         if found.problem:
             report(found.problem)
             code = ExitCode.FAILED

@@ -57,9 +57,13 @@ class ModelOptions:
     @property
     def is_demo(self) -> bool:
         """Whether the demo pair runs."""
+        return all(text in ("", "demo") or text.startswith("demo:") for text in self.texts)
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The small and the large model, as a person would name them."""
         chosen = self if self.are_given else self.window_pair
-        texts = (str(chosen.small), str(chosen.large))
-        return all(text in ("", "demo") or text.startswith("demo:") for text in texts)
+        return str(chosen.small), str(chosen.large)
 
     def or_demo(self) -> ModelOptions:
         """The demo pair where no models are given, whatever is chosen in the window."""

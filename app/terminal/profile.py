@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json as json_library
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from app.terminal.options import AT_LEAST_ONE, SEED
 from app.terminal.output import progress, write
 from app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
 from app.terminal.servers import ServerOptions, server_options
+from app.terminal.streams import write_json
 from core.batch.problems import read_problems
 from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from core.engines.base import Engine
@@ -34,6 +37,7 @@ _FILE = click.Path(path_type=Path)
 @loading_options
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
 @option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
 @server_options
 def profile_model(
     model: str,
@@ -44,6 +48,7 @@ def profile_model(
     loading: LoadingOptions,
     yes: bool,
     out: Path | None,
+    json: bool,
     servers: ServerOptions,
 ) -> int:
     """Let a model write on a few problems, see which cues it gives, and propose a cue list for --cues.
@@ -56,9 +61,13 @@ def profile_model(
         found = profile(_written(engine, texts, RunSettings(seed=seed, max_tokens=tokens)))
     finally:
         engine.close()
-    write(table(found))
     if out:
         _save(out, lexicon_json(found.proposed))
+    if json:
+        write_json(to_json(found))
+        return ExitCode.ANSWERED
+    write(table(found))
+    if out:
         write(f"\nThe proposed cue list is in {out}.")
     else:
         write(f"\nProposed cue list:\n{lexicon_json(found.proposed)}")
@@ -74,6 +83,19 @@ def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -
             if is_complete:
                 texts.append(text)
     return texts
+
+
+def to_json(found: CueProfile) -> dict[str, object]:
+    """The line of `baton profile --json` (docs/terminal.md)."""
+    return {
+        "boundaries": found.boundaries,
+        "with_cue": found.with_cue,
+        "suits": found.suits.value,
+        "advice": found.advice,
+        "openings": [asdict(opening) for opening in found.openings],
+        "cues": [{"category": category.value, "cue": word, "count": count} for category, word, count in found.cues],
+        "proposed": json_library.loads(lexicon_json(found.proposed)),
+    }
 
 
 def table(found: CueProfile) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from app.terminal.command_line import command
+from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import RunOptions, run_options, run_settings
 from app.terminal.output import write
-from app.terminal.streams import read_input
+from app.terminal.streams import read_input, write_json
 from core.errors import SettingsError
 from core.files import read_text
 from core.settings import tolerant
@@ -26,7 +26,8 @@ SIGNS = {PlaceKind.BOTH: "=", PlaceKind.RECORDED: "-", PlaceKind.REPLAYED: "+"}
 @command("replay")
 @click.argument("trace", type=click.Path(path_type=Path, allow_dash=True))
 @run_options
-def replay(trace: Path, method: RunOptions) -> int:
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each takeover.")
+def replay(trace: Path, method: RunOptions, json: bool) -> int:
     """Where another policy would have taken over in a recorded run. Generates nothing.
 
     TRACE is what `baton solve --json` wrote; - reads it from standard input. Options that are not given are as in the
@@ -46,7 +47,13 @@ def replay(trace: Path, method: RunOptions) -> int:
     places = compare([took for one in recordings for took in one.takeovers], list(played.takeovers()))
     for took, kind in places:
         step = recorded.pieces[bisect_right(recorded.pieces, took.start, key=lambda piece: piece.position) - 1].step
-        write(f"{SIGNS[kind]} step {step + 1}: {took.reason}{f', {took.cue.word}' if took.cue else ''}")
+        if json:
+            cue = took.cue.word if took.cue else None
+            write_json({"step": step + 1, "in": kind.name.lower(), "reason": took.reason, "cue": cue})
+        else:
+            write(f"{SIGNS[kind]} step {step + 1}: {took.reason}{f', {took.cue.word}' if took.cue else ''}")
+    if json:
+        return ExitCode.ANSWERED
     kinds = [place.kind for place in places]
     write(", ".join(f"{SIGNS[kind]} {kinds.count(kind)} {kind.value}" for kind in PlaceKind))
     for sentence in remarks(recorded, POLICIES.of(settings.policy).needs):

@@ -93,9 +93,9 @@ def test_a_run_is_repeated_with_the_models_that_it_used() -> None:
 @pytest.mark.parametrize(
     "settings", [RunSettings(), RunSettings(policy=Keywords.presets["paper"]), RunSettings(seed=3)]
 )
-def test_a_run_of_the_demo_pair_is_repeated_without_naming_its_files(settings: RunSettings) -> None:
+def test_a_run_of_the_demo_pair_names_it_whatever_is_chosen_in_the_window(settings: RunSettings) -> None:
     """With the settings that the demo pair makes of them, and with those that a person forced on it."""
     for used in (effective_settings(settings, DEMO_SETTINGS), settings):
         line = command_line("2 + 2?", used, ModelChoice())
-        assert "--small" not in line
+        assert "--small demo:small --large demo:large" in line
         assert read_again(line).settings == used

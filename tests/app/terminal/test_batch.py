@@ -200,3 +200,18 @@ def test_the_demo_shows_three_ways_and_who_was_right() -> None:
         "Small model, large model at the cues",
     ]
     assert all("✓ right" in line or "✗ wrong" in line for line in verdicts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"problem": "%s", "answer": "1"}\n',
+        '[{"problem": "%s", "answer": "1"}]',
+        'problem,answer\n"%s",1\n',
+    ],
+)
+def test_problems_come_from_standard_input_in_the_usual_formats(text: str, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "app.cli", "batch", "-", "--arm", "small", "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(line, input=text % "1 + 0?", capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["expected"] == "1"

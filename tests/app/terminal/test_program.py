@@ -53,7 +53,12 @@ def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_o
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("[slove]\n", "'slove'"), ("max tokens", "cannot be read"), ("[solve]\nmax-tokens = 'x'\n", "'x'")],
+    [
+        ("[slove]\n", "'slove'"),
+        ("[solve]\ntemprature = 1\n", "'temprature'"),
+        ("max tokens", "cannot be read"),
+        ("[solve]\nmax-tokens = 'x'\n", "'x'"),
+    ],
 )
 def test_a_wrong_configuration_is_a_sentence(
     content: str, said: str, config: Path, capsys: pytest.CaptureFixture[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,10 @@ def test_a_file_without_a_run_is_refused_in_a_sentence(
     file.write_text(content)
     assert main(["replay", str(file)]) in (1, 2)
     assert capsys.readouterr().err.startswith("baton: ")
+
+
+def test_takeovers_are_json_for_a_program(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(trace), "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows
+    assert {row["in"] for row in rows} == {"both"}
