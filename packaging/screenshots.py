@@ -145,7 +145,7 @@ def chat(paths: Paths, look: Look) -> None:
     window.show_page("models")
     tab = window.findChild(LazyModelsPage)
     assert tab is not None
-    until(lambda: tab.page.room.devices is not None)
+    until(lambda: tab.page.controller.devices is not None)
     save(window, f"models-{look.value}")
     window.close()
 
@@ -192,7 +192,7 @@ def compare_arms(window: MainWindow, picture: str = "", at_once: bool = False) -
     if picture:
         save(chooser, picture)
     chooser.go.click()
-    view = window.chat.comparing.shown
+    view = window.chat.comparison.shown
     assert view
     return view
 

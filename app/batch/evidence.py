@@ -217,7 +217,7 @@ class Figures(QWidget):
 
     def show_arm(self, arm: ArmReport | None) -> None:
         if arm is None or not arm.answers:
-            told = [
+            parts = [
                 ("–", "correct"),
                 ("–", "written by ◆ large"),
                 ("–", "tokens per answer"),
@@ -228,13 +228,13 @@ class Figures(QWidget):
             accuracy = arm.accuracy
             share = f"{100 * accuracy.value:.1f}%" if accuracy else "–"
             low, high = (100 * end for end in accuracy.interval) if accuracy else (0, 0)
-            told = [
+            parts = [
                 (share, f"correct ({low:.1f}–{high:.1f}) · {arm.name}" if accuracy else arm.name),
                 (f"{100 * arm.large_share:.1f}%", "written by ◆ large"),
                 (f"{arm.tokens_per_answer:,.0f}", "tokens per answer"),
                 (f"{arm.tokens_per_second:,.1f}", "tok/s per problem"),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),
             ]
-        for (figure, words), (number, meaning) in zip(self._figures, told, strict=True):
+        for (figure, words), (number, meaning) in zip(self._figures, parts, strict=True):
             figure.setText(number)
             words.setText(meaning)

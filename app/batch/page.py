@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class BatchPage(QStackedWidget):
     failed = Signal(object)
     """A BatonError, for the window's notice."""
-    told = Signal(str)
+    noticed = Signal(str)
     """Something to know, for the window's notice."""
     deleted = Signal(object)
     """A Batch, which `restore` brings back."""
@@ -182,8 +182,8 @@ class BatchPage(QStackedWidget):
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
         session.failed.connect(self.failed)
-        session.told.connect(self.told)
-        session.exported.connect(lambda path: self.told.emit(f"Saved to {path}"))
+        session.noticed.connect(self.noticed)
+        session.exported.connect(lambda path: self.noticed.emit(f"Saved to {path}"))
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
         self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))

@@ -35,8 +35,8 @@ class RegradeDialog(QDialog):
         self.way.setAccessibleName("How answers are compared")
         self.pattern.setAccessibleName("Pattern")
         self.pattern.setPlaceholderText(r"for example: answer is\s+{expected}\b")
-        self.told = label("", Role.MUTED)
-        self.told.setWordWrap(True)
+        self.message = label("", Role.MUTED)
+        self.message.setWordWrap(True)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.grade = self.buttons.addButton("Grade", QDialogButtonBox.ButtonRole.AcceptRole)
         set_role(self.grade, Role.PRIMARY)
@@ -51,21 +51,21 @@ class RegradeDialog(QDialog):
         self._look()
 
     def _look(self) -> None:
-        """A pattern that is none is told while it is typed."""
+        """Validate the pattern while it is typed."""
         by_pattern = self.way.currentData() is How.REGEX
         self.pattern.setEnabled(by_pattern)
-        self.told.setText("The answers stay as they are; only the verdicts change. Nothing is run.")
-        set_role(self.told, Role.MUTED)
+        self.message.setText("The answers stay as they are; only the verdicts change. Nothing is run.")
+        set_role(self.message, Role.MUTED)
         self.grade.setEnabled(not by_pattern or bool(self.pattern.text()))
         if by_pattern:
             try:
                 Regex(self.pattern.text())
             except SettingsError as error:
-                self.told.setText(error.message)
-                set_role(self.told, Role.DANGER)
+                self.message.setText(error.message)
+                set_role(self.message, Role.DANGER)
                 self.grade.setEnabled(False)
             else:
-                self.told.setText(
+                self.message.setText(
                     "Looked for in all that stands after the thinking; {expected} is the expected answer, as it is."
                 )
 
@@ -82,5 +82,5 @@ class RegradeDialog(QDialog):
         column.setContentsMargins(20, 18, 20, 16)
         column.setSpacing(12)
         column.addLayout(form)
-        column.addWidget(self.told)
+        column.addWidget(self.message)
         column.addWidget(self.buttons)

@@ -116,7 +116,7 @@ class ResultTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return TITLES[section]
         if role == Qt.ItemDataRole.ToolTipRole and section == ResultColumn.MARK:
-            return "✓ right, ✗ wrong, – nobody can tell"
+            return "✓ right, ✗ wrong, – unscored"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(ResultColumn(section))
         return None
@@ -132,7 +132,7 @@ class ResultTable(QAbstractTableModel):
         self._arrange(self._wish._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
 
     def _arrange(self, wish: RowQuery) -> None:
-        """Begin anew; a table of one portion is arranged when this returns, a longer one a little later."""
+        """Sort and filter again: a table of one portion at once, a longer one in portions."""
         self._wish = wish
         self._arranging = arranged(self._rows, self._problems, wish)
         if len(self._rows) > PORTION:

@@ -67,7 +67,7 @@ class RunView(QWidget):
         super().__init__(parent)
         self.session = session
         self.model = ResultTable()
-        self.title, self.told = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
+        self.title, self.summary = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.bar, self.left_words = QProgressBar(), label("", Role.MUTED)
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the batch")
@@ -99,7 +99,7 @@ class RunView(QWidget):
         assert batch
         self.model.show(session.problems, session.rows)
         self.title.setText(batch.name)
-        self.told.setText(f"{batch.problems:,} problems")
+        self.summary.setText(f"{batch.problems:,} problems")
         chosen = self.arm.currentText()
         with QSignalBlocker(self.arm):
             self.arm.clear()
@@ -129,7 +129,7 @@ class RunView(QWidget):
         # A report reads every run: of a large batch it comes less often, to take a tenth of the time at most.
         self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         models = " ⇄ ".join(model.name for model in (report.small, report.large) if model)
-        self.told.setText(" · ".join(filter(None, (f"{report.problems:,} problems", models, self._calibrated))))
+        self.summary.setText(" · ".join(filter(None, (f"{report.problems:,} problems", models, self._calibrated))))
         self._show_arm()
 
     def _show_arm(self) -> None:
@@ -255,7 +255,7 @@ class RunView(QWidget):
     def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.addWidget(button("‹ Batches", self.left.emit, Role.FLAT))
-        for words in (self.title, self.told):
+        for words in (self.title, self.summary):
             head.addWidget(words)
         head.addStretch(1)
         for widget in (self.run, self.stop, self.retry, self.export):

@@ -66,11 +66,11 @@ class RunWindow(QDialog):
         column.setSpacing(10)
         asked = RichText()
         asked.set_markdown(problem)
-        told = label(verdict, Role.HEADING)
-        told.setWordWrap(True)
-        told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        heading = label(verdict, Role.HEADING)
+        heading.setWordWrap(True)
+        heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         column.addWidget(asked)
-        column.addWidget(told)
+        column.addWidget(heading)
         column.addWidget(self.ribbon)
         column.addWidget(self.steps)
         column.addStretch(1)
@@ -86,8 +86,8 @@ class RunWindow(QDialog):
 
 def _verdict(row: ResultRow, problem: Problem) -> str:
     """Sign, answer, what was expected, and why."""
-    told = (
+    outcome = (
         f"{mark_of(row).value} {row.answer or 'no answer'}, expected {problem.expected or 'nothing to grade against'}"
     )
     reason = row.error or (row.verdict.reason if row.verdict else "")
-    return f"{told}. {reason}".strip()
+    return f"{outcome}. {reason}".strip()

@@ -1,4 +1,4 @@
-"""The batch of the window: reads files, keeps the batch in the store, runs it in a thread, and tells the page."""
+"""The batch of the window: reads problem files, creates and opens batches, runs them, grades, reports, exports."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class BatchSession(QObject):
     """ResultRows with other verdicts."""
     exported = Signal(object)
     """The Path of a file that was written."""
-    told = Signal(str)
+    noticed = Signal(str)
     """Something to know, in a sentence."""
     failed = Signal(object)
     """A BatonError."""
@@ -78,7 +78,7 @@ class BatchSession(QObject):
         self.batch: Batch | None = None
         self.problems: Sequence[Problem] = ()
         self.rows: Sequence[ResultRow] = ()
-        """As they were when the batch was opened; what came later was told in `happened`."""
+        """As they were when the batch was opened; changes since then came with `happened`."""
         self.progress = BatchProgress((), 1)
         self.parallel = 8
         self.report_seconds = 0.0
@@ -281,7 +281,7 @@ class BatchSession(QObject):
     def _models_changed(self) -> None:
         if self._runner and self.models.state is LoadState.WAITING:
             self.stop()
-            self.told.emit("The batch was stopped, since other models were chosen. It can go on with its own models.")
+            self.noticed.emit("The batch was stopped, since other models were chosen. It can resume with its own.")
         if not self._waits_for_models:
             return
         if self.models.state is LoadState.READY:

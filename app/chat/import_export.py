@@ -50,8 +50,8 @@ class ImportExport(QObject):
         run_in_background(self, name, work, arrived=self._tell, ended=self._ended)
 
     def _tell(self, results: list[tuple[Any, str]]) -> None:
-        for signal, told in results:
-            signal.emit(told)
+        for signal, result in results:
+            signal.emit(result)
 
     def _ended(self, error: BatonError | None) -> None:
         if error:

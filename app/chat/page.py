@@ -49,7 +49,7 @@ class ChatPage(QSplitter):
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
         self._edited: Exchange | None = None
-        """The exchange whose problem is in the composer to be asked anew."""
+        """The exchange whose problem is being edited in the composer."""
         self.sidebar = Sidebar()
         self.conversation = ConversationView(self._typesetter)
         self.composer = Composer()
@@ -70,13 +70,13 @@ class ChatPage(QSplitter):
         self._show_activity()
 
     @cached_property
-    def comparing(self) -> AnswerComparison:
+    def comparison(self) -> AnswerComparison:
         """Made when it is first needed."""
-        comparing = self._make_comparison(self._typesetter, self._show_beside, self)
-        comparing.piece_chosen.connect(self.inspector.show_piece)
-        comparing.menu_wanted.connect(self._menu)
-        comparing.begun.connect(self.composer.edit.clear)
-        return comparing
+        comparison = self._make_comparison(self._typesetter, self._show_beside, self)
+        comparison.piece_chosen.connect(self.inspector.show_piece)
+        comparison.menu_wanted.connect(self._menu)
+        comparison.begun.connect(self.composer.edit.clear)
+        return comparison
 
     @property
     def is_comparing(self) -> bool:
@@ -121,11 +121,11 @@ class ChatPage(QSplitter):
 
     def compare(self) -> None:
         """Arms side by side on the problem that stands in the composer, or on the one that was answered last."""
-        answer = self.comparing.shown.exchanges[0] if self.comparing.shown else self._session.conversation.leaf
+        answer = self.comparison.shown.exchanges[0] if self.comparison.shown else self._session.conversation.leaf
         if problem := self.composer.edit.toPlainText().strip():
-            self.comparing.choose(problem)
+            self.comparison.choose(problem)
         elif answer:
-            self.comparing.choose(answer.problem, answer)
+            self.comparison.choose(answer.problem, answer)
         else:
             self._session.failed.emit(BatonError("There is no problem yet to compare arms on.", "Write one first."))
 
@@ -178,7 +178,7 @@ class ChatPage(QSplitter):
         view.wanted.connect(self._carry_out)
         view.edit_wanted.connect(self.edit_again)
         view.sibling_wanted.connect(session.step_aside)
-        view.compare_wanted.connect(lambda exchange: self.comparing.show_attempts(exchange))
+        view.compare_wanted.connect(lambda exchange: self.comparison.show_attempts(exchange))
         view.piece_chosen.connect(self.inspector.show_piece)
         view.menu_wanted.connect(self._menu)
         self.inspector.piece_chosen.connect(self._reveal)
@@ -189,7 +189,7 @@ class ChatPage(QSplitter):
     def _send(self, problem: str) -> None:
         edited, self._edited = self._edited, None
         if self.is_comparing:
-            self.comparing.ask(problem)
+            self.comparison.ask(problem)
         elif edited:
             self._session.ask_again(edited, problem)
         else:
@@ -205,8 +205,8 @@ class ChatPage(QSplitter):
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
-        if self.is_comparing and self.comparing.shown:
-            self.comparing.shown.choose(exchange, piece)
+        if self.is_comparing and self.comparison.shown:
+            self.comparison.shown.choose(exchange, piece)
 
     def _show_beside(self, view: ComparedAnswers | None) -> None:
         """Put a comparison in the place of the conversation, with the room of the sidebar; None: take it away."""
@@ -273,7 +273,7 @@ class ChatPage(QSplitter):
             case AnswerAction.AGAIN:
                 self._session.ask_again(exchange)
             case AnswerAction.COMPARE:
-                self.comparing.choose(exchange.problem, exchange)
+                self.comparison.choose(exchange.problem, exchange)
             case AnswerAction.COPY:
                 copy_answer(exchange, CopyFormat.MARKDOWN)
             case AnswerAction.EXPORT:
@@ -298,7 +298,7 @@ class ChatPage(QSplitter):
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
         """Its steps as they are on the screen, in a column or in the conversation."""
-        if self.is_comparing and self.comparing.shown:
-            return self.comparing.shown.steps_of(exchange)
+        if self.is_comparing and self.comparison.shown:
+            return self.comparison.shown.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)
         return answer.steps if answer else None

@@ -66,7 +66,7 @@ class Sidebar(QWidget):
     open_wanted = Signal(str)
     new_wanted = Signal()
     deleted = Signal(str, str)
-    """Id and name: it can be had back."""
+    """Id and name of a deleted conversation, so that the deletion can be undone."""
     export_wanted = Signal(str)
     failed = Signal(object)
 
@@ -74,7 +74,7 @@ class Sidebar(QWidget):
         super().__init__(parent)
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._archive: ConversationRepository | None = None
+        self._repository: ConversationRepository | None = None
         self._shown = ""
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search conversations")
@@ -110,9 +110,9 @@ class Sidebar(QWidget):
         column.addLayout(head)
         column.addWidget(self.list)
 
-    def use_archive(self, archive: ConversationRepository) -> None:
-        self._archive = archive
-        archive.changed.connect(self.refresh)
+    def use_repository(self, repository: ConversationRepository) -> None:
+        self._repository = repository
+        repository.changed.connect(self.refresh)
         self.refresh()
 
     def show_current(self, conversation: str) -> None:
@@ -122,41 +122,41 @@ class Sidebar(QWidget):
         self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
 
     def refresh(self) -> None:
-        if not self._archive:
+        if not self._repository:
             return
         words = self.search.text().strip()
         try:
             if words:
-                self._model.show_found(self._archive.search(words))
+                self._model.show_found(self._repository.search(words))
             else:
-                self._model.show_headlines(self._archive.headlines(), datetime.now().astimezone().date())
+                self._model.show_headlines(self._repository.headlines(), datetime.now().astimezone().date())
         except StoreError as error:
             self.failed.emit(error)
         self.show_current(self._shown)
 
     def rename(self) -> None:
         index = self.list.currentIndex()
-        if not self._archive or not index.data(HistoryRole.CONVERSATION):
+        if not self._repository or not index.data(HistoryRole.CONVERSATION):
             return
         title, agreed = QInputDialog.getText(self, "Rename", "Title (empty: the first problem)", text=index.data())
         if agreed:
-            self._attempt(lambda archive: archive.rename(index.data(HistoryRole.CONVERSATION), title))
+            self._attempt(lambda repository: repository.rename(index.data(HistoryRole.CONVERSATION), title))
 
     def delete(self) -> None:
         """Not asked for confirmation, since it can be undone."""
         index = self.list.currentIndex()
         conversation, name = index.data(HistoryRole.CONVERSATION), index.data()
-        if conversation and self._attempt(lambda archive: archive.delete(conversation)):
+        if conversation and self._attempt(lambda repository: repository.delete(conversation)):
             self.deleted.emit(conversation, name)
 
     def restore(self, conversation: str) -> None:
-        self._attempt(lambda archive: archive.restore(conversation))
+        self._attempt(lambda repository: repository.restore(conversation))
 
     def _attempt(self, change: Callable[[ConversationRepository], None]) -> bool:
-        if not self._archive:
+        if not self._repository:
             return False
         try:
-            change(self._archive)
+            change(self._repository)
         except StoreError as error:
             self.failed.emit(error)
             return False

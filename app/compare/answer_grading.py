@@ -14,7 +14,7 @@ Answers = Mapping[int, str | None]
 
 
 class AnswerGrading(QObject):
-    told = Signal(object)
+    graded = Signal(object)
     """Standings, by the place of their column; `same` in them counts those that are compared."""
 
     def __init__(self, expected: str, parent: QObject | None = None) -> None:
@@ -27,7 +27,7 @@ class AnswerGrading(QObject):
         """The answers as they are now. One alone is compared only where the right one is known."""
         if answers != self._answers and len(answers) > (0 if self._expected else 1):
             self._answers = answers
-            self._grading.ask(lambda: self._grade(answers), self.told.emit)
+            self._grading.ask(lambda: self._grade(answers), self.graded.emit)
 
     def _grade(self, answers: Answers) -> dict[int, Standing]:
         """In a thread."""

@@ -29,8 +29,8 @@ class Chooser(QDialog):
     def __init__(
         self,
         problem: str,
-        choices: Sequence[ColumnChoice],
-        columns: Sequence[ColumnChoice],
+        choices: Sequence[CompareChoice],
+        columns: Sequence[CompareChoice],
         expected: str,
         parent: QWidget,
     ) -> None:
@@ -60,7 +60,7 @@ class Chooser(QDialog):
         self.at_once.setChecked(wanted and room > 1)
         self._look()
 
-    def picked(self) -> list[ColumnChoice]:
+    def picked(self) -> list[CompareChoice]:
         """What is chosen now, from left to right."""
         indexes = [box.currentData() for box in self.boxes]
         return [self._choices[index] for index in indexes if index is not None]
@@ -81,7 +81,7 @@ class Chooser(QDialog):
         self.chosen.emit(self.picked(), self.expected.text().strip(), at_once)
         self.accept()
 
-    def _box(self, number: int, columns: Sequence[ColumnChoice]) -> QComboBox:
+    def _box(self, number: int, columns: Sequence[CompareChoice]) -> QComboBox:
         box = QComboBox()
         box.setAccessibleName(f"Column {number + 1}")
         if number == MOST_COLUMNS - 1:
@@ -125,7 +125,7 @@ class Chooser(QDialog):
         self.setMinimumWidth(480)
 
 
-def _words(to_write: Sequence[ColumnChoice], twice: bool, has_room: bool, at_once: bool) -> str:
+def _words(to_write: Sequence[CompareChoice], twice: bool, has_room: bool, at_once: bool) -> str:
     if twice:
         return "Two columns are the same. Choose another for one of them."
     if not to_write:
@@ -144,7 +144,7 @@ PLACE_OF = {"never": 0, "always": 2}
 """Where an answer stands among the usual three; one by both models stands in the middle."""
 
 
-class ColumnChoice(NamedTuple):
+class CompareChoice(NamedTuple):
     name: str
     """Short, and the same next time."""
     title: str
@@ -153,23 +153,23 @@ class ColumnChoice(NamedTuple):
     """The answer that is there; None: it is to be written."""
 
 
-def arms(settings: RunSettings) -> list[ColumnChoice]:
+def arms(settings: RunSettings) -> list[CompareChoice]:
     """Every arm that the recipes make of the chosen settings, but those that need a whole batch or other models."""
-    choices: list[ColumnChoice] = []
+    choices: list[CompareChoice] = []
     for recipe in (ARMS | ABLATIONS).values():
         made = recipe.make(settings)
         for arm in made:
             title = recipe.title if len(made) == 1 else arm.name
             needs_more = arm.equal_share_of or arm.drafted or arm.large
             if not needs_more and arm.name not in {choice.name for choice in choices}:
-                choices.append(ColumnChoice(arm.name, title[0].upper() + title[1:], arm.settings))
+                choices.append(CompareChoice(arm.name, title[0].upper() + title[1:], arm.settings))
     return choices
 
 
-def recorded(attempts: Sequence[Exchange]) -> list[ColumnChoice]:
+def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
     """Answers to one problem, in the order in which they were written."""
     return [
-        ColumnChoice(
+        CompareChoice(
             f"attempt {number}",
             f"Attempt {number}: {title_of(each.settings)}, seed {each.settings.seed}, "
             f"{count(each.trace.tokens, 'token')}",
@@ -183,11 +183,11 @@ def recorded(attempts: Sequence[Exchange]) -> list[ColumnChoice]:
 
 def proposed(
     names: Sequence[str],
-    written: Sequence[ColumnChoice],
-    to_write: Sequence[ColumnChoice],
+    written: Sequence[CompareChoice],
+    to_write: Sequence[CompareChoice],
     answer: Exchange | None,
     pace: float,
-) -> list[ColumnChoice]:
+) -> list[CompareChoice]:
     """Two or three columns: the arms of these names, but whole answers that are there instead of writing them again.
 
     `answer`: the one that a person looks at; it is one of the columns. Answers that were held back by the demo's

@@ -65,7 +65,7 @@ class AnswerColumn(QObject):
 
     @property
     def whole(self) -> bool:
-        """Whether it came to an end that nobody and nothing forced."""
+        """Whether it ended by itself: not stopped, and not failed."""
         return self.over and self.exchange.trace.finish not in (None, Finish.STOPPED, Finish.FAILED)
 
     def refresh(self, live: bool, waits: bool) -> None:
@@ -81,7 +81,7 @@ class AnswerColumn(QObject):
         self.foot.setVisible(self.over)
 
     def texts(self) -> list[str]:
-        """Its steps, as they are lined up. Made anew only when a step has begun or the writing has ended."""
+        """Its steps as texts, for the alignment. Updated when a step begins and when the answer ends."""
         trace = self.exchange.trace
         state = (len(trace.steps), trace.closed is not None, self.live)
         if state != self._state:
@@ -159,13 +159,13 @@ class ColumnHead:
     def follow(self, trace: Trace) -> None:
         """Ribbon and shares, which grow with every token."""
         self.segments.follow(trace)
-        for author, told in self.written.items():
+        for author, widget in self.written.items():
             kept = trace.totals[author].kept
             words = f"{SIGN[author]} {kept:,} · {kept / trace.tokens:.0%}" if kept else ""
-            if words != told.text():
-                told.setText(words)
-                told.setVisible(bool(words))
-                told.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
+            if words != widget.text():
+                widget.setText(words)
+                widget.setVisible(bool(words))
+                widget.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
 
     def show_answer(self, boxed: str | None, answer: str | None) -> None:
         """The final answer, as a formula if it was boxed."""
@@ -233,9 +233,9 @@ class ColumnHead:
             self._grid.setColumnStretch(4 * side + 3, 1)
         shares, inside = _row()
         shares.setMinimumHeight(shares.fontMetrics().height())
-        for told in self.written.values():
-            told.hide()
-            inside.addWidget(told)
+        for widget in self.written.values():
+            widget.hide()
+            inside.addWidget(widget)
         inside.addStretch(1)
         self._grid.addWidget(shares, 0, 0, 1, 4 * FIGURES_IN_A_ROW)
         self._grid.addWidget(self.state, 3, 0, 1, 4 * FIGURES_IN_A_ROW)

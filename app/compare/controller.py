@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QWidget
 
-from app.compare.chooser import USUAL, Chooser, ColumnChoice, arms, proposed, recorded
+from app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
 from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
 from app.shared.conversations.conversation import Exchange
@@ -122,7 +122,7 @@ class ComparisonController(AnswerComparison):
         return [each for each in siblings if each.problem == answer.problem]
 
     def _begin(
-        self, problem: str, answer: Exchange | None, picked: Sequence[ColumnChoice], expected: str, at_once: bool
+        self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str, at_once: bool
     ) -> None:
         to_write = [choice for choice in picked if choice.exchange is None]
         if len(to_write) == len(picked):

@@ -46,8 +46,8 @@ class RowMarkers(QWidget):
 
     def _changed(self) -> None:
         found = Counter(row.likeness[self._place] for row in self._rows.rows)
-        told = [f"{found[each]:,} {each.name.lower()}" for each in Likeness if found[each]]
-        self.setAccessibleName(f"Steps at the left and right: {', '.join(told)}" if told else "")
+        parts = [f"{found[each]:,} {each.name.lower()}" for each in Likeness if found[each]]
+        self.setAccessibleName(f"Steps at the left and right: {', '.join(parts)}" if parts else "")
         self.setToolTip(self.accessibleName())
         self.update()
 

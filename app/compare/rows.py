@@ -24,7 +24,7 @@ AT_ONCE = 40
 PARTING_ROOM = 26
 """Pixels kept free above the first row that differs, for the line that says so."""
 SAME_PLACE = 0.5
-"""Pixels that nobody sees."""
+"""Differences below this many pixels are ignored."""
 
 
 class AlignedRows(QObject):

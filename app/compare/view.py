@@ -26,7 +26,7 @@ from core.thinking.trace import Piece
 
 
 class CompareView(ComparedAnswers):
-    """Made anew for each comparison."""
+    """One per comparison."""
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
@@ -115,7 +115,7 @@ class CompareView(ComparedAnswers):
             column.open_wanted.connect(lambda column=column: self.open_wanted.emit(column.exchange))
         self._session.progressed.connect(self.refresh)
         self._session.activity_changed.connect(self.refresh_all)
-        self._grading.told.connect(self._show_standings)
+        self._grading.graded.connect(self._show_standings)
         self.rows.changed.connect(self._rows_changed)
 
     def _chosen(self, column: AnswerColumn, piece: Piece) -> None:
@@ -205,7 +205,7 @@ class Panes(QWidget):
     @property
     def narrowest(self) -> int:
         """Pixels of a column, with letters as large as a person wants them."""
-        # Not averageCharWidth: it is of all that a font has, and Inter has many wide letters that nobody writes.
+        # Not averageCharWidth: it averages all glyphs of the font, and Inter has many wide ones that are rarely used.
         return self.fontMetrics().horizontalAdvance("x" * NARROWEST)
 
     def add_column(self, head: Sequence[QWidget], text: Sequence[QWidget], between: RowMarkers | None) -> None:

@@ -71,7 +71,7 @@ class Inspector(RunInspector):
         self._refresh()
 
     def show_run(self, exchange: Exchange | None) -> None:
-        """Look at another answer: its steps are chosen anew."""
+        """Show another answer; no step of it is selected yet."""
         if exchange is not self.exchange:
             self.exchange, self.piece, self._newest = exchange, None, None
             self.tabs.setTabText(Tab.STEP, "Step")

@@ -129,7 +129,7 @@ class ReplayPage(QWidget):
 
 SIGNS = {PlaceKind.BOTH: "=", PlaceKind.REPLAYED: "+", PlaceKind.RECORDED: "−"}
 ROWS = {PlaceKind.REPLAYED: 0, PlaceKind.BOTH: 1, PlaceKind.RECORDED: 2}
-"""Each kind has a height of its own, so that it is told by its place, too."""
+"""Each kind has its own height, so that colour is not the only sign."""
 ROW = 11
 CLOSEST = 7.0
 """Pixels between two signs of a row; where there are more, one stands for them."""

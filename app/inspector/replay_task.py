@@ -111,25 +111,25 @@ class ReplayTask(QObject):
         replay = self._replay = Replay(recordings, make, settings.limits)
         recorded = [took for recording in recordings for took in recording.takeovers]
         policy = POLICIES.of(settings.policy)
-        told = remarks(trace, policy.needs)
+        notes = remarks(trace, policy.needs)
         replayed: list[Takeover] = []
         shown = 1
         for took in replay.takeovers():
             replayed.append(took)
             if len(replayed) == 2 * shown:  # so that a long answer costs twice a short one, not its square
                 shown = len(replayed)
-                yield outcome(trace, recorded, replayed, told, default_writer=policy.default_writer)
+                yield outcome(trace, recorded, replayed, notes, default_writer=policy.default_writer)
         if not replay.stopped:
             if replay.unscored:
-                told = [*told, f"{replay.unscored:,} steps have no recorded score and were kept."]
-            yield outcome(trace, recorded, replayed, told, is_whole=True, default_writer=policy.default_writer)
+                notes = [*notes, f"{replay.unscored:,} steps have no recorded score and were kept."]
+            yield outcome(trace, recorded, replayed, notes, is_whole=True, default_writer=policy.default_writer)
 
 
 def outcome(
     trace: Trace,
     recorded: Sequence[Takeover],
     replayed: Sequence[Takeover],
-    told: Sequence[str],
+    notes: Sequence[str],
     is_whole: bool = False,
     default_writer: Author = Author.SMALL,
 ) -> ReplayOutcome:
@@ -149,4 +149,4 @@ def outcome(
             before += segments[index].tokens
             index += 1
         marks.append(before / total)
-    return ReplayOutcome(places, segments, [part.position for part in parts], marks, told, is_whole)
+    return ReplayOutcome(places, segments, [part.position for part in parts], marks, notes, is_whole)

@@ -43,7 +43,7 @@ class Lanes:
     def _begin(self, events: Sequence[Event]) -> None:
         self.stretches: list[LaneSpan] = []
         self.readings: list[LaneSpan] = []
-        """What was read along, in the background of the others; told late, so it has a list of its own."""
+        """Prefetches, which run beside the other spans. They are reported late, so they have a list of their own."""
         self.seconds = 0.0
         self._events = events
         self._taken = 0
@@ -53,7 +53,7 @@ class Lanes:
         self._new = True
 
     def follow(self, events: Sequence[Event]) -> bool:
-        """Take what is new in these events; whether there was any. Other events than before: begin anew."""
+        """Add the new events; True if there were any. A different list of events starts over."""
         if events is not self._events or len(events) < self._taken:
             self._begin(events)
         fresh = range(self._taken, len(events))

@@ -34,17 +34,17 @@ class ModelCardView(QScrollArea):
     """Load the pair again, as it was chosen meanwhile."""
     policy_wanted = Signal(str)
 
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self._model: LocalModel | None = None
         self.setWidgetResizable(True)
         self.setAccessibleName("Model card")
         self._title = label("", Role.TITLE)
         self._title.setWordWrap(True)
         self._facts = Facts()
-        self.loading = LoadingForm(room)
-        self.writing = WritingForm(room)
+        self.loading = LoadingForm(controller)
+        self.writing = WritingForm(controller)
         self.prompt = PromptView()
         self._finder: CueFinder | None = None
         self._changed = label("⚠ Changed since it was loaded.")
@@ -74,8 +74,8 @@ class ModelCardView(QScrollArea):
         column.addStretch(1)
         self.setWidget(sheet)
         self.writing.cues_wanted.connect(self._find_cues)
-        room.loaded_changed.connect(lambda: self.show_row(self._model) if self._model else None)
-        room.preferences_changed.connect(self._show_whether_changed)
+        controller.loaded_changed.connect(lambda: self.show_row(self._model) if self._model else None)
+        controller.preferences_changed.connect(self._show_whether_changed)
         self.show_row(None)
 
     def show_row(self, row: LibraryEntry | None) -> None:
@@ -88,8 +88,8 @@ class ModelCardView(QScrollArea):
         facts: list[Fact] = []
         if model is not None:
             self._title.setText(model.header.name)
-            facts = list(facts_of(model, self._room.inventory.models))
-            if card := self._room.loaded.get(model.header.path):
+            facts = list(facts_of(model, self._controller.inventory.models))
+            if card := self._controller.loaded.get(model.header.path):
                 facts += placement_facts(card)
             self.loading.show_model(model)
             self.writing.show_model(model)
@@ -138,22 +138,22 @@ class ModelCardView(QScrollArea):
 
     def _show_whether_changed(self) -> None:
         path = self._model.header.path if self._model else None
-        self._again.setVisible(path is not None and self._room.changed_since_loaded(path))
+        self._again.setVisible(path is not None and self._controller.changed_since_loaded(path))
 
     def _find_cues(self) -> None:
         if self._model is None or (self._finder is not None and self._finder.isVisible()):
             return
-        self._finder = CueFinder(self._room, self._model, self)
+        self._finder = CueFinder(self._controller, self._model, self)
         self._finder.policy_wanted.connect(self.policy_wanted)
         self._finder.show()
 
     def _put_back(self) -> None:
         if self._deletion is not None:
-            self._room.undo(self._deletion)
+            self._controller.undo(self._deletion)
 
     def _delete(self) -> None:
         if self._model is not None:
-            self._room.delete(self._model)
+            self._controller.delete(self._model)
 
 
 def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact]:

@@ -44,9 +44,9 @@ class CueFinder(QDialog):
     policy_wanted = Signal(str)
     """Another policy than keywords, for a model without cues."""
 
-    def __init__(self, room: ModelsController, model: LocalModel, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, model: LocalModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self._model = model
         self._task: BackgroundTask | None = None
         self._stopping = threading.Event()
@@ -94,7 +94,7 @@ class CueFinder(QDialog):
     def _begin(self) -> None:
         count, tokens = self.problems.value(), self.tokens.value()
         file = self._model.header.path
-        choices = self._room.preferences.choices_for(file, LoadOptions())
+        choices = self._controller.preferences.choices_for(file, LoadOptions())
         factory = EngineFactory(local=lambda _: choices)
         self._stopping.clear()
         self.bar.setRange(0, count * tokens)
@@ -147,15 +147,15 @@ class CueFinder(QDialog):
         self.findings.show_profile(found)
         self.accept_cues.setVisible(self.findings.has_proposal)
         if found.suits is not Suits.UNKNOWN:
-            self._room.keep_cue_share(self._model.header.path, found.cue_share)
+            self._controller.keep_cue_share(self._model.header.path, found.cue_share)
         for press in (self.by_entropy, self.by_opening):
             press.setVisible(found.suits in (Suits.TOO_FEW, Suits.UNKNOWN))
 
     def _accept(self) -> None:
         chosen, model = self.findings.chosen, self._model.header.path
-        choice = self._room.preferences.overrides_of(model)
+        choice = self._controller.preferences.overrides_of(model)
         cue_list = lexicon_json(chosen) if chosen else ""
-        self._room.change_writing(model, choice.model_copy(update={"cue_list": cue_list}))
+        self._controller.change_writing(model, choice.model_copy(update={"cue_list": cue_list}))
         self.close()
 
     def _choose(self, policy: str) -> None:

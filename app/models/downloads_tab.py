@@ -47,10 +47,10 @@ class DownloadRow(QWidget):
     ended = Signal(object)
     """The row itself, when it is done or cancelled."""
 
-    def __init__(self, order: DownloadManifest, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, order: DownloadManifest, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.order = order
-        self._room = room
+        self._controller = controller
         self._task: BackgroundTask | None = None
         self.state = DownloadState.PAUSED
         self.words = label("", Role.MUTED)
@@ -80,7 +80,7 @@ class DownloadRow(QWidget):
             self.start()
 
     def start(self) -> None:
-        order, access = self.order, self._room.access()
+        order, access = self.order, self._controller.access()
         # The token is for the Hub that it was made for, and no other host that a note on the disk may name.
         own = order.files[0].url.startswith(f"{access.endpoint}/")
         token = access.token if own else None
@@ -161,11 +161,11 @@ class DownloadsTab(QScrollArea):
     count_changed = Signal(int)
     """Unfinished downloads."""
 
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self.rows: list[DownloadRow] = []
-        self._question = LatestTask(self, room.failed.emit)
+        self._question = LatestTask(self, controller.failed.emit)
         self._empty = label("Nothing is being downloaded.", Role.MUTED)
         self.setWidgetResizable(True)
         inside = QWidget()
@@ -177,7 +177,7 @@ class DownloadsTab(QScrollArea):
 
     def find_unfinished(self) -> None:
         """Show what an earlier session, or a crash, has left; it waits for a person to go on."""
-        folder = self._room.folder
+        folder = self._controller.folder
         self._question.ask(lambda: find_unfinished(folder), self._show_unfinished)
 
     def begin(self, order: DownloadManifest) -> DownloadRow:
@@ -198,7 +198,7 @@ class DownloadsTab(QScrollArea):
                 self._add(order)
 
     def _add(self, order: DownloadManifest) -> DownloadRow:
-        row = DownloadRow(order, self._room)
+        row = DownloadRow(order, self._controller)
         row.ended.connect(self._ended)
         self.rows.append(row)
         self._column.insertWidget(self._column.count() - 1, row)
@@ -209,7 +209,7 @@ class DownloadsTab(QScrollArea):
         if row.state is DownloadState.DONE:
             model: Path = row.order.model
             self.arrived.emit(model)
-            self._room.refresh()
+            self._controller.refresh()
         self._count()
 
     def _count(self) -> None:

@@ -48,9 +48,9 @@ class HubSearchTab(QWidget):
     download_wanted = Signal(object)
     """An Order."""
 
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self._question = LatestTask(self, self._say_error)
         self._listing: Listing | None = None
         self.words = QLineEdit()
@@ -83,7 +83,7 @@ class HubSearchTab(QWidget):
         words = self.words.text().strip()
         if not words:
             return
-        access = self._room.access()
+        access = self._controller.access()
 
         def find() -> tuple[Repository, ...]:
             from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
@@ -95,7 +95,7 @@ class HubSearchTab(QWidget):
 
     def download(self) -> None:
         if self._listing is not None and (choice := self._chosen()) is not None:
-            self.download_wanted.emit(order_for(self._listing, choice, self._room.folder))
+            self.download_wanted.emit(order_for(self._listing, choice, self._controller.folder))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -132,9 +132,9 @@ class HubSearchTab(QWidget):
     def _list(self, item: QListWidgetItem | None) -> None:
         if item is None:
             return
-        name, access = str(item.data(Qt.ItemDataRole.UserRole)), self._room.access()
+        name, access = str(item.data(Qt.ItemDataRole.UserRole)), self._controller.access()
 
-        devices, folder = self._room.devices, self._room.folder
+        devices, folder = self._controller.devices, self._controller.folder
 
         def list_files() -> RepositoryFits:
             from core.models.hub import Hub
@@ -163,7 +163,7 @@ class HubSearchTab(QWidget):
                 self.choices.selectRow(row)
         if listing is not None:
             name = listing.repository.name
-            page = f"{self._room.access().endpoint}/{name}"
+            page = f"{self._controller.access().endpoint}/{name}"
             gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
             weights = f", {listing.parameters / 1e9:.3g} billion parameters" if listing.parameters else ""
             self._say(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")

@@ -15,9 +15,9 @@ from core.models.hub_listing import ENDPOINT
 
 
 class HubSettingsTab(QWidget):
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self._folder = label()
         self._folder.setWordWrap(True)
         self.folders = QWidget()
@@ -36,7 +36,7 @@ class HubSettingsTab(QWidget):
         self.token.returnPressed.connect(self._take_token)
         self.said = label("", Role.MUTED)
         self.offline = QCheckBox("Offline: never ask the Hub")
-        self.offline.toggled.connect(lambda on: room.change(offline=on))
+        self.offline.toggled.connect(lambda on: controller.change(offline=on))
         form = QFormLayout()
         form.addRow("Downloads go to", _beside(self._folder, button("Change…", self._choose_folder)))
         form.addRow("Also looked into", _beside(self.folders, button("Add a folder…", self._add_folder)))
@@ -48,12 +48,12 @@ class HubSettingsTab(QWidget):
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addStretch(1)
-        room.preferences_changed.connect(self._show)
+        controller.preferences_changed.connect(self._show)
         self._show()
 
     def _show(self) -> None:
-        preferences = self._room.preferences
-        self._folder.setText(short_path(self._room.folder))
+        preferences = self._controller.preferences
+        self._folder.setText(short_path(self._controller.folder))
         self._show_folders(preferences.more_folders)
         self.mirror.setText("" if preferences.endpoint == ENDPOINT else preferences.endpoint)
         self.offline.setChecked(preferences.offline)
@@ -72,29 +72,29 @@ class HubSettingsTab(QWidget):
 
     def _forget(self, folder: Path) -> None:
         """Its files stay where they are."""
-        others = tuple(other for other in self._room.preferences.more_folders if other != folder)
-        self._room.change(more_folders=others)
-        self._room.refresh()
+        others = tuple(other for other in self._controller.preferences.more_folders if other != folder)
+        self._controller.change(more_folders=others)
+        self._controller.refresh()
 
     def _take_mirror(self) -> None:
         address = self.mirror.text().strip().rstrip("/") or ENDPOINT
         if "://" not in address:
             address = f"https://{address}"
-        self._room.change(endpoint=address)
+        self._controller.change(endpoint=address)
 
     def _take_token(self) -> None:
-        kept = self._room.keep_token(self.token.text().strip())
+        kept = self._controller.keep_token(self.token.text().strip())
         self.token.clear()
         self.said.setText(f"The token is {kept}.")
 
     def _choose_folder(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, "Keep models in", str(self._room.folder)):
-            self._room.change(folder=Path(folder))
-            self._room.refresh()
+        if folder := QFileDialog.getExistingDirectory(self, "Keep models in", str(self._controller.folder)):
+            self._controller.change(folder=Path(folder))
+            self._controller.refresh()
 
     def _add_folder(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Look for models in", str(Path.home())):
-            self._room.add([Path(folder)])
+            self._controller.add([Path(folder)])
 
 
 def _beside(wide: QWidget, narrow: QWidget) -> QWidget:

@@ -24,9 +24,9 @@ class LoadingForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self._model: LocalModel | None = None
         self._numbers = {name: self._number(name) for name in _NUMBERS}
         self._kv_type = QComboBox()
@@ -47,7 +47,7 @@ class LoadingForm(QWidget):
         form.addRow(self.sentence)
         self._kv_type.currentIndexChanged.connect(self._take)
         self._flash.currentIndexChanged.connect(self._take)
-        room.devices_found.connect(self._judge)
+        controller.devices_found.connect(self._judge)
 
     @property
     def choice(self) -> LoadOptions:
@@ -60,7 +60,7 @@ class LoadingForm(QWidget):
         self._model = None  # so that filling in the fields is no choice of the person's
         self._numbers["context"].setMaximum(max(model.header.context_length or 2**20, 256))
         self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
-        self.show_values(self._room.loading_of(model.header.path))
+        self.show_values(self._controller.loading_of(model.header.path))
         self._model = model
         self._judge()
 
@@ -91,7 +91,7 @@ class LoadingForm(QWidget):
 
     def _take(self) -> None:
         if self._model is not None:
-            self._room.change_loading(self._model.header.path, self.choice)
+            self._controller.change_loading(self._model.header.path, self.choice)
             self._judge()
             self.changed.emit()
 
@@ -102,7 +102,7 @@ class LoadingForm(QWidget):
         choice = self.choice
         needs = choice.estimate(self._model.header)
         parts = f"{in_gib(needs.total_bytes)}: model {in_gib(needs.tensor_bytes)}, KV cache {in_gib(needs.kv_bytes)}"
-        fit = self._room.fit_of(self._model, choice)
+        fit = self._controller.fit_of(self._model, choice)
         lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)
         advice = choice.conflict or (fit.advice if fit else "")
         self.sentence.setText(f"{'✗ ' if lacks else ''}{parts}. {advice}".strip())

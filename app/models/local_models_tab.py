@@ -27,17 +27,17 @@ class LocalModelsTab(QSplitter):
     reload_wanted = Signal()
     policy_wanted = Signal(str)
 
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._wanted: Path | None = None
-        self.library = LibraryModel(room)
+        self.library = LibraryModel(controller)
         self.list = QListView()
         self.list.setModel(self.library)
         self.list.setAccessibleName("Models on this machine")
         self.list.setSpacing(1)
         self.list.setMinimumWidth(LIST_WIDTH)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._room = room
+        self._controller = controller
         self._card = LazyWidget(self._make_card)
         self.addWidget(self.list)
         self.addWidget(self._card)
@@ -57,7 +57,7 @@ class LocalModelsTab(QSplitter):
         self._choose_wanted()
 
     def _make_card(self) -> ModelCardView:
-        card = ModelCardView(self._room)
+        card = ModelCardView(self._controller)
         card.use_wanted.connect(lambda author, model: self.use_wanted.emit(author, model.header.path))
         card.reload_wanted.connect(self.reload_wanted)
         card.policy_wanted.connect(self.policy_wanted)
@@ -98,16 +98,16 @@ Index = QModelIndex | QPersistentModelIndex
 class LibraryModel(QAbstractListModel):
     """Rows are models by name, then broken files, then what was deleted and can be put back."""
 
-    def __init__(self, room: ModelsController) -> None:
-        super().__init__(room)
-        self._room = room
+    def __init__(self, controller: ModelsController) -> None:
+        super().__init__(controller)
+        self._controller = controller
         self.rows: list[LibraryEntry] = []
         self._texts: list[str] = []
-        self._question = LatestTask(self, room.failed.emit)
+        self._question = LatestTask(self, controller.failed.emit)
         """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
-        room.inventory_changed.connect(self._reload)
-        room.devices_found.connect(self._judge)
-        room.preferences_changed.connect(self._judge)
+        controller.inventory_changed.connect(self._reload)
+        controller.devices_found.connect(self._judge)
+        controller.preferences_changed.connect(self._judge)
         self._reload()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own signature
@@ -124,15 +124,15 @@ class LibraryModel(QAbstractListModel):
         return None
 
     def _reload(self) -> None:
-        inventory = self._room.inventory
+        inventory = self._controller.inventory
         self.beginResetModel()
-        self.rows = [*inventory.models, *inventory.broken, *self._room.deletions]
+        self.rows = [*inventory.models, *inventory.broken, *self._controller.deletions]
         self._texts = [words(row, None) for row in self.rows]
         self.endResetModel()
         self._judge()
 
     def _judge(self) -> None:
-        rows, devices, choice_of = tuple(self.rows), self._room.devices, self._room.loading_of
+        rows, devices, choice_of = tuple(self.rows), self._controller.devices, self._controller.loading_of
         if devices is None:
             return
         choices = {row: choice_of(row.header.path) for row in rows if isinstance(row, LocalModel)}

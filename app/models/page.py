@@ -35,17 +35,17 @@ class ModelsPage(QWidget):
     policy_wanted = Signal(str)
     """Decide by another policy than keywords."""
 
-    def __init__(self, room: ModelsController, notice: NoticeBar, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, notice: NoticeBar, parent: QWidget | None = None) -> None:
         """`notice`: where the window says what happened."""
         super().__init__(parent)
-        self.room = room
+        self.controller = controller
         self.notice = notice
         self._has_looked = False
         self._begin = LazyWidget(self._make_begin)
         self._here = LazyWidget(self._make_here)
         self._search = LazyWidget(self._make_search)
         self._downloads = LazyWidget(self._make_downloads)
-        self._access = LazyWidget(lambda: HubSettingsTab(room))
+        self._access = LazyWidget(lambda: HubSettingsTab(controller))
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)
@@ -61,8 +61,8 @@ class ModelsPage(QWidget):
         column.setContentsMargins(18, 10, 18, 12)
         column.addWidget(self.tabs, 1)
         self.setAcceptDrops(True)
-        room.failed.connect(self._say_error)
-        room.deleted.connect(self._offer_undo)
+        controller.failed.connect(self._say_error)
+        controller.deleted.connect(self._offer_undo)
 
     @property
     def begin(self) -> StartTab:
@@ -100,7 +100,7 @@ class ModelsPage(QWidget):
             event.acceptProposedAction()
             self.tabs.setCurrentWidget(self._here)
             self.here.choose(paths[0])
-            self.room.add(paths)
+            self.controller.add(paths)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ class ModelsPage(QWidget):
 
     def _look(self) -> None:
         """At the folders, the machine and what was left half downloaded, when the page is first shown."""
-        self.room.refresh()
+        self.controller.refresh()
         self.downloads.find_unfinished()
         QTimer.singleShot(0, self, self._make_next)
 
@@ -121,7 +121,7 @@ class ModelsPage(QWidget):
             QTimer.singleShot(0, self, self._make_next)
 
     def _make_begin(self) -> StartTab:
-        begin = StartTab(self.room)
+        begin = StartTab(self.controller)
         begin.demo_wanted.connect(lambda: self.pair_wanted.emit(DemoModel.SMALL.path, DemoModel.LARGE.path))
         begin.server_wanted.connect(self.server_wanted)
         begin.pair_wanted.connect(self.pair_wanted)
@@ -129,19 +129,19 @@ class ModelsPage(QWidget):
         return begin
 
     def _make_here(self) -> LocalModelsTab:
-        here = LocalModelsTab(self.room)
+        here = LocalModelsTab(self.controller)
         here.use_wanted.connect(self.model_wanted)
         here.reload_wanted.connect(self.reload_wanted)
         here.policy_wanted.connect(self.policy_wanted)
         return here
 
     def _make_search(self) -> HubSearchTab:
-        search = HubSearchTab(self.room)
+        search = HubSearchTab(self.controller)
         search.download_wanted.connect(self._download)
         return search
 
     def _make_downloads(self) -> DownloadsTab:
-        downloads = DownloadsTab(self.room)
+        downloads = DownloadsTab(self.controller)
         downloads.count_changed.connect(self._count_downloads)
         downloads.arrived.connect(self._arrived)
         return downloads
@@ -163,7 +163,7 @@ class ModelsPage(QWidget):
     def _offer_undo(self, deletion: Deletion) -> None:
         self.notice.tell(
             f"{deletion.name} was deleted; {in_gib(deletion.freed_bytes)} are free when Baton closes.",
-            ("Undo", lambda: self.room.undo(deletion)),
+            ("Undo", lambda: self.controller.undo(deletion)),
             warns=False,
         )
 

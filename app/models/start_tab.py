@@ -42,9 +42,9 @@ class StartTab(QScrollArea):
     pair_wanted = Signal(object, object)
     """The paths of a small and a large model that are on this machine."""
 
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self._question = LatestTask(self, self._say_error)
         self._judging = LatestTask(self, self._say_error)
         self.said = label("", Role.MUTED)
@@ -78,13 +78,13 @@ class StartTab(QScrollArea):
         self._column.addLayout(self._pairs)
         self._column.addStretch(1)
         self.setWidget(inside)
-        room.devices_found.connect(self.refresh)
-        room.inventory_changed.connect(self.refresh)
+        controller.devices_found.connect(self.refresh)
+        controller.inventory_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
-        devices, folder = self._room.devices, self._room.folder
+        devices, folder = self._controller.devices, self._controller.folder
         if devices is not None:
             self._judging.ask(lambda: FittingPairs(devices, disk_free(folder), pairs_that_fit(devices)), self._show)
 
@@ -130,13 +130,13 @@ class StartTab(QScrollArea):
 
     def _here(self, wanted: CatalogModel) -> object:
         """The path of a catalog model that is on this machine already."""
-        for model in self._room.inventory.models:
+        for model in self._controller.inventory.models:
             if model.header.path.name == wanted.file:
                 return model.header.path
         return None
 
     def _fetch(self, models: list[CatalogModel]) -> None:
-        access, folder = self._room.access(), self._room.folder
+        access, folder = self._controller.access(), self._controller.folder
         self._say("Asking the Hub for sizes and hashes…", Role.MUTED)
 
         def ask() -> list[DownloadManifest]:

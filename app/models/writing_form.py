@@ -25,9 +25,9 @@ class WritingForm(QWidget):
     cues_wanted = Signal()
     """Let the model write, and see which cues it has."""
 
-    def __init__(self, room: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._room = room
+        self._controller = controller
         self._model: LocalModel | None = None
         self._family: Family | None = None
         self._cue_list = ""
@@ -43,7 +43,7 @@ class WritingForm(QWidget):
         self.take_advice = button("Take these", self._take_advice)
         self._recommended = in_row(self._advice, self.take_advice)
         self._lay_out()
-        room.preferences_changed.connect(self._show_change)
+        controller.preferences_changed.connect(self._show_change)
 
     @property
     def choice(self) -> ModelOverrides:
@@ -63,7 +63,7 @@ class WritingForm(QWidget):
         self._recommended.setVisible(self._family is not None)
         if self._family is not None:
             self._advice.setText(f"Its makers recommend {sampling_words(self._family.sampling)}.")
-        self.show_values(self._room.preferences.overrides_of(model.header.path))
+        self.show_values(self._controller.preferences.overrides_of(model.header.path))
         self._model = model
 
     def show_values(self, choice: ModelOverrides) -> None:
@@ -96,20 +96,20 @@ class WritingForm(QWidget):
     def _show_change(self) -> None:
         """A choice was made elsewhere: the cues that a profile proposed, say."""
         model = self._model
-        if model is not None and self.choice != self._room.preferences.overrides_of(model.header.path):
+        if model is not None and self.choice != self._controller.preferences.overrides_of(model.header.path):
             self.show_model(model)
 
     def _take(self) -> None:
         if self._model is not None:
             self._show_what_depends()
-            self._room.change_writing(self._model.header.path, self.choice)
+            self._controller.change_writing(self._model.header.path, self.choice)
 
     def _take_advice(self) -> None:
         if self._model is None or self._family is None:
             return
         advised = self._family.sampling
         sampling = {"temperature": advised.temperature, "top_p": advised.top_p, "top_k": advised.top_k}
-        self._room.change_writing(self._model.header.path, self.choice.model_copy(update=sampling))
+        self._controller.change_writing(self._model.header.path, self.choice.model_copy(update=sampling))
 
     def _forget_cues(self) -> None:
         self._cue_list = ""

@@ -28,8 +28,8 @@ class KeyField(QWidget):
         self.edit.setAccessibleName("Key of the server")
         self.forget = button("Forget", self._forget, tip="Delete the key that is kept for this address")
         self.forget.setAccessibleName("Forget the key")
-        self.told = label("", Role.MUTED)
-        self.told.setWordWrap(True)
+        self.message = label("", Role.MUTED)
+        self.message.setWordWrap(True)
         row = QHBoxLayout()
         row.addWidget(self.edit, 1)
         row.addWidget(self.forget)
@@ -37,7 +37,7 @@ class KeyField(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
         column.addLayout(row)
-        column.addWidget(self.told)
+        column.addWidget(self.message)
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
         self._question.ask(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))
@@ -69,9 +69,9 @@ class KeyField(QWidget):
         self.forgotten.emit()
 
     def _say(self, words: str) -> None:
-        self.told.setText(words)
-        set_role(self.told, Role.MUTED)
+        self.message.setText(words)
+        set_role(self.message, Role.MUTED)
 
     def _say_error(self, error: BatonError) -> None:
-        self.told.setText(f"✗ {error}")
-        set_role(self.told, Role.DANGER)
+        self.message.setText(f"✗ {error}")
+        set_role(self.message, Role.DANGER)

@@ -1,4 +1,4 @@
-"""Looks now and then whether servers are still there, so that the top bar is right while nobody asks them anything."""
+"""Checks servers periodically, so that the top bar is right between requests, too."""
 
 from __future__ import annotations
 

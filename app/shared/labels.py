@@ -73,8 +73,8 @@ def finish_words(trace: Trace) -> str:
 
 def last_words(trace: Trace, live: bool) -> str:
     """What happened without stopping the answer, and how it ended, a line each."""
-    told = [notice.text for notice in trace.notices]
-    return "\n".join(filter(None, (*told, ending(trace, live))))
+    notices = [notice.text for notice in trace.notices]
+    return "\n".join(filter(None, (*notices, ending(trace, live))))
 
 
 # Usage of servers

@@ -38,7 +38,7 @@ class Loader(Protocol):
 
 @runtime_checkable
 class ServerEngine(Protocol):
-    """An engine that tells what its server does."""
+    """An engine on a server, with the status of that server."""
 
     @property
     def status(self) -> ServerStatus: ...
@@ -51,7 +51,7 @@ class ServerEngine(Protocol):
 class LoadState(Enum):
     NONE = auto()
     WAITING = auto()
-    """Others are wanted, and are loaded once nobody writes with these any more."""
+    """Another pair was requested; it loads when the last run releases this one."""
     LOADING = auto()
     READY = auto()
     FAILED = auto()
@@ -93,7 +93,7 @@ class LoadedModels(QObject):
 
     def load(self, choice: ModelChoice) -> None:
         """Load another pair; the one before is closed first, since both rarely fit. If one is loading, it is next; if
-        somebody writes, it waits for the end of that: no text is lost."""
+        a run uses the pair, it waits for that run to end, so no text is lost."""
         if BackgroundTasks.of(self).closed:
             return
         if self._task is not None:

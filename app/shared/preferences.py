@@ -41,7 +41,7 @@ class Preferences(QObject):
         self.change(run=self.value.run.model_copy(update=fields))
 
     def change_window(self, **fields: Any) -> None:
-        """What a window remembers of itself concerns nobody else: nothing is emitted."""
+        """Change the saved state of the window. Nothing depends on it, so nothing is emitted."""
         self.value = self.value.model_copy(update={"window": self.value.window.model_copy(update=fields)})
         self._timer.start()
 

@@ -105,9 +105,9 @@ class MainWindow(QMainWindow):
             self.tell(error)
             return
         self._store = store
-        archive = ConversationRepository(store, self)
-        self.session.use_archive(archive)
-        self.chat.sidebar.use_archive(archive)
+        repository = ConversationRepository(store, self)
+        self.session.use_repository(repository)
+        self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)
         self.dialogs.use_import_export(ImportExport(store, self))
         for sentence in store.notices:
@@ -128,7 +128,7 @@ class MainWindow(QMainWindow):
 
         self._batch = batch = BatchPage(self.models, self.preferences, Inspector)
         batch.failed.connect(self.tell)
-        batch.told.connect(lambda words: self.notice.tell(words, warns=False))
+        batch.noticed.connect(lambda words: self.notice.tell(words, warns=False))
         batch.deleted.connect(
             lambda gone: self.notice.tell(
                 f"“{gone.name}” was deleted.", ("Undo", lambda: batch.restore(gone)), warns=False

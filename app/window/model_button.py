@@ -65,7 +65,7 @@ class ModelButton(QPushButton):
         self._words.setVisible(not ready)
         self._words.setText("Choose two models…" if self._models.state is LoadState.NONE else self._models.words)
         set_role(self._words, Role.DANGER if self._models.state is LoadState.FAILED else Role.MUTED)
-        told = []
+        parts = []
         # The words for a server's state need their room.
         is_tight = self.is_narrow and any(self._models.doing(author) for author in ROLES)
         longest = LONGEST_NAME // 2 if is_tight else LONGEST_NAME
@@ -76,18 +76,18 @@ class ModelButton(QPushButton):
             metrics = QFontMetrics(self._names[author].font())
             self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, longest))
             self._details[author].setText("" if self.is_narrow or not card else detail(card))
-            told.append(f"{author.value} model {name}")
+            parts.append(f"{author.value} model {name}")
             doing = self._models.doing(author)
             self._states[author].show_doing(doing, short=self.is_narrow)
             if doing:
-                told.append(f"its server: {state_in_words(doing)}")
+                parts.append(f"its server: {state_in_words(doing)}")
             if card and (less := retreat_words(card)):
-                told.append(less)
+                parts.append(less)
             for widget in (self._signs[author], self._names[author], self._details[author], self._states[author]):
                 widget.setVisible(ready and bool(widget.text()))
         self._between.setVisible(ready)
-        self.setAccessibleName("Models: " + (", ".join(told) if ready else self._words.text()))
-        self.setToolTip("\n".join([*told, "Choose other models (Ctrl+M)"]) if ready else self._models.words)
+        self.setAccessibleName("Models: " + (", ".join(parts) if ready else self._words.text()))
+        self.setToolTip("\n".join([*parts, "Choose other models (Ctrl+M)"]) if ready else self._models.words)
         self.updateGeometry()
 
 

@@ -48,7 +48,7 @@ class LazyModelsPage(QWidget):
         self._secrets = secrets
         self._home = home
         self._page: ModelsPage | None = None
-        self._room: ModelsController | None = None
+        self._controller: ModelsController | None = None
         self._opening: BackgroundTask | None = None
         window.models.changed.connect(self._warn_of_few_cues)
         column = QVBoxLayout(self)
@@ -70,8 +70,8 @@ class LazyModelsPage(QWidget):
 
     def empty_trash(self) -> None:
         """Delete for good what was deleted: the window is closing."""
-        if self._room is not None:
-            self._room.trash.empty()
+        if self._controller is not None:
+            self._controller.trash.empty()
 
     def _make(self) -> ModelsPage:
         from app.models.controller import ModelsController
@@ -79,7 +79,7 @@ class LazyModelsPage(QWidget):
         from core.secrets import Secrets
 
         secrets = (self._secrets or Secrets)()
-        self._room = room = ModelsController(
+        self._controller = controller = ModelsController(
             self._window.paths,
             secrets,
             built_in=(DEMO_FOLDER,),
@@ -87,7 +87,7 @@ class LazyModelsPage(QWidget):
             general=self._general_loading,
             parent=self,
         )
-        page = ModelsPage(room, self._window.notice)
+        page = ModelsPage(controller, self._window.notice)
         self._window.models.changed.connect(self._show_loaded)
         self._show_loaded()
         page.pair_wanted.connect(self._use_pair)
@@ -112,8 +112,8 @@ class LazyModelsPage(QWidget):
 
         pair = self._window.models.pair
         engines = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
-        assert self._room is not None
-        self._room.show_loaded({engine.path: engine.card for engine in engines})
+        assert self._controller is not None
+        self._controller.show_loaded({engine.path: engine.card for engine in engines})
 
     def _use_pair(self, small: Path, large: Path) -> None:
         self._use(small=file_source(small), large=file_source(large))

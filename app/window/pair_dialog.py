@@ -32,7 +32,7 @@ class PairDialog(QDialog):
         self._choice = choice
         self._servers = servers
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
-        self.told = {author: label("", Role.MUTED) for author in self.edits}
+        self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
             for author in self.edits
@@ -69,12 +69,12 @@ class PairDialog(QDialog):
             browse.setAccessibleName(f"Choose the file of the {author.value} model")
             server = self.server_buttons[author]
             server.setAccessibleName(f"Key, test and use of the {author.value} model's server")
-            self.told[author].setWordWrap(True)
+            self.messages[author].setWordWrap(True)
             grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
             grid.addWidget(edit, 2 * row, 1)
             grid.addWidget(browse, 2 * row, 2)
             grid.addWidget(server, 2 * row, 3)
-            grid.addWidget(self.told[author], 2 * row + 1, 1, 1, 3)
+            grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 3)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
         buttons = QHBoxLayout()
@@ -106,9 +106,9 @@ class PairDialog(QDialog):
                 words = _source_words(self._source(author)) if edit.text().strip() else ""
             except (ModelFileError, SettingsError) as error:
                 words, role, usable = str(error), Role.DANGER, False
-            self.told[author].setText(words)
-            self.told[author].setVisible(bool(words))
-            set_role(self.told[author], role)
+            self.messages[author].setText(words)
+            self.messages[author].setVisible(bool(words))
+            set_role(self.messages[author], role)
         self.load.setEnabled(usable)
 
     def _set_up_server(self, author: Author) -> None:

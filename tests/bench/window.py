@@ -131,7 +131,7 @@ def streaming(paths: Paths, arms: int) -> list[float]:
         window.session.ask("A long problem")
     else:
         settings = [window.session.settings.model_copy(update={"seed": seed}) for seed in range(arms)]
-        comparing = window.chat.comparing
+        comparing = window.chat.comparison
         assert isinstance(comparing, ComparisonController)
         comparing.open(window.session.compare("A long problem", settings, None, at_once=True), "")
     until(lambda: bool(window.session.current and window.session.current.trace.tokens > RATE))

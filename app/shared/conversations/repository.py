@@ -1,4 +1,4 @@
-"""Where conversations are kept: the store, as the chat needs it."""
+"""Conversations in the store: load, save, search, rename, delete, restore."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.thinking.trace import Trace
 
 
 class ConversationRepository(QObject):
-    """Saves as it is told, and says when the list of conversations is another."""
+    """Reads and saves conversations; `changed` is emitted when the list of them has changed."""
 
     changed = Signal()
     failed = Signal(object)

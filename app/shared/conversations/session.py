@@ -28,7 +28,7 @@ class Activity(Enum):
     """For the models to be loaded."""
     WRITING = auto()
     COMPARING = auto()
-    """Several answers to one problem are being written. Nobody steers them, or they could not be compared."""
+    """Several answers to one problem are being written. They cannot be steered, or they could not be compared."""
 
 
 class ChatSession(QObject):
@@ -45,7 +45,7 @@ class ChatSession(QObject):
         self.models = models
         self.preferences = preferences
         self.conversation = Conversation()
-        self._archive: ConversationRepository | None = None
+        self._repository: ConversationRepository | None = None
         self._running: list[AnswerTask] = []
         self._waiting: list[tuple[Exchange, Move | None]] = []
         """For the models, or for their turn."""
@@ -53,10 +53,10 @@ class ChatSession(QObject):
         self._compares = False
         models.changed.connect(self._models_changed)
 
-    def use_archive(self, archive: ConversationRepository) -> None:
-        self._archive = archive
-        archive.loaded.connect(self._read)
-        archive.failed.connect(self.failed)
+    def use_repository(self, repository: ConversationRepository) -> None:
+        self._repository = repository
+        repository.loaded.connect(self._read)
+        repository.failed.connect(self.failed)
 
     @property
     def activity(self) -> Activity:
@@ -99,9 +99,9 @@ class ChatSession(QObject):
         """`quietly`: it need not be there any more."""
         if self.activity is not Activity.IDLE:
             self.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
-        elif self._archive and conversation_id != self.conversation.id:
+        elif self._repository and conversation_id != self.conversation.id:
             try:
-                self._open(self._archive.open(conversation_id))
+                self._open(self._repository.open(conversation_id))
             except StoreError as error:
                 if not quietly:
                     self.failed.emit(error)
@@ -122,8 +122,8 @@ class ChatSession(QObject):
         """Show the path through it."""
         if self.activity is Activity.IDLE:
             self.conversation.show(exchange)
-            if self._archive:
-                self._archive.show(self.conversation)
+            if self._repository:
+                self._repository.show(self.conversation)
             self.path_changed.emit()
 
     # Answers
@@ -215,9 +215,9 @@ class ChatSession(QObject):
 
     def _keep(self, exchange: Exchange) -> None:
         self.conversation.add(exchange)
-        if self._archive:
+        if self._repository:
             try:
-                self._archive.add(self.conversation, exchange)
+                self._repository.add(self.conversation, exchange)
             except StoreError as error:
                 self.failed.emit(error)
 
@@ -244,9 +244,9 @@ class ChatSession(QObject):
             self.models.load(self.preferences.value.models)
 
     def _progressed(self, answering: AnswerTask) -> None:
-        if self._archive:
+        if self._repository:
             try:
-                self._archive.record(answering.exchange, answering.take_fresh())
+                self._repository.record(answering.exchange, answering.take_fresh())
             except StoreError as error:
                 self.failed.emit(error)
         self.progressed.emit(answering.exchange)
@@ -256,8 +256,8 @@ class ChatSession(QObject):
         answering.deleteLater()  # it holds the whole trace
         self.models.end_writing(answering)
         self.conversation.touch()
-        if self._archive:
-            self._archive.run_ended(answering.exchange)
+        if self._repository:
+            self._repository.run_ended(answering.exchange)
         self._start_next()
         self.progressed.emit(answering.exchange)
         if error:

@@ -17,7 +17,7 @@ from core.thinking.policy import PolicySettings
 from core.thinking.registry import settings_for
 
 HIDDEN = {"window", "has_key"}
-"""What a window remembers of itself, or of a key, is asked of nobody."""
+"""Persisted, but not user-editable."""
 Path = tuple[str, ...]
 
 
@@ -162,24 +162,24 @@ class SettingsForm(QWidget):
         self._heads.append((head, entry.path))
 
     def _add_row(self, entry: FieldEntry) -> None:
-        title, told = entry.field.title or entry.path[-1], entry.field.description or ""
+        title, about = entry.field.title or entry.path[-1], entry.field.description or ""
         editor = editor_of(entry.path[-1], entry.field, lambda: self._take(entry.path))
         editor.widget.setAccessibleName(title)
         section = self._heads[-1][0].text() if len(entry.path) > 1 and self._heads else ""
-        editor.widget.setAccessibleDescription(": ".join(filter(None, (section, told))))
+        editor.widget.setAccessibleDescription(": ".join(filter(None, (section, about))))
         editor.widget.setMinimumWidth(190)
         name = label(title)
         name.setBuddy(editor.widget)
-        description = label(told, Role.MUTED)
+        description = label(about, Role.MUTED)
         description.setWordWrap(True)
-        description.setVisible(bool(told))
+        description.setVisible(bool(about))
         reset = IconButton("again", f"Reset “{title}”", lambda: self._reset(entry.path))
         at = self._grid.rowCount()
         self._grid.addWidget(name, at, 0, Qt.AlignmentFlag.AlignTop)
         self._grid.addWidget(editor.widget, at, 1)
         self._grid.addWidget(reset, at, 2)
         self._grid.addWidget(description, at + 1, 1, 1, 2)
-        words = " ".join((title, told, *entry.path)).lower()
+        words = " ".join((title, about, *entry.path)).lower()
         self._rows.append(FormRow(entry, editor, (name, editor.widget, description), reset, words))
 
     def _take(self, path: Path) -> None:

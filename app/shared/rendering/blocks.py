@@ -32,7 +32,7 @@ LANGUAGE = BLOCK_KIND + 1
 UNSET = BLOCK_KIND + 2  # of characters: a formula that could not be set and shows its source
 CODE, CODE_HEAD, RULE = "code", "code head", "rule"
 
-STRONG = QFont.Weight.DemiBold  # what is **strong** in the text; heads are bolder, and so told apart
+STRONG = QFont.Weight.DemiBold  # what is **strong** in the text; headings are bolder, to tell them apart
 _GAP = 7.0  # pixels between paragraphs
 _HEADING_SIZES = {1: 1.35, 2: 1.2, 3: 1.1}
 

@@ -20,7 +20,7 @@ _MARGIN = 1.0  # pixels around the ink, so that antialiasing is not cut off
 class Typeset(NamedTuple):
     """A formula that can be drawn. Lengths are device-independent pixels."""
 
-    svg: str  # drawn in `currentColor`, which `picture` fills in: a change of theme sets nothing anew
+    svg: str  # drawn in `currentColor`, which `picture` fills in: so a change of theme typesets nothing again
     width: float
     ascent: float  # above the baseline
     descent: float  # below it

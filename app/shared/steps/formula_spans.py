@@ -38,37 +38,37 @@ class FormulaSpans:
         """By a piece whose formula closes later: so many of its characters stand."""
 
     def add(self, text: str) -> range:
-        """The next piece; the pieces before it that are to be set anew, since their formula closes in this one."""
-        last, begins, anew = len(self._texts), 0, range(0)
+        """The next piece; the pieces before it that are to be set again, since their formula closes in this one."""
+        last, begins, again = len(self._texts), 0, range(0)
         self._texts.append(text)
         if self._open:
             first, start = self._open
             opened = "".join([self._texts[first][start:], *self._texts[first + 1 : last]])
             if begins := closed_in(opened, text):
                 self._spans.append(Span(first, start, last))
-                anew = range(first, last)
+                again = range(first, last)
                 self._opened[last] = opened
-                self._stands |= {first: start} | dict.fromkeys(anew[1:], 0)
+                self._stands |= {first: start} | dict.fromkeys(again[1:], 0)
             elif last - first < FARTHEST:
-                return anew
+                return again
         at = left_open(text[begins:])
         self._open = (last, begins + at) if at >= 0 else None
-        return anew
+        return again
 
     def cut(self, pieces: int) -> range:
-        """Keep the first so many pieces; those of them that are to be set anew, since their formula is open again."""
+        """Keep the first so many pieces; those of them that are to be set again, since their formula is open again."""
         del self._texts[pieces:]
         if self._open and self._open[0] >= pieces:
             self._open = None
-        anew = range(0)
+        again = range(0)
         while self._spans and self._spans[-1].last >= pieces:
             span = self._spans.pop()
             del self._opened[span.last]
             for index in range(span.first, span.last):
                 del self._stands[index]
             if span.first < pieces:
-                self._open, anew = (span.first, span.start), range(span.first, pieces)
-        return anew
+                self._open, again = (span.first, span.start), range(span.first, pieces)
+        return again
 
     def words(self, index: int, text: str) -> str:
         """What is to be set for a piece: the whole of a formula where it closes, and where it began only a sign."""

@@ -101,7 +101,7 @@ class StepsDocument(QObject):
         self._rest.timeout.connect(self._go_on)
 
     def wear(self, style: TextStyle, colours: Colours) -> None:
-        """Other colours or another font: everything is written anew."""
+        """Use other colours or another font; everything is rendered again."""
         self._style, self._colours = style, colours
         self._document.clear()
         self._document.setDefaultFont(style.font)
@@ -203,11 +203,11 @@ class StepsDocument(QObject):
         last, style = self.shown[-1], self._style
         assert style is not None
         last.is_set = True
-        anew = [self.shown[index] for index in self._spanning.add(last.text)]
+        again = [self.shown[index] for index in self._spanning.add(last.text)]
 
         def set_it() -> None:
             self._set(last)
-            for earlier in anew:
+            for earlier in again:
                 self._set(earlier)
 
         words = self._spanning.words(len(self.shown) - 1, last.text)
@@ -218,7 +218,7 @@ class StepsDocument(QObject):
         # Looked for from the end, near which it is.
         index = next((i for i in range(len(self.shown) - 1, -1, -1) if self.shown[i] is shown), None)
         if index is None:
-            return  # it was discarded, or the whole document written anew
+            return  # it was discarded, or the whole document was rendered again
         document, before = self._document, self._document.blockCount()
         cursor = QTextCursor(document.findBlockByNumber(shown.first))
         cursor.beginEditBlock()

@@ -22,7 +22,7 @@ _ASKED_OF_QT = {
 class Theme(QObject):
     """The look of one application; lives as long as it. Widgets repaint at `changed`."""
 
-    changed = Signal()  # colours or text size; read both anew
+    changed = Signal()  # colours or text size
 
     def __init__(self, application: QApplication) -> None:
         super().__init__(application)

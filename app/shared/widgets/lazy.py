@@ -13,7 +13,7 @@ Part = TypeVar("Part", bound=QWidget)
 
 
 class LazyWidget(QWidget, Generic[Part]):
-    """Makes its part when it is shown, or when somebody asks for it."""
+    """Makes its part when it is first shown, or first used."""
 
     def __init__(self, make: Callable[[], Part], parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -29,7 +29,7 @@ class Ribbon(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._segments: list[RibbonSegment] = []
-        self._layout: RibbonLayout | None = None  # None: to be built anew when it is next needed
+        self._layout: RibbonLayout | None = None  # None: rebuilt when it is next needed
         self._selected = -1
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -145,7 +145,7 @@ class Ribbon(QWidget):
         self.update()
 
     def _describe(self) -> None:
-        """Tells those who hear the window instead of seeing it."""
+        """Set the description for screen readers."""
         if not self._segments:
             self.setAccessibleDescription("Nothing written yet.")
             return
@@ -168,7 +168,7 @@ _LOW = 0.68  # height of the small model's pieces, of the large one's
 _ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
 _ROOM_FOR_A_SIGN = 18.0
 _RADIUS = 2.5
-_SHADES = 8  # heights in which a share is told, so that equal neighbours are drawn in one go
+_SHADES = 8  # heights that a share is rounded to, so that equal neighbours are drawn in one go
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours:
 
 
 def _piece(area: QRectF, run: Run) -> QRectF:
-    """Where the run is drawn: its height tells the author, and a hairline parts it from the next."""
+    """Where the run is drawn: its height shows the author, and a hairline parts it from the next."""
     height = area.height() * (_LOW if run.author is Author.SMALL else run.share)
     width = run.right - run.left
     gap = 0.0 if run.crowded or width < _ROOM_FOR_A_GAP else 1.0

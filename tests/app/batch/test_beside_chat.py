@@ -121,7 +121,7 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
     qtbot.waitUntil(lambda: page.session.running and not page.session.waits_for_models)
-    with qtbot.waitSignal(page.session.told):
+    with qtbot.waitSignal(page.session.noticed):
         window.models.load(ModelChoice(small="another.gguf"))
     loader.let_go.set()
     wait_until_done(page, qtbot)

@@ -170,7 +170,7 @@ def test_answers_are_graded_again_in_another_way(page: BatchPage, qtbot: QtBot, 
     (dialog,) = page.findChildren(RegradeDialog)
     dialog.way.setCurrentIndex(dialog.way.findData(How.REGEX))
     dialog.pattern.setText("(")
-    assert "is not valid" in dialog.told.text()
+    assert "is not valid" in dialog.message.text()
     assert not dialog.grade.isEnabled()
     dialog.pattern.setText("boxed.[024]")
     dialog.grade.click()
@@ -263,7 +263,7 @@ def test_errors_alone_are_tried_again(
 def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
     run(page, qtbot, problem_file, "small")
     for ending in (".csv", ".html"):
-        with qtbot.waitSignal(page.told):
+        with qtbot.waitSignal(page.noticed):
             page.session.export(tmp_path / f"out{ending}")
     assert len((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()) == 7
     assert "<svg" in (tmp_path / "out.html").read_text("utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from app.compare.chooser import USUAL, ColumnChoice, arms, held_back, proposed, recorded
+from app.compare.chooser import USUAL, CompareChoice, arms, held_back, proposed, recorded
 from app.shared.conversations.conversation import Exchange
 from core.batch.recipes import RECIPES
 from core.run import RunSettings
@@ -29,7 +29,7 @@ def settings_of(name: str) -> RunSettings:
     return next(choice.settings for choice in TO_WRITE if choice.name == name)
 
 
-def names(choices: list[ColumnChoice]) -> list[str]:
+def names(choices: list[CompareChoice]) -> list[str]:
     return [choice.name for choice in choices]
 
 

@@ -181,7 +181,7 @@ def test_the_same_row_of_the_next_column_is_a_key_away(compare: Compare) -> None
     window = compare()
     columns = view_of(window).columns
     columns[0].head.ribbon.segment_clicked.emit(1)
-    window.chat.comparing.cross()
+    window.chat.comparison.cross()
     assert columns[1].steps.selected
     assert columns[1].steps.selected.step == columns[0].exchange.trace.pieces[1].step
     assert window.chat.inspector.exchange is columns[1].exchange
@@ -238,7 +238,7 @@ def test_the_composer_asks_the_same_arms(compare: Compare, qtbot: QtBot) -> None
 
 def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Compare, qtbot: QtBot) -> None:
     window = compare()
-    window.chat.comparing.leave()
+    window.chat.comparison.leave()
     assert not window.chat.is_comparing
     assert window.chat.composer.edit.placeholderText() == "Ask something"
     written = window.models.pair.small, window.models.pair.large
@@ -257,7 +257,7 @@ def test_a_comparison_that_is_left_goes_on_in_the_conversation(make_window: Make
     qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.tokens > 3)
     view_of(window).columns[0].open_wanted.emit()
     assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
-    window.chat.comparing.leave()
+    window.chat.comparison.leave()
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready and len(attempts(window)) == 3)
     leaf = window.session.conversation.leaf
@@ -270,7 +270,7 @@ def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: Qt
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     window.session.ask(PROBLEM)
     qtbot.waitUntil(lambda: window.session.ready)
-    window.chat.comparing.show_attempts(attempts(window)[0])
+    window.chat.comparison.show_attempts(attempts(window)[0])
     assert window.notice.text.startswith("There is only one answer to this problem.")
 
 
@@ -281,7 +281,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
     leaf = window.session.conversation.leaf
     assert leaf
-    window.chat.comparing.show_attempts(leaf)
+    window.chat.comparison.show_attempts(leaf)
     assert len(view_of(window).columns) == 3
     qtbot.waitUntil(lambda: all(column.over for column in view_of(window).columns))
     settle(window, qtbot)

@@ -49,7 +49,7 @@ def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
     assert "What the small model was writing" in told
     facts = dict(facts_of(exchange.trace, piece))
     assert piece.handoff
-    assert f"{piece.handoff.prefilled} tokens prefilled" in facts["Handoff"]
+    assert f"{piece.handoff.prefilled} tokens read" in facts["Handoff"]
 
 
 def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:

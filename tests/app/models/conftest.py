@@ -36,21 +36,21 @@ def secrets() -> Secrets:
 
 
 @pytest.fixture
-def room(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelsController:
+def controller(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelsController:
     return ModelsController(Paths.under(tmp_path), secrets, built_in=(SMALL_MODEL.parent,), home=tmp_path / "home")
 
 
 @pytest.fixture
-def page(room: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
+def page(controller: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
     """Shown, and with the machine and the folders looked at."""
     notice = NoticeBar()
-    page = ModelsPage(room, notice)
+    page = ModelsPage(controller, notice)
     qtbot.addWidget(notice)
     qtbot.addWidget(page)
     page.resize(1200, 800)
-    with qtbot.waitSignals([room.inventory_changed, room.devices_found]):
+    with qtbot.waitSignals([controller.inventory_changed, controller.devices_found]):
         page.show()
     yield page
-    for owner in (page, room):
+    for owner in (page, controller):
         BackgroundTasks.of(owner).close()
-    room.trash.empty()
+    controller.trash.empty()

@@ -71,13 +71,13 @@ def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, mon
     object.__setattr__(model.header, "name", "Phi 4 Reasoning Plus")
     page.here.card.show_row(model)
     page.here.card.writing.take_advice.click()
-    chosen = page.room.preferences.overrides_of(SMALL_MODEL)
+    chosen = page.controller.preferences.overrides_of(SMALL_MODEL)
     assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)
 
 
 def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPage, qtbot: QtBot) -> None:
     choose(page, SMALL_MODEL)
-    page.room.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
+    page.controller.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
     assert not page.here.card.load_again.isVisibleTo(page.here.card)
     page.here.card.loading.show_values(LoadOptions(batch=64))
     assert page.here.card.load_again.isVisibleTo(page.here.card)
@@ -125,14 +125,14 @@ def test_a_template_that_never_ends_is_said_and_the_window_goes_on(
 @pytest.fixture
 def found(page: ModelsPage, qtbot: QtBot) -> Iterator[CueFinder]:
     """The cue profile of the demo pair's small model; whatever it does is ended with the test."""
-    made = CueFinder(page.room, choose(page, SMALL_MODEL))
+    made = CueFinder(page.controller, choose(page, SMALL_MODEL))
     qtbot.addWidget(made)
     yield made
     BackgroundTasks.of(made).close()
 
 
 def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
-    page.room.change_loading(SMALL_MODEL, LoadOptions(context=1024, threads=1))
+    page.controller.change_loading(SMALL_MODEL, LoadOptions(context=1024, threads=1))
     found.problems.setValue(2)
     found.tokens.setValue(64)
     found.begin.click()
@@ -143,7 +143,7 @@ def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: Cue
 
 
 def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
-    page.room.change_loading(SMALL_MODEL, LoadOptions(context=1024, threads=1))
+    page.controller.change_loading(SMALL_MODEL, LoadOptions(context=1024, threads=1))
     found.begin.click()
     qtbot.waitUntil(lambda: found.bar.value() > 0, timeout=60_000)
     found.stop.click()
@@ -158,12 +158,12 @@ def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(
     assert names[0].startswith("wait (reflection), 15 times")
     found.findings.cues.item(len(names) - 1).setCheckState(Qt.CheckState.Unchecked)
     found.accept_cues.click()
-    cues = json.loads(page.room.preferences.overrides_of(SMALL_MODEL).cue_list)
+    cues = json.loads(page.controller.preferences.overrides_of(SMALL_MODEL).cue_list)
     assert "wait" in cues["reflection"]
     assert sum(map(len, cues.values())) == len(names) - 1
     assert page.here.card.writing.cues.text().startswith("wait")
     page.here.card.writing.forget_cues.click()
-    assert page.room.preferences.overrides_of(SMALL_MODEL) == ModelOverrides()
+    assert page.controller.preferences.overrides_of(SMALL_MODEL) == ModelOverrides()
 
 
 def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
@@ -171,7 +171,7 @@ def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, fo
     assert without.suits is Suits.TOO_FEW
     found.show_profile(without)
     assert found.said.text().startswith("⚠ ")
-    assert page.room.preferences.cue_share_of(SMALL_MODEL) == 0
+    assert page.controller.preferences.cue_share_of(SMALL_MODEL) == 0
     with qtbot.waitSignal(found.policy_wanted) as wanted:
         found.by_entropy.click()
     assert wanted.args == ["first-token-entropy"]

@@ -41,7 +41,7 @@ def opened(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> tuple[MainWindow, 
     window = MainWindow(paths, PairLoader(paths))
     qtbot.addWidget(window)
     page = add_models_page(window, lambda: secrets, home=tmp_path).page
-    with qtbot.waitSignals([page.room.inventory_changed, page.room.devices_found]):
+    with qtbot.waitSignals([page.controller.inventory_changed, page.controller.devices_found]):
         window.show()
         window.show_page("models")
     window.open_store()
@@ -106,16 +106,16 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     hub.files["owner/large-GGUF"] = {LARGE: LARGE_MODEL.read_bytes()}
     monkeypatch.setattr("core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
     window, page = opened(qtbot, tmp_path, secrets)
-    page.room.change(endpoint=hub.endpoint)
+    page.controller.change(endpoint=hub.endpoint)
     qtbot.waitUntil(lambda: "Tiny small with Tiny large" in words_on(page), timeout=60_000)
     told = words_on(page)
     assert f"● Tiny small: {in_gib(SMALL_MODEL.stat().st_size)}, Apache 2.0, ✓ fits" in told
     assert "With 16,384 tokens it takes" in told
     assert "A walk. (no published benchmarks)" in told
     press(page, "Download").click()
-    qtbot.waitUntil(lambda: page.room.inventory.models[2:] != (), timeout=60_000)
+    qtbot.waitUntil(lambda: page.controller.inventory.models[2:] != (), timeout=60_000)
     qtbot.waitUntil(lambda: "Use this pair" in words_on(page), timeout=60_000)
-    page.room.change_loading(page.room.folder / "owner" / "small-GGUF" / SMALL, LoadOptions(context=1024))
+    page.controller.change_loading(page.controller.folder / "owner" / "small-GGUF" / SMALL, LoadOptions(context=1024))
     press(page, "Use this pair").click()
     trace = answered(window, qtbot)
     assert trace.finish is Finish.END_OF_TEXT
@@ -132,8 +132,8 @@ def words_on(page: ModelsPage) -> str:
 
 def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
     window, page = opened(qtbot, tmp_path, secrets)
-    page.room.change_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64))
-    page.room.change_writing(SMALL_MODEL, ModelOverrides(top_k=20))
+    page.controller.change_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64))
+    page.controller.change_writing(SMALL_MODEL, ModelOverrides(top_k=20))
     press(page, "Use the demo pair").click()
     trace = answered(window, qtbot)
     assert trace.started is not None
@@ -145,7 +145,7 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
     assert trace.finish is Finish.END_OF_TEXT
     assert trace.answer.strip()
     assert trace.large_share > 0
-    facts = dict(placement_facts(page.room.loaded[SMALL_MODEL]))
+    facts = dict(placement_facts(page.controller.loaded[SMALL_MODEL]))
     assert facts["Loaded with"].startswith("1,024 tokens, batch 64")
     assert facts["In RAM"].startswith(f"{read_header(SMALL_MODEL).block_count + 1} layers: weights")
     window.close()
@@ -155,7 +155,7 @@ def test_a_small_model_that_was_found_without_cues_is_warned_of_when_it_is_loade
     qtbot: QtBot, tmp_path: Path, secrets: Secrets
 ) -> None:
     window, page = opened(qtbot, tmp_path, secrets)
-    page.room.keep_cue_share(SMALL_MODEL, 0.0)
+    page.controller.keep_cue_share(SMALL_MODEL, 0.0)
     press(page, "Use the demo pair").click()
     qtbot.waitUntil(lambda: "gives hardly any cues" in window.notice.text, timeout=60_000)
     (entropy,) = [each for each in window.notice.findChildren(QPushButton) if each.text() == "Use first-token entropy"]

@@ -58,7 +58,7 @@ def own_copy(tmp_path: Path) -> Path:
 
 def search(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
     """Find the repository and wait until its quantisations are listed."""
-    page.room.change(endpoint=hub.endpoint)
+    page.controller.change(endpoint=hub.endpoint)
     page.search.words.setText("demo")
     page.search.search()
     qtbot.waitUntil(lambda: page.search.results.count() == 1)
@@ -81,7 +81,7 @@ def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPag
 
 def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
     model = choose(page, LARGE_MODEL)
-    facts = dict(facts_of(model, page.room.inventory.models))
+    facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
     assert model.header.vocabulary_hash[:12] in facts["Vocabulary"]
     assert page.here.card.prompt.template.toPlainText() == (model.header.chat_template or "")
@@ -89,15 +89,15 @@ def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
 
 def test_a_card_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     model = choose(page, copy)
-    assert model.header.name in dict(facts_of(model, page.room.inventory.models))["Shared with"]
+    assert model.header.name in dict(facts_of(model, page.controller.inventory.models))["Shared with"]
 
 
 def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     entry = page.here.library.rows[page.here.list.currentIndex().row()]
     assert isinstance(entry, LocalModel)
@@ -114,47 +114,47 @@ def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, tmp_path: Pa
 
 def test_a_folder_that_was_added_can_be_left_out_again(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     (forget,) = page.access.folders.findChildren(IconButton)
     assert str(copy.parent) in forget.accessibleName()
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         forget.click()
-    assert page.room.preferences.more_folders == ()
+    assert page.controller.preferences.more_folders == ()
     assert len(names_on(page)) == 2
     assert copy.exists()
 
 
 def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     choose(page, copy)
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.delete.click()
     assert not copy.exists()
     assert "was deleted; " in page.notice.text
     (undo,) = [way for way in page.notice.findChildren(QPushButton) if way.text() == "Undo"]
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         undo.click()
     assert copy.exists()
 
 
 def test_a_deleted_model_stays_in_the_list_until_it_is_put_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     choose(page, copy)
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.delete.click()
     page.notice.clear()
-    (deletion,) = page.room.deletions
+    (deletion,) = page.controller.deletions
     assert names_on(page)[-1].endswith("can be put back")
     page.here.list.setCurrentIndex(page.here.library.index(page.here.library.rows.index(deletion)))
-    with qtbot.waitSignal(page.room.inventory_changed):
+    with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.put_back.click()
     assert copy.exists()
-    assert page.room.deletions == ()
+    assert page.controller.deletions == ()
     choose(page, copy)
 
 
@@ -173,9 +173,9 @@ def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tm
 
 
 def test_a_model_that_does_not_fit_says_what_would_help(page: ModelsPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    devices = page.room.devices
+    devices = page.controller.devices
     assert devices is not None
-    monkeypatch.setattr(page.room, "devices", type(devices)(ram_total=2**30, ram_free=2**30, gpus=()))
+    monkeypatch.setattr(page.controller, "devices", type(devices)(ram_total=2**30, ram_free=2**30, gpus=()))
     choose(page, LARGE_MODEL)
     assert page.here.card.loading.sentence.text().startswith("✗ ")
     assert "close other programs" in page.here.card.loading.sentence.text()
@@ -219,7 +219,7 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
     assert found.order == row.order
     found.toggle()
     wait_for(found, DownloadState.DONE, qtbot)
-    for owner in (later, later.room):
+    for owner in (later, later.controller):
         BackgroundTasks.of(owner).close()
 
 
@@ -252,10 +252,10 @@ def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
     tmp_path: Path, secrets: Secrets, qtbot: QtBot
 ) -> None:
     general = LoadOptions(context=1024, threads=3)
-    room = ModelsController(Paths.under(tmp_path), secrets, general=lambda: general)
-    assert room.loading_of(SMALL_MODEL) == general
-    room.change_loading(SMALL_MODEL, LoadOptions(context=512))
-    assert room.loading_of(SMALL_MODEL).context == 512
+    controller = ModelsController(Paths.under(tmp_path), secrets, general=lambda: general)
+    assert controller.loading_of(SMALL_MODEL) == general
+    controller.change_loading(SMALL_MODEL, LoadOptions(context=512))
+    assert controller.loading_of(SMALL_MODEL).context == 512
 
 
 def test_a_search_offline_says_so(page: ModelsPage, qtbot: QtBot) -> None:
@@ -270,8 +270,8 @@ def test_the_token_is_kept_out_of_every_file(page: ModelsPage, tmp_path: Path) -
     page.access.token.returnPressed.emit()
     page.access.mirror.setText("mirror.example")
     page.access.mirror.editingFinished.emit()
-    assert page.room.access().token == "hf_secret_of_mine"
-    assert page.room.access().endpoint == "https://mirror.example"
+    assert page.controller.access().token == "hf_secret_of_mine"
+    assert page.controller.access().endpoint == "https://mirror.example"
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(b"hf_secret" in content for content in files)

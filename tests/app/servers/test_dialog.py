@@ -143,7 +143,7 @@ def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, serve
     assert dialog.key.typed == ""
     assert "kept" in dialog.key.edit.placeholderText()
     dialog.key.forget.click()
-    qtbot.waitUntil(lambda: "forgotten" in dialog.key.told.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "forgotten" in dialog.key.message.text(), timeout=PATIENT)
     assert servers.key("http://a:1") is None
     assert dialog.key.forget.isHidden()
 
@@ -152,11 +152,11 @@ def test_a_person_is_told_how_long_a_key_is_kept(
     open_dialog: Open, servers: KnownServers, qtbot: QtBot, tmp_path: Path
 ) -> None:
     dialog = open_dialog()
-    qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.told.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.message.text(), timeout=PATIENT)
     keyless = ServerDialog(
         KnownServers(tmp_path / "other.json", lambda: Secrets(NO_KEYRING)), "", tuple, Purpose.KEEP, dialog
     )
-    qtbot.waitUntil(lambda: "until Baton is closed" in keyless.key.told.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "until Baton is closed" in keyless.key.message.text(), timeout=PATIENT)
 
 
 def test_a_locked_keyring_is_said_when_a_key_is_to_be_forgotten(
@@ -166,7 +166,7 @@ def test_a_locked_keyring_is_said_when_a_key_is_to_be_forgotten(
     ring.locked = True
     dialog = open_dialog("http://a:1")
     dialog.key.forget.click()
-    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.told.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.message.text(), timeout=PATIENT)
 
 
 def test_everything_has_a_name(open_dialog: Open) -> None:

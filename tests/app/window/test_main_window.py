@@ -117,7 +117,7 @@ def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWind
     qtbot.addWidget(dialog)
     dialog.edits[Author.SMALL].setText("/nowhere/model.gguf")
     assert not dialog.load.isEnabled()
-    assert "model.gguf" in dialog.told[Author.SMALL].text()
+    assert "model.gguf" in dialog.messages[Author.SMALL].text()
     dialog.exchange()
     assert dialog.edits[Author.LARGE].text() == "/nowhere/model.gguf"
     dialog.clear()
