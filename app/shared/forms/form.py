@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.shared.forms.fields import Editor, editor_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import IconButton, label
 from core.thinking.policy import PolicySettings
-from core.thinking.registry import settings_for
+from core.thinking.registry import POLICIES, settings_for
 
 HIDDEN = {"window", "has_key"}
 """Persisted, but not user-editable."""
@@ -43,7 +44,9 @@ def entries(value: BaseModel, path: Path = ()) -> Iterator[FieldEntry]:
             continue
         if isinstance(inner, PolicySettings):
             chooser, *parameters = entries(inner, (*path, name))
-            yield FieldEntry(chooser.path, field)
+            described = copy(field)
+            described.description = POLICIES.of(inner).summary
+            yield FieldEntry(chooser.path, described)
             yield from parameters
         elif isinstance(inner, BaseModel):
             yield FieldEntry((*path, name), field)
@@ -88,10 +91,9 @@ class SettingsForm(QWidget):
         self._defaults = defaults
         self._rows: list[FormRow] = []
         self._heads: list[tuple[QLabel, Path]] = []
-        self._grid = QGridLayout(self)
-        self._grid.setColumnStretch(1, 1)
-        self._grid.setHorizontalSpacing(14)
-        self._grid.setVerticalSpacing(4)
+        self._frame = QVBoxLayout(self)
+        self._frame.setContentsMargins(0, 0, 0, 0)
+        self._fields = QWidget()
         self._words = ""
         self._build()
         self.show_value(value)
@@ -132,11 +134,15 @@ class SettingsForm(QWidget):
 
     def _build(self) -> None:
         """Make the rows for the value: again when another policy is chosen, whose fields are others."""
-        for row in self._rows:
-            for widget in (*row.widgets, row.reset):
-                self._discard(widget)
-        for head, _ in self._heads:
-            self._discard(head)
+        in_focus = next((row.entry.path for row in self._rows if row.editor.widget is self.focusWidget()), None)
+        self._frame.removeWidget(self._fields)
+        self._fields.hide()
+        self._fields.deleteLater()
+        self._fields = QWidget()
+        self._grid = QGridLayout(self._fields)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.setHorizontalSpacing(14)
+        self._grid.setVerticalSpacing(4)
         self._rows, self._heads = [], []
         for entry in entries(self._value):
             if isinstance(value_at(self._value, entry.path), BaseModel):
@@ -144,13 +150,12 @@ class SettingsForm(QWidget):
             else:
                 self._add_row(entry)
         self._grid.setRowStretch(self._grid.rowCount(), 1)
+        self._frame.addWidget(self._fields)
         if self._words:
             self.search(self._words)
-
-    def _discard(self, widget: QWidget) -> None:
-        self._grid.removeWidget(widget)
-        widget.hide()
-        widget.deleteLater()
+        for row in self._rows:
+            if row.entry.path == in_focus:
+                row.editor.widget.setFocus()
 
     def _default(self, path: Path) -> Any:
         return default_at(self._value, self._defaults, path)

@@ -130,3 +130,20 @@ def test_resetting_the_policy_brings_the_default_policy_back(qtbot: QtBot) -> No
     with qtbot.waitSignal(form.changed) as changed:
         row.reset.click()
     assert changed.args[0].run.policy == Keywords.Settings()
+
+
+def test_the_form_of_another_policy_is_laid_out_like_a_new_one(qtbot: QtBot) -> None:
+    changed, new = SettingsForm(Settings(), Settings()), Settings(run=RunSettings(policy=Periodic.Settings()))
+    qtbot.addWidget(changed)
+    changed.show()
+    policy = changed.editor("run", "policy", "policy")
+    policy.setFocus()
+    changed.show_value(new)
+    fresh = SettingsForm(new, Settings())
+    qtbot.addWidget(fresh)
+    fresh.show()
+    qtbot.waitUntil(lambda: changed.sizeHint() == fresh.sizeHint())
+    assert {row.entry.path: row.reset.isVisibleTo(changed) for row in changed._rows} == {
+        row.entry.path: row.reset.isVisibleTo(fresh) for row in fresh._rows
+    }
+    assert changed.focusWidget() is changed.editor("run", "policy", "policy")
