@@ -28,7 +28,7 @@ from core.version import version as baton_version
 
 DRM = Path("/sys/class/drm")
 VIRTUAL_DRIVERS = {"virtio-pci", "virtio_gpu", "vgem", "vkms", "bochs-drm", "hyperv_drm"}
-"""Of the kernel: cards that are drawn by the host, or by nobody."""
+"""Kernel drivers of virtual cards, which have no GPU behind them."""
 SCARCE_DISK = 10 * 2**30
 SECONDS = 20.0
 REBUILD = "Run packaging/setup.sh GPU=auto again, or install a build of llama-cpp-python for it (docs/install.md)."

@@ -27,7 +27,7 @@ OWN = "<own>"
 
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
-    """The file as click's `default_map`; empty if it is missing and nobody named it.
+    """The file as click's `default_map`; empty if the usual one is missing.
 
     Raises SettingsError if it cannot be read or has a table for a command that does not exist.
     """

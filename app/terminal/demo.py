@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.terminal.command_line import METHOD, command, option
+from app.terminal.command_line import METHOD, OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import SEED
 from app.terminal.output import write
@@ -12,6 +12,7 @@ from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, mod
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.solve import print_steps
+from app.terminal.streams import write_json
 from core.batch.problems import read_problems
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
@@ -39,8 +40,11 @@ CONTEXT = 1024
 @option("--seed", type=SEED, default=0, metavar="N", group=METHOD, help="Another seed, other words [0].")
 @model_options
 @loading_options
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
 @server_options
-def demo(number: int, seed: int, models: ModelOptions, loading: LoadingOptions, servers: ServerOptions) -> int:
+def demo(
+    number: int, seed: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions
+) -> int:
     """One problem by the small model, by the large one, and by both; and who was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
@@ -48,24 +52,38 @@ def demo(number: int, seed: int, models: ModelOptions, loading: LoadingOptions, 
     """
     problem = _ready_problem(number)
     models = models.or_demo()
-    if models.is_demo:
-        write(f"{ABOUT}\n")
-    write(f"{problem.text}\n")
+    if not json:
+        write(f"{ABOUT}\n\n{problem.text}\n" if models.is_demo else f"{problem.text}\n")
     verdicts: list[str] = []
     control = Control()
     with open_pair(models, loading.with_context(CONTEXT), servers) as pair, Grader() as grader:
         for arm in arms_of(TITLES, DEMO_SETTINGS.model_copy(update={"seed": seed})):
-            write(f"── {TITLES[arm.name]} " + "─" * (60 - len(TITLES[arm.name])))
+            if not json:
+                write(f"── {TITLES[arm.name]} " + "─" * (60 - len(TITLES[arm.name])))
             with stops_on_interrupt(control):
-                trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
+                events = run(pair, ask(problem.text, arm.settings), arm.settings, control=control)
+                trace = Trace.of(events) if json else print_steps(events)
             if control.stopped:
                 return exit_code_of_signal()
             answer = answer_of(trace)
-            mark = MARKS[grader.grade(problem.expected, answer).outcome]
-            verdicts.append(_line(TITLES[arm.name], mark, answer, trace))
-            write()
-    write(f"The answer is {problem.expected}.")
-    write("\n".join(verdicts))
+            outcome = grader.grade(problem.expected, answer).outcome
+            if json:
+                write_json(
+                    {
+                        "arm": arm.name,
+                        "answer": answer,
+                        "expected": problem.expected,
+                        "outcome": outcome.value,
+                        "tokens": trace.tokens,
+                        "large_share": trace.large_share,
+                        "seconds": trace.seconds,
+                    }
+                )
+            else:
+                verdicts.append(_line(TITLES[arm.name], MARKS[outcome], answer, trace))
+                write()
+    if not json:
+        write("\n".join([f"The answer is {problem.expected}.", *verdicts]))
     return ExitCode.ANSWERED
 
 

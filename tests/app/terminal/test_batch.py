@@ -190,6 +190,13 @@ def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: 
     assert "random as baton: p = " in done.stderr
 
 
+def test_the_demo_is_json_for_a_program() -> None:
+    done = baton("demo", "1", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["arm"] for row in rows] == ["small", "large", "baton"]
+    assert {row["outcome"] for row in rows} <= {"correct", "wrong"}
+
+
 def test_the_demo_shows_three_ways_and_who_was_right() -> None:
     done = baton("demo", "1")
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary() 
     assert any(line.startswith("◆ ") for line in lines)
     assert f"\\boxed{{{PROBLEM.answer}}}" in done.stdout
     assert "large share" in done.stdout
-    assert "\033" not in done.stdout, "no colours where nobody sees them"
+    assert "\033" not in done.stdout, "no colours in a pipe"
     assert "</think>" not in done.stdout
 
 
