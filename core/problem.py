@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem as the models will see it, and what its answer should be (None: it cannot be graded)."""
+    """A problem as the models see it, and its expected answer (None: it cannot be graded)."""
 
     id: str
     text: str

@@ -1,10 +1,10 @@
-"""Arms: the same problems under other settings. `recipes` makes the usual ones."""
+"""Arms: the settings that a batch compares on the same problems. `recipes` makes the usual ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from core.engines.base import Engine
 from core.errors import SettingsError
@@ -16,18 +16,18 @@ from core.thinking.registry import POLICIES
 class Arm(BaseModel):
     """One way to solve the problems; its name is unique in a batch."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     name: str
     settings: RunSettings
     equal_share_of: str = ""
-    """An arm whose large share a random takeover is to equal: it runs when that arm is done."""
+    """The arm whose large share this arm of random takeovers takes; a pilot finds the chance (calibration.py)."""
     sweep: str = ""
-    """The parameter of which this arm tries one value; arms of one sweep are joined by a line in the chart."""
-    large: str = ""
-    """A file or address of another large model than the batch's."""
+    """The parameter of which this arm tries a value. The chart joins the arms of a sweep by a line."""
+    guide_model: str = Field("", validation_alias=AliasChoices("guide_model", "large"))
+    """File or address of a large model other than the batch's own; empty: the batch's own."""
     drafted: bool = False
-    """The large model has to be on a server that drafts: the arm is for speculative decoding."""
+    """The arm measures speculative decoding: its large model must be on a server with a draft model."""
 
     def stored(self) -> StoredArm:
         return StoredArm(self.name, self.model_dump(mode="json", exclude={"name"}))
@@ -39,12 +39,12 @@ class Arm(BaseModel):
             return cls.model_validate({"name": stored.name, **stored.settings})
         except ValidationError as error:
             raise SettingsError(
-                f"The settings of the arm “{stored.name}” cannot be read.", "Begin the batch anew with this version."
+                f"The settings of the arm “{stored.name}” cannot be read.", "Start a new batch with this version."
             ) from error
 
 
 def needs(arms: Sequence[Arm]) -> tuple[bool, bool]:
-    """Whether any of them needs the small model, and whether any needs the large one."""
+    """Whether any arm needs the small model, and whether any needs the large one."""
     needed = [POLICIES.of(arm.settings.policy).needs for arm in arms]
     return any(need.small for need in needed), any(need.large for need in needed)
 
@@ -54,7 +54,7 @@ def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:
     for arm in arms:
         if arm.drafted and large and not large.card.drafts:
             raise SettingsError(
-                f"The arm “{arm.name}” needs a large model that a draft model goes ahead of, and {large.card.name} on "
+                f"The arm “{arm.name}” needs a large model with a draft model, and {large.card.name} on "
                 f"{large.card.location} has none.",
                 "Start its llama-server with one (-md DRAFT.gguf --spec-type draft-simple), or leave the arm out.",
             )
@@ -63,6 +63,6 @@ def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:
 def by_large_model(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
     """The arms of each large model, the batch's own ("") first: pairs of models are loaded one after another."""
     groups: dict[str, list[Arm]] = {}
-    for arm in sorted(arms, key=lambda arm: arm.large != ""):
-        groups.setdefault(arm.large, []).append(arm)
+    for arm in sorted(arms, key=lambda arm: arm.guide_model != ""):
+        groups.setdefault(arm.guide_model, []).append(arm)
     return groups

@@ -35,13 +35,13 @@ _FONT = 'font-family="Inter, Helvetica, Arial, sans-serif"'
 _SIGNS = ("circle", "diamond", "square", "triangle")
 _INKS = {Author.SMALL: SMALL, Author.LARGE: LARGE, None: INK}
 _SIGN = 5.5
-"""Half the width of a sign, in pixels."""
+"""Half the width of a marker, in pixels."""
 _LETTER = 6.6
-"""Pixels of a letter at most, on average over a name."""
+"""Pixels of a letter: an upper bound for the mean over a name."""
 
 
 def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
-    """Each arm a sign with its interval and its name; the lines of the scatter behind them."""
+    """A marker with interval and name for each arm, and the lines of the scatter behind them."""
     if not scatter.points:
         return _svg(
             width, height, [_text(width / 2, height / 2, "No arm has a scored answer yet.", "middle")], "Nothing"
@@ -80,7 +80,7 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
 
 
 def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
-    """Where the large model stepped in: a bar for each reason."""
+    """Takeovers by reason, as bars."""
     total = max(1, sum(arm.takeovers.values()))
     height = 16 + 28 * max(1, len(arm.takeovers))
     parts = [] if arm.takeovers else [_text(8, 28, "No takeover.")]
@@ -94,7 +94,7 @@ def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
 
 
 def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> str:
-    """Takeovers by the place of their step in the text."""
+    """Takeovers by the relative place of their step, as a histogram."""
     most, bar, bottom = max(1, *arm.places), (width - 32) / PLACES, height - 28
     parts = [
         f'<rect x="{16 + bar * place + 2:.1f}" y="{bottom - (bottom - 20) * count / most:.1f}" width="{bar - 4:.1f}" '
@@ -142,7 +142,7 @@ def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
 
 
 NARROWEST = 10.0
-"""Points of large share; arms that lie closer together are shown on the whole axis."""
+"""Percentage points of large share: if all arms lie closer together, the axis shows 0 to 100."""
 
 
 class Point(NamedTuple):
@@ -154,7 +154,7 @@ class Point(NamedTuple):
     low: float
     high: float
     author: Author | None
-    """Who wrote all of it; None: both models."""
+    """The only author; None: both models wrote."""
 
 
 class ChartLine(NamedTuple):
@@ -165,21 +165,21 @@ class ChartLine(NamedTuple):
 class Scatter(NamedTuple):
     title: str
     across: str
-    """What x is."""
+    """Label of the x axis."""
     points: tuple[Point, ...]
     lines: tuple[ChartLine, ...]
     left: float
     right: float
-    """The ends of the axis across."""
+    """Ends of the x axis."""
 
     @property
     def bottom(self) -> float:
-        """The next ten below all intervals; the other end of the axis is 100."""
+        """Lower end of the y axis: the next multiple of ten below all intervals. The upper end is 100."""
         return 10.0 * math.floor(min((point.low for point in self.points), default=0) / 10)
 
     @property
     def words(self) -> str:
-        """For those who hear it."""
+        """Description for screen readers."""
         return "; ".join(f"{point.name} {point.y:.0f}% at {point.x:,.0f}" for point in self.points)
 
 
@@ -246,9 +246,9 @@ def _only_author(arm: ArmReport) -> Author | None:
 
 
 GAP = 5.0
-"""Pixels between a point's sign and its name."""
+"""Pixels between a marker and its name."""
 RINGS = 4
-"""Distances that are tried, each a line of text farther."""
+"""Distances to try, each one line of text farther."""
 
 
 class Box(NamedTuple):
@@ -273,7 +273,7 @@ class Box(NamedTuple):
 def place_labels(
     signs: Sequence[Box], sizes: Sequence[tuple[float, float]], lines: Sequence[Box], area: Box
 ) -> list[Box]:
-    """A box for each name (width and height in `sizes`), beside its sign and within the area.
+    """A box for each name (width and height in `sizes`), beside its marker and within the area.
 
     The nearest place that is free of signs, of names already placed and of `lines`; where none is, the one that
     covers least, and rather a line than a name.
@@ -292,7 +292,7 @@ def place_labels(
 
 
 def leader(sign: Box, name: Box) -> tuple[float, float, float, float] | None:
-    """A line from the middle of a sign to a name that stands apart from it, x1, y1, x2, y2; None where it is beside."""
+    """A line (x1, y1, x2, y2) from a marker to a name that is not beside it; None if it is."""
     x, y = (sign.left + sign.right) / 2, (sign.top + sign.bottom) / 2
     end_x, end_y = min(max(x, name.left), name.right), min(max(y, name.top), name.bottom)
     reach = max(abs(end_x - x), abs(end_y - y))
@@ -300,7 +300,7 @@ def leader(sign: Box, name: Box) -> tuple[float, float, float, float] | None:
 
 
 def _around(sign: Box, width: float, height: float) -> Iterator[Box]:
-    """Right, left, above, below and between, ever farther."""
+    """Candidate boxes around a marker, nearest first."""
     middle_x, middle_y = (sign.left + sign.right) / 2, (sign.top + sign.bottom) / 2
     for ring in range(RINGS):
         far = ring * height

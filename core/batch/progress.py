@@ -1,4 +1,4 @@
-"""How far a batch is, and how long it will still take, from what has ended so far."""
+"""Progress of a batch, and an estimate of the time left."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from core.grading.verdict import Outcome
 from core.store.batch_rows import JobState, ResultRow
 
 ENOUGH = 3
-"""Ended problems before a time is named: the first ones tell little."""
+"""Ended jobs before an estimate is given: the first ones say little."""
 
 
 class BatchProgress:
-    """Counts of one batch. Feed it every row once at the start, and each job again as it ends."""
+    """Counts of one batch: takes every row at the start, then each job as it ends."""
 
     def __init__(self, rows: Iterable[ResultRow], parallel: int) -> None:
         self.parallel = parallel
@@ -32,7 +32,7 @@ class BatchProgress:
                 self.ended(row)
 
     def ended(self, row: ResultRow) -> None:
-        """A job that was waiting has its result."""
+        """Count a job that was waiting."""
         self.done += 1
         self._waiting[row.arm] -= 1
         if row.error:
@@ -49,10 +49,10 @@ class BatchProgress:
         return self._waiting[arm]
 
     def seconds_left(self) -> float | None:
-        """Each arm's mean time times what waits of it, shared by the problems at once; None while nobody can know.
+        """Each arm's mean time times its waiting jobs, divided by the texts at once; None while too few have ended.
 
-        Arms differ in speed, so an arm that has not begun is taken for the mean of all. A problem that is being
-        written counts whole: the estimate errs on the long side by half a problem.
+        An arm without a result counts with the mean of all arms. A text that is being written counts in full, so the
+        estimate is too long by half a text.
         """
         times = [second for seconds in self._seconds.values() for second in seconds]
         left = sum(self._waiting.values())
@@ -63,12 +63,12 @@ class BatchProgress:
         overall = sum(times) / len(times)
         means = {arm: sum(seconds) / len(seconds) for arm, seconds in self._seconds.items()}
         total = sum(count * means.get(arm, overall) for arm, count in self._waiting.items())
-        # The last problems run side by side: it cannot take less than one of them.
+        # The last texts are written side by side, but none takes less than its own time.
         return max(total / self.parallel, overall)
 
 
 def in_words(seconds: float | None) -> str:
-    """As exact as it is: "under a minute", "4 min", "2 h 10 min"."""
+    """Rounded as the estimate deserves: "under a minute left", "4 min left", "2 h 10 min left"."""
     if seconds is None:
         return "time not known yet"
     if seconds < 60:

@@ -1,4 +1,4 @@
-"""Recipes: from the settings that a person chose to the arms that the paper compares (§4 and its ablations).
+"""Recipes: make the arms that the paper compares (§4 and its ablations) from the chosen settings.
 
 Each policy brings its own arms; a recipe that compares several settings is a function and a line in `ABLATIONS`.
 """
@@ -18,7 +18,7 @@ from core.thinking.policies.keywords import Keywords
 from core.thinking.registry import POLICIES, difference, own_values, settings_for, with_values
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
-"""From the chosen settings to arms that differ from them in one thing."""
+"""Makes arms from the chosen settings; each differs from them in one thing."""
 
 
 class Recipe(NamedTuple):
@@ -55,12 +55,12 @@ def with_arm(name: str) -> Make:
 
 
 def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
-    """The rival: large only, its server going ahead with a draft model. Token by token instead of step by step."""
+    """Large only, on a server that uses a draft model: speculative decoding by tokens instead of steps."""
     return (Arm(name="speculative decoding", settings=_changed(base, "always", {}), drafted=True),)
 
 
 def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
-    """The counter of rule 3 with each of the paper's values, and without its growth."""
+    """Rule 3 with each of the paper's values of c, without growth."""
     return tuple(
         Arm(name=f"c = {c}", settings=_changed(base, "keywords", {"c": c, "c_step": 0, "c_most": c}), sweep="c")
         for c in (3, 15, 50)
@@ -68,7 +68,7 @@ def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def takeover_lengths(base: RunSettings) -> tuple[Arm, ...]:
-    """Half the tokens that were chosen for a takeover at a cue, as many, and twice as many."""
+    """Takeovers at a cue with half the chosen tokens, as many, and twice as many."""
     keywords = settings_for("keywords", base.policy)
     chosen = keywords.n1 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n1
     return tuple(
@@ -100,9 +100,10 @@ def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def guided_by(models: Sequence[str]) -> Make:
-    """One arm a large model (a file or an address): the chosen settings, guided by it."""
+    """An arm for each large model (a file or an address): the chosen settings, with that large model."""
+    names = [f"guide {PurePath(model).name.removesuffix('.gguf')}" for model in models]
     return lambda base: tuple(
-        Arm(name=f"guide {PurePath(model).name.removesuffix('.gguf')}", settings=base, large=model) for model in models
+        Arm(name=name, settings=base, guide_model=model) for name, model in zip(names, models, strict=True)
     )
 
 
@@ -155,7 +156,7 @@ def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = (),
         for arm in RECIPES[name].make(base):
             if arm.equal_share_of and arm.equal_share_of not in arms:
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
-            arms[arm.name] = arm.model_copy(update={"large": drafting}) if arm.drafted else arm
+            arms[arm.name] = arm.model_copy(update={"guide_model": drafting}) if arm.drafted else arm
     for arm in guided_by(guides)(base):
         if arm.name in arms:
             raise SettingsError(f"Two large models are called “{arm.name}”.", "Leave one out, or rename its file.")

@@ -1,4 +1,4 @@
-"""Other verdicts on answers that are there: grading is cheap, and no model has to write anything again."""
+"""Grades the answers of a batch again, in another way, without running a model."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PORTION = 200
 
 
 def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:
-    """A pattern is looked for in all that was written after the thinking; every other way compares the answer that was
-    found in it."""
+    """The verdict on an answer. A pattern is matched against all text after the thinking (`written`); every other way
+    compares the answer that was found in it."""
     given = written if isinstance(how, Regex) else answer
     return grader.grade(problem.expected, given or None, how)
 
 
 def regrade(store: Store, batch: str, grader: Grader, how: How | Regex) -> Iterator[ResultRow]:
-    """Grade every answer of the batch again, and those to come: yields each row as its new verdict is saved.
+    """Grade every answer of the batch again, and later ones in the same way; yields each row with its new verdict.
 
-    What waits or ended in an error stays as it is. Raises StoreError.
+    Jobs that wait or ended in an error are left alone. Raises StoreError.
     """
     settings = BatchSettings.of(store.batches.open(batch)).graded_by(how)
     store.batches.set_settings(batch, settings.stored())

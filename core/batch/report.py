@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from core.batch.arms import Arm
 from core.batch.batch_settings import BatchSettings, ModelSummary
 from core.batch.run_cost import RunCost
 from core.batch.speed import ArmConditions, Throughput, speed_of, throughput_of, why_not_comparable
@@ -184,7 +185,7 @@ def _arm_report(
     settings: BatchSettings,
 ) -> ArmReport:
     answers = answered(rows)
-    small, large = settings.small, settings.large_of(arm.settings.get("large", ""))
+    small, large = settings.small, settings.large_of(Arm.of(arm).guide_model)
     outcomes = Counter(_outcome(row) for row in answers)
     failed = sum(bool(row.error) for row in rows)
     figures = [row.figures for row in answers]

@@ -108,7 +108,7 @@ def _last_decision(events: Sequence[Event], settings: RunSettings) -> _Place:
             return _Place(inserted, Close(POLICIES.reason(event.reason)))
         number = next(number for number, position in reversed(tokens) if position <= trace.text.rindex(tag))
         if not in_takeover:
-            return _Place(number, keep())
+            return place if number == place.events else _Place(number, keep())
         if isinstance(place.move, Write) and place.move.tokens >= WITHOUT_END:
             return _Place(number, place.move)
     if isinstance(place.move, Write) and place.move.is_takeover:

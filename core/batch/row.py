@@ -1,4 +1,4 @@
-"""What a reader gives for each record: its fields, or the reason why it cannot be used."""
+"""A record of a problem file, or the reason why it was rejected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from core.batch.source import FIELD_LIMIT
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
-"""What JSON can say; delimited files only ever give strings."""
+"""A JSON value; delimited files give strings only."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record and the line on which it starts, counted from 1."""
+    """The fields of a record, and the line on which it starts, counted from 1."""
 
     line: int
     fields: Mapping[str, Value]
@@ -19,7 +19,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that was left out: where it starts (0 is the file itself) and why, as a sentence."""
+    """A record that was left out: its line (0 for the whole file), and the reason as a sentence."""
 
     line: int
     reason: str
@@ -28,7 +28,7 @@ class Rejected:
 
 
 def within_limits(row: Record) -> Record | Rejected:
-    """The row, or its rejection when one of its fields is too long to be meant."""
+    """The record, or its rejection if a field exceeds `FIELD_LIMIT`."""
     for name, value in row.fields.items():
         if isinstance(value, str) and len(value) > FIELD_LIMIT:
             return Rejected(

@@ -1,4 +1,4 @@
-"""What the report needs of one run beyond its row: reading, waste, and where the large model stepped in."""
+"""Cost of one run beyond its row: prefilled and discarded tokens, and where takeovers began."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ class TakeoverPlace(NamedTuple):
     reason: str
     """Id of a TakeoverReason."""
     place: float
-    """Of the step in which it began, 0 (the first) to 1 (the last)."""
+    """Relative place of the step in which it began: 0 is the first step, 1 the last."""
 
 
 class RunCost(NamedTuple):
     """Tokens of one run."""
 
     thrown_away: int
-    """Written and replaced: lookaheads, and steps that were written again."""
+    """Tokens that were written and replaced: lookaheads, and steps that were written again."""
     small_read: int
     large_read: int
     takeovers: tuple[TakeoverPlace, ...]
     drafted: int = 0
-    """By a draft model, of which the server's model took the `accepted` ones (speculative decoding)."""
+    """Tokens of a server's draft model (speculative decoding); its model accepted `accepted` of them."""
     accepted: int = 0
 
     @classmethod
@@ -33,7 +33,7 @@ class RunCost(NamedTuple):
         last_step = max(1, outline.steps - 1)
         for piece in outline.pieces:
             thrown_away += piece.replaced_tokens
-            # The pieces after the first of a takeover that runs over the end of a step have no handoff.
+            # A takeover over several steps has several pieces; only the first has a handoff.
             if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
                 takeovers.append(TakeoverPlace(piece.reason, piece.step / last_step))
         cost = outline.usage.cost

@@ -127,7 +127,7 @@ class Runner:
         self._settings = BatchSettings.of(stored).with_models(self.pair, self.guide)
         self.store.batches.set_settings(self.batch, self._settings.stored())
         self._how = self._settings.how
-        self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.large == self.guide}
+        self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.guide_model == self.guide}
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """The SHA-256 of each local model that has none yet, by its path; ends early if the batch is stopped."""

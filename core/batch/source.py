@@ -1,6 +1,6 @@
-"""The bytes of one file of problems, and the text in them, whatever packed or encoded it.
+"""One file of problems: its bytes, decompressed, and its text, whatever the encoding.
 
-Limits are generous for data sets and small enough that no file can fill the memory of the machine.
+The limits allow large data sets, and keep a hostile file from filling the memory.
 """
 
 import gzip
@@ -52,7 +52,7 @@ class ProblemSource:
     name: str
     data: bytes
     label: str = ""
-    """How problems call their file; in a folder, its path inside the folder."""
+    """The name of the file in messages and results; in a folder, its path inside the folder."""
     one_problem: bool = False
     """Of a text file, one of many in a folder: its paragraphs are one problem, unless rules or answers part them."""
     remarks: list[str] = field(default_factory=list, compare=False)
@@ -129,7 +129,7 @@ class ProblemSource:
         for mark, encoding in _BYTE_ORDER_MARKS:
             if self.data.startswith(mark):
                 return encoding
-        # UTF-16 without its mark: in text of mostly ASCII every second byte is zero.
+        # UTF-16 without a byte order mark: in mostly ASCII text every second byte is zero.
         sample = self.data[:4096]
         if sample.count(0) * 3 >= len(sample):
             if not any(sample[::2]) or sample[::2].count(0) > 4 * sample[1::2].count(0):

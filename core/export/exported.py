@@ -1,4 +1,4 @@
-"""What an export is made of, and the way between it and the store."""
+"""A conversation with its traces, read from the store for an export, or written to it by an import."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Exported:
     created: datetime
 
     def path(self) -> tuple[Answered, ...]:
-        """What was shown: from a root to the leaf."""
+        """The branch that was shown: from a root to the leaf."""
         known = {each.exchange.id: each for each in self.exchanges}
         path = path_to([each.exchange for each in self.exchanges], self.leaf)
         return tuple(known[exchange.id] for exchange in path)
 
     def left_out(self) -> str:
-        """What a page that shows the path alone says of the other branches; empty if there are none."""
+        """A sentence about the branches that a page does not show; empty if there are none."""
         others = len(self.exchanges) - len(self.path())
         if not others:
             return ""
@@ -50,7 +50,7 @@ def gather(store: Store, conversation: str) -> Exported:
 
 
 def put_into(store: Store, exported: Exported) -> str:
-    """As a new conversation, whose exchanges have new ids; returns its id. Raises StoreError."""
+    """Store it as a new conversation with new ids; returns its id. Raises StoreError."""
     conversation = uuid.uuid4().hex
     ids = {each.exchange.id: uuid.uuid4().hex for each in exported.exchanges}
     for each in exported.exchanges:

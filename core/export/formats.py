@@ -1,4 +1,4 @@
-"""The kinds of file, by the ending of their names. A new one is one module and one line here."""
+"""Export formats by file ending. A new format is one module and one line here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from core.export.exported import Exported
 from core.export.html_page import to_html
 from core.export.json_file import to_json
 from core.export.markdown import to_markdown
+from core.files import make_private
 
 FORMATS: Final[dict[str, Callable[[Exported], str]]] = {"json": to_json, "md": to_markdown, "html": to_html}
 
 
 def write_file(path: Path, exported: Exported) -> None:
-    """In the format that the file's ending names, as UTF-8. Raises StoreError."""
+    """Write the format of the file's ending, readable by its owner alone. Raises StoreError."""
     write = FORMATS.get(path.suffix.lower().removeprefix("."))
     if write is None:
-        raise StoreError(f"“{path.suffix}” is no kind of export.", f"Choose one of {', '.join(FORMATS)}.")
+        raise StoreError(f"“{path.suffix}” is not an export format.", f"Choose one of {', '.join(FORMATS)}.")
     try:
-        # Half a surrogate pair, which models do write, becomes a question mark; JSON has it escaped.
+        # A lone surrogate, which models write, becomes a question mark; in JSON it is escaped.
+        make_private(path)
         path.write_text(write(exported), encoding="utf-8", errors="replace")
     except OSError as error:
         raise StoreError(f"{path.name} cannot be written: {error.strerror}.", "Choose another folder.") from error

@@ -1,6 +1,6 @@
 """Conversations: trees of exchanges, each a problem and its answer. Siblings are other tries at the same place.
 
-The answer is a run with the id of its exchange. Nothing is overwritten; what is deleted can be had back until it
+The answer is a run with the id of its exchange. Nothing is overwritten; what is deleted can be restored until it
 is purged.
 """
 
@@ -24,13 +24,13 @@ UNTITLED = "New conversation"
 LONGEST_TITLE = 60
 MARK_START, MARK_END = "\x02", "\x03"
 AROUND = 24
-"""Characters of an excerpt at each side of what was found, where the index makes none."""
+"""Characters of an excerpt on each side of the match, where FTS5 makes none."""
 UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-"""Thai, Lao, Burmese, Khmer, Japanese, Chinese: no blanks part their words."""
+"""Thai, Lao, Burmese, Khmer, Japanese, Chinese: scripts without spaces between words."""
 CONTAINED = "instr(lower(exchange_text.problem || char(10) || exchange_text.answer), ?) > 0"
-"""Around the words that were found, in an excerpt."""
+"""Mark the matching words in an excerpt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class StoredExchange:
 class StoredConversation:
     id: str
     title: str
-    """As a person named it; may be empty."""
+    """The title that a person gave; may be empty."""
     exchanges: tuple[StoredExchange, ...]
-    """In the order in which they were made, so that a parent comes before its children."""
+    """In order of creation: parents before children."""
     leaf: str | None
     """The end of the path that was last shown."""
     created: datetime
@@ -70,7 +70,7 @@ def path_to(exchanges: Sequence[StoredExchange], leaf: str | None) -> tuple[Stor
     unseen = {exchange.id: exchange for exchange in exchanges}
     path: list[StoredExchange] = []
     at = leaf or (exchanges[-1].id if exchanges else None)
-    # Each is taken once, so that an imported tree which bites its tail has an end all the same.
+    # Each is visited once: an imported tree may contain a cycle.
     while at is not None and (exchange := unseen.pop(at, None)):
         path.append(exchange)
         at = exchange.parent
@@ -87,13 +87,13 @@ class Headline(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An exchange that holds the words."""
+    """An exchange that matches a search."""
 
     conversation: str
     name: str
     exchange: str
     excerpt: str
-    """Some words around; those found stand between MARK_START and MARK_END."""
+    """An excerpt; matches are between MARK_START and MARK_END."""
     changed: datetime
 
 
@@ -106,17 +106,17 @@ class Conversations:
         self._database.write(lambda connection: _put(connection, conversation, exchange))
 
     def show(self, conversation: str, exchange: str) -> None:
-        """Open on this leaf next time."""
+        """Remember the leaf to open next time."""
         self._change("UPDATE conversations SET leaf = ? WHERE id = ?", exchange, conversation)
 
     def rename(self, conversation: str, title: str) -> None:
-        """An empty title gives it back to the first problem."""
+        """Set the title; without one, the first problem is the title."""
         self._change(
             "UPDATE conversations SET title = ? WHERE id = ?", replace_lone_surrogates(title.strip()), conversation
         )
 
     def delete(self, conversation: str) -> None:
-        """Out of all lists; `restore` brings it back until the store is purged of it."""
+        """Remove it from all lists; `restore` brings it back until the store is purged."""
         self._change("UPDATE conversations SET deleted = ? WHERE id = ?", now(), conversation)
 
     def restore(self, conversation: str) -> None:
@@ -141,7 +141,7 @@ class Conversations:
             )
 
     def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
-        """Last changed first; or those that are deleted and can be had back."""
+        """Last changed first; or, if `deleted`, those that `restore` brings back."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"""SELECT id, title, changed,
@@ -163,7 +163,7 @@ class Conversations:
             ]
 
     def search(self, words: str, limit: int = 100) -> list[Found]:
-        """Exchanges whose problem or answer has all the words, or words that begin so; the best first.
+        """Exchanges whose problem or answer has all the words, or words that begin with them; best match first.
 
         If a word is of a script without blanks between words, all are looked for anywhere in the text: the index takes
         a whole phrase of such a script for one word.
@@ -204,7 +204,7 @@ class Conversations:
 
 
 def excerpt_of(text: str, word: str) -> str:
-    """The word, marked, with a little of what stands around it."""
+    """An excerpt with the word marked."""
     at = max(0, text.lower().find(word))
     end = at + len(word)
     before, found, after = text[max(0, at - AROUND) : at], text[at:end], text[end : end + AROUND]
@@ -213,13 +213,13 @@ def excerpt_of(text: str, word: str) -> str:
 
 
 def by_day(headlines: Iterable[Headline]) -> list[tuple[date, list[Headline]]]:
-    """Grouped by the day of their change, as the clock on the wall has it here."""
+    """Grouped by the day of their last change, in local time."""
     days = groupby(headlines, lambda headline: headline.changed.astimezone().date())
     return [(day, list(group)) for day, group in days]
 
 
 def title_of(problem: str | None) -> str:
-    """The beginning of a problem, cut at a word. Never of thinking, which begins "Okay, so" every time."""
+    """The beginning of a problem, cut at a word. Thinking would be no title: it always begins with "Okay, so"."""
     words = " ".join((problem or "").split())
     if not words:
         return UNTITLED

@@ -1,4 +1,4 @@
-"""How the database came to be what it is: numbered steps that are only ever added to, never changed.
+"""Migrations of the database: numbered, append-only, never changed once released.
 
 `PRAGMA user_version` is the number of the last step a file has been through. A step must leave older rows readable.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Migration(NamedTuple):
-    """What one step is for, and its statements; all of them happen, or none."""
+    """One migration: its purpose, and its statements, which are applied in one transaction."""
 
     purpose: str
     statements: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""A run without its single tokens: enough to show all steps at once, small enough to open at once.
+"""A run without its single tokens: enough to show all steps, and small enough to load at once.
 
-It is saved when a run ends, beside the events from which it follows, and made anew where it is missing or of an older
-kind. Views open on it and fetch the whole trace when somebody asks for tokens.
+It is saved when a run ends, and rebuilt from the events where it is missing or of an older kind. Views show it first,
+and load the whole trace when tokens are needed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PieceOutline(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A stretch of a ribbon."""
+    """A segment of a ribbon."""
 
     author: Author
     tokens: int
@@ -59,10 +59,10 @@ class Outline(NamedTuple):
     answer_position: int | None
     """Where the answer begins in the body; None while the thinking is open, or if the model does not think apart."""
     small_read: int = 0
-    """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for what was thrown away."""
+    """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for discarded text."""
     large_read: int = 0
     usage: Usage = Usage()
-    """What servers did for both models."""
+    """Token usage and cost of both models on servers."""
 
     @property
     def text(self) -> str:
@@ -84,8 +84,8 @@ def outline_of(trace: Trace) -> Outline:
 
 
 def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
-    """Neighbouring pieces of one author joined. Where there are too many, the ribbon is cut into equal lengths, and
-    what each author wrote of a length is joined: every author keeps its share."""
+    """Pieces of one author that follow each other, joined. If there are too many segments, the run is divided into
+    equal lengths with one segment for each author, which keeps the shares."""
     segments: list[Segment] = []
     for piece in trace.pieces:
         _extend(segments, Segment(piece.author, len(piece.tokens)))
@@ -107,7 +107,7 @@ def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
 
 
 def pack_outline(outline: Outline) -> bytes:
-    """Column by column: half the time of an object for each piece."""
+    """As columns, which takes half the time of one object for each piece."""
     columns = [list(column) for column in zip(*map(_plain, outline.pieces), strict=True)]
     rest = (outline.answer_position, outline.small_read, outline.large_read, astuple(outline.usage))
     data = {"kind": _KIND, "rest": rest, "columns": columns}
@@ -115,7 +115,7 @@ def pack_outline(outline: Outline) -> bytes:
 
 
 def unpack_outline(packed: bytes) -> Outline | None:
-    """None if it is broken or of another kind: then it has to be made anew from the events."""
+    """None if it is damaged or of another kind: then it is rebuilt from the events."""
     try:
         data = json.loads(zlib.decompress(packed))
         if data["kind"] != _KIND:

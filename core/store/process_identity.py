@@ -44,7 +44,7 @@ def _identity(pid: int) -> str:
 
 
 def _start(pid: int) -> str:
-    """What tells this process from others that had its number. Raises psutil.NoSuchProcess."""
+    """What distinguishes this process from others with the same number. Raises psutil.NoSuchProcess."""
     if not _BOOT_ID.exists():
         return _start_time(pid)
     try:

@@ -1,4 +1,4 @@
-"""What a run came to, in numbers: kept beside its events, so that lists and tables need not read them."""
+"""Metrics of a run, stored beside its events, so that lists and tables need not read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RunMetrics(NamedTuple):
 
     seconds: float = 0.0
     small_tokens: int = 0
-    """Tokens that stand, as `large_tokens`."""
+    """Kept tokens, as `large_tokens`."""
     large_tokens: int = 0
     handoffs: int = 0
     steps: int = 0
@@ -27,7 +27,7 @@ class RunMetrics(NamedTuple):
     """What servers charge for it, in `currency`; 0 where no prices are known."""
     currency: str = ""
     remote_tokens: int = 0
-    """Read and written by servers, what was thrown away included."""
+    """Tokens read and written by servers, discarded ones included."""
 
     @classmethod
     def of(cls, trace: Trace) -> RunMetrics:
@@ -53,7 +53,7 @@ class RunMetrics(NamedTuple):
         return cls(**({column: row[column] for column in cls._fields} | {"ribbon": ribbon}))
 
     def columns(self) -> dict[str, float | int | str]:
-        """The same for SQLite."""
+        """As values for SQLite."""
         ribbon = json.dumps([(segment.author.value, segment.tokens) for segment in self.ribbon])
         return self._asdict() | {"ribbon": ribbon}
 

@@ -1,4 +1,4 @@
-"""Runs: their events, saved while they stream, and what follows from the events once they end."""
+"""Runs: their events, saved while they stream, and the summary that is computed when they end."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class RunState(Enum):
     RUNNING = "running"
     ENDED = "ended"
     INTERRUPTED = "interrupted"
-    """The program ended before the run did; its events are there, and it can go on."""
+    """The program ended before the run did. Its events are saved, and it can be resumed."""
 
 
 class RunSummary(NamedTuple):
-    """What a run came to; while it is running, only its state counts."""
+    """The result of a run; while it is running, only `state` is meaningful."""
 
     run: str
     state: RunState
@@ -49,12 +49,12 @@ class Runs:
         self._database = database
 
     def record(self, run: str) -> Recorder:
-        """Something to put the run's events into; goes on after those that are there. Raises StoreError."""
+        """A recorder for the run's events, which appends to the saved ones. Raises StoreError."""
         sequence = self._database.write(lambda connection: _begin(connection, run))
         return Recorder(self._database.writer, run, sequence, conclude)
 
     def events(self, run: str) -> Iterator[Event]:
-        """All of them, in order; none if there is no such run. Raises StoreError at a part that is broken."""
+        """All events in order; none if there is no such run. Raises StoreError at a damaged part."""
         with self._database.reading() as connection:
             yield from _events(connection, run)
 
@@ -69,18 +69,18 @@ class Runs:
             return _summary(connection, run)
 
     def outline(self, run: str) -> Outline:
-        """Made from the events if none was saved, which takes longer. Raises StoreError."""
+        """Rebuilt from the events if none was saved, which takes longer. Raises StoreError."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT pieces FROM outlines WHERE run = ?", (run,)).fetchone()
             return (row and unpack_outline(row["pieces"])) or outline_of(Trace.of(_events(connection, run)))
 
     def recover(self) -> None:
-        """Conclude the runs whose program is gone. The writer does it in its own time; nobody waits."""
+        """Conclude the runs whose program has ended; in the writer's thread, without blocking."""
         self._database.writer.submit(_recover)
 
 
 def conclude(connection: sqlite3.Connection, run: str, state: RunState = RunState.ENDED) -> RunSummary:
-    """Save what follows from the events; inside a transaction. A part that is broken ends the trace there."""
+    """Save the summary and outline of a run, inside a transaction. A damaged part ends the trace there."""
     trace = Trace()
     try:
         for event in _events(connection, run):
@@ -155,7 +155,7 @@ def _recover(connection: sqlite3.Connection) -> None:
 
 
 class Recorder:
-    """One thread records; the writer's thread saves."""
+    """Buffers the events of a run: one thread records, the writer's thread saves."""
 
     def __init__(
         self,
@@ -170,17 +170,17 @@ class Recorder:
         self._conclude = conclude
         self._unsaved: list[Event] = []
         self._saving = 0
-        """How many of the unsaved events are in the transaction that is going on."""
+        """Unsaved events in the current transaction."""
 
     def record(self, events: Iterable[Event]) -> None:
-        """They are saved within half a second. Never blocks, never raises; what the disk refuses is tried again."""
+        """Save the events within half a second. Never blocks and never raises; a failed save is retried."""
         if fresh := list(events):
-            # Lists grow, are sliced and are cut in one go each, so that both threads need no lock.
+            # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
             self._writer.gather(self)
 
     def finish(self) -> Future[RunSummary]:
-        """Save what is left and what follows from it. On StoreError nothing is lost: it may be called again."""
+        """Save the remaining events and conclude the run. After StoreError nothing is lost: call it again."""
         future = self._writer.submit(self._finish)
         future.add_done_callback(self._finished)
         return future
@@ -188,7 +188,7 @@ class Recorder:
     def save(self, connection: sqlite3.Connection) -> None:
         self._saving = len(self._unsaved)
         if self._saving:
-            # A run that was deleted meanwhile takes no more events; others must not wait for it.
+            # Nothing is inserted for a run that was deleted meanwhile.
             connection.execute(
                 "INSERT INTO event_chunks SELECT id, ?, ? FROM runs WHERE id = ?",
                 (self._sequence, pack(self._unsaved[: self._saving]), self.run),
@@ -214,14 +214,14 @@ _TOKENS = "tokens"
 
 
 def pack(events: Iterable[Event]) -> bytes:
-    """One chunk."""
-    # ASCII only, so that half a surrogate pair, which models do write, is no obstacle.
+    """Events as one compressed chunk."""
+    # ASCII, because models write lone surrogates, which UTF-8 cannot encode.
     lines = (json.dumps(line, separators=(",", ":"), default=str) for line in _lines(events))
     return zlib.compress("\n".join(lines).encode("ascii"), 6)
 
 
 def unpack(chunk: bytes) -> Iterator[Event]:
-    """The events that this version knows. Raises StoreError if the chunk is broken."""
+    """The events that this version knows. Raises StoreError if the chunk is damaged."""
     try:
         lines = [json.loads(line) for line in zlib.decompress(chunk).split(b"\n") if line]
     except (zlib.error, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The store as the window, the terminal and a batch hold it."""
+"""The open store: conversations, runs and batches of one SQLite file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.store.timestamps import format_timestamp
 from core.store.writer import Trouble
 
 KEEP_DELETED = timedelta(days=30)
-"""How long a person can have back what was deleted."""
+"""How long deleted conversations and batches can be restored."""
 
 
 class Store:
-    """Made by `Store.open`; a context manager that closes it."""
+    """Create it with `Store.open`. A context manager that closes it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,15 +30,15 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, on_trouble: Trouble | None = None) -> Store:
-        """Open the file, or begin one. `on_trouble` hears, in the writer's thread, when saving fails (StoreError)
-        and when it works again (None). Raises StoreError."""
+        """Open the file, or create it. `on_trouble` is called in the writer's thread with a StoreError when saving
+        begins to fail, and with None when it works again. Raises StoreError."""
         store = cls(Database(path, on_trouble))
         store.runs.recover()
         store.purge()
         return store
 
     def purge(self, older_than: timedelta = KEEP_DELETED) -> Future[None]:
-        """Remove for good what was deleted so long ago. Done in the writer's own time; nobody has to wait."""
+        """Remove permanently what was deleted so long ago; in the writer's thread, without blocking."""
         before = format_timestamp(datetime.now(UTC) - older_than)
 
         def remove(connection: sqlite3.Connection) -> None:
@@ -49,11 +49,11 @@ class Store:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Sentences about what happened while it was opened: a damaged file set aside, a copy made."""
+        """Sentences about the opening: a damaged file set aside, a copy made."""
         return self._database.notices
 
     def close(self) -> None:
-        """Save what is buffered, then close. Raises StoreError if it cannot be saved. Twice is allowed."""
+        """Save what is buffered, then close. Raises StoreError if it cannot be saved. Closing twice is allowed."""
         self._database.close()
 
     def __enter__(self) -> Store:

@@ -1,4 +1,4 @@
-"""One module a file format; each gives rows, and rejects what it cannot read without giving up the rest.
+"""Readers of problem files, one module for each format. A record that cannot be read is rejected, the rest is read.
 
 A new format is a new module with a `read(source)` and one line in `READERS`.
 """

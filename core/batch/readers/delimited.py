@@ -1,4 +1,4 @@
-"""Comma, semicolon, tab or bar separated values, quoted as RFC 4180 says."""
+"""Values separated by comma, semicolon, tab or bar, quoted as in RFC 4180."""
 
 import csv
 from collections import Counter
@@ -46,7 +46,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
 
 
 def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]] | Rejected]:
-    """Each record with its first line. After a broken one, reading goes on with the line after its first."""
+    """Each record with the number of its first line. After a broken record, reading continues with the next line."""
     start = 0
     while start < len(lines):
         reader = csv.reader(islice(lines, start, None), delimiter=delimiter, strict=True)
@@ -68,7 +68,7 @@ def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]]
 
 
 def _guess_delimiter(lines: list[str], preferred: str) -> str:
-    """The one that cuts most of the first records into as many fields as the first has."""
+    """The delimiter with which most of the first records have as many fields as the first one."""
 
     def score(delimiter: str) -> tuple[float, bool, int]:
         reader = csv.reader(iter(lines[:1000]), delimiter=delimiter)

@@ -20,7 +20,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     try:
         document = parse_json(source.text)
     except NotJson as error:
-        # Many files called .json are JSON Lines in truth: their first line is a whole object.
+        # Many files named .json are JSON Lines: their first line is a complete object.
         if _is_json_lines(source.text):
             yield from json_lines.read(source)
             return

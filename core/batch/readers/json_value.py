@@ -1,4 +1,4 @@
-"""JSON as it is found in data sets: strict, but bounded in depth before the parser sees it."""
+"""Strict JSON parsing with a limit on depth, checked before the parser runs."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def parse_json(text: str) -> Value:
     except json.JSONDecodeError as error:
         raise NotJson(f"This is not valid JSON: {error.msg} (column {error.colno}).") from error
     except ValueError as error:
-        # An integer of more digits than Python agrees to convert.
+        # An integer with more digits than Python converts.
         raise NotJson("This JSON holds a number that is too long.") from error
     return value
 

@@ -1,4 +1,4 @@
-"""Parquet, the format of most data sets on the Hub, where pyarrow is installed."""
+"""Parquet, the format of most data sets on the Hub; needs pyarrow."""
 
 from collections.abc import Iterator
 

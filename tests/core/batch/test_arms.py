@@ -110,8 +110,14 @@ def test_two_large_models_of_one_name_are_refused() -> None:
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
     (arm,) = arms_of(["drafted"], RunSettings(), drafting="http://host:8081")
-    assert (arm.settings.policy.policy, arm.large) == ("always", "http://host:8081")
+    assert (arm.settings.policy.policy, arm.guide_model) == ("always", "http://host:8081")
     refuse_undrafted([arm], ScriptedEngine().with_card(drafts=True))
     refuse_undrafted(arms_of(["large"], RunSettings()), ScriptedEngine())
     with pytest.raises(SettingsError, match="“speculative decoding” needs"):
         refuse_undrafted([arm], ScriptedEngine())
+
+
+def test_an_arm_of_an_older_baton_keeps_its_guide_model() -> None:
+    stored = StoredArm("guide", {"settings": {}, "large": "big.gguf"})
+    assert Arm.of(stored).guide_model == "big.gguf"
+    assert Arm.of(Arm.of(stored).stored()).guide_model == "big.gguf"

@@ -83,7 +83,7 @@ def whole(settings: RunSettings, resume_trace: Trace | None = None) -> Trace:
     move, changes = resumption_of(trace, settings)
     for event in changes:
         trace.apply(event)
-    pair = Pair(small(), large(alone=settings.policy.policy == "always"))
+    pair = Pair(small(), large(alone=settings.policy.policy in ("always", "first-token-entropy")))
     for event in run(pair, ask("Add.", settings), settings, resume_trace=trace, first_move=move):
         trace.apply(event)
     return trace

@@ -139,7 +139,7 @@ def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path: Path, endin
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exported) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         write_file(tmp_path / "no folder" / "x.md", exported)
-    with pytest.raises(StoreError, match="no kind of export"):
+    with pytest.raises(StoreError, match="is not an export format"):
         write_file(tmp_path / "x.docx", exported)
 
 
