@@ -1,24 +1,29 @@
 # The two commands of the README: `make run` and `make test`. Everything else is for those who work on Baton.
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
-PYTHON := .venv/bin/python
+venv_python := .venv/bin/python
 
-.PHONY: run test setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
+.PHONY: run test quick setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
 
 run: setup
-	@$(PYTHON) -m app
+	@$(venv_python) -m app
 
 setup:
 	@packaging/setup.sh run
 
 test:
 	@packaging/setup.sh test
-	@QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest
+	@QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
+
+# All tests but the slow ones: what to run while working.
+quick:
+	@packaging/setup.sh test
+	@QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest -m "not slow"
 
 # The GPU path on a small GPU made of software (docs/gpu.md). The first time llama.cpp's Vulkan back end is built.
 test-gpu:
 	@packaging/setup.sh test
 	@packaging/gpu/build.sh test
-	@BATON_GPU_BUILD=$(CURDIR)/.gpu-build/test QT_QPA_PLATFORM=offscreen $(PYTHON) -m pytest tests/gpu
+	@BATON_GPU_BUILD=$(CURDIR)/.gpu-build/test QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest tests/gpu
 
 # The engines' tests and a table of speeds with layers on this machine's GPU.
 gpu-check:
@@ -37,16 +42,16 @@ check:
 # Ratios taken side by side in one run. Let the machine rest meanwhile.
 bench:
 	@packaging/setup.sh test
-	@$(PYTHON) -m tests.bench
+	@$(venv_python) -m tests.bench
 
 # The catalog of models against the Hub, where it can be reached.
 check-catalog:
 	@packaging/setup.sh test
-	@PYTHONPATH=. $(PYTHON) packaging/check_catalog.py
+	@PYTHONPATH=. $(venv_python) packaging/check_catalog.py
 
 screenshots:
 	@packaging/setup.sh test
-	@QT_QPA_PLATFORM=offscreen $(PYTHON) packaging/screenshots.py
+	@QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
 
 # Writes packaging/lock/ again from pyproject.toml; `make lock UPGRADE=1` takes newer versions as well.
 lock:

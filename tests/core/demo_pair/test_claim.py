@@ -20,6 +20,8 @@ from core.run import Pair, ask, run
 from core.thinking.registry import settings_for
 from core.thinking.trace import Trace
 
+pytestmark = pytest.mark.slow
+
 PROBLEMS = list(islice(held_out_problems(seed=40_417), 200))
 AT_ONCE = 16
 CHANCE = 0.33
