@@ -4,6 +4,8 @@
  *   BATON_GPU_MIB      its memory in MiB, shared by all processes with the same BATON_GPU_STATE
  *   BATON_GPU_STATE    a folder. Each process keeps a file there, named by its id, with the bytes it has allocated.
  *                      While the file `full` exists, every allocation fails with VK_ERROR_OUT_OF_DEVICE_MEMORY.
+ *                      If the file `refuse` exists, the next allocation removes it; it and all later ones of its process
+ *                      fail so, while other processes get memory.
  *                      If the file `lose` exists, the next submission removes it and fails with VK_ERROR_DEVICE_LOST.
  *
  * The layer intercepts what llama.cpp's Vulkan back end asks about memory and devices, and passes on everything else.
@@ -45,7 +47,8 @@ struct allocation {
 };
 static struct allocation *allocations;
 static VkDeviceSize used_here;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two above and this process's file */
+static int refused_here;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the three above and this process's file */
 
 static VkDeviceSize capacity(void) {
     const char *mib = getenv("BATON_GPU_MIB");
@@ -102,7 +105,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAl
     const VkDeviceSize size = comes_from_the_host(info) ? 0 : info->allocationSize;
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     pthread_mutex_lock(&lock);
-    if (!state_has("full") && (!capacity() || used_here + used_elsewhere() + size <= capacity()))
+    if (unlink(state_path("refuse")) == 0) refused_here = 1;
+    if (!refused_here && !state_has("full") && (!capacity() || used_here + used_elsewhere() + size <= capacity()))
         result = next.allocate(device, info, callbacks, memory);
     if (result == VK_SUCCESS) {
         struct allocation *made = malloc(sizeof *made);

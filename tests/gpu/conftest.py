@@ -33,12 +33,17 @@ class SmallGpu:
     def has_mib(self, mib: int) -> None:
         self._monkeypatch.setenv("BATON_GPU_MIB", str(mib))
 
-    def is_full(self, full: bool = True) -> None:
+    def is_full(self) -> None:
         """From now on every allocation fails."""
-        if full:
-            (self._state / "full").touch()
-        else:
-            (self._state / "full").unlink()
+        (self._state / "full").touch()
+
+    def refuses_memory(self) -> None:
+        """The process that allocates next gets no more memory; its successor does."""
+        (self._state / "refuse").touch()
+
+    @property
+    def has_refused(self) -> bool:
+        return not (self._state / "refuse").exists()
 
     def gets_lost(self) -> None:
         """The next submission of work fails, once."""

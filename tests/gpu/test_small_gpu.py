@@ -143,7 +143,8 @@ def test_stopping_does_not_wait_for_a_long_prompt_to_be_read(gpu: SmallGpu, smol
             timer.start()
             items = list(session.write(text_body(LONG_TEXT).parts, 1, 1))
             timer.join()
-            assert items == [End(Stop.CANCELLED)]
+            assert items[-1] == End(Stop.CANCELLED)
+            assert not ids(items)
             assert len(session.text_in_cache()) < len(LONG_TEXT) / 2
 
 
@@ -165,17 +166,19 @@ def test_a_device_without_any_room_leaves_the_model_on_the_cpu(gpu: SmallGpu) ->
         assert ids(written(engine, 4))
 
 
-def test_memory_that_runs_out_while_writing_restarts_the_model_lighter(gpu: SmallGpu) -> None:
-    """The device gives memory for the weights, and none for the first decode."""
-    with loaded(SMALL_MODEL, ON_THE_CPU) as engine:
-        expected = ids(written(engine))
-    with loaded(SMALL_MODEL, ON_THE_GPU) as engine:
-        gpu.is_full()
-        items = written(engine)
-        assert ids(items) == expected
+def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu: SmallGpu, smollm2: Path) -> None:
+    """Vulkan takes more memory when it reads a longer text for the first time."""
+    with loaded(smollm2, ON_THE_GPU) as engine:
+        as_asked = engine.loaded_as
+        gpu.refuses_memory()
+        with closing(engine.open(PROBLEM, GREEDY)) as session:
+            items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
+        assert gpu.has_refused
+        assert len(ids(items)) == 4
         (notice,) = [item.text for item in items if isinstance(item, Notice)]
         assert "memory" in notice
-        assert layers_on_gpu(engine) == 0
+        lighter = engine.loaded_as
+        assert (lighter.batch, lighter.gpu_layers) < (as_asked.batch, as_asked.gpu_layers)
 
 
 # Lost ----------------------------------------------------------------------------------------------------------------
