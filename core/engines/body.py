@@ -110,3 +110,11 @@ def rendered_runs(
         elif foreign := "".join(map(text, group)):
             runs.append(foreign)
     return runs
+
+
+def bytes_before(parts: Sequence[Part], start: int, closing_tag: str) -> int:
+    """UTF-8 bytes of the first `start` characters of a body, as a model with this closing tag reads it."""
+    before = Body(parts)
+    before.cut(start)
+    texts = rendered_runs([part._replace(id=None) for part in before.parts], "", closing_tag)
+    return sum(len(text.encode(errors="replace")) for text in texts if isinstance(text, str))

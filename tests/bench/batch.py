@@ -94,7 +94,7 @@ def main() -> None:
     ours.send(None)
     process.join()
     engine.close()
-    print(f"P4  {AT_ONCE} texts at once over one, {path.name}, {engine.threads} thread(s)")
+    print(f"P4  {AT_ONCE} texts at once over one, {path.name}, {engine.process.loaded.threads} thread(s)")
     for name, speeds in figures.items():
         print(f"    {name:24} {spread(speeds, 'tok/s')}")
     gains = {

@@ -73,6 +73,6 @@ def main() -> None:
     ours.send(0)
     process.join()
     engine.close()
-    print(f"P1  small only, {path.name}, {engine.threads} thread(s)")
+    print(f"P1  small only, {path.name}, {engine.process.loaded.threads} thread(s)")
     for name, speeds in figures.items():
         print(f"    {name:24} {spread(speeds, 'tok/s'):32} ratio {median_ratio(speeds, figures['bare']):.3f}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -26,10 +25,10 @@ from core.engines.base import (
     Token,
     WriteItem,
 )
-from core.engines.body import Body, Part, rendered_runs
+from core.engines.body import Part, bytes_before, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
 from core.engines.local.drafting import Drafter
-from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with, next_lighter
+from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with, next_lighter, worker_options
 from core.engines.local.loading_log import RAM
 from core.engines.local.messages import (
     CacheDump,
@@ -44,14 +43,21 @@ from core.engines.local.messages import (
     Open,
     Prefilled,
     Read,
-    Reply,
     Scored,
     Tokenize,
     Tokenized,
     WorkerOptions,
     Wrote,
 )
-from core.engines.local.process import CancelRequested, DiedLoading, ModelProcess, ProcessLost, Replies, only_reply
+from core.engines.local.process import (
+    CancelRequested,
+    DiedLoading,
+    ModelProcess,
+    ProcessLost,
+    Replies,
+    next_reply,
+    only_reply,
+)
 from core.engines.local.restarts import RestartPolicy
 from core.engines.model_card import ModelCard, Placement
 from core.engines.template_renderer import RENDERER
@@ -64,6 +70,7 @@ from core.models.source import ModelSource, file_source
 GREEDY = Sampling(temperature=0)
 RESTARTS_A_REQUEST = 1
 """Deaths that one request may survive: a second one may be its own fault."""
+LOAD_AGAIN = "Load the model again, or choose another one."
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
 
@@ -71,7 +78,7 @@ Item = WriteItem | ChoiceProbabilities | Scored
 
 
 class LocalEngine:
-    """A model that has been loaded. Loading blocks: seconds for a large file.
+    """A loaded model in a process of its own. Loading blocks: seconds for a large file.
 
     Raises ModelFileError before any native code sees a broken file, OutOfMemory or EngineError if loading fails.
     """
@@ -88,7 +95,7 @@ class LocalEngine:
         """`source`: what the person named, if it is not the file itself. `on_progress` is called with the part of the
         model that has been read, 0 to 1, in the thread that loads; raising a BatonError there cancels the loading."""
         header = read_header(path)
-        self._options = _worker_options(header, options, overrides)
+        self._options = worker_options(header, options, overrides)
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts = RestartPolicy()
@@ -102,7 +109,7 @@ class LocalEngine:
         """Load as asked; if the device is out of memory, lighter and lighter. Also returns what is less than asked."""
         load = self._options.load
         layers = layers_to_begin_with(header, load)
-        if load.gpu_layers < 0:  # never all of them unseen: a small GPU may take the system with it
+        if load.gpu_layers < 0:  # an overfull GPU may take the system down, so “all” is never tried blindly
             load = load.model_copy(update={"gpu_layers": layers})
         self._asked, self._layers = load, layers
         tried: list[str] = []
@@ -144,10 +151,6 @@ class LocalEngine:
         return any(share.device != RAM and share.layers for share in self._process.loaded.shares)
 
     @property
-    def threads(self) -> int:
-        return self._process.loaded.threads
-
-    @property
     def process(self) -> ModelProcess:
         return self._process
 
@@ -180,7 +183,7 @@ class LocalEngine:
             if self._process is not process:
                 return
             if not self._restarts.allows_restart():
-                raise _for_good(lost) from lost
+                raise EngineLost(lost.message, LOAD_AGAIN) from lost
             self._process.close()
             if isinstance(lost, ProcessLost) and lost.is_out_of_memory:
                 self._become_lighter()
@@ -209,7 +212,7 @@ class LocalEngine:
 
 
 class LocalSession:
-    """One text on a local model. If the process dies it is started again once, and the text goes on."""
+    """One text on a local model. If the process dies it is restarted, and the text goes on."""
 
     def __init__(self, engine: LocalEngine, conversation: Conversation, sampling: Sampling) -> None:
         self._engine = engine
@@ -233,7 +236,7 @@ class LocalSession:
         return items[-1] if items else Handoff(0, 0, 0.0)  # nothing, if it was cancelled
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        """Nothing: on one machine it would take from the model that writes (see `ModelCard.supports_prefetch`)."""
+        """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
@@ -262,7 +265,9 @@ class LocalSession:
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
         scores = Scores()
-        asking = self._asking(body, alternatives=alternatives, score_from=self._bytes_before(body, start))
+        tags = self.card.thinking
+        score_from = bytes_before(body, start, tags.closing if tags else "")
+        asking = self._asking(body, alternatives=alternatives, score_from=score_from)
         for item in self._carry_out(asking):
             if isinstance(item, Handoff):
                 scores = scores._replace(handoff=item)
@@ -324,7 +329,7 @@ class LocalSession:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        """In the engine's process of now, or in the next one if that is dead."""
+        """Open in the current process, restarting it once if it died."""
         try:
             self._open_in(self._engine.process)
         except EngineLost as lost:
@@ -347,16 +352,8 @@ class LocalSession:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size
         return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size), **what)
 
-    def _bytes_before(self, body: Sequence[Part], start: int) -> int:
-        """Bytes of the first `start` characters of a body as this model reads it, with its own closing tag."""
-        tags = self.card.thinking
-        before = Body(body)
-        before.cut(start)
-        texts = rendered_runs([part._replace(id=None) for part in before.parts], "", tags.closing if tags else "")
-        return sum(len(text.encode()) for text in texts if isinstance(text, str))
-
     def _carry_out(self, asking: Read) -> Generator[Item, None, None]:
-        """Send a request and yield what comes of it. After a death, go on from the last token that came."""
+        """Send a request and yield its results. If the process dies, go on from the last token that arrived."""
         written: list[int] = []
         deaths = 0
         while True:
@@ -382,7 +379,7 @@ class LocalSession:
             except EngineLost as lost:
                 deaths += 1
                 if deaths > RESTARTS_A_REQUEST:
-                    raise _for_good(lost) from lost
+                    raise EngineLost(lost.message, LOAD_AGAIN) from lost
                 self._engine.recover(lost, self._process)
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
@@ -395,7 +392,7 @@ class LocalSession:
         stop_at: float | None = None
         try:
             while True:
-                match _next_reply(replies, stop_at):
+                match next_reply(replies, stop_at):
                     case Wrote(_, id, data, logprob, others, drafted):
                         yield Token(id, data, logprob, others, drafted)
                     case DraftsWanted() as wanted if self._drafter:
@@ -431,33 +428,6 @@ class LocalSession:
                 "Load it with a longer context, or begin a new conversation.",
             )
         return EngineError(f"{self.card.name} could not go on: {reason}.")
-
-
-def _next_reply(replies: Replies, stop_at: float | None) -> Reply | EngineLost | CancelRequested | None:
-    """The next reply; None if there is none before `stop_at` (by time.monotonic)."""
-    if stop_at is None:
-        return replies.get()
-    try:
-        return replies.get(timeout=max(stop_at - time.monotonic(), 0))
-    except queue.Empty:
-        return None
-
-
-def _for_good(lost: EngineLost) -> EngineLost:
-    return EngineLost(lost.message, "Load the model again, or choose another one.")
-
-
-def _worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOverrides) -> WorkerOptions:
-    context = min(options.context, header.context_length or options.context)
-    batch = max(min(options.batch, context), options.parallel)
-    return WorkerOptions(
-        path=str(header.path),
-        load=options.model_copy(update={"context": context, "batch": batch}),
-        supports_truncation=header.supports_truncation,
-        space_prefix=bool(header.add_space_prefix),
-        template=header.chat_template or "",
-        thinking=overrides.thinking_tags(header.thinking_tags),
-    )
 
 
 def _card(

@@ -7,14 +7,29 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from core.engines.local.messages import WorkerOptions
 from core.errors import EngineError
 from core.models.devices import find_devices
 from core.models.fit import fit
 from core.models.ggml_backends import has_gpu_backend
 from core.models.gguf import GgufHeader
 from core.models.loading import LoadOptions
+from core.models.overrides import ModelOverrides
 
 SMALLER_BATCHES = (128, 32)
+
+
+def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOverrides) -> WorkerOptions:
+    context = min(options.context, header.context_length or options.context)
+    batch = max(min(options.batch, context), options.parallel)
+    return WorkerOptions(
+        path=str(header.path),
+        load=options.model_copy(update={"context": context, "batch": batch}),
+        supports_truncation=header.supports_truncation,
+        space_prefix=bool(header.add_space_prefix),
+        template=header.chat_template or "",
+        thinking=overrides.thinking_tags(header.thinking_tags),
+    )
 
 
 class Attempt(NamedTuple):

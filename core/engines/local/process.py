@@ -283,3 +283,13 @@ def only_reply(replies: Replies) -> Tokenized | CacheDump:
         raise EngineError(reply.reason)
     assert isinstance(reply, Tokenized | CacheDump)
     return reply
+
+
+def next_reply(replies: Replies, stop_at: float | None) -> Reply | EngineLost | CancelRequested | None:
+    """The next reply; None if there is none before `stop_at` (by time.monotonic)."""
+    if stop_at is None:
+        return replies.get()
+    try:
+        return replies.get(timeout=max(stop_at - time.monotonic(), 0))
+    except queue.Empty:
+        return None

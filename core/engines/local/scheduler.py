@@ -1,8 +1,8 @@
 """Continuous batching: all sessions of a model share each `llama_decode`, new ones join at the next.
 
-A batch takes first one token of every session that writes, then as much as fits of the texts being read. After
-the decode, each writer draws its next token, unless it was told to stop meanwhile: the token that it stopped at
-is in the cache, and none was drawn in vain.
+A batch takes first the tokens of every session that writes, then as much as fits of the texts being read. After the
+decode, each writer draws its next token, unless it was stopped meanwhile: then the token that it stopped at is in the
+cache, and none was drawn for nothing.
 """
 
 from __future__ import annotations
@@ -10,14 +10,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Any
 
 import numpy as np
 
 from core.engines.base import ScoredToken, Stop
-from core.engines.local.ledger import Ledger
 from core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 from core.engines.local.messages import (
     CacheReady,
@@ -34,58 +30,11 @@ from core.engines.local.messages import (
     WorkerOptions,
     Wrote,
 )
-
-_ages = count()
+from core.engines.local.prompt_cache import PromptCache
+from core.engines.local.tasks import CachedSequence, Task, ages
 
 SCORED_AT_ONCE = 128
 """Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
-
-
-@dataclass(eq=False)
-class Sequence:
-    """One session: its text in the cache, and its place there while it has one."""
-
-    prompt: tuple[int, ...]
-    ledger: Ledger
-    text: list[int] = field(default_factory=list)
-    """Prompt and body of the last request."""
-    slot: int | None = None
-    logits: Logits | None = None
-    """After the last token in the cache, if nothing was decoded since."""
-    used: int = field(default_factory=lambda: next(_ages))
-
-
-@dataclass(eq=False)
-class Task:
-    """A request under way: first it reads, then perhaps it writes, one token a turn."""
-
-    sequence: Sequence
-    request: Read
-    target: list[int]
-    """Prompt, body and, off the record, a question."""
-    text_length: int
-    """Of the target, tokens that stay: all but the question."""
-    score_from: int
-    """The next token of the target to be scored; its length if none is."""
-    began: float = field(default_factory=time.perf_counter)
-    pending: list[int] = field(default_factory=list)
-    """Tokens that are to be decoded next: the text to read, or the token just written."""
-    prefilled: int = 0
-    reading: bool = True
-    written: int = 0
-    sampler: Any = None
-    plain_tokens: int | None = None
-    """Tokens to write before drafts are asked for; None: it uses none."""
-    drafts: list[int] = field(default_factory=list)
-    """The last tokens of `pending`, if the small model drafted them."""
-    accepted: int = 0
-    """Of the drafts of the last decode."""
-    tried: int = 0
-    seconds: float = 0.0
-    plain_seconds: float = 0.0
-    awaits_drafts: bool = False
-    halted: bool = False
-    halted_at_once: bool = False
 
 
 class Scheduler:
@@ -95,18 +44,13 @@ class Scheduler:
         self.llama = llama
         self.options = options
         self.reply = reply
-        self.sequences: dict[int, Sequence] = {}
+        self.sequences: dict[int, CachedSequence] = {}
         self.waiting: list[Task] = []
         self.running: list[Task] = []
         self.in_decode: list[Task] = []
         self.chunk = llama.chunk
         """Chunks end at multiples of it, so that a text is cut up in the same way wherever reading begins."""
-        self.free_slots = list(range(options.load.parallel))
-        """The slot that was given back last is at the end."""
-        self.kept = {slot: Ledger(options.supports_truncation) for slot in self.free_slots}
-        """What free slots still hold of closed sessions."""
-        self.unsettled: tuple[int, list[int]] | None = None
-        """Slot and text of the session that was closed last, until it lies in the cache in whole chunks."""
+        self.cache = PromptCache(llama, options.load.parallel, options.supports_truncation)
 
     @property
     def idle(self) -> bool:
@@ -115,7 +59,7 @@ class Scheduler:
     # Requests ----------------------------------------------------------------------------------------------------
 
     def open(self, session: int, prompt: tuple[int, ...]) -> None:
-        self.sequences[session] = Sequence(prompt, Ledger(self.options.supports_truncation))
+        self.sequences[session] = CachedSequence(prompt, self.cache.empty_ledger())
 
     def close(self, session: int) -> None:
         sequence = self.sequences.pop(session, None)
@@ -123,9 +67,7 @@ class Scheduler:
             return
         for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
             self._finish(task, Done(task.request.request, Stop.CANCELLED))
-        if sequence.slot is not None and self.options.supports_truncation:
-            self.unsettled = sequence.slot, list(sequence.ledger.ids)
-        self._take_slot(sequence)
+        self.cache.close(sequence)
 
     def text_in_cache(self, session: int) -> bytes:
         return b"".join(map(self.llama.piece, self.sequences[session].ledger.ids))
@@ -156,7 +98,7 @@ class Scheduler:
                 task.plain_tokens = drafts.plain_tokens
                 task.awaits_drafts = False
 
-    def _first_scored(self, sequence: Sequence, request: Read, target: list[int]) -> int:
+    def _first_scored(self, sequence: CachedSequence, request: Read, target: list[int]) -> int:
         """Index of the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
         if request.score_from is None:
             return len(target)
@@ -202,7 +144,7 @@ class Scheduler:
                 continue
             if task.halted:
                 self._finish(task, Done(task.request.request, Stop.CANCELLED))
-            elif self._give_slot(task):
+            elif self.cache.give_slot(task.sequence, task.target, [other.sequence for other in self.running]):
                 self.waiting.remove(task)
                 self.running.append(task)
                 self._plan(task)
@@ -223,7 +165,7 @@ class Scheduler:
         else:
             self._read_finished(task, None)
 
-    def _roll_back(self, sequence: Sequence, keep: int) -> int:
+    def _roll_back(self, sequence: CachedSequence, keep: int) -> int:
         """Bring a sequence's memory back to `keep` tokens or, where it cannot be cut, to the last snapshot before.
 
         Returns how many it holds then; 0 if it has to be read anew.
@@ -458,73 +400,5 @@ class Scheduler:
         for tasks in (self.running, self.waiting):
             if task in tasks:
                 tasks.remove(task)
-        task.sequence.used = next(_ages)
+        task.sequence.used = next(ages)
         self.reply(reply)
-
-    # Places in the cache -----------------------------------------------------------------------------------------
-
-    def _give_slot(self, task: Task) -> bool:
-        """A slot in the cache, if necessary that of the session that has been idle longest; the slot starts with
-        what any slot holds of the task's text."""
-        sequence = task.sequence
-        if sequence.slot is not None:
-            return True
-        if not self.free_slots:
-            busy = [task.sequence for task in self.running]
-            idle = [s for s in self.sequences.values() if s.slot is not None and s not in busy]
-            if not idle:
-                return False
-            self._take_slot(min(idle, key=lambda s: s.used))
-        slot = max(self.free_slots, key=lambda slot: self.kept[slot].reusable(task.target, self.chunk))
-        self.free_slots.remove(slot)
-        sequence.slot, sequence.ledger = slot, self._start_from_prefix(slot, self.kept.pop(slot), task.target)
-        return True
-
-    def _start_from_prefix(self, slot: int, ledger: Ledger, target: list[int]) -> Ledger:
-        """Keep or copy the longest prefix of the target into a slot; returns what it holds then."""
-        length = ledger.reusable(target, self.chunk)
-        holders = {s.slot: s.ledger for s in self.sequences.values() if s.slot is not None} | self.kept
-        donor = max(holders, key=lambda other: holders[other].reusable(target, self.chunk), default=None)
-        if donor is not None and (longer := holders[donor].reusable(target, self.chunk)) > length:
-            self.llama.cut(slot, -1)
-            self.llama.copy(donor, slot, longer)
-            ledger, length = Ledger(), longer
-            ledger.ids, ledger.whole = target[:longer], longer
-        if not length or not self.llama.cut(slot, length):
-            self.llama.cut(slot, -1)
-            return Ledger(self.options.supports_truncation)
-        ledger.cut(length)
-        return ledger
-
-    def _take_slot(self, sequence: Sequence) -> None:
-        """Free the slot of a session; the cache keeps its text until another session needs the slot."""
-        if sequence.slot is not None:
-            self.free_slots.append(sequence.slot)
-            self.kept[sequence.slot] = sequence.ledger
-            sequence.slot, sequence.logits = None, None
-            sequence.ledger = Ledger(self.options.supports_truncation)
-
-    def settle(self) -> bool:
-        """While there is nothing else to do: read the text of the session closed last again, one whole chunk a call,
-        so that the next turn of the conversation can start from it. False when there is nothing left to read."""
-        slot, text = self.unsettled or (-1, [])
-        ledger = self.kept.get(slot)
-        if ledger is None:
-            self.unsettled = None
-            return False
-        start = ledger.whole // self.chunk * self.chunk
-        part = text[start : start + self.chunk]
-        if len(part) < self.chunk:
-            self.unsettled = None
-            return False
-        ledger.cut(start)
-        self.llama.abort(False)
-        entries = [BatchEntry(id, start + i, slot, False) for i, id in enumerate(part)]
-        if not self.llama.cut(slot, start or -1) or self.llama.decode(entries) != Decoded.DONE:
-            self.llama.cut(slot, -1)
-            ledger.cut(0)
-            self.unsettled = None
-            return False
-        ledger.ids += part
-        ledger.whole = start + self.chunk
-        return True

@@ -124,10 +124,10 @@ class Worker:
 
     def _wait(self) -> Request:
         """The next request. A pause is used to prepare the prompt cache for the next turn."""
-        if self.scheduler.unsettled:
+        if not self.scheduler.cache.is_settled:
             with suppress(queue.Empty):
                 return self.inbox.get(timeout=IDLE_SECONDS)
-            while self.inbox.empty() and self.scheduler.settle():
+            while self.inbox.empty() and self.scheduler.cache.settle():
                 pass
         return self.inbox.get()
 

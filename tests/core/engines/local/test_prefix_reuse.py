@@ -100,7 +100,7 @@ def test_a_pause_prepares_the_next_turn_which_then_reads_less_and_writes_the_sam
     prompt = direct.llama.tokenize(STORY, False)
     first = written(direct.write(1, prompt))
     direct.scheduler.close(1)
-    while direct.scheduler.settle():
+    while direct.scheduler.cache.settle():
         pass
     follow_up = [*prompt, *first, *direct.llama.tokenize(" And how many goats?", False)]
     second = direct.write(2, follow_up)
