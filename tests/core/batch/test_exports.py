@@ -1,4 +1,4 @@
-"""What a model wrote never runs as a formula in somebody's spreadsheet."""
+"""What a model wrote never runs as a formula in a spreadsheet."""
 
 import csv
 from pathlib import Path

@@ -50,8 +50,8 @@ def test_every_way_to_grade_gives_its_own_verdict(
 ) -> None:
     batch = answered(store, grader)
     list(regrade(store, batch, grader, How.EXACT if outcome is Outcome.CORRECT else How.NUMERIC))
-    told = [row.verdict.outcome if row.verdict else None for row in regrade(store, batch, grader, how)]
-    assert told == outcomes(store, batch) == [outcome] * 2
+    yielded = [row.verdict.outcome if row.verdict else None for row in regrade(store, batch, grader, how)]
+    assert yielded == outcomes(store, batch) == [outcome] * 2
 
 
 def test_what_is_run_later_is_graded_in_the_same_way(store: Store, grader: Grader) -> None:

@@ -83,10 +83,10 @@ def test_a_problem_without_an_expected_answer_is_unscored(store: Store, grader: 
     assert (row.answer, row.verdict and row.verdict.outcome) == ("4", Outcome.UNSCORED)
 
 
-def test_each_result_is_told_as_the_store_has_it(store: Store, grader: Grader) -> None:
+def test_each_result_event_has_the_row_of_the_store(store: Store, grader: Grader) -> None:
     batch = batch_of(store, 3, "baton")
-    told = [each.row for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobEnded)]
-    assert sorted(told) == rows(store, batch)
+    ended = [each.row for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobEnded)]
+    assert sorted(ended) == rows(store, batch)
 
 
 def test_so_many_problems_are_written_at_once(store: Store, grader: Grader) -> None:
@@ -329,9 +329,9 @@ def test_the_random_arm_gets_the_large_share_of_the_other(store: Store, grader: 
     small = ScriptedEngine(continue_with=lambda _, body: rest_from(text, body))
     large = ScriptedEngine(continue_with=lambda _, body: rest_from(text.replace("wait, no", "so"), body))
     batch = batch_of(store, 6, "baton", "random")
-    told = run_all(store, batch, Pair(small, large), grader)
+    events = run_all(store, batch, Pair(small, large), grader)
     shares = {t.arm: t.large_tokens / (t.small_tokens + t.large_tokens) for t in store.batches.totals(batch)}
-    assert any(isinstance(each, Calibrated) and 0 < each.chance <= 1 for each in told)
+    assert any(isinstance(each, Calibrated) and 0 < each.chance <= 1 for each in events)
     assert 0 < shares["baton"] < 1
     assert shares["random as baton"] == pytest.approx(shares["baton"], abs=0.12)
 

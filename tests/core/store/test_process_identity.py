@@ -24,7 +24,7 @@ def test_a_number_that_was_given_out_again_is_another_program() -> None:
     assert not is_alive(f"{number}@{born[:-1]}{(int(born[-1]) + 1) % 10}")
 
 
-@pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells the start in ticks since boot")
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux has the start in ticks since boot")
 def test_setting_the_clock_does_not_make_a_live_program_look_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """psutil adds the ticks to the boot time, which moves when the clock is set."""
     monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)
