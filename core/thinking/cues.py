@@ -175,4 +175,6 @@ def prose(text: str) -> str:
 
 def inside_code(text: str) -> bool:
     """Whether the text ends inside a fenced block of code."""
+    if "```" not in text and "~~~" not in text:  # asked at each boundary of a text that may be very long
+        return False
     return len(re.findall(r"^[ \t]*(?:```|~~~)", text, re.MULTILINE)) % 2 == 1

@@ -287,9 +287,9 @@ class Loop:
         return move
 
     def _count(self) -> Iterator[Event]:
-        if (counters := dict(self.policy.counters())) != self._counters:
-            self._counters = counters
-            yield events.CountersChanged(self.now(), counters)
+        if (counters := self.policy.counters()) != self._counters:
+            self._counters = dict(counters)
+            yield events.CountersChanged(self.now(), self._counters)
 
     def _closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
