@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, Stop, Token
+from core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
 from core.engines.chat_template import render_prompt
 from core.engines.model_card import ModelCard
 from core.engines.openai_completions import name_of
@@ -30,6 +30,7 @@ from core.engines.remote.protocol import (
     StreamedText,
     StreamEnd,
     checked_ids,
+    no_scores,
     tags_in,
 )
 from core.engines.remote.state import StatusCallback
@@ -231,6 +232,9 @@ class LlamaServerProtocol:
 
     def count_tokens(self, text: str, ask: Ask) -> int:
         return len(self.tokenize(ask, text, special=False))
+
+    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:  # noqa: ARG002
+        raise no_scores(self.card)
 
     def check_model(self, ask: Ask) -> None:
         now = server_properties(ask)

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import PureWindowsPath
 from typing import Any
 
-from core.engines.base import Alternative, Conversation, Message, Stop, Token
+from core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
 from core.engines.chat_template import render_prompt
 from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
@@ -31,6 +31,7 @@ from core.engines.remote.protocol import (
     StreamEnd,
     TextPromptBuilder,
     checked_ids,
+    no_scores,
     size_of,
     tags_in,
 )
@@ -41,6 +42,10 @@ from core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768
 """Tokens, if a server does not report it; it refuses longer texts."""
+
+
+MOST_ALTERNATIVES = 20
+"""vLLM's default limit."""
 
 
 class OpenAICompletionsEngine(RemoteEngine):
@@ -87,6 +92,7 @@ class CompletionsProtocol:
             thinking=tags_in(self._trial(ask)),
             returns_token_ids=ids,
             returns_alternatives=self._abilities.alternatives,
+            returns_scores=ids and self._abilities.scores,
             supports_prefetch=supports_prefetch,
         )
 
@@ -120,7 +126,7 @@ class CompletionsProtocol:
         if can.ids:
             payload["return_token_ids"] = True
         if can.alternatives and request.alternatives:
-            payload["logprobs"] = min(request.alternatives, 20)  # the most that vLLM allows unless told otherwise
+            payload["logprobs"] = min(request.alternatives, MOST_ALTERNATIVES)
         return payload
 
     def _limit(self, prompt: Prompt, request: CompletionRequest) -> int:
@@ -134,6 +140,20 @@ class CompletionsProtocol:
 
     def count_tokens(self, text: str, ask: Ask) -> int:
         return len(self._tokenize(ask, text)) if self._abilities.ids else size_of(text)
+
+    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
+        """By vLLM's `prompt_logprobs`: for each prompt token a table of ids, its own and the likeliest.
+
+        vLLM reads the whole prompt for it, without its prefix cache.
+        """
+        if isinstance(prompt, str) or not self._abilities.scores:
+            raise no_scores(self.card)
+        wanted = min(max(alternatives, 1), MOST_ALTERNATIVES)
+        question = {"model": self._model, "prompt": prompt, "max_tokens": 1, "prompt_logprobs": wanted}
+        tables = list(ask(self.path, question).first("choices").each("prompt_logprobs"))
+        if len(tables) != len(prompt):
+            raise EngineRefused(f"{self._host} scored {len(tables)} of {len(prompt)} tokens.", "Update the server.")
+        return tuple(_scored(id, tables[place], alternatives) for place, id in enumerate(prompt) if place >= first)
 
     def check_model(self, ask: Ask) -> None:
         if choose_model(ask, self._model)[0].text("id") != self._model:
@@ -239,15 +259,30 @@ class CompletionsAnswer:
         return Token(id, text.encode(), min(listed[-1], 0.0) if listed else None, others)
 
 
+def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:
+    """From one table of `prompt_logprobs`: {id: {"logprob": …, "decoded_token": …}, …}."""
+    own = table.inside(str(id))
+    others = sorted(
+        (
+            Alternative(int(other), table.inside(other).text("decoded_token"), logprob)
+            for other in table.names()
+            if other.isdecimal() and (logprob := table.inside(other).logprob("logprob")) is not None
+        ),
+        key=lambda other: -other.logprob,
+    )
+    return ScoredToken(id, own.text("decoded_token"), own.logprob("logprob") or 0.0, tuple(others[:alternatives]))
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """`ids`: takes and returns token ids, and tokenises. `renders`: tokenises conversations with its own template.
-    `alternatives`: log-probabilities. `usage`: counts tokens while it streams, and again at the end. `top_k`: its value
-    for no limit, None if it has no top_k."""
+    `alternatives`: log-probabilities. `scores`: log-probabilities of the prompt. `usage`: counts tokens while it
+    streams, and again at the end. `top_k`: its value for no limit, None if it has no top_k."""
 
     ids: bool = False
     renders: bool = False
     alternatives: bool = False
+    scores: bool = False
     usage: bool = False
     top_k: int | None = None
 
@@ -268,7 +303,7 @@ class ServerKind(Enum):
 
 
 _ABILITIES = {
-    ServerKind.VLLM: Abilities(ids=True, renders=True, alternatives=True, usage=True, top_k=0),
+    ServerKind.VLLM: Abilities(ids=True, renders=True, alternatives=True, scores=True, usage=True, top_k=0),
     ServerKind.SGLANG: Abilities(ids=True, alternatives=True, usage=True, top_k=-1),
     ServerKind.LLAMA_SERVER: Abilities(top_k=0),
 }

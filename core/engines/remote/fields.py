@@ -87,6 +87,9 @@ class Fields:
         value = self._values.get(name)
         return value if isinstance(value, list) else []
 
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
     def numbers(self) -> Iterator[tuple[str, float]]:
         """The members that are finite numbers."""
         for name, value in self._values.items():

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from core.engines.base import Alternative, Conversation, Passing, Stop, Token
+from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
 from core.engines.body import Part, rendered_runs
 from core.engines.model_card import ModelCard
 from core.engines.remote.failures import foreign_token
 from core.engines.remote.fields import Fields
+from core.errors import EngineRefused
 from core.models.overrides import Sampling, ThinkingTags
 
 Prompt = tuple[int, ...] | str
@@ -96,9 +97,23 @@ class ServerProtocol(Protocol):
 
     def count_tokens(self, text: str, ask: Ask) -> int: ...
 
+    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
+        """The tokens of the prompt from index `first` on, with their log-probabilities.
+
+        Raises EngineRefused unless the card says `returns_scores`.
+        """
+        ...
+
     def check_model(self, ask: Ask) -> None:
         """Raises EngineRefused if the server has another model than at first."""
         ...
+
+
+def no_scores(card: ModelCard) -> EngineRefused:
+    return EngineRefused(
+        f"{card.name} on {card.location} gives no log-probabilities of a text that it reads.",
+        "Choose a policy that needs none, a model on this machine, or serve it with vLLM.",
+    )
 
 
 LARGEST_ID = 2**31 - 1

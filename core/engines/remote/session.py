@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -21,16 +22,19 @@ from core.engines.remote.protocol import (
     StreamEnd,
     choice_probabilities,
     extended,
+    no_scores,
     passing_of,
 )
 from core.engines.remote.response_reader import ResponseReader, RestartDetector
 from core.engines.remote.retry import RetryPolicy, RetryState
 from core.engines.remote.state import ServerState, StatusTracker
 from core.engines.remote.transport import AnswerStream, HttpConnection
-from core.engines.usage import PrefetchedText, Usage, UsageMeter
+from core.engines.usage import PrefetchedText, RequestUsage, Usage, UsageMeter
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from core.models.overrides import Sampling
 
+FOR_A_SCORE = 600.0
+"""Seconds: the whole prompt is read, without progress."""
 JUDGED_ALTERNATIVES = 50
 """Likeliest tokens among which the choices of a judgement are looked for."""
 
@@ -92,6 +96,7 @@ class RemoteSession:
         self._cancelled = threading.Event()
         self._stream: AnswerStream | None = None
         self._closed = False
+        self._is_scoring = False
         self._given_up: GivenUp | None = None
         self._status_tracker = host.status_tracker
         try:
@@ -164,16 +169,47 @@ class RemoteSession:
                         return judgement._replace(probabilities=choice_probabilities(item.alternatives, choices))
         return judgement
 
-    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
-        raise EngineRefused(
-            f"{self.card.name} on {self.card.location} gives no log-probabilities of a text that it reads.",
-            "Choose a policy that needs none, or a model on this machine.",
-        )
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
+        if not self.card.returns_scores:
+            raise no_scores(self.card)
+        began = time.perf_counter()
+        with self._call():
+            connection = self._connection
+            prompt = self._prompt_builder.with_body(body, connection.ask)
+            before = self._prompt_builder.with_body(_up_to(body, start), connection.ask)
+            first = next((n for n, (a, b) in enumerate(zip(prompt, before, strict=False)) if a != b), len(before))
+            self._meter.room(1)
+            sent, received = connection.bytes_sent, connection.bytes_received
+            self._is_scoring = True
+            try:
+                tokens = self._protocol.score(
+                    prompt, first, alternatives, lambda path, payload: connection.ask(path, payload, FOR_A_SCORE)
+                )
+            except EngineLost:
+                if self._cancelled.is_set():
+                    return Scores()
+                raise
+            finally:
+                self._is_scoring = False
+            seconds = time.perf_counter() - began
+            self._meter.add(
+                RequestUsage(
+                    sent=len(prompt),
+                    read=len(prompt),
+                    written=1,
+                    bytes_sent=connection.bytes_sent - sent,
+                    bytes_received=connection.bytes_received - received,
+                    seconds_waited=seconds,
+                )
+            )
+        return Scores(tokens, Handoff(0, len(prompt), seconds, passing_of(body, self.card.vocabulary)))
 
     def cancel(self) -> None:
         self._cancelled.set()
         if stream := self._stream:
             stream.wake()
+        if self._is_scoring:
+            self._connection.cut()
 
     def close(self) -> None:
         if self._closed:
@@ -329,3 +365,13 @@ def _added(first: Handoff, second: Handoff) -> Handoff:
     """The cost of two requests for one text: what the first reused, and what both read."""
     read = first.prefilled + second.prefilled
     return Handoff(first.reused, read, first.seconds + second.seconds, second.passing)
+
+
+def _up_to(body: Sequence[Part], length: int) -> Sequence[Part]:
+    """The parts that end within the first `length` characters."""
+    end = 0
+    for count, part in enumerate(body):
+        end += len(part.text)
+        if end > length:
+            return body[:count]
+    return body

@@ -58,23 +58,26 @@ class HttpConnection:
         self._socket: socket.socket | None = None
         self._is_cut = False
 
-    def ask(self, path: str, payload: Payload | None = None) -> Fields:
-        """A short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError."""
-        return Fields(self._asked(path, payload))
+    def ask(self, path: str, payload: Payload | None = None, seconds: float | None = None) -> Fields:
+        """A question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
+
+        `seconds`: the time-out; None: that of the policy for short questions.
+        """
+        return Fields(self._asked(path, payload, seconds))
 
     def ask_list(self, path: str) -> list[Fields]:
         """A short question, answered as a list of JSON objects. Raises EngineError."""
-        answer = self._asked(path, None)
+        answer = self._asked(path, None, None)
         return [Fields(each) for each in answer] if isinstance(answer, list) else []
 
-    def _asked(self, path: str, payload: Payload | None) -> object:
+    def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
         timed_out = threading.Event()
 
         def give_up() -> None:
             timed_out.set()
             self.cut()
 
-        timer = threading.Timer(self._policy.answer, give_up)
+        timer = threading.Timer(self._policy.answer if seconds is None else seconds, give_up)
         timer.daemon = True
         timer.start()
         try:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.engines.base import Message, Passing, Stop
+from core.engines.body import Author, Part
 from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
@@ -271,3 +272,54 @@ def test_text_prompts_hold_conversation_and_body() -> None:
         with closing(engine), closing(engine.open((Message("user", "Q"),), GREEDY)) as session:
             list(session.write(foreign("so", " far"), 1, seed=1))
         assert server.completions[-1]["prompt"] == "user: Q\nassistant: <think>so far"
+
+
+def table(id: int, logprob: float, word: str, **others: float) -> dict[str, Any]:
+    """One entry of vLLM's `prompt_logprobs`; `others` by their ids as `t7`."""
+    more = {name[1:]: {"logprob": chance, "decoded_token": name} for name, chance in others.items()}
+    return {str(id): {"logprob": logprob, "decoded_token": word}} | more
+
+
+def scored_answer(*tables: dict[str, Any] | None) -> Answer:
+    return lambda wire: wire.json({"choices": [{"text": "!", "prompt_logprobs": list(tables)}]})
+
+
+def own_parts(engine: OpenAICompletionsEngine, **words: int) -> list[Part]:
+    return [Part(word, Author.SMALL, id, engine.card.vocabulary) for word, id in words.items()]
+
+
+def test_vllm_scores_a_text_by_the_log_probabilities_of_its_prompt(vllm: FaultyServer) -> None:
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    answer = (None, table(2, -9.0, "?"), table(3, -9.0, "?"), table(7, -0.5, "so", t8=-0.1), table(9, -2.0, "far"))
+    vllm.routes["/v1/completions"] = scored_answer(*answer)
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        scores = session.score(own_parts(engine, so=7, far=9), start=0, alternatives=2)
+        assert [(token.id, token.text, token.logprob) for token in scores.tokens] == [(7, "so", -0.5), (9, "far", -2.0)]
+        assert [other.id for other in scores.tokens[0].alternatives] == [8, 7]
+        assert scores.handoff.prefilled == 5
+        later = session.score(own_parts(engine, so=7, far=9), start=3).tokens
+        assert [token.text for token in later] == ["far"], "a token that lies across the start is scored too"
+        assert session.usage.cost.read == 10
+    assert vllm.completions[-1]["prompt_logprobs"] == 1
+
+
+@pytest.mark.parametrize("tables", [(), (None,), ("x", 7, [], {}, {"7": {"logprob": "much"}})])
+def test_odd_scores_are_understood_or_refused(vllm: FaultyServer, tables: tuple[Any, ...]) -> None:
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    vllm.routes["/v1/completions"] = scored_answer(*tables)
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        body = own_parts(engine, so=7, far=9)
+        if len(tables) == 5:
+            assert [token.logprob for token in session.score(body, 0).tokens] == [0.0, 0.0]
+        else:
+            with pytest.raises(EngineRefused, match="of 5 tokens"):
+                session.score(body, 0)
+
+
+@pytest.mark.real_models
+def test_a_server_without_scores_says_so(server: LlamaServer) -> None:
+    engine = OpenAICompletionsEngine(ServerAddress(server.url, KEY), RemoteOptions(template=TEMPLATE))
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        assert not engine.card.returns_scores
+        with pytest.raises(EngineRefused, match="no log-probabilities of a text"):
+            session.score([], 0)
