@@ -1,4 +1,4 @@
-"""Steps of several texts side by side: what is the same, or alike, stands in one row.
+"""Align the steps of several texts: steps that are the same or alike share a row.
 
     first    a   b   c           e
     second   a   b   x   c alike e
@@ -28,7 +28,7 @@ ALIKE = 0.6
 FEW_WORDS = 3
 """A shorter step ("So.") says too little to line two texts up by."""
 MOST_PAIRS = 60_000
-"""Pairs of steps whose likeness is looked at between two matches; where there are more, steps stand by number."""
+"""Most pairs of steps compared between two matches; beyond that, steps are paired by number."""
 
 
 class Likeness(Enum):
@@ -38,10 +38,10 @@ class Likeness(Enum):
 
 
 class Row(NamedTuple):
-    """One row of the table of steps; both have a place for each text, but likeness one less."""
+    """One row of the table. `steps` has an entry for each text, `likeness` one for each neighbouring pair."""
 
     steps: tuple[int | None, ...]
-    """Which step of each text, None where it has none here."""
+    """Index of each text's step; None where it has no step here."""
     likeness: tuple[Likeness | None, ...]
     """Of each text's step to that of the text before it; None where one is missing or not known yet."""
 
@@ -65,7 +65,7 @@ class Words(NamedTuple):
 
 @lru_cache(maxsize=1 << 14)
 def words_of(text: str) -> Words:
-    """Kept, because texts that grow are lined up again and again."""
+    """Cached, because texts that grow are aligned again and again."""
     seen: Counter[str] = Counter()
     words = []
     for word in re.findall(r"\w+|[^\w\s]", text):
@@ -75,7 +75,7 @@ def words_of(text: str) -> Words:
 
 
 def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
-    """The steps of the thinking, or of the whole text if the model does not think apart.
+    """The steps of the thinking, or of the whole text if the model has no thinking tags.
 
     While it is `live` the last one is "": it cannot be compared yet.
     """
@@ -216,7 +216,7 @@ def _most_alike(ones: Sequence[Words], others: Sequence[Words], start: StepMatch
 
 
 def _worth(one: Words, other: Words) -> float:
-    """How much two steps have in common, or nothing if that is too little to speak of."""
+    """The share of words that two steps have in common; 0 below `ALIKE`."""
     if min(len(one.words), len(other.words)) < FEW_WORDS:
         return 0.0
     share = one.share_with(other)

@@ -65,7 +65,7 @@ class WriteStarted(_Event, frozen=True, tag="write_started"):
     at: Seconds
     author: Author
     reason: str | None
-    """Id of a TakeoverReason; None for the usual writer."""
+    """Id of a TakeoverReason; None for the default writer."""
     position: Count
 
 

@@ -214,7 +214,7 @@ class Loop:
         return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), probabilities)
 
     def _close_thinking(self, reason: TakeoverReason) -> MoveGenerator:
-        """Put in the closing tag and go on to the answer. Where no model thinks apart, the text ends instead."""
+        """Insert the closing tag and go on to the answer. If neither model has thinking tags, the text ends instead."""
         tag = next(iter(self.text.closing_tags), "")
         if not tag or not self.text.thinking:
             if reason is REPETITION:
@@ -248,7 +248,7 @@ class Loop:
                 return Finished(Finish.MAX_TOKENS)
 
     def _after_failure(self, move: Move, error: BatonError) -> MoveGenerator:
-        """A model is lost, or refuses: the other one can go on without it."""
+        """A model is lost or refuses: the other one goes on without it, or the run ends."""
         lost = self._author_of(move)
         alone = Author.SMALL if lost is Author.LARGE else Author.LARGE
         is_wanted = self.settings.small_alone if lost is Author.LARGE else lost is not self.policy.default_writer

@@ -18,7 +18,7 @@ class TakeoverReason:
     capped: bool = True
     """Whether a limit on the large share refuses a takeover for this reason."""
     follows_text: bool = True
-    """Whether the usual writer has written something that the reason judges. Without it a replay cannot know what it
+    """Whether the default writer has written something that the reason judges. Without it a replay cannot know what it
     would have written."""
     by_policy: bool = True
     """False if a person or a limit decides. A replay repeats what they did."""

@@ -72,7 +72,7 @@ def split(text: str) -> list[str]:
 
 
 def same_step_twice(text: str, longest: int = 2400) -> bool:
-    """Whether the last two steps say the same. Only so many characters at the end are looked at."""
+    """Whether the last two steps are the same. Only the last `longest` characters are compared."""
     steps = split(text[-longest:])
     return len(steps) > 1 and steps[-1].strip() == steps[-2].strip() != ""
 

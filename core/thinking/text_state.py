@@ -80,7 +80,7 @@ class TextState:
             self._step_starts.append(self.body.text.rindex("\n") + 1)
 
     def discard(self, position: int) -> tuple[str, int]:
-        """Cut the text at `position`; returns the text that went and how many tokens it was."""
+        """Cut the text at `position`; returns the discarded text and its number of tokens."""
         before = len(self.body.parts)
         gone = self.body.cut(position)
         # A token that lies across the cut stays, as much of it as is left.

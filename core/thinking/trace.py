@@ -1,4 +1,4 @@
-"""A run as it stands, built from its events alone: live while they arrive, or again from a store.
+"""A run as it stands, built from its events alone: while they arrive, or later from a store. Its pieces, steps, totals.
 
 Views, exports and the batch table read this. Applying a token takes the same short time however long the run is.
 """
@@ -55,7 +55,7 @@ class Trace:
         self.usage: dict[Author, Usage] = {}
         """Usage of each model on a server; no entry for a model on this machine."""
         self.handoffs = 0
-        """How often a model was brought up to date to write after the other."""
+        """How often the writer changed."""
         self.length = 0
         """Characters of the body."""
         self.seconds = 0.0
@@ -84,14 +84,14 @@ class Trace:
 
     @property
     def thinking_text(self) -> str:
-        """Without the closing tag. Empty if the model does not think apart."""
+        """Without the closing tag. Empty if the model has no thinking tags."""
         if self.closed:
             return self.text[: self.closed.position].removesuffix(self.closed.tag)
         return self.text if self.thinks else ""
 
     @property
     def answer(self) -> str:
-        """What stands after the thinking; the whole text if the model does not think apart."""
+        """The text after the thinking; the whole text if the model has no thinking tags."""
         if self.closed:
             return self.text[self.closed.position :]
         return "" if self.thinks else self.text
@@ -107,7 +107,7 @@ class Trace:
 
     @property
     def tokens(self) -> int:
-        """Tokens that stand, by both models."""
+        """Tokens kept, of both models."""
         return sum(total.kept for total in self.totals.values())
 
     @property
@@ -116,7 +116,7 @@ class Trace:
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
     def apply(self, event: Event) -> None:
-        """Take the next event."""
+        """Add the next event."""
         self.events.append(event)
         if isinstance(event, RunStarted):
             self._offset = self.seconds
@@ -267,11 +267,11 @@ class Piece:
     start: float
     """Seconds into the run at which its decoding began, after the handoff."""
     reason: str | None = None
-    """Id of the TakeoverReason; None for the usual writer."""
+    """Id of the TakeoverReason; None for the default writer."""
     takeover: TakeoverStarted | None = None
     """Pieces of one takeover share it."""
     handoff: HandedOver | None = None
-    """What it cost to bring its author up to date; of the first piece of a write only."""
+    """The cost of the handoff to its author; only for the first piece of a write."""
     replaced: str = ""
     """Text discarded just before: the lookahead or the step that this piece replaces."""
     replaced_tokens: int = 0
@@ -318,8 +318,8 @@ class Piece:
         self.insert(token.text)
 
     def cut(self, length: int) -> list[TokenWritten]:
-        """Keep the first `length` characters; returns the tokens that went. One that lies across the cut stays,
-        without its id, as much of it as is left."""
+        """Keep the first `length` characters; returns the tokens that were cut. One that lies across the
+        cut keeps its first part, without its id."""
         text, end = self.text, self.length
         gone: list[TokenWritten] = []
         while self.tokens and (end > length or not self.tokens[-1].text):
