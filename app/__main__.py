@@ -71,7 +71,7 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
         window.begin_work()
         add_models_page(window)
         if window.chat.greet():
-            window.notice.tell(DEMO_NOTE, ("Choose models…", window.dialogs.choose_models), warns=False)
+            window.notice.show_message(DEMO_NOTE, ("Choose models…", window.dialogs.choose_models), warns=False)
 
     QTimer.singleShot(0, window, begin)
     return application.exec()

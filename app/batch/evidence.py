@@ -1,4 +1,4 @@
-"""The right side of a batch: charts, and the arms beside each other."""
+"""The right side of a batch: charts, and a table that compares the arms."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class EvidencePanel(QScrollArea):
             chart.failed.connect(self.failed)
 
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
-        """`arm`: the one that a person looks at."""
+        """`arm`: the one selected in the list."""
         for card, scatter in (
             (self.speed, accuracy_against_speed(report)),
             (self.share, accuracy_against_share(report)),
@@ -121,7 +121,7 @@ class ComparisonCard(QFrame):
 
     @property
     def words(self) -> str:
-        """Everything shown, as one text."""
+        """All visible text."""
         return " ".join(each.text() for each in self.findChildren(QLabel))
 
     def show_report(self, report: Report, against: str) -> None:
@@ -212,7 +212,7 @@ class Figures(QWidget):
 
     @property
     def words(self) -> str:
-        """Everything shown, as one text."""
+        """All visible text."""
         return "; ".join(f"{figure.text()} {words.text()}" for figure, words in self._figures)
 
     def show_arm(self, arm: ArmReport | None) -> None:

@@ -1,4 +1,4 @@
-"""The batch page: drop a file, look at it, run it."""
+"""The batch page: open a file of problems, preview it, run it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class BatchPage(QStackedWidget):
 
     @cached_property
     def view(self) -> RunView:
-        """Made when it is first needed: the charts take longer to load than the window may wait."""
+        """Created on first use, to keep start-up fast."""
         from app.batch.run_view import RunView
 
         view = RunView(self.session)
@@ -72,12 +72,12 @@ class BatchPage(QStackedWidget):
         return view
 
     def use_store(self, store: Store) -> None:
-        """The store is open: batches can be kept, and earlier ones are there."""
+        """Use the opened store: batches can be saved, and earlier ones are listed."""
         self.session.use_store(store)
         self._show_welcome()
 
     def open_file(self, path: Path) -> None:
-        """Show what it holds, and how it could be run."""
+        """Read a file of problems and show its preview."""
         self._path = path
         self.session.read_file(path)
 
@@ -105,7 +105,7 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.welcome)
 
     def restore(self, batch: Batch) -> None:
-        """Take back a deletion."""
+        """Undo a deletion."""
         if store := self.session.store:
             store.batches.restore(batch.id)
             self._show_welcome()
@@ -124,7 +124,7 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.view)
 
     def _open_run(self, row: ResultRow, problem: Problem) -> None:
-        """Every step of one run, in a window of its own."""
+        """Open a window with every step of one run."""
         from app.batch.run_window import RunWindow
 
         assert self.session.store
@@ -168,7 +168,7 @@ class BatchPage(QStackedWidget):
         return settings.model_copy(update={"alternatives": 0})
 
     def _choose_guides(self) -> list[str]:
-        """Files of other large models."""
+        """Ask for the files of other large models."""
         large = local_path(self._preferences.value.models.large)
         folder = str(large.parent) if large else ""
         return QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0]

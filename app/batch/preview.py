@@ -1,4 +1,4 @@
-"""What a dropped file holds, and how to run it: columns to correct, arms to compare, seeds, how many at once."""
+"""Preview of a file of problems, and the settings of its batch: columns, arms, seeds, parallel requests."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Preview(QWidget):
         return replace(self.found, problems=self.found.problems[:limit]) if limit else self.found
 
     def show_guides(self, files: list[str]) -> None:
-        """Each of these other large models is to be an arm."""
+        """Add an arm for each of these large models."""
         self.guides = files
         self.guide_words.setText(", ".join(Path(file).name for file in files))
 

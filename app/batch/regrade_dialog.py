@@ -1,4 +1,4 @@
-"""Asks how the answers of a batch are to be graded again."""
+"""Dialog to choose another grading for the answers of a batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RegradeDialog(QDialog):
     """A How, or a Regex."""
 
     def __init__(self, now: How | Regex, parent: QWidget | None = None) -> None:
-        """`now`: how the answers are graded so far."""
+        """`now`: the current grading."""
         super().__init__(parent)
         self.setWindowTitle("Grade again")
         self.setMinimumWidth(520)

@@ -1,4 +1,4 @@
-"""The results as a table model: every job a row, live, sorted and filtered, smooth at 50,000 rows.
+"""The results as a live table model with sorting and filtering, smooth at 50,000 rows. A row is a job.
 
 It sorts and filters a list of row numbers by itself, in portions (`arrangement`): a proxy model would call Python for
 every comparison, and stall the window.
@@ -61,7 +61,7 @@ class ResultTable(QAbstractTableModel):
         self._turn.timeout.connect(self._arrange_on)
 
     def show(self, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> None:
-        """Another batch, whole at first; what was chosen before is chosen from it, too."""
+        """Show another batch, with the filter and order of before."""
         self.beginResetModel()
         self._problems, self._rows = problems, list(rows)
         self._number_of = {row.job: number for number, row in enumerate(self._rows)}
@@ -78,7 +78,7 @@ class ResultTable(QAbstractTableModel):
         self._arrange(self._wish._replace(shown=wanted, arm=arm))
 
     def take(self, row: ResultRow) -> None:
-        """A job of the table has changed."""
+        """Update the row of a job."""
         number = self._number_of[row.job]
         self._rows[number] = row
         self._layouts.pop(row.job, None)
@@ -95,7 +95,7 @@ class ResultTable(QAbstractTableModel):
         )
 
     def set_state(self, job: int, state: JobState) -> None:
-        """It has begun, or waits again."""
+        """Set the state of a job's row."""
         self.take(self._rows[self._number_of[job]]._replace(state=state))
 
     def row_at(self, place: int) -> ResultRow:
@@ -214,7 +214,7 @@ def _alignment(column: ResultColumn) -> Qt.AlignmentFlag:
 
 
 def _spoken(row: ResultRow, column: ResultColumn) -> str | None:
-    """What a screen reader says of a cell that is drawn, or is a sign."""
+    """Text for screen readers of a cell that is painted or holds a sign."""
     if column is ResultColumn.RIBBON:
         return f"{row.figures.large_share:.0%} by the large model"
     return mark_of(row).name.lower() if column is ResultColumn.MARK else None

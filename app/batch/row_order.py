@@ -1,4 +1,4 @@
-"""Which rows of the results are shown and in which order, found in portions, so that the window can do other things in
+"""Filter and sort result rows in portions, so that the window stays responsive in
 between: sorting 50,000 rows in one go would stall it."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ResultColumn(IntEnum):
 
 
 class RowFilter(Enum):
-    """Which rows a person wants to see."""
+    """Filter of the result rows."""
 
     ALL = "All"
     WRONG = "Wrong only"
@@ -40,7 +40,7 @@ class RowFilter(Enum):
 
 
 class Mark(Enum):
-    """What became of a job: its sign, and the word that a screen reader says."""
+    """Outcome of a job: its sign; the name is for screen readers."""
 
     RIGHT = "✓"
     WRONG = "✗"
@@ -65,7 +65,7 @@ def mark_of(row: ResultRow) -> Mark:
 
 
 class RowQuery(NamedTuple):
-    """What a person wants to see, and in which order."""
+    """Filter and order of the result rows."""
 
     shown: RowFilter = RowFilter.ALL
     arm: str | None = None
@@ -85,7 +85,7 @@ class RowOrder(NamedTuple):
 
 
 def arranged(rows: Sequence[ResultRow], problems: Sequence[Problem], wish: RowQuery) -> Generator[None, None, RowOrder]:
-    """The rows to show, in order. Yields after each portion."""
+    """Compute the visible rows, in order. Yields after each portion."""
     shown = yield from _in_order(rows, problems, wish)
     places = [NOWHERE] * len(rows)
     for begin in range(0, len(shown), PORTION):

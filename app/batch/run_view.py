@@ -1,4 +1,4 @@
-"""A batch as it runs: progress, figures, the live table, charts."""
+"""A running or finished batch: progress, figures, live table, charts."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class RunView(QWidget):
         self._connect()
 
     def show_batch(self) -> None:
-        """Another batch of the session is the one to show."""
+        """Show the session's current batch."""
         session, batch = self.session, self.session.batch
         assert batch
         self.model.show(session.problems, session.rows)
@@ -139,7 +139,7 @@ class RunView(QWidget):
             self.evidence.show_report(self._report, arm)
 
     def _chosen_arm(self) -> ArmReport | None:
-        """The one in the list; of all, the first in which both models wrote."""
+        """The selected arm; for “All arms”, the first in which both models wrote."""
         if not self._report or not self._report.arms:
             return None
         name = self.arm.currentText()

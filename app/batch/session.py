@@ -33,7 +33,7 @@ from core.store.store import Store
 
 
 class OpenedBatch(NamedTuple):
-    """A batch with all that its table shows."""
+    """A batch with its problems, rows and progress."""
 
     batch: Batch
     problems: list[Problem]
@@ -42,7 +42,7 @@ class OpenedBatch(NamedTuple):
 
 
 class LoadedPair(NamedTuple):
-    """The pair that was loaded for a batch: with which guide for the large model, and for how many texts at once."""
+    """The pair loaded for a batch: its guide (large model), and how many parallel requests it was loaded for."""
 
     pair: Pair
     guide: str
@@ -70,7 +70,7 @@ class BatchSession(QObject):
     """A BatonError."""
 
     def __init__(self, models: LoadedModels, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
-        """`choice`: which models the person wants now."""
+        """`choice`: returns the models chosen now."""
         super().__init__(parent)
         self.models = models
         self._choice = choice
@@ -119,7 +119,7 @@ class BatchSession(QObject):
         self._do("read problems", work, lambda found: self.read.emit(found))
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
-        """A new batch, begun at once. Raises SettingsError while another is running."""
+        """Create a batch and start it. Raises SettingsError while another is running."""
         self._refuse_while_running()
         store = self._stored()
         settings = BatchSettings(source=found.name, parallel=parallel, seeds=seeds).stored()
@@ -153,13 +153,13 @@ class BatchSession(QObject):
         self.start()
 
     def delete(self, batch: Batch) -> None:
-        """Out of the list; the store can restore it. Raises SettingsError for the one that is running."""
+        """Delete a batch; the store can restore it. Raises SettingsError for the one that is running."""
         if self.batch and batch.id == self.batch.id:
             self._refuse_while_running()
         self._stored().batches.delete(batch.id)
 
     def start(self) -> None:
-        """Run what waits, each pair of models after the other, as soon as it is there."""
+        """Run the waiting jobs, one pair of models after another."""
         if self.running or self.batch is None:
             return
         try:
@@ -189,7 +189,7 @@ class BatchSession(QObject):
         self.models.load(self._choice().model_copy(update=wanted))
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
-        """Run the same problems under other settings, too. Raises SettingsError while the batch is running."""
+        """Add arms: the same problems under other settings. Raises SettingsError while the batch is running."""
         assert self.batch is not None
         self._refuse_while_running()
         store, batch_id = self._stored(), self.batch.id
@@ -204,7 +204,7 @@ class BatchSession(QObject):
         self._do("add arms", work, self._show_and_start)
 
     def retry_errors(self) -> None:
-        """The view offers it only while nothing runs."""
+        """Queue failed jobs again. The view offers it only while nothing runs."""
         assert self.batch is not None
         store, batch_id = self._stored(), self.batch.id
 
@@ -215,7 +215,7 @@ class BatchSession(QObject):
         self._do("retry errors", work, self._show_and_start)
 
     def pause(self) -> None:
-        """What is being written comes to its end; nothing else is begun."""
+        """Finish the running jobs, and start no other."""
         if self._runner:
             self._runner.pause()
         self.changed.emit()
@@ -226,7 +226,7 @@ class BatchSession(QObject):
         self.changed.emit()
 
     def stop(self) -> None:
-        """Every text ends at its next token and is kept; the batch can go on another time."""
+        """Stop every text at its next token. What is written is kept, and the batch can be resumed."""
         if self._waits_for_models:
             self._give_up_waiting()
         self._guides = self._guides[:1]
@@ -237,7 +237,7 @@ class BatchSession(QObject):
         self.changed.emit()
 
     def regrade(self, how: How | Regex) -> None:
-        """Other verdicts on the answers that are there. Raises SettingsError while the batch is running."""
+        """Grade the existing answers again. Raises SettingsError while the batch is running."""
         assert self.batch is not None
         self._refuse_while_running()
         store, batch_id, grader = self._stored(), self.batch.id, Grader()
@@ -250,7 +250,7 @@ class BatchSession(QObject):
         self.changed.emit()
 
     def report(self) -> None:
-        """Reads every run of the batch: in a thread, and one at a time."""
+        """Compute the report in a thread, one at a time: it reads every run of the batch."""
         if self.batch is None or self._reporting is not None:
             return
         store, batch_id = self._stored(), self.batch.id

@@ -1,4 +1,4 @@
-"""The empty batch page: where to drop a file, and earlier batches to go on with."""
+"""The empty batch page: open or drop a file, or resume an earlier batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One answer: who wrote how much, the ribbon, the steps, and the answer below."""
+"""One answer: header with shares, ribbon, steps, and the answer itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from core.thinking.trace import Piece
 
 
 class AnswerAction(Enum):
-    """What the buttons of an answer ask for."""
+    """Actions of the buttons below an answer."""
 
     CONTINUE = auto()
     AGAIN = auto()
@@ -66,7 +66,7 @@ class AnswerView(QWidget):
 
     @property
     def folded(self) -> bool:
-        """Whether the steps are hidden. Only thinking folds, and only once there is an answer."""
+        """Whether the steps are collapsed. Only reasoning collapses, and only when there is an answer."""
         trace = self.exchange.trace
         if not trace.thinks or self._live:
             return bool(self._folded)
@@ -77,12 +77,12 @@ class AnswerView(QWidget):
         self.refresh(self._live)
 
     def keep_open(self) -> None:
-        """The steps stay in view when the answer is there."""
+        """Keep the steps expanded when the answer arrives."""
         self._folded = False
         self.refresh(self._live)
 
     def refresh(self, live: bool) -> None:
-        """Show what the trace holds now; `live`: it is being written."""
+        """Update from the trace; `live`: it is still being written."""
         self._live = live
         trace = self.exchange.trace
         thinking = thinking_pieces(trace)
@@ -95,7 +95,7 @@ class AnswerView(QWidget):
         self._describe(live)
 
     def choose(self, piece: Piece | None, reveal: bool = False) -> None:
-        """Mark a piece in text and ribbon; `reveal` opens the thinking and scrolls there."""
+        """Mark a piece in text and ribbon; `reveal` expands the reasoning and scrolls there."""
         self.steps.select(piece)
         self.ribbon.select(self._segments.index_of(piece) if piece else -1)
         if piece is None or not reveal:

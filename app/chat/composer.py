@@ -1,4 +1,4 @@
-"""Where one writes a problem, and steers what is being written."""
+"""The composer: the problem field, and buttons to send, stop, take over and give back."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Composer(QFrame):
         self._enable()
 
     def show_writer(self, author: Author | None) -> None:
-        """Who writes now: the other one may be given the baton."""
+        """Show who writes now; the button offers the other model."""
         to_large = author is not Author.LARGE
         self._baton_goes_to = Author.LARGE if to_large else Author.SMALL
         words = "Take over now" if to_large else "Give back"
@@ -97,7 +97,7 @@ class Composer(QFrame):
         self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
 
     def ask_for(self, words: str) -> None:
-        """What an empty field asks for."""
+        """Set the placeholder of the problem field."""
         self.edit.setPlaceholderText(words)
 
     def press_baton(self) -> None:

@@ -1,4 +1,4 @@
-"""The path of a conversation, from top to bottom: what was asked, and what the models wrote."""
+"""The visible path of a conversation, from top to bottom: problems and answers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ConversationView(QScrollArea):
         bar.rangeChanged.connect(self._lengthened)
 
     def show_path(self, conversation: Conversation) -> None:
-        """Other exchanges; those that were there already keep their widgets."""
+        """Show the exchanges of a path; exchanges already shown keep their widgets."""
         path = conversation.path
         wanted = {exchange.id for exchange in path}
         for id in [id for id in self._answers if id not in wanted]:
@@ -83,7 +83,7 @@ class ConversationView(QScrollArea):
             answer.choose(piece if answer.exchange is exchange else None, reveal and answer.exchange is exchange)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The text stands in the middle, no wider than is good to read."""
+        """Centre the text, no wider than is good to read."""
         super().resizeEvent(event)
         edge = max(EDGE, (self.viewport().width() - WIDEST) // 2)
         self._column.setContentsMargins(edge, 18, edge, 18)

@@ -1,4 +1,4 @@
-"""The line below the composer: what the run costs, while it runs."""
+"""The line below the composer: context, tokens, speed and cost of the run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Counters(QWidget):
         self._shrink()
 
     def show_draft(self, tokens: int) -> None:
-        """What the text in the composer would add."""
+        """Show how many tokens the draft would add."""
         self.draft.setText(f"+ {count(tokens, 'token')} to send" if tokens else "")
         self._fit()
 
@@ -115,7 +115,7 @@ class Counters(QWidget):
         return self.context, self.small, self.large, self.share, self.handoff
 
     def _fit(self) -> None:
-        """Where there is no room for all, the last handoff can be read at its step."""
+        """Hide the last handoff if there is no room; its step shows it too."""
         labels = [each for each in (*self._labels(), self.draft, self._seed_name) if each.text()]
         needed = sum(each.sizeHint().width() + GAP for each in labels) + self.seed.maximumWidth()
         self.handoff.setVisible(needed <= self.width())
@@ -150,7 +150,7 @@ AFTER_MS = 300
 
 
 class DraftCount(QObject):
-    """Asks a model beside the main thread: its process may be busy, or far away. A failure counts nothing."""
+    """Counts the tokens of a draft in a background task; a failure is ignored."""
 
     counted = Signal(int)
 
@@ -165,7 +165,7 @@ class DraftCount(QObject):
         self._pause.timeout.connect(self._ask)
 
     def count(self, engine: Engine | None, text: str) -> None:
-        """The last text counts; without a model, or without a text, there is nothing to count."""
+        """Count the newest text after a pause in typing; nothing without a model or a text."""
         self._engine, self._text = engine, text
         if engine and text:
             self._pause.start()

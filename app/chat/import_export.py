@@ -1,4 +1,4 @@
-"""Conversations go out as files, and come in again."""
+"""Export conversations to files, and import them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json
 
 
 class ImportExport(QObject):
-    """Writes and reads beside the main thread: a long trace takes seconds."""
+    """Exports and imports in background tasks: a long trace takes seconds."""
 
     written = Signal(str)  # the path
     read = Signal(str)  # the conversation's id
@@ -31,7 +31,7 @@ class ImportExport(QObject):
         self._store = store
 
     def write(self, conversation: str, path: Path) -> None:
-        """In the format that the ending of the file names."""
+        """Export in the format of the file's suffix."""
 
         def work() -> Generator[Any, None, None]:
             write_file(path, gather(self._store, conversation))

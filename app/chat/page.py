@@ -1,4 +1,4 @@
-"""The chat: conversations at the left, what is asked and written in the middle, the inspector at the right."""
+"""The chat page: conversations at the left, problems and answers in the middle, the inspector at the right."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ChatPage(QSplitter):
 
     @cached_property
     def comparison(self) -> AnswerComparison:
-        """Made when it is first needed."""
+        """Created on first use."""
         comparison = self._make_comparison(self._typesetter, self._show_beside, self)
         comparison.piece_chosen.connect(self.inspector.show_piece)
         comparison.menu_wanted.connect(self._menu)
@@ -80,11 +80,11 @@ class ChatPage(QSplitter):
 
     @property
     def is_comparing(self) -> bool:
-        """Whether answers stand side by side in the middle."""
+        """Whether a comparison is shown."""
         return self._middle.count() > 2
 
     def greet(self) -> bool:
-        """At the very first start: a problem is solved at once, so that one sees what this is. Says if it was."""
+        """On the first start, solve an example at once. True if it did."""
         if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:
             return False
         self._preferences.change_window(greeted=True)
@@ -103,12 +103,12 @@ class ChatPage(QSplitter):
         self.composer.set_text(exchange.problem)
 
     def copy_step(self, form: CopyFormat) -> None:
-        """The step that is shown in the inspector."""
+        """Copy the step shown in the inspector."""
         if piece := self.inspector.shown:
             copy_piece(piece, form)
 
     def step_through(self, by: int) -> None:
-        """Choose the next or the previous piece of the answer that is looked at."""
+        """Select the next or previous piece of the inspected answer."""
         exchange = self.inspector.exchange or self._session.current
         if exchange is None or not exchange.trace.pieces:
             return
@@ -120,7 +120,7 @@ class ChatPage(QSplitter):
         self.inspector.show_piece(exchange, piece)
 
     def compare(self) -> None:
-        """Arms side by side on the problem that stands in the composer, or on the one that was answered last."""
+        """Compare arms on the problem in the composer, else on the last answered one."""
         answer = self.comparison.shown.exchanges[0] if self.comparison.shown else self._session.conversation.leaf
         if problem := self.composer.edit.toPlainText().strip():
             self.comparison.choose(problem)
@@ -209,7 +209,7 @@ class ChatPage(QSplitter):
             self.comparison.shown.choose(exchange, piece)
 
     def _show_beside(self, view: ComparedAnswers | None) -> None:
-        """Put a comparison in the place of the conversation, with the room of the sidebar; None: take it away."""
+        """Show a comparison instead of conversation and sidebar; None: back to the conversation."""
         if view is None:
             self._show_path()
             return
@@ -297,7 +297,7 @@ class ChatPage(QSplitter):
         menu.popup(where)
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
-        """Its steps as they are on the screen, in a column or in the conversation."""
+        """The visible steps of an answer, in a column or in the conversation."""
         if self.is_comparing and self.comparison.shown:
             return self.comparison.shown.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)

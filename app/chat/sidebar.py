@@ -1,4 +1,4 @@
-"""Conversations at the left: search, open, rename, delete with a way back."""
+"""The conversation list: search, open, rename, delete with undo."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SEARCH_AFTER_MS = 150
 
 
 class HistoryDelegate(QStyledItemDelegate):
-    """Headings are small and grey; everything else is the style's affair."""
+    """Paints headings small and grey; other rows by the style."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         if not index.data(HistoryRole.IS_HEADING):
@@ -116,7 +116,7 @@ class Sidebar(QWidget):
         self.refresh()
 
     def show_current(self, conversation: str) -> None:
-        """Mark the one that is open."""
+        """Select the open conversation."""
         self._shown = conversation
         row = self._model.row_of(conversation)
         self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
@@ -143,7 +143,7 @@ class Sidebar(QWidget):
             self._attempt(lambda repository: repository.rename(index.data(HistoryRole.CONVERSATION), title))
 
     def delete(self) -> None:
-        """Not asked for confirmation, since it can be undone."""
+        """Delete without confirmation, since it can be undone."""
         index = self.list.currentIndex()
         conversation, name = index.data(HistoryRole.CONVERSATION), index.data()
         if conversation and self._attempt(lambda repository: repository.delete(conversation)):

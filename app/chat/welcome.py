@@ -1,4 +1,4 @@
-"""What stands where no conversation stands yet."""
+"""The page of an empty conversation: examples, legend, and the note on the demo pair."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Welcome(QWidget):
         self.offer(EXAMPLES)
 
     def offer(self, examples: tuple[str, ...]) -> None:
-        """Problems to try, in place of those offered before."""
+        """Replace the example problems."""
         if examples == self._offered:
             return
         self._offered = examples
@@ -83,7 +83,7 @@ class Welcome(QWidget):
 
 
 def demo_examples() -> tuple[str, ...]:
-    """Problems that the demo pair was made for: it can do nothing else."""
+    """Example problems for the demo pair, which can solve nothing else."""
     from core.demo_pair import READY_PROBLEMS
 
     lines = READY_PROBLEMS.read_text("utf-8").splitlines()[:3]
@@ -91,7 +91,7 @@ def demo_examples() -> tuple[str, ...]:
 
 
 def another_problem() -> str:
-    """One that neither model of the demo pair saw in training, and another at each call."""
+    """A new held-out problem of the demo pair's kind."""
     from core.demo_pair import held_out_problems
 
     return next(held_out_problems(random.randrange(1 << 30))).question

@@ -1,4 +1,4 @@
-"""Compares the answers of the columns in a thread: algebra may take seconds."""
+"""Compares the columns' answers in a background task: algebra may take seconds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AnswerGrading(QObject):
         self._grading = SteadyTask(self, "compare answers")
 
     def follow(self, answers: Answers) -> None:
-        """The answers as they are now. One alone is compared only where the right one is known."""
+        """Compare these answers. A single one needs the expected answer."""
         if answers != self._answers and len(answers) > (0 if self._expected else 1):
             self._answers = answers
             self._grading.ask(lambda: self._grade(answers), self.graded.emit)

@@ -1,4 +1,4 @@
-"""Choose what is compared: two or three columns, each an arm to be written or an answer that is there."""
+"""Dialog to choose two or three columns: arms to run, or existing answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Chooser(QDialog):
         expected: str,
         parent: QWidget,
     ) -> None:
-        """`choices`: all that there are; `columns`: those that are proposed."""
+        """`choices`: all of them; `columns`: the proposed ones."""
         super().__init__(parent)
         self.setWindowTitle("Compare")
         self._choices = choices
@@ -55,13 +55,13 @@ class Chooser(QDialog):
         self._look()
 
     def offer_at_once(self, room: int, wanted: bool) -> None:
-        """`room`: how many texts the loaded models can write at once."""
+        """`room`: how many parallel requests the loaded models take."""
         self._room = room
         self.at_once.setChecked(wanted and room > 1)
         self._look()
 
     def picked(self) -> list[CompareChoice]:
-        """What is chosen now, from left to right."""
+        """The selected columns, from left to right."""
         indexes = [box.currentData() for box in self.boxes]
         return [self._choices[index] for index in indexes if index is not None]
 
@@ -154,7 +154,7 @@ class CompareChoice(NamedTuple):
 
 
 def arms(settings: RunSettings) -> list[CompareChoice]:
-    """Every arm that the recipes make of the chosen settings, but those that need a whole batch or other models."""
+    """Every arm of the recipes, except those that need a whole batch or other models."""
     choices: list[CompareChoice] = []
     for recipe in (ARMS | ABLATIONS).values():
         made = recipe.make(settings)
@@ -167,7 +167,7 @@ def arms(settings: RunSettings) -> list[CompareChoice]:
 
 
 def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
-    """Answers to one problem, in the order in which they were written."""
+    """The existing answers to one problem, oldest first."""
     return [
         CompareChoice(
             f"attempt {number}",
@@ -188,7 +188,7 @@ def proposed(
     answer: Exchange | None,
     pace: float,
 ) -> list[CompareChoice]:
-    """Two or three columns: the arms of these names, but whole answers that are there instead of writing them again.
+    """The proposed columns: the named arms, with existing complete answers where there are any.
 
     `answer`: the one that a person looks at; it is one of the columns. Answers that were held back by the demo's
     `pace` are not proposed: beside others their times would be wrong.
@@ -204,7 +204,7 @@ def proposed(
 
 
 def held_back(trace: Trace, pace: float) -> bool:
-    """Whether the demo's pace (tokens a second, 0 for none) may have made this answer slower than it is."""
+    """Whether the demo's pace (tokens per second, 0 for none) may have slowed this answer."""
     return bool(pace) and trace.seconds > 0 and trace.tokens / trace.seconds <= pace
 
 

@@ -1,4 +1,4 @@
-"""One column: an exchange with its head, its steps and its answer."""
+"""One column of a comparison: header, steps and answer of an exchange."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class AnswerColumn(QObject):
 
     @property
     def over(self) -> bool:
-        """Whether nothing more comes: it has ended, or was broken off."""
+        """Whether the answer has ended or was interrupted."""
         return not self.live and self.exchange.is_read and self.exchange.trace.started is not None
 
     @property
@@ -137,7 +137,7 @@ WIDEST_ANSWER, LEAST_ANSWER = 210, 26
 
 
 class ColumnHead:
-    """Four widgets, one below the other. They are laid in a grid, so that those of all columns stand level."""
+    """The header of a column: four widgets, placed in a grid so that they align across columns."""
 
     def __init__(self, settings: RunSettings, typesetter: Typesetter) -> None:
         self._typesetter = typesetter
@@ -157,7 +157,7 @@ class ColumnHead:
         self.parts = (self._name_row(settings), self._answer_row(), self.ribbon, self._figures_block())
 
     def follow(self, trace: Trace) -> None:
-        """Ribbon and shares, which grow with every token."""
+        """Update ribbon and shares, which grow with every token."""
         self.segments.follow(trace)
         for author, widget in self.written.items():
             kept = trace.totals[author].kept
@@ -173,7 +173,7 @@ class ColumnHead:
         self._typesetter.prepare(self._shown_answer, self.answer.formula_size, self._set_answer, self.answer)
 
     def show_state(self, words: str, failed: bool) -> None:
-        """What is going on, or how it ended, if that needs a word."""
+        """Show the state of the answer, or how it ended."""
         if words == self.state.text():
             return
         self.state.setText(words)
@@ -198,7 +198,7 @@ class ColumnHead:
             value.setAccessibleName(f"{figure.name}: {figure.value} {figure.difference}".strip())
 
     def _set_answer(self) -> None:
-        """As wide as it needs to be, so that the verdict stands beside it."""
+        """Fit the width to the answer, so that the verdict is beside it."""
         self.answer.set_markdown(self._shown_answer)
         self.answer.fit_width(WIDEST_ANSWER)
         self.answer.setVisible(bool(self._shown_answer))

@@ -1,4 +1,4 @@
-"""From the wish to compare to columns on the screen."""
+"""Starts comparisons: asks for the columns, runs them, shows them side by side."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from core.errors import BatonError
 from core.run import Pair
 
 NO_LIMIT = 1000
-"""Texts at once, of models that are not on this machine."""
+"""Parallel requests of models on servers: no limit that matters here."""
 
 
 class ComparisonController(AnswerComparison):
-    """Made when it is first needed. `show` puts a view into the middle of the page."""
+    """Created on first use. `show` puts a view into the middle of the page."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class ComparisonController(AnswerComparison):
         dialog.open()
 
     def ask(self, problem: str) -> None:
-        """The same arms with another problem, as a new turn at the same place."""
+        """Run the same arms on another problem."""
         if self.view and self._may_begin():
             at_once = self._preferences.value.window.at_once
             names = self._preferences.value.window.compared or USUAL
@@ -88,7 +88,7 @@ class ComparisonController(AnswerComparison):
         self.open(attempts[first : first + MOST_COLUMNS], expected_answer(answer.problem))
 
     def open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
-        """These answers side by side, whether they are there or still to come."""
+        """Show these answers side by side, finished or not."""
         self._close()
         view = CompareView(exchanges, self._session, self._typesetter, expected, at_once)
         view.left.connect(self.leave)
@@ -100,7 +100,7 @@ class ComparisonController(AnswerComparison):
         self._show(view)
 
     def cross(self) -> None:
-        """The step in the same row of the next column."""
+        """Select the step in the same row of the next column."""
         if self.view:
             self.view.cross()
 
@@ -148,12 +148,12 @@ class ComparisonController(AnswerComparison):
 
 
 def expected_answer(problem: str) -> str:
-    """Known for the demo pair's own problems only."""
+    """The right answer, known only for the demo pair's problems; else ""."""
     known = DemoProblem.of(problem)
     return known.answer if known else ""
 
 
 def texts_at_once(pair: Pair) -> int:
-    """How many texts both models can write at once without taking turns."""
+    """Parallel requests that both models can take."""
     local = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
     return min((engine.loaded_as.parallel for engine in local), default=NO_LIMIT)

@@ -1,4 +1,4 @@
-"""What a comparison says: names of arms, figures, and how they differ from the first column's."""
+"""Texts of a comparison: arm titles, figures, and their difference from the first column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between the columns: = ≈ ≠ for each row, and the line at which the answers part."""
+"""Between the columns: = ≈ ≠ for each row, and the line where the answers diverge."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INDENT = 26
 
 
 class RowMarkers(QWidget):
-    """The signs between a column and the one at its left, as high as the text."""
+    """The signs between two neighbouring columns."""
 
     def __init__(self, rows: AlignedRows, place: int, parent: QWidget | None = None) -> None:
         """`place`: of the left column."""
@@ -53,7 +53,7 @@ class RowMarkers(QWidget):
 
 
 class PartingLine(QWidget):
-    """Lies across all columns, above the first row that differs. Hidden while there is none."""
+    """A line across all columns above the first row that differs; hidden while there is none."""
 
     def __init__(self, rows: AlignedRows, parent: QWidget) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""Keeps the steps of several answers level: rows are found in a thread, and made by moving steps apart.
+"""Aligns the steps of several answers in rows: a background task finds the rows, gaps between steps make them.
 
     traces ─► steps as text ─► align (thread) ─► rows ─► room above steps, some rows at a time
 
@@ -78,7 +78,7 @@ class AlignedRows(QObject):
         self._aligning.cancel()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """In a column of another width all steps have other heights."""
+        """Place all rows again when a column changes its width."""
         if isinstance(event, QResizeEvent) and event.size().width() != event.oldSize().width():
             self._place(0, len(self.rows))
         return super().eventFilter(watched, event)

@@ -65,7 +65,7 @@ class CompareView(ComparedAnswers):
         return [column.exchange for column in self.columns]
 
     def refresh(self, exchange: Exchange | None = None) -> None:
-        """Show how it stands with one answer, or with all."""
+        """Update one answer, or all."""
         for column in self.columns:
             if exchange is None or column.exchange is exchange:
                 column.refresh(self._session.writes(column.exchange), self._session.waits(column.exchange))
@@ -101,7 +101,7 @@ class CompareView(ComparedAnswers):
                 return
 
     def finish(self) -> None:
-        """End what it has running."""
+        """Cancel its background tasks."""
         self.rows.finish()
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -204,12 +204,12 @@ class Panes(QWidget):
 
     @property
     def narrowest(self) -> int:
-        """Pixels of a column, with letters as large as a person wants them."""
+        """Minimum width of a column in pixels, at the chosen text size."""
         # Not averageCharWidth: it averages all glyphs of the font, and Inter has many wide ones that are rarely used.
         return self.fontMetrics().horizontalAdvance("x" * NARROWEST)
 
     def add_column(self, head: Sequence[QWidget], text: Sequence[QWidget], between: RowMarkers | None) -> None:
-        """One more at the right, each part level with those of its kind. `between` stands at its left."""
+        """Add a column at the right, its parts aligned with those of the others. `between` stands at its left."""
         place = self._grids[1].columnCount() if between else 0
         for grid, widgets in zip(self._grids, (head, text), strict=True):
             if between:
@@ -228,13 +228,13 @@ class Panes(QWidget):
         self.body.ensureVisible(point.x() + self.narrowest, point.y(), self.narrowest, self.body.height() // 3)
 
     def follow(self, bottom: int) -> None:
-        """Keep this height in view, unless a person has scrolled away."""
+        """Scroll with the growing text, unless a person has scrolled away."""
         if self._follows:
             self.body.verticalScrollBar().setValue(bottom + EDGE - self.body.viewport().height())
             self._follows = True
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The heads are as high as they need to be, and as wide as the columns below them."""
+        """Keep the headers as high as their content and as wide as the columns."""
         if watched is self.above and event.type() is QEvent.Type.LayoutRequest:
             self.heads.setFixedHeight(self.above.sizeHint().height())
         elif watched is self.below and event.type() is QEvent.Type.Resize:

@@ -21,7 +21,7 @@ NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
 
 
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:
-    """Only what the terminal would not do by itself is named."""
+    """Names only what differs from the terminal's defaults."""
     preset, usual = _nearest_preset(settings, models.is_demo)
     words = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
     words += ["--context", str(models.context)]

@@ -155,17 +155,17 @@ class ModelsPage(QWidget):
 
     def _arrived(self, path: Path) -> None:
         self.here.choose(path)
-        self.notice.tell(f"{path.name} is on this machine.", ("Show it", self._show_here), warns=False)
+        self.notice.show_message(f"{path.name} is on this machine.", ("Show it", self._show_here), warns=False)
 
     def _show_here(self) -> None:
         self.tabs.setCurrentWidget(self._here)
 
     def _offer_undo(self, deletion: Deletion) -> None:
-        self.notice.tell(
+        self.notice.show_message(
             f"{deletion.name} was deleted; {in_gib(deletion.freed_bytes)} are free when Baton closes.",
             ("Undo", lambda: self.controller.undo(deletion)),
             warns=False,
         )
 
     def _say_error(self, error: BatonError) -> None:
-        self.notice.tell(str(error))
+        self.notice.show_message(str(error))

@@ -43,7 +43,7 @@ class Purpose(Enum):
 
 class ServerDialog(QDialog):
     kept = Signal(str)
-    """The address, or several with commas between, that was set up."""
+    """The address that was set up; several are separated with commas."""
     use_wanted = Signal(object, str)
     """An Author and the address."""
     failed = Signal(object)

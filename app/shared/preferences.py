@@ -1,4 +1,4 @@
-"""The settings while the window is open: one value, changed as a whole, saved a moment after."""
+"""The settings of the open window, replaced as a whole and saved after a short delay."""
 
 from __future__ import annotations
 

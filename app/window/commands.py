@@ -1,4 +1,4 @@
-"""Everything the window can do, as one list: the keys, the command palette and the list of shortcuts are made of it."""
+"""All commands of the window in one list, for the shortcuts, the command palette and the list of shortcuts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CommandTarget(Protocol):
     @property
     def dialogs(self) -> WindowDialogs: ...
 
-    def tell(self, error: BatonError) -> None: ...
+    def show_error(self, error: BatonError) -> None: ...
 
     def show_page(self, name: str) -> None: ...
 
@@ -82,7 +82,7 @@ class Command:
 
 
 def install(window: QWidget, commands: Sequence[Command]) -> None:
-    """Give the window the keys."""
+    """Install the shortcuts in the window."""
     for command in commands:
         if command.key:
             action = QAction(command.title, window)
@@ -145,7 +145,7 @@ class CommandPalette(QDialog):
 
 
 def matches(title: str, words: str) -> bool:
-    """Every word begins some word of the title, or stands inside it."""
+    """True if every word occurs in the title."""
     return all(word in title.lower() for word in words.lower().split())
 
 
@@ -193,16 +193,16 @@ def commands_of(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
 
     def on_last(act: Callable[[Exchange], object]) -> Callable[[], None]:
-        """Something that is done to the answer in front, when none is being written."""
+        """An action on the last answer, while none is being written."""
 
         def do() -> None:
             exchange = session.conversation.leaf
             if exchange and session.ready:
                 act(exchange)
             elif exchange is None:
-                window.tell(BatonError("There is no answer yet.", "Ask something first."))
+                window.show_error(BatonError("There is no answer yet.", "Ask something first."))
             else:
-                window.tell(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+                window.show_error(BatonError("An answer is being written.", "Stop it, or wait for its end."))
 
         return do
 

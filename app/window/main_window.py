@@ -1,4 +1,4 @@
-"""The window: top bar, notice, pages. It knows the parts and connects them; each part does its own work."""
+"""The main window: creates the parts (top bar, notice bar, pages), connects them, and closes them in order."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MainWindow(QMainWindow):
         self._dress()
         self.notice = NoticeBar()
         self.topbar = TopBar(self.models, self.preferences)
-        self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, self.tell)
+        self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, self.show_error)
         self.inspector = Inspector()
         self.chat = ChatPage(self.session, self.preferences, self.inspector, self._make_comparison)
         self._pages = QStackedWidget()
@@ -70,7 +70,7 @@ class MainWindow(QMainWindow):
         self._restore()
 
     def add_page(self, name: str, title: str, page: QWidget, finish: Callable[[], None] | None = None) -> None:
-        """Another page; `finish` ends what it has running when the window closes."""
+        """Add a page; `finish` is called when the window closes."""
         page.setObjectName(name)
         self._pages.addWidget(page)
         self.topbar.add_page(name, title)
@@ -89,7 +89,7 @@ class MainWindow(QMainWindow):
             self.preferences.change_window(page=name)
 
     def begin_work(self) -> None:
-        """What may come after the first paint: the store, the models, the typesetter."""
+        """Start what may come after the first paint: store, models, typesetter."""
         from app.shared.rendering import warm_up
 
         run_in_background(self, "load ziamath", warm_up, waits=False)
@@ -102,7 +102,7 @@ class MainWindow(QMainWindow):
         try:
             store = Store.open(self.paths.store)
         except BatonError as error:
-            self.tell(error)
+            self.show_error(error)
             return
         self._store = store
         repository = ConversationRepository(store, self)
@@ -111,7 +111,7 @@ class MainWindow(QMainWindow):
         self._add_batch_page(store)
         self.dialogs.use_import_export(ImportExport(store, self))
         for sentence in store.notices:
-            self.notice.tell(sentence, warns=False)
+            self.notice.show_message(sentence, warns=False)
         if last := self.preferences.value.window.conversation:
             self.session.open(last, quietly=True)
 
@@ -121,24 +121,24 @@ class MainWindow(QMainWindow):
             try:
                 self._store.close()
             except StoreError as error:
-                self.tell(error)
+                self.show_error(error)
 
     def _add_batch_page(self, store: Store) -> None:
         from app.batch.page import BatchPage
 
         self._batch = batch = BatchPage(self.models, self.preferences, Inspector)
-        batch.failed.connect(self.tell)
-        batch.noticed.connect(lambda words: self.notice.tell(words, warns=False))
+        batch.failed.connect(self.show_error)
+        batch.noticed.connect(lambda words: self.notice.show_message(words, warns=False))
         batch.deleted.connect(
-            lambda gone: self.notice.tell(
+            lambda gone: self.notice.show_message(
                 f"“{gone.name}” was deleted.", ("Undo", lambda: batch.restore(gone)), warns=False
             )
         )
         batch.use_store(store)
         self.add_page("batch", "Batch", batch)
 
-    def tell(self, error: BatonError) -> None:
-        """Say what went wrong, with the way on that fits it."""
+    def show_error(self, error: BatonError) -> None:
+        """Show an error with the actions that fit it."""
         ways: list[Way] = []
         if isinstance(error, EngineError | ModelFileError) or error is self.models.error:
             ways = [("Try again", self.reload_models), ("Choose models…", self.dialogs.choose_models)]
@@ -146,13 +146,13 @@ class MainWindow(QMainWindow):
                 ways.insert(1, ("Server…", self.dialogs.connect_server))
         elif isinstance(error, SettingsError):
             ways = [("Settings…", self.dialogs.show_settings)]
-        self.notice.tell(str(error), *ways)
+        self.notice.show_message(str(error), *ways)
 
     def reload_models(self) -> None:
         self.models.load(self.preferences.value.models)
 
     def choose_problems(self) -> None:
-        """A file of problems, for a batch."""
+        """Choose a file of problems for a batch."""
         if self._batch:
             self.show_page("batch")
             self._batch.choose_file()
@@ -198,7 +198,7 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Problems: whatever page is shown, they are a batch."""
+        """Open dropped problem files on the batch page."""
         if self._batch:
             self.show_page("batch")
             self._batch.dropEvent(event)
@@ -244,18 +244,18 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("run"))
         self.dialogs.imported.connect(self._imported)
-        self.dialogs.saved.connect(lambda path: self.notice.tell(f"Saved to {path}", warns=False))
-        self.session.failed.connect(self.tell)
+        self.dialogs.saved.connect(lambda path: self.notice.show_message(f"Saved to {path}", warns=False))
+        self.session.failed.connect(self.show_error)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
-        self.chat.sidebar.failed.connect(self.tell)
+        self.chat.sidebar.failed.connect(self.show_error)
         self.chat.sidebar.deleted.connect(self._deleted)
         self.chat.sidebar.export_wanted.connect(self.dialogs.export)
         self.chat.export_wanted.connect(self.dialogs.export)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
         self.preferences.changed.connect(self._dress)
-        self.preferences.failed.connect(self.tell)
+        self.preferences.failed.connect(self.show_error)
 
     def _restore(self) -> None:
         state = self.preferences.value.window
@@ -275,16 +275,16 @@ class MainWindow(QMainWindow):
 
     def _models_changed(self) -> None:
         if self.models.error:
-            self.tell(self.models.error)
+            self.show_error(self.models.error)
         elif self.models.state is LoadState.READY:
             pair = self.models.pair
             cards = [engine.card for engine in (pair.small, pair.large) if engine]
             if words := " ".join(dict.fromkeys(filter(None, map(retreat_words, cards)))):
-                self.notice.tell(words)
+                self.notice.show_message(words)
 
     def _deleted(self, conversation: str, name: str) -> None:
         self.session.forget(conversation)
-        self.notice.tell(f"“{name}” was deleted.", ("Undo", lambda: self._undo(conversation)), warns=False)
+        self.notice.show_message(f"“{name}” was deleted.", ("Undo", lambda: self._undo(conversation)), warns=False)
 
     def _imported(self, conversation: str) -> None:
         self.chat.sidebar.refresh()

@@ -1,4 +1,4 @@
-"""The two models of the window, as a button of the top bar: which they are, or how far their loading is."""
+"""Top bar button with the two models, or the progress of loading them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ModelButton(QPushButton):
         return QSize(120, super().sizeHint().height())
 
     def show_narrow(self, narrow: bool) -> None:
-        """Leave out what is not needed to tell the models apart."""
+        """Shorten the text to the models' names."""
         if narrow is not self.is_narrow:
             self.is_narrow = narrow
             self.refresh()
@@ -92,14 +92,14 @@ class ModelButton(QPushButton):
 
 
 class StateLabel(QLabel):
-    """What a server does, with a sign; as wide as its longest word, so that nothing beside it moves."""
+    """Status of a server; as wide as its longest text, so that nothing beside it moves."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
 
     def show_doing(self, doing: ServerStatus | None, short: bool) -> None:
-        """None: no server is meant."""
+        """None: the model is not on a server."""
         if doing is None:
             self.clear()
             return

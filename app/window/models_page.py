@@ -1,4 +1,4 @@
-"""Puts the Models page into the window: a pair that is chosen there is the one that the window loads."""
+"""Adds the Models page to the window, and loads the pair chosen there."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 def add_models_page(
     window: MainWindow, secrets: Callable[[], Secrets] | None = None, home: Path | None = None
 ) -> LazyModelsPage:
-    """`secrets` and `home`: others than the person's own, for tests."""
+    """`secrets` and `home` replace the user's own in tests."""
     tab = LazyModelsPage(window, secrets, home)
     window.add_page("models", "Models", tab, tab.empty_trash)
     return tab
 
 
 def import_page() -> Generator[None, None, None]:
-    """What the page imports takes a tenth of a second, so a thread does it."""
+    """Import the page in a thread: it takes a tenth of a second."""
     import_module("app.models.page")
     yield
 
 
 class LazyModelsPage(QWidget):
-    """The page's place. The page itself, with all that it imports, is made when it is first looked at."""
+    """A placeholder that creates the Models page when it is first shown."""
 
     def __init__(self, window: MainWindow, secrets: Callable[[], Secrets] | None, home: Path | None) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class LazyModelsPage(QWidget):
         return page
 
     def _general_loading(self) -> LoadOptions:
-        """What the settings say of every local model."""
+        """The load options of models without options of their own."""
         from core.models.loading import LoadOptions
 
         general = self._window.preferences.value.models
@@ -120,7 +120,7 @@ class LazyModelsPage(QWidget):
         self._window.show_page("chat")
 
     def _warn_of_few_cues(self) -> None:
-        """The keyword policy would hardly ever bring in the large model: say so before a question is asked in vain."""
+        """Warn if the small model writes so few cues that keywords would hardly ever call the large one."""
         run = self._window.preferences.value.run
         if self._window.models.state is not LoadState.READY or not isinstance(run.policy, Keywords.Settings):
             return
@@ -135,7 +135,7 @@ class LazyModelsPage(QWidget):
             return
         share = load_preferences(self._window.paths.model_preferences).cue_share_of(small.path)
         if share is not None and share < FEW_CUES:
-            self._window.notice.tell(
+            self._window.notice.show_message(
                 f"{small.card.name} gives hardly any cues ({share:.0%} of steps): the large one would rarely write.",
                 ("Use first-token entropy", lambda: self._use_policy("first-token-entropy")),
                 ("Let the large model open", lambda: self._use_policy("every-step")),
@@ -144,10 +144,12 @@ class LazyModelsPage(QWidget):
     def _use_policy(self, policy: str) -> None:
         preferences = self._window.preferences
         preferences.change_run(policy=settings_for(policy, preferences.value.run.policy))
-        self._window.notice.tell(f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False)
+        self._window.notice.show_message(
+            f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False
+        )
 
     def _use(self, **sources: ModelSource) -> None:
-        """Load the pair with these in place of what was there; the other model stays."""
+        """Replace one or both models of the pair, and load it."""
         choice = self._window.preferences.value.models.model_copy(update=sources)
         self._window.preferences.change(models=choice)
         self._window.reload_models()

@@ -98,7 +98,7 @@ class PairDialog(QDialog):
             self.edits[author].setText(file)
 
     def _look(self) -> None:
-        """Say what the files are before anything is loaded: reading a header takes milliseconds."""
+        """Describe the files from their headers, before anything is loaded."""
         usable = True
         for author, edit in self.edits.items():
             words, role = "", Role.MUTED
@@ -112,7 +112,7 @@ class PairDialog(QDialog):
         self.load.setEnabled(usable)
 
     def _set_up_server(self, author: Author) -> None:
-        """Key, test, prices and caps of the server whose address stands there, or is written in the form."""
+        """Open the dialog of the server at this address."""
         from app.servers.server_dialog import Purpose, ServerDialog
 
         edit, beside = self.edits[author], OTHER[author]

@@ -56,7 +56,7 @@ class PolicyButton(QPushButton):
         self._choices[policy, preset] = action
 
     def _allow(self) -> None:
-        """What the two models cannot do is not to be chosen, and says why."""
+        """Disable policies that these models cannot run, with the reason."""
         pair, ready = self._models.pair, self._models.state is LoadState.READY
         for (policy, _), action in self._choices.items():
             why_not = obstacle(POLICIES[policy], pair) if ready else None

@@ -53,7 +53,7 @@ class TopBar(QWidget):
         self._draw()
 
     def add_page(self, name: str, title: str) -> None:
-        """One more page to choose; the choice is shown once there are two."""
+        """Add a page to the page switch, which is visible once there are two."""
         page = QPushButton(title)
         page.setCheckable(True)
         page.setProperty("page", name)

@@ -1,4 +1,4 @@
-"""LaTeX becomes pictures: ziamath sets it, Qt draws it, and both results are kept for the next time.
+"""Renders LaTeX: ziamath typesets it, Qt paints it, and both results are cached.
 
 ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `warm_up` once the window stands.
 """

@@ -1,4 +1,4 @@
-"""A text with mathematics in a window: as tall as its content, copied as its source."""
+"""A widget for text with mathematics, as tall as its content; copies yield the source."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RichText(QTextBrowser):
         self.document().setDocumentMargin(0)
         self.document().documentLayout().documentSizeChanged.connect(self._fit)
         self.anchorClicked.connect(self._follow)
-        current_theme().changed.connect(self._set_anew)
+        current_theme().changed.connect(self._rerender)
 
     def set_markdown(self, markdown: str, ink: str = "") -> None:
         """Shows a finished text, in the colour `ink` (`#rrggbb`) or that of the theme."""
@@ -75,7 +75,7 @@ class RichText(QTextBrowser):
         return mime
 
     def loadResource(self, kind: int, name: QUrl | str) -> None:
-        """Fetches nothing, whatever a text may ask for."""
+        """Load no resource: a text cannot make Baton fetch anything."""
 
     @property
     def formula_size(self) -> float:
@@ -101,7 +101,7 @@ class RichText(QTextBrowser):
         style = TextStyle.of(current_theme().colours, QGuiApplication.font())
         return style.in_ink(self._ink) if self._ink else style
 
-    def _set_anew(self) -> None:
+    def _rerender(self) -> None:
         growing = self._live
         if growing is None:
             self.set_markdown(self._markdown, self._ink)

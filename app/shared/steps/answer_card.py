@@ -1,4 +1,4 @@
-"""The answer on a sheet of its own, signed by who wrote it."""
+"""The answer in a card, with the sign of its author."""
 
 from __future__ import annotations
 

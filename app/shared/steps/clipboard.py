@@ -1,4 +1,4 @@
-"""What one copies of an answer, as text, Markdown or LaTeX: a step, all steps, the answer, what is selected."""
+"""Copy a step, all steps, the answer or the selection as text, Markdown or LaTeX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.thinking.trace import Piece
 
 
 def copy_answer(exchange: Exchange, form: CopyFormat) -> None:
-    """The answer; all that was written where there is none."""
+    """Copy the answer, or the whole text if there is none."""
     copy_text(exchange.trace.answer.strip() or exchange.trace.text, form)
 
 

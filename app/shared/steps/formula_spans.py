@@ -25,7 +25,7 @@ class Span(NamedTuple):
 
 
 class FormulaSpans:
-    """Is given the pieces of a text in order, each once it is complete."""
+    """Takes the completed pieces of a text in order."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -71,7 +71,7 @@ class FormulaSpans:
         return again
 
     def words(self, index: int, text: str) -> str:
-        """What is to be set for a piece: the whole of a formula where it closes, and where it began only a sign."""
+        """The text to render for a piece: a whole formula where it closes, a sign where it began."""
         if index in self._stands:
             text = f"{text[: self._stands[index]].rstrip()} {GOES_ON}"
         return self._opened.get(index, "") + text

@@ -1,4 +1,4 @@
-"""Keeps a ribbon in step with a trace."""
+"""Updates a ribbon from a growing trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pieces of a trace as one text document: written as they come, set in full when they close.
+"""The pieces of a trace as one text document: plain while they grow, rendered when they are complete.
 
 One document for all steps of an answer, not a widget for each: one can select across steps, thousands of pieces cost
 a few kilobytes each, and only what is on the screen is painted (docs/window.md).

@@ -1,4 +1,4 @@
-"""All steps of an answer as one text, each piece with its author's bar and sign in the margin."""
+"""The steps of an answer as one text, with each author's bar and sign in the margin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAD = GAP / 2 - 1
 
 
 class StepsView(RichText):
-    """Selecting and copying work as in any text; a click chooses a piece, its menu is asked for by `menu_wanted`."""
+    """A click selects a piece; `menu_wanted` asks for its context menu. Text can be selected across pieces."""
 
     piece_clicked = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
@@ -40,7 +40,7 @@ class StepsView(RichText):
         self._pressed_at = QPoint()
         self._is_live = False
         self.setAccessibleName("Steps")
-        self._set_anew()
+        self._rerender()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
         self._is_live = live
@@ -48,7 +48,7 @@ class StepsView(RichText):
 
     @property
     def complete(self) -> bool:
-        """Whether every piece is in the document: a long answer comes in portions."""
+        """Whether every piece is rendered: a long answer comes in portions."""
         return self._steps.complete
 
     @property
@@ -123,10 +123,10 @@ class StepsView(RichText):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.FontChange and hasattr(self, "_steps"):
-            self._set_anew()
+            self._rerender()
 
-    def _set_anew(self) -> None:
-        """The look has changed. Called by the theme; the base class has its own text, of which there is none here."""
+    def _rerender(self) -> None:
+        """Render again after a change of theme."""
         self._steps.wear(self._style(), current_theme().colours)
         self._set_margins()
 
@@ -144,7 +144,7 @@ class StepsView(RichText):
         frame.setFrameFormat(form)
 
     def _grown(self, first_changed: int) -> None:
-        """Only what has changed is painted again: all that is seen would cost 5 ms each time."""
+        """Repaint only what has changed: all visible text would take 5 ms each time."""
         if first_changed == 0:
             self._set_margins()
         area = self.viewport().rect()

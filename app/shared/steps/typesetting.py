@@ -1,4 +1,4 @@
-"""Formulas are set in a thread of their own, so that the window only has to place them.
+"""Typesets formulas in a background task, so that the window only has to place them.
 
 A formula takes 3 to 20 ms the first time; a step may hold ten of them.
 """
@@ -20,7 +20,7 @@ Ready = Callable[[], None]
 
 
 class Typesetter(QObject):
-    """Takes texts, and calls back in the main thread when their formulas are set. Without formulas: at once."""
+    """Typesets the formulas of texts, and calls back in the main thread; at once if a text has none."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -28,7 +28,7 @@ class Typesetter(QObject):
         self._started = False
 
     def prepare(self, markdown: str, formula_size: float, ready: Ready, owner: QObject) -> None:
-        """`ready` is not called if its owner is gone by then."""
+        """Call `ready` when the formulas are set, unless its owner was deleted."""
         if not lift_formulas(markdown).formulas:
             ready()
             return

@@ -1,4 +1,4 @@
-"""Which look the window wears now, and how it changes: light, dark, or as the system wishes."""
+"""The current theme and how it changes: light, dark, or as the system."""
 
 from PySide6.QtCore import QDir, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QFont, QFontDatabase
@@ -70,12 +70,12 @@ class Theme(QObject):
 
 
 def _colours_under(system: Qt.ColorScheme) -> Colours:
-    """A desktop that does not say is light."""
+    """Light if the desktop does not say."""
     return DARK if system is Qt.ColorScheme.Dark else LIGHT
 
 
 def apply(application: QApplication, scheme: ColourScheme, text_size: float = 1.0) -> Theme:
-    """Dresses the application and gives its theme, the same object each time."""
+    """Apply a theme to the application; returns the same Theme object each time."""
     theme = _theme_of(application)
     theme.wear(scheme, text_size)
     return theme

@@ -1,4 +1,4 @@
-"""Every colour of the window, by the part it plays and never by its hue.
+"""Every colour of the window, named by its role.
 
 Two rules, both held by the tests: whatever is read has a contrast of at least 4.5 to 1 on every ground it
 may stand on (WCAG 2.2, 1.4.3), and the authors differ for people who see no red or no green. A colour is

@@ -1,4 +1,4 @@
-"""Buttons, labels and number boxes as the whole window has them: named, and drawn in the colours of now."""
+"""Buttons, labels and fields of the window: with accessible names, in the colours of the theme."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinB
 
 
 def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
-    """As far in as in other fields: the style sheet's left padding does not reach the text of a number box."""
+    """Set the text margin by hand: the style sheet's padding does not apply to a number box."""
     box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
 
 
@@ -88,13 +88,13 @@ class _WheelOnlyWithFocus(QObject):
 
 
 def steady(field: QWidget) -> None:
-    """Scrolling a page never changes the number or choice that happens to be under the pointer."""
+    """Ignore the wheel unless the field has the focus, so that scrolling a page changes no value."""
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     field.installEventFilter(_WheelOnlyWithFocus(field))
 
 
 class IconButton(QToolButton):
-    """A picture to press; its name is its tool tip, too."""
+    """A button with an icon; its name is also its tool tip."""
 
     def __init__(self, picture: str, name: str, press: Callable[[], object], parent: QWidget | None = None) -> None:
         super().__init__(parent)

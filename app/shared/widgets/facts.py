@@ -24,7 +24,7 @@ class Facts(QWidget):
         self._rows: list[tuple[QLabel, QLabel]] = []
 
     def show_facts(self, facts: list[Fact]) -> None:
-        """Empty values are left out. Labels are used again: this is called many times a second."""
+        """Show these facts; empty values are left out. Labels are reused: this is called many times a second."""
         facts = [fact for fact in facts if fact[1]]
         while len(self._rows) < len(facts):
             name, value = label("", Role.MUTED), label()

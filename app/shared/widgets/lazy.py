@@ -1,4 +1,4 @@
-"""The place of a part of the window that is made when it is first needed, so that no one step takes long."""
+"""A placeholder for a widget that is created when it is first shown or used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place where the window says that something went wrong, and what one can do now. It never interrupts."""
+"""The notice bar: errors and messages, with actions. It never interrupts."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class NoticeBar(QWidget):
     def text(self) -> str:
         return self._text.text()
 
-    def tell(self, text: str, *ways: Way, warns: bool = True) -> None:
-        """Say this in place of what was said before; `warns`: something went wrong."""
+    def show_message(self, text: str, *ways: Way, warns: bool = True) -> None:
+        """Replace the message; `warns`: something went wrong."""
         self._drop_ways()
         self._text.setText(text)
         self._text.setAccessibleName(text)
