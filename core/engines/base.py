@@ -45,6 +45,8 @@ class Token(NamedTuple):
     alternatives: tuple[Alternative, ...] = ()
     drafted: bool = False
     """Proposed by the small model and accepted: it saved a decode of the large one, which drew it all the same."""
+    rejected_drafts: int = 0
+    """Drafts from this position on that were dropped, because the first of them was not this token."""
 
 
 class Passing(Enum):

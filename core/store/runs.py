@@ -255,6 +255,10 @@ def _tokens_line(author: Author, tokens: list[TokenWritten]) -> Json:
         line["alternatives"] = [token.alternatives for token in tokens]
     if ends := [index for index, token in enumerate(tokens) if token.ends_step]:
         line["ends_step"] = ends
+    if drafted := [index for index, token in enumerate(tokens) if token.drafted]:
+        line["drafted"] = drafted
+    if rejected := [(index, token.rejected_drafts) for index, token in enumerate(tokens) if token.rejected_drafts]:
+        line["rejected_drafts"] = rejected
     return line
 
 
@@ -264,6 +268,11 @@ def _tokens(line: Json) -> Iterator[TokenWritten]:
         ends = [False] * count
         for index in line.get("ends_step", ()):
             ends[index] = True
+        drafted, rejected = [False] * count, [0] * count
+        for index in line.get("drafted", ()):
+            drafted[index] = True
+        for index, number in line.get("rejected_drafts", ()):
+            rejected[index] = number
         alternatives = [
             tuple(Alternative(*each) for each in of_token) for of_token in line.get("alternatives", ())
         ] or repeat(())
@@ -276,6 +285,8 @@ def _tokens(line: Json) -> Iterator[TokenWritten]:
             line.get("logprob") or repeat(None),
             alternatives,
             ends,
+            drafted,
+            rejected,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error

@@ -91,6 +91,8 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     """True if this token completed a step boundary."""
     drafted: bool = False
     """True if the small model proposed this token and the large one, whose draw it is, accepted it."""
+    rejected_drafts: int = 0
+    """Drafts of the small model that this token made useless."""
 
 
 class TextDiscarded(_Event, frozen=True, tag="text_discarded"):

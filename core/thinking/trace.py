@@ -296,6 +296,16 @@ class Piece:
         return self._text
 
     @property
+    def accepted_drafts(self) -> int:
+        """Tokens that the small model drafted for this piece of the large one, and that were kept."""
+        return sum(token.drafted for token in self.tokens)
+
+    @property
+    def drafts(self) -> int:
+        """Tokens that the small model drafted for it, the rejected ones too."""
+        return self.accepted_drafts + sum(token.rejected_drafts for token in self.tokens)
+
+    @property
     def cue(self) -> Cue | None:
         return self.takeover.cue if self.takeover else None
 

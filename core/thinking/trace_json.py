@@ -122,6 +122,8 @@ def piece_to_json(piece: Piece) -> Json:
         "replaced": piece.replaced,
         "replaced_tokens": piece.replaced_tokens,
         "counters": dict(piece.counters),
+        "drafts": piece.drafts,
+        "accepted_drafts": piece.accepted_drafts,
         "in_answer": piece.in_answer,
         "start": piece.start,
         "end": piece.end,

@@ -69,9 +69,11 @@ class WriteStream:
         with closing(items):
             for item in items:
                 match item:
-                    case Token(id, _, logprob, others, drafted):
+                    case Token(id, _, logprob, others, drafted, rejected):
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
-                        yield TokenWritten(self.now(), author, id, written, logprob, others, ends_step, drafted)
+                        yield TokenWritten(
+                            self.now(), author, id, written, logprob, others, ends_step, drafted, rejected
+                        )
                         self._offer_prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case Handoff(reused, prefilled, seconds, passing):
                         yield HandedOver(self.now(), author, reused, prefilled, seconds, passing)

@@ -393,8 +393,8 @@ class LocalSession:
         try:
             while True:
                 match next_reply(replies, stop_at):
-                    case Wrote(_, id, data, logprob, others, drafted):
-                        yield Token(id, data, logprob, others, drafted)
+                    case Wrote(_, id, data, logprob, others, drafted, rejected):
+                        yield Token(id, data, logprob, others, drafted, rejected)
                     case DraftsWanted() as wanted if self._drafter:
                         process.tell(self._drafter.answer(wanted, written))
                     case Prefilled(_, tokens, total):

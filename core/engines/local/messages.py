@@ -166,6 +166,7 @@ class Wrote(NamedTuple):
     logprob: float | None
     alternatives: tuple[Alternative, ...]
     drafted: bool = False
+    rejected_drafts: int = 0
 
 
 class DraftsWanted(NamedTuple):

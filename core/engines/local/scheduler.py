@@ -294,7 +294,7 @@ class Scheduler:
             if task.halted:
                 self._finish(task, Done(task.request.request, Stop.CANCELLED))
                 break
-            if self._write_token(task, entry, draft) != draft or draft is None:
+            if self._write_token(task, entry, draft, len(drafts) - task.accepted) != draft or draft is None:
                 break
             task.accepted += 1
             if task not in self.running:
@@ -357,8 +357,9 @@ class Scheduler:
             self._roll_back(sequence, task.text_length)
         self._finish(task, Done(request.request, Stop.LIMIT))
 
-    def _write_token(self, task: Task, entry: int | None, draft: int | None = None) -> int | None:
-        """Draw the next token, which counts as drafted if it is the draft; None if it ends the text."""
+    def _write_token(self, task: Task, entry: int | None, draft: int | None = None, drafts: int = 0) -> int | None:
+        """Draw the next token; None if it ends the text. It counts as drafted if it is the draft, the first of
+        `drafts`; else all of these are rejected."""
         request, sequence, llama = task.request, task.sequence, self.llama
         if entry is None:
             assert sequence.logits is not None
@@ -369,7 +370,9 @@ class Scheduler:
             self._finish(task, Done(request.request, Stop.END_OF_TEXT))
             return None
         logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
-        self.reply(Wrote(request.request, token, llama.piece(token), logprob, others, token == draft))
+        drafted = token == draft
+        rejected = 0 if drafted else drafts
+        self.reply(Wrote(request.request, token, llama.piece(token), logprob, others, drafted, rejected))
         sequence.logits = None
         task.written += 1
         task.pending = [token]

@@ -85,3 +85,17 @@ def test_a_long_ribbon_keeps_the_share_of_each_author() -> None:
     assert len(ribbon) <= RIBBON_SEGMENTS
     assert sum(segment.tokens for segment in ribbon if segment.author is Author.LARGE) == 200
     assert sum(segment.tokens for segment in ribbon) == 1000
+
+
+def test_drafted_tokens_come_back_with_what_was_rejected(store: Store) -> None:
+    events = [
+        *a_run()[:2],
+        TokenWritten(1.0, Author.LARGE, 1, "So", drafted=True),
+        TokenWritten(1.1, Author.LARGE, 2, " it", rejected_drafts=3),
+    ]
+    recorder = store.runs.record("r")
+    recorder.record(events)
+    recorder.finish().result()
+    assert list(store.runs.events("r")) == events
+    piece = Trace.of(events).pieces[-1]
+    assert (piece.accepted_drafts, piece.drafts) == (1, 4)

@@ -79,7 +79,9 @@ def test_the_same_seed_writes_the_same_text_with_drafts_up_to_near_ties(pair: Dr
             assert one.logprob is not None
             assert abs(chances.get(other.id, -99) - one.logprob) < 0.8 * max(temperature, 1) * 4, "not a near-tie"
             break
-    assert sum(token.drafted for token in found) > 30, "most drafts are accepted"
+    accepted, rejected = sum(token.drafted for token in found), sum(token.rejected_drafts for token in found)
+    assert accepted > 30, "most drafts are accepted"
+    assert accepted + rejected <= 4 * (len(found) - accepted), "at most four drafts a decode"
 
 
 @pytest.mark.real_models
