@@ -11,8 +11,7 @@ from app.compare.answer_grading import AnswerGrading
 from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
 from app.compare.figures import figures, standing_in_words
-from app.compare.row_markers import WIDTH, PartingLine, RowMarkers
-from app.compare.rows import AlignedRows
+from app.compare.rows import WIDTH, AlignedRows, PartingLine, RowMarkers
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief

@@ -10,9 +10,8 @@ from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QVBoxLayout,
 
 from app.models.controller import LibraryEntry, ModelsController
 from app.models.cue_finder import CueFinder
-from app.models.loading_form import LoadingForm
+from app.models.model_forms import LoadingForm, WritingForm
 from app.models.prompt_view import PromptView
-from app.models.writing_form import WritingForm
 from app.shared.format import short_path
 from app.shared.labels import placement_facts
 from app.shared.theme import SIGN, Role, set_role

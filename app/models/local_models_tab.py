@@ -12,7 +12,7 @@ from app.models.card import ModelCardView
 from app.models.controller import LibraryEntry, ModelsController, place
 from app.shared.background import LatestTask
 from app.shared.labels import fit_words
-from app.shared.widgets.lazy import LazyWidget
+from app.shared.widgets.controls import LazyWidget
 from core.models.fit import Fit, in_gib
 from core.models.library import BrokenFile, LocalModel
 from core.models.trash import Deletion

@@ -15,7 +15,7 @@ from app.models.hub_search_tab import HubSearchTab
 from app.models.hub_settings_tab import HubSettingsTab
 from app.models.local_models_tab import LocalModelsTab
 from app.models.start_tab import StartTab
-from app.shared.widgets.lazy import LazyWidget
+from app.shared.widgets.controls import LazyWidget
 from app.shared.widgets.notice import NoticeBar
 from core.errors import BatonError
 from core.models.download import DownloadManifest

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
@@ -17,14 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.servers.key_field import KeyField
-from app.servers.report_view import ReportView
 from app.shared.background import LatestTask
 from app.shared.forms.form import SettingsForm
-from app.shared.theme import SIGN, Role
+from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label, scrolling
 from core.engines.body import Author
-from core.engines.server_check import ConnectionReport, try_connection
+from core.engines.server_check import ConnectionReport, Finding, Severity, try_connection
 from core.engines.servers import KnownServer, KnownServers
 from core.errors import BatonError, SettingsError
 from core.models.source import server_urls
@@ -217,3 +216,135 @@ class ServerDialog(QDialog):
         if author:
             self.use_wanted.emit(author, address)
         self.accept()
+
+
+class KeyField(QWidget):
+    forgotten = Signal()
+    """The key that was kept is gone."""
+
+    def __init__(self, servers: KnownServers, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._servers = servers
+        self._urls: Sequence[str] = ()
+        self._question = LatestTask(self, self._say_error)
+        self.edit = QLineEdit()
+        self.edit.setEchoMode(QLineEdit.EchoMode.Password)
+        self.edit.setAccessibleName("Key of the server")
+        self.forget = button("Forget", self._forget, tip="Delete the key that is kept for this address")
+        self.forget.setAccessibleName("Forget the key")
+        self.message = label("", Role.MUTED)
+        self.message.setWordWrap(True)
+        row = QHBoxLayout()
+        row.addWidget(self.edit, 1)
+        row.addWidget(self.forget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        column.addLayout(row)
+        column.addWidget(self.message)
+        self.show_for((), KnownServer())
+        # Looking for a keyring takes a moment, and one that is locked may ask the person.
+        self._question.ask(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))
+
+    @property
+    def typed(self) -> str:
+        return self.edit.text()
+
+    def show_for(self, urls: Sequence[str], known: KnownServer) -> None:
+        self._urls = urls
+        self.forget.setVisible(known.has_key)
+        self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
+
+    def cancel(self) -> None:
+        """The dialog is closed: a silent keyring is not waited for."""
+        self._question.cancel()
+
+    def _forget(self) -> None:
+        urls = self._urls
+
+        def forget() -> None:
+            for url in urls:
+                self._servers.forget_key(url)
+
+        self._question.ask(forget, self._forgot)
+
+    def _forgot(self, _: object) -> None:
+        self._say("The key is forgotten.")
+        self.forgotten.emit()
+
+    def _say(self, words: str) -> None:
+        self.message.setText(words)
+        set_role(self.message, Role.MUTED)
+
+    def _say_error(self, error: BatonError) -> None:
+        self.message.setText(f"✗ {error}")
+        set_role(self.message, Role.DANGER)
+
+
+VERDICTS = {
+    Severity.GOOD: ("✓", Role.SUCCESS),
+    Severity.BAD: ("✗", Role.DANGER),
+    Severity.WARNING: ("⚠", Role.DANGER),
+    Severity.PLAIN: ("·", Role.MUTED),
+}
+
+
+class ReportView(QWidget):
+    """Hidden while there is nothing to tell."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.CARD)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._lines: list[str] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(14, 10, 14, 10)
+        self._grid.setVerticalSpacing(3)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setColumnStretch(1, 1)
+        self.clear()
+
+    @property
+    def text(self) -> str:
+        """All lines, as a screen reader has them."""
+        return "\n".join(self._lines)
+
+    def clear(self) -> None:
+        self._lines.clear()
+        while (item := self._grid.takeAt(0)) is not None:
+            if widget := item.widget():
+                widget.hide()
+                widget.deleteLater()
+        self.hide()
+
+    def show_report(self, report: ConnectionReport) -> None:
+        """Below what is shown already."""
+        self._add_head(report.host)
+        for finding in report.findings:
+            self._add(finding)
+        if report.problem:
+            self.show_problem(report.problem)
+
+    def show_problem(self, problem: BatonError) -> None:
+        self._add(Finding(Severity.BAD, str(problem)))
+
+    def _add_head(self, words: str) -> None:
+        head = label(words, Role.HEADING)
+        head.setContentsMargins(0, 8 if self._lines else 0, 0, 2)
+        self._grid.addWidget(head, self._grid.rowCount(), 0, 1, 2)
+        self._told(words)
+
+    def _add(self, finding: Finding) -> None:
+        sign, role = VERDICTS[finding.verdict]
+        words = label(finding.words)
+        words.setWordWrap(True)
+        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        row = self._grid.rowCount()
+        self._grid.addWidget(label(sign, role), row, 0, Qt.AlignmentFlag.AlignTop)
+        self._grid.addWidget(words, row, 1)
+        self._told(f"{sign} {finding.words}")
+
+    def _told(self, line: str) -> None:
+        self._lines.append(line)
+        self.setAccessibleName(f"Result of the test: {self.text}")
+        self.show()

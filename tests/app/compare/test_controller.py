@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdi
 from pytestqt.qtbot import QtBot
 
 from app.chat.answer_view import AnswerAction
-from app.compare.row_markers import WIDTH
+from app.compare.rows import WIDTH
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity
 from app.shared.steps.steps_document import ShownPiece

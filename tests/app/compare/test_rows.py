@@ -9,8 +9,7 @@ import pytest
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.compare.row_markers import RowMarkers
-from app.compare.rows import AT_ONCE, AlignedRows
+from app.compare.rows import AT_ONCE, AlignedRows, RowMarkers
 from app.shared.background import BackgroundTasks
 from app.shared.steps.steps_document import thinking_pieces
 from app.shared.steps.steps_view import StepsView

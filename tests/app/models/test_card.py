@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QComboBox, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.models.cue_finder import CueFinder
+from app.models.model_forms import WritingForm
 from app.models.page import ModelsPage
 from app.models.prompt_view import PromptView
-from app.models.writing_form import WritingForm
 from app.shared.background import BackgroundTasks
 from app.shared.labels import own_facts, placement_facts
 from core.cue_profiler import Suits, profile

@@ -1,20 +1,119 @@
-"""How one model writes where that is other than the run's settings: sampling, thinking tags, cues of its family."""
+"""The forms of one model: how it is loaded, and how it writes. Each change applies when the model is loaded again."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QFormLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.forms.fields import editor_of
 from app.shared.labels import cue_words, sampling_words
-from app.shared.theme import Role
-from app.shared.widgets.controls import button, in_row, label, steady
+from app.shared.theme import Role, set_role
+from app.shared.widgets.controls import button, in_row, label, steady, whole_number
 from core.models.catalog import Family, family_of
+from core.models.fit import FitKind, KvType, in_gib
 from core.models.library import LocalModel
+from core.models.loading import LoadOptions, Switch
 from core.models.overrides import ModelOverrides, TagSource
 
-WIDTH = 210
+WIDTH = 180
+"""Pixels: the longest number, with room for larger text."""
+
+_NUMBERS = ("context", "batch", "threads", "gpu_layers")
+_KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.F32)
+
+
+class LoadingForm(QWidget):
+    """Every change counts at once, for the next time the model is loaded."""
+
+    changed = Signal()
+
+    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self._model: LocalModel | None = None
+        self._numbers = {name: self._number(name) for name in _NUMBERS}
+        self._kv_type = QComboBox()
+        for kind in _KV_TYPES:
+            self._kv_type.addItem(kind.name.lower(), kind)
+        self._flash = QComboBox()
+        for choice in Switch:
+            self._flash.addItem(choice.value, choice)
+        self.sentence = label("")
+        self.sentence.setWordWrap(True)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.FieldsStayAtSizeHint)
+        for name, box in self._numbers.items():
+            self._add(form, name, box)
+        self._add(form, "kv_type", self._kv_type)
+        self._add(form, "flash_attention", self._flash)
+        form.addRow(self.sentence)
+        self._kv_type.currentIndexChanged.connect(self._take)
+        self._flash.currentIndexChanged.connect(self._take)
+        controller.devices_found.connect(self._judge)
+
+    @property
+    def choice(self) -> LoadOptions:
+        values = {name: box.value() for name, box in self._numbers.items()}
+        return LoadOptions.model_validate(
+            values | {"kv_type": self._kv_type.currentData(), "flash_attention": self._flash.currentData()}
+        )
+
+    def show_model(self, model: LocalModel) -> None:
+        self._model = None  # so that filling in the fields is no choice of the person's
+        self._numbers["context"].setMaximum(max(model.header.context_length or 2**20, 256))
+        self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
+        self.show_values(self._controller.loading_of(model.header.path))
+        self._model = model
+        self._judge()
+
+    def show_values(self, choice: LoadOptions) -> None:
+        for name, box in self._numbers.items():
+            box.setValue(getattr(choice, name))
+        self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
+        self._flash.setCurrentIndex(list(Switch).index(choice.flash_attention))
+
+    def _number(self, name: str) -> QSpinBox:
+        minimum = {"context": 256, "batch": 16, "threads": 0, "gpu_layers": -1}[name]
+        box = whole_number(minimum, {"context": 2**20, "batch": 8192, "threads": 512, "gpu_layers": 999}[name])
+        box.setGroupSeparatorShown(True)
+        if name == "context":
+            box.setSingleStep(1024)
+        if minimum <= 0:
+            box.setSpecialValueText("automatic")
+        box.valueChanged.connect(self._take)
+        return box
+
+    def _add(self, form: QFormLayout, name: str, field: QWidget) -> None:
+        about = LoadOptions.model_fields[name]
+        field.setFixedWidth(WIDTH)
+        steady(field)
+        field.setAccessibleName(about.title or name)
+        field.setToolTip(about.description or "")
+        form.addRow(about.title or name, field)
+
+    def _take(self) -> None:
+        if self._model is not None:
+            self._controller.change_loading(self._model.header.path, self.choice)
+            self._judge()
+            self.changed.emit()
+
+    def _judge(self) -> None:
+        """Say before loading whether it fits, and what would help if it does not."""
+        if self._model is None:
+            return
+        choice = self.choice
+        needs = choice.estimate(self._model.header)
+        parts = f"{in_gib(needs.total_bytes)}: model {in_gib(needs.tensor_bytes)}, KV cache {in_gib(needs.kv_bytes)}"
+        fit = self._controller.fit_of(self._model, choice)
+        lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)
+        advice = choice.conflict or (fit.advice if fit else "")
+        self.sentence.setText(f"{'✗ ' if lacks else ''}{parts}. {advice}".strip())
+        set_role(self.sentence, Role.DANGER if lacks else Role.MUTED)
+
+
+CHOICE_WIDTH = 210
 """Pixels: the longest choice of tags."""
 _ROWS = ("temperature", "top_p", "top_k", "tags")
 
@@ -84,10 +183,10 @@ class WritingForm(QWidget):
             field.setToolTip(about.description or "")
             steady(field)
             if name in _ROWS:
-                field.setFixedWidth(WIDTH)
+                field.setFixedWidth(CHOICE_WIDTH)
                 form.addRow(about.title or name, field)
             else:
-                field.setFixedWidth(WIDTH // 2 - 3)
+                field.setFixedWidth(CHOICE_WIDTH // 2 - 3)
         form.addRow("", self._own_tags)
         form.addRow("Cues", self.cues)
         form.addRow("", in_row(self.find_cues, self.forget_cues))
