@@ -28,7 +28,7 @@ from core.errors import BatonError
 from core.models.devices import Devices, disk_free
 from core.models.download import SPARE_BYTES
 from core.models.fit import Fit, FitKind, estimate, fit, in_gib
-from core.models.hub_listing import Listing, Quantisation, Repository, order_for, recommended
+from core.models.hub_listing import Listing, Quantisation, Repository, manifest_for, recommended
 from core.models.loading import LoadOptions
 from core.models.memory import rough_shape
 
@@ -95,7 +95,7 @@ class HubSearchTab(QWidget):
 
     def download(self) -> None:
         if self._listing is not None and (choice := self._chosen()) is not None:
-            self.download_wanted.emit(order_for(self._listing, choice, self._controller.folder))
+            self.download_wanted.emit(manifest_for(self._listing, choice, self._controller.folder))
 
     # -----------------------------------------------------------------------------------------------------------------
 

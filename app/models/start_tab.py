@@ -143,7 +143,7 @@ class StartTab(QScrollArea):
             from core.models.hub import Hub
 
             hub = Hub(access)
-            return [hub.order_of_file(model.repository, model.file, folder) for model in models]
+            return [hub.manifest_of_file(model.repository, model.file, folder) for model in models]
 
         self._question.ask(ask, self._begin)
 

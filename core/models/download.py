@@ -1,9 +1,9 @@
-"""Download a model so that nothing is lost and nothing is half: byte ranges, hash check, one rename at the end.
+"""Downloads a model completely or not at all: byte ranges, hash check, one rename at the end.
 
     room on the disk? → each file into NAME.part, from where it stopped → SHA-256 of what lies on the disk → rename all
 
-`download(order)` is a generator of `DownloadProgress`. To pause, close it: what has arrived stays, and the next call
-continues there, in this program or the next one. To cancel, close it and call `discard(order)`.
+`download(manifest)` is a generator of `DownloadProgress`. To pause, close it: what has arrived stays, and the next call
+continues there, in this program or the next one. To cancel, close it and call `discard(manifest)`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from core.models.fit import in_gib
 from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
 from core.text import one_line
 
-CHUNK = 2**20  # bytes hashed between two looks at whether to go on
-SILENCE = 10.0  # seconds without a byte after which the connection is made anew
+CHUNK = 2**20  # bytes hashed between two progress reports
+SILENCE = 10.0  # seconds without a byte, then a new connection
 ATTEMPTS = 6  # in a row without a single byte
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 
@@ -58,47 +58,47 @@ class Downloader:
     def close(self) -> None:
         self._client.close()
 
-    def download(self, order: DownloadManifest) -> Steps:
-        """Bring every file of the order to its folder. Raises DownloadError; what has arrived is kept unless it
+    def download(self, manifest: DownloadManifest) -> Steps:
+        """Bring every file of the manifest to its folder. Raises DownloadError; what has arrived is kept unless it
         proved wrong."""
         try:
-            order.folder.mkdir(parents=True, exist_ok=True)
-            keep_only_what_fits(order)
-            _check_room(order)
-            write_note(order)
-            meter = SpeedMeter(order.bytes, order.bytes_here(), self._clock)
-            for file in order.files:
-                yield from self._fetch(order, file, meter)
-            yield from _check_hashes(order)
-            _settle(order)
+            manifest.folder.mkdir(parents=True, exist_ok=True)
+            keep_only_what_fits(manifest)
+            _check_room(manifest)
+            write_manifest(manifest)
+            meter = SpeedMeter(manifest.bytes, manifest.bytes_here(), self._clock)
+            for file in manifest.files:
+                yield from self._fetch(manifest, file, meter)
+            yield from _check_hashes(manifest)
+            _settle(manifest)
         except OSError as error:
-            raise _disk_failure(order, error) from error
+            raise _disk_failure(manifest, error) from error
 
     # One file ----------------------------------------------------------------------------------------------------
 
-    def _fetch(self, order: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
-        """Ask again after every cut, from the byte that is missing; give up after `ATTEMPTS` answers without one."""
+    def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
+        """Request the rest after every cut; give up after `ATTEMPTS` responses in a row without a byte."""
         fruitless = 0
-        while order.bytes_of(file) < file.bytes or not _is_there(order, file):
-            before = order.bytes_of(file)
+        while manifest.bytes_of(file) < file.bytes or not _is_there(manifest, file):
+            before = manifest.bytes_of(file)
             wait, why = min(2.0**fruitless, 30.0), ""
             try:
-                wait, why = yield from self._request(order, file, meter, wait)
+                wait, why = yield from self._request(manifest, file, meter, wait)
             except httpx2.TransportError as error:
                 why = _reason(error)
                 if fruitless + 1 >= ATTEMPTS:
                     raise unreachable(httpx2.URL(file.url).host, why) from error
-            fruitless = 0 if order.bytes_of(file) > before else fruitless + 1
-            if why and order.bytes_of(file) < file.bytes:
+            fruitless = 0 if manifest.bytes_of(file) > before else fruitless + 1
+            if why and manifest.bytes_of(file) < file.bytes:
                 if fruitless >= ATTEMPTS:
                     raise unreachable(httpx2.URL(file.url).host, why)
                 yield from self._pause(meter, wait if fruitless else 0.0, why)
 
     def _request(
-        self, order: DownloadManifest, file: RemoteFile, meter: SpeedMeter, wait: float
+        self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter, wait: float
     ) -> Generator[DownloadProgress, None, tuple[float, str]]:
         """One request; returns how long to wait before the next and why ("" if nothing is wrong)."""
-        offset = order.bytes_of(file)
+        offset = manifest.bytes_of(file)
         headers = {"Range": f"bytes={offset}-", "Accept-Encoding": "identity"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -112,17 +112,17 @@ class Downloader:
                     raise _changed(file)
                 raise refused(file.name, answer.status_code, answer.reason_phrase, bool(self._token), _page(file.url))
             start = _start_of(answer, file, offset)
-            with order.part(file).open("r+b" if order.part(file).exists() else "wb") as part:
+            with manifest.part(file).open("r+b" if manifest.part(file).exists() else "wb") as part:
                 part.seek(start)
                 part.truncate()
                 meter.set_back(offset - start)
-                # Pieces as they come from the network: a cut must not lose what was gathered for a larger one.
+                # Small pieces as they arrive: a cut must not lose what a larger buffer held.
                 for piece in answer.iter_raw():
                     if part.tell() + len(piece) > file.bytes:
                         raise _changed(file)
                     part.write(piece)
                     yield meter.advance(len(piece))
-        return 0.0, "" if order.bytes_of(file) >= file.bytes else "the connection was cut"
+        return 0.0, "" if manifest.bytes_of(file) >= file.bytes else "the connection was cut"
 
     def _pause(self, meter: SpeedMeter, seconds: float, why: str) -> Steps:
         """Wait in small pieces, so that closing the generator takes effect soon."""
@@ -138,22 +138,22 @@ class Downloader:
 # Before, between and after -----------------------------------------------------------------------------------------
 
 
-def _check_room(order: DownloadManifest) -> None:
-    for file in order.files:
-        target = order.target(file)
+def _check_room(manifest: DownloadManifest) -> None:
+    for file in manifest.files:
+        target = manifest.target(file)
         if target.exists() and target.stat().st_size != file.bytes:
             raise DownloadError(f"{target} is there already, with another size.", "Rename or delete it first.")
-    missing = order.bytes - order.bytes_here()
-    free = disk_free(order.folder)
+    missing = manifest.bytes - manifest.bytes_here()
+    free = disk_free(manifest.folder)
     if missing and missing + SPARE_BYTES > free:
         raise DownloadError(
-            f"{order.title} needs {in_gib(missing)} more, and the disk of {order.folder} has {in_gib(free)} free.",
+            f"{manifest.title} needs {in_gib(missing)} more; the disk of {manifest.folder} has {in_gib(free)} free.",
             f"Free {in_gib(missing + SPARE_BYTES - free)} there, or keep models in another folder.",
         )
 
 
-def _is_there(order: DownloadManifest, file: RemoteFile) -> bool:
-    return order.target(file).exists() or order.part(file).exists()
+def _is_there(manifest: DownloadManifest, file: RemoteFile) -> bool:
+    return manifest.target(file).exists() or manifest.part(file).exists()
 
 
 def _start_of(answer: httpx2.Response, file: RemoteFile, offset: int) -> int:
@@ -173,11 +173,11 @@ def _ranges(file: RemoteFile, offset: int) -> tuple[str, str]:
     return f"{asked}{file.bytes}", f"{asked}*"
 
 
-def _check_hashes(order: DownloadManifest) -> Steps:
+def _check_hashes(manifest: DownloadManifest) -> Steps:
     """SHA-256 of what lies on the disk; wrong bytes are thrown away."""
     done = 0
-    for file in order.files:
-        part = order.part(file)
+    for file in manifest.files:
+        part = manifest.part(file)
         if not part.exists() or file.sha256 is None:
             done += file.bytes
             continue
@@ -186,7 +186,7 @@ def _check_hashes(order: DownloadManifest) -> Steps:
             while chunk := content.read(CHUNK):
                 digest.update(chunk)
                 done += len(chunk)
-                yield DownloadProgress(Stage.CHECKING, done, order.bytes)
+                yield DownloadProgress(Stage.CHECKING, done, manifest.bytes)
         if digest.hexdigest() != file.sha256.lower():
             part.unlink()
             raise DownloadError(
@@ -195,30 +195,30 @@ def _check_hashes(order: DownloadManifest) -> Steps:
             )
 
 
-def _settle(order: DownloadManifest) -> None:
-    """All files are whole: give them their names. From here on the library sees the model."""
-    for file in order.files:
-        part = order.part(file)
+def _settle(manifest: DownloadManifest) -> None:
+    """All files are complete: rename them. From here on the library sees the model."""
+    for file in manifest.files:
+        part = manifest.part(file)
         if part.exists():
             with part.open("rb") as content:
                 os.fsync(content.fileno())
-            part.replace(order.target(file))
-    order.note.unlink(missing_ok=True)
+            part.replace(manifest.target(file))
+    manifest.path.unlink(missing_ok=True)
 
 
 def _changed(file: RemoteFile) -> DownloadError:
     return DownloadError(
-        f"{file.name} on the server is not the file that was listed.", "List the files again, and download it anew."
+        f"{file.name} on the server is not the file that was listed.", "List the files again, and download it again."
     )
 
 
-def _disk_failure(order: DownloadManifest, error: OSError) -> DownloadError:
+def _disk_failure(manifest: DownloadManifest, error: OSError) -> DownloadError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DownloadError(
-            f"The disk of {order.folder} took no more: {error.strerror}.",
-            f"Free {in_gib(max(order.bytes - order.bytes_here(), 0))} there, then go on: what has arrived is kept.",
+            f"The disk of {manifest.folder} took no more: {error.strerror}.",
+            f"Free {in_gib(max(manifest.bytes - manifest.bytes_here(), 0))} there, then resume: no byte is lost.",
         )
-    where = Path(error.filename) if error.filename else order.folder
+    where = Path(error.filename) if error.filename else manifest.folder
     return DownloadError(f"{where} cannot be written: {error.strerror or error}.", "Keep models in another folder.")
 
 
@@ -234,7 +234,7 @@ def _page(url: str) -> str:
 
 
 PART = ".part"
-NOTE = ".order.json"
+MANIFEST_SUFFIX = ".order.json"
 LONGEST_NAME = 200
 """Bytes; file systems take 255, and parts and notes add an ending."""
 SPARE_BYTES = 64 * 2**20
@@ -300,11 +300,11 @@ class DownloadManifest:
         return self.folder / f"{file.name}{PART}"
 
     @property
-    def note(self) -> Path:
-        return self.folder / f"{self.files[0].name}{NOTE}"
+    def path(self) -> Path:
+        return self.folder / f"{self.files[0].name}{MANIFEST_SUFFIX}"
 
     def bytes_here(self) -> int:
-        """Bytes of the order that already lie on this disk, checked or not."""
+        """Bytes of it on this disk, checked or not."""
         return sum(self.bytes_of(file) for file in self.files)
 
     def bytes_of(self, file: RemoteFile) -> int:
@@ -314,19 +314,19 @@ class DownloadManifest:
         return 0
 
 
-def write_note(order: DownloadManifest) -> None:
-    """Leave the order beside its parts. Raises OSError."""
-    content = {"title": order.title, "files": [asdict(file) for file in order.files]}
-    unfinished = order.note.with_suffix(".new")
+def write_manifest(manifest: DownloadManifest) -> None:
+    """Write the manifest beside its parts, so that it survives the program. Raises OSError."""
+    content = {"title": manifest.title, "files": [asdict(file) for file in manifest.files]}
+    unfinished = manifest.path.with_suffix(".new")
     with unfinished.open("w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(order.note)
+    unfinished.replace(manifest.path)
 
 
-def read_note(path: Path) -> DownloadManifest | None:
-    """The order that a note describes; None if it cannot be read."""
+def read_manifest(path: Path) -> DownloadManifest | None:
+    """The manifest in a file; None if it cannot be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         files = tuple(RemoteFile(**file) for file in content["files"])
@@ -337,41 +337,41 @@ def read_note(path: Path) -> DownloadManifest | None:
 
 def find_unfinished(folder: Path) -> tuple[DownloadManifest, ...]:
     """Downloads that were paused or cut off anywhere below the folder, by title."""
-    notes = sorted(folder.rglob(f"*{NOTE}")) if folder.exists() else []
-    found = [order for note in notes if (order := read_note(note)) is not None]
-    return tuple(sorted(found, key=lambda order: order.title.lower()))
+    paths = sorted(folder.rglob(f"*{MANIFEST_SUFFIX}")) if folder.exists() else []
+    found = [manifest for path in paths if (manifest := read_manifest(path)) is not None]
+    return tuple(sorted(found, key=lambda manifest: manifest.title.lower()))
 
 
-def keep_only_what_fits(order: DownloadManifest) -> None:
+def keep_only_what_fits(manifest: DownloadManifest) -> None:
     """Throw away parts that belong to something else: another file was published under the same name."""
-    before = read_note(order.note)
-    if before is None or before.files == order.files:
+    before = read_manifest(manifest.path)
+    if before is None or before.files == manifest.files:
         return
     identities = {file.name: (file.bytes, file.sha256) for file in before.files}
-    for file in order.files:
+    for file in manifest.files:
         if identities.get(file.name) != (file.bytes, file.sha256) or file.sha256 is None:
-            order.part(file).unlink(missing_ok=True)
+            manifest.part(file).unlink(missing_ok=True)
 
 
-def discard(order: DownloadManifest) -> None:
-    """Leave nothing of an unfinished download: no part, no note, no lone shard. Raises DownloadError."""
+def discard(manifest: DownloadManifest) -> None:
+    """Leave nothing of an unfinished download: no part, no manifest, no lone shard. Raises DownloadError."""
     try:
-        for path in _leavings(order):
+        for path in _leavings(manifest):
             path.unlink(missing_ok=True)
-        for folder in (order.folder, order.folder.parent):
+        for folder in (manifest.folder, manifest.folder.parent):
             if folder.exists() and not any(folder.iterdir()):
                 folder.rmdir()
     except OSError as error:
         raise DownloadError(
-            f"What was downloaded of {order.title} could not be removed: {error.strerror or error}.",
-            f"Remove it by hand from {order.folder}.",
+            f"What was downloaded of {manifest.title} could not be removed: {error.strerror or error}.",
+            f"Remove it by hand from {manifest.folder}.",
         ) from error
 
 
-def _leavings(order: DownloadManifest) -> Iterator[Path]:
-    yield order.note
-    yield from (order.part(file) for file in order.files)
-    targets = [order.target(file) for file in order.files]
+def _leavings(manifest: DownloadManifest) -> Iterator[Path]:
+    yield manifest.path
+    yield from (manifest.part(file) for file in manifest.files)
+    targets = [manifest.target(file) for file in manifest.files]
     if not all(target.exists() for target in targets):
         yield from targets
 
@@ -384,7 +384,7 @@ class Stage(Enum):
 
 
 class DownloadProgress(NamedTuple):
-    """How far an order is. `done` and `total` in bytes of the stage, all files together; speed in bytes a second."""
+    """Progress of a download. `done` and `total` in bytes of the stage, all files together; speed in bytes a second."""
 
     stage: Stage
     done: int
@@ -402,7 +402,7 @@ Steps = Generator[DownloadProgress, None, None]
 
 
 class SpeedMeter:
-    """Counts bytes, and how fast they came in the last seconds."""
+    """Counts bytes, and their speed in the last seconds."""
 
     WINDOW = 5.0  # seconds
 
@@ -423,7 +423,7 @@ class SpeedMeter:
         return DownloadProgress(Stage.DOWNLOADING, self.done, self.total, speed)
 
     def set_back(self, size: int) -> None:
-        """So many bytes have to come again."""
+        """So many bytes have to be downloaded again."""
         if size:
             self.done -= size
             self._marks = deque([(self._clock(), self.done)])

@@ -21,7 +21,7 @@ from huggingface_hub.hf_api import ModelInfo
 from core.errors import DownloadError
 from core.models.download import DownloadManifest, RemoteFile, checked_part
 from core.models.hub_failures import offline, refused, unreachable
-from core.models.hub_listing import HubAccess, Listing, Repository, order_for, quantisations
+from core.models.hub_listing import HubAccess, Listing, Repository, manifest_for, quantisations
 from core.text import one_line
 
 SECONDS_TO_ANSWER = 15.0
@@ -37,7 +37,7 @@ class DataSetFiles(NamedTuple):
 
 
 class Hub:
-    """Questions to the Hub; each blocks for up to `SECONDS_TO_ANSWER`. Raises DownloadError with what to do."""
+    """Queries to the Hub; each blocks for up to `SECONDS_TO_ANSWER`. Raises DownloadError with advice."""
 
     def __init__(self, access: HubAccess) -> None:
         self.access = access
@@ -65,12 +65,12 @@ class Hub:
             ]
             return Listing(about, revision, _parameters(info), quantisations(files))
 
-    def order_of_file(self, repository: str, file: str, models: Path) -> DownloadManifest:
+    def manifest_of_file(self, repository: str, file: str, models: Path) -> DownloadManifest:
         """The download of a model that is known by its file's name. Raises DownloadError if it is not there."""
         listing = self.list_files(repository)
         for choice in listing.choices:
             if any(part.name == Path(file).name for part in choice.files):
-                return order_for(listing, choice, models)
+                return manifest_for(listing, choice, models)
         raise DownloadError(
             f"{repository} has no file {file} any more.", "Search for the model and choose another file."
         )

@@ -1,4 +1,4 @@
-"""What the Hub answers when it will not, in words: one place from HTTP status to DownloadError."""
+"""Maps refusals of the Hub (HTTP status) and network failures to DownloadError, with advice."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -6,11 +6,11 @@ from http import HTTPStatus
 
 from core.errors import DownloadError
 
-LONGEST_POLITE_WAIT = 120.0  # seconds; a server that asks for more is better asked again by a person
+LONGEST_POLITE_WAIT = 120.0  # seconds; for longer waits a person should retry
 
 
 def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> DownloadError:
-    """`what` was asked for and answered with `status`; `page`: where a person can read about it."""
+    """For a request for `what` that was answered with `status`; `page`: with the terms, for a person."""
     match status:
         case HTTPStatus.UNAUTHORIZED if has_token:
             return DownloadError(
@@ -19,17 +19,17 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
             )
         case HTTPStatus.UNAUTHORIZED:
             return DownloadError(
-                f"{what} is private, gated or does not exist: the Hub asks who you are.",
+                f"{what} is private, gated or does not exist: the Hub requires a token.",
                 "Check the name; if it is right, enter an access token on the Models page.",
             )
         case HTTPStatus.FORBIDDEN:
             return DownloadError(
-                f"{what} is gated: its makers want you to agree to their terms first.",
+                f"{what} is gated: its publisher requires agreement to terms first.",
                 f"Agree on {page} with your account, "
                 + ("then try again." if has_token else "then enter an access token on the Models page."),
             )
         case HTTPStatus.NOT_FOUND:
-            return DownloadError(f"{what} is not there, or no longer.", "Check the name, or search for it again.")
+            return DownloadError(f"{what} does not exist, or no longer.", "Check the name, or search for it again.")
         case HTTPStatus.TOO_MANY_REQUESTS:
             return DownloadError(
                 f"The Hub has been asked too often{': ' + reason if reason else ''}.",

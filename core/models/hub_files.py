@@ -9,7 +9,7 @@ from core.models.catalog import CatalogModel, catalog
 from core.models.download import DownloadManifest
 from core.models.gguf_format import shard_group
 from core.models.hub import Hub
-from core.models.hub_listing import Quantisation, label_of, order_for, recommended
+from core.models.hub_listing import Quantisation, label_of, manifest_for, recommended
 from core.models.source import HubFile
 
 
@@ -40,7 +40,7 @@ def find_download(hub: Hub, source: HubFile, folder: Path) -> DownloadManifest:
     labels = ", ".join(choice.label for choice in listing.choices)
     if not listing.choices:
         raise DownloadError(f"{source.repository} holds no GGUF file.", "Choose one whose name ends in GGUF.")
-    return order_for(listing, _choice(listing.choices, source, labels), folder)
+    return manifest_for(listing, _choice(listing.choices, source, labels), folder)
 
 
 def _choice(choices: tuple[Quantisation, ...], source: HubFile, labels: str) -> Quantisation:

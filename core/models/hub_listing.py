@@ -1,4 +1,4 @@
-"""What one asks the Hub with and what it answers: data only, without the library that speaks to it."""
+"""Access to the Hub and its listings as data, without the library that queries it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDPOINT = "https://huggingface.co"
 
 @dataclass(frozen=True)
 class HubAccess:
-    """How the Hub is reached. `endpoint`: as HF_ENDPOINT, for a mirror; `token` is never written anywhere here."""
+    """How the Hub is reached. `endpoint`: as HF_ENDPOINT, for a mirror; `token`: never written to a file."""
 
     endpoint: str = ENDPOINT
     token: str | None = None
@@ -34,7 +34,7 @@ class Repository:
     likes: int
     licence: str | None
     gated: bool
-    """Its makers want you to agree to terms first."""
+    """Its publisher requires agreement to terms first."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Listing:
     repository: Repository
     revision: str
     parameters: int | None
-    """Of the whole model, if the Hub has read it from the files."""
+    """Of the whole model, if the Hub reports it."""
     choices: tuple[Quantisation, ...]
 
 
-def order_for(listing: Listing, choice: Quantisation, models: Path) -> DownloadManifest:
+def manifest_for(listing: Listing, choice: Quantisation, models: Path) -> DownloadManifest:
     """The download of one quantisation into `models`/owner/name, the layout of LM Studio too.
 
     Raises DownloadError if the server named a folder or file outside it.
@@ -70,7 +70,7 @@ class Quantisation:
     """One choice in a repository: its files belong together."""
 
     label: str
-    """As people say it, “Q4_K_M”; the file's name where it says nothing of the kind."""
+    """“Q4_K_M”, or the file's name if that names no quantisation."""
     files: tuple[RemoteFile, ...]
     folder: str
     """Where in the repository, “” for its top."""
@@ -81,7 +81,7 @@ class Quantisation:
 
 
 def quantisations(files: Iterable[tuple[str, RemoteFile]]) -> tuple[Quantisation, ...]:
-    """Group (path in the repository, file) into choices, smallest first. What is no language model is left out."""
+    """Group (path in the repository, file) into choices, smallest first. Files of other kinds are left out."""
     groups: dict[str, list[tuple[str, RemoteFile]]] = {}
     for path, file in files:
         if not path.lower().endswith(".gguf") or "mmproj" in path.lower() or "imatrix" in path.lower():
@@ -104,7 +104,7 @@ def label_of(path: str) -> str:
 
 
 def recommended(fitting: Iterable[Quantisation]) -> Quantisation | None:
-    """The one to mark among those that fit: small losses at four to five bits, else the largest there is."""
+    """The one to recommend among those that fit: four to five bits, else the largest."""
     choices = list(fitting)
     for label in PREFERRED:
         for choice in choices:

@@ -1,4 +1,4 @@
-"""Deleting a model with a way back: its files wait in a trash folder until the program ends."""
+"""Deletes a model with undo: its files stay in a trash folder until the program ends."""
 
 import errno
 import shutil
@@ -18,7 +18,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Deletion:
-    """A model that was deleted and can still come back; `freed_bytes` once the trash is emptied."""
+    """A deletion that can be undone; `freed_bytes`: once the trash is emptied."""
 
     name: str
     freed_bytes: int
@@ -26,9 +26,9 @@ class Deletion:
 
 
 class Trash:
-    """A folder for deleted models. Files are only ever renamed, never copied: large ones go at once.
+    """A folder for deleted models. Files are renamed, never copied, so that large ones take no time.
 
-    A model on another disk waits in a hidden folder beside its files instead.
+    For a model on another disk: a hidden folder beside its files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class Trash:
         self._elsewhere = folder / "elsewhere.txt"
 
     def delete(self, model: LocalModel) -> Deletion:
-        """Take a model off its place. Raises ModelFileError, with nothing changed, if a file cannot be moved."""
+        """Move a model to the trash. Raises ModelFileError, with nothing changed, if a file cannot be moved."""
         header = model.header
         if not model.can_be_deleted:
             raise ModelFileError(f"{header.name} comes with the program and cannot be deleted.")

@@ -21,7 +21,7 @@ from core.models.download import (
     find_unfinished,
 )
 from core.models.hub import Hub
-from core.models.hub_listing import HubAccess, order_for
+from core.models.hub_listing import HubAccess, manifest_for
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -52,7 +52,7 @@ def downloader(waits: list[float]) -> Iterator[Downloader]:
 def order_of(hub: HubServer, folder: Path, token: str | None = None, repository: str = REPOSITORY) -> DownloadManifest:
     asking = Hub(HubAccess(hub.endpoint, token))
     listing = asking.list_files(repository)
-    return order_for(listing, listing.choices[0], folder)
+    return manifest_for(listing, listing.choices[0], folder)
 
 
 def everything_in(folder: Path) -> set[str]:
@@ -78,9 +78,9 @@ def test_each_request_asks_only_for_what_is_missing(hub: HubServer, tmp_path: Pa
 def test_a_new_program_goes_on_where_the_last_one_crashed(hub: HubServer, tmp_path: Path) -> None:
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom core.models.download import Downloader\n"
-        "from core.models.hub import Hub\nfrom core.models.hub_listing import HubAccess, order_for\n"
+        "from core.models.hub import Hub\nfrom core.models.hub_listing import HubAccess, manifest_for\n"
         "hub = Hub(HubAccess(sys.argv[1])); listing = hub.list_files(sys.argv[2])\n"
-        "for progress in Downloader().download(order_for(listing, listing.choices[0], Path(sys.argv[3]))):\n"
+        "for progress in Downloader().download(manifest_for(listing, listing.choices[0], Path(sys.argv[3]))):\n"
         "    if progress.done > 1_000_000: os._exit(9)\n"
     )
     arguments = [sys.executable, "-c", program, hub.endpoint, REPOSITORY, str(tmp_path)]
@@ -254,7 +254,7 @@ def test_a_full_disk_is_refused_before_a_byte_is_asked_for(
     hub: HubServer, small_disk: Path, downloader: Downloader
 ) -> None:
     (small_disk / "other").write_bytes(bytes(2 * 2**20))
-    with pytest.raises(DownloadError, match=r"needs 3 MiB more, and the disk of .* has 66 MiB free\. Free \d+ KiB"):
+    with pytest.raises(DownloadError, match=r"needs 3 MiB more; the disk of .* has 66 MiB free\. Free \d+ KiB"):
         list(downloader.download(order_of(hub, small_disk)))
     assert hub.file_requests() == []
 
@@ -266,7 +266,7 @@ def test_a_disk_that_another_program_fills_meanwhile_ends_clean_and_can_go_on(
     running = downloader.download(order)
     next(running)
     (small_disk / "other").write_bytes(bytes(66 * 2**20))
-    with pytest.raises(DownloadError, match=r"took no more: No space left .* what has arrived is kept"):
+    with pytest.raises(DownloadError, match=r"took no more: No space left .* no byte is lost"):
         list(running)
     assert not order.model.exists()
     (small_disk / "other").unlink()

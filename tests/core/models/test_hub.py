@@ -20,7 +20,7 @@ from core.models.hub_listing import (
     Quantisation,
     Repository,
     label_of,
-    order_for,
+    manifest_for,
     quantisations,
     recommended,
 )
@@ -62,16 +62,16 @@ def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub
 
 def test_a_model_of_the_catalog_is_ordered_by_its_file_name(hub: HubServer, tmp_path: Path) -> None:
     asking = Hub(HubAccess(hub.endpoint))
-    order = asking.order_of_file(REPOSITORY, "model-Q4_K_M.gguf", tmp_path)
+    order = asking.manifest_of_file(REPOSITORY, "model-Q4_K_M.gguf", tmp_path)
     assert order.model == tmp_path / "owner" / "model-GGUF" / "model-Q4_K_M.gguf"
     with pytest.raises(DownloadError, match="has no file gone"):
-        asking.order_of_file(REPOSITORY, "gone.gguf", tmp_path)
+        asking.manifest_of_file(REPOSITORY, "gone.gguf", tmp_path)
 
 
 def test_an_unknown_repository_says_to_check_the_name(hub: HubServer) -> None:
     with pytest.raises(DownloadError, match="private, gated or does not exist"):
         Hub(HubAccess(hub.endpoint)).list_files("owner/unknown")
-    with pytest.raises(DownloadError, match="is not there, or no longer"):
+    with pytest.raises(DownloadError, match="does not exist, or no longer"):
         Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/unknown")
 
 
@@ -100,7 +100,7 @@ def test_a_host_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(401, "asks who you are"), (403, "agree to their terms"), (429, "too often"), (502, "fault")]
+    ("status", "words"), [(401, "requires a token"), (403, "agreement to terms"), (429, "too often"), (502, "fault")]
 )
 def test_every_refusal_has_its_own_words(status: int, words: str) -> None:
     assert words in str(refused("owner/model", status, "", False, "https://example.org/owner/model"))
@@ -182,7 +182,7 @@ def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_pat
     choice = Quantisation("Q4_K_M", (file,), "")
     listing = Listing(Repository("../../x", 0, 0, None, False), "main", None, (choice,))
     with pytest.raises(DownloadError, match="cannot be stored"):
-        order_for(listing, choice, tmp_path / "models")
+        manifest_for(listing, choice, tmp_path / "models")
 
 
 NAMES = "id sha siblings rfilename size blobId lfs sha256 pointerSize tags downloads likes gated gguf total".split()
@@ -211,7 +211,7 @@ def test_whatever_a_mirror_lists_stays_inside_the_models_folder(hub: HubServer, 
     hub.listing, models = about, Path("/nowhere/models")
     try:
         listing = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
-        orders = [order_for(listing, choice, models) for choice in listing.choices]
+        orders = [manifest_for(listing, choice, models) for choice in listing.choices]
     except DownloadError:
         return
     for order in orders:
