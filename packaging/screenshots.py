@@ -32,7 +32,7 @@ from core.engines.remote.state import StatusCallback
 from core.errors import EngineLost
 from core.paths import Paths
 from core.run import Pair
-from core.settings import Appearance, Look, ModelChoice
+from core.settings import Appearance, ColourScheme, ModelChoice
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -103,7 +103,7 @@ def main() -> int:
     sys.path.insert(0, str(ROOT))  # the scripted models are the tests', which are not installed
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        for look in (Look.LIGHT, Look.DARK):
+        for look in (ColourScheme.LIGHT, ColourScheme.DARK):
             chat(Paths.under(Path(folder) / look.value), look)
             busy(Paths.under(Path(folder) / f"busy-{look.value}"), look)
             compared(Paths.under(Path(folder) / f"compared-{look.value}"), look)
@@ -113,7 +113,7 @@ def main() -> int:
     return 0
 
 
-def chat(paths: Paths, look: Look) -> None:
+def chat(paths: Paths, look: ColourScheme) -> None:
     """Empty, busy, an answer with its steps, the four tabs of the inspector, the models, and two dialogs."""
     window = opened(paths, PairLoader(paths), look)
     until(lambda: window.models.state is LoadState.READY)
@@ -133,7 +133,7 @@ def chat(paths: Paths, look: Look) -> None:
         window.inspector.tabs.setCurrentIndex(page)
         save(window, f"{name}-{look.value}")
     window.inspector.tabs.setCurrentIndex(0)
-    if look is Look.LIGHT:
+    if look is ColourScheme.LIGHT:
         for size, name in ((NARROW, "narrow"), (WIDE, "wide")):
             window.resize(*size)
             save(window, name)
@@ -150,7 +150,7 @@ def chat(paths: Paths, look: Look) -> None:
     window.close()
 
 
-def busy(paths: Paths, look: Look) -> None:
+def busy(paths: Paths, look: ColourScheme) -> None:
     """In the middle of a takeover, with formulas."""
     window = opened(paths, StoryLoader(paths), look)
     window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
@@ -162,18 +162,18 @@ def busy(paths: Paths, look: Look) -> None:
     window.close()
 
 
-def compared(paths: Paths, look: Look) -> None:
+def compared(paths: Paths, look: ColourScheme) -> None:
     """The usual three arms on one problem: chosen, at the end, in a narrow window, and while they are written."""
     window = opened(paths, StoryLoader(paths), look)
     window.preferences.change(models=ModelChoice(small=SMALL_NAME, large=LARGE_NAME))
     until(lambda: window.models.state is LoadState.READY)
-    helped = compare_arms(window, "compare-choose" if look is Look.LIGHT else "").columns[1]
+    helped = compare_arms(window, "compare-choose" if look is ColourScheme.LIGHT else "").columns[1]
     until(lambda: window.session.ready and bool(helped.head.standing.text()))
     piece = next(piece for piece in helped.exchange.trace.pieces if piece.author is Author.LARGE)
     helped.piece_chosen.emit(piece)
     helped.choose(piece)
     save(window, f"compare-{look.value}")
-    if look is Look.LIGHT:
+    if look is ColourScheme.LIGHT:
         window.resize(*NARROW)
         save(window, "compare-narrow")
         window.resize(*USUAL)
@@ -193,11 +193,11 @@ def compare_arms(window: MainWindow, picture: str = "", at_once: bool = False) -
         save(chooser, picture)
     chooser.go.click()
     view = window.chat.comparison.shown
-    assert view
+    assert isinstance(view, CompareView)
     return view
 
 
-def batch(paths: Paths, look: Look) -> None:
+def batch(paths: Paths, look: ColourScheme) -> None:
     """The preview, and forty problems of the demo pair under five arms and a sweep: half done, done, and narrow."""
     window = opened(paths, PairLoader(paths), look)
     until(lambda: window.models.state is LoadState.READY)
@@ -209,16 +209,16 @@ def batch(paths: Paths, look: Look) -> None:
     for name, box in page.preview.arms.items():
         box.setChecked(name in ("small", "large", "baton", "random", "tau"))
     page.preview.limit.setValue(40)
-    if look is Look.LIGHT:
+    if look is ColourScheme.LIGHT:
         save(window, "batch-preview")
     page.preview.start.click()
     until(lambda: page.session.running)
     until(lambda: page.session.progress.done * 2 > page.session.progress.jobs)
-    if look is Look.LIGHT:
+    if look is ColourScheme.LIGHT:
         save(window, "batch-busy")
     until(lambda: not page.session.running and not page.session.findChildren(BackgroundTask))
     save(window, f"batch-{look.value}")
-    if look is Look.LIGHT:
+    if look is ColourScheme.LIGHT:
         charts = page.view.evidence.verticalScrollBar()
         charts.setValue(charts.maximum())
         save(window, "batch-charts")
@@ -231,13 +231,13 @@ def batch(paths: Paths, look: Look) -> None:
 
 
 def failed(paths: Paths) -> None:
-    window = opened(paths, FailingLoader(paths), Look.LIGHT)
+    window = opened(paths, FailingLoader(paths), ColourScheme.LIGHT)
     until(lambda: window.models.state is LoadState.FAILED)
     save(window, "failed")
     window.close()
 
 
-def opened(paths: Paths, loader: PairLoader, look: Look) -> MainWindow:
+def opened(paths: Paths, loader: PairLoader, look: ColourScheme) -> MainWindow:
     window = MainWindow(paths, loader)
     window.preferences.change(appearance=Appearance(look=look))
     window.resize(*USUAL)
