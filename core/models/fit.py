@@ -1,6 +1,6 @@
 """Where on this machine a model would lie, and what to change if it does not fit.
 
-Every device keeps a margin of 1 GiB for what nobody can count: the driver, the window, other programs.
+Every device keeps a margin of 1 GiB for what cannot be estimated: the driver, the window, other programs.
 """
 
 from collections.abc import Iterator
@@ -62,8 +62,8 @@ def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit
         lack = f"The rest takes {in_gib(in_ram)} of RAM, and {in_gib(_ram_room(devices))} can be used"
         return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; {_more_layers(needs, devices)}.")
     kind = FitKind.SPLIT if on_gpu else FitKind.RAM_ONLY
-    told = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, the rest {in_gib(in_ram)} of RAM."
-    return Fit(kind, len(sizes), on_gpu, in_ram, told)
+    advice = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, the rest {in_gib(in_ram)} of RAM."
+    return Fit(kind, len(sizes), on_gpu, in_ram, advice)
 
 
 def _more_layers(needs: MemoryEstimate, devices: Devices) -> str:

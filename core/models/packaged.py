@@ -22,7 +22,7 @@ def packaged_pair(joined: Path | None = None) -> tuple[Path, Path] | None:
     """The small and the large model's file, or None where a package is missing.
 
     Gemma comes in parts; it is joined once (253 MB) into `joined`, by default the program's cache folder.
-    Raises ModelFileError if that fails, for want of space say.
+    Raises ModelFileError if that fails, because the disk is full for example.
     """
     small = smollm2_path()
     large = gemma_path(joined or platformdirs.user_cache_path("baton") / "packaged")

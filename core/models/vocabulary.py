@@ -1,4 +1,4 @@
-"""The vocabulary in a GGUF header: its size, whether a token is in it, and a hash that tells it from others."""
+"""The vocabulary in a GGUF header: its size, whether a token is in it, and a hash of it."""
 
 import hashlib
 import struct

@@ -22,6 +22,8 @@ from core.thinking.events import TokenWritten
 from tests.bench.rounds import in_turn, median_ratio, spread
 
 TOKENS = 200
+SETTLING = 4.0
+"""Seconds after which a worker has prepared its prompt cache for the next turn, which would slow the bare decodes."""
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 
 
@@ -59,6 +61,7 @@ def main() -> None:
     session.close()
 
     def bare_round() -> float:
+        time.sleep(SETTLING)
         ours.send(prompt)
         speed: float = ours.recv()
         return speed

@@ -62,7 +62,7 @@ class Llama(Tokenizer):
     """One loaded model with one context of `parallel` sequences."""
 
     def __init__(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> None:
-        """`on_progress` is told how much of the model has been read, 0 to 1, once every percent."""
+        """`on_progress` is called with the part of the model that has been read, 0 to 1, once every percent."""
         load = options.load
         self.threads = load.threads or default_threads()
         self.batch_size = load.batch
@@ -100,12 +100,12 @@ class Llama(Tokenizer):
         ll.llama_log_set(self._log_callback, ctypes.c_void_p(0))
 
     def _load(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> Any:
-        told = -1
+        shown = -1
 
         def progressed(fraction: float, _: Any) -> bool:
-            nonlocal told
-            if (percent := int(fraction * 100)) > told:
-                told = percent
+            nonlocal shown
+            if (percent := int(fraction * 100)) > shown:
+                shown = percent
                 on_progress(fraction)
             return True  # go on
 

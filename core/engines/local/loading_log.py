@@ -1,4 +1,4 @@
-"""Where llama.cpp has put a model, from what it says while it loads: no call of its API tells.
+"""Which devices hold a model, parsed from llama.cpp's log: its API has no call for that.
 
 load_tensors: layer  12 assigned to device CUDA0, is_swa = 0         llama-model.cpp
 load_tensors:        CUDA0 model buffer size =  4460.45 MiB
@@ -22,7 +22,7 @@ _STATE = re.compile(r"(\S+) \S+ \S+ state buffer size = +([\d.]+) MiB")
 
 
 class LoadingLog:
-    """Hears every line; keeps what it says of layers and buffers."""
+    """Takes every line of the log; keeps what it says of layers and buffers."""
 
     def __init__(self) -> None:
         self._layers: Counter[str] = Counter()

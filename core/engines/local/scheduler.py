@@ -166,9 +166,9 @@ class Scheduler:
             self._read_finished(task, None)
 
     def _roll_back(self, sequence: CachedSequence, keep: int) -> int:
-        """Bring a sequence's memory back to `keep` tokens or, where it cannot be cut, to the last snapshot before.
+        """Roll a sequence's memory back to `keep` tokens or, where it cannot be cut, to the last snapshot before.
 
-        Returns how many it holds then; 0 if it has to be read anew.
+        Returns how many it holds then; 0 if all of it has to be read again.
         """
         ledger, slot = sequence.ledger, sequence.slot
         assert slot is not None
@@ -251,7 +251,7 @@ class Scheduler:
                     self._turn_finished(task, last_entry[task], began)
 
     def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
-        """What it left in memory goes. Who found no room or was unwanted ends; others decode their tokens again."""
+        """Remove what it left in memory. A cancelled request, or one without room, ends; the others decode again."""
         if result < 0:
             raise RuntimeError(f"llama_decode failed with {result}")
         for task, _ in turns:
