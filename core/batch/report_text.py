@@ -129,7 +129,7 @@ def _speed_notes(report: Report) -> list[str]:
     if ran:
         loads = [arm.conditions.other_load for arm in ran]
         threads = sorted({threads for arm in ran for _, threads, _ in arm.conditions.setups if threads})
-        words = [f"{' and '.join(map(str, threads))} threads"] if threads else []
+        words = [f"{' and '.join(map(str, threads))} {'thread' if threads == [1] else 'threads'}"] if threads else []
         lowest, highest = f"{min(loads):.0%}", f"{max(loads):.0%}"
         words.append(f"{lowest if lowest == highest else f'{lowest} to {highest}'} of the CPU used by other programs")
         for count, what in (

@@ -79,7 +79,7 @@ def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
         (least, fewer), (most, more) = min(shares), max(shares)
         if most - least > DIFFERENT:
             parallel, threads = setup
-            setup_name = f"{parallel} at once" + (f" with {threads} threads" if threads else "")
+            setup_name = f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")
             return f"{most:.0%} of the answers of {more} and {least:.0%} of those of {fewer} were written {setup_name}."
     loads = [(found.other_load, name) for name, found in known if found.seconds >= LONG_ENOUGH]
     if loads and max(loads)[0] - min(loads)[0] > DIFFERENT:
