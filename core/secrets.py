@@ -51,7 +51,7 @@ class Secrets:
 
     @property
     def keeping(self) -> Keeping:
-        """Where the next key would go, as far as can be told without asking the keyring."""
+        """Where the next key would be kept, judged without opening the keyring."""
         backend = self._backend
         plain = type(backend).__module__.startswith(_PLAIN_TEXT_PACKAGE)
         # Backends of priority 0 and below are keyring's own way to say “none” and “all fail”.

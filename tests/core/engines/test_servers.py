@@ -140,3 +140,14 @@ def test_a_file_of_version_0_1_still_says_whether_to_prefetch(file: Path, server
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text('{"servers": {"https://office:8080": {"reads_along": "off"}}}', encoding="utf-8")
     assert KnownServers(file).find(URL).supports_prefetch is Switch.OFF
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"servers": ' * 100_000, '{"servers": {"http://a": {"cap": "\\ud800"}}}']
+)
+def test_a_file_of_any_content_is_read_or_said_to_be_damaged(servers: KnownServers, file: Path, content: str) -> None:
+    file.parent.mkdir()
+    file.write_text(content)
+    with pytest.raises(SettingsError, match="cannot be read") as raised:
+        servers.find(URL)
+    assert len(str(raised.value)) < 1000

@@ -294,3 +294,11 @@ def test_a_file_too_large_for_the_file_system_ends_clean_and_can_go_on(
 def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="cannot be stored"):
         DownloadManifest("m", tmp_path, (RemoteFile("http://127.0.0.1/x", name, 1),))
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"title": "m", "files": [{"url": "", "name": "../m", "bytes": 1}]}']
+)
+def test_a_manifest_of_any_content_is_ignored(tmp_path: Path, content: str) -> None:
+    (tmp_path / "m.gguf.order.json").write_text(content)
+    assert find_unfinished(tmp_path) == ()

@@ -25,7 +25,9 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
     assert load_preferences(tmp_path / "config" / "models.json") == preferences
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"endpoint": "not an address"}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "[" * 100_000, '{"models": ' * 100_000, '{"endpoint": "not an address"}']
+)
 def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path: Path, content: str) -> None:
     (tmp_path / "models.json").write_text(content)
     assert load_preferences(tmp_path / "models.json") == ModelPreferences()
