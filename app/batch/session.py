@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask, Ended, Work, run_in_background
+from app.shared.background import BackgroundTask, SteadyTask, Work, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState
 from core.batch.arms import Arm, by_large_model
 from core.batch.batch_events import BatchEvent, JobEnded
@@ -85,7 +85,7 @@ class BatchSession(QObject):
         """What the last report took."""
         self._runner: Runner | None = None
         self._running: BackgroundTask | None = None
-        self._reporting: BackgroundTask | None = None
+        self._reporting = SteadyTask(self, "report", self._tell)
         self._waits_for_models = False
         self._guides: list[str] = []
         """The large models whose arms are still to be run, the one that runs now first; "" is the batch's own."""
@@ -250,18 +250,18 @@ class BatchSession(QObject):
         self.changed.emit()
 
     def report(self) -> None:
-        """Compute the report in a thread, one at a time: it reads every run of the batch."""
-        if self.batch is None or self._reporting is not None:
+        """Compute the report in a thread: it reads every run. While one is computed, the next request waits."""
+        if self.batch is None:
             return
         store, batch_id = self._stored(), self.batch.id
 
-        def work() -> Generator[Report, None, None]:
+        def compute() -> Report:
             began = time.monotonic()
             report = report_of(store, batch_id)
             self.report_seconds = time.monotonic() - began
-            yield report
+            return report
 
-        self._reporting = self._do("report", work, self.reported.emit, self._report_over)
+        self._reporting.ask(compute, self.reported.emit)
 
     def export(self, path: Path) -> None:
         assert self.batch is not None
@@ -343,16 +343,12 @@ class BatchSession(QObject):
             self.failed.emit(error)
         self.open(self.batch.id)
 
-    def _report_over(self, error: BatonError | None) -> None:
-        self._reporting = None
-        self._tell(error)
-
-    def _do(self, name: str, work: Work, then: Callable[[Any], object], ended: Ended | None = None) -> BackgroundTask:
+    def _do(self, name: str, work: Work, then: Callable[[Any], object]) -> None:
         def deliver(items: list[Any]) -> None:
             for item in items:
                 then(item)
 
-        return run_in_background(self, name, work, arrived=deliver, ended=ended or self._tell)
+        run_in_background(self, name, work, arrived=deliver, ended=self._tell)
 
     def _tell(self, error: BatonError | None) -> None:
         if error:

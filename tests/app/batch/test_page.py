@@ -328,3 +328,15 @@ def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
         assert QImage(str(tmp_path / "chart.png")).pixelColor(2, 2).name() == "#ffffff"
     finally:
         apply(qapp, ColourScheme.LIGHT)
+
+
+def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(
+    page: BatchPage, qtbot: QtBot, problem_file: Path
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    reports: list[object] = []
+    page.session.reported.connect(reports.append)
+    for _ in range(3):
+        page.session.report()
+    wait_until_done(page, qtbot)
+    assert len(reports) == 2
