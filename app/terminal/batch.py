@@ -105,12 +105,8 @@ def batch(
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    <<<<<<< HEAD
-        FILE is JSON, CSV, text, Markdown, Parquet, a folder of them, or a data set of the Hub, such as
-        hf:openai/gsm8k@REVISION:main/test.
-    =======
-        FILE is JSON, CSV, text, Markdown, Parquet, or a folder of them; - reads JSON, CSV or text from standard input.
-    >>>>>>> c2ae3e2 (Read batches from standard input, and write JSON everywhere)
+    FILE is JSON, CSV, text, Markdown, Parquet, a folder of them, or a data set of the Hub, such as
+    hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
     """
     folder = options.out or Path(_results_folder(file))
     run = BatchRun(folder, options, models, loading, servers)
