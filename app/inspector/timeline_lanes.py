@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.shared.theme import Colours, blend, current_theme
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Judged, Prefetched, RunStarted, TokenWritten, WriteStarted
+from core.thinking.events import Event, HandedOver, Judged, Prefetched, RunStarted, Scored, TokenWritten, WriteStarted
 
 
 class LaneActivity(Enum):
@@ -87,7 +87,7 @@ class Lanes:
                 at = bisect_right(self.stretches, start, key=lambda stretch: stretch.start) - 1
                 position = self.stretches[at].position if at >= 0 else 0
                 self.readings.append(LaneSpan(author, LaneActivity.READ_ALONG, start, start + seconds, position))
-            case Judged(seconds=seconds):
+            case Judged(seconds=seconds) | Scored(seconds=seconds):
                 start = max(0.0, now - seconds)
                 self.stretches.append(LaneSpan(Author.LARGE, LaneActivity.JUDGING, start, now, self._position))
                 self._last, self._new = now, True

@@ -148,6 +148,19 @@ class Judged(_Event, frozen=True, tag="judged"):
     author: Author = Author.LARGE
 
 
+class Scored(_Event, frozen=True, tag="scored"):
+    """A model read a step and gave the log-probability of each of its tokens."""
+
+    at: Seconds
+    tokens: Count
+    mean_logprob: float
+    """In nats a token."""
+    seconds: Seconds
+    reused: Count = 0
+    prefilled: Count = 0
+    author: Author = Author.LARGE
+
+
 class CountersChanged(_Event, frozen=True, tag="counters_changed"):
     """What the policy counts, by name, after a change; each policy has its own names."""
 
@@ -200,6 +213,7 @@ Event = (
     | TextInserted
     | ThinkingClosed
     | Judged
+    | Scored
     | CountersChanged
     | Prefetched
     | UsageReported

@@ -4,6 +4,7 @@
                                  or the other model takes over for some tokens; then ask again
                    ──► Insert    a text is inserted; then comes the move that goes with it
                    ──► Judge     a model answers a question about the text; then ask again
+                   ──► Score     a model tells how likely it finds the step; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
                    ──► Finished  the end
 
@@ -34,6 +35,7 @@ from core.thinking.policy import (
     Judge,
     Move,
     Policy,
+    Score,
     View,
     Write,
     keep,
@@ -85,7 +87,7 @@ class Loop:
     def _carry_out(self, move: Move) -> MoveGenerator:
         match move:
             case Write(is_takeover=False):
-                return (yield from self._go_on(looking=move.watched))
+                return (yield from self._go_on(move))
             case Write():
                 return (yield from self._take_over(move))
             case Insert(text, reason, then):
@@ -94,18 +96,21 @@ class Loop:
                 return then
             case Judge():
                 return (yield from self._judge(move))
+            case Score():
+                return (yield from self._score(move))
             case Close(reason):
                 return (yield from self._close_thinking(reason))
             case Finished():
                 return move
 
-    def _go_on(self, looking: bool) -> MoveGenerator:
+    def _go_on(self, look: Write) -> MoveGenerator:
         """The default writer writes until a policy, a person, a limit or its own end stops it.
 
         A lookahead of fixed length may run over a boundary: that boundary is decided once the lookahead is.
         """
         text, policy, author, start = self.text, self.policy, self.policy.default_writer, self.text.position
         seen: list[TokenWritten] = []
+        looking = look.watched
         undecided = 0  # of the tokens seen, how many came before the boundary that waits for a decision
         with closing(self.stream.write(author, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
             for event in writing:
@@ -121,13 +126,16 @@ class Loop:
                     move = self._admit(policy.on_thinking_closed(self.view(author, start, seen, in_lookahead=looking)))
                     if not _goes_on(move):
                         return (yield from self._leave_lookahead(move, start)) if looking else move
-                    looking = looking and move.watched
+                    look, looking = move, looking and move.watched
                 if interruption := self._interruption(self.view(author, start, seen)):
                     return interruption
-                if looking:
+                if looking and not (undecided and look.within_step):
                     move = self._admit(policy.on_lookahead(self.view(author, start, seen)))
                     yield from self._count()
                     if _goes_on(move) and move.watched:
+                        look = move
+                        if move.settles:
+                            start, seen, undecided = text.position, [], 0
                         continue
                     if move != keep():
                         return (yield from self._leave_lookahead(move, start))
@@ -140,7 +148,7 @@ class Loop:
                         if text.step_begun:
                             yield self.stream.discard(text.step_start)
                         return move
-                    looking, start, seen, undecided = move.watched, text.step_start, seen[undecided:], 0
+                    look, looking, start, seen, undecided = move, move.watched, text.step_start, seen[undecided:], 0
         if looking and self.stream.stop is Stop.END_OF_TEXT:
             move = self._admit(policy.on_lookahead(self.view(author, start, seen, text_ended=True)))
             yield from self._count()
@@ -183,13 +191,9 @@ class Loop:
         yield events.TakeoverEnded(self.now(), len(seen))
         if next_move:
             return next_move
-        if (
-            self.stream.stop is Stop.END_OF_TEXT
-            and not seen
-            and move.tokens < WITHOUT_END
-            and self.policy.hands_back_empty
-        ):
-            return keep()  # not asked about this boundary again, or two models could hand it to and fro for ever
+        is_empty = self.stream.stop is Stop.END_OF_TEXT and not seen and move.tokens < WITHOUT_END
+        if is_empty and self.policy.hands_back_empty and not move.rewrite_step:
+            return keep()  # without asking about this boundary, or this step, again: that could go on for ever
         if self.stream.stop not in (None, Stop.LIMIT):
             return self._after_stop(author)
         next_move = self.policy.on_takeover_end(self.view(author, start, seen, takeover=move))
@@ -212,6 +216,16 @@ class Loop:
         seconds = time.perf_counter() - asked
         yield events.Judged(self.now(), move.choices, probabilities, seconds, read.reused, read.prefilled, move.author)
         return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), probabilities)
+
+    def _score(self, move: Score) -> MoveGenerator:
+        asked, writer, start = time.perf_counter(), self.policy.default_writer, self.text.rewritable_from
+        scores = self.sessions[move.author].score(tuple(self.text.body.parts), start)
+        if interruption := self._interruption(self.view(writer, start)):
+            return interruption
+        mean, read = scores.mean_logprob, scores.handoff
+        seconds = time.perf_counter() - asked
+        yield events.Scored(self.now(), len(scores.tokens), mean, seconds, read.reused, read.prefilled, move.author)
+        return self.policy.on_score(self.view(writer, start), mean)
 
     def _close_thinking(self, reason: TakeoverReason) -> MoveGenerator:
         """Insert the closing tag and go on to the answer. If neither model has thinking tags, the text ends instead."""
@@ -276,7 +290,7 @@ class Loop:
         """The model that the move needs."""
         if isinstance(move, Write):
             return move.author or self.policy.default_writer
-        return move.author if isinstance(move, Judge) else None
+        return move.author if isinstance(move, Judge | Score) else None
 
     def _interruption(self, view: View) -> Move | None:
         return next((move for source in self.interruptions if (move := source.interrupt(view))), None)

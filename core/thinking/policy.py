@@ -33,6 +33,8 @@ class Until(Enum):
     """At the next end of a sentence or step, at most `SLACK` tokens later."""
     STEP = "step"
     """At the first step boundary; the tokens are a cap."""
+    FIRST_SENTENCE = "first sentence"
+    """At the first end of a sentence or step; the tokens are a cap."""
 
 
 SLACK = 32
@@ -51,6 +53,10 @@ class Write:
     until: Until = Until.TOKENS
     watched: bool = False
     """The policy is asked again after each token (`on_lookahead`)."""
+    within_step: bool = False
+    """A lookahead ends at a boundary, where `at_boundary` is asked; else it may run over one, decided after it."""
+    settles: bool = False
+    """What was looked at so far stays, and a new lookahead begins after it."""
     discard: bool = False
     """The lookahead is discarded and sampled again."""
     keep_lookahead: bool = False
@@ -69,6 +75,8 @@ class Write:
     def is_over(self, written: int, text: str, at_boundary: bool) -> bool:
         if written >= self.limit or (self.until is Until.STEP and at_boundary):
             return True
+        if self.until is Until.FIRST_SENTENCE:
+            return at_boundary or ends_sentence(text)
         return self.until is Until.SENTENCE and written >= self.tokens and (at_boundary or ends_sentence(text))
 
 
@@ -77,9 +85,13 @@ def keep(discard: bool = False) -> Write:
     return Write(discard=discard)
 
 
-def look_on() -> Write:
-    """The default writer goes on, and the policy is asked again after each of its tokens."""
-    return Write(watched=True)
+def look_on(within_step: bool = False, settles: bool = False) -> Write:
+    """The default writer goes on, and the policy is asked again after each of its tokens.
+
+    `within_step`: at a boundary `at_boundary` is asked instead; else a lookahead may run over one. `settles`: what was
+    looked at so far stays, and a new lookahead begins after it.
+    """
+    return Write(watched=True, within_step=within_step, settles=settles)
 
 
 def take_over(
@@ -115,6 +127,13 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """A model reads the step under decision, and tells how likely it finds each token (`on_score`)."""
+
+    author: Author = Author.LARGE
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """The thinking is closed for the default writer, which goes on to the answer."""
 
@@ -129,7 +148,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Judge | Close | Finished
+Move = Write | Insert | Judge | Score | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +298,10 @@ class Policy:
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
         """A model has answered a Judge move; probabilities follow its choices and sum to 1."""
+        return keep()
+
+    def on_score(self, view: View, mean_logprob: float) -> Move:
+        """A model has answered a Score move: the mean log-probability a token, in nats, of the step under decision."""
         return keep()
 
     def on_thinking_closed(self, view: View) -> Move:

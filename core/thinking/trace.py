@@ -24,6 +24,7 @@ from core.thinking.events import (
     Prefetched,
     RunEnded,
     RunStarted,
+    Scored,
     TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
@@ -150,6 +151,11 @@ class Trace:
                 self.totals[author].prefilled += prefilled
                 if self.pieces:
                     self.pieces[-1].judged = event
+            case Scored(author=author, reused=reused, prefilled=prefilled):
+                self.totals[author].reused += reused
+                self.totals[author].prefilled += prefilled
+                if self.pieces:
+                    self.pieces[-1].scored = event
             case CountersChanged(counters=counters):
                 self.counters = counters
             case Prefetched(began=began):
@@ -280,6 +286,8 @@ class Piece:
     in_answer: bool = False
     judged: Judged | None = None
     """The large model's score of the step that ends with this piece, or that it replaced."""
+    scored: Scored | None = None
+    """How likely the large model found the step that ends with this piece."""
     end: float = 0.0
     tokens: list[TokenWritten] = field(default_factory=list)
     """Empty in an inserted text."""

@@ -1,7 +1,8 @@
 """Takeover where the small model is unsure how to begin a step (GlimpRouter, arXiv 2601.05110).
 
-Entropy of its first token after a boundary, over the renormalised 20 likeliest, in nats. At τ or more the large
-model writes that step (at most 512 tokens); it also writes the final answer.
+Entropy of its first token of a step, the first step included, over the renormalised 20 likeliest, in nats. At τ or
+more the large model writes that step. At the cap of 512 tokens a new step begins, for either writer, and is probed. A
+closing tag that the small model is unsure of hands over like any other token. The large model writes the final answer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.thinking.events import TokenWritten
 from core.thinking.policy import (
     WITHOUT_END,
     Move,
@@ -46,22 +48,51 @@ class FirstTokenEntropy(Policy):
 
     class Settings(PolicySettings):
         policy: Literal["first-token-entropy"] = "first-token-entropy"
-        tau: float = Field(0.95, ge=0, title="τ", description="First-token entropy for a takeover, in nats.")
-        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
+        tau: float = Field(
+            1.0, ge=0, title="τ", description="First-token entropy for a takeover, in nats (0.9 for AIME25)."
+        )
+        step_cap: int = Field(
+            512, ge=1, title="Step cap", description="Tokens after which a new step begins, by either model."
+        )
 
     arms = (PolicyArm("entropy", "first-token entropy", Settings()),)
+    main_parameters = ("tau",)
     settings: Settings
 
+    @property
+    def hands_back_empty(self) -> bool:
+        """In the published code an end of text is the end, whoever writes it."""
+        return False
+
+    def opening(self, view: View) -> Move:
+        return look_on(within_step=True)
+
     def at_boundary(self, view: View) -> Move:
-        return look_on() if view.thinking else keep()
+        if not view.thinking:
+            return keep()
+        begun = [token for token in view.tokens if not token.text.isspace()]
+        if view.author is self.default_writer and len(begun) == 1 and self._is_unsure(begun[0]):
+            # One token was the whole step.
+            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_step=True)
+        return look_on(within_step=True)
 
     def on_lookahead(self, view: View) -> Move:
         first = next((token for token in view.tokens if not token.text.isspace()), None)
-        if first is None and not view.text_ended:
-            return look_on()
-        if first and entropy(choice.logprob for choice in first.alternatives) >= self.settings.tau:
+        if first is None:
+            return keep() if view.text_ended else look_on(within_step=True)
+        if first is view.tokens[-1] and self._is_unsure(first):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
-        return keep()
+        return look_on(within_step=True, settles=len(view.tokens) >= self.settings.step_cap)
+
+    def on_takeover_end(self, view: View) -> Move:
+        """At a boundary or at the cap: a new step begins."""
+        return self.at_boundary(view)
 
     def on_thinking_closed(self, view: View) -> Move:
-        return take_over(WITHOUT_END, ANSWER)
+        begun = [token for token in view.tokens if not token.text.isspace()]
+        if view.in_lookahead and len(begun) == 1 and self._is_unsure(begun[0]):
+            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
+        return take_over(WITHOUT_END, ANSWER, keep_lookahead=True)
+
+    def _is_unsure(self, token: TokenWritten) -> bool:
+        return entropy(choice.logprob for choice in token.alternatives) >= self.settings.tau

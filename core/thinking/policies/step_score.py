@@ -1,11 +1,14 @@
 """The large model scores each step of the small one and rewrites poor ones (SpecReason, arXiv 2504.07891).
 
-The score is one token, 0 to 9, on a forked sequence, so the question never enters the large model's text. Below the
-threshold (7) the step is discarded and the large model writes it. Two identical steps in a row end the thinking.
+The score is one token, 0 to 9, on a forked sequence, so the question never enters the large model's text. It asks about
+correctness only. Below the threshold (7) the step is discarded and the large model writes it; the step that closes the
+thinking is judged, too. Two identical steps in a row, looked at after a rewrite, end the thinking. An answer that is no
+digit counts as 0 there; here only the digits' probabilities are read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -21,18 +24,26 @@ from core.thinking.policy import (
     Until,
     View,
     keep,
+    look_on,
     take_over,
 )
-from core.thinking.reasons import REPETITION, TakeoverReason
+from core.thinking.reasons import OPENING, REPETITION, TakeoverReason
 from core.thinking.steps import same_step_twice
+from core.thinking.trace import Trace
 
 SCORE = TakeoverReason("low step score", "Low step score")
-
 QUESTION = (
-    "\n\nHow good is the last step above, as a step towards the right answer? "
-    "Reply with one digit from 0 (wrong or useless) to 9 (right and useful).\nScore: "
+    "\n\nIs the last step above correct? Do not ask whether it is useful, only whether it is right. "
+    "Reply with one digit from 0 (certainly wrong) to 9 (certainly right).\nScore: "
 )
 DIGITS = tuple("0123456789")
+
+
+def score_of(probabilities: tuple[float, ...], weighted: bool) -> float:
+    """The score of a step from the probabilities of the digits 0 to 9: the likeliest digit, or their mean."""
+    if weighted:
+        return sum(digit * chance for digit, chance in enumerate(probabilities))
+    return float(probabilities.index(max(probabilities)))
 
 
 class StepScore(Policy):
@@ -44,29 +55,65 @@ class StepScore(Policy):
 
     class Settings(PolicySettings):
         policy: Literal["step-score"] = "step-score"
-        threshold: float = Field(7, ge=0, le=9, title="Minimum score", description="A step below is rewritten.")
-        weighted: bool = Field(False, title="Weighted score", description="Mean over digits, not the likeliest.")
-        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
+        threshold: float = Field(7, ge=0, le=9, title="Minimum score", description="A step below it is rewritten.")
+        weighted: bool = Field(
+            False, title="Weighted score", description="The mean over the digits, not the likeliest digit."
+        )
+        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step, by either model.")
+        first_steps_large: int = Field(
+            0, ge=0, title="First steps by the large model", description="So many steps before the small model begins."
+        )
+        question: str = Field(QUESTION, title="Question", description="Put after the text; answered with a digit.")
 
     arms = (PolicyArm("score", "step score by the large model", Settings()),)
+    main_parameters = ("threshold", "step_cap")
     settings: Settings
+    opened = 0
+    """First steps that the large model has written."""
+
+    def resume_from(self, trace: Trace) -> None:
+        self.opened = int(trace.counters.get("first steps", 0))
+
+    def counters(self) -> Mapping[str, float]:
+        return {"first steps": self.opened} if self.settings.first_steps_large else {}
+
+    @property
+    def hands_back_empty(self) -> bool:
+        """In the published code an end of text is the end, whoever writes it."""
+        return False
+
+    def opening(self, view: View) -> Move:
+        if self.opened < self.settings.first_steps_large:
+            self.opened += 1
+            return take_over(self.settings.step_cap, OPENING, until=Until.STEP)
+        return look_on(within_step=True)
+
+    def on_lookahead(self, view: View) -> Move:
+        return self._judge() if len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
 
     def at_boundary(self, view: View) -> Move:
-        if not view.thinking:
-            return keep()
-        if same_step_twice(view.body):
-            return Close(REPETITION)
-        return Judge(QUESTION, DIGITS)
+        return self._judge() if view.thinking else keep()
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
-        if self.settings.weighted:
-            score: float = sum(digit * chance for digit, chance in enumerate(probabilities))
-        else:
-            score = float(probabilities.index(max(probabilities)))
-        if score < self.settings.threshold:
+        if score_of(probabilities, self.settings.weighted) < self.settings.threshold:
             return take_over(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_step=True)
-        return keep()
+        return self._after_step(view)
 
     def on_takeover_end(self, view: View) -> Move:
         """What the large model wrote is not judged."""
-        return keep()
+        if view.takeover and view.takeover.reason is OPENING:
+            return self.opening(view)
+        return self._after_step(view)
+
+    def on_thinking_closed(self, view: View) -> Move:
+        if view.author is self.default_writer:
+            return self._judge()
+        return super().on_thinking_closed(view)
+
+    def _judge(self) -> Move:
+        return Judge(self.settings.question, DIGITS)
+
+    def _after_step(self, view: View) -> Move:
+        if not view.thinking:
+            return keep()
+        return Close(REPETITION) if same_step_twice(view.body) else look_on(within_step=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from core.engines.base import End, Handoff, Judgement, Scores, Stop, Token, WriteItem
+from core.engines.base import End, Handoff, Judgement, ScoredToken, Scores, Stop, Token, WriteItem
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.thinking.events import Finish
@@ -168,11 +168,13 @@ class RecordedSession:
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:  # noqa: ARG002
         """The recorded judgement of this place."""
-        judged = self._playback.last.judged if self._playback.last else None
+        judged = self._playback.last.judged.get(self._author) if self._playback.last else None
         return Judgement(judged.probabilities) if judged else Judgement.none(len(choices))
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
-        return Scores()
+        """The recorded score of this place, as of one token."""
+        scored = self._playback.last.scored if self._playback.last else None
+        return Scores((ScoredToken(None, "", scored.mean_logprob),)) if scored else Scores()
 
     def cancel(self) -> None:
         pass

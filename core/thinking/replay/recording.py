@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from core.engines.body import Author, Body, Part
 from core.thinking import events
 from core.thinking.cues import Cue
-from core.thinking.events import Event, Finish, Judged, RunStarted, TokenWritten
+from core.thinking.events import Event, Finish, Judged, RunStarted, Scored, TokenWritten
 from core.thinking.policy import WITHOUT_END, Close, Move, Until, keep, take_over
 from core.thinking.registry import POLICIES
 
@@ -36,8 +36,10 @@ class RecordedPart:
     """Of an inserted text."""
     tail: str = ""
     """The rest of the token's text, which was discarded."""
-    judged: Judged | None = None
-    """The judgement made just after it."""
+    judged: dict[Author, Judged] = field(default_factory=dict)
+    """The judgements made just after it, by the judge."""
+    scored: Scored | None = None
+    """How likely the large model found the step that ends here."""
     then: Move | None = None
     """What a person or a limit did just after it."""
 
@@ -57,7 +59,7 @@ class Recording:
         self.takeovers: list[Takeover] = []
         """The policy's own, as far as their text was kept."""
         self.empty_takeovers: set[int] = set()
-        """Where a takeover of the policy began and the model had nothing to write."""
+        """Where a takeover began and the model had nothing to write."""
         self.started: RunStarted | None = None
         self.default_writer = Author.SMALL
         self.first: Move | None = None
@@ -115,7 +117,10 @@ class Recording:
                     self._given_back.then, self._given_back = keep(), None
             case Judged():
                 if self._last:
-                    self._last.judged = event
+                    self._last.judged[event.author] = event
+            case Scored():
+                if self._last:
+                    self._last.scored = event
             case events.RunEnded(finish=finish):
                 self.finish = finish
 
@@ -165,9 +170,9 @@ class Recording:
 
     def _close_takeover(self) -> None:
         took, self._open = self._open, None
-        if took is None or not POLICIES.reason(took.reason).by_policy:
+        if took is None:
             return
         if self._position == took.position:
             self.empty_takeovers.add(took.position)
-        else:
+        elif POLICIES.reason(took.reason).by_policy:
             self.takeovers.append(Takeover(took.reason, took.cue, took.position, self._position, took.author))

@@ -18,7 +18,7 @@ from core.thinking import events
 from core.thinking.events import Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policy import Close, Finished, Interruption, Judge, Move, Needs, Policy, View, Write, keep
+from core.thinking.policy import Close, Finished, Interruption, Judge, Move, Needs, Policy, Score, View, Write, keep
 from core.thinking.reasons import UNCLOSED
 from core.thinking.registry import POLICIES
 from core.thinking.replay.playback import Playback
@@ -107,7 +107,10 @@ class Replay(Interruption):
             self._forget()
             playback.pauses, move = False, keep()
         match move:
-            case Judge() if playback.last is None or playback.last.judged is None:
+            case Judge(author=judge) if playback.last is None or judge not in playback.last.judged:
+                self.unscored += 1
+                move = keep()
+            case Score() if playback.last is None or playback.last.scored is None:
                 self.unscored += 1
                 move = keep()
             case Finished() if not self._stopped and not playback.is_over:
@@ -185,6 +188,8 @@ def remarks(trace: Trace, needs: Needs) -> list[str]:
     recorded_events = trace.events
     if needs.judge and not any(isinstance(event, events.Judged) for event in recorded_events):
         found.append("No step of this run was scored, so every step is kept; only a run of this policy records scores.")
+    if needs.scores and not any(isinstance(event, events.Scored) for event in recorded_events):
+        found.append("The large model scored no step of this run, so every step is kept.")
     if needs.alternatives:
         small = (e for e in recorded_events if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
         recorded = max((len(token.alternatives) for token in small), default=0)

@@ -9,6 +9,7 @@ import pytest
 from core.engines.body import Author
 from core.run import Pair, RunSettings, run
 from core.thinking.events import CountersChanged, Event, Finish, RunEnded, TakeoverStarted
+from core.thinking.limits import Limits
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import PolicySettings
@@ -28,7 +29,7 @@ def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep]) -> Po
 
 
 def solve(world: World, policy: PolicySettings) -> list[Event]:
-    settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0)
+    settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0, limits=Limits(repetition=False))
     return list(run(Pair(*world.engines), QUESTION, settings))
 
 

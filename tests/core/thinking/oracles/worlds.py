@@ -67,7 +67,7 @@ class World:
         if closed and body and (len(body) > LONGEST or dice.random() < 0.006):
             return None
         draw = dice.random()
-        if draw < 0.14 and body.strip():
+        if draw < 0.14 and body.strip() and body[len(body.rstrip()) :].count("\n") < 2:
             return dice.choice(BOUNDARIES)
         return dice.choice(CUES if draw < 0.14 + self.cue_rate else STATEMENTS)
 
@@ -77,6 +77,15 @@ class World:
             yield token
             body += token
 
+    def chances(self, body: str) -> tuple[float, ...]:
+        """Probabilities of the likeliest tokens of the small model after the body, the written one first."""
+        dice = random.Random(f"{self.seed} chances {len(body)} {body[-60:]}")
+        return dice.choice(((1.0,), (0.9, 0.1), (0.3, 0.3, 0.2, 0.2), (0.6, 0.2, 0.2)))
+
+    def digit(self, body: str) -> int:
+        """The score that the large model gives the last step of the body."""
+        return random.Random(f"{self.seed} digit {body[-60:]}").randrange(10)
+
     @cached_property
     def engines(self) -> tuple[ScriptedEngine, ScriptedEngine]:
         """The small and the large model, as engines."""
@@ -85,9 +94,14 @@ class World:
             def continue_with(_: Conversation, body: str) -> list[str]:
                 return list(self.tokens(author, body))
 
-            return ScriptedEngine(
-                continue_with=continue_with, name=author.value, thinking=THINK if self.tagged else None
+            engine = ScriptedEngine(
+                continue_with=continue_with,
+                name=author.value,
+                thinking=THINK if self.tagged else None,
+                chances=self.chances,
             )
+            engine.judged = lambda body, choices: [float(n == self.digit(body)) for n in range(len(choices))]  # type: ignore[method-assign]
+            return engine
 
         return engine(Author.SMALL), engine(Author.LARGE)
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
@@ -179,6 +179,8 @@ def test_where_a_limit_closed_the_thinking_it_is_closed_again(
 def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_that_remembers(
     settings: PolicySettings, small: list[str], large: list[str], most: int
 ) -> None:
+    # It may rewrite a step that an earlier start began, and its reason (log-probabilities) lies in that recording.
+    assume(settings.policy != "triggers")
 
     def start(resume_trace: Trace | None, most: int, first: Move | None) -> Run:
         engines = ScriptedEngine(*small), ScriptedEngine(*large, name="large")

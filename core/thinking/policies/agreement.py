@@ -1,0 +1,50 @@
+"""The large model reads each step and rewrites those that it finds unlikely (ours).
+
+Reading costs nothing extra at a handoff, which needs it anyway. The mean log-probability per token that the large model
+gives the step decides; the bound is ours, and `baton profile` proposes one by quantile.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.thinking.policy import Move, Needs, Policy, PolicyArm, PolicySettings, Score, Until, View, keep, take_over
+from core.thinking.reasons import TakeoverReason
+
+DISAGREEMENT = TakeoverReason("disagreement", "Unlikely to the large model")
+
+
+class Agreement(Policy):
+    name = "agreement"
+    title = "Agreement"
+    summary = "The large model reads each step and rewrites those that it finds unlikely."
+    needs = Needs(scores=True)
+    reasons = (DISAGREEMENT,)
+
+    class Settings(PolicySettings):
+        policy: Literal["agreement"] = "agreement"
+        bound: float = Field(
+            -0.8,
+            le=0,
+            title="Minimum agreement",
+            description="Mean log-probability per token, in nats, of a kept step.",
+        )
+        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
+
+    arms = (PolicyArm("agreement", "steps that the large model finds unlikely", Settings()),)
+    main_parameters = ("bound",)
+    settings: Settings
+
+    def at_boundary(self, view: View) -> Move:
+        return Score() if view.thinking else keep()
+
+    def on_score(self, view: View, mean_logprob: float) -> Move:
+        if mean_logprob < self.settings.bound:
+            return take_over(self.settings.step_cap, DISAGREEMENT, until=Until.STEP, rewrite_step=True)
+        return keep()
+
+    def on_takeover_end(self, view: View) -> Move:
+        """What the large model wrote is not scored."""
+        return keep()

@@ -1,0 +1,60 @@
+"""The small model checks its own steps, and asks the large one where it is unsure (ConfSpec, arXiv 2602.18447).
+
+One token by the small model says whether its step is right. If it is sure, the step stays; else the large model judges
+the step as in `step-score`, and rewrites what it rejects.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.engines.body import Author
+from core.thinking.policies.step_score import DIGITS, QUESTION, score_of
+from core.thinking.policy import Judge, Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from core.thinking.reasons import TakeoverReason
+
+REJECTED = TakeoverReason("rejected", "Rejected by the large model")
+CHECK = "\n\nIs the last step above correct? Answer yes or no: "
+YES_OR_NO = ("yes", "no")
+
+
+class SelfCheck(Policy):
+    name = "self-check"
+    title = "Self-check"
+    summary = "The small model checks its own steps; where it is unsure, the large one judges and rewrites."
+    needs = Needs(judge=True)
+    reasons = (REJECTED,)
+
+    class Settings(PolicySettings):
+        policy: Literal["self-check"] = "self-check"
+        sure: float = Field(
+            0.9, ge=0, le=1, title="Sure", description="Probability of “yes” from which the small model's word stands."
+        )
+        threshold: float = Field(7, ge=0, le=9, title="Minimum score", description="By the large model, 0 to 9.")
+        weighted: bool = Field(
+            False, title="Weighted score", description="The mean over the digits, not the likeliest digit."
+        )
+        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
+        check: str = Field(CHECK, title="Question to the small model", description="Answered with yes or no.")
+        question: str = Field(QUESTION, title="Question to the large model", description="Answered with a digit.")
+
+    arms = (PolicyArm("self-check", "self-check, then a judgement by the large model", Settings()),)
+    main_parameters = ("sure", "threshold")
+    settings: Settings
+
+    def at_boundary(self, view: View) -> Move:
+        return Judge(self.settings.check, YES_OR_NO, Author.SMALL) if view.thinking else keep()
+
+    def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
+        if len(probabilities) == len(YES_OR_NO):
+            is_sure = probabilities[0] >= self.settings.sure
+            return keep() if is_sure else Judge(self.settings.question, DIGITS)
+        if score_of(probabilities, self.settings.weighted) < self.settings.threshold:
+            return take_over(self.settings.step_cap, REJECTED, until=Until.STEP, rewrite_step=True)
+        return keep()
+
+    def on_takeover_end(self, view: View) -> Move:
+        """What the large model wrote is not checked."""
+        return keep()

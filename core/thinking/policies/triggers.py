@@ -1,0 +1,86 @@
+"""Three triggers: a plan, overconfidence, an unproductive loop (TrigReason, arXiv 2604.14847).
+
+1. The large model writes the first steps (the plan).
+2. A step of which the small model was extraordinarily sure (mean log-probability per token above a bound) is rewritten.
+3. After hesitation in several steps running, or a repeated step, the large model writes the next step.
+The bounds are not published; ours are fitted by quantile (`baton profile`) and said to be ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from core.thinking.cues import Category, english
+from core.thinking.policy import Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from core.thinking.reasons import OPENING, TakeoverReason
+from core.thinking.steps import same_step_twice
+from core.thinking.trace import Trace
+
+OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
+UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop", follows_text=False)
+
+
+class Triggers(Policy):
+    name = "triggers"
+    title = "Triggers"
+    summary = "The large model plans, rewrites steps of extraordinary confidence, and breaks unproductive loops."
+    needs = Needs(alternatives=1)
+    reasons = (OVERCONFIDENCE, UNPRODUCTIVE)
+    reads_cues = True
+
+    class Settings(PolicySettings):
+        policy: Literal["triggers"] = "triggers"
+        plan_steps: int = Field(1, ge=0, title="Plan", description="First steps, written by the large model.")
+        confidence: float = Field(
+            -0.005,
+            le=0,
+            title="Maximum confidence",
+            description="Mean log-probability per token, in nats, above which a step is rewritten; 0 is never.",
+        )
+        hesitations: int = Field(
+            3, ge=1, title="Hesitating steps", description="In a row, before the large model helps."
+        )
+        step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
+
+    arms = (PolicyArm("triggers", "plan, overconfidence, unproductive loops", Settings()),)
+    main_parameters = ("plan_steps", "confidence", "hesitations")
+    settings: Settings
+    planned = 0
+    hesitating = 0
+    """Steps in a row with a reflection."""
+
+    def resume_from(self, trace: Trace) -> None:
+        self.planned = int(trace.counters.get("planned", 0))
+        self.hesitating = int(trace.counters.get("hesitating", 0))
+
+    def counters(self) -> Mapping[str, float]:
+        return {"planned": self.planned, "hesitating": self.hesitating}
+
+    def opening(self, view: View) -> Move:
+        if self.planned >= self.settings.plan_steps:
+            return keep()
+        self.planned += 1
+        return take_over(self.settings.step_cap, OPENING, until=Until.STEP)
+
+    def at_boundary(self, view: View) -> Move:
+        if not view.thinking:
+            return keep()
+        lexicon = self.context.lexicon or english()
+        hesitates = lexicon.sign(view.text) is Category.REFLECTION
+        self.hesitating = self.hesitating + 1 if hesitates else 0
+        if self.hesitating >= self.settings.hesitations or same_step_twice(view.body):
+            self.hesitating = 0
+            return take_over(self.settings.step_cap, UNPRODUCTIVE, until=Until.STEP)
+        logprobs = [token.logprob for token in view.tokens if token.logprob is not None]
+        is_own = sum(len(token.text) for token in view.tokens) == len(view.text)  # not begun by the large model
+        if is_own and logprobs and sum(logprobs) / len(logprobs) > self.settings.confidence:
+            return take_over(self.settings.step_cap, OVERCONFIDENCE, until=Until.STEP, rewrite_step=True)
+        return keep()
+
+    def on_takeover_end(self, view: View) -> Move:
+        if view.takeover and view.takeover.reason is OPENING and view.thinking:
+            return self.opening(view)
+        return keep()

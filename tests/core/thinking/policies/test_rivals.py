@@ -1,0 +1,145 @@
+"""The rules of the policies of 2026: triggers, relay, self-check and agreement."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.engines.body import Author
+from core.errors import SettingsError
+from core.run import Pair, RunSettings, obstacle
+from core.thinking.cues import Category, Lexicon
+from core.thinking.events import Judged, Scored, TakeoverStarted
+from core.thinking.policies.agreement import DISAGREEMENT, Agreement
+from core.thinking.policies.relay import RELAY, Relay
+from core.thinking.policies.self_check import REJECTED, SelfCheck
+from core.thinking.policies.triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
+from core.thinking.policy import Policy, PolicyContext
+from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
+from core.thinking.registry import POLICIES
+from tests.core.thinking.running import Run, run
+from tests.fakes.scripted import ScriptedEngine
+
+LARGE_ENDS = ["Better.\n\nNo", "Better.\n\nNo", "Better.\n\nNo"]
+
+
+def reasons(done: Run) -> list[TakeoverReason]:
+    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
+
+
+# agreement
+
+
+def scored_by(likely: dict[str, float]) -> ScriptedEngine:
+    """A large model that gives each token of a step the log-probability that is named for a word in it."""
+    return ScriptedEngine(*LARGE_ENDS, name="large", scored=lambda _, token: likely.get(token.strip(), -0.1), marks="9")
+
+
+def test_a_step_that_the_large_model_finds_unlikely_is_rewritten() -> None:
+    large = scored_by({"Two": -9.0})
+    done = run(Agreement(Agreement.Settings(bound=-1.0)), ["One.\n\nNo", "Two.\n\nNo", "End.</think>Four."], large)
+    assert reasons(done) == [DISAGREEMENT]
+    assert done.trace.text.startswith("One.\n\nBetter.\n\n")
+    assert [event.tokens for event in done.all(Scored)] == [3, 3]
+    assert done.all(Scored)[0].mean_logprob == pytest.approx(-0.1)
+
+
+def test_agreement_needs_a_large_model_that_scores() -> None:
+    settings = RunSettings(policy=Agreement.Settings())
+    deaf = ScriptedEngine(name="large").with_card(returns_scores=False)
+    error = obstacle(settings.policy.policy, Pair(ScriptedEngine(), deaf))
+    assert isinstance(error, SettingsError)
+    assert "log-probabilities of the text that the large model reads" in error.message
+
+
+# self-check
+
+
+def checking(small_marks: list[str], large_marks: list[str]) -> Run:
+    small = ScriptedEngine("One.\n\nNo", "Two.\n\nNo", "End.</think>Four.", marks=small_marks)
+    return run(SelfCheck(), small, ScriptedEngine(*LARGE_ENDS, name="large", marks=large_marks))
+
+
+def test_a_step_of_which_the_small_model_is_sure_is_kept_without_asking_the_large_one() -> None:
+    done = checking(["yes", "yes"], [])
+    assert reasons(done) == []
+    assert {event.author for event in done.all(Judged)} == {Author.SMALL}
+
+
+def test_a_step_of_which_it_is_unsure_goes_to_the_large_model_which_rewrites_what_it_rejects() -> None:
+    done = checking(["yes", "no"], ["3"])
+    assert [event.author for event in done.all(Judged)] == [Author.SMALL, Author.SMALL, Author.LARGE]
+    assert reasons(done) == [REJECTED]
+    assert done.trace.text.startswith("One.\n\nBetter.\n\n")
+
+
+def test_what_the_large_model_accepts_is_kept() -> None:
+    assert reasons(checking(["no", "no"], ["8", "9"])) == []
+
+
+# triggers
+
+
+def test_the_large_model_writes_the_plan() -> None:
+    done = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], LARGE_ENDS)
+    assert reasons(done) == [OPENING, OPENING]
+    assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
+
+
+def test_extraordinary_confidence_is_rewritten() -> None:
+    small = ScriptedEngine(
+        "One.\n\nTwo.\n\nNo", "End.</think>Four.", chances=lambda body: (1.0,) if "One" in body else (0.5, 0.5)
+    )
+    done = run(Triggers(Triggers.Settings(plan_steps=0, confidence=-0.1)), small, LARGE_ENDS)
+    assert reasons(done) == [OVERCONFIDENCE]
+    assert done.trace.text.startswith("One.\n\nBetter.\n\n")
+
+
+def test_hesitation_in_steps_running_brings_the_large_model() -> None:
+    small = ScriptedEngine("Wait, no.\n\nWait, so.\n\nNo", "End.</think>Four.", chances=lambda _: (0.5, 0.5))
+    done = run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, LARGE_ENDS)
+    assert reasons(done) == [UNPRODUCTIVE]
+    assert done.trace.text.startswith("Wait, no.\n\nWait, so.\n\nBetter.\n\n")
+
+
+def test_a_repeated_step_brings_the_large_model() -> None:
+    small = ScriptedEngine("One.\n\nOne.\n\nNo", "End.</think>Four.", chances=lambda _: (0.5, 0.5))
+    assert reasons(run(Triggers(Triggers.Settings(plan_steps=0)), small, LARGE_ENDS)) == [UNPRODUCTIVE]
+
+
+def test_what_was_counted_is_kept_in_a_resumed_run() -> None:
+    policy = Triggers(Triggers.Settings(plan_steps=1))
+    first = run(policy, ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), LARGE_ENDS)
+    again = Triggers(Triggers.Settings(plan_steps=1))
+    again.resume_from(first.trace)
+    assert dict(again.counters()) == dict(first.trace.counters)
+
+
+# relay
+
+
+def test_the_large_model_writes_and_the_small_one_finishes_the_sentence_after_a_cue() -> None:
+    large = ScriptedEngine("One is it.\n\nWait, let us", " So it is.</think>", name="large")
+    small = ScriptedEngine(" see. No", "Four.")
+    done = run(Relay(), small, large)
+    assert reasons(done) == [RELAY, ANSWER]
+    assert [takeover.author for takeover in done.all(TakeoverStarted)] == [Author.SMALL, Author.SMALL]
+    assert done.trace.text == "One is it.\n\nWait, see. So it is.</think>Four."
+
+
+def test_the_large_model_may_write_the_answer_too() -> None:
+    large = ScriptedEngine("One.</think>Four.", name="large")
+    done = run(Relay(Relay.Settings(small_answers=False)), ScriptedEngine(), large)
+    assert done.trace.large_share == 1
+
+
+def test_relay_reads_the_cues_of_the_run() -> None:
+    lexicon = Lexicon({Category.REFLECTION: {"therefore": ()}})
+    large = ScriptedEngine("Wait, one.\n\nTherefore, it", " So.</think>", name="large")
+    done = run(Relay(context=PolicyContext(lexicon=lexicon)), ScriptedEngine(" is. No", "Four."), large)
+    assert [takeover.cue.word for takeover in done.all(TakeoverStarted) if takeover.cue] == ["Therefore"]
+
+
+@pytest.mark.parametrize("policy", [Agreement, SelfCheck, Triggers, Relay])
+def test_each_says_in_a_sentence_when_a_model_takes_over_and_offers_an_arm(policy: type[Policy]) -> None:
+    assert policy.summary.endswith(".")
+    assert policy.arms
