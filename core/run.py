@@ -176,17 +176,13 @@ def obstacle(policy: type[Policy], pair: Pair) -> SettingsError | None:
             f"The policy “{policy.title}” needs the probabilities of each token, and {writer.card.name} gives none.",
             f"Choose another policy, or a {policy.default_writer.value} model on this machine.",
         )
-    if needs.scores and pair.large and not pair.large.card.returns_scores:
-        return SettingsError(
-            f"The policy “{kind.title}” needs log-probabilities of the text that the large model reads, and "
-            f"{pair.large.card.name} gives none.",
-            "Choose another policy, or a large model on this machine.",
-        )
-    if needs.judge and pair.large and not pair.large.card.returns_alternatives:
-        return SettingsError(
-            f"The policy “{policy.title}” needs probabilities, and {pair.large.card.name} gives none.",
-            "Choose another policy, or another large model.",
-        )
+    judges = {Author.SMALL: needs.judge_small, Author.LARGE: needs.judge}
+    for author, is_judge in judges.items():
+        if is_judge and (judge := pair.get(author)) and not judge.card.returns_alternatives:
+            return SettingsError(
+                f"The policy “{policy.title}” needs probabilities, and {judge.card.name} gives none.",
+                f"Choose another policy, or another {author.value} model.",
+            )
     if needs.scores and pair.large and not pair.large.card.returns_scores:
         return SettingsError(
             f"The policy “{policy.title}” needs the probabilities of a text, and {pair.large.card.name} gives none.",

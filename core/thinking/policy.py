@@ -206,6 +206,8 @@ class Needs:
     """Likeliest tokens that it reads at each position of the default writer."""
     judge: bool = False
     """A large model that answers a question with probabilities."""
+    judge_small: bool = False
+    """A small model that does."""
     scores: bool = False
     """A large model that gives the log-probability of each token it reads."""
 

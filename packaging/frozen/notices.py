@@ -52,11 +52,13 @@ def main() -> int:
 
 def of_package(package: Distribution) -> str:
     about = package.metadata
-    licence = about.get("License-Expression") or about.get("License") or "; ".join(classifiers(package)) or "see below"
+    named = [about[key] for key in ("License-Expression", "License") if key in about]
+    licence = next(filter(None, [*named, "; ".join(classifiers(package))]), "see below")
     texts = [
         path.locate() for path in package.files or () if LICENCE_FILE.search(path.name) and "dist-info" in str(path)
     ]
-    home = about.get("Home-page") or next(iter(about.get_all("Project-URL") or ("",)))
+    homes = [about["Home-page"]] if "Home-page" in about else about.get_all("Project-URL") or []
+    home = next(iter(homes), "")
     head = f"{about['Name']} {package.version}: {licence.strip().splitlines()[0]}\n{home}\n"
     return head + "\n".join(Path(str(text)).read_text(encoding="utf-8", errors="replace") for text in texts)
 

@@ -24,7 +24,7 @@ class SelfCheck(Policy):
     name = "self-check"
     title = "Self-check"
     summary = "The small model checks its own steps; where it is unsure, the large one judges and rewrites."
-    needs = Needs(judge=True)
+    needs = Needs(judge=True, judge_small=True)
     reasons = (REJECTED,)
 
     class Settings(PolicySettings):

@@ -6,7 +6,7 @@ import pytest
 
 from core.engines.body import Author
 from core.errors import SettingsError
-from core.run import Pair, RunSettings, obstacle
+from core.run import Pair, obstacle
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import Judged, Scored, TakeoverStarted
 from core.thinking.policies.agreement import DISAGREEMENT, Agreement
@@ -44,11 +44,15 @@ def test_a_step_that_the_large_model_finds_unlikely_is_rewritten() -> None:
 
 
 def test_agreement_needs_a_large_model_that_scores() -> None:
-    settings = RunSettings(policy=Agreement.Settings())
     deaf = ScriptedEngine(name="large").with_card(returns_scores=False)
-    error = obstacle(settings.policy.policy, Pair(ScriptedEngine(), deaf))
+    error = obstacle(Agreement, Pair(ScriptedEngine(), deaf))
     assert isinstance(error, SettingsError)
-    assert "log-probabilities of the text that the large model reads" in error.message
+    assert "needs the probabilities of a text, and large gives none" in error.message
+
+
+def test_self_check_needs_a_small_model_that_answers_with_probabilities() -> None:
+    mute = ScriptedEngine().with_card(returns_alternatives=False)
+    assert obstacle(SelfCheck, Pair(mute, ScriptedEngine(name="large")))
 
 
 # self-check
