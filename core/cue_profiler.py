@@ -40,7 +40,7 @@ FEW_CUES, MANY_CUES = 0.02, 0.6
 FEWEST_BOUNDARIES = 20
 """With fewer nothing can be said."""
 TOKENS_BETWEEN = 8
-"""It is told how far the model is after so many tokens."""
+"""Tokens between two reports of progress."""
 
 _HESITATIONS = {
     Category.REFLECTION: {"hmm", "hm", "but", "actually", "however", "oh", "no", "maybe", "let me"},

@@ -4,7 +4,7 @@
                                  or the other model takes over for some tokens; then ask again
                    ──► Insert    a text is inserted; then comes the move that goes with it
                    ──► Judge     a model answers a question about the text; then ask again
-                   ──► Score     a model tells how likely it finds the step; then ask again
+                   ──► Score     a model scores how likely it finds the step; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
                    ──► Finished  the end
 

@@ -128,7 +128,7 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A model reads the step under decision, and tells how likely it finds each token (`on_score`)."""
+    """A model reads the step under decision and scores each of its tokens (`on_score`)."""
 
     author: Author = Author.LARGE
 

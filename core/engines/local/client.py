@@ -43,9 +43,9 @@ from core.engines.local.messages import (
     Open,
     Prefilled,
     Read,
-    Scored,
     Tokenize,
     Tokenized,
+    TokenScores,
     WorkerOptions,
     Wrote,
 )
@@ -74,7 +74,7 @@ LOAD_AGAIN = "Load the model again, or choose another one."
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
 
-Item = WriteItem | ChoiceProbabilities | Scored
+Item = WriteItem | ChoiceProbabilities | TokenScores
 
 
 class LocalEngine:
@@ -251,7 +251,7 @@ class LocalSession:
             plain_tokens=plain_tokens,
         )
         for item in self._carry_out(asking):
-            assert not isinstance(item, ChoiceProbabilities | Scored)
+            assert not isinstance(item, ChoiceProbabilities | TokenScores)
             yield item
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
@@ -271,7 +271,7 @@ class LocalSession:
         for item in self._carry_out(asking):
             if isinstance(item, Handoff):
                 scores = scores._replace(handoff=item)
-            elif isinstance(item, Scored):
+            elif isinstance(item, TokenScores):
                 scores = scores._replace(tokens=scores.tokens + item.tokens)
             elif isinstance(item, Notice):
                 scores = Scores()  # the process died and was restarted: the text is scored from its start again
@@ -401,7 +401,7 @@ class LocalSession:
                         yield PrefillProgress(tokens, total)
                     case CacheReady(_, reused, prefilled, seconds):
                         yield Handoff(reused, prefilled, seconds, passing)
-                    case ChoiceProbabilities() | Scored() as result:
+                    case ChoiceProbabilities() | TokenScores() as result:
                         yield result
                     case Done(_, stop):
                         yield End(stop)

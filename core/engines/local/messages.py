@@ -180,7 +180,7 @@ class DraftsWanted(NamedTuple):
     plain_seconds: float
 
 
-class Scored(NamedTuple):
+class TokenScores(NamedTuple):
     """The next scored tokens of a text, one message a batch."""
 
     request: int
@@ -209,7 +209,16 @@ class Failed(NamedTuple):
 
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
 Reply = (
-    Tokenized | CacheDump | Prefilled | CacheReady | Wrote | DraftsWanted | Scored | ChoiceProbabilities | Done | Failed
+    Tokenized
+    | CacheDump
+    | Prefilled
+    | CacheReady
+    | Wrote
+    | DraftsWanted
+    | TokenScores
+    | ChoiceProbabilities
+    | Done
+    | Failed
 )
 
 # The pipe --------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from core.engines.local.messages import (
     Read,
     Reply,
     Run,
-    Scored,
+    TokenScores,
     WorkerOptions,
     Wrote,
 )
@@ -330,7 +330,7 @@ class Scheduler:
                 tokens.append(ScoredToken(id, llama.piece(id).decode(errors="replace"), logprob, others))
                 task.score_from = index + 1
         if tokens:
-            self.reply(Scored(task.request.request, tuple(tokens)))
+            self.reply(TokenScores(task.request.request, tuple(tokens)))
 
     def _take_snapshot(self, task: Task) -> None:
         """Of a memory that cannot be cut: where a text has been read, and where what is written may end a step."""
