@@ -15,7 +15,10 @@ from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.problem import Problem
 
-ARMS = ("small", "large", "baton", "paper", "reference", "entropy", "score", "random")
+ARMS = (
+    *("small", "large", "baton", "paper", "reference", "every-step"),
+    *("entropy", "score", "agreement", "self-check", "triggers", "relay", "random"),
+)
 PROBLEM_SEED = 20_261_124
 """Never used to choose a model or a parameter."""
 CONTEXT = 1024
@@ -46,8 +49,8 @@ def evidence(
 ) -> int:
     """Test the method's claim on the demo pair: does it matter where the large model writes?
 
-    Small only, large only, the three presets, first-token entropy, step scores by the large model, and random takeovers
-    with the large share of the first preset, on problems that neither model was trained on. It takes minutes and no
+    Small only, large only, every policy with its published values or ours, and random takeovers with the large share of
+    the first preset, on problems that neither model was trained on. It takes minutes and no
     network. Table, JSON and charts are written into the folder (--out).
     """
     options = replace(options, no_history=True)  # thousands of rows that say nothing about a person's problems
