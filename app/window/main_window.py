@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray
+from PySide6.QtCore import QByteArray, QSize
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 NARROW = 1120
 """Pixels below which the inspector makes room for the text unless it is asked for."""
+FIRST_SIZE = QSize(1440, 900)
+FRAME = QSize(16, 56)
+"""Pixels kept free for the title bar and borders, whose size is not known before the window is shown."""
 
 
 class MainWindow(QMainWindow):
@@ -233,7 +236,7 @@ class MainWindow(QMainWindow):
             column.addWidget(widget, 1 if widget is self._pages else 0)
         self.setCentralWidget(centre)
         self.setMinimumSize(760, 480)
-        self.resize(1440, 900)
+        self.resize(first_size(self.screen().availableSize()))
 
     def _connect(self) -> None:
         self.topbar.page_wanted.connect(self.show_page)
@@ -304,3 +307,8 @@ class MainWindow(QMainWindow):
             self.preferences.change_window(sidebar_width=max(120, sidebar))
         if inspector:
             self.preferences.change_window(inspector_width=max(200, inspector))
+
+
+def first_size(available: QSize) -> QSize:
+    """The size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
+    return FIRST_SIZE.boundedTo(available - FRAME)

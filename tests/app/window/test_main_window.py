@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.shared.loaded_models import LoadState
 from app.window.commands import ELSEWHERE, CommandPalette, ShortcutList
-from app.window.main_window import MainWindow
+from app.window.main_window import MainWindow, first_size
 from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
 from core.engines.model_card import Placement
@@ -75,6 +75,24 @@ def test_light_and_dark_hold_until_the_next_start(make_window: Make) -> None:
     assert chosen in (ColourScheme.LIGHT, ColourScheme.DARK)
     window.close()
     assert SettingsFile(window.paths.settings).load().appearance.look is chosen
+
+
+def test_the_first_window_fits_its_screen_with_the_composer_in_sight(qtbot: QtBot, tmp_path: Path) -> None:
+    window = MainWindow(Paths.under(tmp_path), ScriptedLoader())
+    qtbot.addWidget(window)
+    window.show()
+    available = window.screen().availableSize()
+    assert window.frameSize().boundedTo(available) == window.frameSize()
+    composer = window.chat.composer
+    assert composer.mapTo(window, composer.rect().bottomRight()).y() < available.height()
+    window.close()
+
+
+@pytest.mark.parametrize("screen", [QSize(1366, 768), QSize(1024, 600), QSize(2560, 1440)])
+def test_the_first_window_leaves_room_for_its_title_bar(screen: QSize) -> None:
+    size = first_size(screen)
+    assert size.width() <= min(screen.width(), 1440)
+    assert size.height() <= min(screen.height() - 50, 900)
 
 
 def test_a_narrow_window_leaves_the_inspector_out_until_it_is_asked_for(make_window: Make) -> None:
