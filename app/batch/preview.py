@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedLabel, button, label, whole_number
+from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, whole_number
 from core.batch.problems import ProblemSet
 from core.batch.recipes import ABLATIONS, ARMS, RECIPES
 
@@ -172,7 +172,7 @@ class Preview(QWidget):
 
 
 def _combo(name: str) -> QComboBox:
-    combo = QComboBox()
+    combo = combo_box()
     combo.setAccessibleName(f"Column of the {name.lower()}")
     combo.setMinimumWidth(200)
     return combo

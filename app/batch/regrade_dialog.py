@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import label
+from app.shared.widgets.controls import combo_box, label
 from core.errors import SettingsError
 from core.grading.verdict import How, Regex
 
@@ -29,7 +29,7 @@ class RegradeDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Grade again")
         self.setMinimumWidth(520)
-        self.way, self.pattern = QComboBox(), QLineEdit()
+        self.way, self.pattern = combo_box(), QLineEdit()
         for how, words in WAYS.items():
             self.way.addItem(words, how)
         self.way.setAccessibleName("How answers are compared")

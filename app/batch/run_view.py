@@ -8,7 +8,6 @@ from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -27,7 +26,7 @@ from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, button, label
+from app.shared.widgets.controls import ElidedLabel, button, combo_box, label
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS
@@ -75,7 +74,7 @@ class RunView(QWidget):
         self.stop = button("Stop", session.stop, tip="What is being written is kept, and goes on next time")
         self.retry = button("Retry errors", session.retry_errors)
         self.export = QPushButton("Export")
-        self.arm, self.shown = QComboBox(), QComboBox()
+        self.arm, self.shown = combo_box(), combo_box()
         self.regrade = button("Grade again…", self._ask_how, tip="Other verdicts on the answers that are there")
         self.figures, self.evidence = Figures(), EvidencePanel()
         self.charts = button("Charts", self._show_parts, tip="Charts and arms instead of the table")

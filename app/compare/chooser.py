@@ -13,7 +13,7 @@ from app.compare.figures import title_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count, in_brief
 from app.shared.theme import Role
-from app.shared.widgets.controls import button, label
+from app.shared.widgets.controls import button, combo_box, label
 from core.batch.recipes import ABLATIONS, ARMS
 from core.run import RunSettings
 from core.thinking.events import Finish
@@ -82,7 +82,7 @@ class Chooser(QDialog):
         self.accept()
 
     def _box(self, number: int, columns: Sequence[CompareChoice]) -> QComboBox:
-        box = QComboBox()
+        box = combo_box()
         box.setAccessibleName(f"Column {number + 1}")
         if number == MOST_COLUMNS - 1:
             box.addItem(NO_THIRD, None)

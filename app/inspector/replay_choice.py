@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QGridLayout, QLineEdit, QWidget
 
 from app.shared.forms.fields import Editor, editor_of
 from app.shared.theme import Role
-from app.shared.widgets.controls import label
+from app.shared.widgets.controls import combo_box, label
 from core.run import RunSettings
 from core.thinking.cues import Category, Lexicon, english
 from core.thinking.policy import Policy, PolicySettings
@@ -26,7 +26,7 @@ class ReplayChoice(QWidget):
         super().__init__(parent)
         self._settings = RunSettings()
         self._lexicon = english()
-        self.policy, self.preset = QComboBox(), QComboBox()
+        self.policy, self.preset = combo_box(), combo_box()
         self.policy.addItems([kind.title for kind in POLICIES.values()])
         self.policy.activated.connect(self._take_policy)
         self.preset.activated.connect(self._take_preset)

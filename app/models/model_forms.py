@@ -9,7 +9,7 @@ from app.models.controller import ModelsController
 from app.shared.forms.fields import editor_of
 from app.shared.labels import cue_words, sampling_words
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, in_row, label, steady, whole_number
+from app.shared.widgets.controls import button, combo_box, in_row, label, whole_number
 from core.models.catalog import Family, family_of
 from core.models.fit import FitKind, KvType, in_gib
 from core.models.library import LocalModel
@@ -33,10 +33,10 @@ class LoadingForm(QWidget):
         self._controller = controller
         self._model: LocalModel | None = None
         self._numbers = {name: self._number(name) for name in _NUMBERS}
-        self._kv_type = QComboBox()
+        self._kv_type = combo_box()
         for kind in _KV_TYPES:
             self._kv_type.addItem(kind.name.lower(), kind)
-        self._flash = QComboBox()
+        self._flash = combo_box()
         for choice in Switch:
             self._flash.addItem(choice.value, choice)
         self.sentence = label("")
@@ -88,7 +88,6 @@ class LoadingForm(QWidget):
     def _add(self, form: QFormLayout, name: str, field: QWidget) -> None:
         about = LoadOptions.model_fields[name]
         field.setFixedWidth(WIDTH)
-        steady(field)
         field.setAccessibleName(about.title or name)
         field.setToolTip(about.description or "")
         form.addRow(about.title or name, field)
@@ -181,7 +180,6 @@ class WritingForm(QWidget):
             about, field = ModelOverrides.model_fields[name], editor.widget
             field.setAccessibleName(about.title or name)
             field.setToolTip(about.description or "")
-            steady(field)
             if name in _ROWS:
                 field.setFixedWidth(CHOICE_WIDTH)
                 form.addRow(about.title or name, field)

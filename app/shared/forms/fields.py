@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
-from app.shared.widgets.controls import FileEdit, decimal_number, whole_number
+from app.shared.widgets.controls import FileEdit, combo_box, decimal_number, whole_number
 from core.thinking.registry import POLICIES
 
 LARGEST = 2**31 - 1
@@ -49,7 +49,7 @@ def editor_of(name: str, field: FieldInfo, changed: Callable[[], None]) -> Edito
 
 
 def _choice(choices: dict[Any, str], changed: Callable[[], None]) -> Editor:
-    box = QComboBox()
+    box = combo_box()
     keys = list(choices)
     box.addItems(list(choices.values()))
     box.activated.connect(lambda _: changed())

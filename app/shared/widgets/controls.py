@@ -10,6 +10,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
+    QComboBox,
     QDoubleSpinBox,
     QFileDialog,
     QFrame,
@@ -51,17 +52,28 @@ def button(text: str, press: Callable[[], object], role: Role | None = None, tip
 
 
 def whole_number(lowest: int, highest: int) -> QSpinBox:
+    """A field for a whole number; the wheel changes it only while it has the focus."""
     box = QSpinBox()
     box.setRange(lowest, highest)
+    _ignore_wheel_without_focus(box)
     _keep_text_off_the_edge(box)
     return box
 
 
 def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
+    """A field for a decimal number; the wheel changes it only while it has the focus."""
     box = QDoubleSpinBox()
+    _ignore_wheel_without_focus(box)
     box.setDecimals(decimals)  # before the range, which is rounded to them
     box.setRange(lowest, highest)
     _keep_text_off_the_edge(box)
+    return box
+
+
+def combo_box() -> QComboBox:
+    """An empty list of choices; the wheel changes the choice only while the box has the focus."""
+    box = QComboBox()
+    _ignore_wheel_without_focus(box)
     return box
 
 
@@ -89,8 +101,8 @@ class _WheelOnlyWithFocus(QObject):
         return super().eventFilter(watched, event)
 
 
-def steady(field: QWidget) -> None:
-    """Ignore the wheel unless the field has the focus, so that scrolling a page changes no value."""
+def _ignore_wheel_without_focus(field: QWidget) -> None:
+    """Pass the wheel on to the page unless the field has the focus, so that scrolling changes no value."""
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     field.installEventFilter(_WheelOnlyWithFocus(field))
 
