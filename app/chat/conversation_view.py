@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.chat.answer_view import AnswerView
 from app.shared.conversations.conversation import Conversation, Exchange
 from app.shared.rendering import RichText
+from app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role, set_role
+from app.shared.theme import Role, current_theme, line_width, set_role
 from app.shared.widgets.controls import IconButton, label
 from core.thinking.trace import Piece
 
 EDGE = 26
-WIDEST = 900
-"""Pixels of a line of text that is still good to read."""
 NEAR_END = 48
 """Pixels from the end within which the view follows what is being written."""
+
+
+def column_width() -> int:
+    """Pixels of the centred column: a full line of text between the margins of the steps."""
+    return line_width(QGuiApplication.font()) + MARGIN + RIGHT_MARGIN
 
 
 class ConversationView(QScrollArea):
@@ -50,6 +54,7 @@ class ConversationView(QScrollArea):
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._scrolled)
         bar.rangeChanged.connect(self._lengthened)
+        current_theme().changed.connect(self._centre)
 
     def show_path(self, conversation: Conversation) -> None:
         """Show the exchanges of a path; exchanges already shown keep their widgets."""
@@ -83,9 +88,11 @@ class ConversationView(QScrollArea):
             answer.choose(piece if answer.exchange is exchange else None, reveal and answer.exchange is exchange)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Centre the text, no wider than is good to read."""
         super().resizeEvent(event)
-        edge = max(EDGE, (self.viewport().width() - WIDEST) // 2)
+        self._centre()
+
+    def _centre(self) -> None:
+        edge = max(EDGE, (self.viewport().width() - column_width()) // 2)
         self._column.setContentsMargins(edge, 18, edge, 18)
 
     def _add(self, exchange: Exchange, place: int) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedWidget, QVB
 
 from app.chat.answer_view import AnswerAction
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
-from app.chat.conversation_view import WIDEST, ConversationView
+from app.chat.conversation_view import ConversationView
 from app.chat.counters import Counters, DraftCount
 from app.chat.sidebar import Sidebar
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
@@ -27,6 +27,9 @@ from app.shared.widgets.controls import Hairline
 from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.trace import Piece
+
+WIDEST_COMPOSER = 900
+"""Pixels; wider than the text above, for the counts below it."""
 
 
 class ChatPage(QSplitter):
@@ -145,7 +148,7 @@ class ChatPage(QSplitter):
         holder = QWidget()
         holder.setLayout(inner)
         inner.setContentsMargins(0, 0, 0, 0)
-        holder.setMaximumWidth(WIDEST)
+        holder.setMaximumWidth(WIDEST_COMPOSER)
         row.addWidget(holder, 1000)
         row.addStretch(1)
         column = QVBoxLayout(centre)

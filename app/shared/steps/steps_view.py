@@ -17,6 +17,7 @@ from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 
 MARGIN = 40
+RIGHT_MARGIN = 12
 """Pixels on the left for the bar and the sign."""
 BAR = 3
 PAD = GAP / 2 - 1
@@ -138,7 +139,7 @@ class StepsView(RichText):
             return
         form.setMargin(0)
         form.setLeftMargin(MARGIN)
-        form.setRightMargin(12)
+        form.setRightMargin(RIGHT_MARGIN)
         form.setTopMargin(top)
         form.setBottomMargin(PAD)
         frame.setFrameFormat(form)

@@ -1,16 +1,13 @@
 """The current theme and how it changes: light, dark, or as the system."""
 
 from PySide6.QtCore import QDir, QObject, Qt, Signal, Slot
-from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from app.shared.theme.colours import DARK, LIGHT, Colours
+from app.shared.theme.fonts import reading_font
 from app.shared.theme.icons import ICON_FOLDER
 from app.shared.theme.stylesheet import palette, stylesheet
 from core.settings import ColourScheme
-
-PREFERRED_FONT = "Inter"
-
 
 _ASKED_OF_QT = {
     ColourScheme.SYSTEM: Qt.ColorScheme.Unknown,
@@ -95,12 +92,3 @@ def current_theme() -> Theme:
 def _theme_of(application: QApplication) -> Theme:
     known = application.findChild(Theme, options=Qt.FindChildOption.FindDirectChildrenOnly)
     return known if isinstance(known, Theme) else Theme(application)
-
-
-def reading_font(text_size: float = 1.0) -> QFont:
-    """The system's sans, or Inter where it is installed, at the system's size times the factor."""
-    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
-    if PREFERRED_FONT in QFontDatabase.families():
-        font.setFamilies([PREFERRED_FONT, font.family()])
-    font.setPointSizeF(font.pointSizeF() * text_size)
-    return font

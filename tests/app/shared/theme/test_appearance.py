@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontDatabase, QPalette
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -56,11 +56,6 @@ def test_the_text_size_scales_the_font_of_the_system(qapp: QApplication) -> None
 def test_a_text_size_nobody_can_read_is_held_back(qapp: QApplication) -> None:
     assert apply(qapp, ColourScheme.LIGHT, text_size=0.01).text_size == 0.7
     assert apply(qapp, ColourScheme.LIGHT, text_size=99).text_size == 2.5
-
-
-def test_inter_is_preferred_where_it_is_installed() -> None:
-    first = reading_font().families()[0]
-    assert first == "Inter" or "Inter" not in QFontDatabase.families()
 
 
 def test_the_role_of_a_label_colours_it(qapp: QApplication, qtbot: QtBot) -> None:

@@ -1,0 +1,38 @@
+"""The bundled typeface, and how wide a line of text may be."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF
+
+import resources
+
+FONT_FOLDER = Path(resources.__file__).parent / "fonts"
+LINE_LENGTH = 76
+"""Characters of a full line; 75 to 80 are comfortable to read."""
+_ORDINARY_TEXT = "The small model writes most of the steps, and the large one takes over where thinking is hard. "
+
+
+@lru_cache(maxsize=1)
+def bundled_family() -> str:
+    """Load Inter into Qt and return its family name, "" if Qt cannot read the files. Needs a `QGuiApplication`."""
+    families = [
+        family
+        for path in sorted(FONT_FOLDER.glob("*.otf"))
+        for family in QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFont(str(path)))
+    ]
+    return families[0] if families else ""
+
+
+def reading_font(text_size: float = 1.0) -> QFont:
+    """Inter at the system's size times `text_size`; characters that it lacks come from the system's font."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+    if family := bundled_family():
+        font.setFamilies([family, font.family()])
+    font.setPointSizeF(font.pointSizeF() * text_size)
+    return font
+
+
+def line_width(font: QFont) -> int:
+    """Pixels of a line of `LINE_LENGTH` characters of ordinary English."""
+    return round(QFontMetricsF(font).horizontalAdvance(_ORDINARY_TEXT) / len(_ORDINARY_TEXT) * LINE_LENGTH)
