@@ -6,6 +6,8 @@ text is set. What is code stays code, money stays money, and an opening without 
 """
 
 import re
+from bisect import bisect_left
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -45,13 +47,19 @@ _START = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_CLOSER = {"$$": re.compile(r"(?<!\\)\$\$"), r"\[": re.compile(r"(?<!\\)\\\]")}
-_INLINE_CLOSER = {
-    r"\(": re.compile(r"(?<!\\)\\\)"),
-    "$": re.compile(r"(?<![\s\\])\$(?!\d)"),  # the rule of Pandoc: no blank before it, no digit after
+# Each finds where a match begins, overlapping ones as well: in `$$$` a formula may end at the first or second dollar.
+_CLOSER = {
+    "$$": re.compile(r"(?<!\\)(?=(\$\$))"),
+    r"\[": re.compile(r"(?<!\\)(?=(\\\]))"),
+    r"\(": re.compile(r"(?<!\\)(?=(\\\)))"),
+    "$": re.compile(r"(?<![\s\\])(?=(\$)(?!\d))"),  # the rule of Pandoc: no blank before it, no digit after
 }
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_BLANK_LINE = re.compile(r"(?=(\n[ \t]*\n))")
+_TICKS = re.compile(r"`+")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_ENVIRONMENT_EDGE = re.compile(rf"\\(begin|end)\{{((?:{_ENVIRONMENTS})\*?)\}}")
 _MONEY = re.compile(r"\d[\d.,]*[\s,]+[A-Za-z]{2,}\s")  # "$5 apples and 3$"
+_LONGEST_AMOUNT = 80  # characters that are compared with `_MONEY`
 
 
 def lift_formulas(text: str) -> Lifted:
@@ -59,18 +67,19 @@ def lift_formulas(text: str) -> Lifted:
     text = text.replace(_OPEN, "\ufffd").replace(_CLOSE, "\ufffd")
     pieces: list[str] = []
     formulas: list[Formula] = []
+    closings = _Closings(text)
     at = 0
     while opening := _START.search(text, at):
         pieces.append(text[at : opening.start()])
         kind = opening.lastgroup
         formula = None
         if opening["fence"] or kind == "code":
-            end = _end_of_code(text, opening)
+            end = _end_of_code(text, opening, closings)
         elif kind == "times":
             pieces.append("\\")
             end = opening.end()
         else:
-            formula = _formula_at(text, opening)
+            formula = _formula_at(text, opening, closings)
             end = opening.start() + len(formula.source) if formula else opening.end()
         if formula:
             pieces.append(f"{_OPEN}{len(formulas)}{_CLOSE}")
@@ -105,13 +114,14 @@ def left_open(text: str) -> int:
 
     A single dollar is not followed so far: too many of them are money.
     """
+    closings = _Closings(text)
     at = 0
     while opening := _START.search(text, at):
         if opening["fence"] or opening.lastgroup == "code":
-            at = _end_of_code(text, opening)
-        elif formula := _formula_at(text, opening):
+            at = _end_of_code(text, opening, closings)
+        elif formula := _formula_at(text, opening, closings):
             at = opening.start() + len(formula.source)
-        elif _has_no_end(text, opening):
+        elif _has_no_end(text, opening, closings):
             return opening.start()
         else:
             at = opening.end()
@@ -120,8 +130,9 @@ def left_open(text: str) -> int:
 
 def closed_in(opened: str, text: str) -> int:
     """How many characters of `text` complete the formula that `opened` begins (see `left_open`); 0 if it does not."""
+    whole = opened + text
     opening = _START.match(opened)
-    formula = _formula_at(opened + text, opening) if opening else None
+    formula = _formula_at(whole, opening, _Closings(whole)) if opening else None
     if opening is None or formula is None:
         return 0
     rest = text[: len(formula.source) - len(opened)]
@@ -130,67 +141,112 @@ def closed_in(opened: str, text: str) -> int:
     return 0 if begins_anew and not opening["environment"] else len(rest)
 
 
-def _has_no_end(text: str, opening: re.Match[str]) -> bool:
+class _Closings:
+    """Where the openings of one text close. Each kind is searched for once, at its first opening.
+
+    So the time is linear in the text, however many openings in it never close.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._spans: dict[re.Pattern[str], tuple[list[int], list[int]]] = {}
+
+    def first(self, pattern: re.Pattern[str], start: int) -> tuple[int, int] | None:
+        """Start and end of the first match (its group 1) that begins at `start` or later."""
+        if pattern not in self._spans:
+            spans = [found.span(1) for found in pattern.finditer(self._text)]
+            self._spans[pattern] = [begin for begin, _ in spans], [end for _, end in spans]
+        starts, ends = self._spans[pattern]
+        index = bisect_left(starts, start)
+        return (starts[index], ends[index]) if index < len(starts) else None
+
+    def has_blank_line(self, start: int, end: int) -> bool:
+        """Whether a blank line lies within `start` to `end`."""
+        blank = self.first(_BLANK_LINE, start)
+        return blank is not None and blank[1] <= end
+
+    def end_of_ticks(self, length: int, start: int) -> int | None:
+        """Just after the first run of exactly `length` backticks that begins at `start` or later."""
+        starts = self._ticks.get(length, [])
+        index = bisect_left(starts, start)
+        return starts[index] + length if index < len(starts) else None
+
+    def end_of_braces(self, start: int) -> int | None:
+        """Just after the brace that closes the one at `start`; an escaped brace does not count."""
+        return self._braces.get(start)
+
+    def end_of_environment(self, start: int) -> int | None:
+        r"""Just after the `\end` of the environment whose `\begin` is at `start`."""
+        return self._environments.get(start)
+
+    @cached_property
+    def _ticks(self) -> dict[int, list[int]]:
+        runs: dict[int, list[int]] = {}
+        for found in _TICKS.finditer(self._text):
+            runs.setdefault(len(found[0]), []).append(found.start())
+        return runs
+
+    @cached_property
+    def _braces(self) -> dict[int, int]:
+        ends: dict[int, int] = {}
+        opened: list[int] = []
+        for found in _BRACE.finditer(self._text):
+            if found[0] == "{":
+                opened.append(found.start())
+            elif found[0] == "}" and opened:
+                ends[opened.pop()] = found.end()
+        return ends
+
+    @cached_property
+    def _environments(self) -> dict[int, int]:
+        ends: dict[int, int] = {}
+        opened: dict[str, list[int]] = {}
+        for found in _ENVIRONMENT_EDGE.finditer(self._text):
+            same_name = opened.setdefault(found[2], [])
+            if found[1] == "begin":
+                same_name.append(found.start())
+            elif same_name:
+                ends[same_name.pop()] = found.end()
+        return ends
+
+
+def _has_no_end(text: str, opening: re.Match[str], closings: _Closings) -> bool:
     inside = opening.end()
     if opener := opening["display"]:
-        return _CLOSER[opener].search(text, inside) is None
+        return closings.first(_CLOSER[opener], inside) is None
     if opening["inline"] == r"\(":
-        return _INLINE_CLOSER[r"\("].search(text, inside) is None and not _BLANK_LINE.search(text, inside)
-    if name := opening["environment"]:
-        return _end_of_environment(text, inside, name) is None
-    return bool(opening["boxed"]) and _end_of_braces(text, inside) is None
+        is_open = closings.first(_CLOSER[r"\("], inside) is None
+        return is_open and not closings.has_blank_line(inside, len(text))
+    if opening["environment"]:
+        return closings.end_of_environment(opening.start()) is None
+    return bool(opening["boxed"]) and closings.end_of_braces(inside) is None
 
 
-def _end_of_code(text: str, opening: re.Match[str]) -> int:
+def _end_of_code(text: str, opening: re.Match[str], closings: _Closings) -> int:
     """Where the code ends that begins here; without a close a fence runs on and backticks are only that."""
     if opening["fence"]:
         rail = opening["rail"]
         close = re.compile(rf"^[ \t>]*{re.escape(rail)}{rail[0]}*[ \t]*$", re.MULTILINE)
         found = close.search(text, opening.end())
         return found.end() if found else len(text)
-    ticks = re.compile(rf"(?<!`){opening[0]}(?!`)")
-    found = ticks.search(text, opening.end())
-    return found.end() if found else opening.end()
+    return closings.end_of_ticks(len(opening[0]), opening.end()) or opening.end()
 
 
-def _formula_at(text: str, opening: re.Match[str]) -> Formula | None:
+def _formula_at(text: str, opening: re.Match[str], closings: _Closings) -> Formula | None:
     start, inside = opening.start(), opening.end()
     if opening["boxed"]:
-        end = _end_of_braces(text, inside)
+        end = closings.end_of_braces(inside)
         return Formula(text[start:end], False, text[start:end]) if end else None
-    if name := opening["environment"]:
-        end = _end_of_environment(text, inside, name)
+    if opening["environment"]:
+        end = closings.end_of_environment(start)
         return Formula(text[start:end], True, text[start:end]) if end else None
-    if opener := opening["display"]:
-        close = _CLOSER[opener].search(text, inside)
-    elif opener := opening["inline"]:
-        close = _INLINE_CLOSER[opener].search(text, inside)
-    else:
+    opener = opening["display"] or opening["inline"]
+    close = closings.first(_CLOSER[opener], inside) if opener else None
+    if close is None or (opening["inline"] and closings.has_blank_line(inside, close[0])):
         return None
-    if close is None:
+    if opener == "$" and (
+        text[inside].isspace() or _MONEY.match(text[inside : min(close[0], inside + _LONGEST_AMOUNT)])
+    ):
         return None
-    latex, source = text[inside : close.start()], text[start : close.end()]
-    if not latex.strip() or (opening["inline"] and _BLANK_LINE.search(latex)):
-        return None
-    if opener == "$" and (latex[0].isspace() or _MONEY.match(latex)):
-        return None
-    return Formula(latex.strip(), bool(opening["display"]), source)
-
-
-def _end_of_braces(text: str, start: int) -> int | None:
-    """Just after the brace that closes the one at `start`; an escaped brace does not count."""
-    depth = 0
-    for found in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(found[0], 0)
-        if depth == 0 and found[0] == "}":
-            return found.end()
-    return None
-
-
-def _end_of_environment(text: str, start: int, name: str) -> int | None:
-    depth = 1
-    for found in re.compile(rf"\\(begin|end)\{{{re.escape(name)}\}}").finditer(text, start):
-        depth += 1 if found[1] == "begin" else -1
-        if depth == 0:
-            return found.end()
-    return None
+    latex = text[inside : close[0]].strip()
+    return Formula(latex, bool(opening["display"]), text[start : close[1]]) if latex else None

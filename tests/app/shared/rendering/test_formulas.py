@@ -1,10 +1,21 @@
 r"""Mathematics is found however models write it, and nothing else is taken for it."""
 
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shared.rendering.formulas import Formula, lift_formulas, put_back, split_at_formulas
+from app.shared.rendering import formulas
+from app.shared.rendering.formulas import Formula, left_open, lift_formulas, put_back, split_at_formulas
+
+START, MONEY = formulas._START.pattern, formulas._MONEY.pattern
+TraceFunction = Callable[[FrameType, str, Any], Any]
 
 
 def found(text: str) -> list[tuple[str, bool]]:
@@ -91,3 +102,49 @@ def test_of_any_text_at_all_the_formulas_come_back_as_written(text: str) -> None
     assert lifted.markdown.count("\ue000") == len(lifted.formulas)
     restored = put_back(lifted.markdown, lifted.formulas)
     assert restored.replace("\\", "") == text.replace("\\", "")  # only protecting backslashes are added
+
+
+def work_of(text: str) -> tuple[int, Counter[str]]:
+    """Lines of formulas.py that run while formulas are looked for, and how often each pattern searches the text."""
+    lines, searches = 0, Counter[str]()
+
+    def count_lines(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        nonlocal lines
+        if frame.f_code.co_filename != formulas.__file__:
+            return None
+        lines += event == "line"
+        return count_lines
+
+    def count_searches(frame: FrameType, event: str, called: object) -> None:
+        pattern = getattr(called, "__self__", None)
+        if event == "c_call" and frame.f_code.co_filename == formulas.__file__ and isinstance(pattern, re.Pattern):
+            searches[pattern.pattern] += 1
+
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(count_lines)
+    sys.setprofile(count_searches)
+    try:
+        lift_formulas(text)
+        left_open(text)
+    finally:
+        sys.settrace(tracer)
+        sys.setprofile(profiler)
+    return lines, searches
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [r"\boxed{ ", "$x ", r"\( ", r"\[ ", r"\begin{cases} ", r"\begin{cases} \begin{array} ", "` `` ", "$5 apples "],
+)
+def test_openings_that_never_close_take_linear_time(opening: str) -> None:
+    lines, _ = work_of(opening * 500)
+    twice, searches = work_of(opening * 1000)
+    assert twice <= 2 * lines
+    closers = {pattern: calls for pattern, calls in searches.items() if pattern not in (START, MONEY)}
+    assert all(calls <= 2 for calls in closers.values()), "a pattern searches the text once in each of the two calls"
+
+
+def test_thousands_of_unclosed_openings_stay_as_they_were() -> None:
+    assert found(r"\boxed{" * 8_000) == []
+    assert found("$x " * 20_000) == []
+    assert found("$x " * 20_000 + "y$") == [("x " + "$x " * 19_999 + "y", False)]
