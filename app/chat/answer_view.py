@@ -35,7 +35,7 @@ class AnswerAction(Enum):
 
 
 class AnswerView(QWidget):
-    wanted = Signal(object)  # a AnswerAction
+    wanted = Signal(object)  # an AnswerAction
     piece_chosen = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     piece_revealed = Signal(QRectF)
@@ -48,7 +48,7 @@ class AnswerView(QWidget):
         self._folded: bool | None = None
         """As the person chose; None: as the settings say."""
         self._live = False
-        self._title, self._brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
+        self._title, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self._share, self._handoffs = label("", Role.LARGE), ElidedLabel("", Role.MUTED)
         self._fold = button("", self.toggle_fold, Role.FLAT)
         self.ribbon = Ribbon()
@@ -108,10 +108,10 @@ class AnswerView(QWidget):
 
     def _describe(self, live: bool) -> None:
         trace = self.exchange.trace
-        for widget in (self._title, self._brief, self._share, self._handoffs, self.ribbon):
+        for widget in (self._title, self.brief, self._share, self._handoffs, self.ribbon):
             widget.setVisible(bool(trace.started))
         self._title.setText("Reasoning" if trace.thinks else "Answer")
-        self._brief.setText(run_in_brief(trace))
+        self.brief.setText(run_in_brief(trace))
         if trace.totals[Author.LARGE].kept:
             self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}")
             self._handoffs.setText(f"in {count(trace.handoffs, 'handoff')}")
@@ -141,7 +141,7 @@ class AnswerView(QWidget):
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
         head, foot = QHBoxLayout(), QHBoxLayout()
         head.setSpacing(8)
-        for widget in (self._title, self._brief, self._share, self._handoffs):
+        for widget in (self._title, self.brief, self._share, self._handoffs):
             head.addWidget(widget)
         head.addStretch()
         head.addWidget(self._fold)

@@ -16,7 +16,7 @@ from core.models.overrides import ModelOverrides, TagSource
 from core.run import Pair
 from core.thinking.advice import advice_on
 from core.thinking.cues import Cue, parse_lexicon
-from core.thinking.events import Finish
+from core.thinking.events import Finish, PrefillProgressed
 from core.thinking.registry import reason_label
 from core.thinking.trace import Piece, Trace
 
@@ -48,11 +48,18 @@ def reason_and_cue(reason: str, cue: Cue | None) -> str:
 
 
 def run_in_brief(trace: Trace) -> str:
-    """14 steps · 9.2 s · 41 tok/s"""
+    """14 steps · 9.2 s · 41 tok/s; while a long text is read, how far."""
+    if trace.prefill:
+        return prefill_words(trace.prefill)
     parts = [count(len(trace.steps), "step")]
     if trace.seconds > 0:
         parts += [duration(trace.seconds), f"{trace.tokens / trace.seconds:.0f} tok/s"]
     return " · ".join(parts)
+
+
+def prefill_words(progress: PrefillProgressed) -> str:
+    """“Reading the prompt … 43%”"""
+    return f"Reading the prompt … {progress.share:.0%}"
 
 
 def ending(trace: Trace, live: bool) -> str:

@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
+from app.shared.labels import prefill_words
 from core.engines.body import Author
 from core.safe_text import safe_text
 from core.thinking.advice import advice_on
-from core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
+from core.thinking.events import Event, Finish, Noticed, PrefillProgressed, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.trace import Piece, Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
@@ -19,17 +20,23 @@ _STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTE
 
 class Printer:
     """Takes the events of a run. In a terminal, text that is discarded is erased again; elsewhere a piece is printed
-    when it is complete, so that discarded text never appears."""
+    when it is complete, so that discarded text never appears.
 
-    def __init__(self, out: Console, live: bool) -> None:
+    `progress`: a terminal that shows how far the prompt is read until the first text comes; None shows nothing.
+    """
+
+    def __init__(self, out: Console, live: bool, progress: Console | None = None) -> None:
         self.trace = Trace()
         self._out = out
+        self._progress = progress
+        self._progress_shown = False
         self._live = live
         self._piece: Piece | None = None
         self._shown = ""
 
     def feed(self, event: Event) -> None:
         last = self._piece
+        self._erase_progress()
         self.trace.apply(event)
         match event:
             case TokenWritten() | TextInserted():
@@ -43,6 +50,8 @@ class Printer:
                 if self._live:
                     self._erase()
                 self._piece = None
+            case PrefillProgressed() if not self.trace.pieces:  # later it would overwrite the piece being written
+                self._show_progress(event)
             case Noticed(text=text):
                 self._end_piece()
                 self._print(f"  {text}\n", "dim")
@@ -51,6 +60,16 @@ class Printer:
         """Complete the last piece and print the summary."""
         self._end_piece()
         self._print(f"\n{summary(self.trace)}\n", "dim")
+
+    def _show_progress(self, event: PrefillProgressed) -> None:
+        if self._progress:
+            self._progress.out(prefill_words(event), style="dim", highlight=False, end="")
+            self._progress_shown = True
+
+    def _erase_progress(self) -> None:
+        if self._progress and self._progress_shown:
+            self._progress.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
+            self._progress_shown = False
 
     def _show(self, piece: Piece) -> None:
         """Add what is new; white space at the end waits until something follows it."""

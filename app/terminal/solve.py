@@ -11,7 +11,7 @@ from app.shared.labels import bills_of
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import RunOptions, run_options, run_settings
-from app.terminal.output import console, is_live, remark, write
+from app.terminal.output import console, is_live, is_quiet, remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from app.terminal.printer import Printer
 from app.terminal.recording import Record, recorded
@@ -90,7 +90,8 @@ def exit_code_of(trace: Trace) -> int:
 
 def print_steps(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
     """Stream a run for people."""
-    printer = Printer(console(), live=is_live(sys.stdout))
+    progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
+    printer = Printer(console(), is_live(sys.stdout), progress)
     for event in events:
         record(event)
         printer.feed(event)

@@ -21,7 +21,7 @@ from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.events import Event, Finish, TokenWritten
+from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
 from core.thinking.trace import Trace
 from core.thinking.trace_json import Json, event_from_json, event_to_json
 
@@ -173,8 +173,11 @@ class Recorder:
         """Unsaved events in the current transaction."""
 
     def record(self, events: Iterable[Event]) -> None:
-        """Save the events within half a second. Never blocks and never raises; a failed save is retried."""
-        if fresh := list(events):
+        """Save the events within half a second. Never blocks and never raises; a failed save is retried.
+
+        The progress of a prefill is not saved: there is an event for each chunk, and the handoff says what it cost.
+        """
+        if fresh := [event for event in events if not isinstance(event, PrefillProgressed)]:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
             self._writer.gather(self)

@@ -80,6 +80,25 @@ class HandedOver(_Event, frozen=True, tag="handed_over"):
     passing: Passing
 
 
+class PrefillProgressed(_Event, frozen=True, tag="prefill_progress"):
+    """How far a model has read a long text before it writes. Shown while it lasts, then replaced by `HandedOver`.
+
+    A trace does not keep it and the database does not store it: there is one for each chunk, and `HandedOver` says
+    what the whole prefill cost.
+    """
+
+    at: Seconds
+    author: Author
+    tokens: Count
+    """Read so far, of `total`; neither counts tokens that were in the KV cache already."""
+    total: Count
+
+    @property
+    def share(self) -> float:
+        """Read so far, 0 to 1."""
+        return self.tokens / max(1, self.total)
+
+
 class TokenWritten(_Event, frozen=True, tag="token"):
     at: Seconds
     author: Author
@@ -206,6 +225,7 @@ Event = (
     RunStarted
     | WriteStarted
     | HandedOver
+    | PrefillProgressed
     | TokenWritten
     | TextDiscarded
     | TakeoverStarted

@@ -10,8 +10,8 @@
 
 Moves are data (policy.py). Which model is the default writer is the policy's choice, and the loop treats both alike.
 It turns moves into writes (write_stream.py) and events, and nothing else. A person and the limits of a run are asked
-after every token and may answer with a move, too. So does a model's failure: the other one goes on alone, or the run
-ends with what is there.
+after every token, and after every chunk of a long prefill, and may answer with a move, too. So does a model's failure:
+the other one goes on alone, or the run ends with what is there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.engines.base import Session, Stop
 from core.engines.body import Author, Part
 from core.errors import BatonError, ContextFull
 from core.thinking import events
-from core.thinking.events import Event, Finish, TokenWritten
+from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
 from core.thinking.policy import (
     WITHOUT_END,
     Close,
@@ -115,6 +115,10 @@ class Loop:
         with closing(self.stream.write(author, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
             for event in writing:
                 yield event
+                if isinstance(event, PrefillProgressed) and (
+                    interruption := self._interruption(self.view(author, start))
+                ):
+                    return interruption
                 if not isinstance(event, TokenWritten):
                     continue
                 seen.append(event)
@@ -171,6 +175,10 @@ class Loop:
             with closing(self.stream.write(author, move.limit + UTF8_REST, reason)) as writing:
                 for event in writing:
                     yield event
+                    if isinstance(event, PrefillProgressed) and (
+                        next_move := self._interruption(self.view(author, start, takeover=move))
+                    ):
+                        break
                     if not isinstance(event, TokenWritten):
                         continue
                     seen.append(event)

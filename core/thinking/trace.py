@@ -22,6 +22,7 @@ from core.thinking.events import (
     Judged,
     Noticed,
     Prefetched,
+    PrefillProgressed,
     RunEnded,
     RunStarted,
     Scored,
@@ -55,6 +56,8 @@ class Trace:
         """Prefetch requests of servers, with times of the whole trace, in which resumed runs follow each other."""
         self.usage: dict[Author, Usage] = {}
         """Usage of each model on a server; no entry for a model on this machine."""
+        self.prefill: PrefillProgressed | None = None
+        """How far the next writer has read a long text; None once it has read it."""
         self.handoffs = 0
         """How often the writer changed."""
         self.length = 0
@@ -117,7 +120,12 @@ class Trace:
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
     def apply(self, event: Event) -> None:
-        """Add the next event."""
+        """Add the next event. `PrefillProgressed` only sets `prefill` and is not kept."""
+        if isinstance(event, PrefillProgressed):
+            self.prefill, self.seconds = event, self._offset + event.at
+            return
+        if isinstance(event, WriteStarted | HandedOver | RunEnded):
+            self.prefill = None
         self.events.append(event)
         if isinstance(event, RunStarted):
             self._offset = self.seconds

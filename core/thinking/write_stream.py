@@ -7,14 +7,24 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from core.engines.base import End, Handoff, Notice, Session, Stop, Token
+from core.engines.base import End, Handoff, Notice, PrefillProgress, Session, Stop, Token
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Noticed, TextDiscarded, TokenWritten, WriteStarted
+from core.thinking.events import (
+    Event,
+    HandedOver,
+    Noticed,
+    PrefillProgressed,
+    TextDiscarded,
+    TokenWritten,
+    WriteStarted,
+)
 from core.thinking.policy import View, Write
 from core.thinking.text_state import TextState
 
 PREFETCH_EVERY = 4
 """Tokens of the default writer after which the other model is offered to read along."""
+LONG_PREFILL = 512
+"""Tokens from which the progress of a prefill is an event. An ordinary handoff reads fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ class WriteStream:
                             self.now(), author, id, written, logprob, others, ends_step, drafted, rejected
                         )
                         self._offer_prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
+                    case PrefillProgress(tokens, total) if total >= LONG_PREFILL:
+                        yield PrefillProgressed(self.now(), author, tokens, total)
                     case Handoff(reused, prefilled, seconds, passing):
                         yield HandedOver(self.now(), author, reused, prefilled, seconds, passing)
                     case Notice(sentence):

@@ -29,6 +29,7 @@ from core.engines.base import (
     Message,
     Notice,
     Passing,
+    PrefillProgress,
     ScoredToken,
     Scores,
     Stop,
@@ -147,7 +148,13 @@ class ScriptedSession:
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:
         self._cancelled.clear()
-        yield self._read(body, Kind.WRITE, limit, seed, alternatives)
+        handoff = self._read(body, Kind.WRITE, limit, seed, alternatives)
+        for progress in self.engine.prefill():
+            yield progress
+            if self._cancelled.is_set():
+                yield End(Stop.CANCELLED)
+                return
+        yield handoff
         text = "".join(part.text for part in body)
         for index, data in enumerate(self._tokens(text)):
             if index == limit:
@@ -246,7 +253,7 @@ class ScriptedEngine:
     written one first. `marks`: the large model's answers as a judge, one after the other, then the last choice.
     `scored`: body so far and a token → the log-probability that `score` gives the token there.
     `notices`: told before the token with that number. `before_token`: called with the body before each token (to
-    wait for another thread, or to press a button).
+    wait for another thread, or to press a button). `prefill`: the progress that each write reports before its handoff.
     """
 
     def __init__(
@@ -268,6 +275,7 @@ class ScriptedEngine:
         faults: Sequence[Fault] = (),
         notices: dict[int, str] | None = None,
         before_token: Callable[[str], None] = lambda _: None,
+        prefill: Callable[[], Iterable[PrefillProgress]] = tuple,
     ) -> None:
         self.texts = texts
         self.continue_with = continue_with
@@ -276,6 +284,7 @@ class ScriptedEngine:
         self.scored = scored
         self.notices = notices or {}
         self.before_token = before_token
+        self.prefill = prefill
         self.sessions: list[ScriptedSession] = []
         self.written = 0
         """Tokens written by all sessions."""

@@ -9,7 +9,19 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from core.engines.base import Conversation, End, Handoff, Judgement, Notice, Passing, Scores, Stop, Token, WriteItem
+from core.engines.base import (
+    Conversation,
+    End,
+    Handoff,
+    Judgement,
+    Notice,
+    Passing,
+    PrefillProgress,
+    Scores,
+    Stop,
+    Token,
+    WriteItem,
+)
 from core.engines.body import Part
 from core.engines.model_card import ModelCard
 from core.engines.remote.prefetch import Prefetch
@@ -328,6 +340,9 @@ class RemoteSession:
                     yield event
                     continue
                 if isinstance(event, PromptProgress):
+                    reused = event.reused or 0
+                    if event.done < event.total:
+                        yield PrefillProgress(event.done - reused, event.total - reused)
                     continue
                 if handoff := reader.handoff(passing):
                     yield handoff

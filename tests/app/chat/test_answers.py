@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,6 +14,7 @@ from app.chat.answer_view import AnswerAction, AnswerView
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity
 from app.window.main_window import MainWindow
+from core.engines.base import PrefillProgress
 from core.engines.body import Author
 from core.errors import EngineLost
 from core.thinking.events import Finish
@@ -65,6 +66,25 @@ def test_enter_sends_the_problem_and_the_answer_comes(window: MainWindow, qtbot:
     assert "four" in view(window).steps.toPlainText()
     assert "</think>" not in view(window).steps.toPlainText()
     assert "\\boxed{4}" in view(window).answer.markdown
+
+
+def test_a_long_prompt_shows_how_far_it_is_read_until_the_first_token(make_window: Make, qtbot: QtBot) -> None:
+    gate, loader = threading.Event(), ScriptedLoader()
+
+    def prefill() -> Iterator[PrefillProgress]:
+        yield PrefillProgress(430, 1000)
+        assert gate.wait(30)
+
+    loader.small = ScriptedEngine("Done.</think>\n\nFour.", prefill=prefill)
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("What is 2 + 2?")
+    qtbot.waitUntil(lambda: leaf(window).trace.prefill is not None)
+    assert view(window).brief.text() == "Reading the prompt … 43%"
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
+    assert "Reading" not in view(window).brief.text()
+    assert leaf(window).trace.answer.strip() == "Four."
 
 
 def test_shift_enter_begins_a_line(window: MainWindow, qtbot: QtBot) -> None:

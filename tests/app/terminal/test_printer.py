@@ -10,17 +10,29 @@ from rich.console import Console
 from app.terminal.printer import Printer
 from core.engines.body import Author
 from core.thinking.cue_rules import EXCESSIVE_REFLECTION
-from core.thinking.events import Event, Finish, Noticed, RunEnded, TextDiscarded, TextInserted, TokenWritten
+from core.thinking.events import (
+    Event,
+    Finish,
+    Noticed,
+    PrefillProgressed,
+    RunEnded,
+    TextDiscarded,
+    TextInserted,
+    TokenWritten,
+)
 
 
 def token(text: str, author: Author = Author.SMALL) -> TokenWritten:
     return TokenWritten(0.0, author, 1, text, ends_step=text.endswith("\n\n"))
 
 
-def printed(*events: Event, live: bool) -> str:
+def console(out: io.StringIO, live: bool) -> Console:
+    return Console(file=out, force_terminal=live, no_color=True, highlight=False, soft_wrap=True)
+
+
+def printed(*events: Event, live: bool, progress: Console | None = None) -> str:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=live, no_color=True, highlight=False, soft_wrap=True)
-    printer = Printer(console, live=live)
+    printer = Printer(console(out, live), live, progress)
     for event in events:
         printer.feed(event)
     printer.finish()
@@ -73,3 +85,25 @@ def test_a_model_cannot_steer_the_terminal() -> None:
         assert "\x1b]" not in text
         assert "\x1b[2J" not in text
         assert "\x9b" not in text
+
+
+READING = tuple(PrefillProgressed(0.0, Author.SMALL, tokens, 1000) for tokens in (430, 860))
+
+
+def test_the_progress_of_the_prompt_is_on_standard_error_until_the_first_token() -> None:
+    error = io.StringIO()
+    text = printed(*READING, token("One."), live=True, progress=console(error, live=True))
+    erased = "\r\033[2K"
+    shown = error.getvalue().replace("\033[2m", "").replace("\033[0m", "")
+    assert shown == f"Reading the prompt … 43%{erased}Reading the prompt … 86%{erased}"
+    assert "Reading" not in text
+
+
+def test_progress_never_overwrites_text_that_is_being_written() -> None:
+    error = io.StringIO()
+    printed(token("One."), *READING, live=True, progress=console(error, live=True))
+    assert error.getvalue() == ""
+
+
+def test_progress_is_not_shown_where_standard_error_is_no_terminal() -> None:
+    assert "Reading" not in printed(*READING, token("One."), live=True)

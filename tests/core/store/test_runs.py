@@ -5,7 +5,7 @@ from core.errors import StoreError
 from core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
 from core.store.runs import RunState
 from core.store.store import Store
-from core.thinking.events import Finish, TokenWritten, WriteStarted
+from core.thinking.events import Finish, PrefillProgressed, TokenWritten, WriteStarted
 from core.thinking.trace import Trace
 from tests.core.store.made import a_run, started
 
@@ -15,6 +15,14 @@ def test_events_come_back_as_they_were(store: Store) -> None:
     recorder = store.runs.record("r")
     for event in events:
         recorder.record([event])
+    recorder.finish().result()
+    assert list(store.runs.events("r")) == events
+
+
+def test_the_progress_of_a_prefill_is_not_stored(store: Store) -> None:
+    events = a_run()
+    recorder = store.runs.record("r")
+    recorder.record([events[0], PrefillProgressed(0.0, Author.SMALL, 64, 1000), *events[1:]])
     recorder.finish().result()
     assert list(store.runs.events("r")) == events
 

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
-from core.engines.base import Stop
+import pytest
+
+from core.engines.base import Message, PrefillProgress, Stop
 from core.engines.body import Author
+from core.engines.local.client import LocalEngine
+from core.models.loading import LoadOptions
+from core.run import Pair, RunSettings
+from core.run import run as run_pair
 from core.thinking.control import Control
-from core.thinking.events import Finish, TakeoverStarted, TextDiscarded
-from core.thinking.loop import LoopSettings
+from core.thinking.events import (
+    Event,
+    Finish,
+    HandedOver,
+    PrefillProgressed,
+    RunEnded,
+    TakeoverStarted,
+    TextDiscarded,
+    TokenWritten,
+)
+from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
 from core.thinking.reasons import PERSON
+from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 
@@ -122,3 +140,63 @@ def test_wishes_may_come_from_another_thread() -> None:
 
     done = controlled(control, ScriptedEngine("One two", before_token=pressing(press, "One")))
     assert done.trace.pieces[-1].author is not Author.SMALL
+
+
+# While a long text is read --------------------------------------------------------------------------------------------
+
+
+def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_not() -> None:
+    def progress_of(total: int) -> tuple[int, list[Event]]:
+        small = ScriptedEngine("One.</think>", prefill=lambda: [PrefillProgress(64, total)])
+        trace = Trace()
+        reports = 0
+        for event in Loop({Author.SMALL: small.open()}, Never(), LoopSettings()).run():
+            trace.apply(event)
+            reports += trace.prefill is not None
+        return reports, trace.events
+
+    (long_reports, long_events), (short_reports, _) = progress_of(512), progress_of(511)
+    assert (long_reports, short_reports) == (1, 0)
+    assert not any(isinstance(event, PrefillProgressed) for event in long_events), "a trace does not keep them"
+
+
+def test_take_over_while_the_small_model_reads_does_not_wait_for_its_first_token() -> None:
+    control = Control()
+
+    def prefill() -> Iterator[PrefillProgress]:
+        control.take_over()
+        yield PrefillProgress(64, 1000)
+
+    done = controlled(control, ScriptedEngine("small", prefill=prefill), ScriptedEngine("One.</think>", name="large"))
+    assert done.trace.pieces[0].author is Author.LARGE
+
+
+def test_stop_while_a_takeover_reads_ends_the_run() -> None:
+    control = Control()
+
+    def prefill() -> Iterator[PrefillProgress]:
+        control.stop()
+        yield PrefillProgress(64, 1000)
+
+    large = ScriptedEngine("One.</think>", name="large", prefill=prefill)
+    done = run(Always(), ScriptedEngine(), large, interruptions=[control])
+    assert done.trace.finish is Finish.STOPPED
+    assert done.trace.tokens == 0
+
+
+@pytest.mark.real_models
+def test_stop_while_a_real_model_reads_a_long_prompt_ends_the_run_within_a_chunk(smollm2: Path) -> None:
+    problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 60
+    control, happened = Control(), list[Event]()
+    with closing(LocalEngine(smollm2, LoadOptions(context=2048, threads=1))) as engine:
+        settings = RunSettings(policy=Never.Settings())
+        for event in run_pair(Pair(small=engine), (Message("user", problem),), settings, control=control):
+            happened.append(event)
+            if isinstance(event, PrefillProgressed):
+                control.stop()
+    progress = [event for event in happened if isinstance(event, PrefillProgressed)]
+    assert len(progress) == 1
+    assert progress[0].share < 0.2
+    assert not any(isinstance(event, HandedOver | TokenWritten) for event in happened)
+    assert isinstance(happened[-1], RunEnded)
+    assert happened[-1].finish is Finish.STOPPED

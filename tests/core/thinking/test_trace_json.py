@@ -51,6 +51,7 @@ ONE_OF_EACH: list[Event] = [
     ),
     events.WriteStarted(0.5, Author.LARGE, REFLECTION.id, 10),
     events.HandedOver(0.25, Author.LARGE, 10, 3, 0.125, Passing.TEXT),
+    events.PrefillProgressed(0.25, Author.LARGE, 440, 1024),
     events.TokenWritten(
         1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), True
     ),

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.engines.base import Message, Stop, WriteItem
+from core.engines.base import Message, PrefillProgress, Stop, WriteItem
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote import transport
 from core.engines.remote.address import ServerAddress
@@ -262,7 +262,10 @@ def test_progress_is_told_while_a_long_text_is_read() -> None:
     with FaultyServer(stream(progress(2, 9, cache=2), hold)) as server:
         engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED))
         with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            said = next(session.write([], 3, seed=1))
+            writing = session.write([], 3, seed=1)
+            assert next(writing) == PrefillProgress(0, 7), "two of nine tokens were in the KV cache"
+            said = next(writing)
+            writing.close()
     assert notices([said]) == [f"Reading the prompt on {server.url.removeprefix('http://')}: 22% (2 of 9 tokens)."]
 
 
