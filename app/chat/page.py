@@ -59,6 +59,7 @@ class ChatPage(QSplitter):
         self.counters = Counters()
         self.welcome = Welcome()
         self.inspector = inspector
+        self.inspector.is_live = session.writes
         self._middle = QStackedWidget()
         self._middle.addWidget(self.welcome)
         self._middle.addWidget(self.conversation)
@@ -255,6 +256,8 @@ class ChatPage(QSplitter):
             self._show_path()  # the next arm of a comparison that was left has begun
         if activity is Activity.WRITING and self._session.current:
             self.inspector.show_run(self._session.current)
+        elif self._session.current:
+            self.inspector.follow(self._session.current)  # whose answer has ended, perhaps without a last event
 
     def _show_preferences(self) -> None:
         settings = self._preferences.value

@@ -37,6 +37,7 @@ class Inspector(RunInspector):
         self._newest: Piece | None = None
         """The newest takeover: shown until a person chooses."""
         self.models = ModelChoice()
+        self.is_live = lambda _: False
         self.tabs = QTabBar()
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
@@ -114,7 +115,7 @@ class Inspector(RunInspector):
             case Tab.REPLAY:
                 self.replay.follow(self.exchange)
             case Tab.RUN:
-                self.run.follow(self.exchange, self.models)
+                self.run.follow(self.exchange, self.models, self.is_live(self.exchange))
             case _:
                 if self.shown:
                     self._show_step(self.exchange, self.shown)

@@ -45,9 +45,10 @@ class RunPage(QWidget):
         )
         column.addStretch()
 
-    def follow(self, exchange: Exchange, models: ModelChoice) -> None:
+    def follow(self, exchange: Exchange, models: ModelChoice, live: bool = False) -> None:
+        """Show the run so far; `live`: its answer is being written now."""
         trace = exchange.trace
-        self._totals.show_facts(totals(trace))
+        self._totals.show_facts(totals(trace, live))
         if trace.started is None:
             return
         self._small.show_facts(card_facts(trace.started.small))
@@ -94,7 +95,7 @@ class BillView(QWidget):
             self._facts.show_facts([*bill_facts(bill), ("Read along", along if readings else "")])
 
 
-def totals(trace: Trace) -> list[Fact]:
+def totals(trace: Trace, live: bool) -> list[Fact]:
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     return [
         ("Steps", f"{len(trace.steps):,}"),
@@ -107,7 +108,7 @@ def totals(trace: Trace) -> list[Fact]:
         ("Reused", f"● {small.reused:,}  ◆ {large.reused:,}"),
         ("Decoding", f"● {small.tokens_per_second:.0f} tok/s  ◆ {large.tokens_per_second:.0f} tok/s"),
         ("Time", duration(trace.seconds)),
-        ("Ended", ending(trace, live=False) or (trace.finish.value if trace.finish else "")),
+        ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
         ("Notices", "\n".join(notice.text for notice in trace.notices)),
     ]
 

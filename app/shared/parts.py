@@ -26,6 +26,8 @@ class RunInspector(QWidget):
     """The piece that a person chose."""
     models: ModelChoice
     """For the command line that repeats a run."""
+    is_live: Callable[[Exchange], bool]
+    """Whether an answer is being written now."""
 
     @property
     @abstractmethod

@@ -22,9 +22,11 @@ from core.models.source import LocalFile
 from core.settings import ModelChoice
 from core.thinking.events import TokenWritten
 from core.thinking.trace import Piece
+from tests.app.chat.test_answers import endless
 from tests.app.conftest import ScriptedLoader
 
 Ask = Callable[[str], MainWindow]
+Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
@@ -69,6 +71,19 @@ def test_keys_walk_from_step_to_step(ask: Ask) -> None:
     for by, place in ((-1, -1), (-1, -2), (1, -1), (1, -1)):
         window.chat.step_through(by)
         assert window.inspector.piece is exchange.trace.pieces[place]
+
+
+def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(endless())
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
+    assert "Interrupted" not in texts(window)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert "Ended" in texts(window)
+    assert "Interrupted" not in texts(window)
 
 
 def test_the_run_page_has_the_command_line(ask: Ask) -> None:
