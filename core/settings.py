@@ -116,6 +116,7 @@ class WindowState(BaseModel):
     inspector: bool = True
     sidebar_width: int = Field(228, ge=120)
     inspector_width: int = Field(372, ge=200)
+    model_list_width: int = Field(340, ge=120)
     greeted: bool = False
     """The first start has shown a problem being solved."""
     page: str = "chat"

@@ -53,15 +53,16 @@ class ModelCardView(QScrollArea):
         self.put_back = button("Put it back", self._put_back)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
         self.delete = button("Delete…", self._delete, Role.DANGER)
-        self._actions = in_row(*self.use.values(), self.delete)
-        self._sections: list[QWidget] = [self._actions]
+        self._actions = in_row(*self.use.values())
+        self._removal = in_row(self.delete)
+        self._sections: list[QWidget] = [self._actions, self._removal]
         sheet = QWidget()
         set_role(sheet, Role.CARD)
         sheet.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         column = QVBoxLayout(sheet)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(10)
-        for part in (self._title, self._actions, self._facts, self._again):
+        for part in (self._title, self._actions, self._removal, self._facts, self._again):
             column.addWidget(part)
         column.insertWidget(1, self.put_back, 0, Qt.AlignmentFlag.AlignLeft)
         self._forms = QBoxLayout(QBoxLayout.Direction.LeftToRight)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QListView, QSplitter, QWidget
 
 from app.models.card import ModelCardView
@@ -18,7 +19,9 @@ from core.models.library import BrokenFile, LocalModel
 from core.models.trash import Deletion
 
 LIST_WIDTH = 260
-"""Pixels: a name, and below it size, quantisation and fit."""
+"""Pixels, at least: a name, and below it size, quantisation and fit."""
+CARD_WIDTH = 420
+"""Pixels: the buttons of a card in one row."""
 
 
 class LocalModelsTab(QSplitter):
@@ -26,9 +29,13 @@ class LocalModelsTab(QSplitter):
     """Author and path: put this model into the pair."""
     reload_wanted = Signal()
     policy_wanted = Signal(str)
+    list_width_changed = Signal(int)
+    """The person moved the splitter: pixels of the list."""
 
-    def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
+    def __init__(self, controller: ModelsController, list_width: int, parent: QWidget | None = None) -> None:
+        """`list_width`: pixels, as the splitter was left."""
         super().__init__(Qt.Orientation.Horizontal, parent)
+        self._list_width = list_width
         self._wanted: Path | None = None
         self.library = LibraryModel(controller)
         self.list = QListView()
@@ -39,13 +46,14 @@ class LocalModelsTab(QSplitter):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._controller = controller
         self._card = LazyWidget(self._make_card)
+        self._card.setMinimumWidth(CARD_WIDTH)
         self.addWidget(self.list)
         self.addWidget(self._card)
-        self.setStretchFactor(0, 2)
-        self.setStretchFactor(1, 3)
+        self.setStretchFactor(1, 1)
         self.setChildrenCollapsible(False)
         self.list.selectionModel().currentChanged.connect(self._show_card)
         self.library.modelReset.connect(self._reloaded)
+        self.splitterMoved.connect(self._take_list_width)
 
     @property
     def card(self) -> ModelCardView:
@@ -55,6 +63,15 @@ class LocalModelsTab(QSplitter):
         """Show the card of this model, or of one in this folder, as soon as it is there."""
         self._wanted = path
         self._choose_wanted()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The list keeps its width; the card takes the rest."""
+        super().resizeEvent(event)
+        self.setSizes([self._list_width, max(CARD_WIDTH, self.width() - self.handleWidth() - self._list_width)])
+
+    def _take_list_width(self) -> None:
+        self._list_width = self.list.width()
+        self.list_width_changed.emit(self._list_width)
 
     def _make_card(self) -> ModelCardView:
         card = ModelCardView(self._controller)

@@ -34,10 +34,15 @@ class ModelsPage(QWidget):
     """Load the window's pair again: choices about it have changed."""
     policy_wanted = Signal(str)
     """Decide by another policy than keywords."""
+    list_width_changed = Signal(int)
+    """The person moved the splitter beside the list of models: pixels of the list."""
 
-    def __init__(self, controller: ModelsController, notice: NoticeBar, parent: QWidget | None = None) -> None:
-        """`notice`: where the window says what happened."""
+    def __init__(
+        self, controller: ModelsController, notice: NoticeBar, list_width: int = 340, parent: QWidget | None = None
+    ) -> None:
+        """`notice`: where the window says what happened. `list_width`: pixels of the list of models."""
         super().__init__(parent)
+        self._list_width = list_width
         self.controller = controller
         self.notice = notice
         self._has_looked = False
@@ -129,7 +134,8 @@ class ModelsPage(QWidget):
         return begin
 
     def _make_here(self) -> LocalModelsTab:
-        here = LocalModelsTab(self.controller)
+        here = LocalModelsTab(self.controller, self._list_width)
+        here.list_width_changed.connect(self.list_width_changed)
         here.use_wanted.connect(self.model_wanted)
         here.reload_wanted.connect(self.reload_wanted)
         here.policy_wanted.connect(self.policy_wanted)

@@ -87,7 +87,9 @@ class LazyModelsPage(QWidget):
             general=self._general_loading,
             parent=self,
         )
-        page = ModelsPage(controller, self._window.notice)
+        preferences = self._window.preferences
+        page = ModelsPage(controller, self._window.notice, preferences.value.window.model_list_width)
+        page.list_width_changed.connect(lambda width: preferences.change_window(model_list_width=width))
         self._window.models.changed.connect(self._show_loaded)
         self._show_loaded()
         page.pair_wanted.connect(self._use_pair)

@@ -1,9 +1,10 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
@@ -12,9 +13,12 @@ from app.models.card import facts_of
 from app.models.controller import ModelsController
 from app.models.downloads_tab import DownloadRow, DownloadState
 from app.models.hub_search_tab import size_in
+from app.models.local_models_tab import LocalModelsTab
 from app.models.page import ModelsPage
 from app.shared.background import BackgroundTasks
 from app.shared.widgets.controls import IconButton
+from app.window.main_window import MainWindow
+from app.window.models_page import add_models_page
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.models.library import LocalModel
@@ -68,6 +72,42 @@ def search(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
 
 def wait_for(row: DownloadRow, state: DownloadState, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: row.state is state)
+
+
+@pytest.mark.parametrize("width", [760, 1200])
+def test_the_card_of_a_model_shows_its_buttons_at_any_width(page: ModelsPage, qtbot: QtBot, width: int) -> None:
+    page.resize(width, 800)
+    page.tabs.setCurrentIndex(1)
+    here = page.here
+    here.list.setCurrentIndex(here.library.index(0))
+    qtbot.waitUntil(lambda: here.card.isVisible() and here.width() > 600)
+    shown = here.card.viewport()
+    for button in (*here.card.use.values(), here.card.delete):
+        right = button.mapTo(shown, button.rect().topRight()).x()
+        assert 0 < right <= shown.width(), f"{button.text()} is cut off"
+
+
+def test_the_splitter_beside_the_card_is_where_it_was_left(
+    make_window: Callable[..., MainWindow], secrets: Secrets, qtbot: QtBot, tmp_path: Path
+) -> None:
+    def opened() -> LocalModelsTab:
+        window = make_window()
+        tab = add_models_page(window, lambda: secrets, tmp_path / "home")
+        window.show_page("models")
+        tab.page.tabs.setCurrentIndex(1)
+        qtbot.waitUntil(lambda: tab.page.here.isVisible() and tab.page.here.width() > 900)
+        return tab.page.here
+
+    here = opened()
+    handle = here.handle(1)
+    middle = handle.rect().center()
+    qtbot.mousePress(handle, Qt.MouseButton.LeftButton, pos=middle)
+    qtbot.mouseMove(handle, middle + QPoint(111, 0))
+    qtbot.mouseRelease(handle, Qt.MouseButton.LeftButton, pos=middle + QPoint(111, 0))
+    left = here.list.width()
+    assert left > 400
+    here.window().close()
+    assert opened().list.width() == left
 
 
 def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPage, qtbot: QtBot) -> None:
