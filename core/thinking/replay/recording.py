@@ -85,6 +85,12 @@ class Recording:
     def end(self) -> int:
         return self._position
 
+    @property
+    def size(self) -> int:
+        """Tokens and inserted texts, the discarded ones included."""
+        branches = (branch for at_place in self.discarded_branches.values() for branch in at_place)
+        return len(self.entries) + sum(len(branch) for branch in branches)
+
     def _take(self, event: Event) -> None:
         match event:
             case RunStarted():

@@ -26,6 +26,10 @@ from core.thinking.replay.recording import Recording, Takeover
 from core.thinking.trace import Trace
 
 ENDLESS = 1 << 40
+MOVES_PER_PART = 20
+"""Moves of a replay per recorded token or inserted text. A lookahead takes one a token, and may be rewritten."""
+LEAST_MOVES = 1_000
+"""Moves that a replay of any recording may make."""
 
 
 class PlaceKind(Enum):
@@ -66,6 +70,8 @@ class Replay(Interruption):
         self._forget: Callable[[], None] = lambda: None
         self._repeated: object = None
         self._stopped = False
+        self._moves_left = 0
+        """What bounds the replay of a trace that no run can have written, such as one that ends while thinking."""
         self.unscored = 0
         """Steps that the policy asked to judge where no judgement was recorded. They were kept."""
 
@@ -74,6 +80,7 @@ class Replay(Interruption):
         policy = self._make_policy()
         for recording in self._recordings:
             self._playback, self._repeated = Playback(recording, policy.default_writer), None
+            self._moves_left = LEAST_MOVES + MOVES_PER_PART * recording.size
             sessions, limits = self._playback.sessions, LoopSettings(max_tokens=ENDLESS)
             loop = Loop(sessions, policy, limits, [self], recording.written)
             self._forget = loop.text.forget
@@ -102,6 +109,9 @@ class Replay(Interruption):
         return last.then
 
     def admit(self, move: Move, view: View) -> Move:
+        self._moves_left -= 1
+        if self._moves_left < 0:
+            return Finished(Finish.STOPPED)
         playback, move = self._playback, self._cap.admit(move, view)
         if playback.pauses:
             self._forget()

@@ -11,13 +11,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.engines.base import Message
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
+from core.engines.model_card import ModelCard
 from core.models.loading import LoadOptions
+from core.models.overrides import ThinkingTags
 from core.run import Pair, ask
 from core.run import run as solve
+from core.thinking import events
 from core.thinking.control import Control, Wish
 from core.thinking.cues import Category, Lexicon
+from core.thinking.events import Event, Finish
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.always import Always
@@ -28,7 +33,16 @@ from core.thinking.policies.step_score import StepScore
 from core.thinking.policy import Move, Policy, PolicyContext, PolicySettings, View, keep
 from core.thinking.registry import POLICIES, make_policy, settings_for
 from core.thinking.replay.recording import Takeover
-from core.thinking.replay.replay import PlaceKind, Replay, compare, recordings_of, remarks, stretches
+from core.thinking.replay.replay import (
+    LEAST_MOVES,
+    MOVES_PER_PART,
+    PlaceKind,
+    Replay,
+    compare,
+    recordings_of,
+    remarks,
+    stretches,
+)
 from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine, characters, single_bytes, words
@@ -258,6 +272,60 @@ def test_a_replay_can_be_stopped() -> None:
     next(taken)
     replay.stop()
     assert len(list(taken)) <= 1  # the one that was under way
+
+
+CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think>"))
+QUESTION = (Message("user", "2 + 2?"),)
+
+
+def trace_of(*parts: Event, finish: Finish) -> Trace:
+    """A run that thinks, as someone may have written it by hand."""
+    began = events.RunStarted(0.0, QUESTION, "keywords", {}, 7, CARD, None, 12, thinking=True)
+    return Trace.of([began, *parts, events.RunEnded(9.0, finish)])
+
+
+@pytest.mark.parametrize("finish", Finish)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_replay_of_a_run_that_ends_while_thinking_ends(policy: str, finish: Finish) -> None:
+    trace = trace_of(events.TokenWritten(1.0, Author.SMALL, 5, "a"), finish=finish)
+    took = replayed(trace, lambda: make_policy(settings_of(policy), PolicyContext(3)))
+    assert all(each.end <= len(trace.text) for each in took)
+
+
+MUTATIONS = st.lists(
+    st.tuples(st.sampled_from(["drop", "double", "swap"]), st.integers(0, 999)), min_size=1, max_size=4
+)
+
+
+@given(policies, texts, texts, MUTATIONS)
+def test_a_replay_of_a_trace_with_lines_lost_doubled_or_swapped_ends(
+    settings: PolicySettings, small: list[str], large: list[str], mutations: list[tuple[str, int]]
+) -> None:
+    made = run(make_policy(settings, PolicyContext(3)), ScriptedEngine(*small), ScriptedEngine(*large, name="large"))
+    lines = list(made.trace.events)
+    for kind, number in mutations:
+        if len(lines) < 3:
+            break
+        place = 1 + number % (len(lines) - 2)
+        if kind == "drop":
+            del lines[place]
+        elif kind == "double":
+            lines.insert(place, lines[place])
+        else:
+            lines[place - 1], lines[place] = lines[place], lines[place - 1]
+    moves = CountedMoves(recordings_of(lines), lambda: make_policy(settings, PolicyContext(3)), Limits())
+    list(moves.takeovers())
+    assert moves.count <= sum(LEAST_MOVES + MOVES_PER_PART * part.size + 1 for part in recordings_of(lines))
+
+
+class CountedMoves(Replay):
+    """A replay that counts its moves."""
+
+    count = 0
+
+    def admit(self, move: Move, view: View) -> Move:
+        self.count += 1
+        return super().admit(move, view)
 
 
 @pytest.mark.parametrize("policy", [name for name in POLICIES if name not in ("never", "always")])
