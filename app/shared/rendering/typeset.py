@@ -4,6 +4,7 @@ ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Generator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from PySide6.QtSvg import QSvgRenderer
 
 LONGEST_LATEX = 4_000  # characters; longer "formulas" are text that lost its closing delimiter
 LARGEST_SIDE = 8_000.0  # pixels; `\rule{9999cm}{1cm}` must not fill the memory
+LARGEST_AREA = 2_000_000.0  # square pixels, a page or two; the picture takes 4 bytes each, at scale 2 four times that
 _MARGIN = 1.0  # pixels around the ink, so that antialiasing is not cut off
 
 
@@ -56,14 +58,46 @@ def typeset(latex: str, display: bool, size: float) -> Typeset | None:
         descent = -formula.getyofst()
     except _failures():
         return None
-    if not (0 < width < LARGEST_SIDE and 0 < height < LARGEST_SIDE):
+    if not (0 < width < LARGEST_SIDE and 0 < height < LARGEST_SIDE and width * height < LARGEST_AREA):
         return None
     return Typeset(svg, width + 2 * _MARGIN, height - descent + _MARGIN, descent + _MARGIN)
 
 
-@lru_cache(maxsize=1024)
+class PictureCache:
+    """The pictures drawn last, of at most so many bytes together. One that is larger alone is not kept."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self._images: OrderedDict[tuple[Typeset, str, float], QImage] = OrderedDict()
+
+    def get(self, formula: Typeset, colour: str, scale: float) -> QImage:
+        key = formula, colour, scale
+        image = self._images.pop(key, None)
+        if image is None:
+            image = _drawn(formula, colour, scale)
+            if image.sizeInBytes() > self.limit:
+                return image
+            self.size += image.sizeInBytes()
+        self._images[key] = image
+        while self.size > self.limit:
+            _, oldest = self._images.popitem(last=False)
+            self.size -= oldest.sizeInBytes()
+        return image
+
+
+_pictures = PictureCache(64 << 20)
+
+
 def picture(formula: Typeset, colour: str, scale: float) -> QImage:
-    """The formula in a colour (`#rrggbb`); `scale` is device pixels per pixel, 2 on most HiDPI screens."""
+    """The formula in a colour (`#rrggbb`); `scale` is device pixels per pixel, 2 on most HiDPI screens.
+
+    Cached; call it in the window's own thread.
+    """
+    return _pictures.get(formula, colour, scale)
+
+
+def _drawn(formula: Typeset, colour: str, scale: float) -> QImage:
     svg = formula.svg.replace("currentColor", colour).encode()
     height = formula.ascent + formula.descent
     image = QImage(

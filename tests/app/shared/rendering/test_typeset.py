@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
-from app.shared.rendering.typeset import LONGEST_LATEX, Typeset, picture, typeset, warm_up
+from app.shared.rendering.typeset import LONGEST_LATEX, PictureCache, Typeset, picture, typeset, warm_up
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,8 @@ def test_the_mathematics_of_models_is_set(latex: str) -> None:
         "{" * 300 + "x" + "}" * 300,
         "x" * (LONGEST_LATEX + 1),
         r"\rule{9999cm}{1cm}",
+        r"\rule{200cm}{200cm}",
+        r"\rule{50cm}{50cm}",
         r"\def\a{\b\b}\def\b{\c\c}\a",
         r"\newcommand{\x}{y}",
         r"\\",
@@ -88,6 +90,24 @@ def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp
     assert twice.width() == pytest.approx(2 * once.width(), abs=2)
     pixels = [twice.pixelColor(x, y) for x in range(twice.width()) for y in range(twice.height())]
     assert {pixel.name() for pixel in pixels if pixel.alpha() == 255} == {"#c02020"}
+
+
+def test_a_long_chain_of_terms_is_set() -> None:
+    assert typeset("+".join("x" * 150), True, 16.0) is not None
+
+
+def test_pictures_in_the_cache_take_no_more_bytes_than_its_limit(qapp: QApplication) -> None:
+    wide = typeset(r"\rule{10cm}{1cm}", False, 16.0)
+    assert wide is not None
+    one = picture(wide, "#000000", 1.0).sizeInBytes()
+    cache = PictureCache(3 * one)
+    first = cache.get(wide, "#000000", 1.0)
+    for number in range(1, 20):
+        cache.get(wide, f"#0000{number:02x}", 1.0)
+        assert cache.get(wide, "#000000", 1.0) is first, "what was used last stays"
+        assert cache.size <= cache.limit
+    cache.get(wide, "#000000", 4.0)
+    assert cache.size == 3 * one, "a picture larger than the cache empties it for nothing"
 
 
 def test_the_same_formula_is_set_only_once() -> None:
