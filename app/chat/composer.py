@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.shared.conversations.session import Activity
 from app.shared.theme import SIGN, Role, current_theme, icon, set_role
-from app.shared.widgets.controls import IconButton, button
+from app.shared.widgets.controls import ElidedLabel, IconButton, button
 from core.engines.body import Author
 
 MOST_LINES = 8
@@ -53,6 +53,7 @@ class Composer(QFrame):
     take_over_wanted = Signal()
     give_back_wanted = Signal()
     compare_wanted = Signal()
+    edit_cancelled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,9 +69,24 @@ class Composer(QFrame):
         self._send_button.setAccessibleName("Send the problem")
         self._stop_button = button("Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)")
         self._stop_button.setAccessibleName("Stop writing")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(8, 7, 9, 7)
+        self._draft = ""
+        """What stood in the field before an earlier problem was put there to be edited."""
+        self._edited = ElidedLabel("", Role.MUTED)
+        self._cancel = button("Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)")
+        self._cancel.setAccessibleName("Cancel editing")
+        self._edit_bar = QWidget()
+        editing = QHBoxLayout(self._edit_bar)
+        editing.setContentsMargins(4, 0, 0, 0)
+        editing.addWidget(self._edited, 1)
+        editing.addWidget(self._cancel)
+        self._edit_bar.hide()
+        row = QHBoxLayout()
         row.setSpacing(8)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 7, 9, 7)
+        column.setSpacing(4)
+        column.addWidget(self._edit_bar)
+        column.addLayout(row)
         row.addWidget(self.edit, 1)
         for widget in (self._compare, self._baton, self._send_button, self._stop_button):
             row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
@@ -103,6 +119,27 @@ class Composer(QFrame):
     def press_baton(self) -> None:
         if self._baton.isVisible():
             self._pass_baton()
+
+    @property
+    def is_editing(self) -> bool:
+        """Whether the field holds an earlier problem, which the next text replaces."""
+        return not self._edit_bar.isHidden()
+
+    def begin_edit(self, problem: str) -> None:
+        """Put an earlier problem into the field, and say above it that it is being edited."""
+        if not self.is_editing:
+            self._draft = self.edit.toPlainText()
+        self._edited.setText(f"Editing “{' '.join(problem.split())}”")
+        self._edit_bar.show()
+        self.set_text(problem)
+
+    def end_edit(self) -> None:
+        """Back to a new problem, with the text that was there before."""
+        if not self.is_editing:
+            return
+        self._edit_bar.hide()
+        self.edit.setPlainText(self._draft)
+        self._draft = ""
 
     def set_text(self, text: str) -> None:
         self.edit.setPlainText(text)

@@ -103,8 +103,21 @@ class ChatPage(QSplitter):
         self.composer.edit.setFocus()
 
     def edit_again(self, exchange: Exchange) -> None:
+        """Edit a problem in the composer; the text sent next takes its place, unless the person cancels."""
         self._edited = exchange
-        self.composer.set_text(exchange.problem)
+        self.composer.begin_edit(exchange.problem)
+
+    def cancel_edit(self) -> None:
+        """The text sent next is a new problem again."""
+        self._edited = None
+        self.composer.end_edit()
+
+    def escape(self) -> None:
+        """Cancel editing, else stop the answer that is being written."""
+        if self.composer.is_editing:
+            self.cancel_edit()
+        else:
+            self._session.stop()
 
     def copy_step(self, form: CopyFormat) -> None:
         """Copy the step shown in the inspector."""
@@ -168,6 +181,7 @@ class ChatPage(QSplitter):
         composer.take_over_wanted.connect(session.take_over)
         composer.give_back_wanted.connect(session.give_back)
         composer.compare_wanted.connect(self.compare)
+        composer.edit_cancelled.connect(self.cancel_edit)
         composer.edit.textChanged.connect(self._count_draft)
         self._draft.counted.connect(self.counters.show_draft)
         self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
@@ -192,6 +206,7 @@ class ChatPage(QSplitter):
 
     def _send(self, problem: str) -> None:
         edited, self._edited = self._edited, None
+        self.composer.end_edit()
         if self.is_comparing:
             self.comparison.ask(problem)
         elif edited:
@@ -225,7 +240,7 @@ class ChatPage(QSplitter):
         self.inspector.show_run(view.exchanges[0])
 
     def _show_path(self) -> None:
-        self._edited = None
+        self.cancel_edit()
         if self._lends_room:
             self.sidebar.show()
             self._lends_room = False

@@ -237,7 +237,7 @@ def commands_of(window: CommandTarget) -> list[Command]:
         ),
         Command("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down", "Side by side"),
         Command("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up", "Side by side"),
-        Command("Stop", session.stop, "Esc", "While it writes"),
+        Command("Stop, or cancel editing", chat.escape, "Esc", "While it writes"),
         Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
         Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
         Command("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R", "While it writes"),

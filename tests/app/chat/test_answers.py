@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.chat.answer_view import AnswerAction, AnswerView
@@ -154,12 +155,42 @@ def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBo
 def test_editing_asks_another_problem_at_the_same_place(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     first = leaf(window)
+    window.chat.composer.edit.setPlainText("a draft")
     window.chat.edit_again(first)
     window.chat.composer.edit.setPlainText("3 + 3?")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
+    assert window.chat.composer.edit.toPlainText() == "a draft"
     qtbot.waitUntil(lambda: window.session.ready)
     assert leaf(window).problem == "3 + 3?"
     assert window.session.conversation.siblings(first) == [first, leaf(window)]
+
+
+def test_editing_is_shown_and_esc_leaves_it(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    composer, first = window.chat.composer, leaf(window)
+    composer.edit.setPlainText("a draft")
+    qtbot.keyClick(composer.edit, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    assert composer.edit.toPlainText() == "2 + 2?"
+    assert any(label.text().startswith("Editing “2 + 2?”") for label in composer.findChildren(QLabel))
+    assert composer.is_editing
+    qtbot.keyClick(composer.edit, Qt.Key.Key_Escape)
+    assert not composer.is_editing
+    assert composer.edit.toPlainText() == "a draft"
+    qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.ready and leaf(window) is not first)
+    assert window.session.conversation.siblings(leaf(window)) == [leaf(window)]
+
+
+def test_the_cancel_button_leaves_editing(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    composer = window.chat.composer
+    window.chat.edit_again(leaf(window))
+    (cancel,) = (button for button in composer.findChildren(QPushButton) if button.text() == "Cancel")
+    assert cancel.isVisible()
+    qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
+    assert not composer.is_editing
+    assert not cancel.isVisible()
+    assert composer.edit.toPlainText() == ""
 
 
 def test_a_fork_keeps_the_steps_before_it(ask: Ask, qtbot: QtBot) -> None:
