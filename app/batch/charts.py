@@ -11,7 +11,7 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import ElidedLabel, IconButton
+from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
 from core.batch.charts import ChartColours, recoloured
 from core.errors import StoreError
 
@@ -93,7 +93,7 @@ class ChartPicture(QWidget):
     def show_drawing(self, draw: Draw, words: str) -> None:
         self._draw = draw
         self.setAccessibleDescription(words)
-        self.setToolTip(words)
+        self.setToolTip(plain_tip(words))
         self._redraw()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

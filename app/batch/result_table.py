@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from app.batch.row_order import NOWHERE, PORTION, Mark, ResultColumn, RowFilter, RowOrder, RowQuery, arranged, mark_of
 from app.shared.format import duration
 from app.shared.theme import current_theme
+from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
 from core.batch.batch_events import JobGrew
 from core.grading.normal_form import tidy
@@ -193,9 +194,9 @@ class ResultTable(QAbstractTableModel):
 
     def _tip(self, row: ResultRow, column: ResultColumn) -> str | None:
         if column is ResultColumn.PROBLEM:
-            return self._problems[row.position].text[:2000]
+            return plain_tip(self._problems[row.position].text[:2000])
         if column in (ResultColumn.MARK, ResultColumn.ANSWER):
-            return row.error or (row.verdict.reason if row.verdict else None) or None
+            return plain_tip(row.error or (row.verdict.reason if row.verdict else "") or "") or None
         return None
 
     def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:

@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import IconButton
+from app.shared.widgets.controls import IconButton, plain_tip
 from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
 
@@ -225,7 +225,7 @@ class History(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole:
                 return row.text
             case Qt.ItemDataRole.ToolTipRole:
-                return row.tip or None
+                return plain_tip(row.tip) or None
             case HistoryRole.CONVERSATION:
                 return row.conversation
             case HistoryRole.IS_HEADING:

@@ -13,7 +13,7 @@ from app.compare.figures import title_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count, in_brief
 from app.shared.theme import Role
-from app.shared.widgets.controls import button, combo_box, label
+from app.shared.widgets.controls import button, combo_box, label, plain_tip
 from core.batch.recipes import ABLATIONS, ARMS
 from core.run import RunSettings
 from core.thinking.events import Finish
@@ -96,7 +96,7 @@ class Chooser(QDialog):
 
     def _lay_out(self, problem: str) -> None:
         words = label(in_brief(problem))
-        words.setToolTip(problem)
+        words.setToolTip(plain_tip(problem))
         words.setWordWrap(True)
         grid = QGridLayout()
         grid.setVerticalSpacing(8)

@@ -19,7 +19,7 @@ from app.shared.parts import ComparedAnswers
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import Hairline, IconButton, button, label, scrolling
+from app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
 from core.grading.grader import Standing
 from core.thinking.trace import Piece
 
@@ -160,7 +160,7 @@ class CompareView(ComparedAnswers):
         row = QHBoxLayout(bar)
         row.setContentsMargins(EDGE - 10, 6, EDGE, 6)
         words = label(in_brief(problem))
-        words.setToolTip(problem)
+        words.setToolTip(plain_tip(problem))
         words.setWordWrap(True)
         row.addWidget(IconButton("chevron-left", "Back to the conversation", self.left.emit))
         row.addWidget(words, 1)

@@ -16,7 +16,7 @@ from app.shared.conversations.conversation import Exchange, run_settings
 from app.shared.labels import reason_and_cue
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme
-from app.shared.widgets.controls import Hairline, button, label
+from app.shared.widgets.controls import Hairline, button, label, plain_tip
 from app.shared.widgets.ribbon import Ribbon
 from core.thinking.replay.replay import Place, PlaceKind
 from core.thinking.trace import Piece
@@ -202,8 +202,10 @@ class ReplayPlaces(QAbstractListModel):
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return f"{SIGNS[place.kind]}  {self._words(index.row(), place)}"
-            case Qt.ItemDataRole.AccessibleTextRole | Qt.ItemDataRole.ToolTipRole:
+            case Qt.ItemDataRole.AccessibleTextRole:
                 return f"{self._words(index.row(), place)} ({place.kind.value})"
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(f"{self._words(index.row(), place)} ({place.kind.value})")
         return None
 
     def _words(self, row: int, place: Place) -> str:

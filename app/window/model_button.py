@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 from app.shared.labels import STATES, retreat_words, state_in_words
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import label
+from app.shared.widgets.controls import label, plain_tip
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.engines.remote.state import ServerStatus
@@ -87,7 +87,8 @@ class ModelButton(QPushButton):
                 widget.setVisible(ready and bool(widget.text()))
         self._between.setVisible(ready)
         self.setAccessibleName("Models: " + (", ".join(parts) if ready else self._words.text()))
-        self.setToolTip("\n".join([*parts, "Choose other models (Ctrl+M)"]) if ready else self._models.words)
+        tip = "\n".join([*parts, "Choose other models (Ctrl+M)"]) if ready else self._models.words
+        self.setToolTip(plain_tip(tip))
         self.updateGeometry()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -38,6 +39,11 @@ def label(text: str = "", role: Role | None = None, parent: QWidget | None = Non
     if role:
         set_role(made, role)
     return made
+
+
+def plain_tip(text: str) -> str:
+    """A tool tip that shows this text as it is: Qt would take what looks like HTML for that, and load its images."""
+    return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
 
 
 def button(text: str, press: Callable[[], object], role: Role | None = None, tip: str = "") -> QPushButton:
@@ -156,7 +162,7 @@ class ElidedLabel(QLabel):
 
     def setText(self, text: str) -> None:
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(plain_tip(text))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(24, super().minimumSizeHint().height())
