@@ -106,6 +106,19 @@ def test_a_batch_says_how_to_continue_it_and_continues(folder: Path) -> None:
         assert terminal.exit_code() == 0, terminal.screen
 
 
+@pytest.mark.real_models
+def test_while_a_long_prompt_is_read(smollm2: Path, folder: Path) -> None:
+    problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 120
+    models = ("--small", str(smollm2), "--large", str(smollm2), "-c", "4096", "--threads", "1")
+    with Terminal("solve", problem, "--policy", "never", *models) as terminal:
+        terminal.wait_for("Reading the prompt … ")
+        terminal.press(CTRL_C)
+        assert terminal.exit_code() == 130, terminal.screen
+        assert "0 steps" in terminal.screen, "no token was written"
+        assert "ended by: stopped" in terminal.screen
+    assert logs(folder) == []
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_other_signals_stop_in_the_same_way(number: signal.Signals, code: int, folder: Path) -> None:
     with Terminal("solve", PROBLEM, "--policy", "never", "-n", "100000", "-c", "100000") as terminal:
