@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import duration, parameter_count
-from app.shared.labels import bill_facts, ending, own_facts, placement_facts
+from app.shared.labels import bill_facts, draft_words, ending, own_facts, placement_facts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
@@ -106,6 +106,7 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
         ("Handoffs", f"{trace.handoffs:,}, {duration(small.handoff_seconds + large.handoff_seconds)} in all"),
         ("Prefilled", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Reused", f"● {small.reused:,}  ◆ {large.reused:,}"),
+        ("Drafted", draft_words(large.drafts, large.accepted_drafts)),
         ("Decoding", f"● {small.tokens_per_second:.0f} tok/s  ◆ {large.tokens_per_second:.0f} tok/s"),
         ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
-from app.shared.labels import WHO
+from app.shared.labels import WHO, draft_words
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
@@ -153,6 +153,7 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
             if handoff
             else "",
         ),
+        ("Drafted", draft_words(piece.drafts, piece.accepted_drafts)),
         ("Speed", f"{piece.tokens_per_second:.0f} tok/s" if piece.tokens_per_second else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),

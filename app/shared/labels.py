@@ -62,6 +62,17 @@ def prefill_words(progress: PrefillProgressed) -> str:
     return f"Reading the prompt … {progress.share:.0%}"
 
 
+DRAFT_SIGN = "◇"
+"""Of tokens that the small model drafted for the large one: speculative decoding."""
+
+
+def draft_words(drafted: int, accepted: int) -> str:
+    """“◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
+    return (
+        f"{DRAFT_SIGN} {count(drafted, 'token')}, {accepted:,} accepted ({accepted / drafted:.0%})" if drafted else ""
+    )
+
+
 def ending(trace: Trace, live: bool) -> str:
     """How the run ended, if that needs a word, and what to make of it."""
     if live or not trace.started:

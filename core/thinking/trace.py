@@ -197,6 +197,8 @@ class Trace:
     def _token(self, event: TokenWritten) -> None:
         total = self.totals[event.author]
         total.decoded += 1
+        total.accepted_drafts += event.drafted
+        total.drafts += event.drafted + event.rejected_drafts
         total.decode_seconds += self.seconds - self._last_at
         if (
             self._new_piece
@@ -400,6 +402,9 @@ class Totals:
     prefilled: int = 0
     handoff_seconds: float = 0.0
     takeovers: int = 0
+    drafts: int = 0
+    """Tokens that the small model drafted for this one, the rejected and the discarded ones too."""
+    accepted_drafts: int = 0
 
     @property
     def kept(self) -> int:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.inspector.panel import Tab
+from app.inspector.run_page import totals
 from app.inspector.step_page import facts_of
 from app.inspector.token_strip import TokenFlow, entropy, visible
 from app.shared.conversations.conversation import Exchange
@@ -21,7 +22,7 @@ from core.engines.body import Author
 from core.models.source import LocalFile
 from core.settings import ModelChoice
 from core.thinking.events import TokenWritten
-from core.thinking.trace import Piece
+from core.thinking.trace import Piece, Trace
 from tests.app.chat.test_answers import endless
 from tests.app.conftest import ScriptedLoader
 
@@ -52,6 +53,20 @@ def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
     facts = dict(facts_of(exchange.trace, piece))
     assert piece.handoff
     assert f"{piece.handoff.prefilled} tokens read" in facts["Handoff"]
+
+
+def test_drafted_tokens_are_counted_for_a_step_and_for_the_run() -> None:
+    trace = Trace.of(
+        [
+            TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True),
+            TokenWritten(0.0, Author.LARGE, 2, " it", drafted=True),
+            TokenWritten(0.0, Author.LARGE, 3, " is", rejected_drafts=2),
+        ]
+    )
+    assert dict(facts_of(trace, trace.pieces[0]))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
+    assert dict(totals(trace))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
+    without = Trace.of([TokenWritten(0.0, Author.LARGE, 1, "So")])
+    assert dict(totals(without))["Drafted"] == ""
 
 
 def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:
