@@ -64,9 +64,9 @@ def test_drafted_tokens_are_counted_for_a_step_and_for_the_run() -> None:
         ]
     )
     assert dict(facts_of(trace, trace.pieces[0]))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
-    assert dict(totals(trace))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
+    assert dict(totals(trace, live=False))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
     without = Trace.of([TokenWritten(0.0, Author.LARGE, 1, "So")])
-    assert dict(totals(without))["Drafted"] == ""
+    assert dict(totals(without, live=False))["Drafted"] == ""
 
 
 def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:
