@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 
 from app.batch.preview import Preview
@@ -55,7 +54,6 @@ class BatchPage(QStackedWidget):
         self._path = Path()
         for page in (self.welcome, self.preview):
             self.addWidget(page)
-        self.setAcceptDrops(True)
         self._connect()
 
     @cached_property
@@ -85,15 +83,6 @@ class BatchPage(QStackedWidget):
         where, _ = QFileDialog.getOpenFileName(self, "Problems")
         if where:
             self.open_file(Path(where))
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        if paths := [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]:
-            event.acceptProposedAction()
-            self.open_file(paths[0])
 
     def _show_preview(self, found: ProblemSet) -> None:
         self.preview.show_problems(found)

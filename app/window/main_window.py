@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSize
+from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -27,7 +28,9 @@ from app.shared.widgets.notice import NoticeBar, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
+from core.engines.body import Author
 from core.errors import BatonError, EngineError, ModelFileError, SettingsError, StoreError
+from core.models.source import file_source
 from core.paths import Paths
 from core.settings import ColourScheme, SettingsFile
 
@@ -197,14 +200,15 @@ class MainWindow(QMainWindow):
             self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self._batch and any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.acceptProposedAction()
+        if dropped_files(event.mimeData()):
+            event.setDropAction(Qt.DropAction.CopyAction)
+            event.accept()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open dropped problem files on the batch page."""
-        if self._batch:
-            self.show_page("batch")
-            self._batch.dropEvent(event)
+        if files := dropped_files(event.mimeData()):
+            event.setDropAction(Qt.DropAction.CopyAction)
+            event.accept()
+            self._take_file(files[0])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.preferences.change_window(
@@ -221,6 +225,26 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _take_file(self, path: Path) -> None:
+        """Offer a model for the pair, open problems on the batch page, and explain any other file."""
+        from core.batch.problems import can_hold_problems
+
+        if path.suffix.lower() == ".gguf":
+            self.notice.show_message(
+                f"{path.name} is a model.",
+                ("Use as small", lambda: self._use_model(Author.SMALL, path)),
+                ("Use as large", lambda: self._use_model(Author.LARGE, path)),
+                warns=False,
+            )
+        elif not can_hold_problems(path):
+            self.notice.show_message(f"{path.name} is neither a GGUF model nor a supported file of problems.")
+        elif self._batch:
+            self.show_page("batch")
+            self._batch.open_file(path)
+
+    def _use_model(self, author: Author, path: Path) -> None:
+        self.dialogs.use_models(self.preferences.value.models.replaced(author, file_source(path)))
 
     def _make_comparison(self, typesetter: Typesetter, show: ShowComparison, page: QWidget) -> AnswerComparison:
         from app.compare.controller import ComparisonController
@@ -312,3 +336,7 @@ class MainWindow(QMainWindow):
 def first_size(available: QSize) -> QSize:
     """The size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
+
+
+def dropped_files(data: QMimeData) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]

@@ -181,6 +181,11 @@ def _read_files(
     )
 
 
+def can_hold_problems(path: Path) -> bool:
+    """Whether the path is a folder, or a file whose name ends like a supported format."""
+    return path.is_dir() or _suffix(path) in READERS
+
+
 def _suffix(path: Path) -> str:
     path = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return path.suffix.lower()

@@ -1,4 +1,4 @@
-"""A file is dropped, looked at, corrected, run, compared, exported, and gone on with."""
+"""A file is opened, looked at, corrected, run, compared, exported, and gone on with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, QRectF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QImage
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -28,18 +28,9 @@ from tests.app.batch.conftest import ScriptedLoader
 from tests.fakes.scripted import Fault
 
 
-def dropped(page: BatchPage, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    event = QDropEvent(
-        QPointF(5, 5), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    )
-    page.dropEvent(event)
-
-
 def preview(page: BatchPage, qtbot: QtBot, path: Path) -> None:
     with qtbot.waitSignal(page.session.read):
-        dropped(page, path)
+        page.open_file(path)
 
 
 def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
@@ -60,7 +51,7 @@ def marks(page: BatchPage) -> list[str]:
     return [model.index(row, ResultColumn.MARK).data() for row in range(model.rowCount())]
 
 
-def test_a_dropped_file_shows_its_columns_and_first_problems(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     preview(page, qtbot, problem_file)
     shown = page.preview
     assert page.currentWidget() is shown

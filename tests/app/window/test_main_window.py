@@ -18,6 +18,7 @@ from app.shared.loaded_models import LoadState
 from app.window.commands import ELSEWHERE, CommandPalette, ShortcutList
 from app.window.main_window import MainWindow, first_size
 from app.window.pair_dialog import PairDialog
+from core.demo_pair.settings import SMALL_MODEL
 from core.engines.body import Author
 from core.engines.model_card import Placement
 from core.paths import Paths
@@ -195,7 +196,42 @@ def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_
     assert "math.jsonl, line 3" in page.preview.notes.toPlainText()
 
 
-def drop(window: MainWindow, path: Path) -> None:
+@pytest.mark.parametrize("page", ["chat", "batch"])
+@pytest.mark.parametrize("author", [Author.SMALL, Author.LARGE])
+def test_a_dropped_model_is_offered_as_small_or_large(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, page: str, author: Author
+) -> None:
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.show_page(page)
+    path = tmp_path / "Some-Model-Q4_K_M.GGUF"
+    path.write_bytes(SMALL_MODEL.read_bytes())
+    drop(window, path)
+    assert window.preferences.value.window.page == page
+    (use,) = (
+        button for button in window.notice.findChildren(QAbstractButton) if button.text() == f"Use as {author.value}"
+    )
+    qtbot.mouseClick(use, Qt.MouseButton.LeftButton)
+    assert str(window.preferences.value.models.get(author)) == str(path)
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_a_dropped_file_of_another_kind_is_explained_on_the_page(window: MainWindow, tmp_path: Path) -> None:
+    path = tmp_path / "letter.odt"
+    path.write_bytes(b"PK")
+    drop(window, path)
+    assert "letter.odt is neither a GGUF model nor a supported file of problems." in window.notice.text
+    assert window.preferences.value.window.page == "chat"
+
+
+def test_a_file_dropped_on_the_composer_is_not_text(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(SMALL_MODEL.read_bytes())
+    drop(window.chat.composer.edit.viewport(), path)
+    assert window.chat.composer.edit.toPlainText() == ""
+    assert "model.gguf is a model." in window.notice.text
+
+
+def drop(window: QWidget, path: Path) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path))])
     copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
