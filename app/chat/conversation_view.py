@@ -70,6 +70,7 @@ class ConversationView(QScrollArea):
                 self._add(exchange, 2 * place)
             siblings = conversation.siblings(exchange)
             self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
+            self._bubbles[exchange.id].fit(self._room())
         self._follows = True
         QTimer.singleShot(0, self, self._to_end)
 
@@ -94,6 +95,13 @@ class ConversationView(QScrollArea):
     def _centre(self) -> None:
         edge = max(EDGE, (self.viewport().width() - column_width()) // 2)
         self._column.setContentsMargins(edge, 18, edge, 18)
+        for bubble in self._bubbles.values():
+            bubble.fit(self._room())
+
+    def _room(self) -> int:
+        """Pixels between the edges."""
+        margins = self._column.contentsMargins()
+        return self.viewport().width() - margins.left() - margins.right()
 
     def _add(self, exchange: Exchange, place: int) -> None:
         bubble, answer = Bubble(exchange.problem), AnswerView(exchange, self._typesetter, self.folds)
@@ -134,6 +142,9 @@ class ConversationView(QScrollArea):
 
 
 WIDEST_BUBBLE = 560
+PAD = 14
+GAP = 2
+BESIDE_FRAME = 6
 
 
 class Bubble(QWidget):
@@ -150,7 +161,7 @@ class Bubble(QWidget):
         self._text.setAccessibleName("Problem")
         self._text.set_markdown(problem)
         inside = QVBoxLayout(frame)
-        inside.setContentsMargins(14, 10, 14, 5)
+        inside.setContentsMargins(PAD, 10, PAD, 5)
         inside.addWidget(self._text)
         self._text.fit_width(WIDEST_BUBBLE)
 
@@ -161,13 +172,20 @@ class Bubble(QWidget):
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(2)
+        row.setSpacing(GAP)
         row.addStretch(1)
-        for widget in (self._earlier, self._place, self._later, self._compare, edit):
+        self._buttons = self._earlier, self._place, self._later, self._compare, edit
+        for widget in self._buttons:
             row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
-        row.addSpacing(6)
+        row.addSpacing(BESIDE_FRAME)
         row.addWidget(frame)
         self.show_place(0, 1)
+
+    def fit(self, room: int) -> None:
+        """Wrap the text so that it and the buttons beside it fit into `room` pixels."""
+        shown = [widget for widget in self._buttons if not widget.isHidden()]
+        beside = sum(widget.sizeHint().width() + GAP for widget in shown) + BESIDE_FRAME + GAP + 2 * PAD + 2
+        self._text.fit_width(max(1, min(WIDEST_BUBBLE, room - beside)))
 
     def show_place(self, index: int, siblings: int) -> None:
         """Which of how many attempts this is."""
