@@ -8,6 +8,7 @@ from enum import Enum, auto
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.chat.demo_verdict import DemoVerdictRow
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count
 from app.shared.labels import last_words, run_in_brief
@@ -59,6 +60,7 @@ class AnswerView(QWidget):
         self.steps.menu_wanted.connect(self.menu_wanted)
         self._card = AnswerCard(typesetter)
         self.answer = self._card.text
+        self.verdict = DemoVerdictRow()
         self._ending = label("", Role.MUTED)
         self._ending.setWordWrap(True)
         self._lay_out()
@@ -158,6 +160,7 @@ class AnswerView(QWidget):
         column.addWidget(self.steps)
         column.addSpacing(4)
         column.addWidget(self._card)
+        column.addWidget(self.verdict)
         column.addLayout(foot)
 
     def _asker(self, request: AnswerAction) -> Callable[[], None]:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.chat.answer_view import AnswerView
+from app.chat.demo_verdict import DemoVerdict
 from app.shared.conversations.conversation import Conversation, Exchange
 from app.shared.rendering import RichText
 from app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
@@ -32,6 +33,7 @@ class ConversationView(QScrollArea):
     compare_wanted = Signal(object)  # an Exchange, to be shown beside its siblings
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)
+    models_wanted = Signal()
 
     def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +80,10 @@ class ConversationView(QScrollArea):
         if answer := self._answers.get(exchange.id):
             answer.refresh(live)
 
+    def show_verdict(self, exchange: Exchange, verdict: DemoVerdict) -> None:
+        if answer := self._answers.get(exchange.id):
+            answer.verdict.show_verdict(verdict)
+
     def answer_of(self, exchange: Exchange) -> AnswerView | None:
         return self._answers.get(exchange.id)
 
@@ -112,6 +118,7 @@ class ConversationView(QScrollArea):
         answer.piece_chosen.connect(lambda piece: self._chosen(exchange, piece))
         answer.menu_wanted.connect(lambda piece, where: self.menu_wanted.emit(exchange, piece, where))
         answer.piece_revealed.connect(lambda rect: self._reveal(answer, rect))
+        answer.verdict.models_wanted.connect(self.models_wanted)
         self._bubbles[exchange.id], self._answers[exchange.id] = bubble, answer
         for offset, widget in enumerate((bubble, answer)):
             self._column.insertWidget(place + offset, widget)

@@ -11,6 +11,7 @@ from app.chat.answer_view import AnswerAction
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
 from app.chat.counters import Counters, DraftCount
+from app.chat.demo_verdict import DemoVerdicts
 from app.chat.sidebar import Sidebar
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.shared.conversations.conversation import Exchange
@@ -34,6 +35,7 @@ WIDEST_COMPOSER = 900
 
 class ChatPage(QSplitter):
     export_wanted = Signal()
+    models_wanted = Signal()
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class ChatPage(QSplitter):
         self._preferences = preferences
         self._typesetter = Typesetter(self)
         self._draft = DraftCount(self)
+        self._verdicts = DemoVerdicts(self)
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
         self._edited: Exchange | None = None
@@ -194,6 +197,8 @@ class ChatPage(QSplitter):
         session.progressed.connect(self._show_progress)
         session.activity_changed.connect(self._show_activity)
         view.wanted.connect(self._carry_out)
+        view.models_wanted.connect(self.models_wanted)
+        self._verdicts.found.connect(view.show_verdict)
         view.edit_wanted.connect(self.edit_again)
         view.sibling_wanted.connect(session.step_aside)
         view.compare_wanted.connect(lambda exchange: self.comparison.show_attempts(exchange))
@@ -252,11 +257,15 @@ class ChatPage(QSplitter):
         current = self._session.current
         self.inspector.show_run(current)
         self.counters.follow(current.trace if current else None)
+        if current and not self._session.writes(current):
+            self._verdicts.ask(current)
 
     def _show_progress(self, exchange: Exchange) -> None:
         live = self._session.writes(exchange)
         self.conversation.refresh(exchange, live)
         if exchange is self._session.current:
+            if not live:
+                self._verdicts.ask(exchange)
             self.counters.follow(exchange.trace)
             self.inspector.follow(exchange)
         if self._session.answering:

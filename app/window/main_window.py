@@ -279,6 +279,7 @@ class MainWindow(QMainWindow):
         self.chat.sidebar.deleted.connect(self._deleted)
         self.chat.sidebar.export_wanted.connect(self.dialogs.export)
         self.chat.export_wanted.connect(self.dialogs.export)
+        self.chat.models_wanted.connect(self.dialogs.choose_models)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
         self.preferences.changed.connect(self._dress)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from pytestqt.qtbot import QtBot
 
+from app.chat.demo_verdict import DemoVerdict
 from app.chat.welcome import PACES, demo_examples
+from app.shared.pair_loader import PairLoader
 from app.window.main_window import MainWindow
+from app.window.pair_dialog import PairDialog
+from core.paths import Paths
 from core.settings import ModelChoice
 
 
@@ -51,3 +57,58 @@ def test_another_problem_is_put_into_the_composer(window: MainWindow) -> None:
     window.chat.welcome.demo.another_wanted.emit()
     assert "What is term" in first
     assert window.chat.composer.edit.toPlainText() != first
+
+
+def test_below_the_first_answer_stands_what_the_small_model_alone_says(
+    make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    """With the real demo pair: two GGUF files, decoded by llama.cpp."""
+    window = make_window(PairLoader(Paths.under(tmp_path)))
+    window.chat.greet()
+    leaf = window.session.conversation.leaf
+    assert leaf
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    qtbot.waitUntil(answer.verdict.isVisible, timeout=60_000)
+    assert answer.verdict.words.text() == "✓ 701. The small model alone says 301 ✗"
+    conversation = window.session.conversation.id
+    window.session.new()
+    window.session.open(conversation)
+    again = window.session.conversation.leaf
+    assert again
+    qtbot.waitUntil(lambda: bool((shown := window.chat.conversation.answer_of(again)) and shown.verdict.isVisible()))
+
+
+def test_the_button_below_the_verdict_opens_the_choice_of_models(ask: Callable[[str], MainWindow]) -> None:
+    window = ask(demo_examples()[0])
+    leaf = window.session.conversation.leaf
+    assert leaf
+    window.chat.conversation.show_verdict(leaf, DemoVerdict("701", "701", "301"))
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    answer.verdict.choose.click()
+    dialog = window.findChild(PairDialog)
+    assert dialog
+    assert dialog.isVisible()
+    dialog.reject()
+
+
+def test_models_that_are_not_the_demo_pair_get_no_verdict(ask: Callable[[str], MainWindow]) -> None:
+    window = ask(demo_examples()[0])
+    leaf = window.session.conversation.leaf
+    assert leaf
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    assert not answer.verdict.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (DemoVerdict("701", "701", "701"), "✓ 701. The small model alone says 701 ✓"),
+        (DemoVerdict("701", "300", None), "✗ 300 (correct: 701). The small model alone finds no answer ✗"),
+        (DemoVerdict("701", None, "301"), "✗ No answer (correct: 701). The small model alone says 301 ✗"),
+    ],
+)
+def test_the_verdict_says_who_is_right(verdict: DemoVerdict, words: str) -> None:
+    assert str(verdict) == words

@@ -1,0 +1,123 @@
+"""Below an answer of the demo pair: whether it is right, and what the small model alone says."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from app.shared.background import run_in_background
+from app.shared.conversations.conversation import Exchange
+from app.shared.theme import Role
+from app.shared.widgets.controls import button, label
+from core.demo_pair import DemoProblem
+from core.engines.base import Conversation
+from core.errors import BatonError
+from core.grading.extraction import answer_of
+from core.models.source import DemoModel
+from core.run import Pair, RunSettings, run
+from core.thinking.control import Control
+from core.thinking.trace import Trace
+
+CONTEXT = 1024
+"""Tokens: enough for every problem of the demo pair."""
+
+
+class DemoVerdict(NamedTuple):
+    expected: str
+    answer: str | None
+    small_alone: str | None
+
+    def __str__(self) -> str:
+        """“✓ 701. The small model alone says 301 ✗”"""
+        pair = f"{self._mark(self.answer)} {self.answer or 'No answer'}"
+        if self.answer != self.expected:
+            pair += f" (correct: {self.expected})"
+        small = f"says {self.small_alone}" if self.small_alone else "finds no answer"
+        return f"{pair}. The small model alone {small} {self._mark(self.small_alone)}"
+
+    def _mark(self, answer: str | None) -> str:
+        return "✓" if answer == self.expected else "✗"
+
+
+class DemoVerdicts(QObject):
+    """Solves a demo problem with the small model alone, in the background, each exchange once."""
+
+    found = Signal(object, object)  # an Exchange and its DemoVerdict
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._found: dict[str, DemoVerdict | None] = {}
+
+    def ask(self, exchange: Exchange) -> None:
+        """Emit `found` if the demo pair finished this answer to one of its problems; at once if it is known."""
+        problem, trace = DemoProblem.of(exchange.problem), exchange.trace
+        if problem is None or trace.ended is None or not _is_by_demo_pair(trace):
+            return
+        if exchange.id in self._found:
+            if known := self._found[exchange.id]:
+                self.found.emit(exchange, known)
+            return
+        self._found[exchange.id] = None
+        control = Control()
+        messages, settings, answer = exchange.messages(), exchange.settings, answer_of(trace)
+
+        def work() -> Generator[DemoVerdict, None, None]:
+            small = small_alone(messages, settings, control)
+            if not control.stopped:
+                yield DemoVerdict(problem.answer, answer, small)
+
+        def arrived(verdicts: list[DemoVerdict]) -> None:
+            self._found[exchange.id] = verdicts[0]
+            self.found.emit(exchange, verdicts[0])
+
+        def ended(error: BatonError | None) -> None:
+            if error:
+                del self._found[exchange.id]  # the next time the answer is shown, it is tried again
+
+        run_in_background(self, "small model alone", work, arrived=arrived, ended=ended, cancel=control.stop)
+
+
+def small_alone(messages: Conversation, settings: RunSettings, control: Control) -> str | None:
+    """The answer of the demo's small model by itself, with the seed of `settings`. Blocks about a second."""
+    from core.batch.recipes import arms_of
+    from core.engines.factory import EngineFactory, open_engine
+    from core.models.loading import LoadOptions
+    from core.models.preferences import LocalChoices
+
+    # An engine of its own: the loaded pair stays free for the next problem.
+    factory = EngineFactory(local=lambda _: LocalChoices(LoadOptions(context=CONTEXT)))
+    arm = arms_of(["small"], settings)[0]
+    engine = open_engine(DemoModel.SMALL, factory)
+    try:
+        return answer_of(Trace.of(run(Pair(engine, None), messages, arm.settings, control=control)))
+    finally:
+        engine.close()
+
+
+def _is_by_demo_pair(trace: Trace) -> bool:
+    cards = (trace.started.small, trace.started.large) if trace.started else ()
+    return [card.source for card in cards if card] == [DemoModel.SMALL, DemoModel.LARGE]
+
+
+class DemoVerdictRow(QWidget):
+    """Hidden until there is a verdict."""
+
+    models_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.words = label("", Role.HEADING)
+        self.words.setWordWrap(True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.words, 1)
+        self.choose = button("Try it with real models", self.models_wanted.emit, tip="Choose the two models")
+        row.addWidget(self.choose)
+        self.hide()
+
+    def show_verdict(self, verdict: DemoVerdict) -> None:
+        self.words.setText(str(verdict))
+        self.show()
