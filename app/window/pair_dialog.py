@@ -8,13 +8,14 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.servers.probe import probe_beside
+from app.shared.format import parameter_count
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label, whole_number
 from core.engines.body import Author
 from core.engines.servers import KnownServers
 from core.errors import ModelFileError, SettingsError
 from core.models.gguf import read_header
-from core.models.source import ModelSource, ServerUrls, local_path, parse_source
+from core.models.source import DemoModel, ModelSource, ServerUrls, local_path, parse_source
 from core.settings import DEMO_OF, ModelChoice
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
@@ -37,6 +38,9 @@ class PairDialog(QDialog):
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
             for author in self.edits
         }
+        self.warning = label("", Role.DANGER)
+        self.warning.setWordWrap(True)
+        self.warning.setAccessibleName("Warning about the pair")
         self.context = whole_number(256, 1 << 20)
         self.context.setSingleStep(1024)
         self.context.setValue(choice.context)
@@ -87,6 +91,7 @@ class PairDialog(QDialog):
         column.setContentsMargins(18, 16, 18, 14)
         column.setSpacing(14)
         column.addLayout(grid)
+        column.addWidget(self.warning)
         column.addLayout(buttons)
 
     def _browse(self, author: Author) -> None:
@@ -109,7 +114,11 @@ class PairDialog(QDialog):
             self.messages[author].setText(words)
             self.messages[author].setVisible(bool(words))
             set_role(self.messages[author], role)
+        warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
+        self.warning.setText(f"⚠ {warning}")
+        self.warning.setVisible(bool(warning))
         self.load.setEnabled(usable)
+        self.load.setText("Load anyway" if warning else "Load")
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
@@ -136,6 +145,27 @@ class PairDialog(QDialog):
 
     def _source(self, author: Author) -> ModelSource:
         return parse_source(self.edits[author].text(), DEMO_OF[author])
+
+
+def pair_warning(small: ModelSource, large: ModelSource) -> str:
+    """Why the two models make no sensible pair, in a sentence or two; "" if nothing speaks against it.
+
+    Files are judged by their headers. Raises ModelFileError.
+    """
+    for author, source, other in ((Author.SMALL, small, large), (Author.LARGE, large, small)):
+        if isinstance(source, DemoModel) and not isinstance(other, DemoModel):
+            return (
+                f"An empty field is the demo's {author.value} model, which solves only the demo's problems. "
+                f"Choose a {author.value} model too."
+            )
+    small_file, large_file = local_path(small), local_path(large)
+    if small_file is None or large_file is None:
+        return ""
+    fewer, more = read_header(large_file).parameters, read_header(small_file).parameters
+    if fewer < more:
+        sizes = f"{parameter_count(fewer)} parameters against {parameter_count(more)}"
+        return f"The large model is smaller than the small one ({sizes}). “Swap” exchanges them."
+    return ""
 
 
 def _source_words(source: ModelSource) -> str:

@@ -18,9 +18,10 @@ from app.shared.loaded_models import LoadState
 from app.window.commands import ELSEWHERE, CommandPalette, ShortcutList
 from app.window.main_window import MainWindow, first_size
 from app.window.pair_dialog import PairDialog
-from core.demo_pair.settings import SMALL_MODEL
+from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.engines.model_card import Placement
+from core.models.gguf import read_header
 from core.paths import Paths
 from core.settings import ColourScheme, SettingsFile
 from core.store.store import Store
@@ -141,6 +142,40 @@ def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWind
     assert dialog.edits[Author.LARGE].text() == "/nowhere/model.gguf"
     dialog.clear()
     assert dialog.load.isEnabled()
+
+
+def test_a_real_model_beside_one_of_the_demo_is_warned_of(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert not dialog.warning.isVisible()
+    own = tmp_path / "own.gguf"
+    own.write_bytes(SMALL_MODEL.read_bytes())
+    qtbot.keyClicks(dialog.edits[Author.SMALL], str(own))
+    assert "the demo's large model" in dialog.warning.text()
+    assert dialog.load.text() == "Load anyway"
+    dialog.clear()
+    assert not dialog.warning.isVisible()
+    assert dialog.load.text() == "Load"
+
+
+def test_a_large_model_smaller_than_the_small_one_is_warned_of(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    small, large = tmp_path / "small.gguf", tmp_path / "large.gguf"
+    small.write_bytes(SMALL_MODEL.read_bytes())
+    large.write_bytes(LARGE_MODEL.read_bytes())
+    sizes = read_header(small).parameters, read_header(large).parameters
+    assert sizes[0] < sizes[1]
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.keyClicks(dialog.edits[Author.SMALL], str(large))
+    qtbot.keyClicks(dialog.edits[Author.LARGE], str(small))
+    assert "smaller than the small one" in dialog.warning.text()
+    (swap,) = (button for button in dialog.findChildren(QAbstractButton) if button.text() == "Swap")
+    qtbot.mouseClick(swap, Qt.MouseButton.LeftButton)
+    assert not dialog.warning.isVisible()
 
 
 def test_policy_and_preset_are_chosen_in_the_top_bar(window: MainWindow) -> None:
