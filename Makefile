@@ -1,8 +1,10 @@
 # The two commands of the README: `make run` and `make test`. Everything else is for those who work on Baton.
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
 venv_python := .venv/bin/python
+fuzzed := tests/core/thinking/test_steps.py tests/core/thinking/test_trace_json.py tests/core/thinking/replay \
+	tests/core/batch/test_readers_fuzz.py tests/app/shared/rendering
 
-.PHONY: run test quick setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
+.PHONY: run test quick fuzz setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
 
 run: setup
 	@$(venv_python) -m app
@@ -18,6 +20,11 @@ test:
 quick:
 	@packaging/setup.sh test
 	@QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest -m "not slow"
+
+# The tests that draw texts, files and traces at random, with 5,000 draws each instead of 100.
+fuzz:
+	@packaging/setup.sh test
+	@HYPOTHESIS_PROFILE=fuzz QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest $(fuzzed)
 
 # The GPU path on a small GPU made of software (docs/gpu.md). The first time llama.cpp's Vulkan back end is built.
 test-gpu:

@@ -1,5 +1,6 @@
 """Fixtures for every test: the two real models that come as Python packages."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import settings
 from core.models.packaged import gemma_path, smollm2_path
 
 settings.register_profile("no clock", deadline=None)  # no test depends on how busy the machine is
-settings.load_profile("no clock")
+settings.register_profile("fuzz", deadline=None, max_examples=5_000)  # `make fuzz`
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "no clock"))
 
 KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
 JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"

@@ -104,6 +104,16 @@ def test_of_any_text_at_all_the_formulas_come_back_as_written(text: str) -> None
     assert restored.replace("\\", "") == text.replace("\\", "")  # only protecting backslashes are added
 
 
+@given(st.text(alphabet="a1 $\\[](){}`\n~*_", max_size=60), st.integers(0, 60))
+def test_what_follows_changes_only_the_formulas_after_an_open_one(text: str, cut: int) -> None:
+    """Where `left_open` says that nothing is open or something is, the formulas before that place are final."""
+    before = text[:cut]
+    place = left_open(before)
+    assert place == -1 or before[place] in "$\\"
+    if place >= 0:
+        assert found(before[:place]) == found(before)[: len(found(before[:place]))]
+
+
 def work_of(text: str) -> tuple[int, Counter[str]]:
     """Lines of formulas.py that run while formulas are looked for, and how often each pattern searches the text."""
     lines, searches = 0, Counter[str]()
