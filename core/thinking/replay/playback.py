@@ -42,6 +42,8 @@ class Playback:
         self.pauses = False
         """Whether the last write ended only to let the replay forget old text."""
         self._since_pause = 0
+        self._empty_takeovers = recording.empty_takeovers.copy()
+        """Those not played yet."""
         started = recording.started
         small, large = (started.small, started.large) if started else (None, None)
         self.sessions = {
@@ -94,7 +96,8 @@ class Playback:
         """The items of one write."""
         entries = self.recording.entries
         yield Handoff(0, 0, 0.0)
-        if author is not self.default_writer and self.place in self.recording.empty_takeovers:
+        if author is not self.default_writer and self._empty_takeovers[self.place] > 0:
+            self._empty_takeovers[self.place] -= 1
             yield End(Stop.END_OF_TEXT)
             return
         for _ in range(limit):

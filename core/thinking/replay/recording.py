@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -58,8 +59,8 @@ class Recording:
         """By index of an entry: what the default writer wrote before it, and was then discarded."""
         self.takeovers: list[Takeover] = []
         """The policy's own, as far as their text was kept."""
-        self.empty_takeovers: set[int] = set()
-        """Where a takeover began and the model had nothing to write."""
+        self.empty_takeovers = Counter[int]()
+        """By position: how many takeovers began there in which the model had nothing to write."""
         self.started: RunStarted | None = None
         self.default_writer = Author.SMALL
         self.first: Move | None = None
@@ -179,6 +180,6 @@ class Recording:
         if took is None:
             return
         if self._position == took.position:
-            self.empty_takeovers.add(took.position)
+            self.empty_takeovers[took.position] += 1
         elif POLICIES.reason(took.reason).by_policy:
             self.takeovers.append(Takeover(took.reason, took.cue, took.position, self._position, took.author))

@@ -158,6 +158,13 @@ def test_the_policy_of_the_run_comes_out_as_recorded(
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3)), limits) == recorded(made.trace)
 
 
+def test_an_empty_takeover_and_a_written_one_at_one_place_are_both_replayed() -> None:
+    settings = settings_of("triggers", step_cap=9)
+    made = run(make_policy(settings), ScriptedEngine("Wait, \n\n"), ScriptedEngine("", "Wait, ", name="large"))
+    assert [took.start for took in recorded(made.trace)] == [0], "the plan was empty, the rewritten step was not"
+    assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
+
+
 ENDLESS = ("so it is, yes. " * 9 + "let me check.\n\n") * 30
 
 
