@@ -13,8 +13,8 @@ from app.shared.conversations.session import ChatSession
 from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
 from core.engines.body import Author
-from core.errors import BatonError
-from core.models.source import parse_source
+from core.errors import BatonError, ModelFileError
+from core.models.source import ModelSource, parse_source
 from core.settings import ModelChoice
 
 
@@ -49,14 +49,30 @@ class WindowDialogs(QObject):
         import_export.read.connect(self.imported)
         import_export.failed.connect(self._show_error)
 
-    def choose_models(self) -> None:
+    def choose_models(self, choice: ModelChoice | None = None) -> None:
+        """Choose two models, beginning with `choice`, else with the pair in use."""
         from app.window.pair_dialog import PairDialog
 
-        dialog = PairDialog(self._preferences.value.models, self._models.servers, self._window)
+        dialog = PairDialog(choice or self._preferences.value.models, self._models.servers, self._window)
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self._show_error)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def use_model(self, author: Author, source: ModelSource) -> None:
+        """Load this model beside the other one in use; if they make no sense as a pair, ask first."""
+        from app.window.pair_dialog import pair_warning
+
+        choice = self._preferences.value.models.replaced(author, source)
+        try:
+            warning = pair_warning(choice.small, choice.large)
+        except ModelFileError as error:
+            self._show_error(error)
+            return
+        if warning:
+            self.choose_models(choice)
+        else:
+            self.use_models(choice)
 
     def use_models(self, choice: ModelChoice) -> None:
         """Load this pair, and remember it."""

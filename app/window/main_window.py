@@ -233,8 +233,8 @@ class MainWindow(QMainWindow):
         if path.suffix.lower() == ".gguf":
             self.notice.show_message(
                 f"{path.name} is a model.",
-                ("Use as small", lambda: self._use_model(Author.SMALL, path)),
-                ("Use as large", lambda: self._use_model(Author.LARGE, path)),
+                ("Use as small", lambda: self.dialogs.use_model(Author.SMALL, file_source(path))),
+                ("Use as large", lambda: self.dialogs.use_model(Author.LARGE, file_source(path))),
                 warns=False,
             )
         elif not can_hold_problems(path):
@@ -242,9 +242,6 @@ class MainWindow(QMainWindow):
         elif self._batch:
             self.show_page("batch")
             self._batch.open_file(path)
-
-    def _use_model(self, author: Author, path: Path) -> None:
-        self.dialogs.use_models(self.preferences.value.models.replaced(author, file_source(path)))
 
     def _make_comparison(self, typesetter: Typesetter, show: ShowComparison, page: QWidget) -> AnswerComparison:
         from app.compare.controller import ComparisonController

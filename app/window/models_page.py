@@ -93,7 +93,7 @@ class LazyModelsPage(QWidget):
         self._window.models.changed.connect(self._show_loaded)
         self._show_loaded()
         page.pair_wanted.connect(self._use_pair)
-        page.model_wanted.connect(lambda author, model: self._use(**{author.value: file_source(model)}))
+        page.model_wanted.connect(lambda author, model: self._window.dialogs.use_model(author, file_source(model)))
         page.reload_wanted.connect(self._window.reload_models)
         page.policy_wanted.connect(self._use_policy)
         page.server_wanted.connect(self._window.dialogs.connect_server)

@@ -246,6 +246,10 @@ def test_a_dropped_model_is_offered_as_small_or_large(
         button for button in window.notice.findChildren(QAbstractButton) if button.text() == f"Use as {author.value}"
     )
     qtbot.mouseClick(use, Qt.MouseButton.LeftButton)
+    (dialog,) = window.findChildren(PairDialog)
+    assert dialog.edits[author].text() == str(path)
+    assert "the demo's" in dialog.warning.text()
+    dialog.load.click()
     assert str(window.preferences.value.models.get(author)) == str(path)
     qtbot.waitUntil(lambda: window.session.ready)
 
