@@ -50,7 +50,7 @@ class AnswerView(QWidget):
         """As the person chose; None: as the settings say."""
         self._live = False
         self._title, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self._share, self._handoffs = label("", Role.LARGE), ElidedLabel("", Role.MUTED)
+        self._share, self._takeovers = label("", Role.LARGE), ElidedLabel("", Role.MUTED)
         self._fold = button("", self.toggle_fold, Role.FLAT)
         self.ribbon = Ribbon()
         self.ribbon.segment_clicked.connect(self._ribbon_clicked)
@@ -110,16 +110,17 @@ class AnswerView(QWidget):
 
     def _describe(self, live: bool) -> None:
         trace = self.exchange.trace
-        for widget in (self._title, self.brief, self._share, self._handoffs, self.ribbon):
+        for widget in (self._title, self.brief, self._share, self._takeovers, self.ribbon):
             widget.setVisible(bool(trace.started))
         self._title.setText("Reasoning" if trace.thinks else "Answer")
         self.brief.setText(run_in_brief(trace))
         if trace.totals[Author.LARGE].kept:
             self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}")
-            self._handoffs.setText(f"in {count(trace.handoffs, 'handoff')}")
+            takeovers = trace.totals[Author.LARGE].takeovers
+            self._takeovers.setText(f"in {count(takeovers, 'takeover')}" if takeovers else "")
         else:
             self._share.clear()
-            self._handoffs.clear()
+            self._takeovers.clear()
         self._fold.setVisible(bool(trace.pieces) and (trace.thinks or self.folded))
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
@@ -143,7 +144,7 @@ class AnswerView(QWidget):
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
         head, foot = QHBoxLayout(), QHBoxLayout()
         head.setSpacing(8)
-        for widget in (self._title, self.brief, self._share, self._handoffs):
+        for widget in (self._title, self.brief, self._share, self._takeovers):
             head.addWidget(widget)
         head.addStretch()
         head.addWidget(self._fold)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from app.shared.format import duration, percent_more, times_as_many
 from core.demo_pair.settings import DEMO_SETTINGS
+from core.engines.body import Author
 from core.grading.grader import Standing
 from core.grading.verdict import Outcome
 from core.run import RunSettings
@@ -52,8 +53,8 @@ def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> 
     `times_are_known` is False where something else made one of the two slower.
     """
     tokens = percent_more(trace.tokens, first.tokens) if first else ""
-    handoffs = f"{trace.handoffs:,}"
-    found = [Figure("Tokens", f"{trace.tokens:,}", tokens), Figure("Handoffs", handoffs)]
+    takeovers = f"{trace.totals[Author.LARGE].takeovers:,}"
+    found = [Figure("Tokens", f"{trace.tokens:,}", tokens), Figure("Takeovers", takeovers)]
     if trace.seconds > 0:
         longer = times_as_many(trace.seconds, first.seconds) if first and times_are_known else ""
         rate = f"{trace.tokens / trace.seconds:,.0f} tok/s"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
@@ -107,11 +109,18 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
         ("Prefilled", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Reused", f"● {small.reused:,}  ◆ {large.reused:,}"),
         ("Drafted", draft_words(large.drafts, large.accepted_drafts)),
-        ("Decoding", f"● {small.tokens_per_second:.0f} tok/s  ◆ {large.tokens_per_second:.0f} tok/s"),
+        ("Decoding", "  ".join(decoding_speeds(trace))),
         ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
         ("Notices", "\n".join(notice.text for notice in trace.notices)),
     ]
+
+
+def decoding_speeds(trace: Trace) -> Iterator[str]:
+    """“● 41 tok/s”, for each model that wrote more than one token."""
+    for author in (Author.SMALL, Author.LARGE):
+        if speed := trace.totals[author].tokens_per_second:
+            yield f"{SIGN[author]} {speed:.0f} tok/s"
 
 
 def card_facts(card: ModelCard | None) -> list[Fact]:

@@ -53,7 +53,9 @@ def run_in_brief(trace: Trace) -> str:
         return prefill_words(trace.prefill)
     parts = [count(len(trace.steps), "step")]
     if trace.seconds > 0:
-        parts += [duration(trace.seconds), f"{trace.tokens / trace.seconds:.0f} tok/s"]
+        parts.append(duration(trace.seconds))
+    if trace.seconds > 0 and trace.tokens > 1:
+        parts.append(f"{trace.tokens / trace.seconds:.0f} tok/s")
     return " · ".join(parts)
 
 

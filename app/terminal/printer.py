@@ -113,15 +113,16 @@ class Printer:
 
 
 def summary(trace: Trace) -> str:
-    """Steps, tokens by author, large share, handoffs, speed and time, a line each for the run and its authors."""
+    """Steps, tokens by author, large share, takeovers, speed and time, a line each for the run and its authors."""
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     counts = [f"{len(trace.steps)} steps", f"{trace.seconds:.1f} s", f"large share {trace.large_share:.0%}"]
-    counts.append(f"{trace.handoffs} handoffs")
+    counts.append(f"{large.takeovers} takeover{'' if large.takeovers == 1 else 's'}")
     if trace.finish not in (None, Finish.END_OF_TEXT):
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")
     authors = [
         f"{SIGNS[author]} {author.value} {total.kept} tokens kept, {total.discarded} thrown away, "
-        f"{total.tokens_per_second:.0f} tok/s, read {total.prefilled} in {total.handoff_seconds * 1000:.0f} ms"
+        f"{f'{total.tokens_per_second:.0f} tok/s, ' if total.tokens_per_second else ''}"
+        f"read {total.prefilled} in {total.handoff_seconds * 1000:.0f} ms"
         for author, total in ((Author.SMALL, small), (Author.LARGE, large))
         if total.decoded
     ]

@@ -334,8 +334,8 @@ class Piece:
 
     @property
     def tokens_per_second(self) -> float:
-        """By the clock, without the handoff; 0 if it took no time."""
-        return len(self.tokens) / self.seconds if self.seconds else 0.0
+        """By the clock, without the handoff; 0 for a single token, whose time says nothing about decoding."""
+        return len(self.tokens) / self.seconds if self.seconds and len(self.tokens) > 1 else 0.0
 
     def insert(self, text: str) -> None:
         self._fresh.append(text)
@@ -412,5 +412,5 @@ class Totals:
 
     @property
     def tokens_per_second(self) -> float:
-        """Decoding speed by the clock, handoffs excluded; 0 if it took no time."""
-        return self.decoded / self.decode_seconds if self.decode_seconds else 0.0
+        """Decoding speed by the clock, handoffs excluded; 0 for a single token, whose time says nothing about it."""
+        return self.decoded / self.decode_seconds if self.decode_seconds and self.decoded > 1 else 0.0

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from app.chat.answer_view import AnswerAction, AnswerView
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity
+from app.shared.widgets.controls import ElidedLabel
 from app.window.main_window import MainWindow
 from core.engines.base import PrefillProgress
 from core.engines.body import Author
@@ -219,6 +220,16 @@ def test_thinking_is_folded_once_the_answer_is_there(ask: Ask) -> None:
     assert view(window).answer.isVisible()
     view(window).toggle_fold()
     assert view(window).steps.isVisible()
+
+
+def test_the_heading_counts_takeovers_not_changes_of_the_writer(ask: Ask) -> None:
+    window = ask("What is two and two?")
+    leaf = window.session.conversation.leaf
+    assert leaf
+    assert (leaf.trace.handoffs, leaf.trace.totals[Author.LARGE].takeovers) == (2, 1)
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    assert "in 1 takeover" in [words.text() for words in answer.findChildren(ElidedLabel)]
 
 
 def test_the_answer_is_copied_as_it_was_written(ask: Ask) -> None:

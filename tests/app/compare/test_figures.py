@@ -71,7 +71,7 @@ def test_figures_of_the_first_column_are_compared_with_nothing() -> None:
 
 
 def test_a_run_that_has_not_begun_has_no_time() -> None:
-    assert [figure.name for figure in figures(Trace(), None)] == ["Tokens", "Handoffs"]
+    assert [figure.name for figure in figures(Trace(), None)] == ["Tokens", "Takeovers"]
 
 
 @pytest.mark.parametrize(

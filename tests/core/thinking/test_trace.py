@@ -84,6 +84,11 @@ def test_speed_is_by_the_clock_without_the_handoff() -> None:
     assert (trace.totals[LARGE].prefilled, trace.seconds) == (100, 6.0)
 
 
+def test_a_single_token_has_no_speed() -> None:
+    trace = Trace.of([events.WriteStarted(0.0, LARGE, OPENING.id, 0), token(LARGE, "a", 0.0001)])
+    assert (trace.totals[LARGE].tokens_per_second, trace.pieces[0].tokens_per_second) == (0.0, 0.0)
+
+
 def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it() -> None:
     trace = Trace.of(
         [
