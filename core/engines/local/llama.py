@@ -39,6 +39,10 @@ CHUNK_SECONDS = 0.3
 _TRIAL = 16
 
 
+_LOG_CALLBACKS: list[Any] = []
+"""llama.cpp calls the last one also after its model is gone, and a ctypes callback dies with its last reference."""
+
+
 class LoadError(Exception):
     """llama.cpp could not load the model or make a context; the text is its own last words."""
 
@@ -89,15 +93,18 @@ class Llama(Tokenizer):
     # Loading -----------------------------------------------------------------------------------------------------
 
     def _listen_to_log(self) -> None:
+        log, said = self._loading_log, self._said
+
         def heard(level: int, text: bytes, _: Any) -> None:
             line = text.decode(errors="replace")
-            self._loading_log.hear(line)
+            log.hear(line)
             if level >= _ERROR:
-                self._said.append(line.strip())
+                said.append(line.strip())
                 os.write(2, text)  # the program reads the reason there if ggml aborts next
 
-        self._log_callback = ll.llama_log_callback(heard)  # kept: ctypes callbacks die with their last reference
-        ll.llama_log_set(self._log_callback, ctypes.c_void_p(0))
+        callback = ll.llama_log_callback(heard)
+        _LOG_CALLBACKS.append(callback)
+        ll.llama_log_set(callback, ctypes.c_void_p(0))
 
     def _load(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> Any:
         shown = -1
