@@ -185,8 +185,10 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
 def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path) -> None:
     done = baton("evidence", "--problems", "3", "--seeds", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    arms = [line.split("  ")[0] for line in done.stdout.splitlines()[3:11]]
-    assert arms == ["small", "large", "baton", "paper", "reference", "entropy", "score", "random as baton"]
+    arms = [line.split("  ")[0] for line in done.stdout.splitlines()[3:16]]
+    presets = ["small", "large", "baton", "paper", "reference"]
+    rivals = ["entropy", "score", "agreement", "self-check", "triggers", "relay"]
+    assert arms == [*presets, "every-step", *rivals, "random as baton"]
     assert "random as baton: p = " in done.stderr
 
 
