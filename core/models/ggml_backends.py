@@ -43,21 +43,24 @@ def registry() -> ctypes.CDLL:
     return ggml
 
 
+_LOG_CALLBACKS: list[object] = []
+"""llama.cpp calls the last one as long as the process lives, and a ctypes callback dies with its last reference."""
+
+
 @cache
-def log_quietly() -> object:
+def log_quietly() -> None:
     """Let this process's llama.cpp and ggml write their messages to `logging` instead of standard error.
 
-    For a process that only asks for devices: a model's process listens to the log itself. Returns the callback, which
-    has to live as long as it is used. Raises as `registry`.
+    For a process that only asks for devices: a model's process listens to the log itself. Raises as `registry`.
     """
     llama = import_module("llama_cpp.llama_cpp")
 
     def write(_level: int, text: bytes, _data: object) -> None:
         log.debug(text.decode(errors="replace").rstrip())
 
-    callback: object = llama.llama_log_callback(write)
+    callback = llama.llama_log_callback(write)
+    _LOG_CALLBACKS.append(callback)
     llama.llama_log_set(callback, ctypes.c_void_p(0))
-    return callback
 
 
 def library_folder() -> Path:
