@@ -10,6 +10,7 @@ import asyncio
 import json
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -166,7 +167,7 @@ class Endpoint:
         return error_response(404, ErrorKind.NOT_FOUND, message)
 
 
-class _Shape:
+class _Shape(ABC):
     """How a response of one kind looks, whole and in chunks."""
 
     kind = ""
@@ -181,14 +182,14 @@ class _Shape:
     def opening(self) -> list[dict[str, Any]]:
         return []
 
-    def parts(self, text: SettledText) -> list[dict[str, Any]]:
-        raise NotImplementedError
+    @abstractmethod
+    def parts(self, text: SettledText) -> list[dict[str, Any]]: ...
 
-    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]: ...
 
-    def last_choice(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def last_choice(self) -> dict[str, Any]: ...
 
     def whole(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:
         answer = stream.answer

@@ -149,8 +149,8 @@ class CuePolicy(Policy):
         return self._excessive_reflection() or self.at_step(view)
 
     def at_step(self, view: View) -> Move:
-        """At a boundary where rule 3 does not fire."""
-        raise NotImplementedError
+        """At a boundary where rule 3 does not fire: nothing, unless a subclass says otherwise."""
+        return keep()
 
     def counts(self, text: str) -> bool:
         """Whether the sentence that stands after a takeover is a negative one."""
