@@ -48,14 +48,12 @@ def reason_and_cue(reason: str, cue: Cue | None) -> str:
 
 
 def run_in_brief(trace: Trace) -> str:
-    """14 steps · 9.2 s · 41 tok/s; while a long text is read, how far."""
+    """14 steps · 9.2 s; while a long text is read, how far. The speed of each model stands below the composer."""
     if trace.prefill:
         return prefill_words(trace.prefill)
     parts = [count(len(trace.steps), "step")]
     if trace.seconds > 0:
         parts.append(duration(trace.seconds))
-    if trace.seconds > 0 and trace.tokens > 1:
-        parts.append(f"{trace.tokens / trace.seconds:.0f} tok/s")
     return " · ".join(parts)
 
 
