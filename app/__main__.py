@@ -53,6 +53,7 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
     from PySide6.QtWidgets import QApplication
 
     from app.chat.welcome import DEMO_NOTE
+    from app.shared.garbage_collection import MainThreadCollector
     from app.shared.pair_loader import PairLoader
     from app.window.main_window import MainWindow
     from app.window.models_page import add_models_page
@@ -63,6 +64,7 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
     application = QApplication([sys.argv[0], *qt_options])
     application.setApplicationName(APPLICATION)
     application.setApplicationDisplayName("Baton")
+    MainThreadCollector(application)
     paths = Paths.of_user()
     window = MainWindow(paths, PairLoader(paths))
     window.show()

@@ -21,6 +21,7 @@ from app.batch.page import BatchPage
 from app.compare.chooser import Chooser
 from app.compare.view import CompareView
 from app.shared.background import BackgroundTask
+from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading, LoadState
 from app.shared.pair_loader import PairLoader
 from app.window.main_window import MainWindow
@@ -100,6 +101,7 @@ def main() -> int:
     if not os.environ.get("DISPLAY"):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     application = QApplication(sys.argv)
+    MainThreadCollector(application)
     sys.path.insert(0, str(ROOT))  # the scripted models are the tests', which are not installed
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

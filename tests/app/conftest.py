@@ -18,6 +18,7 @@ from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
 from core.engines.remote.state import StatusCallback
@@ -60,6 +61,14 @@ class ScriptedLoader:
         yield Pair(self.small, self.large)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def collector(qapp: QApplication) -> Iterator[MainThreadCollector]:
+    """Cycles are collected in the main thread only, as in the program."""
+    collector = MainThreadCollector(qapp)
+    yield collector
+    collector.stop()
+
+
 @pytest.fixture
 def no_leaks(qapp: QApplication) -> Iterator[None]:
     """Fails a test that leaves behind a thread (daemon or not), a running timer, a top-level widget or a process."""
@@ -74,7 +83,14 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     assert not left_running, f"threads left: {left_running}"
     new = [widget for widget in qapp.topLevelWidgets() if shiboken6.getCppPointer(widget) not in widgets]
     assert not new, f"widgets left: {new}"
-    timers = [one for one in gc.get_objects() if type(one) is QTimer and shiboken6.isValid(one) and one.isActive()]
+    timers = [
+        one
+        for one in gc.get_objects()
+        if type(one) is QTimer
+        and shiboken6.isValid(one)
+        and one.isActive()
+        and not isinstance(one.parent(), MainThreadCollector)
+    ]
     assert not timers, f"timers left: {[(timer, timer.parent()) for timer in timers]}"
     # The renderer of chat templates serves the whole program, and ends with it.
     started = {child for child in set(multiprocessing.active_children()) - processes if child.name != RENDERER_PROCESS}
