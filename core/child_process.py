@@ -20,6 +20,7 @@ Answer = TypeVar("Answer")
 
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+_HELD = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 environment_lock = threading.Lock()
 """Held while a secret is read or removed."""
 
@@ -59,11 +60,37 @@ def _start(process: BaseProcess) -> None:
         process.start()
         return
     resource_tracker.ensure_running()  # its start would unblock SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    with signals_held():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Within the block the handlers of Ctrl+C, SIGTERM and SIGHUP wait; they run at its end.
+
+    A signal mask is not enough: the system gives a signal to any thread that does not block it, and Python then runs
+    the handler in the main thread, between the fork of a child and the line that stores its number. Such a child would
+    be known to no part of the program. Only the main thread runs handlers, so in any other thread this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in _HELD}
+    held = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in held:
+        signal.signal(number, lambda number, _: received.append(number))
     try:
-        process.start()
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for number in received:
+            signal.raise_signal(number)
 
 
 class NoAnswer(Exception):

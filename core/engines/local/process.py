@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from core.child_process import start_shielded
+from core.child_process import signals_held, start_shielded
 from core.engines.local import worker
 from core.engines.local.messages import (
     CacheDump,
@@ -74,16 +74,17 @@ class ModelProcess:
         self._process = multiprocessing.get_context("spawn").Process(
             target=worker.main, args=(theirs, options, log_path), name=f"baton {self.name}", daemon=True
         )
-        start_shielded(self._process)
-        theirs.close()
         self._heard = time.monotonic()
         self._has_spoken = False
         self._was_silent = 0.0
         """Seconds of silence for which the process was killed; 0 if it was not."""
         self._ended = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name=f"watchdog of {self.name}", daemon=True)
-        self._watchdog.start()
         try:
+            with signals_held():
+                start_shielded(self._process)
+                self._watchdog.start()
+            theirs.close()
             self.loaded = self._wait_until_loaded(on_progress)
         except BaseException:  # Ctrl+C among them
             self._kill()
@@ -140,6 +141,8 @@ class ModelProcess:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _kill(self) -> None:
+        if self._process.pid is None:  # it could not be started
+            return
         if self._process.is_alive():
             self._process.kill()
         self._process.join()
