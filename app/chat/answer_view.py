@@ -49,6 +49,7 @@ class AnswerView(QWidget):
         self._folded: bool | None = None
         """As the person chose; None: as the settings say."""
         self._live = False
+        self._builds_folded = False
         self._title, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self._share, self._takeovers = label("", Role.LARGE), ElidedLabel("", Role.MUTED)
         self._fold = button("", self.toggle_fold, Role.FLAT)
@@ -83,13 +84,20 @@ class AnswerView(QWidget):
         self._folded = False
         self.refresh(self._live)
 
+    def build_folded(self, build: bool) -> None:
+        """Whether the steps are put into their text although they are collapsed, so that they can be searched."""
+        self._builds_folded = build
+        if build and self.folded:
+            self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
+            self.refresh(self._live)
+
     def refresh(self, live: bool) -> None:
         """Update from the trace; `live`: it is still being written."""
         self._live = live
         trace = self.exchange.trace
         thinking = thinking_pieces(trace)
         # A folded text is not even built: an old conversation opens at once, however long its thinking.
-        if not self.folded:
+        if not self.folded or self._builds_folded:
             self.steps.sync(trace, thinking, live and trace.closed is None)
         self.steps.setVisible(bool(thinking) and not self.folded)
         self._segments.follow(trace)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from app.chat.answer_view import AnswerView
 from app.chat.demo_verdict import DemoVerdict
 from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.rendering import RichText
+from app.shared.rendering import RichText, TextRange
 from app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, current_theme, line_width, set_role
-from app.shared.widgets.controls import IconButton, label
+from app.shared.widgets.controls import IconButton, button, label
 from core.thinking.trace import Piece
 
 EDGE = 26
@@ -34,6 +35,8 @@ class ConversationView(QScrollArea):
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)
     models_wanted = Signal()
+    path_shown = Signal()
+    """Other texts may be shown than before."""
 
     def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,6 +56,10 @@ class ConversationView(QScrollArea):
         self.setWidget(self._content)
         self._follows = True
         """Whether the end is kept in view; a person who scrolls up reads in peace."""
+        self.latest = button("↓ Latest", self.jump_to_latest, tip="Jump to the end of the conversation (Alt+End)")
+        self.latest.setAccessibleName("Jump to the latest")
+        self.latest.setParent(self)
+        self.latest.hide()
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._scrolled)
         bar.rangeChanged.connect(self._lengthened)
@@ -73,6 +80,11 @@ class ConversationView(QScrollArea):
             siblings = conversation.siblings(exchange)
             self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
             self._bubbles[exchange.id].fit(self._room())
+        self.jump_to_latest()
+        self.path_shown.emit()
+
+    def jump_to_latest(self) -> None:
+        """Scroll to the end, and follow what is being written."""
         self._follows = True
         QTimer.singleShot(0, self, self._to_end)
 
@@ -94,9 +106,72 @@ class ConversationView(QScrollArea):
         for answer in self._answers.values():
             answer.choose(piece if answer.exchange is exchange else None, reveal and answer.exchange is exchange)
 
+    # What find asks for
+
+    def texts(self) -> list[RichText]:
+        """Problems, steps and answers, from top to bottom."""
+        texts: list[RichText] = []
+        for id, answer in self._answers.items():
+            texts += [self._bubbles[id].text, answer.steps, answer.answer]
+        return texts
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps are in their texts: a long answer comes in portions."""
+        return all(answer.steps.complete for answer in self._answers.values())
+
+    def build_folded_steps(self, build: bool) -> None:
+        """Whether steps are put into their text although they are collapsed."""
+        for answer in self._answers.values():
+            answer.build_folded(build)
+
+    def first_visible(self) -> tuple[RichText, int] | None:
+        """The first text in the viewport, and the first position in it."""
+        for text in self.texts():
+            if visible := self.visible_range(text):
+                return text, visible.start
+        return None
+
+    def visible_range(self, text: RichText, around: int = 0) -> TextRange | None:
+        """What of a text is in the viewport, or so many pixels `around` it; None if nothing is."""
+        if not text.isVisible():
+            return None
+        above = -text.mapTo(self._content, QPoint(0, 0)).y() + self.verticalScrollBar().value()
+        top, bottom = above - around, above + self.viewport().height() + around
+        if bottom <= 0 or top >= text.height():
+            return None
+        layout, fuzzy = text.document().documentLayout(), Qt.HitTestAccuracy.FuzzyHit
+        start, end = layout.hitTest(QPointF(0, top), fuzzy), layout.hitTest(QPointF(text.width(), bottom), fuzzy)
+        return TextRange(max(0, start), max(0, end))
+
+    def reveal_text(self, text: RichText, position: int) -> None:
+        """Expand collapsed steps, and scroll to a position in a text."""
+        answer = next((answer for answer in self._answers.values() if answer.steps is text), None)
+        if answer and answer.folded:
+            answer.toggle_fold()
+        self._follows = False
+        QTimer.singleShot(0, self, lambda: self._scroll_to(text, position))  # once everything has its place
+
+    def _scroll_to(self, text: RichText, position: int) -> None:
+        if not isValid(text):
+            return
+        cursor = QTextCursor(text.document())
+        cursor.setPosition(min(position, text.document().characterCount() - 1))
+        place = text.cursorRect(cursor)
+        sideways = text.horizontalScrollBar()
+        if not 0 <= place.left() < text.viewport().width():  # in a wide table, or in code
+            sideways.setValue(sideways.value() + place.left() - text.viewport().width() // 2)
+        top = text.mapTo(self._content, place.topLeft()).y()
+        shown = self.verticalScrollBar().value()
+        is_visible = shown <= top and top + place.height() <= shown + self.viewport().height()
+        self.ensureVisible(0, top, 0, place.height() if is_visible else self.viewport().height() // 3)
+
+    # Qt's own
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._centre()
+        self._place_latest()
 
     def _centre(self) -> None:
         edge = max(EDGE, (self.viewport().width() - column_width()) // 2)
@@ -136,10 +211,18 @@ class ConversationView(QScrollArea):
 
     def _scrolled(self, value: int) -> None:
         self._follows = value >= self.verticalScrollBar().maximum() - NEAR_END
+        self.latest.setHidden(self._follows)
 
     def _lengthened(self) -> None:
         if self._follows:
             self._to_end()
+        else:
+            self.latest.setHidden(self.verticalScrollBar().value() >= self.verticalScrollBar().maximum() - NEAR_END)
+
+    def _place_latest(self) -> None:
+        self.latest.adjustSize()
+        room = self.viewport().rect()
+        self.latest.move(room.center().x() - self.latest.width() // 2, room.bottom() - self.latest.height() - 10)
 
     def _to_end(self) -> None:
         bar = self.verticalScrollBar()
@@ -164,13 +247,13 @@ class Bubble(QWidget):
         frame = QFrame()
         set_role(frame, Role.BUBBLE)
         frame.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
-        self._text = RichText()
-        self._text.setAccessibleName("Problem")
-        self._text.set_markdown(problem)
+        self.text = RichText()
+        self.text.setAccessibleName("Problem")
+        self.text.set_markdown(problem)
         inside = QVBoxLayout(frame)
         inside.setContentsMargins(PAD, 10, PAD, 5)
-        inside.addWidget(self._text)
-        self._text.fit_width(WIDEST_BUBBLE)
+        inside.addWidget(self.text)
+        self.text.fit_width(WIDEST_BUBBLE)
 
         self._earlier = IconButton("chevron-left", "Previous attempt", lambda: self.sibling_wanted.emit(-1))
         self._later = IconButton("chevron-right", "Next attempt", lambda: self.sibling_wanted.emit(1))
@@ -192,7 +275,7 @@ class Bubble(QWidget):
         """Wrap the text so that it and the buttons beside it fit into `room` pixels."""
         shown = [widget for widget in self._buttons if not widget.isHidden()]
         beside = sum(widget.sizeHint().width() + GAP for widget in shown) + BESIDE_FRAME + GAP + 2 * PAD + 2
-        self._text.fit_width(max(1, min(WIDEST_BUBBLE, room - beside)))
+        self.text.fit_width(max(1, min(WIDEST_BUBBLE, room - beside)))
 
     def show_place(self, index: int, siblings: int) -> None:
         """Which of how many attempts this is."""

@@ -12,6 +12,7 @@ from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
 from app.chat.counters import Counters, DraftCount
 from app.chat.demo_verdict import DemoVerdicts
+from app.chat.find import ConversationFinder, FindBar
 from app.chat.sidebar import Sidebar
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.shared.conversations.conversation import Exchange
@@ -58,6 +59,8 @@ class ChatPage(QSplitter):
         """The exchange whose problem is being edited in the composer."""
         self.sidebar = Sidebar()
         self.conversation = ConversationView(self._typesetter)
+        self.find_bar = FindBar()
+        self.finder = ConversationFinder(self.conversation, self.find_bar, self)
         self.composer = Composer()
         self.counters = Counters()
         self.welcome = Welcome()
@@ -115,9 +118,24 @@ class ChatPage(QSplitter):
         self._edited = None
         self.composer.end_edit()
 
+    def find_words(self, by: int = 0) -> None:
+        """Open the find bar over the conversation; `by`: go to the next (1) or previous (-1) match."""
+        if self.is_comparing:
+            self.comparison.leave()
+        if by:
+            self.finder.step(by)
+        else:
+            self.finder.open()
+
+    def close_find(self) -> None:
+        self.finder.close()
+        self.composer.edit.setFocus()
+
     def escape(self) -> None:
-        """Cancel editing, else stop the answer that is being written."""
-        if self.composer.is_editing:
+        """Close the find bar, else cancel editing, else stop the answer that is being written."""
+        if self.finder.is_open:
+            self.close_find()
+        elif self.composer.is_editing:
             self.cancel_edit()
         else:
             self._session.stop()
@@ -172,6 +190,7 @@ class ChatPage(QSplitter):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self._middle, 1)
+        column.addWidget(self.find_bar)
         column.addWidget(Hairline())
         column.addWidget(foot)
         centre.setMinimumWidth(420)
@@ -184,6 +203,7 @@ class ChatPage(QSplitter):
         composer.take_over_wanted.connect(session.take_over)
         composer.give_back_wanted.connect(session.give_back)
         composer.compare_wanted.connect(self.compare)
+        self.find_bar.close_wanted.connect(self.close_find)
         composer.edit_cancelled.connect(self.cancel_edit)
         composer.edit.textChanged.connect(self._count_draft)
         self._draft.counted.connect(self.counters.show_draft)

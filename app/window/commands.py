@@ -213,7 +213,11 @@ def commands_of(window: CommandTarget) -> list[Command]:
 
     return [
         Command("New conversation", chat.new, "Ctrl+N", "Conversation"),
-        Command("Search conversations", lambda: _focus_search(window), "Ctrl+F", "Conversation"),
+        Command("Find in the conversation", lambda: _find(window), "Ctrl+F", "Conversation"),
+        Command("Find next", lambda: _find(window, 1), "F3", "Conversation"),
+        Command("Find previous", lambda: _find(window, -1), "Shift+F3", "Conversation"),
+        Command("Jump to the latest", chat.conversation.jump_to_latest, "Alt+End", "Conversation"),
+        Command("Search conversations", lambda: _focus_search(window), "Ctrl+Shift+F", "Conversation"),
         Command("Export the conversation…", window.dialogs.export, "Ctrl+S", "Conversation"),
         Command("Import a conversation…", window.dialogs.import_file, "Ctrl+O", "Conversation"),
         Command("Write a problem", chat.composer.edit.setFocus, "Ctrl+L", "Conversation"),
@@ -237,7 +241,7 @@ def commands_of(window: CommandTarget) -> list[Command]:
         ),
         Command("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down", "Side by side"),
         Command("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up", "Side by side"),
-        Command("Stop, or cancel editing", chat.escape, "Esc", "While it writes"),
+        Command("Close find, cancel editing, or stop", chat.escape, "Esc", "While it writes"),
         Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
         Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
         Command("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R", "While it writes"),
@@ -266,6 +270,11 @@ def copies(what: str, key: str, copy: Callable[[CopyFormat], None]) -> list[Comm
         )
         for form in CopyFormat
     ]
+
+
+def _find(window: CommandTarget, by: int = 0) -> None:
+    window.show_page("chat")
+    window.chat.find_words(by)
 
 
 def _focus_search(window: CommandTarget) -> None:

@@ -14,6 +14,7 @@ from app.shared.rendering.copying import (
     written_as,
 )
 from app.shared.rendering.document import prepare, render_at, render_into
+from app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
 from app.shared.rendering.formulas import closed_in, left_open
 from app.shared.rendering.style import TextStyle
 from app.shared.rendering.typeset import warm_up
@@ -21,8 +22,10 @@ from app.shared.rendering.view import LiveText, RichText
 
 __all__ = [
     "CopyFormat",
+    "DocumentMatches",
     "LiveText",
     "RichText",
+    "TextRange",
     "TextStyle",
     "as_latex",
     "as_markdown",
@@ -31,6 +34,7 @@ __all__ = [
     "code_of",
     "converted",
     "left_open",
+    "pattern_of",
     "prepare",
     "render_at",
     "render_into",

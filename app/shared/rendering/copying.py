@@ -72,7 +72,7 @@ def code_of(document: QTextDocument, address: str) -> str:
     block = document.begin()
     while block.isValid():
         is_head = block.blockFormat().property(BLOCK_KIND) == CODE_HEAD
-        if is_head and any(part.charFormat().anchorHref() == address for part in _fragments(block)):
+        if is_head and any(part.charFormat().anchorHref() == address for part in fragments(block)):
             return block.next().text().replace(LINE_BREAK, "\n")
         block = block.next()
     return ""
@@ -104,13 +104,13 @@ def _text(block: QTextBlock, start: int, end: int, markup: PlainText) -> str:
         selected = block.text()[max(0, start - block.position()) : end - block.position()]
         return selected.replace(LINE_BREAK, "\n")
     written = ""
-    for fragment in _fragments(block):
+    for fragment in fragments(block):
         text = fragment.text()[max(0, start - fragment.position()) : max(0, end - fragment.position())]
         written += markup.run(text, fragment.charFormat()) if text else ""
     return written
 
 
-def _fragments(block: QTextBlock) -> Iterator[QTextFragment]:
+def fragments(block: QTextBlock) -> Iterator[QTextFragment]:
     """The stretches of one format in a block. Qt's own iterator is not one of Python's."""
     at = block.begin()
     while not at.atEnd():

@@ -16,10 +16,13 @@ from app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
 from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 
-MARGIN = 40
+MARGIN = 52
+"""Pixels on the left for the bar, the step's number, and the sign."""
 RIGHT_MARGIN = 12
-"""Pixels on the left for the bar and the sign."""
 BAR = 3
+NUMBER_END = 28
+SMALL_PRINT = 0.72
+"""Of the text's size, for the numbers."""
 PAD = GAP / 2 - 1
 """Pixels of a piece's ground above and below its letters."""
 
@@ -94,6 +97,8 @@ class StepsView(RichText):
             if place.top() > event.rect().bottom():
                 break
             self._paint_margin(painter, self.shown[index], place, colours)
+            if not index or self.shown[index - 1].piece.step != self.shown[index].piece.step:
+                self._paint_number(painter, self.shown[index].piece.step + 1, place, colours)
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
@@ -195,4 +200,14 @@ class StepsView(RichText):
         font.setPointSizeF(font.pointSizeF() * (1.0 if author is Author.INSERTED else 0.95))
         painter.setFont(font)
         line = painter.fontMetrics().height() * 1.18
-        painter.drawText(QRectF(8, place.top() + PAD, 24, line), Qt.AlignmentFlag.AlignCenter, SIGN[author])
+        painter.drawText(QRectF(NUMBER_END, place.top() + PAD, 22, line), Qt.AlignmentFlag.AlignCenter, SIGN[author])
+
+    def _paint_number(self, painter: QPainter, number: int, place: QRectF, colours: Colours) -> None:
+        """The number of a step, beside its first piece."""
+        font = QFont(self.document().defaultFont())
+        line = self.fontMetrics().height() * 1.18
+        font.setPointSizeF(font.pointSizeF() * SMALL_PRINT)
+        painter.setFont(font)
+        painter.setPen(QColor(colours.muted))
+        room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, line)
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))

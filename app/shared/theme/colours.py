@@ -28,6 +28,7 @@ class Colours:
     accent: str  # primary buttons, focus, the chosen tab: ink, so that it is never taken for an author
     on_accent: str
     selection: str  # behind selected text, which keeps its colour
+    match: str  # behind words that were found, written in the colour of text
     small: str
     small_tint: str
     large: str
@@ -66,6 +67,7 @@ LIGHT = Colours(
     accent="#2a2c32",
     on_accent="#ffffff",
     selection="#cbdcf7",
+    match="#ffe08a",
     small="#2462c9",
     small_tint="#f1f5fd",
     large="#a84f06",
@@ -88,6 +90,7 @@ DARK = Colours(
     accent="#e6e6e9",
     on_accent="#17181a",
     selection="#2f4a78",
+    match="#6b5714",
     small="#7fb0ff",
     small_tint="#1c2532",
     large="#f5a95a",

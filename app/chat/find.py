@@ -1,0 +1,283 @@
+"""Find in the conversation (Ctrl+F): all matches highlighted, one of them current, with the number of both."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextEdit, QWidget
+
+from app.chat.conversation_view import ConversationView
+from app.shared.rendering import DocumentMatches, RichText, TextRange, pattern_of
+from app.shared.theme import Role, current_theme, set_role
+from app.shared.widgets.controls import IconButton, label
+
+AT_ONCE = 400
+"""Blocks searched in one go, about 4 ms."""
+AROUND = 200
+"""Pixels above and below the viewport in which matches are highlighted already."""
+
+
+class FindBar(QWidget):
+    """The field above the composer. Return and Shift+Return go to the next and the previous match."""
+
+    words_changed = Signal(str)
+    step_wanted = Signal(int)
+    """1: the next match; -1: the previous one."""
+    close_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, Role.BAR)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText("Find in this conversation")
+        self.edit.setAccessibleName("Find in this conversation")
+        self.edit.setMaximumWidth(360)
+        self.edit.textChanged.connect(self.words_changed)
+        self.edit.installEventFilter(self)
+        self.count = label("", Role.MUTED)
+        self.count.setAccessibleName("Matches")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(26, 6, 20, 6)
+        row.addWidget(self.edit, 1)
+        row.addWidget(IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step_wanted.emit(-1)))
+        row.addWidget(IconButton("chevron-right", "Next match (F3)", lambda: self.step_wanted.emit(1)))
+        row.addWidget(self.count)
+        row.addStretch(1)
+        row.addWidget(IconButton("close", "Close the find bar (Esc)", self.close_wanted.emit))
+        self.hide()
+
+    def show_count(self, current: int, matches: int, searching: bool) -> None:
+        """“3 of 12”; `current` is 0 while there is no current match."""
+        if not self.edit.text().strip():
+            words = ""
+        elif not matches:
+            words = "Searching…" if searching else "No matches"
+        else:
+            words = f"{current:,} of {matches:,}" + ("…" if searching else "")
+        self.count.setText(words)
+        set_role(self.count, Role.DANGER if words == "No matches" else Role.MUTED)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        is_key = isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress
+        if is_key and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):  # type: ignore[attr-defined]
+            shifted = event.modifiers() & Qt.KeyboardModifier.ShiftModifier  # type: ignore[attr-defined]
+            self.step_wanted.emit(-1 if shifted else 1)
+            return True
+        return super().eventFilter(watched, event)
+
+
+class ConversationFinder(QObject):
+    """Searches what the conversation view shows, and follows it while more is written."""
+
+    def __init__(self, view: ConversationView, bar: FindBar, parent: QObject) -> None:
+        super().__init__(parent)
+        self._view = view
+        self._bar = bar
+        self._matches: dict[RichText, DocumentMatches] = {}
+        """By text, from top to bottom."""
+        self._current: tuple[RichText, TextRange] | None = None
+        self._from: tuple[RichText, int] | None = None
+        """Where the first match is looked for; None once there is a current one."""
+        self._jumps = True
+        """Whether to scroll to the match that is found first."""
+        self._lit: set[RichText] = set()
+        self._work = QTimer(self)
+        self._work.setSingleShot(True)
+        self._work.timeout.connect(self._go_on)
+        bar.words_changed.connect(self._search)
+        bar.step_wanted.connect(self.step)
+        view.verticalScrollBar().valueChanged.connect(self._light)
+        view.verticalScrollBar().rangeChanged.connect(self._light)
+        view.path_shown.connect(self._follow_path)
+        current_theme().changed.connect(self._light)
+
+    @property
+    def is_open(self) -> bool:
+        return not self._bar.isHidden()
+
+    def open(self) -> None:
+        """Show the bar; what is selected in the conversation is what is looked for."""
+        selected = next((text.textCursor().selectedText() for text in self._view.texts() if _selects(text)), "")
+        self._bar.show()
+        self._bar.edit.setFocus()
+        if selected and selected != self._bar.edit.text():
+            self._bar.edit.setText(selected)
+        elif not self._matches:
+            self._search(self._bar.edit.text())
+        self._bar.edit.selectAll()
+
+    def close(self) -> None:
+        self._bar.hide()
+        self._forget()
+
+    def step(self, by: int) -> None:
+        """Go to the next (1) or previous (-1) match, around the end; opens the bar if it is closed."""
+        if not self.is_open:
+            self.open()
+            return
+        total = self._total
+        if total:
+            at = self._index(self._current) if self._current else (-1 if by > 0 else 0)
+            self._go_to((at + by) % total)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _total(self) -> int:
+        return sum(len(matches.ranges) for matches in self._matches.values())
+
+    @property
+    def _searching(self) -> bool:
+        return not all(matches.complete for matches in self._matches.values()) or not self._view.complete
+
+    def _search(self, words: str) -> None:
+        start = self._from or self._current_start() or self._view.first_visible()
+        self._forget()
+        if pattern := pattern_of(words):
+            self._view.build_folded_steps(True)
+            for text in self._view.texts():
+                matches = DocumentMatches(text.document(), pattern, text)
+                matches.changed.connect(self._schedule)
+                self._matches[text] = matches
+            self._from, self._jumps = start, True
+            self._go_on()
+        self._show_count()
+
+    def _current_start(self) -> tuple[RichText, int] | None:
+        return (self._current[0], self._current[1].start) if self._current else None
+
+    def _forget(self) -> None:
+        for matches in self._matches.values():
+            matches.deleteLater()
+        self._matches.clear()
+        self._current = self._from = None
+        self._work.stop()
+        self._view.build_folded_steps(False)
+        self._light()
+
+    def _follow_path(self) -> None:
+        """Other exchanges are shown: search them."""
+        if self.is_open:
+            here = {text: matches for text, matches in self._matches.items() if text in self._view.texts()}
+            if len(here) == len(self._matches) == len(self._view.texts()):
+                return
+            self._matches = here  # the others went with their texts
+            self._lit &= here.keys()
+            self._current = self._from = None
+            self._search(self._bar.edit.text())
+
+    def _schedule(self) -> None:
+        if not self._work.isActive():
+            self._work.start(0)
+
+    def _go_on(self) -> None:
+        unfinished = next((matches for matches in self._matches.values() if not matches.complete), None)
+        if unfinished:
+            unfinished.search(AT_ONCE)
+        if self._current and not self._has(self._current):
+            self._from, self._jumps = self._current_start(), False
+            self._current = None
+        if self._from:
+            self._look_for_first()
+        if not all(matches.complete for matches in self._matches.values()):
+            self._schedule()
+        self._show_count()
+        self._light()
+
+    def _has(self, current: tuple[RichText, TextRange]) -> bool:
+        text, place = current
+        if text not in self._matches:
+            return False
+        matches = self._matches[text]
+        at = bisect_left(matches.ranges, place)
+        return not matches.complete or (at < len(matches.ranges) and matches.ranges[at] == place)
+
+    def _look_for_first(self) -> None:
+        """Make the first match at or after `_from` the current one; if there is none, the first of all."""
+        assert self._from
+        index, after = 0, False
+        for text, matches in self._matches.items():
+            at = 0
+            if text is self._from[0]:
+                after = True
+                at = bisect_left(matches.ranges, (self._from[1], 0))
+            if after and at < len(matches.ranges):
+                self._choose(index + at)
+                return
+            if after and not matches.complete:
+                return
+            index += len(matches.ranges)
+        if index and not self._searching:
+            self._choose(0)
+
+    def _choose(self, index: int) -> None:
+        if self._jumps:
+            self._go_to(index)
+        else:
+            self._current = self._at(index)
+        self._from = None
+
+    def _go_to(self, index: int) -> None:
+        self._current = self._at(index)
+        self._from = None
+        text, place = self._current
+        self._view.reveal_text(text, place.start)
+        self._show_count()
+        self._light()
+
+    def _at(self, index: int) -> tuple[RichText, TextRange]:
+        for text, matches in self._matches.items():
+            if index < len(matches.ranges):
+                return text, matches.ranges[index]
+            index -= len(matches.ranges)
+        raise IndexError(index)
+
+    def _index(self, current: tuple[RichText, TextRange]) -> int:
+        index = 0
+        for text, matches in self._matches.items():
+            if text is current[0]:
+                return index + bisect_left(matches.ranges, current[1])
+            index += len(matches.ranges)
+        return -1
+
+    def _show_count(self) -> None:
+        number = self._index(self._current) + 1 if self._current else 0
+        self._bar.show_count(number, self._total, bool(self._matches) and self._searching)
+
+    def _light(self) -> None:
+        """Highlight the matches in and near the viewport: a long answer may have thousands."""
+        for text in self._lit - self._matches.keys():
+            text.setExtraSelections([])
+        lit = set()
+        for text, matches in self._matches.items():
+            visible = self._view.visible_range(text, AROUND)
+            if visible is None:
+                if text in self._lit:
+                    text.setExtraSelections([])
+                continue
+            first = max(0, bisect_left(matches.ranges, (visible.start, 0)) - 1)
+            last = bisect_left(matches.ranges, (visible.end + 1, 0))
+            current = self._current[1] if self._current and self._current[0] is text else None
+            text.setExtraSelections([_highlight(text, one, one == current) for one in matches.ranges[first:last]])
+            lit.add(text)
+        self._lit = lit
+
+
+def _selects(text: RichText) -> bool:
+    return text.textCursor().hasSelection() and "\u2029" not in text.textCursor().selectedText()
+
+
+def _highlight(text: RichText, place: TextRange, is_current: bool) -> QTextEdit.ExtraSelection:
+    colours = current_theme().colours
+    highlight = QTextEdit.ExtraSelection()
+    cursor = QTextCursor(text.document())
+    cursor.setPosition(place.start)
+    cursor.setPosition(place.end, QTextCursor.MoveMode.KeepAnchor)
+    form = QTextCharFormat()
+    form.setBackground(QColor(colours.accent if is_current else colours.match))
+    form.setForeground(QColor(colours.on_accent if is_current else colours.text))
+    highlight.cursor, highlight.format = cursor, form
+    return highlight

@@ -1,0 +1,174 @@
+"""Find in the conversation: keys, count, highlights, and scrolling to a match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QTextCursor
+from pytestqt.qtbot import QtBot
+
+from app.chat.answer_view import AnswerView
+from app.shared.rendering import RichText
+from app.shared.theme import current_theme
+from app.window.main_window import MainWindow
+from tests.app.conftest import ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
+
+Make = Callable[..., MainWindow]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+LINES = "".join(f"This is step {number} of very many.\n\n" for number in range(120))
+CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def answered(make_window: Make, qtbot: QtBot) -> MainWindow:
+    """A window with one answer of 120 steps."""
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(LINES + "So $2 + 3 = 5$.</think>\n\nThe answer is 5, after step 7.")
+    window = make_window(loader)
+    window.preferences.change_run(max_tokens=5000)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("How many steps are there?")
+    qtbot.waitUntil(lambda: window.session.ready and view(window).steps.complete)
+    return window
+
+
+def view(window: MainWindow) -> AnswerView:
+    leaf = window.session.conversation.leaf
+    assert leaf
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    return answer
+
+
+def expand(window: MainWindow, qtbot: QtBot) -> None:
+    """Show all steps, from the first on."""
+    view(window).keep_open()
+    bar = window.chat.conversation.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 1000)
+    bar.setValue(0)
+
+
+def find(window: MainWindow, qtbot: QtBot, words: str, count: str) -> None:
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_F, CONTROL)
+    bar = window.chat.find_bar
+    assert bar.isVisible()
+    qtbot.keyClicks(bar.edit, words)
+    qtbot.waitUntil(lambda: bar.count.text() == count)
+
+
+def current(window: MainWindow) -> tuple[RichText, QTextCursor]:
+    """The text and the place of the match that is marked as the current one."""
+    accent = QColor(current_theme().colours.accent)
+    marked = [
+        (text, QTextCursor(selection.cursor))
+        for text in window.chat.conversation.texts()
+        for selection in text.extraSelections()
+        if selection.format.background().color() == accent
+    ]
+    assert len(marked) == 1
+    return marked[0]
+
+
+def in_sight(window: MainWindow) -> bool:
+    """Whether the current match is within the viewport."""
+    text, cursor = current(window)
+    area = window.chat.conversation.viewport()
+    start = QTextCursor(cursor)
+    start.setPosition(cursor.selectionStart())
+    place = text.mapTo(area, text.cursorRect(start).center())
+    return area.rect().contains(QPoint(area.rect().center().x(), place.y()))
+
+
+def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWindow, qtbot: QtBot) -> None:
+    expand(answered, qtbot)
+    find(answered, qtbot, "step 7", "1 of 12")  # 7, 70 to 79, and the answer
+    edit, count = answered.chat.find_bar.edit, answered.chat.find_bar.count
+    for number in range(2, 13):
+        qtbot.keyClick(edit, Qt.Key.Key_Return)
+        assert count.text() == f"{number} of 12"
+        qtbot.waitUntil(lambda: in_sight(answered))
+    assert current(answered)[0] is view(answered).answer
+    qtbot.keyClick(edit, Qt.Key.Key_Return)
+    assert count.text() == "1 of 12"
+    qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
+    assert count.text() == "12 of 12"
+    qtbot.keyClick(edit, Qt.Key.Key_F3, SHIFT)
+    assert count.text() == "11 of 12"
+    qtbot.keyClick(edit, Qt.Key.Key_F3)
+    assert count.text() == "12 of 12"
+
+
+def test_a_match_in_collapsed_reasoning_expands_it(answered: MainWindow, qtbot: QtBot) -> None:
+    assert view(answered).folded
+    find(answered, qtbot, "step 42 of", "1 of 1")
+    assert not view(answered).folded
+    qtbot.waitUntil(lambda: in_sight(answered))
+
+
+def test_a_typeset_formula_is_found_by_its_source(answered: MainWindow, qtbot: QtBot) -> None:
+    view(answered).keep_open()
+    qtbot.waitUntil(lambda: "\ufffc" in view(answered).steps.toPlainText())
+    find(answered, qtbot, "2+3=5", "1 of 1")
+    assert current(answered)[1].selectedText() == "\ufffc"
+    qtbot.waitUntil(lambda: in_sight(answered))
+
+
+def test_escape_closes_the_bar_and_takes_the_highlights_away(answered: MainWindow, qtbot: QtBot) -> None:
+    find(answered, qtbot, "steps", "1 of 1")
+    qtbot.keyClick(answered.chat.find_bar.edit, Qt.Key.Key_Escape)
+    assert not answered.chat.find_bar.isVisible()
+    assert answered.chat.composer.edit.hasFocus()
+    assert not any(text.extraSelections() for text in answered.chat.conversation.texts())
+
+
+def test_what_is_not_there_is_said_in_words(answered: MainWindow, qtbot: QtBot) -> None:
+    find(answered, qtbot, "nowhere", "No matches")
+
+
+def test_another_conversation_is_searched_when_it_is_opened(answered: MainWindow, qtbot: QtBot) -> None:
+    find(answered, qtbot, "steps", "1 of 1")
+    answered.session.new()
+    qtbot.waitUntil(lambda: answered.chat.find_bar.count.text() == "No matches")
+    answered.session.ask("How many steps, and which steps?")
+    qtbot.waitUntil(lambda: answered.session.ready)
+    qtbot.waitUntil(lambda: answered.chat.find_bar.count.text().endswith("of 2"))
+
+
+def test_matches_come_while_the_answer_is_written(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(LINES + "</think>\n\nDone.")
+    window = make_window(loader)
+    window.preferences.change_run(max_tokens=5000)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("How many?")
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_F, CONTROL)
+    window.chat.find_bar.edit.setText("very many")
+    qtbot.waitUntil(lambda: window.chat.find_bar.count.text().endswith(" of 120"))
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_only_what_is_near_the_screen_is_highlighted(answered: MainWindow, qtbot: QtBot) -> None:
+    expand(answered, qtbot)
+    find(answered, qtbot, "very many", "1 of 120")
+    lit = len(view(answered).steps.extraSelections())
+    assert 10 < lit < 100
+
+
+def test_the_latest_is_one_key_away(answered: MainWindow, qtbot: QtBot) -> None:
+    conversation = answered.chat.conversation
+    view(answered).keep_open()
+    bar = conversation.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 500)
+    bar.setValue(0)
+    assert conversation.latest.isVisible()
+    qtbot.keyClick(answered.chat.composer.edit, Qt.Key.Key_End, Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(lambda: bar.value() == bar.maximum())
+    assert not conversation.latest.isVisible()
+    bar.setValue(0)
+    qtbot.mouseClick(conversation.latest, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bar.value() == bar.maximum())
