@@ -34,6 +34,7 @@ from core.errors import EngineLost
 from core.paths import Paths
 from core.run import Pair
 from core.settings import Appearance, ColourScheme, ModelChoice
+from core.thinking.policies.never import Never
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -116,7 +117,7 @@ def main() -> int:
 
 
 def chat(paths: Paths, look: ColourScheme) -> None:
-    """Empty, busy, an answer with its steps, the four tabs of the inspector, the models, and two dialogs."""
+    """Empty, busy, an answer with its steps, the tabs of the inspector, the models, and two dialogs."""
     window = opened(paths, PairLoader(paths), look)
     until(lambda: window.models.state is LoadState.READY)
     save(window, f"empty-{look.value}")
@@ -144,12 +145,27 @@ def chat(paths: Paths, look: ColourScheme) -> None:
         save_dialog("Settings", "settings")
         window.dialogs.choose_models()
         save_dialog("Choose two models", "choose-models")
+    opinion(window, first, look)
     window.show_page("models")
     tab = window.findChild(LazyModelsPage)
     assert tab is not None
     until(lambda: tab.page.controller.devices is not None)
     save(window, f"models-{look.value}")
     window.close()
+
+
+def opinion(window: MainWindow, problem: str, look: ColourScheme) -> None:
+    """What the large model thinks of an answer that the small one wrote alone; the conversation is left afterwards."""
+    chosen = window.preferences.value.run
+    window.preferences.change_run(policy=Never.Settings())
+    window.session.new()
+    window.session.ask(problem)
+    until(lambda: window.session.ready)
+    window.inspector.turn_to_opinion()
+    window.inspector.opinion.ask.click()
+    until(lambda: window.inspector.opinion.opinion is not None)
+    save(window, f"opinion-{look.value}")
+    window.preferences.change_run(policy=chosen.policy)
 
 
 def busy(paths: Paths, look: ColourScheme) -> None:

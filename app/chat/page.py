@@ -66,6 +66,7 @@ class ChatPage(QSplitter):
         self.welcome = Welcome()
         self.inspector = inspector
         self.inspector.is_live = session.writes
+        self.inspector.use_opinions(session.opinions)
         self._middle = QStackedWidget()
         self._middle.addWidget(self.welcome)
         self._middle.addWidget(self.conversation)
@@ -227,6 +228,7 @@ class ChatPage(QSplitter):
         self.inspector.piece_chosen.connect(self._reveal)
         self.inspector.rerun_wanted.connect(session.fork)
         self.inspector.fork_wanted.connect(session.fork)
+        self.inspector.fork_at_wanted.connect(session.fork_at)
         self._preferences.changed.connect(self._show_preferences)
 
     def _send(self, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""The inspector: one step, the course of the run in time, the run as a whole, and what another policy would do."""
+"""The inspector: one step, the course of the run in time, the run as a whole, another policy, a second opinion."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from enum import IntEnum
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
+from app.inspector.opinion_page import OpinionPage
 from app.inspector.replay_page import ReplayPage
 from app.inspector.run_page import RunPage
 from app.inspector.step_page import StepPage
 from app.inspector.timeline import TimelinePage
 from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.opinions import SecondOpinions
 from app.shared.parts import RunInspector
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import scrolling
@@ -25,6 +27,7 @@ class Tab(IntEnum):
     TIMELINE = 1
     RUN = 2
     REPLAY = 3
+    OPINION = 4
 
 
 class Inspector(RunInspector):
@@ -42,19 +45,21 @@ class Inspector(RunInspector):
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        for title in ("Step", "Timeline", "Run", "Replay"):
+        for title in ("Step", "Timeline", "Run", "Replay", "Opinion"):
             self.tabs.addTab(title)
         self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
-        self.replay = ReplayPage()
+        self.replay, self.opinion = ReplayPage(), OpinionPage()
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
-        for page in (self.step, self.timeline, self.run, self.replay):
+        for page in (self.step, self.timeline, self.run, self.replay, self.opinion):
             scroll = scrolling(page)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             self._stack.addWidget(scroll)
         self.tabs.currentChanged.connect(self._turn)
         self.timeline.piece_chosen.connect(self._chosen)
         self.replay.piece_chosen.connect(self._chosen)
+        self.opinion.piece_chosen.connect(self._chosen)
+        self.opinion.fork_wanted.connect(self._fork_at)
         self.step.rerun_wanted.connect(self._rerun)
         self.step.fork_wanted.connect(self._fork)
         column = QVBoxLayout(self)
@@ -85,6 +90,12 @@ class Inspector(RunInspector):
     def turn_to_replay(self) -> None:
         self.tabs.setCurrentIndex(Tab.REPLAY)
 
+    def turn_to_opinion(self) -> None:
+        self.tabs.setCurrentIndex(Tab.OPINION)
+
+    def use_opinions(self, opinions: SecondOpinions) -> None:
+        self.opinion.use(opinions)
+
     def follow(self, exchange: Exchange) -> None:
         """The answer has grown."""
         if exchange is self.exchange:
@@ -114,6 +125,8 @@ class Inspector(RunInspector):
                 self.timeline.follow(self.exchange.trace)
             case Tab.REPLAY:
                 self.replay.follow(self.exchange)
+            case Tab.OPINION:
+                self.opinion.follow(self.exchange)
             case Tab.RUN:
                 self.run.follow(self.exchange, self.models, self.is_live(self.exchange))
             case _:
@@ -132,3 +145,7 @@ class Inspector(RunInspector):
     def _fork(self) -> None:
         if self.exchange and self.shown:
             self.fork_wanted.emit(self.exchange, self.shown)
+
+    def _fork_at(self, position: int) -> None:
+        if self.exchange:
+            self.fork_at_wanted.emit(self.exchange, position)

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.opinions import SecondOpinions
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from core.settings import ModelChoice
@@ -21,6 +22,7 @@ class RunInspector(QWidget):
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     rerun_wanted = Signal(object, object, object)  # an Exchange, a Piece, and the Author who is to write it
     fork_wanted = Signal(object, object)  # an Exchange and a Piece
+    fork_at_wanted = Signal(object, int)  # an Exchange, and the characters of its text that stay
     exchange: Exchange | None
     piece: Piece | None
     """The piece that a person chose."""
@@ -53,6 +55,14 @@ class RunInspector(QWidget):
     @abstractmethod
     def turn_to_replay(self) -> None:
         """Open the tab that replays the run under another policy."""
+
+    @abstractmethod
+    def turn_to_opinion(self) -> None:
+        """Open the tab with the large model's opinion of the text."""
+
+    @abstractmethod
+    def use_opinions(self, opinions: SecondOpinions) -> None:
+        """Where second opinions come from; without them, only those that an answer has already are shown."""
 
 
 class ComparedAnswers(QWidget):

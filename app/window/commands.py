@@ -230,6 +230,7 @@ def commands_of(window: CommandTarget) -> list[Command]:
         Command("Next step", lambda: chat.step_through(1), "Ctrl+Down", "Answer"),
         Command("Previous step", lambda: chat.step_through(-1), "Ctrl+Up", "Answer"),
         Command("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P", "Answer"),
+        Command("Second opinion on the answer", lambda: _show_opinion(window), "Ctrl+Shift+S", "Answer"),
         *copies("the answer", "Ctrl+Shift+C", lambda form: on_last(lambda exchange: copy_answer(exchange, form))()),
         *copies("the step", "Ctrl+Alt+C", chat.copy_step),
         Command("Compare arms…", chat.compare, "Ctrl+D", "Side by side"),
@@ -285,3 +286,8 @@ def _focus_search(window: CommandTarget) -> None:
 def _show_replay(window: CommandTarget) -> None:
     window.show_inspector(True)
     window.chat.inspector.turn_to_replay()
+
+
+def _show_opinion(window: CommandTarget) -> None:
+    window.show_inspector(True)
+    window.chat.inspector.turn_to_opinion()

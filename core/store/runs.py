@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from enum import Enum
 from itertools import groupby, repeat
@@ -74,6 +74,13 @@ class Runs:
             row = connection.execute("SELECT pieces FROM outlines WHERE run = ?", (run,)).fetchone()
             return (row and unpack_outline(row["pieces"])) or outline_of(Trace.of(_events(connection, run)))
 
+    def append(self, run: str, events: Sequence[Event]) -> None:
+        """Add what was found out about a run after it had ended: its summary stays as it is. Raises StoreError.
+
+        Nothing is added if the run was deleted meanwhile, or is being continued.
+        """
+        self._database.write(lambda connection: _append(connection, run, pack(events)))
+
     def recover(self) -> None:
         """Conclude the runs whose program has ended; in the writer's thread, without blocking."""
         self._database.writer.submit(_recover)
@@ -133,6 +140,15 @@ def _begin(connection: sqlite3.Connection, run: str) -> int:
     connection.execute("DELETE FROM outlines WHERE run = ?", (run,))
     last = connection.execute("SELECT max(sequence) FROM event_chunks WHERE run = ?", (run,)).fetchone()[0]
     return 0 if last is None else int(last) + 1
+
+
+def _append(connection: sqlite3.Connection, run: str, chunk: bytes) -> None:
+    connection.execute(
+        """INSERT INTO event_chunks SELECT id,
+            (SELECT coalesce(max(sequence), -1) + 1 FROM event_chunks WHERE run = runs.id), ?
+            FROM runs WHERE id = ? AND state <> ?""",
+        (chunk, run, RunState.RUNNING.value),
+    )
 
 
 def _events(connection: sqlite3.Connection, run: str) -> Iterator[Event]:

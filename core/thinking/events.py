@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
 
-from core.engines.base import Alternative, Conversation, Passing
+from core.engines.base import Alternative, Conversation, Passing, ScoredToken
 from core.engines.body import Author as Author
 from core.engines.model_card import ModelCard
 from core.engines.usage import Usage
@@ -221,6 +221,33 @@ class RunEnded(_Event, frozen=True, tag="run_ended"):
     """One sentence if the run failed or stopped early."""
 
 
+class TakeoverScore(NamedTuple):
+    """How likely the small model found what the large one wrote in a takeover, which begins at `position`."""
+
+    position: int
+    tokens: tuple[ScoredToken, ...]
+
+
+class OpinionGiven(_Event, frozen=True, tag="opinion"):
+    """A second opinion: after the run, the large model read its text once. It follows `RunEnded`, and changes no text.
+
+    `tokens` are those of the large model, in order from the beginning, with the log-probability that it gave each;
+    alternatives stand only where its first choice was at least three times as likely.
+    """
+
+    at: Seconds
+    model: str
+    """Name of the model that read it."""
+    length: Count
+    """Characters of the body that it read."""
+    tokens: tuple[ScoredToken, ...]
+    takeovers: tuple[TakeoverScore, ...] = ()
+    """What the small model thinks of the takeovers; none if it cannot score."""
+    seconds: Seconds = 0.0
+    reused: Count = 0
+    prefilled: Count = 0
+
+
 Event = (
     RunStarted
     | WriteStarted
@@ -239,4 +266,5 @@ Event = (
     | UsageReported
     | Noticed
     | RunEnded
+    | OpinionGiven
 )

@@ -21,6 +21,7 @@ from core.thinking.events import (
     HandedOver,
     Judged,
     Noticed,
+    OpinionGiven,
     Prefetched,
     PrefillProgressed,
     RunEnded,
@@ -58,6 +59,8 @@ class Trace:
         """Usage of each model on a server; no entry for a model on this machine."""
         self.prefill: PrefillProgressed | None = None
         """How far the next writer has read a long text; None once it has read it."""
+        self.opinion: OpinionGiven | None = None
+        """What the large model thought of the finished text; None if it was not asked, or what it read is gone."""
         self.handoffs = 0
         """How often the writer changed."""
         self.length = 0
@@ -123,6 +126,10 @@ class Trace:
         """Add the next event. `PrefillProgressed` only sets `prefill` and is not kept."""
         if isinstance(event, PrefillProgressed):
             self.prefill, self.seconds = event, self._offset + event.at
+            return
+        if isinstance(event, OpinionGiven):  # after the run: none of its seconds
+            self.events.append(event)
+            self.opinion = event
             return
         if isinstance(event, WriteStarted | HandedOver | RunEnded):
             self.prefill = None
@@ -261,6 +268,8 @@ class Trace:
                 self.steps.pop()
         if self.closed and event.position < self.closed.position:
             self.closed = None
+        if self.opinion and event.position < self.opinion.length:
+            self.opinion = None
         self._replaced.append(event)
         self._new_piece, self._step_over = True, self._at_end_of_step()
 

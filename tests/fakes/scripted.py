@@ -185,12 +185,15 @@ class ScriptedSession:
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
         """Tokens as this engine splits the text after `start`, each with the log-probability of `engine.scored`."""
+        self._cancelled.clear()
         handoff = self._read(body, Kind.SCORE, alternatives=alternatives)
         text, tokens = "".join(part.text for part in body), []
         before, scored_text = text[:start], text[start:]
         for data in self.engine.split(scored_text):
             token = data.decode(errors="replace")
-            tokens.append(ScoredToken(token_id(data), token, self.engine.scored(before, token)))
+            if self._cancelled.is_set():
+                break
+            tokens.append(self.engine.score_token(before, data, alternatives))
             before += token
         return Scores(tuple(tokens), handoff)
 
@@ -251,7 +254,9 @@ class ScriptedEngine:
     `texts`: of each session, one a write; then nothing but the end of text. `continue_with`: conversation and body
     so far → what the model writes next. `chances`: body so far → probabilities of the likeliest tokens there, the
     written one first. `marks`: the large model's answers as a judge, one after the other, then the last choice.
-    `scored`: body so far and a token → the log-probability that `score` gives the token there.
+    `scored`: body so far and a token → the log-probability that `score` gives the token there. `expects`: body so far
+    and a token → what the model would have written there; if that is another token, the one that stands there has a
+    chance of 1%, unless `scored` says less.
     `notices`: told before the token with that number. `before_token`: called with the body before each token (to
     wait for another thread, or to press a button). `prefill`: the progress that each write reports before its handoff.
     """
@@ -272,6 +277,7 @@ class ScriptedEngine:
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
         marks: Iterable[str] = (),
         scored: Callable[[str, str], float] = lambda _before, _token: 0.0,
+        expects: Callable[[str, str], str] = lambda _before, token: token,
         faults: Sequence[Fault] = (),
         notices: dict[int, str] | None = None,
         before_token: Callable[[str], None] = lambda _: None,
@@ -282,6 +288,7 @@ class ScriptedEngine:
         self.split = split
         self.chances = chances
         self.scored = scored
+        self.expects = expects
         self.notices = notices or {}
         self.before_token = before_token
         self.prefill = prefill
@@ -332,6 +339,17 @@ class ScriptedEngine:
         self.closed = True
         for session in self.sessions:
             session.close()
+
+    def score_token(self, before: str, data: bytes, alternatives: int) -> ScoredToken:
+        self.before_token(before)
+        self.fail_if_due()
+        token = data.decode(errors="replace")
+        logprob, expected = self.scored(before, token), self.expects(before, token)
+        if expected != token:
+            logprob = min(logprob, math.log(0.01))
+        first = Alternative(token_id(expected.encode()), expected, math.log(0.9) if expected != token else logprob)
+        others = (first, Alternative(token_id(data), token, logprob)) if expected != token else (first,)
+        return ScoredToken(token_id(data), token, logprob, others[:alternatives])
 
     def judged(self, body: str, choices: tuple[str, ...]) -> list[float]:
         mark = next(self._marks, choices[-1])

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Prefetched, TakeoverStarted, UsageReported, WriteStarted
+from core.thinking.events import (
+    Event,
+    HandedOver,
+    Prefetched,
+    TakeoverStarted,
+    TokenWritten,
+    UsageReported,
+    WriteStarted,
+)
 from core.thinking.policy import Move, Until, keep, take_over
 from core.thinking.reasons import PERSON
 from core.thinking.trace import Piece, Trace
@@ -18,8 +26,7 @@ def trace_before(trace: Trace, piece: Piece) -> Trace:
     """A trace of its own that ends where the piece begins, with everything that had led there."""
     events: list[Event] = trace.events
     if piece.tokens:
-        first = piece.tokens[0]
-        end = next(i for i in range(len(events) - 1, -1, -1) if events[i] is first)
+        end = _index_of(piece.tokens[0], events)
     else:
         earlier = Trace()
         for end, event in enumerate(events):  # noqa: B007 - the place is what is wanted
@@ -32,6 +39,23 @@ def trace_before(trace: Trace, piece: Piece) -> Trace:
         announced -= 1
     accounts: list[Event] = [event for event in events[announced:end] if isinstance(event, ACCOUNTS)]
     return Trace.of(events[:announced] + accounts)
+
+
+def trace_until(trace: Trace, position: int) -> Trace:
+    """A trace of its own that ends `position` characters into the body, or at the beginning of the token there."""
+    piece = next(piece for piece in reversed(trace.pieces) if piece.position <= position)
+    at, before = piece.position, None
+    for token in piece.tokens:
+        if at + len(token.text) > position:
+            break
+        at, before = at + len(token.text), token
+    if before is None:
+        return trace_before(trace, piece)
+    return Trace.of(trace.events[: _index_of(before, trace.events) + 1])
+
+
+def _index_of(token: TokenWritten, events: list[Event]) -> int:
+    return next(i for i in range(len(events) - 1, -1, -1) if events[i] is token)
 
 
 def move_of(author: Author, default_writer: Author = Author.SMALL) -> Move:

@@ -55,6 +55,10 @@ class ConversationRepository(QObject):
             self._recorders[exchange.id] = self._store.runs.record(exchange.id)
         self._recorders[exchange.id].record(events)
 
+    def append(self, exchange: Exchange, events: list[Event]) -> None:
+        """What was found out about an answer after it was written. Raises StoreError."""
+        self._store.runs.append(exchange.id, events)
+
     def run_ended(self, exchange: Exchange) -> None:
         if recorder := self._recorders.pop(exchange.id, None):
             recorder.finish()

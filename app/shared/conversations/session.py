@@ -9,14 +9,18 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal
 
 from app.shared.conversations.answer_task import AnswerTask
-from app.shared.conversations.branching import move_of, trace_before
+from app.shared.conversations.branching import move_of, trace_before, trace_until
 from app.shared.conversations.conversation import Conversation, Exchange
+from app.shared.conversations.opinions import SecondOpinions
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings, effective_settings
+from core.thinking.events import OpinionGiven
+from core.thinking.policies.always import Always
+from core.thinking.policies.never import Never
 from core.thinking.policy import Move, keep
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Piece
@@ -51,6 +55,9 @@ class ChatSession(QObject):
         """For the models, or for their turn."""
         self._at_once = 1
         self._compares = False
+        self.opinions = SecondOpinions(models, lambda: self.activity is Activity.IDLE, self)
+        self.opinions.given.connect(self._keep_opinion)
+        self.opinions.failed.connect(self.failed)
         models.changed.connect(self._models_changed)
 
     def use_repository(self, repository: ConversationRepository) -> None:
@@ -161,8 +168,15 @@ class ChatSession(QObject):
     def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
         """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
         trace = trace_before(exchange.trace, piece)
-        settings = self.settings
+        settings = with_author(self.settings, author)
         move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
+
+    def fork_at(self, exchange: Exchange, position: int) -> None:
+        """Another answer that begins like this one up to a place in its text, where the large model continues."""
+        settings = with_author(self.settings, Author.LARGE)
+        trace = trace_until(exchange.trace, position)
+        move = move_of(Author.LARGE, POLICIES.of(settings.policy).default_writer)
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
 
     def stop(self) -> None:
@@ -228,6 +242,8 @@ class ChatSession(QObject):
 
     def _start_next(self) -> None:
         """Begin what waits, as much of it as may be written at once."""
+        if self._waiting:
+            self.opinions.stop()  # an answer goes first
         is_ready = self.models.state is LoadState.READY
         while is_ready and self._waiting and len(self._running) < self._at_once:
             exchange, first = self._waiting.pop(0)
@@ -263,6 +279,14 @@ class ChatSession(QObject):
         if error:
             self.failed.emit(error)
 
+    def _keep_opinion(self, exchange: Exchange, opinion: OpinionGiven) -> None:
+        if self._repository:
+            try:
+                self._repository.append(exchange, [opinion])
+            except StoreError as error:
+                self.failed.emit(error)
+        self.progressed.emit(exchange)
+
     def _models_changed(self) -> None:
         if self._waiting and self.models.state is LoadState.READY:
             self._start_next()
@@ -275,3 +299,13 @@ class ChatSession(QObject):
             self.progressed.emit(exchange)
         if exchange in self.conversation.path:
             self.activity_changed.emit()
+
+
+def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
+    """The settings under which this model can write: a policy for one model gives way to the other one's."""
+    needs = POLICIES.of(settings.policy).needs
+    if author is Author.LARGE and not needs.large:
+        return settings.model_copy(update={"policy": Always.Settings()})
+    if author is Author.SMALL and not needs.small:
+        return settings.model_copy(update={"policy": Never.Settings()})
+    return settings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Alternative, Message, Passing
+from core.engines.base import Alternative, Message, Passing, ScoredToken
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.engines.usage import RequestUsage, Usage
@@ -71,6 +71,17 @@ ONE_OF_EACH: list[Event] = [
     events.Noticed(4.5, "The large model was started again."),
     events.RunEnded(5.0, Finish.END_OF_TEXT),
     events.RunEnded(5.0, Finish.FAILED, "It broke."),
+    events.OpinionGiven(
+        5.0,
+        "large",
+        12,
+        (ScoredToken(7, " 211", -4.5, (Alternative(8, " 311", -0.125),)), ScoredToken(None, "�", -0.5)),
+        (events.TakeoverScore(4, (ScoredToken(7, "Wait", -0.75),)),),
+        1.5,
+        100,
+        40,
+    ),
+    events.OpinionGiven(5.0, "large", 0, ()),
 ]
 
 

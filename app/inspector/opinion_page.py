@@ -1,0 +1,251 @@
+"""Second opinion: where the large model would have written something else, as a heat map and as a list of places."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QListView, QProgressBar, QVBoxLayout, QWidget
+
+from app.inspector.opinion_text import OpinionText, chance
+from app.inspector.token_strip import Alternatives, visible
+from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.opinions import SecondOpinions
+from app.shared.format import count
+from app.shared.labels import why
+from app.shared.theme import SIGN, Role
+from app.shared.widgets.controls import Hairline, button, combo_box, in_row, label, plain_tip
+from core.engines.body import Author
+from core.thinking.events import OpinionGiven, TokenWritten
+from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverEffect, TakeoverReview
+
+ABOUT = "The large model reads this answer once and marks where it would have written something else."
+LIST_ROWS, TEXT_HEIGHT = 7, 170
+FORK = f"Fork here with {SIGN[Author.LARGE]}"
+
+
+class PlaceFilter(Enum):
+    """Which places are listed."""
+
+    ALL = "All disagreements"
+    MISSED = "Missed takeovers"
+    UNNEEDED = "Takeovers that changed nothing"
+
+
+class OpinionPage(QWidget):
+    piece_chosen = Signal(object)
+    fork_wanted = Signal(int)
+    """Characters of the text before the place where the large model is to go on."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._exchange: Exchange | None = None
+        self._given: OpinionGiven | None = None
+        self._opinions: SecondOpinions | None = None
+        self.opinion: Opinion | None = None
+        self.note, self.counts = label("", Role.MUTED), label()
+        self.place = label("", Role.HEADING)
+        for words in (self.note, self.counts, self.place):
+            words.setWordWrap(True)
+            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.ask = button("Ask the large model", self._ask, Role.PRIMARY)
+        self.stop = button("Stop", self._stop, tip="What was read until now is kept")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the second opinion")
+        self.shown = combo_box()
+        self.shown.setAccessibleName("Which places")
+        self.places = OpinionPlaces(self)
+        self.list = QListView()
+        self.list.setModel(self.places)
+        self.list.setUniformItemSizes(True)
+        self.list.setAccessibleName("Places by disagreement")
+        self.alternatives, self.text = Alternatives(), OpinionText()
+        self.text.setMinimumHeight(TEXT_HEIGHT)
+        self.fork = button(FORK, self._fork, tip="Another answer, in which the large model goes on from this place")
+        self.fork.setAccessibleName("Fork here with the large model")
+        self._lay_out()
+        self.shown.activated.connect(lambda _: self._list_places())
+        self.list.selectionModel().currentChanged.connect(lambda index, _: self._show_place(index.row()))
+        self.list.activated.connect(lambda _: self._fork())
+        self.text.place_shown.connect(self._show_disagreement)
+        self.text.place_chosen.connect(lambda place: self.fork_wanted.emit(place.start))
+
+    def use(self, opinions: SecondOpinions) -> None:
+        """Where opinions come from. Without them, only those that are there already are shown."""
+        self._opinions = opinions
+        opinions.changed.connect(self._show_state)
+
+    def follow(self, exchange: Exchange) -> None:
+        """Show the opinion of this answer, if it has one."""
+        trace = exchange.trace
+        if exchange is not self._exchange or trace.opinion is not self._given:
+            self._exchange, self._given = exchange, trace.opinion
+            self.opinion = Opinion.of(trace)
+            self.text.show_opinion(trace, self.opinion)
+            self._fill_filter()
+            self._list_places()
+        self._show_state()
+
+    def _show_state(self) -> None:
+        if self._exchange is None or not self.isVisibleTo(self.window()):
+            return
+        opinions, opinion = self._opinions, self.opinion
+        is_read = opinions is not None and opinions.exchange is self._exchange
+        obstacle = opinions.obstacle(self._exchange) if opinions else ""
+        is_whole = opinion is not None and opinion.given.length >= self._exchange.trace.length
+        self.ask.setVisible(opinions is not None and not is_read and not is_whole)
+        self.ask.setText("Ask again" if opinion else "Ask the large model")
+        self.ask.setEnabled(not obstacle)
+        self.bar.setVisible(is_read)
+        self.stop.setVisible(is_read)
+        progress = opinions.progress if opinions and is_read else None
+        self.bar.setRange(0, progress.total if progress else 0)
+        self.bar.setValue(progress.tokens if progress else 0)
+        self.note.setText(obstacle or self._about(is_whole))
+        self.note.setVisible(bool(self.note.text()))
+        for widget in (self.counts, self.shown, self.list, self.text, self.text.legend):
+            widget.setVisible(opinion is not None)
+        if opinion:
+            self.counts.setText(counts_in_words(opinion))
+        self._show_place(self.list.currentIndex().row())
+
+    def _about(self, is_whole: bool) -> str:
+        if self.opinion is None:
+            return ABOUT
+        return "" if is_whole else "Only the beginning of this text was read."
+
+    def _fill_filter(self) -> None:
+        chosen = self.shown.currentData()
+        found = self.opinion
+        numbers = {
+            PlaceFilter.ALL: len(found.disagreements) if found else 0,
+            PlaceFilter.MISSED: len(found.missed) if found else 0,
+            PlaceFilter.UNNEEDED: len(found.unneeded) if found else 0,
+        }
+        with QSignalBlocker(self.shown):
+            self.shown.clear()
+            for kind, number in numbers.items():
+                self.shown.addItem(f"{kind.value} ({number:,})", kind)
+            self.shown.setCurrentIndex(max(0, self.shown.findData(chosen)))
+
+    def _list_places(self) -> None:
+        found, kind = self.opinion, self.shown.currentData()
+        places: list[Disagreement | TakeoverReview] = []
+        if found and kind is PlaceFilter.UNNEEDED:
+            places = [*found.unneeded]
+        elif found:
+            places = [place for place in found.ranked if kind is PlaceFilter.ALL or place.sequel is Sequel.MISSED]
+        self.places.show_places(places, self._exchange.trace.text if self._exchange else "")
+        self._show_place(-1)
+        rows = min(max(len(places), 1), LIST_ROWS)
+        self.list.setFixedHeight(rows * max(self.list.sizeHintForRow(0), self.list.fontMetrics().height() + 8) + 8)
+        if places:
+            self.list.setCurrentIndex(self.places.index(0))
+
+    def _show_place(self, row: int) -> None:
+        place = self.places.at(row)
+        if isinstance(place, Disagreement):
+            self.text.reveal(place)
+        self._show_disagreement(place if isinstance(place, Disagreement) else None)
+        if isinstance(place, TakeoverReview):
+            self.place.setText(f"{SIGN[Author.LARGE]} Step {place.piece.step + 1}: {why(place.piece)}")
+            self.place.setVisible(True)
+            self.text.reveal_piece(place.piece)
+
+    def _show_disagreement(self, place: Disagreement | None) -> None:
+        """What the large model would have written there."""
+        self.place.setVisible(place is not None)
+        self.fork.setVisible(place is not None and self._opinions is not None)
+        if place is None:
+            self.alternatives.show_token(None)
+            return
+        token = place.token
+        self.place.setText(f"Instead of “{visible(token.text)}” ({chance(token.logprob)}), the large model:")
+        self.alternatives.show_token(
+            TokenWritten(0.0, Author.LARGE, token.id, token.text, token.logprob, token.alternatives)
+        )
+        self.fork.setEnabled(bool(self._opinions and self._exchange and not self._opinions.obstacle(self._exchange)))
+
+    def _ask(self) -> None:
+        if self._opinions and self._exchange:
+            self._opinions.ask(self._exchange)
+
+    def _stop(self) -> None:
+        if self._opinions:
+            self._opinions.stop()
+
+    def _fork(self) -> None:
+        place = self.places.at(self.list.currentIndex().row())
+        if self.text.hasFocus() and self.text.chosen:
+            place = self.text.chosen
+        if isinstance(place, Disagreement):
+            self.fork_wanted.emit(place.start)
+        elif isinstance(place, TakeoverReview):
+            self.piece_chosen.emit(place.piece)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 8, 8)
+        column.setSpacing(7)
+        for widget in (self.note, in_row(self.ask, self.stop), self.bar, self.counts, self.shown):
+            column.addWidget(widget)
+        column.addWidget(self.list)
+        for widget in (self.place, self.alternatives, in_row(self.fork), Hairline()):
+            column.addWidget(widget)
+        column.addWidget(self.text, 2)
+        column.addWidget(self.text.legend)
+        column.addStretch()
+
+
+class OpinionPlaces(QAbstractListModel):
+    """Places in a list, each in a line."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._places: list[Disagreement | TakeoverReview] = []
+        self._text = ""
+
+    def show_places(self, places: list[Disagreement | TakeoverReview], text: str) -> None:
+        self.beginResetModel()
+        self._places, self._text = places, text
+        self.endResetModel()
+
+    def at(self, row: int) -> Disagreement | TakeoverReview | None:
+        return self._places[row] if 0 <= row < len(self._places) else None
+
+    def rowCount(self, _parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
+        return len(self._places)
+
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        place = self.at(index.row())
+        if place is None:
+            return None
+        words = place_words(place, self._text)
+        match role:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
+                return words
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(f"{words}\nEnter: {'the step' if isinstance(place, TakeoverReview) else FORK}")
+        return None
+
+
+def place_words(place: Disagreement | TakeoverReview, text: str) -> str:
+    """“Step 3: 2 → 3 (99%) · missed takeover”."""
+    if isinstance(place, TakeoverReview):
+        words = " ".join(place.piece.text.split())
+        return f"{SIGN[Author.LARGE]} Step {place.piece.step + 1}: {words[:60]}"
+    first = place.expected
+    sequel = f" · {place.sequel.value}" if place.sequel else ""
+    written = visible(text[place.start : place.end])
+    return f"Step {place.step + 1}: {written} → {visible(first.text)} ({chance(first.logprob)}){sequel}"
+
+
+def counts_in_words(opinion: Opinion) -> str:
+    """What the opinion comes to, in two sentences."""
+    strong, missed, unneeded = len(opinion.strong), len(opinion.missed), len(opinion.unneeded)
+    words = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
+    if opinion.takeovers and any(review.effect is not TakeoverEffect.UNKNOWN for review in opinion.takeovers):
+        words += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
+        words += "the small model would most likely have written the same."
+    return words

@@ -1,0 +1,84 @@
+"""Second opinions in the window: one answer at a time is read by the large model, in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import run_in_background
+from app.shared.conversations.conversation import Exchange
+from app.shared.loaded_models import LoadedModels, LoadState
+from core.errors import BatonError
+from core.thinking.events import OpinionGiven
+from core.thinking.opinion import OpinionProgress, SecondOpinion, opinion_obstacle
+
+
+class SecondOpinions(QObject):
+    """Reads answers and puts what the large model thinks of them into their traces."""
+
+    changed = Signal()
+    """It began, got further or ended, or models came or went."""
+    given = Signal(object, object)
+    """An Exchange whose trace has an opinion now, and the OpinionGiven, to be saved."""
+    failed = Signal(object)
+    """A BatonError."""
+
+    def __init__(self, models: LoadedModels, is_free: Callable[[], bool], parent: QObject | None = None) -> None:
+        """`is_free`: whether no answer is being written."""
+        super().__init__(parent)
+        self.exchange: Exchange | None = None
+        """Whose answer is being read."""
+        self.progress: OpinionProgress | None = None
+        self._models, self._is_free = models, is_free
+        self._reading: SecondOpinion | None = None
+        models.changed.connect(self.changed)
+
+    def obstacle(self, exchange: Exchange) -> str:
+        """Why it cannot be asked for now, in a sentence or two; "" if it can."""
+        trace = exchange.trace
+        if self.exchange:
+            return "" if self.exchange is exchange else "Another answer is being read."
+        if not self._is_free() or (trace.started and not trace.ended and not exchange.is_read):
+            return "Wait until the answer is written."
+        if self._models.state is not LoadState.READY and trace.pieces:
+            return "The models are not loaded yet."
+        error = opinion_obstacle(self._models.pair.large, trace)
+        return str(error) if error else ""
+
+    def ask(self, exchange: Exchange) -> None:
+        """Begin to read this answer; `changed` and `given` follow."""
+        if self.exchange or self.obstacle(exchange):
+            return
+        pair = self._models.pair
+        self._reading = reading = SecondOpinion(pair.large, pair.small, exchange.trace)
+        self.exchange, self.progress = exchange, None
+
+        def work() -> Generator[Any, None, None]:
+            yield from reading.read()
+
+        self._models.begin_writing(self)
+        run_in_background(self, "second opinion", work, arrived=self._arrived, ended=self._ended, cancel=reading.stop)
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """What was read until now is kept."""
+        if self._reading:
+            self._reading.stop()
+
+    def _arrived(self, items: list[OpinionProgress | OpinionGiven]) -> None:
+        for item in items:
+            if isinstance(item, OpinionProgress):
+                self.progress = item
+            elif self.exchange:
+                self.exchange.trace.apply(item)
+                self.given.emit(self.exchange, item)
+        self.changed.emit()
+
+    def _ended(self, error: BatonError | None) -> None:
+        self._models.end_writing(self)
+        self.exchange = self.progress = self._reading = None
+        if error:
+            self.failed.emit(error)
+        self.changed.emit()

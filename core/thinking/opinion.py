@@ -1,0 +1,334 @@
+"""Second opinion: the large model reads a finished text once, and where it would have written something else is seen.
+
+`SecondOpinion` reads and gives an `OpinionGiven`, which is kept in the trace. `Opinion` is what follows from that
+event: places where the large model would have written something else, missed takeovers, takeovers that changed nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from itertools import compress, groupby
+from typing import NamedTuple
+
+from core.engines.base import Alternative, Engine, Handoff, ScoredToken, Session
+from core.engines.body import Author, Part
+from core.errors import BatonError, EngineRefused, SettingsError
+from core.models.overrides import Sampling
+from core.thinking.events import OpinionGiven, TakeoverScore
+from core.thinking.trace import Piece, Trace
+
+STRONG = math.log(10)
+"""Nats. The large model's first choice is ten times as likely to it as the token that stands there."""
+MILD = math.log(3)
+TOKENS_A_READ = 256
+"""After so many tokens or more, at the end of a step, progress is reported and a stop takes effect."""
+ALTERNATIVES = 4
+"""Likeliest tokens that are kept at each place of disagreement; elsewhere none is."""
+
+
+class OpinionProgress(NamedTuple):
+    """How far the large model has read: tokens of the answer, of so many."""
+
+    tokens: int
+    total: int
+
+
+def opinion_obstacle(large: Engine | None, trace: Trace) -> BatonError | None:
+    """Why no second opinion can be had: no model, one that gives no scores, or no text."""
+    if not trace.pieces or trace.started is None:
+        return SettingsError("There is no text to read.", "Ask something first.")
+    if large is None:
+        return SettingsError("A second opinion needs a large model.", "Choose one first.")
+    if not large.card.returns_scores:
+        return EngineRefused(
+            f"{large.card.name} on {large.card.location} gives no log-probabilities of a text that it reads, so it "
+            "cannot give a second opinion.",
+            "Choose a large model on this machine, or serve it with vLLM.",
+        )
+    return None
+
+
+class SecondOpinion:
+    """One reading of a finished text. The large model reads all of it; the small one, what the large one wrote.
+
+    The text is read, not written: nothing in it changes.
+    """
+
+    def __init__(self, large: Engine | None, small: Engine | None, trace: Trace) -> None:
+        """`small`: shows which takeovers changed nothing, if it is there and can score. Raises `opinion_obstacle`."""
+        if error := opinion_obstacle(large, trace):
+            raise error
+        assert large is not None
+        assert trace.started is not None
+        self._large, self._trace = large, trace
+        self._small = small if small and small.card.returns_scores else None
+        self._conversation = trace.started.conversation
+        self._session: Session | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """From any thread: the opinion covers what has been read by then."""
+        self._stopped.set()
+        if session := self._session:
+            session.cancel()
+
+    def read(self) -> Generator[OpinionProgress | OpinionGiven, None, None]:
+        """Progress after each part of the text, then the opinion; no opinion if it was stopped before the first part.
+
+        Raises ContextFull, EngineLost, EngineRefused.
+        """
+        began, parts = time.monotonic(), self._trace.parts()
+        tokens: list[ScoredToken] = []
+        total, length = Handoff(0, 0, 0.0), 0
+        with self._opened(self._large) as session:
+            for start, end in self._portions(session, parts):
+                scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
+                if self._stopped.is_set():
+                    break
+                tokens += map(essential, scores.tokens)
+                total, length = _sum(total, scores.handoff), end
+                yield OpinionProgress(len(tokens), max(len(tokens), len(parts)))
+        if not length:
+            return
+        takeovers = tuple(self._takeover_scores(parts, length)) if self._small else ()
+        ended, seconds = self._trace.ended, time.monotonic() - began
+        yield OpinionGiven(
+            ended.at if ended else 0.0,
+            self._large.card.name,
+            length,
+            tuple(tokens),
+            takeovers,
+            seconds,
+            total.reused,
+            total.prefilled,
+        )
+
+    @contextmanager
+    def _opened(self, engine: Engine) -> Iterator[Session]:
+        session = self._session = engine.open(self._conversation, Sampling())
+        try:
+            yield session
+        finally:
+            self._session = None
+            session.close()
+
+    def _portions(self, session: Session, parts: Sequence[Part]) -> Iterator[tuple[int, int]]:
+        """Stretches of the body, in characters. A local model reads some steps at a time; a server, which begins from
+        the prompt again with every request, reads all at once."""
+        starts = {step.pieces[0].position for step in self._trace.steps}
+        begin = at = read = 0
+        for part in parts:
+            if is_local(session) and read >= TOKENS_A_READ and at in starts and at > begin:
+                yield begin, at
+                begin, read = at, 0
+            at += len(part.text)
+            read += 1
+        yield begin, at
+
+    def _takeover_scores(self, parts: Sequence[Part], length: int) -> Iterator[TakeoverScore]:
+        """What the small model thinks of each takeover that lies in the first `length` characters."""
+        stretches = [(start, end) for start, end in takeover_stretches(self._trace) if end <= length]
+        if not stretches or self._small is None:
+            return
+        with self._opened(self._small) as session:
+            if not is_local(session):
+                first, last = stretches[0][0], stretches[-1][1]
+                scores = session.score(parts_before(parts, last), first, ALTERNATIVES)
+                places = list(spans(self._trace.text, scores.tokens, first))
+                for start, end in stretches:
+                    inside = [start <= place[0] < end for place in places]
+                    yield TakeoverScore(start, tuple(map(essential, compress(scores.tokens, inside))))
+                return
+            for start, end in stretches:
+                scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
+                if self._stopped.is_set():
+                    return
+                yield TakeoverScore(start, tuple(map(essential, scores.tokens)))
+
+
+def is_local(session: Session) -> bool:
+    return session.card.placement is not None or session.card.location == "this machine"
+
+
+def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
+    """The parts that make up the first `length` characters."""
+    at = 0
+    for index, part in enumerate(parts):
+        if at >= length:
+            return list(parts[:index])
+        at += len(part.text)
+    return list(parts)
+
+
+def takeover_stretches(trace: Trace) -> Iterator[tuple[int, int]]:
+    """Start and end of what the large model wrote in each takeover, in characters."""
+    pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
+    for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
+        written = list(group)
+        yield written[0].position, written[-1].position + written[-1].length
+
+
+def essential(token: ScoredToken) -> ScoredToken:
+    """The token as it is kept: its alternatives only where the large model would have written something else."""
+    return token if disagreement(token) >= MILD else token._replace(alternatives=())
+
+
+def disagreement(token: ScoredToken) -> float:
+    """How much likelier the large model's first choice is than the token, as a difference of log-probabilities.
+
+    In nats; 0 where the token is its first choice. Where many tokens are possible it is small, though each is unlikely.
+    """
+    return max(0.0, token.alternatives[0].logprob - token.logprob) if token.alternatives else 0.0
+
+
+class Sequel(Enum):
+    """What happened after a strong disagreement."""
+
+    MISSED = "missed takeover"
+    """The small model went on."""
+    TAKEN_OVER = "taken over after it"
+    """The large model wrote the rest of the step, or the next one."""
+
+
+class Disagreement(NamedTuple):
+    """A token of the small model that the large one would not have written."""
+
+    start: int
+    """Characters of the body before it."""
+    end: int
+    token: ScoredToken
+    piece: Piece
+    nats: float
+    sequel: Sequel | None
+    """None where the disagreement is mild."""
+
+    @property
+    def is_strong(self) -> bool:
+        return self.sequel is not None
+
+    @property
+    def step(self) -> int:
+        return self.piece.step
+
+    @property
+    def expected(self) -> Alternative:
+        """The large model's first choice."""
+        return self.token.alternatives[0]
+
+
+class TakeoverEffect(Enum):
+    """What a takeover changed, as far as the small model's view of it shows."""
+
+    NOTHING = "changed nothing"
+    """The small model would most likely have written it as well: at no token is another one much likelier to it."""
+    CHANGED = "changed the text"
+    UNKNOWN = "not compared"
+    """The small model gives no log-probabilities, or the reading was stopped before."""
+
+
+class TakeoverReview(NamedTuple):
+    """One takeover, judged afterwards."""
+
+    piece: Piece
+    """The first piece of it."""
+    effect: TakeoverEffect
+
+
+class Opinion:
+    """What a second opinion says of a trace."""
+
+    def __init__(self, trace: Trace, given: OpinionGiven) -> None:
+        self.given = given
+        self.is_whole = given.length >= trace.length
+        """False if the reading was stopped, or the text has grown since."""
+        self.disagreements = list(_disagreements(trace, given))
+        """In the order of the text."""
+        self.takeovers = list(_reviews(trace, given))
+
+    @classmethod
+    def of(cls, trace: Trace) -> Opinion | None:
+        """None if the trace has none."""
+        return cls(trace, trace.opinion) if trace.opinion else None
+
+    @property
+    def ranked(self) -> list[Disagreement]:
+        """The strongest first."""
+        return sorted(self.disagreements, key=lambda place: -place.nats)
+
+    @property
+    def strong(self) -> list[Disagreement]:
+        """In the order of the text."""
+        return [place for place in self.disagreements if place.is_strong]
+
+    @property
+    def missed(self) -> list[Disagreement]:
+        return [place for place in self.disagreements if place.sequel is Sequel.MISSED]
+
+    @property
+    def unneeded(self) -> list[TakeoverReview]:
+        """Takeovers that changed nothing."""
+        return [review for review in self.takeovers if review.effect is TakeoverEffect.NOTHING]
+
+
+def spans(text: str, tokens: Sequence[ScoredToken], begin: int = 0) -> Iterator[tuple[int, int]]:
+    """Where each scored token stands in the text, the first at `begin`: start and end in characters.
+
+    A model reads its own closing tag, and a token may hold half a character: what does not match word for word is
+    passed over, and the next token that does match is found a few characters later.
+    """
+    at, lost = begin, 0
+    for token in tokens:
+        start = at if text.startswith(token.text, at) else text.find(token.text, at, at + 12 + lost + len(token.text))
+        if start < 0 or not token.text:
+            yield at, at
+            lost += len(token.text)
+            continue
+        at, lost = start + len(token.text), 0
+        yield start, at
+
+
+def _disagreements(trace: Trace, given: OpinionGiven) -> Iterator[Disagreement]:
+    positions = [piece.position for piece in trace.pieces]
+    for token, (start, end) in zip(given.tokens, spans(trace.text, given.tokens), strict=True):
+        nats = disagreement(token)
+        if nats < MILD or start == end:
+            continue
+        index = bisect_right(positions, start) - 1
+        piece = trace.pieces[index]
+        if piece.author is Author.SMALL:
+            yield Disagreement(start, end, token, piece, nats, _sequel(trace, index) if nats >= STRONG else None)
+
+
+def _sequel(trace: Trace, index: int) -> Sequel:
+    """Whether the large model wrote the rest of this piece's step, or began the next one."""
+    step = trace.pieces[index].step
+    for piece in trace.pieces[index + 1 :]:
+        if piece.author is Author.LARGE:
+            return Sequel.TAKEN_OVER
+        if piece.step > step:
+            break
+    return Sequel.MISSED
+
+
+def _reviews(trace: Trace, given: OpinionGiven) -> Iterator[TakeoverReview]:
+    scores = {score.position: score.tokens for score in given.takeovers}
+    pieces = {piece.position: piece for piece in trace.pieces}
+    for start, _ in takeover_stretches(trace):
+        if tokens := scores.get(start):
+            is_new = any(disagreement(token) >= MILD for token in tokens)
+            effect = TakeoverEffect.CHANGED if is_new else TakeoverEffect.NOTHING
+        else:
+            effect = TakeoverEffect.UNKNOWN
+        yield TakeoverReview(pieces[start], effect)
+
+
+def _sum(one: Handoff, other: Handoff) -> Handoff:
+    return Handoff(
+        one.reused + other.reused, one.prefilled + other.prefilled, one.seconds + other.seconds, other.passing
+    )

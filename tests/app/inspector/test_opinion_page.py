@@ -1,0 +1,228 @@
+"""A second opinion in the window: asked for, shown, walked through, and the conversation forked at a mark."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QTextCharFormat
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from app.inspector.opinion_page import OpinionPage, PlaceFilter
+from app.inspector.panel import Tab
+from app.window.main_window import MainWindow
+from core.engines.body import Author
+from core.thinking.opinion import Sequel
+from core.thinking.policies.never import Never
+from tests.app.conftest import ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
+
+Make = Callable[..., MainWindow]
+Open = Callable[..., OpinionPage]
+SLIP = "So 2 + 2 is 5.\n\nAnd 2 + 3 is 5, of course 🎉, is 5.</think>\n\nIt is 5."
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def knows_better(before: str, token: str) -> str:
+    return " 4" if token == " 5" and not before.endswith("2 + 3 is") else token
+
+
+def wait_for(gate: threading.Event | None) -> None:
+    if gate:
+        gate.wait(10)
+
+
+class OpinionLoader(ScriptedLoader):
+    """A small model that slips, and a large one that does not."""
+
+    def __init__(self, gate: threading.Event | None = None, returns_scores: bool = True) -> None:
+        super().__init__()
+        self.small = ScriptedEngine(SLIP)
+        self.large = ScriptedEngine(
+            "4.</think>\n\nIt is 4.",
+            name="large",
+            expects=knows_better,
+            before_token=lambda _: wait_for(gate),
+        ).with_card(returns_scores=returns_scores, location="this machine" if returns_scores else "gpu.example")
+
+
+@pytest.fixture
+def opened(make_window: Make, qtbot: QtBot) -> Open:
+    """The tab of an answer that the small model wrote alone."""
+
+    def opened(loader: ScriptedLoader | None = None) -> OpinionPage:
+        window = make_window(loader or OpinionLoader())
+        window.preferences.change_run(policy=Never.Settings())
+        qtbot.waitUntil(lambda: window.session.ready)
+        window.session.ask("2 + 2?")
+        qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+        window.activateWindow()
+        QTest.keyClick(window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+        assert window.inspector.tabs.currentIndex() == Tab.OPINION
+        return window.inspector.opinion
+
+    return opened
+
+
+def asked(page: OpinionPage, qtbot: QtBot) -> OpinionPage:
+    qtbot.mouseClick(page.ask, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.opinion is not None)
+    return page
+
+
+def window_of(page: OpinionPage) -> MainWindow:
+    window = page.window()
+    assert isinstance(window, MainWindow)
+    return window
+
+
+def rows(page: OpinionPage) -> list[str]:
+    return [page.places.index(row).data() for row in range(page.places.rowCount())]
+
+
+def middle_of(page: OpinionPage, index: int) -> QPoint:
+    """Where a mark is on the screen."""
+    assert page.opinion
+    place = page.opinion.disagreements[index]
+    page.text.reveal(place)
+    return page.text._rectangle(place).center()
+
+
+def test_it_lists_the_slips_the_strongest_first_and_marks_them_in_the_text(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    assert rows(page) == [f"Step {step}: ·5 → ·4 (90%) · missed takeover" for step in (1, 2, 3)]
+    assert page.counts.text().startswith("large: 3 strong disagreements, 3 missed takeovers.")
+    marks = page.text.extraSelections()
+    assert [mark.cursor.selectedText() for mark in marks] == [" 5", " 5", " 5"]
+    assert {mark.format.underlineStyle() for mark in marks} == {QTextCharFormat.UnderlineStyle.WaveUnderline}
+    assert not page.ask.isVisible()
+
+
+def test_the_hovered_mark_tells_what_the_large_model_would_have_written(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    point = middle_of(page, 2)
+    page.place.setText("")
+    qtbot.mouseMove(page.text.viewport(), point + QPoint(200, 0))
+    qtbot.mouseMove(page.text.viewport(), point)
+    qtbot.waitUntil(lambda: "Instead of “·5” (1%)" in page.place.text())
+    assert page.alternatives.accessibleDescription() == "·4 0.90, ·5 0.01"
+
+
+def test_a_click_on_a_mark_forks_there_and_the_large_model_goes_on(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    window = window_of(page)
+    before = window.session.conversation.leaf
+    qtbot.mouseClick(page.text.viewport(), Qt.MouseButton.LeftButton, pos=middle_of(page, 0))
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not before)
+    fork = window.session.conversation.leaf
+    assert fork
+    assert fork.trace.text.startswith("So 2 + 2 is4.")
+    assert [piece.author for piece in fork.trace.pieces[:2]] == [Author.SMALL, Author.LARGE]
+    assert window.session.conversation.siblings(fork)[0] is before
+
+
+def test_keys_walk_from_mark_to_mark_and_enter_forks(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    window = window_of(page)
+    before = window.session.conversation.leaf
+    page.text.setFocus()
+    qtbot.waitUntil(page.text.hasFocus)
+    page.text.chosen = None
+    qtbot.keyClick(page.text, Qt.Key.Key_Right)
+    qtbot.keyClick(page.text, Qt.Key.Key_Right)
+    assert page.opinion
+    assert page.text.chosen is page.opinion.disagreements[1]
+    assert "It would have written" in page.text.accessibleDescription()
+    qtbot.keyClick(page.text, Qt.Key.Key_Left)
+    assert page.text.chosen is page.opinion.disagreements[0]
+    qtbot.keyClick(page.text, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not before)
+
+
+def test_enter_in_the_list_forks_at_the_chosen_place(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    window = window_of(page)
+    before = window.session.conversation.leaf
+    page.list.setFocus()
+    qtbot.keyClick(page.list, Qt.Key.Key_Down)
+    qtbot.keyClick(page.list, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not before)
+    fork = window.session.conversation.leaf
+    assert fork
+    assert fork.trace.text.startswith(SLIP[: SLIP.index("🎉, is 5") + 5] + "4.")
+
+
+def test_it_is_still_there_when_the_conversation_is_opened_again(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    window = window_of(page)
+    conversation = window.session.conversation.id
+    window.session.new()
+    window.session.open(conversation)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.id == conversation)
+    leaf = window.session.conversation.leaf
+    assert leaf
+    qtbot.waitUntil(lambda: leaf.trace.opinion is not None)
+    assert len(rows(page)) == 3
+
+
+def test_stop_ends_the_reading(opened: Open, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    page = opened(OpinionLoader(gate))
+    qtbot.mouseClick(page.ask, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.stop.isVisible)
+    assert page.bar.isVisible()
+    qtbot.mouseClick(page.stop, Qt.MouseButton.LeftButton)
+    gate.set()
+    qtbot.waitUntil(page.ask.isVisible)
+    assert page.opinion is None
+
+
+def test_an_answer_goes_before_an_opinion(opened: Open, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    page = opened(OpinionLoader(gate))
+    window = window_of(page)
+    qtbot.mouseClick(page.ask, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.stop.isVisible)
+    window.session.ask("And 3 + 3?")
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready and window.session.opinions.exchange is None)
+    assert window.session.conversation.path[0].trace.opinion is None
+
+
+def test_a_large_model_that_cannot_score_says_what_would_help(opened: Open) -> None:
+    page = opened(OpinionLoader(returns_scores=False))
+    assert not page.ask.isEnabled()
+    assert "gives no log-probabilities" in page.note.text()
+    assert "serve it with vLLM" in page.note.text()
+
+
+def test_missed_takeovers_can_be_listed_alone(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    page.shown.setFocus()
+    qtbot.keyClick(page.shown, Qt.Key.Key_Down)
+    assert page.shown.currentData() is PlaceFilter.MISSED
+    assert page.opinion
+    assert len(rows(page)) == sum(place.sequel is Sequel.MISSED for place in page.opinion.disagreements) == 3
+    qtbot.keyClick(page.shown, Qt.Key.Key_Down)
+    assert page.shown.currentText() == "Takeovers that changed nothing (0)"
+    assert rows(page) == []
+
+
+def test_a_takeover_that_changed_nothing_leads_to_its_step(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    window.inspector.turn_to_opinion()
+    page = asked(window.inspector.opinion, qtbot)
+    assert "1 of 1 takeover probably changed nothing" in page.counts.text()
+    page.shown.setFocus()
+    qtbot.keyClick(page.shown, Qt.Key.Key_End)
+    assert rows(page)[0].startswith("◆ Step 2: Wait, let me see")
+    page.list.setFocus()
+    qtbot.keyClick(page.list, Qt.Key.Key_Return)
+    assert window.inspector.piece
+    assert window.inspector.piece.author is Author.LARGE

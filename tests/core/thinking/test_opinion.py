@@ -1,0 +1,240 @@
+"""A second opinion finds what the small model got wrong, which takeovers changed nothing, and which were missed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
+from core.engines.base import Alternative, ScoredToken
+from core.engines.local.client import LocalEngine
+from core.errors import EngineLost, EngineRefused, SettingsError
+from core.models.loading import LoadOptions
+from core.run import Pair, RunSettings, ask
+from core.run import run as solve
+from core.thinking import opinion
+from core.thinking.events import Event, OpinionGiven, TextDiscarded
+from core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, TakeoverEffect, spans
+from core.thinking.policies.never import Never
+from core.thinking.trace import Trace
+from core.thinking.trace_json import event_from_json, event_to_json
+from tests.core.thinking.running import Run, keywords, run
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+SLIP = "So 2 + 2 is 5.\n\nThe rest is easy.</think>\n\nIt is 5."
+
+
+def four(_before: str, token: str) -> str:
+    """What a model writes that knows better."""
+    return " 4" if token == " 5" else token
+
+
+def opinion_of(done: Run, large: ScriptedEngine, small: ScriptedEngine | None = None) -> Opinion:
+    """The opinion, applied to the trace of the run."""
+    given = [item for item in SecondOpinion(large, small, done.trace).read() if isinstance(item, OpinionGiven)]
+    done.trace.apply(given[0])
+    found = Opinion.of(done.trace)
+    assert found
+    return found
+
+
+def test_it_names_the_token_and_what_the_large_model_would_have_written() -> None:
+    done = run(Never(), small=[SLIP])
+    found = opinion_of(done, ScriptedEngine(name="large", expects=four))
+    place = found.disagreements[0]
+    assert done.trace.text[place.start : place.end] == " 5"
+    assert place.start == SLIP.index(" 5")
+    assert (place.expected.text, place.step) == (" 4", 0)
+    assert (place.is_strong, place.sequel) == (True, Sequel.MISSED)
+    assert found.given.model == "large"
+    assert found.is_whole
+
+
+def test_places_are_sorted_by_disagreement() -> None:
+    done = run(Never(), small=[SLIP])
+    large = ScriptedEngine(
+        name="large",
+        expects=lambda before, token: " hard" if token == " easy" else four(before, token),
+        scored=lambda before, _: -9.0 if before.endswith("easy") is False and "It is" in before else -0.1,
+    )
+    found = opinion_of(done, large)
+    assert [done.trace.text[place.start : place.end] for place in found.disagreements] == [" 5", " easy", " 5"]
+    assert found.ranked[0].start == SLIP.rindex(" 5")
+    assert [place.nats for place in found.ranked] == sorted((place.nats for place in found.ranked), reverse=True)
+
+
+def test_a_mild_disagreement_is_no_missed_takeover() -> None:
+    done = run(Never(), small=[SLIP])
+    token = ScoredToken(1, "So", -2.0, (Alternative(2, "Now", -0.5), Alternative(1, "So", -2.0)))
+    done.trace.apply(OpinionGiven(0.0, "large", done.trace.length, (token,)))
+    found = Opinion.of(done.trace)
+    assert found
+    assert [place.sequel for place in found.disagreements] == [None]
+    assert found.strong == found.missed == []
+
+
+def test_where_many_tokens_are_possible_an_unlikely_one_is_no_disagreement() -> None:
+    token = ScoredToken(1, "So", -5.0, (Alternative(2, "Now", -4.5), Alternative(3, "Then", -4.6)))
+    assert opinion.disagreement(token) == pytest.approx(0.5)
+    assert opinion.essential(token).alternatives == ()
+
+
+def test_a_disagreement_that_a_takeover_follows_is_not_missed() -> None:
+    done = run(keywords(), small=["2 + 2 is 5.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 4."])
+    found = opinion_of(done, ScriptedEngine(name="large", expects=four))
+    assert [place.sequel for place in found.disagreements] == [Sequel.TAKEN_OVER]
+    assert found.missed == []
+
+
+def test_what_the_large_model_wrote_itself_is_not_marked() -> None:
+    done = run(keywords(), small=["First.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 5."])
+    assert opinion_of(done, ScriptedEngine(name="large", expects=four)).disagreements == []
+
+
+@pytest.mark.parametrize(
+    ("expects", "effect"),
+    [(lambda _, token: token, TakeoverEffect.NOTHING), (lambda _, t: " 5" if t == " 4" else t, TakeoverEffect.CHANGED)],
+    ids=["the small model would have written the same", "it would have written something else"],
+)
+def test_a_takeover_is_judged_by_what_the_small_model_would_have_written(
+    expects: object, effect: TakeoverEffect
+) -> None:
+    done = run(keywords(), small=["First.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 4."])
+    found = opinion_of(done, ScriptedEngine(name="large"), ScriptedEngine(expects=expects))  # type: ignore[arg-type]
+    assert [review.effect for review in found.takeovers] == [effect]
+    assert len(found.unneeded) == (effect is TakeoverEffect.NOTHING)
+
+
+def test_a_small_model_that_cannot_score_leaves_the_takeovers_open() -> None:
+    done = run(keywords(), small=["First.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 4."])
+    small = ScriptedEngine().with_card(returns_scores=False)
+    found = opinion_of(done, ScriptedEngine(name="large"), small)
+    assert [review.effect for review in found.takeovers] == [TakeoverEffect.UNKNOWN]
+    assert small.sessions == []
+
+
+def long_run() -> Run:
+    return run(Never(), small=["".join(f"Step {n} of many is written here.\n\n" for n in range(200)) + "</think>\n\n4"])
+
+
+def test_progress_comes_after_every_portion_and_each_token_is_read_once() -> None:
+    done = long_run()
+    large = ScriptedEngine(name="large")
+    items = list(SecondOpinion(large, None, done.trace).read())
+    progress = [item for item in items if isinstance(item, OpinionProgress)]
+    assert len(progress) > 3
+    assert [item.tokens for item in progress] == sorted({item.tokens for item in progress})
+    assert progress[-1].tokens == progress[-1].total
+    given = items[-1]
+    assert isinstance(given, OpinionGiven)
+    assert "".join(token.text for token in given.tokens) == done.trace.text
+    assert sum(call.prefilled for call in large.calls) < 1.1 * done.trace.tokens + large.sessions[0].prompt_tokens
+
+
+def test_a_server_reads_everything_in_one_request() -> None:
+    large = ScriptedEngine(name="large").with_card(location="gpu.example")
+    items = list(SecondOpinion(large, None, long_run().trace).read())
+    assert len(large.calls) == 1
+    assert isinstance(items[-1], OpinionGiven)
+
+
+def test_stopped_it_covers_what_was_read_until_then() -> None:
+    done = long_run()
+    reading = SecondOpinion(ScriptedEngine(name="large"), None, done.trace)
+    items: list[OpinionProgress | OpinionGiven] = []
+    for item in reading.read():
+        items.append(item)
+        if len(items) == 2:
+            reading.stop()
+    given = items[-1]
+    assert isinstance(given, OpinionGiven)
+    assert 0 < given.length < done.trace.length
+    done.trace.apply(given)
+    found = Opinion.of(done.trace)
+    assert found
+    assert not found.is_whole
+
+
+def test_stopped_before_the_first_portion_there_is_no_opinion() -> None:
+    done = run(Never(), small=[SLIP])
+    large = ScriptedEngine(name="large", before_token=lambda _: reading.stop())
+    reading = SecondOpinion(large, None, done.trace)
+    assert list(reading.read()) == []
+    assert all(session.closed for session in large.sessions)
+
+
+def test_a_model_that_dies_meanwhile_is_an_error_and_leaves_no_session() -> None:
+    large = ScriptedEngine(name="large", faults=[Fault(0, EngineLost("Gone.", "Start it."))])
+    with pytest.raises(EngineLost):
+        list(SecondOpinion(large, None, run(Never(), small=[SLIP]).trace).read())
+    assert all(session.closed for session in large.sessions)
+
+
+def test_a_large_model_that_cannot_score_says_what_would_help() -> None:
+    server = ScriptedEngine(name="R1-32B").with_card(returns_scores=False, location="gpu.example")
+    with pytest.raises(EngineRefused, match=r"R1-32B on gpu.example .* vLLM"):
+        SecondOpinion(server, None, run(Never(), small=[SLIP]).trace)
+    with pytest.raises(SettingsError, match="large model"):
+        SecondOpinion(None, None, run(Never(), small=[SLIP]).trace)
+    with pytest.raises(SettingsError, match="no text"):
+        SecondOpinion(ScriptedEngine(), None, Trace())
+
+
+def test_text_that_went_on_keeps_the_opinion_and_a_rewritten_one_loses_it() -> None:
+    done = run(Never(), small=[SLIP])
+    found = opinion_of(done, ScriptedEngine(name="large", expects=four))
+    assert done.trace.seconds == (done.trace.ended.at if done.trace.ended else None)
+    done.trace.apply(TextDiscarded(1.0, found.given.length - 2, "5.", 2))
+    assert done.trace.opinion is None
+
+
+def test_half_characters_and_another_closing_tag_are_passed_over() -> None:
+    text = "Grün.\n</think>\nIt is 4."
+    tokens = [
+        ScoredToken(None, token, 0.0) for token in ("Gr", "\ufffd", "\ufffd", "n", ".\n", "</thought>", "\nIt", " is")
+    ]
+    found = [text[start:end] for start, end in spans(text, tokens)]
+    assert found == ["Gr", "", "", "n", ".\n", "", "\nIt", " is"]
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    options = LoadOptions(context=1024)
+    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
+    yield Pair(small, large)
+    small.close()
+    large.close()
+
+
+def solved(pair: Pair, settings: RunSettings) -> list[Event]:
+    problem = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
+    return list(solve(pair, ask(problem, settings), settings))
+
+
+def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(pair: Pair) -> None:
+    alone = DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
+    events = solved(pair, alone)
+    trace = Trace.of(events)
+    *_, given = SecondOpinion(pair.large, pair.small, trace).read()
+    assert isinstance(given, OpinionGiven)
+    again = Trace.of([*events, event_from_json(json.loads(json.dumps(event_to_json(given))))])  # type: ignore[list-item]
+    found = Opinion.of(again)
+    assert found
+    slip = found.ranked[0]
+    assert trace.text[: slip.end].endswith("284 + 027 = 2")
+    assert slip.expected.text == "3"
+    assert slip.sequel is Sequel.MISSED
+    assert len(found.strong) == 1
+
+
+def test_each_takeover_of_the_demo_pair_is_judged(pair: Pair) -> None:
+    trace = Trace.of(solved(pair, DEMO_SETTINGS))
+    *_, given = SecondOpinion(pair.large, pair.small, trace).read()
+    assert isinstance(given, OpinionGiven)
+    trace.apply(given)
+    found = Opinion.of(trace)
+    assert found
+    assert len(found.takeovers) == len({id(piece.takeover) for piece in trace.pieces if piece.takeover})
+    assert TakeoverEffect.UNKNOWN not in {review.effect for review in found.takeovers}
