@@ -61,8 +61,9 @@ def serve(
     server = EndpointServer(host, port)
     try:
         with open_pair(models, loading, servers, parallel=parallel) as pair:
-            application = Endpoint(Arms(pair, arms), parallel).application(rules)
-            server.serve(application, lambda: remark(f"Serving {', '.join(arms)} at {server.url}. Ctrl+C stops it."))
+            endpoint = Endpoint(Arms(pair, arms), parallel)
+            ready = f"Serving {', '.join(arms)} at {server.url}. Ctrl+C stops it."
+            server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)
     finally:
         server.close()
     return ExitCode.ANSWERED

@@ -7,18 +7,27 @@ to 127.0.0.1 (DNS rebinding). So a foreign Host is refused, and every Origin tha
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import SettingsError
 from core.serve.schema import ErrorKind, error_response
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Refusal(NamedTuple):
+    status: int
+    kind: ErrorKind
+    sentence: str
 
 
 def is_loopback(host: str) -> bool:
@@ -48,18 +57,23 @@ class AccessRules:
         if not is_loopback(self.host) and not self.key:
             raise SettingsError(
                 f"Other machines can reach {self.host}, and no API key is set.",
-                "Name the environment variable that holds one with --api-key-env, or bind 127.0.0.1.",
+                "Name the environment variable that holds one with --serve-key-env, or bind 127.0.0.1.",
             )
 
-    def refusal(self, headers: Headers) -> tuple[int, ErrorKind, str] | None:
-        """Status, kind and sentence of the refusal; None if the request may pass."""
+    def foreign(self, headers: Headers) -> Refusal | None:
+        """The refusal of a request for another host, or from a page that was not allowed."""
         if (host := _host_name(headers.get("host", ""))) not in self._hosts():
-            return 403, ErrorKind.PERMISSION, f"The Host {host!r} is not allowed. Allow it with --allow-host."
+            return Refusal(403, ErrorKind.PERMISSION, f"The Host {host!r} is not allowed. Allow it with --allow-host.")
         origin = headers.get("origin")
         if origin is not None and origin not in self.allowed_origins:
-            return 403, ErrorKind.PERMISSION, f"The Origin {origin!r} is not allowed. Allow it with --allow-origin."
+            sentence = f"The Origin {origin!r} is not allowed. Allow it with --allow-origin."
+            return Refusal(403, ErrorKind.PERMISSION, sentence)
+        return None
+
+    def keyless(self, headers: Headers) -> Refusal | None:
+        """The refusal of a request without the key, where one is set."""
         if self.key and not self._has_key(headers):
-            return 401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong."
+            return Refusal(401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong.")
         return None
 
     def _hosts(self) -> Collection[str]:
@@ -70,17 +84,31 @@ class AccessRules:
         return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.key.encode())
 
 
-class AccessMiddleware:
-    """Answers what the rules refuse, before a route sees it."""
+def access(rules: AccessRules) -> list[Middleware]:
+    """Host and Origin are checked first; then a browser's preflight is answered, which cannot have the key; then the
+    key is checked."""
+    return [
+        Middleware(RefusingMiddleware, check=rules.foreign),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=sorted(rules.allowed_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+        ),
+        Middleware(RefusingMiddleware, check=rules.keyless),
+    ]
 
-    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
+
+class RefusingMiddleware:
+    """Answers what the check refuses, before a route sees it."""
+
+    def __init__(self, app: ASGIApp, check: Callable[[Headers], Refusal | None]) -> None:
         self._app = app
-        self._rules = rules
+        self._check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refusal := self._rules.refusal(Headers(scope=scope))):
-            status, kind, message = refusal
-            await error_response(status, kind, message)(scope, receive, send)
+        if scope["type"] == "http" and (refusal := self._check(Headers(scope=scope))):
+            await error_response(*refusal)(scope, receive, send)
             return
         if scope["type"] in ("http", "lifespan"):
             await self._app(scope, receive, send)

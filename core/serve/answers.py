@@ -7,6 +7,7 @@ use the place.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ from typing import Any
 
 from core.engines.base import Conversation
 from core.engines.body import Author
-from core.errors import BatonError
+from core.errors import BatonError, ContextFull, EngineError
 from core.run import Pair, RunSettings, run
 from core.serve.settled import SettledText, TextSettler
 from core.thinking.control import Control
 from core.thinking.events import Event, Finish
 from core.thinking.trace import Trace
+
+_log = logging.getLogger(__name__)
 
 LENGTH = frozenset({Finish.MAX_TOKENS, Finish.CONTEXT_FULL, Finish.TIME})
 
@@ -38,11 +41,13 @@ class Answer:
         """OpenAI's: “stop” or “length”."""
         return "length" if not self.stopped_at and self.trace.finish in LENGTH else "stop"
 
-    @property
-    def failure(self) -> str:
-        """One sentence if the run failed, else empty."""
+    def refuse_failed(self) -> None:
+        """Raises EngineError if the run failed, ContextFull if not even its prompt fits."""
         ended = self.trace.ended
-        return (ended.reason or "The run failed.") if ended and ended.finish is Finish.FAILED else ""
+        if ended and ended.finish is Finish.CONTEXT_FULL and not self.trace.tokens:
+            raise ContextFull(ended.reason or "The prompt does not fit the context.")
+        if ended and ended.finish is Finish.FAILED:
+            raise EngineError(ended.reason or "The run failed.")
 
     def usage(self) -> dict[str, Any]:
         """OpenAI's usage. `cached_tokens` are prompt tokens that the first writer's KV cache held already."""
@@ -84,9 +89,13 @@ class RunStream:
         self._conversation = conversation
         self._stops = stops
         self._control = Control()
-        self._queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Event | BatonError | None] = asyncio.Queue()
         self._content = ""
         self._released = 0
+
+    def stop(self) -> None:
+        """End the run at its next token; what has settled is still yielded."""
+        self._control.stop()
 
     async def texts(self) -> AsyncGenerator[SettledText, None]:
         """Raises BatonError if the run cannot begin. Closed early, it stops the run and waits for its thread."""
@@ -96,7 +105,7 @@ class RunStream:
         settler = TextSettler(at_once=self._pair.small is None or self._pair.large is None)
         try:
             while (item := await self._queue.get()) is not None:
-                if isinstance(item, BaseException):
+                if isinstance(item, BatonError):
                     raise item
                 self.answer.trace.apply(item)
                 settler.apply(item)
@@ -111,7 +120,7 @@ class RunStream:
             await asyncio.shield(asyncio.to_thread(thread.join))
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
-        def put(item: Event | BaseException | None) -> None:
+        def put(item: Event | BatonError | None) -> None:
             loop.call_soon_threadsafe(self._queue.put_nowait, item)
 
         try:
@@ -120,9 +129,9 @@ class RunStream:
             put(None)
         except BatonError as error:
             put(error)
-        except BaseException as error:
-            put(error)
-            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours is this request's error; the endpoint goes on
+            _log.exception("a request to the endpoint")
+            put(BatonError(f"An unexpected error: {type(error).__name__}: {error}."))
 
     def _until_stop(self, text: SettledText, over: bool) -> SettledText | None:
         """Cut at a stop string; the end of the text waits while it may be the beginning of one."""

@@ -11,22 +11,21 @@ import json
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core.engines.base import Conversation, Message
-from core.errors import BatonError, ContextFull, SettingsError
+from core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from core.run import Pair, RunSettings, ask
-from core.serve.access import AccessMiddleware, AccessRules
+from core.serve.access import AccessRules, access
 from core.serve.answers import RunStream
 from core.serve.schema import (
     ChatRequest,
@@ -37,6 +36,7 @@ from core.serve.schema import (
     error_response,
 )
 from core.serve.settled import SettledText
+from core.thinking.events import Finish
 from core.thinking.registry import POLICIES
 
 MAX_BODY = 4 * 2**20
@@ -72,6 +72,9 @@ class Endpoint:
     def __init__(self, arms: Arms, parallel: int = 1) -> None:
         self._arms = arms
         self._places = asyncio.Semaphore(parallel)
+        self._streams: set[RunStream] = set()
+        """Those that are being written."""
+        self._stopping = False
         self._created = int(time.time())
 
     def application(self, rules: AccessRules) -> Starlette:
@@ -84,9 +87,16 @@ class Endpoint:
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
                 Route("/v1/completions", self.complete, methods=["POST"]),
             ],
-            middleware=[Middleware(AccessMiddleware, rules=rules)],
+            middleware=access(rules),
             exception_handlers={HTTPException: _http_error, BatonError: _baton_error},
         )
+
+    def stop(self) -> None:
+        """End the runs at their next token, and begin no other; their requests are answered with status 503. Call it
+        in the thread of the event loop."""
+        self._stopping = True
+        for stream in self._streams:
+            stream.stop()
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
         return JSONResponse({"status": "ok"})
@@ -129,35 +139,55 @@ class Endpoint:
         if body.stream:
             chunks = self._chunks(stream, shape, body.wants_usage)
             return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        texts: list[SettledText] = []
-        async with self._places, aclosing(stream.texts()) as incoming:
-            async for text in incoming:
-                texts.append(text)
-                if await request.is_disconnected():
-                    break
-        if stream.answer.failure:
-            return error_response(502, ErrorKind.SERVER, stream.answer.failure)
+        answering = asyncio.ensure_future(self._whole(stream, shape))
+        leaving = asyncio.ensure_future(_disconnected(request))
+        try:
+            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if answering.done():
+                return answering.result()
+            return error_response(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
+        finally:
+            for task in (answering, leaving):
+                task.cancel()
+            await asyncio.gather(answering, leaving, return_exceptions=True)
+
+    async def _whole(self, stream: RunStream, shape: _Shape) -> Response:
+        async with aclosing(self._texts(stream)) as incoming:
+            texts = [text async for text in incoming]
         reasoning, content = ("".join(parts) for parts in zip(*texts, strict=True)) if texts else ("", "")
         return JSONResponse(shape.whole(stream, reasoning, content))
 
     async def _chunks(self, stream: RunStream, shape: _Shape, wants_usage: bool) -> AsyncIterator[str]:
         try:
-            async with self._places, aclosing(stream.texts()) as incoming:
+            async with aclosing(self._texts(stream)) as incoming:
                 for opening in shape.opening():
                     yield _event(opening)
                 async for text in incoming:
                     for chunk in shape.parts(text):
                         yield _event(chunk)
         except BatonError as error:
-            yield _event(error_body(ErrorKind.SERVER, str(error)))
-            return
-        if stream.answer.failure:
-            yield _event(error_body(ErrorKind.SERVER, stream.answer.failure))
+            _, kind = _kind_of(error)
+            yield _event(error_body(kind, str(error)))
             return
         yield _event(shape.end(stream))
         if wants_usage:
             yield _event(shape.usage(stream))
         yield "data: [DONE]\n\n"
+
+    async def _texts(self, stream: RunStream) -> AsyncGenerator[SettledText, None]:
+        """What the run writes, once a place is free. Raises BatonError if it fails or the endpoint stops."""
+        async with self._places:
+            self._streams.add(stream)
+            try:
+                if not self._stopping:
+                    async with aclosing(stream.texts()) as incoming:
+                        async for text in incoming:
+                            yield text
+            finally:
+                self._streams.discard(stream)
+        stream.answer.refuse_failed()
+        if self._stopping and stream.answer.trace.finish in (None, Finish.STOPPED):
+            raise EngineLost("The endpoint was stopped before the answer was whole.", "Start it, and ask again.")
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "baton"}
@@ -260,13 +290,14 @@ class _Completion(_Shape):
 
 async def _read(request: Request, kind: type[Body]) -> Body | Response:
     """The body as JSON of this kind, or the response that refuses it."""
-    data = b""
+    data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAX_BODY:
-            return error_response(413, ErrorKind.INVALID_REQUEST, f"A request may have {MAX_BODY >> 20} MiB.")
+            sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
+            return error_response(413, ErrorKind.INVALID_REQUEST, sentence)
     try:
-        return kind.model_validate_json(data)
+        return kind.model_validate_json(bytes(data))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the body"
@@ -290,14 +321,27 @@ def _event(data: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-async def _http_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
-    return error_response(error.status_code, kind, error.detail)
+    sentence = f"{request.method} {request.url.path}: {error.detail}."
+    return error_response(error.status_code, kind, sentence)
 
 
 async def _baton_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
     assert isinstance(error, BatonError)
+    status, kind = _kind_of(error)
+    return error_response(status, kind, str(error))
+
+
+def _kind_of(error: BatonError) -> tuple[int, ErrorKind]:
+    """HTTP status and OpenAI's type."""
     if isinstance(error, ContextFull | SettingsError):
-        return error_response(400, ErrorKind.INVALID_REQUEST, str(error))
-    return error_response(502, ErrorKind.SERVER, str(error))
+        return 400, ErrorKind.INVALID_REQUEST
+    return 503 if isinstance(error, EngineLost) else 502, ErrorKind.SERVER
+
+
+async def _disconnected(request: Request) -> None:
+    """Returns when the client goes away. Await it once the body is read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -44,12 +44,18 @@ class EndpointServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/v1"
 
-    def serve(self, application: ASGIApp, on_ready: Callable[[], object] = lambda: None) -> None:
-        """Answer requests; returns after `stop`, raises KeyboardInterrupt after Ctrl+C."""
+    def serve(
+        self,
+        application: ASGIApp,
+        on_ready: Callable[[], object] = lambda: None,
+        on_stop: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Answer requests; returns after `stop`, raises KeyboardInterrupt after Ctrl+C. `on_stop` is called first then,
+        so that requests which are being answered end, too."""
         config = uvicorn.Config(
             application, log_level="warning", access_log=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, on_stop)
         on_ready()
         self._server.run(sockets=[self._socket])
 
@@ -60,3 +66,13 @@ class EndpointServer:
 
     def close(self) -> None:
         self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)

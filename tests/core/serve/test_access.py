@@ -12,8 +12,9 @@ LOCAL = {"host": "localhost:8000"}
 
 
 def refused(rules: AccessRules, **headers: str) -> int | None:
-    refusal = rules.refusal(Headers({**LOCAL, **headers}))
-    return refusal[0] if refusal else None
+    sent = Headers({**LOCAL, **headers})
+    refusal = rules.foreign(sent) or rules.keyless(sent)
+    return refusal.status if refusal else None
 
 
 def test_a_client_on_this_machine_may_ask() -> None:

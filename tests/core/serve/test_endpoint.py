@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +21,7 @@ from core.grading.extraction import extract_answer
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings
 from core.serve.access import AccessRules
-from core.serve.endpoint import Arms, Endpoint
+from core.serve.endpoint import MAX_BODY, Arms, Endpoint
 from core.serve.server import EndpointServer
 from tests.fakes.scripted import THINK, ScriptedEngine
 
@@ -32,11 +34,15 @@ def settings() -> Mapping[str, RunSettings]:
 
 
 @contextmanager
-def serving(pair: Pair, arms: Mapping[str, RunSettings], parallel: int = 1, key: str = "") -> Iterator[EndpointServer]:
+def serving(
+    pair: Pair, arms: Mapping[str, RunSettings], parallel: int = 1, rules: AccessRules | None = None
+) -> Iterator[EndpointServer]:
     server = EndpointServer("127.0.0.1", 0)
-    application = Endpoint(Arms(pair, arms), parallel).application(AccessRules(key=key))
+    endpoint = Endpoint(Arms(pair, arms), parallel)
     listening = threading.Event()
-    thread = threading.Thread(target=server.serve, args=(application, listening.set))
+    thread = threading.Thread(
+        target=server.serve, args=(endpoint.application(rules or AccessRules()), listening.set, endpoint.stop)
+    )
     thread.start()
     listening.wait()
     try:
@@ -129,15 +135,116 @@ def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: 
         ask(client, **options)
 
 
-def test_a_body_that_is_not_json_is_one_sentence(client: openai.OpenAI) -> None:
-    response = httpx2.post(f"{client.base_url}chat/completions", content=b"\xff{")
-    assert response.status_code == 400
-    assert response.json()["error"]["type"] == "invalid_request_error"
+CHAT = "chat/completions"
+QUESTION = '"messages": [{"role": "user", "content": "2 + 2?"}]'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "sentence"),
+    [
+        ("POST", CHAT, b"\xff{", {}, 400, "the body: Invalid JSON"),
+        ("POST", CHAT, b"[]", {}, 400, "the body: Input should be an object."),
+        ("POST", CHAT, b'{"messages": []}', {}, 400, "messages: "),
+        ("POST", CHAT, b'{"messages": [{"role": "pirate", "content": ""}]}', {}, 400, "messages.0.role: "),
+        ("POST", CHAT, b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {}, 400, "messages.0"),
+        ("POST", CHAT, b" " * (MAX_BODY + 1), {}, 413, "A request may have 4 MiB at most."),
+        ("POST", CHAT, b'{"model": "gpt-9", %s}' % QUESTION.encode(), {}, 404, "Choose one of baton, small, large."),
+        ("POST", "completions", b'{"prompt": ["a", "b"]}', {}, 400, "prompt: "),
+        ("GET", "models/gpt-9", b"", {}, 404, "There is no arm called 'gpt-9'"),
+        ("GET", "files", b"", {}, 404, "GET /v1/files: Not Found."),
+        ("GET", CHAT, b"", {}, 405, "GET /v1/chat/completions: Method Not Allowed."),
+        ("GET", "models", b"", {"Host": "evil.example"}, 403, "The Host 'evil.example' is not allowed."),
+        ("GET", "models", b"", {"Origin": "https://evil.example"}, 403, "The Origin 'https://evil.example' is not"),
+        ("OPTIONS", CHAT, b"", {"Origin": "https://evil.example"}, 403, "The Origin 'https://evil.example' is not"),
+    ],
+)
+def test_every_refusal_is_one_error_as_openai_writes_them(
+    client: openai.OpenAI, method: str, path: str, body: bytes, headers: dict[str, str], status: int, sentence: str
+) -> None:
+    response = httpx2.request(method, f"{client.base_url}{path}", content=body, headers=headers)
+    assert response.status_code == status
+    assert list(response.json()) == ["error"]
+    error = response.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert sentence in error["message"]
+    assert error["type"] == {403: "permission_error", 404: "not_found_error"}.get(status, "invalid_request_error")
+
+
+def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream() -> None:
+    small = ScriptedEngine(SMALL_TEXT, thinking=THINK, context=3)
+    with serving(Pair(small, None), settings()) as server, client_of(server) as client:
+        with pytest.raises(openai.BadRequestError, match="holds 3"):
+            ask(client)
+        with pytest.raises(openai.APIError, match="holds 3"):
+            list(ask(client, stream=True))
+
+
+def test_a_page_whose_origin_is_allowed_asks_with_the_key() -> None:
+    page = "http://localhost:3000"
+    rules = AccessRules(key="secret", allowed_origins=frozenset({page}))
+    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
+    with serving(pair, settings(), rules=rules) as server:
+        wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        preflight = httpx2.options(f"{server.url}/chat/completions", headers={"Origin": page, **wanted})
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == page
+        assert preflight.headers["access-control-allow-headers"] == "authorization"
+        refused = httpx2.get(f"{server.url}/models", headers={"Origin": page})
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == page
+        answered = httpx2.get(f"{server.url}/models", headers={"Origin": page, "Authorization": "Bearer secret"})
+        assert answered.headers["access-control-allow-origin"] == page
+
+
+MANY = 1_000_000
+"""Words of an answer that is not waited for."""
+LONG: list[Any] = [{"role": "user", "content": "long"}]
+
+
+def long_winded(begun: threading.Event) -> ScriptedEngine:
+    """Answers the question “long” with `MANY` words."""
+    return ScriptedEngine(
+        continue_with=lambda asked, _: ["so "] * MANY if asked[-1].content == "long" else SMALL_TEXT,
+        before_token=lambda _: begun.set(),
+        thinking=THINK,
+        context=2 * MANY,
+    )
+
+
+def test_a_client_that_leaves_before_the_answer_frees_its_place() -> None:
+    small = long_winded(begun := threading.Event())
+    body = json.dumps({"model": "small", "messages": LONG})
+    request = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    with serving(Pair(small, None), settings()) as server, client_of(server) as client:
+        with socket.create_connection((server.host, server.port)) as connection:
+            connection.sendall(request.encode())
+            begun.wait()
+        assert ask(client).choices[0].finish_reason == "stop"
+    assert small.written < MANY
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream: bool) -> None:
+    small = long_winded(begun := threading.Event())
+
+    def answer(client: openai.OpenAI) -> None:
+        given = client.chat.completions.create(model="small", messages=LONG, stream=stream)
+        for _ in given if stream else ():
+            pass
+
+    with serving(Pair(small, None), settings()) as server, client_of(server) as client, ThreadPoolExecutor() as pool:
+        answers = [pool.submit(answer, client) for _ in range(2)]  # one is written, one waits for the place
+        begun.wait()
+        server.stop()
+        for each in answers:
+            with pytest.raises(openai.APIError, match="The endpoint was stopped before the answer was whole"):
+                each.result()
+    assert small.written < MANY
 
 
 def test_without_the_key_nothing_is_answered() -> None:
     pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
-    with serving(pair, settings(), key="secret") as server:
+    with serving(pair, settings(), rules=AccessRules(key="secret")) as server:
         with client_of(server, "wrong") as client, pytest.raises(openai.AuthenticationError):
             client.models.list()
         with client_of(server, "secret") as client:
