@@ -17,6 +17,7 @@ from app.terminal.batch_run import (
     go_on,
     grade_again,
     refuse_given,
+    report_again,
     write_for_tools,
 )
 from app.terminal.command_line import command, option
@@ -76,6 +77,7 @@ NEW_BATCH_ONLY = (
     metavar="TOOL",
     help=f"Write the results in the folder for another tool, without running anything: {', '.join(TOOLS)}.",
 )
+@option("--report", is_flag=True, help="Write results and report of what the folder holds, without running anything.")
 @option("--regrade", is_flag=True, help="Grade the results in the folder again, without running anything.")
 @batch_options(parallel=8)
 @run_options
@@ -96,6 +98,7 @@ def batch(
     pattern: str | None,
     again: Path | None,
     write_for: tuple[str, ...],
+    report: bool,
     regrade: bool,
     options: BatchOptions,
     method: RunOptions,
@@ -113,6 +116,8 @@ def batch(
     how = _how(grade, pattern)
     if write_for:
         return write_for_tools(run, write_for)
+    if report:
+        return report_again(run)
     if regrade:
         return grade_again(run, how)
     if options.resume:

@@ -39,8 +39,11 @@ from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
 from core.problem import Problem
 from core.run import Pair
-from core.store.batch_rows import ResultRow
+from core.store.batch_rows import ArmTotals, ResultRow
 from core.store.store import Store
+
+REPORTED_AT_ONCE = 2_000
+"""Jobs up to which results and report are written after Ctrl+C, in a second; they read the text of every answer."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -105,6 +108,8 @@ def begin(
     """A new batch in the folder, run to its end."""
 
     def create(store: Store) -> str:
+        if (jobs := len(problems) * len(arms) * len(seeds)) > REPORTED_AT_ONCE:
+            remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
         batch = create_batch(store, name, problems, arms, seeds, run.options.parallel, how, run.provenance)
         run.place.name(batch)
         return batch
@@ -153,6 +158,13 @@ def write_for_tools(run: BatchRun, tools: Sequence[str]) -> int:
     return ExitCode.ANSWERED
 
 
+def report_again(run: BatchRun) -> int:
+    """Results and report of what the folder holds, also of a batch that is not done or still running."""
+    with run.place.store() as store:
+        batch = run.place.batch(store)
+    return _conclude(run, batch.id)
+
+
 def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str]) -> int:
     """Each pair of models after the other; the batch is begun when the first is loaded."""
     batch_id = ""
@@ -163,10 +175,27 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
         with opened as pair, run.place.store() as store:
             batch_id = batch_id or batch(store)
             _run_with(pair, guide, run, store, batch_id)
-            left = {total.arm for total in store.batches.totals(batch_id) if total.done < total.jobs}
+            totals = store.batches.totals(batch_id)
+        left = {total.arm for total in totals if total.done < total.jobs}
         if left & {arm.name for arm in group}:
-            break  # stopped
+            return _stopped(run, batch_id, totals)
     return _conclude(run, batch_id)
+
+
+def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
+    """What a person who pressed Ctrl+C waits for: at once, how far it came; of a small batch the report as well."""
+    run.place.refuse_lost()
+    jobs, done = sum(arm.jobs for arm in totals), sum(arm.done for arm in totals)
+    folder = f"--out {run.folder}"
+    if jobs <= REPORTED_AT_ONCE:
+        _conclude(run, batch_id)
+        report(f"Stopped. To continue: {folder} --resume")
+    else:
+        report(
+            f"Stopped at {done:,} of {jobs:,}; every answer is saved. To continue: {folder} --resume. "
+            f"To write results and report so far: {folder} --report"
+        )
+    return exit_code_of_signal()
 
 
 def _run_with(pair: Pair, guide: str, run: BatchRun, store: Store, batch_id: str) -> None:
@@ -174,7 +203,7 @@ def _run_with(pair: Pair, guide: str, run: BatchRun, store: Store, batch_id: str
     json = run.options.json
     with Grader() as grader:
         runner = Runner(store, batch_id, pair, grader, run.options.parallel, guide)
-        done = BatchProgress(store.batches.results(batch_id), run.options.parallel)
+        done = BatchProgress.of_totals(store.batches.totals(batch_id), run.options.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
             for row in _ended(events, done, line):
@@ -220,9 +249,6 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
         write_json({"report": results.report_record.model_dump(mode="json", by_alias=True)})
     else:
         write(in_full(found))
-    if any(arm.done < arm.jobs for arm in found.arms):
-        report(f"Stopped. To continue: --out {run.folder} --resume")
-        return exit_code_of_signal()
     return ExitCode.FAILED if any(arm.failed for arm in found.arms) else ExitCode.ANSWERED
 
 

@@ -6,14 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from core.grading.verdict import Outcome
-from core.store.batch_rows import JobState, ResultRow
+from core.store.batch_rows import ArmTotals, JobState, ResultRow
 
 ENOUGH = 3
 """Ended jobs before an estimate is given: the first ones say little."""
 
 
 class BatchProgress:
-    """Counts of one batch: takes every row at the start, then each job as it ends."""
+    """Counts of one batch: takes every row or each arm's totals at the start, then each job as it ends."""
 
     def __init__(self, rows: Iterable[ResultRow], parallel: int) -> None:
         self.parallel = parallel
@@ -24,12 +24,30 @@ class BatchProgress:
         self.unscored = 0
         self.failed = 0
         self._waiting: Counter[str] = Counter()
-        self._seconds: defaultdict[str, list[float]] = defaultdict(list)
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        """Sum over the answers of each arm, of which there are so many `_timed`."""
+        self._timed: Counter[str] = Counter()
         for row in rows:
             self.jobs += 1
             self._waiting[row.arm] += 1
             if row.state is JobState.DONE:
                 self.ended(row)
+
+    @classmethod
+    def of_totals(cls, totals: Iterable[ArmTotals], parallel: int) -> BatchProgress:
+        """The same without the rows, which a large batch takes seconds to read."""
+        progress = cls((), parallel)
+        for arm in totals:
+            progress.jobs += arm.jobs
+            progress.done += arm.done
+            progress.correct += arm.correct
+            progress.wrong += arm.wrong
+            progress.unscored += arm.unscored
+            progress.failed += arm.failed
+            progress._waiting[arm.arm] = arm.jobs - arm.done
+            if answers := arm.done - arm.failed:
+                progress._timed[arm.arm], progress._seconds[arm.arm] = answers, arm.seconds
+        return progress
 
     def ended(self, row: ResultRow) -> None:
         """Count a job that was waiting."""
@@ -38,7 +56,8 @@ class BatchProgress:
         if row.error:
             self.failed += 1
             return
-        self._seconds[row.arm].append(row.figures.seconds)
+        self._timed[row.arm] += 1
+        self._seconds[row.arm] += row.figures.seconds
         outcome = row.verdict.outcome if row.verdict else Outcome.UNSCORED
         self.correct += outcome is Outcome.CORRECT
         self.wrong += outcome is Outcome.WRONG
@@ -54,14 +73,13 @@ class BatchProgress:
         An arm without a result counts with the mean of all arms. A text that is being written counts in full, so the
         estimate is too long by half a text.
         """
-        times = [second for seconds in self._seconds.values() for second in seconds]
-        left = sum(self._waiting.values())
-        if not left:
+        timed = self._timed.total()
+        if not self._waiting.total():
             return 0.0
-        if len(times) < min(ENOUGH, self.jobs):
+        if timed < min(ENOUGH, self.jobs):
             return None
-        overall = sum(times) / len(times)
-        means = {arm: sum(seconds) / len(seconds) for arm, seconds in self._seconds.items()}
+        overall = sum(self._seconds.values()) / timed
+        means = {arm: self._seconds[arm] / count for arm, count in self._timed.items()}
         total = sum(count * means.get(arm, overall) for arm, count in self._waiting.items())
         # The last texts are written side by side, but none takes less than its own time.
         return max(total / self.parallel, overall)

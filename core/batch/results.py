@@ -30,6 +30,7 @@ from core.store.batch_rows import Batch, ResultRow
 from core.store.outline import Outline, PieceOutline
 from core.store.store import Store
 
+NOT_WRITTEN = Outline((), None)
 PROGRESS_EVERY = 500
 """Runs between two reports of progress."""
 
@@ -69,7 +70,7 @@ class Results:
     def records(self) -> Iterator[ResultRecord]:
         """A record for each job, those without a result included; reads the text of each run. Raises StoreError."""
         for row in self.rows:
-            yield self._record(row, self.store.runs.outline(row.run))
+            yield self._record(row, self.store.runs.outline(row.run) if row.started else NOT_WRITTEN)
 
     def _record(self, row: ResultRow, outline: Outline) -> ResultRecord:
         problem, metrics, verdict = self.problem(row), row.figures, row.verdict

@@ -118,10 +118,12 @@ class ArmTotals(NamedTuple):
     small_tokens: int
     large_tokens: int
     seconds: float
+    """Of those without an error."""
 
     @property
     def unscored(self) -> int:
-        return self.done - self.correct - self.wrong
+        """Done, without an error, and neither correct nor wrong."""
+        return self.done - self.correct - self.wrong - self.failed
 
 
 def batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:

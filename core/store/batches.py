@@ -184,7 +184,7 @@ _TOTALS = """SELECT batch_arms.name, count(jobs.id), coalesce(sum(jobs.state = '
     coalesce(sum(jobs.state = 'done' AND error <> ''), 0),
     coalesce(sum(iif(jobs.state = 'done', small_tokens, 0)), 0),
     coalesce(sum(iif(jobs.state = 'done', large_tokens, 0)), 0),
-    coalesce(sum(iif(jobs.state = 'done', seconds, 0)), 0.0)
+    coalesce(sum(iif(jobs.state = 'done' AND error = '', seconds, 0)), 0.0)
     FROM batch_arms LEFT JOIN jobs ON jobs.batch = batch_arms.batch AND jobs.arm = batch_arms.name
     LEFT JOIN runs ON runs.id = jobs.run
     WHERE batch_arms.batch = ? GROUP BY batch_arms.position ORDER BY batch_arms.position"""

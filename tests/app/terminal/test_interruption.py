@@ -106,6 +106,21 @@ def test_a_batch_says_how_to_continue_it_and_continues(folder: Path) -> None:
         assert terminal.exit_code() == 0, terminal.screen
 
 
+def test_a_large_batch_is_stopped_at_once_and_reported_on_demand(folder: Path) -> None:
+    out = folder / "out"
+    arms = ("--arm", "small", "--seeds", "7", "--parallel", "2", "-c", "1024", "--out", str(out))
+    with Terminal("batch", str(BATCH_PROBLEMS), *arms) as terminal:
+        terminal.wait_for("of 2,100")
+        terminal.press(CTRL_C)
+        stopped_cleanly(terminal)
+        assert "every answer is saved" in terminal.screen
+        assert "--report" in terminal.screen
+    assert not (out / "results.jsonl").exists()
+    with Terminal("batch", "--report", "--out", str(out)) as terminal:
+        assert terminal.exit_code() == 0, terminal.screen
+    assert len((out / "results.jsonl").read_text("utf-8").splitlines()) == 2_100
+
+
 @pytest.mark.real_models
 def test_while_a_long_prompt_is_read(smollm2: Path, folder: Path) -> None:
     problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 120

@@ -2,11 +2,20 @@
 
 import pytest
 
+from core.batch.batch_events import JobEnded
+from core.batch.creation import create_batch
 from core.batch.progress import BatchProgress, in_words
+from core.batch.recipes import arms_of
+from core.batch.runner import Runner
+from core.grading.grader import Grader
 from core.grading.verdict import How, Outcome, Verdict
+from core.run import Pair, RunSettings
 from core.store.batch_rows import JobState, ResultRow
 from core.store.run_metrics import RunMetrics
+from core.store.store import Store
 from core.thinking.events import Finish
+from tests.core.batch.counting import large_engine, problems, small_engine
+from tests.fakes.scripted import Fault, ScriptedEngine
 
 
 def row(arm: str = "small", seconds: float = 0.0, outcome: Outcome | None = None, error: str = "") -> ResultRow:
@@ -24,6 +33,22 @@ def test_results_are_counted_by_what_became_of_them() -> None:
     )
     assert (progress.jobs, progress.done) == (5, 4)
     assert (progress.correct, progress.wrong, progress.unscored, progress.failed) == (1, 1, 1, 1)
+
+
+def test_the_totals_of_a_store_count_as_its_rows_do(store: Store, grader: Grader) -> None:
+    small = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(30)])
+    batch = create_batch(store, "counting", problems(6), arms_of(["small", "large"], RunSettings()))
+    runner = Runner(store, batch, Pair(small, large_engine()), grader)
+    for event in runner.run():
+        if isinstance(event, JobEnded) and event.row.position == 4:
+            runner.stop()
+    by_rows = BatchProgress(store.batches.results(batch), 1)
+    by_totals = BatchProgress.of_totals(store.batches.totals(batch), 1)
+    assert by_rows.failed
+    for name in ("jobs", "done", "correct", "wrong", "unscored", "failed"):
+        assert getattr(by_rows, name) == getattr(by_totals, name)
+    assert by_rows.waiting("large") == by_totals.waiting("large") > 0
+    assert by_rows.seconds_left() == pytest.approx(by_totals.seconds_left())
 
 
 def test_no_time_is_named_after_one_problem() -> None:

@@ -109,7 +109,7 @@ def test_totals_are_counted(store: Store) -> None:
         store.batches.finish(job, "4", None if error else verdicts[job.arm.name, job.position], error)
     small, both = store.batches.totals(batch)
     assert (small.arm, small.jobs, small.done, small.correct, small.wrong, small.failed) == ("small", 6, 4, 1, 1, 2)
-    assert (both.correct, both.wrong, both.unscored) == (2, 0, 2)
+    assert (both.correct, both.wrong, both.unscored, both.failed) == (2, 0, 0, 2)
 
 
 def test_a_new_verdict_stands_in_place_of_the_old(store: Store) -> None:
