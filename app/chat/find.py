@@ -277,7 +277,8 @@ def _highlight(text: RichText, place: TextRange, is_current: bool) -> QTextEdit.
     cursor.setPosition(place.start)
     cursor.setPosition(place.end, QTextCursor.MoveMode.KeepAnchor)
     form = QTextCharFormat()
-    form.setBackground(QColor(colours.accent if is_current else colours.match))
-    form.setForeground(QColor(colours.on_accent if is_current else colours.text))
+    form.setBackground(QColor(colours.current_match if is_current else colours.match))
+    form.setForeground(QColor(colours.text))  # as formulas are, whose colour a highlight cannot change
+    form.setFontUnderline(is_current)
     highlight.cursor, highlight.format = cursor, form
     return highlight

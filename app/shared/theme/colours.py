@@ -29,6 +29,7 @@ class Colours:
     on_accent: str
     selection: str  # behind selected text, which keeps its colour
     match: str  # behind words that were found, written in the colour of text
+    current_match: str  # behind the one that a person has gone to
     small: str
     small_tint: str
     large: str
@@ -67,7 +68,8 @@ LIGHT = Colours(
     accent="#2a2c32",
     on_accent="#ffffff",
     selection="#cbdcf7",
-    match="#ffe08a",
+    match="#ffedb3",
+    current_match="#ffb938",
     small="#2462c9",
     small_tint="#f1f5fd",
     large="#a84f06",
@@ -90,7 +92,8 @@ DARK = Colours(
     accent="#e6e6e9",
     on_accent="#17181a",
     selection="#2f4a78",
-    match="#6b5714",
+    match="#4a4020",
+    current_match="#8a5f00",
     small="#7fb0ff",
     small_tint="#1c2532",
     large="#f5a95a",

@@ -62,12 +62,12 @@ def find(window: MainWindow, qtbot: QtBot, words: str, count: str) -> None:
 
 def current(window: MainWindow) -> tuple[RichText, QTextCursor]:
     """The text and the place of the match that is marked as the current one."""
-    accent = QColor(current_theme().colours.accent)
+    ground = QColor(current_theme().colours.current_match)
     marked = [
         (text, QTextCursor(selection.cursor))
         for text in window.chat.conversation.texts()
         for selection in text.extraSelections()
-        if selection.format.background().color() == accent
+        if selection.format.background().color() == ground
     ]
     assert len(marked) == 1
     return marked[0]

@@ -63,6 +63,13 @@ def test_buttons_and_selected_text_can_be_read(colours: Colours) -> None:
 
 
 @both
+def test_words_that_were_found_can_be_read(colours: Colours) -> None:
+    assert contrast(colours.text, colours.match) >= 4.5
+    assert contrast(colours.text, colours.current_match) >= 4.5
+    assert contrast(colours.match, colours.current_match) >= 1.3
+
+
+@both
 def test_edges_of_fields_stand_out_from_their_ground(colours: Colours) -> None:
     assert min(contrast(colours.outline, g) for g in (colours.background, colours.surface)) >= 3
 
