@@ -41,6 +41,7 @@ class RunSettings(BaseModel):
     top_p: float = Field(0.95, gt=0, le=1, title="Top-p", description="Sample from this share of the probability.")
     top_k: int = Field(50, ge=0, title="Top-k", description="Sample from the top k tokens (0 = off).")
     max_tokens: int = Field(32_768, ge=1, title="Longest answer", description="New tokens, the prompt not counted.")
+    system: str = Field("", title="System prompt", description="Instructions before the conversation, for both models.")
     instruction: str = Field(INSTRUCTION, title="Instruction", description="Put after every problem.")
     alternatives: int = Field(0, ge=0, le=20, title="Alternatives", description="Likeliest tokens to record.")
     small_alone: bool = Field(
@@ -101,7 +102,12 @@ class Pair:
 
 
 def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
-    """The conversation that asks the models a problem, after earlier turns."""
+    """The conversation that asks the models a problem, after earlier turns; the settings' system prompt comes first.
+
+    A system message among the turns stands instead of it.
+    """
+    if settings.system.strip() and not any(message.role == "system" for message in before):
+        before = (Message("system", settings.system.strip()), *before)
     text = f"{problem}\n{settings.instruction}" if settings.instruction else problem
     return (*before, Message("user", text))
 

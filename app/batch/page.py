@@ -16,6 +16,7 @@ from app.batch.welcome import BatchWelcome
 from app.shared.loaded_models import LoadedModels
 from app.shared.parts import RunInspector
 from app.shared.preferences import Preferences
+from core.batch.arms import Arm
 from core.batch.columns import Columns
 from core.batch.problems import ProblemSet
 from core.batch.recipes import arms_of
@@ -86,6 +87,7 @@ class BatchPage(QStackedWidget):
 
     def _show_preview(self, found: ProblemSet) -> None:
         self.preview.show_problems(found)
+        self.preview.system.setText(self._preferences.value.run.system)
         self.setCurrentWidget(self.preview)
 
     def _show_welcome(self) -> None:
@@ -131,7 +133,7 @@ class BatchPage(QStackedWidget):
         preview = self.preview
         try:
             chosen = preview.chosen_arms or ([] if preview.guides else ["chosen"])
-            arms = arms_of(chosen, self._settings(), preview.guides)
+            arms = arms_of(chosen, self._settings(preview.system.text()), preview.guides)
             problems = preview.chosen_problems()
             self.session.create(problems, arms, preview.seeds.value(), preview.parallel.value())
         except BatonError as error:
@@ -140,7 +142,9 @@ class BatchPage(QStackedWidget):
     def _add_arms(self, recipes: Sequence[str], guides: Sequence[str] = ()) -> None:
         try:
             if recipes or guides:
-                self.session.add_arms(arms_of(recipes, self._settings(), guides))
+                batch = self.session.batch
+                system = Arm.of(batch.arms[0]).settings.system if batch and batch.arms else None
+                self.session.add_arms(arms_of(recipes, self._settings(system), guides))
         except BatonError as error:
             self.failed.emit(error)
 
@@ -150,11 +154,15 @@ class BatchPage(QStackedWidget):
         except BatonError as error:
             self.failed.emit(error)
 
-    def _settings(self) -> RunSettings:
-        """What the person chose, without alternatives for every token; the demo pair's lengths for the demo pair."""
+    def _settings(self, system: str | None = None) -> RunSettings:
+        """What the person chose, without alternatives for every token; the demo pair's lengths for the demo pair.
+
+        `system`: the system prompt of this batch; None is the one for new conversations.
+        """
         chosen = self._preferences.value
         settings = effective_settings(chosen.run, DEMO_SETTINGS if chosen.models.is_demo else None)
-        return settings.model_copy(update={"alternatives": 0})
+        system = settings.system if system is None else system.strip()
+        return settings.model_copy(update={"alternatives": 0, "system": system})
 
     def _choose_guides(self) -> list[str]:
         """Ask for the files of other large models."""

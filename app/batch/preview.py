@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
+    QLineEdit,
     QPlainTextEdit,
     QTableView,
     QVBoxLayout,
@@ -61,6 +62,10 @@ class Preview(QWidget):
         self.parallel, self.seeds, self.limit = whole_number(1, 64), whole_number(1, 20), whole_number(0, 1_000_000)
         self.parallel.setValue(8)
         self.limit.setSpecialValueText("all")
+        self.system = QLineEdit()
+        self.system.setPlaceholderText("none")
+        self.system.setAccessibleName("System prompt")
+        self.system.setToolTip("Instructions before each problem, for both models")
         self.start = button("Start", self.start_wanted.emit, Role.PRIMARY)
         self._lay_out()
 
@@ -122,6 +127,7 @@ class Preview(QWidget):
             form.setLabelAlignment(Qt.AlignmentFlag.AlignVCenter)
         for name, combo in (("Problem", self.problem), ("Answer", self.answer), ("Id", self.identity)):
             columns.addRow(name, combo)
+        columns.addRow("System prompt", self.system)
         for name, spin in (("Problems at once", self.parallel), ("Seeds", self.seeds), ("Only the first", self.limit)):
             spin.setAccessibleName(name)
             run.addRow(name, spin)

@@ -57,6 +57,7 @@ class Composer(QFrame):
     take_over_wanted = Signal()
     give_back_wanted = Signal()
     compare_wanted = Signal()
+    system_wanted = Signal()
     edit_cancelled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -69,6 +70,7 @@ class Composer(QFrame):
         self._baton = button("", self._pass_baton)
         self._baton_goes_to = Author.LARGE
         self._compare = IconButton("compare", "Compare arms side by side (Ctrl+D)", self.compare_wanted.emit)
+        self._system = IconButton("system", "System prompt… (Ctrl+Shift+Y)", self.system_wanted.emit)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter")
         self._send_button.setAccessibleName("Send the problem")
         self._stop_button = button("Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)")
@@ -92,7 +94,7 @@ class Composer(QFrame):
         column.addWidget(self._edit_bar)
         column.addLayout(row)
         row.addWidget(self.edit, 1)
-        for widget in (self._compare, self._baton, self._send_button, self._stop_button):
+        for widget in (self._system, self._compare, self._baton, self._send_button, self._stop_button):
             row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
         current_theme().changed.connect(self._draw)
         self._draw()
@@ -102,6 +104,7 @@ class Composer(QFrame):
         self._ready = ready
         self._compare.setVisible(activity is Activity.IDLE)
         self._compare.setEnabled(ready)
+        self._system.setVisible(activity is Activity.IDLE)
         self._send_button.setVisible(activity is Activity.IDLE)
         self._stop_button.setVisible(activity is not Activity.IDLE)
         self._baton.setVisible(activity is Activity.WRITING)

@@ -14,6 +14,7 @@ from app.chat.counters import Counters, DraftCount
 from app.chat.demo_verdict import DemoVerdicts
 from app.chat.find import ConversationFinder, FindBar
 from app.chat.sidebar import Sidebar
+from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity, ChatSession
@@ -59,6 +60,7 @@ class ChatPage(QSplitter):
         """The exchange whose problem is being edited in the composer."""
         self.sidebar = Sidebar()
         self.conversation = ConversationView(self._typesetter)
+        self.system = SystemPromptRow()
         self.find_bar = FindBar()
         self.finder = ConversationFinder(self.conversation, self.find_bar, self)
         self.composer = Composer()
@@ -132,6 +134,13 @@ class ChatPage(QSplitter):
         self.finder.close()
         self.composer.edit.setFocus()
 
+    def edit_system(self) -> None:
+        """Edit the system prompt of this conversation in a dialog."""
+        dialog = SystemPromptDialog(self._session.system, self)
+        dialog.saved.connect(self._take_system)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
     def escape(self) -> None:
         """Close the find bar, else cancel editing, else stop the answer that is being written."""
         if self.finder.is_open:
@@ -190,6 +199,7 @@ class ChatPage(QSplitter):
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
+        column.addWidget(self.system)
         column.addWidget(self._middle, 1)
         column.addWidget(self.find_bar)
         column.addWidget(Hairline())
@@ -204,6 +214,8 @@ class ChatPage(QSplitter):
         composer.take_over_wanted.connect(session.take_over)
         composer.give_back_wanted.connect(session.give_back)
         composer.compare_wanted.connect(self.compare)
+        composer.system_wanted.connect(self.edit_system)
+        self.system.edit_wanted.connect(self.edit_system)
         self.find_bar.close_wanted.connect(self.close_find)
         composer.edit_cancelled.connect(self.cancel_edit)
         composer.edit.textChanged.connect(self._count_draft)
@@ -245,6 +257,12 @@ class ChatPage(QSplitter):
         self.composer.set_text(problem)
         self.composer.edit.moveCursor(self.composer.edit.textCursor().MoveOperation.End)
 
+    def _take_system(self, prompt: str, for_new: bool) -> None:
+        if for_new:
+            self._preferences.change_run(system=prompt)
+        self._session.change_system(prompt)
+        self.composer.edit.setFocus()
+
     def _take_pace(self, pace: int) -> None:
         appearance = self._preferences.value.appearance.model_copy(update={"demo_pace": pace})
         self._preferences.change(appearance=appearance)
@@ -276,6 +294,7 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self.welcome)
         self.conversation.show_path(conversation)
         self.sidebar.show_current(conversation.id)
+        self.system.show_prompt(self._session.system)
         current = self._session.current
         self.inspector.show_run(current)
         self.counters.follow(current.trace if current else None)
@@ -296,6 +315,7 @@ class ChatPage(QSplitter):
     def _show_activity(self) -> None:
         activity = self._session.activity
         self.composer.show_activity(activity, self._session.ready)
+        self.system.show_prompt(self._session.system)
         self.composer.show_writer(None)
         leaf = self._session.conversation.leaf
         if leaf and not self.is_comparing and not self.conversation.answer_of(leaf):
@@ -309,6 +329,7 @@ class ChatPage(QSplitter):
         settings = self._preferences.value
         self.conversation.folds = settings.appearance.fold_thinking
         self.counters.show_seed(settings.run.seed)
+        self.system.show_prompt(self._session.system)
         self.inspector.models = settings.models
         self.welcome.offer(demo_examples() if settings.models.is_demo else EXAMPLES)
         self.welcome.demo.setVisible(settings.models.is_demo)

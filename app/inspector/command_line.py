@@ -16,7 +16,7 @@ from core.settings import ModelChoice
 from core.thinking.events import RunStarted
 from core.thinking.registry import POLICIES
 
-NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
+NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives", "system"}
 """What has an option of its own, or makes no difference to the text."""
 
 
@@ -27,6 +27,7 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
     words += ["--context", str(models.context)]
     words += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
     words += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
+    words += ["--system", settings.system] if settings.system else []
     for name, value in _assignments(settings, usual).items():
         words += ["--set", f"{name}={_plain(value)}"]
     return shlex.join(words)

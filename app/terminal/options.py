@@ -37,6 +37,7 @@ class RunOptions:
     temperature: float | None
     top_p: float | None
     top_k: int | None
+    system: str | None
 
 
 def _bounds(name: str) -> dict[str, Any]:
@@ -76,6 +77,7 @@ run_options = gathered(
     option("--temperature", "--temp", "temperature", **_bounds("temperature")),
     option("--top-p", **_bounds("top_p")),
     option("--top-k", **_bounds("top_k")),
+    option("--system", metavar="TEXT", group=METHOD, help="A system prompt, for both models."),
 )
 
 
@@ -93,7 +95,7 @@ def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is
         base = effective_settings(base, DEMO_SETTINGS)
     run = base.model_dump()
     policy, limits = run.pop("policy"), run.pop("limits")
-    for name in ("seed", "max_tokens", "temperature", "top_p", "top_k"):
+    for name in ("seed", "max_tokens", "temperature", "top_p", "top_k", "system"):
         if (value := getattr(options, name)) is not None:
             run[name] = value
     if options.cues:

@@ -220,6 +220,7 @@ def commands_of(window: CommandTarget) -> list[Command]:
         Command("Search conversations", lambda: _focus_search(window), "Ctrl+Shift+F", "Conversation"),
         Command("Export the conversation…", window.dialogs.export, "Ctrl+S", "Conversation"),
         Command("Import a conversation…", window.dialogs.import_file, "Ctrl+O", "Conversation"),
+        Command("System prompt…", chat.edit_system, "Ctrl+Shift+Y", "Conversation"),
         Command("Write a problem", chat.composer.edit.setFocus, "Ctrl+L", "Conversation"),
         Command("Edit the last problem and ask again", on_last(chat.edit_again), "Ctrl+E", "Conversation"),
         Command("Regenerate (new seed)", on_last(session.ask_again), "Ctrl+R", "Answer"),

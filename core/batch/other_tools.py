@@ -177,7 +177,9 @@ def _details(results: Results, arm: ArmReport) -> dict[str, str]:
 
 def _prompt(record: ResultRecord, settings: dict[str, Any]) -> str:
     instruction = settings.get("instruction", "")
-    return f"{record.problem}\n{instruction}" if instruction else record.problem
+    problem = f"{record.problem}\n{instruction}" if instruction else record.problem
+    system = settings.get("system", "")
+    return f"{system}\n\n{problem}" if system else problem
 
 
 def _write_lines(path: Path, lines: Any) -> Path:

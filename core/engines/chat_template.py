@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from core.engines.base import Conversation, Message
 from core.engines.template_renderer import RENDERER, unusable
+from core.errors import EngineRefused
 from core.models.overrides import ThinkingTags
 
 MOST_REPEATS = 4
@@ -33,18 +34,41 @@ def render_prompt(
 ) -> list[PromptPiece]:
     """The prompt up to where the model writes, the generation prompt and the opening of thinking included.
 
-    Without a template the contents are joined by blank lines, which a base model can continue.
+    Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
+    the template has no place for stands at the head of the first question, as the makers of such models advise.
     Raises EngineRefused if the template cannot be rendered within the limits.
     """
     if not template:
         text = "".join(f"{message.content}\n\n" for message in conversation)
         return [PromptPiece(bos, True), PromptPiece(text, False)]
-    marked = [{"role": message.role, "content": _MARK.format(index)} for index, message in enumerate(conversation)]
-    variables = {"messages": marked, "bos_token": bos, "eos_token": eos, "add_generation_prompt": True, "tools": None}
-    text = RENDERER.render(template, variables)
+    text = _rendered(conversation, template, bos, eos)
+    if not text and conversation[0].role == "system":
+        conversation = _merged(conversation)
+        text = _rendered(conversation, template, bos, eos)
     if thinking and not text.rstrip().endswith(thinking.opening):
         text += f"{thinking.opening}\n"
     return _fill_in(text, conversation)
+
+
+def _rendered(conversation: Conversation, template: str, bos: str, eos: str) -> str:
+    """The template's text with a mark for each message; "" if it has no place for the system prompt."""
+    marked = [{"role": message.role, "content": _MARK.format(index)} for index, message in enumerate(conversation)]
+    variables = {"messages": marked, "bos_token": bos, "eos_token": eos, "add_generation_prompt": True, "tools": None}
+    if conversation[0].role != "system":
+        return RENDERER.render(template, variables)
+    try:
+        text = RENDERER.render(template, variables)
+    except EngineRefused:
+        return ""  # such as “System role not supported”; any other error comes again without a system prompt
+    head, mark, _ = text.partition(_MARK.format(0))
+    # A template that never speaks of a system would show the prompt as what another role has said.
+    return text if mark and ("system" in template or "system" in head.lower()) else ""
+
+
+def _merged(conversation: Conversation) -> Conversation:
+    """With the system prompt at the head of the first question."""
+    system, first, *others = conversation
+    return (Message(first.role, f"{system.content}\n\n{first.content}"), *others)
 
 
 def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:

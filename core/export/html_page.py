@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.engines.body import Author
 from core.export.exported import Exported
 from core.export.html_template import render
-from core.export.markdown import SIGNS, described
+from core.export.markdown import SIGNS, described, system_of
 
 LIGHT = {
     "background": "#f7f7f5",
@@ -42,4 +42,5 @@ def to_html(exported: Exported) -> str:
         names=_NAMES,
         signs=SIGNS,
         described=described,
+        system_of=system_of,
     )

@@ -56,9 +56,22 @@ def described(each: Answered) -> str:
     return f"{trace.tokens} tokens, large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
 
 
+def system_of(each: Answered) -> str:
+    """The system prompt that the models had; "" if none."""
+    return str(each.exchange.settings.get("system", "")).strip()
+
+
 def _answered(each: Answered) -> str:
     quoted = "\n".join(f"> {line}".rstrip() for line in inert(each.exchange.problem.strip()).split("\n"))
-    parts = [quoted, inert(each.trace.answer.strip()), _thinking(each), f"*{described(each)}*"]
+    system = " ".join(inert(system_of(each)).split())
+    head = f"*System prompt: {system}*" if system else ""
+    parts = [
+        head,
+        quoted,
+        inert(each.trace.answer.strip()),
+        _thinking(each),
+        f"*{described(each)}*",
+    ]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -36,6 +36,7 @@ def in_the_terminal(policy: PolicySettings, models: ModelChoice) -> RunSettings:
         temperature=None,
         top_p=None,
         top_k=None,
+        system=None,
     )
     return run_settings(options, is_demo=models.is_demo)
 

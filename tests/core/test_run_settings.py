@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from core.demo_pair import DEMO_SETTINGS
+from core.engines.base import Message
 from core.models.overrides import ModelOverrides
-from core.run import RunSettings, effective_settings
+from core.run import RunSettings, ask, effective_settings
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.random_takeover import RandomTakeover
 from tests.fakes.scripted import ScriptedEngine
@@ -37,3 +38,10 @@ def test_the_small_models_cues_are_used_unless_the_run_has_a_list() -> None:
     card = ScriptedEngine(overrides=ModelOverrides(cue_list=CUES)).card
     assert effective_settings(RunSettings(), small=card).cue_list == CUES
     assert effective_settings(RunSettings(cue_list="{}"), small=card).cue_list == "{}"
+
+
+def test_the_system_prompt_comes_first_unless_the_conversation_has_one() -> None:
+    settings = RunSettings(system=" Be brief. ", instruction="")
+    assert ask("2 + 2?", settings) == (Message("system", "Be brief."), Message("user", "2 + 2?"))
+    own = (Message("system", "Be rude."), Message("user", "1 + 1?"), Message("assistant", "2"))
+    assert ask("2 + 2?", settings, own) == (*own, Message("user", "2 + 2?"))

@@ -52,6 +52,8 @@ class Conversation:
     title: str = ""
     """As a person named it; else the first problem is its name."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    system: str | None = None
+    """The system prompt for the next answers; None: as it is for new conversations. Each exchange keeps its own."""
     changed: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

@@ -90,6 +90,8 @@ class ConversationRepository(QObject):
             known[kept.id] = Exchange(kept.problem, run_settings(kept.settings), parent, id=kept.id, is_read=False)
             conversation.siblings(known[kept.id]).append(known[kept.id])
         conversation.leaf = known.get(stored.leaf or "") or next(reversed(known.values()), None)
+        if conversation.leaf:
+            conversation.system = conversation.leaf.settings.system
         on_path = conversation.path[::-1]
         self._read([*on_path, *(exchange for exchange in known.values() if exchange not in on_path)])
         return conversation

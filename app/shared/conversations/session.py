@@ -200,12 +200,24 @@ class ChatSession(QObject):
     # -----------------------------------------------------------------------------------------------------------------
 
     @property
+    def system(self) -> str:
+        """The system prompt of the next answer in this conversation."""
+        own = self.conversation.system
+        return self.preferences.value.run.system if own is None else own
+
+    def change_system(self, prompt: str) -> None:
+        """Set the system prompt of this conversation, from its next answer on."""
+        self.conversation.system = prompt
+        self.activity_changed.emit()
+
+    @property
     def settings(self) -> RunSettings:
         """As chosen. The demo pair's steps are so short that it has its own lengths, unless a person set them."""
         from core.demo_pair import DEMO_SETTINGS
 
         settings = self.preferences.value
-        return effective_settings(settings.run, DEMO_SETTINGS if settings.models.is_demo else None)
+        run = settings.run.model_copy(update={"system": self.system})
+        return effective_settings(run, DEMO_SETTINGS if settings.models.is_demo else None)
 
     @property
     def pace(self) -> float:

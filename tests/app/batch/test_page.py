@@ -21,6 +21,7 @@ from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
+from core.batch.arms import Arm
 from core.errors import EngineLost, SettingsError, StoreError
 from core.grading.verdict import How
 from core.settings import ColourScheme
@@ -182,6 +183,18 @@ def test_an_arm_is_added_to_what_has_run(page: BatchPage, qtbot: QtBot, problem_
     wait_until_done(page, qtbot)
     assert page.view.model.rowCount() == 12
     assert "large 100.0%" in page.view.evidence.comparison.words
+
+
+def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    preview(page, qtbot, problem_file)
+    page.preview.system.setText("Be brief.")
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+    page.view.evidence.comparison.arm_wanted.emit("random")
+    wait_until_done(page, qtbot)
+    assert page.session.batch
+    arms = [Arm.of(stored).settings.system for stored in page.session.batch.arms]
+    assert arms == ["Be brief."] * 4
 
 
 def test_other_large_models_are_arms_that_run_one_after_another(

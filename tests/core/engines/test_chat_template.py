@@ -3,7 +3,8 @@
 import pytest
 
 from core.engines import chat_template, template_renderer
-from core.engines.chat_template import PromptLine, PromptOrigin, compared, pieces, prompt_of
+from core.engines.base import Message
+from core.engines.chat_template import PromptLine, PromptOrigin, compared, pieces, prompt_of, render_prompt
 from core.errors import EngineRefused
 from core.models.catalog import families, family_of
 from core.models.overrides import ThinkingTags
@@ -83,3 +84,36 @@ def test_a_template_that_never_ends_is_a_sentence(monkeypatch: pytest.MonkeyPatc
 def test_a_template_that_is_broken_is_a_sentence() -> None:
     with pytest.raises(EngineRefused, match="cannot be used"):
         prompt_of("{% for message in messages %}", None)
+
+
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + R1
+IGNORES_SYSTEM = (
+    "{% for message in messages if message.role != 'system' %}[{{ message.role }}]{{ message.content }}{% endfor %}"
+)
+ASKED = (Message("system", "Be brief."), Message("user", "2 + 2?"))
+
+
+def rendered(template: str) -> str:
+    return "".join(piece.text for piece in render_prompt(ASKED, template, "", "", None))
+
+
+def test_a_system_prompt_stands_where_the_template_puts_it() -> None:
+    assert rendered(CHATML).startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n2 + 2?<|im_end|>")
+
+
+@pytest.mark.parametrize("template", [NO_SYSTEM, R1, IGNORES_SYSTEM], ids=["raises", "takes it for another", "ignores"])
+def test_a_template_without_one_gets_it_at_the_head_of_the_first_question(template: str) -> None:
+    assert "Be brief.\n\n2 + 2?" in rendered(template)
+    assert rendered(template).count("Be brief.") == 1
+
+
+def test_a_control_token_in_a_system_prompt_stays_text() -> None:
+    asked = (Message("system", "<|im_end|>"), Message("user", "2 + 2?"))
+    for template in (CHATML, NO_SYSTEM):
+        pieces_ = render_prompt(asked, template, "", "", None)
+        assert ("<|im_end|>", False) in pieces_ or ("<|im_end|>\n\n2 + 2?", False) in pieces_
+
+
+def test_an_error_of_the_template_is_still_one_with_a_system_prompt() -> None:
+    with pytest.raises(EngineRefused, match="never"):
+        rendered("{{ raise_exception('never') }}")

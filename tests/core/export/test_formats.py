@@ -94,6 +94,13 @@ def test_markdown_has_problem_answer_and_signed_thinking(exported: Exported) -> 
     assert "◆ Step 1 goes on." in text
 
 
+def test_pages_show_the_system_prompt() -> None:
+    exchange = StoredExchange("1", None, "What is 2 + 2?", {"system": "Be <b>brief</b>."})
+    exported = Exported("Sums", (Answered(exchange, Trace.of(a_run())),), "1", datetime.now(UTC))
+    assert "System prompt: Be &lt;b>brief&lt;/b>." in to_markdown(exported)
+    assert "System prompt: Be &lt;b&gt;brief&lt;/b&gt;." in to_html(exported)
+
+
 def test_pages_say_what_other_branches_they_leave_out(exported: Exported) -> None:
     shown = exported.exchanges[0]
     other = replace(shown, exchange=replace(shown.exchange, id="other"))
