@@ -54,7 +54,7 @@ class RegradeDialog(QDialog):
         """Validate the pattern while it is typed."""
         by_pattern = self.way.currentData() is How.REGEX
         self.pattern.setEnabled(by_pattern)
-        self.message.setText("The answers stay as they are; only the verdicts change. Nothing is run.")
+        self.message.setText("Answers are looked for in the texts again, then compared. No model runs.")
         set_role(self.message, Role.MUTED)
         self.grade.setEnabled(not by_pattern or bool(self.pattern.text()))
         if by_pattern:

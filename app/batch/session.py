@@ -18,7 +18,7 @@ from core.batch.columns import Columns
 from core.batch.exports import export
 from core.batch.problems import ProblemSet, read_problems
 from core.batch.progress import BatchProgress
-from core.batch.regrading import regrade
+from core.batch.regrading import RegradeCounts, Regraded, regrade
 from core.batch.report import Report, report_of
 from core.batch.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
@@ -61,7 +61,7 @@ class BatchSession(QObject):
     reported = Signal(object)
     """A Report."""
     graded = Signal(list)
-    """ResultRows with other verdicts."""
+    """ResultRows with the answers and verdicts of today's grader."""
     exported = Signal(object)
     """The Path of a file that was written."""
     noticed = Signal(str)
@@ -86,6 +86,7 @@ class BatchSession(QObject):
         self._runner: Runner | None = None
         self._running: BackgroundTask | None = None
         self._reporting = SteadyTask(self, "report", self._tell)
+        self._regraded = RegradeCounts()
         self._waits_for_models = False
         self._guides: list[str] = []
         """The large models whose arms are still to be run, the one that runs now first; "" is the batch's own."""
@@ -242,11 +243,14 @@ class BatchSession(QObject):
         self._refuse_while_running()
         store, batch_id, grader = self._stored(), self.batch.id, Grader()
 
-        def work() -> Generator[ResultRow, None, None]:
+        def work() -> Generator[Regraded, None, None]:
             with grader:
                 yield from regrade(store, batch_id, grader, how)
 
-        self._running = run_in_background(self, "grade again", work, arrived=self.graded.emit, ended=self._graded_again)
+        self._regraded = RegradeCounts()
+        self._running = run_in_background(
+            self, "grade again", work, arrived=self._take_graded, ended=self._graded_again
+        )
         self.changed.emit()
 
     def report(self) -> None:
@@ -335,12 +339,19 @@ class BatchSession(QObject):
         self.changed.emit()
         self.report()
 
+    def _take_graded(self, graded: list[Regraded]) -> None:
+        for each in graded:
+            self._regraded.take(each)
+        self.graded.emit([each.row for each in graded])
+
     def _graded_again(self, error: BatonError | None) -> None:
         assert self.batch is not None
         self._running = None
         self.changed.emit()
         if error:
             self.failed.emit(error)
+        else:
+            self.noticed.emit(self._regraded.words)
         self.open(self.batch.id)
 
     def _do(self, name: str, work: Work, then: Callable[[Any], object]) -> None:

@@ -78,7 +78,7 @@ NEW_BATCH_ONLY = (
     help=f"Write the results in the folder for another tool, without running anything: {', '.join(TOOLS)}.",
 )
 @option("--report", is_flag=True, help="Write results and report of what the folder holds, without running anything.")
-@option("--regrade", is_flag=True, help="Grade the results in the folder again, without running anything.")
+@option("--regrade", is_flag=True, help="Find and grade the answers in the folder again, without running anything.")
 @batch_options(parallel=8)
 @run_options
 @model_options
@@ -119,7 +119,7 @@ def batch(
     if report:
         return report_again(run)
     if regrade:
-        return grade_again(run, how)
+        return grade_again(run, how if grade or pattern else None)
     if options.resume:
         refuse_given(NEW_BATCH_ONLY, "--resume", "the batch keeps the settings it was begun with")
         return go_on(run)

@@ -29,7 +29,7 @@ from core.batch.exports import EXPORTS, write_export
 from core.batch.other_tools import write_for
 from core.batch.progress import BatchProgress, in_words
 from core.batch.provenance import Provenance
-from core.batch.regrading import regrade
+from core.batch.regrading import RegradeCounts, regrade
 from core.batch.report import Report
 from core.batch.report_text import comparisons, footnotes, heading, table
 from core.batch.results import Results
@@ -139,12 +139,15 @@ def go_on(run: BatchRun) -> int:
     return _run_arms(run, arms, lambda _: batch.id) if arms else _conclude(run, batch.id)
 
 
-def grade_again(run: BatchRun, how: How | Regex) -> int:
-    """Other verdicts on the answers that the folder holds."""
-    with run.place.store() as store, Grader() as grader:
+def grade_again(run: BatchRun, how: How | Regex | None) -> int:
+    """The answers in the texts that the folder holds, found and graded again; None grades as before."""
+    counts = RegradeCounts()
+    with run.place.store() as store, Grader() as grader, progress("Grading", run.options.json) as line:
         batch = run.place.batch(store)
-        graded = sum(1 for _ in regrade(store, batch.id, grader, how))
-        remark(f"{graded:,} answers were graded again.")
+        for graded in regrade(store, batch.id, grader, how):
+            counts.take(graded)
+            line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
+    remark(counts.words)
     return _conclude(run, batch.id)
 
 

@@ -24,7 +24,7 @@
         .create(name, settings, problems, arms=[Arm(name, settings)], seeds=[0]) -> batch id
         .claim(batch, limit, arms=None) -> list[Job]  each job to one claimant, also across programs
         .finish(job, answer, verdict, error)        .give_back(job)      .retry_failed(batch)
-        .regrade([(job_id, verdict)])               .results(batch) -> Iterator[ResultRow]
+        .regrade([(job_id, answer, verdict)])       .results(batch) -> Iterator[ResultRow]
         .totals(batch) -> list[ArmTotals]
         .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .rename  .delete  .restore
 

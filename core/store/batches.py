@@ -132,10 +132,10 @@ class Batches:
             batch,
         )
 
-    def regrade(self, verdicts: Iterable[tuple[int, Verdict]]) -> None:
-        """Replace the verdicts of these jobs, all or none."""
-        values = [(*_verdict(verdict), job) for job, verdict in verdicts]
-        statement = "UPDATE jobs SET outcome = ?, how = ?, verdict_reason = ? WHERE id = ?"
+    def regrade(self, graded: Iterable[tuple[int, str, Verdict]]) -> None:
+        """Replace the answers and verdicts of these jobs, all or none."""
+        values = [(replace_lone_surrogates(answer), *_verdict(verdict), job) for job, answer, verdict in graded]
+        statement = "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?"
         self._database.write(lambda connection: connection.executemany(statement, values))
 
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:

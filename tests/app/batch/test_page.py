@@ -165,10 +165,13 @@ def test_answers_are_graded_again_in_another_way(page: BatchPage, qtbot: QtBot, 
     assert "is not valid" in dialog.message.text()
     assert not dialog.grade.isEnabled()
     dialog.pattern.setText("boxed.[024]")
+    notices: list[str] = []
+    page.noticed.connect(notices.append)
     dialog.grade.click()
     wait_until_done(page, qtbot)
     assert marks(page) == ["✓", "✓", "✓", "✓", "✓", "✗"]
     assert page.session.progress.correct == 5
+    assert notices == ["6 answers were graded again: 0 were found differently, 2 have another verdict."]
 
 
 def test_only_what_the_arms_disagree_on_is_shown(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:

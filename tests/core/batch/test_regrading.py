@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 
 from core.batch.batch_settings import BatchSettings
+from core.batch.creation import create_batch
 from core.batch.recipes import arms_of
-from core.batch.regrading import regrade
+from core.batch.regrading import RegradeCounts, regrade
 from core.batch.runner import Runner
 from core.errors import EngineLost, SettingsError
 from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Regex
+from core.grading.verdict import How, Outcome, Regex, Verdict
+from core.models.overrides import ThinkingTags
 from core.problem import Problem
 from core.run import Pair, RunSettings
 from core.store.batch_rows import JobState
 from core.store.store import Store
-from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 
 TEXT = "</think>The speed is 0.50 m/s, so \\boxed{0.50}."
 
@@ -50,7 +52,7 @@ def test_every_way_to_grade_gives_its_own_verdict(
 ) -> None:
     batch = answered(store, grader)
     list(regrade(store, batch, grader, How.EXACT if outcome is Outcome.CORRECT else How.NUMERIC))
-    yielded = [row.verdict.outcome if row.verdict else None for row in regrade(store, batch, grader, how)]
+    yielded = [row.verdict.outcome if row.verdict else None for row, _ in regrade(store, batch, grader, how)]
     assert yielded == outcomes(store, batch) == [outcome] * 2
 
 
@@ -61,6 +63,49 @@ def test_what_is_run_later_is_graded_in_the_same_way(store: Store, grader: Grade
     list(Runner(store, batch, Pair(large=ScriptedEngine("</think>It is 3 km/s.")), grader).run())
     assert {row.verdict.how for row in store.batches.results(batch) if row.verdict} == {How.REGEX}
     assert outcomes(store, batch)[-1] is Outcome.WRONG
+
+
+def test_answers_are_found_in_the_texts_by_the_grader_of_today(store: Store, grader: Grader) -> None:
+    batch = answered(store, grader, expected="0.5")
+    wrong = Verdict(Outcome.WRONG, How.EXACT, "As an older version graded it.")
+    jobs = [row.job for row in store.batches.results(batch)]
+    store.batches.regrade([(jobs[0], "", wrong), (jobs[1], "0.50", wrong)])
+    counts = RegradeCounts()
+    for graded in regrade(store, batch, grader):
+        counts.take(graded)
+    assert [row.answer for row in store.batches.results(batch)] == ["0.50"] * 2
+    assert outcomes(store, batch) == [Outcome.CORRECT] * 2
+    assert (counts.answers, counts.found_otherwise, counts.graded_otherwise) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("</think>It is\n\n18", 100),
+        ("</think>It is 18", 2),
+        ("It is \\boxed{18} and so on", 100),
+        ("So it is 18", 100),
+        ("</think>", 100),
+    ],
+)
+@pytest.mark.parametrize("thinking", [THINK, None])
+def test_the_answer_is_found_as_it_was_in_the_run(
+    store: Store, grader: Grader, text: str, limit: int, thinking: ThinkingTags | None
+) -> None:
+    batch = create_batch(
+        store, "texts", [Problem("p", "How many?", "18", {}, 1)], arms_of(["small"], RunSettings(max_tokens=limit))
+    )
+    engine = ScriptedEngine(continue_with=lambda _, body: text.removeprefix(body), thinking=thinking)
+    list(Runner(store, batch, Pair(engine), grader).run())
+    ((row, before),) = regrade(store, batch, grader)
+    assert (row.answer, row.verdict) == (before.answer, before.verdict)
+
+
+def test_without_another_way_a_batch_is_graded_as_before(store: Store, grader: Grader) -> None:
+    batch = answered(store, grader)
+    list(regrade(store, batch, grader, How.EXACT))
+    list(regrade(store, batch, grader))
+    assert outcomes(store, batch) == [Outcome.WRONG] * 2
 
 
 def test_errors_and_what_waits_stay_as_they_are(store: Store, grader: Grader) -> None:

@@ -112,13 +112,13 @@ def test_totals_are_counted(store: Store) -> None:
     assert (both.correct, both.wrong, both.unscored, both.failed) == (2, 0, 0, 2)
 
 
-def test_a_new_verdict_stands_in_place_of_the_old(store: Store) -> None:
+def test_a_new_answer_and_verdict_stand_in_place_of_the_old(store: Store) -> None:
     batch = create(store)
     (job,) = store.batches.claim(batch)
     store.batches.finish(job, "4", WRONG)
-    store.batches.regrade([(job.id, RIGHT)])
+    store.batches.regrade([(job.id, "5", RIGHT)])
     row = next(store.batches.results(batch))
-    assert (row.answer, row.verdict) == ("4", RIGHT)
+    assert (row.answer, row.verdict) == ("5", RIGHT)
 
 
 def test_a_deleted_batch_can_be_had_back(store: Store) -> None:
