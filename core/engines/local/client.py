@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from core.engines.base import (
     Conversation,
@@ -27,8 +28,15 @@ from core.engines.base import (
 )
 from core.engines.body import Part, bytes_before, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
-from core.engines.local.drafting import Drafter
-from core.engines.local.load_fallback import attempts, given_up, layers_to_begin_with, next_lighter, worker_options
+from core.engines.local.drafting import Drafter, DraftLength
+from core.engines.local.load_fallback import (
+    attempts,
+    card_of,
+    given_up,
+    layers_to_begin_with,
+    next_lighter,
+    worker_options,
+)
 from core.engines.local.loading_log import RAM
 from core.engines.local.messages import (
     CacheDump,
@@ -46,7 +54,6 @@ from core.engines.local.messages import (
     Tokenize,
     Tokenized,
     TokenScores,
-    WorkerOptions,
     Wrote,
 )
 from core.engines.local.process import (
@@ -99,9 +106,11 @@ class LocalEngine:
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts = RestartPolicy()
+        self.draft_lengths: WeakKeyDictionary[LocalEngine, DraftLength] = WeakKeyDictionary()
+        """What is known of the drafts of each small model for this one."""
         RENDERER.start()  # while the model loads, so that the first session does not wait for it
         self._process, retreat = self._load(header, on_progress)
-        self._card = _card(
+        self._card = card_of(
             header, self._options, overrides, self._placement(retreat), source or file_source(path.absolute())
         )
 
@@ -241,7 +250,8 @@ class LocalSession:
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:
-        plain_tokens = self._drafter.begin(body) if self._drafter else None
+        written: list[int] = []
+        plain_tokens = self._drafter.begin(body, written) if self._drafter else None
         asking = self._asking(
             body,
             limit=limit,
@@ -250,7 +260,7 @@ class LocalSession:
             alternatives=alternatives,
             plain_tokens=plain_tokens,
         )
-        for item in self._carry_out(asking):
+        for item in self._carry_out(asking, written):
             assert not isinstance(item, ChoiceProbabilities | TokenScores)
             yield item
 
@@ -288,7 +298,10 @@ class LocalSession:
             and load.parallel == 1 == small._engine.loaded_as.parallel
             and (wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu))
         )
-        self._drafter = Drafter(small) if suits and isinstance(small, LocalSession) else None
+        self._drafter = None
+        if suits and isinstance(small, LocalSession):
+            length = self._engine.draft_lengths.setdefault(small._engine, DraftLength())
+            self._drafter = Drafter(small, length)
         return suits
 
     def draft(
@@ -305,7 +318,7 @@ class LocalSession:
         asking = self._asking(body) if base is None else Read(0, 0, [], base=base)
         asking = asking._replace(runs=[*asking.runs, tuple(written)], limit=count, sampling=GREEDY)
         ids: list[int] = []
-        for item in self._stream(asking, []):
+        for item in self._stream(asking):
             if isinstance(item, Handoff):
                 base = item.reused + item.prefilled - len(written)
             elif isinstance(item, Token) and item.id is not None:
@@ -352,9 +365,12 @@ class LocalSession:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size
         return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size), **what)
 
-    def _carry_out(self, asking: Read) -> Generator[Item, None, None]:
-        """Send a request and yield its results. If the process dies, go on from the last token that arrived."""
-        written: list[int] = []
+    def _carry_out(self, asking: Read, written: list[int] | None = None) -> Generator[Item, None, None]:
+        """Send a request and yield its results. If the process dies, go on from the last token that arrived.
+
+        `written`: filled with the ids of the tokens.
+        """
+        written = [] if written is None else written
         deaths = 0
         while True:
             try:
@@ -365,7 +381,7 @@ class LocalSession:
                     limit=asking.limit - len(written),
                     seed=asking.seed + len(written),
                 )
-                with closing(self._stream(going_on, written)) as items:
+                with closing(self._stream(going_on)) as items:
                     for item in items:
                         if isinstance(item, Token) and item.id is not None:
                             written.append(item.id)
@@ -383,8 +399,7 @@ class LocalSession:
                 self._engine.recover(lost, self._process)
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
-    def _stream(self, asking: Read, written: Sequence[int]) -> Generator[Item, None, None]:
-        """`written`: tokens of the request so far; drafts follow them."""
+    def _stream(self, asking: Read) -> Generator[Item, None, None]:
         process, number = self._process, self._engine.next_number()
         replies = process.ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
@@ -396,7 +411,7 @@ class LocalSession:
                     case Wrote(_, id, data, logprob, others, drafted, rejected):
                         yield Token(id, data, logprob, others, drafted, rejected)
                     case DraftsWanted() as wanted if self._drafter:
-                        process.tell(self._drafter.answer(wanted, written))
+                        process.tell(self._drafter.answer(wanted))
                     case Prefilled(_, tokens, total):
                         yield PrefillProgress(tokens, total)
                     case CacheReady(_, reused, prefilled, seconds):
@@ -428,22 +443,3 @@ class LocalSession:
                 "Load it with a longer context, or begin a new conversation.",
             )
         return EngineError(f"{self.card.name} could not go on: {reason}.")
-
-
-def _card(
-    header: GgufHeader, options: WorkerOptions, overrides: ModelOverrides, placement: Placement, source: ModelSource
-) -> ModelCard:
-    return ModelCard(
-        name=header.name or header.path.stem,
-        vocabulary=header.vocabulary_hash,
-        context=options.load.context,
-        source=source,
-        architecture=header.architecture,
-        quantisation=header.quantisation,
-        parameters=header.parameters,
-        thinking=options.thinking,
-        returns_scores=True,
-        supports_truncation=options.supports_truncation,
-        overrides=overrides,
-        placement=placement,
-    )

@@ -48,20 +48,28 @@ class DraftLength:
     """A decode of one token by the large model; 0 until it is known."""
     seconds_a_draft: float = 0.0
     """One more token in a decode and one draft, together."""
-    _pause: int = FIRST_PAUSE
+    _next_pause: int = FIRST_PAUSE
+    _paused: int = 0
+    """Tokens that are left of a pause."""
     _is_known: bool = field(default=False)
 
     def plan(self) -> DraftPlan:
         if not self.plain_seconds:
             return DraftPlan(0, PLAIN_TOKENS)
+        if self._paused > 0:
+            return DraftPlan(0, self._paused)
         if not self._is_known:
             return DraftPlan(FIRST)
         if best := max(LENGTHS, key=self.speed):
-            self._pause = FIRST_PAUSE
+            self._next_pause = FIRST_PAUSE
             return DraftPlan(best)
-        pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
+        self._paused, self._next_pause = self._next_pause, min(self._next_pause * 2, LONGEST_PAUSE)
         self._is_known = False
-        return DraftPlan(0, pause)
+        return DraftPlan(0, self._paused)
+
+    def record_plain(self, tokens: int) -> None:
+        """So many tokens were written without drafts: a pause goes on from one write to the next."""
+        self._paused = max(0, self._paused - tokens)
 
     def speed(self, drafts: int) -> float:
         """Expected tokens a second with so many drafts a decode."""
@@ -83,26 +91,34 @@ def _averaged(before: float, now: float) -> float:
 
 
 class Drafter:
-    """The small model drafting for the writes of the large one."""
+    """The small model drafting for the writes of a session of the large one."""
 
-    def __init__(self, session: DraftingSession) -> None:
+    def __init__(self, session: DraftingSession, length: DraftLength) -> None:
+        """`length`: what is known of this pair of models, kept from one conversation to the next."""
         self._session = session
-        self._length = DraftLength()
+        self._length = length
         self._body: Sequence[Part] = ()
         self._base: int | None = None
         """Tokens of prompt and body in the small model's text, once it has read them."""
+        self._written: Sequence[int] = ()
+        """What the large model has written since the write began; it grows."""
+        self._plain_from = 0
+        """Of these, tokens at the last decision, if no drafts followed from it."""
         self._seconds = 0.0
         """The last drafts took."""
         self._is_lost = False
 
-    def begin(self, body: Sequence[Part]) -> int:
-        """A new write of the large model: returns how many tokens it writes before it asks for drafts."""
-        self._body, self._base = body, None
+    def begin(self, body: Sequence[Part], written: Sequence[int]) -> int:
+        """A new write of the large model, whose tokens will be in `written`: returns how many it writes before it asks
+        for drafts."""
+        self._count_plain()
+        self._body, self._base, self._written, self._plain_from = body, None, written, 0
         plan = self._length.plan()
         return 1 if plan.drafts else plan.plain
 
-    def answer(self, wanted: DraftsWanted, written: Sequence[int]) -> Drafts:
-        """What the large model tries next; `written` are its tokens since the write began."""
+    def answer(self, wanted: DraftsWanted) -> Drafts:
+        """What the large model tries next."""
+        self._count_plain()
         if wanted.plain_seconds:
             self._length.plain_seconds = wanted.plain_seconds
         if wanted.tried:
@@ -112,12 +128,16 @@ class Drafter:
             return Drafts(wanted.request, (), max(plan.plain, FIRST_PAUSE) if self._is_lost else plan.plain)
         began = time.perf_counter()
         try:
-            ids, self._base = self._session.draft(self._body, written, plan.drafts, self._base)
+            ids, self._base = self._session.draft(self._body, self._written, plan.drafts, self._base)
         except EngineError:
             self._is_lost = True  # the large model writes without; the loop reports it when it is the small one's turn
             return Drafts(wanted.request, (), FIRST_PAUSE)
         self._seconds = time.perf_counter() - began
         return Drafts(wanted.request, ids, 0 if ids else FIRST_PAUSE)
+
+    def _count_plain(self) -> None:
+        self._length.record_plain(len(self._written) - self._plain_from)
+        self._plain_from = len(self._written)
 
 
 class DraftingSession(Protocol):

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from core.engines.local.messages import WorkerOptions
+from core.engines.model_card import ModelCard, Placement
 from core.errors import EngineError
 from core.models.devices import find_devices
 from core.models.fit import fit
@@ -15,6 +16,7 @@ from core.models.ggml_backends import has_gpu_backend
 from core.models.gguf import GgufHeader
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
+from core.models.source import ModelSource
 
 SMALLER_BATCHES = (128, 32)
 
@@ -36,6 +38,25 @@ class Attempt(NamedTuple):
     options: LoadOptions
     change: str
     """The difference to what a person chose; “” for the first attempt."""
+
+
+def card_of(
+    header: GgufHeader, options: WorkerOptions, overrides: ModelOverrides, placement: Placement, source: ModelSource
+) -> ModelCard:
+    return ModelCard(
+        name=header.name or header.path.stem,
+        vocabulary=header.vocabulary_hash,
+        context=options.load.context,
+        source=source,
+        architecture=header.architecture,
+        quantisation=header.quantisation,
+        parameters=header.parameters,
+        thinking=options.thinking,
+        returns_scores=True,
+        supports_truncation=options.supports_truncation,
+        overrides=overrides,
+        placement=placement,
+    )
 
 
 def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:

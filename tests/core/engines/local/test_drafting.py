@@ -1,7 +1,5 @@
 """Drafted takeovers: the small model drafts, and the large one keeps what it would have drawn itself."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,20 +10,15 @@ import pytest
 from core.engines.base import Conversation, End, Message, Stop, Token
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine, LocalSession
-from core.engines.local.drafting import FIRST, DraftLength
+from core.engines.local.drafting import FIRST, DraftLength, DraftPlan
 from core.models.loading import LoadOptions, Switch
 from core.models.overrides import Sampling
+from tests.bench.drafting import ConstantLength
+from tests.bench.generated import f32_copy
 from tests.core.engines.local.writing import ids, write
 
 QUESTION: Conversation = (Message("user", "Tell me a long story about a fox who learns to count."),)
 OPTIONS = LoadOptions(context=1024, threads=1, drafts=Switch.ON)
-F32 = """
-import ctypes, sys
-import llama_cpp as ll
-params = ll.llama_model_quantize_default_params()
-params.ftype, params.allow_requantize, params.nthread = ll.LLAMA_FTYPE_ALL_F32, True, 1
-assert ll.llama_model_quantize(sys.argv[1].encode(), sys.argv[2].encode(), ctypes.byref(params)) == 0
-"""
 
 
 class DraftingPair(NamedTuple):
@@ -34,28 +27,16 @@ class DraftingPair(NamedTuple):
 
     def sessions(self, sampling: Sampling, always: int | None = None) -> tuple[LocalSession, LocalSession]:
         """A large session that uses drafts; `always`: so many at each decode, whatever that costs."""
+        self.large.draft_lengths[self.small] = ConstantLength(always) if always else DraftLength()
         small, large = self.small.open(QUESTION, sampling), self.large.open(QUESTION, sampling)
         assert large.use_drafts_of(small)
-        if always:
-            assert large._drafter is not None
-            large._drafter._length = ConstantLength(always)
         return small, large
-
-
-class ConstantLength(DraftLength):
-    def __init__(self, drafts: int) -> None:
-        super().__init__(plain_seconds=1.0)
-        self._drafts = drafts
-
-    def speed(self, drafts: int) -> float:
-        return float(drafts == self._drafts)
 
 
 @pytest.fixture(scope="module")
 def pair(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DraftingPair]:
     """SmolLM2 at four bits drafts for its own copy at 32."""
-    copy = tmp_path_factory.mktemp("f32") / "smollm2-f32.gguf"
-    subprocess.run([sys.executable, "-c", F32, str(smollm2), str(copy)], check=True, capture_output=True, timeout=120)
+    copy = f32_copy(smollm2, tmp_path_factory.mktemp("f32") / "smollm2-f32.gguf")
     with closing(LocalEngine(smollm2, OPTIONS)) as small, closing(LocalEngine(copy, OPTIONS)) as large:
         yield DraftingPair(small, large)
 
@@ -170,5 +151,20 @@ def test_drafting_that_does_not_pay_pauses_longer_and_longer() -> None:
         plan = length.plan()
         assert plan.drafts == 0
         pauses.append(plan.plain)
+        length.record_plain(plan.plain - 1)
+        assert length.plan() == DraftPlan(0, 1), "a pause goes on in the next write"
+        length.record_plain(1)
         assert length.plan().drafts == FIRST, "and then it is tried again"
     assert pauses == [64, 128, 256]
+
+
+@pytest.mark.real_models
+def test_what_drafts_cost_and_save_is_known_in_the_next_conversation(pair: DraftingPair) -> None:
+    _, first = pair.sessions(Sampling())
+    tokens(first, 30, seed=1)
+    known = pair.large.draft_lengths[pair.small]
+    assert known.plain_seconds > 0
+    assert known.seconds_a_draft > 0
+    small, second = pair.small.open(QUESTION, Sampling()), pair.large.open(QUESTION, Sampling())
+    assert second.use_drafts_of(small)
+    assert pair.large.draft_lengths[pair.small] is known
