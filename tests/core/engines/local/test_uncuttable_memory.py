@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from core.models.overrides import Sampling
 from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
 
 QUESTION = (Message("user", "a"),)
+NO_CHANGES: Mapping[str, int] = {}
 
 
 @pytest.fixture(scope="module", params=["mamba2", "lfm2"])
@@ -28,10 +29,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     engine.close()
 
 
-def grow(architecture: str, folder: Path) -> Path:
-    """A tiny model of this architecture."""
+def grow(architecture: str, folder: Path, shape: Mapping[str, int] = NO_CHANGES) -> Path:
+    """A tiny model of this architecture; or a larger one, by keys of its shape."""
     name, blocks, keys, wanted = next(recipe for recipe in RECIPES if recipe[0] == architecture)
-    recipe = {"architecture": name, "keys": USUAL | {"block_count": blocks} | keys, "wanted": wanted}
+    recipe = {"architecture": name, "keys": USUAL | {"block_count": blocks} | keys | {**shape}, "wanted": wanted}
     command = [sys.executable, "-m", "tests.core.models.grown_models", str(folder), json.dumps([recipe])]
     subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, timeout=120)
     path = folder / f"{name}.gguf"
