@@ -21,7 +21,7 @@ from core.batch.columns import Columns
 from core.batch.problems import ProblemSet
 from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
-from core.errors import BatonError
+from core.errors import BatonError, StoreError
 from core.models.source import local_path
 from core.problem import Problem
 from core.run import RunSettings, effective_settings
@@ -90,9 +90,16 @@ class BatchPage(QStackedWidget):
         self.preview.system.setText(self._preferences.value.run.system)
         self.setCurrentWidget(self.preview)
 
-    def _show_welcome(self) -> None:
+    def refresh(self) -> None:
+        """List the batches that are in the store now."""
         if store := self.session.store:
-            self.welcome.show_batches(store.batches.all())
+            try:
+                self.welcome.show_batches(store.batches.all())
+            except StoreError as error:
+                self.failed.emit(error)
+
+    def _show_welcome(self) -> None:
+        self.refresh()
         self.setCurrentWidget(self.welcome)
 
     def restore(self, batch: Batch) -> None:

@@ -60,8 +60,12 @@ class BatchWelcome(QWidget):
         middle.addStretch(1)
         column.addLayout(middle)
         column.addStretch(2)
+        self._shown: Sequence[Batch] | None = None
 
     def show_batches(self, batches: Sequence[Batch]) -> None:
+        if batches == self._shown:
+            return  # rows that a person may be pointing at stay
+        self._shown = batches
         while item := self._earlier.takeAt(0):
             if widget := item.widget():
                 widget.deleteLater()

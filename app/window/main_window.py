@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -190,6 +190,11 @@ class MainWindow(QMainWindow):
 
     # Qt's own
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
+            self._show_other_programs_work()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         was_narrow = event.oldSize().width() < NARROW if event.oldSize().isValid() else None
@@ -242,6 +247,12 @@ class MainWindow(QMainWindow):
         elif self._batch:
             self.show_page("batch")
             self._batch.open_file(path)
+
+    def _show_other_programs_work(self) -> None:
+        """`baton` in a terminal, or a second window, may have written into the store meanwhile."""
+        self.chat.sidebar.refresh()
+        if self._batch:
+            self._batch.refresh()
 
     def _make_comparison(self, typesetter: Typesetter, show: ShowComparison, page: QWidget) -> AnswerComparison:
         from app.compare.controller import ComparisonController

@@ -114,10 +114,12 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
     """Windows over one folder, closed at the end of the test."""
     windows: list[MainWindow] = []
 
-    def make(loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440) -> MainWindow:
+    def make(
+        loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440, paths: Paths | None = None
+    ) -> MainWindow:
         loader = loader or ScriptedLoader()
         loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
-        window = MainWindow(Paths.under(tmp_path), loader)
+        window = MainWindow(paths or Paths.under(tmp_path), loader)
         appearance = window.preferences.value.appearance.model_copy(update={"demo_pace": 0})
         window.preferences.change(appearance=appearance)
         windows.append(window)
