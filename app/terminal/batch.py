@@ -25,7 +25,7 @@ from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_sett
 from app.terminal.output import remark
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
-from app.terminal.streams import read_input_as_file
+from app.terminal.standard_input import read_input_as_file
 from core.batch.again import Repetition, repetition_of
 from core.batch.columns import ColumnNames
 from core.batch.hub_data import PREFIX, HubDataSet

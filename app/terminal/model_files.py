@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -55,10 +56,17 @@ def file_of(source: HubFile, yes: bool = False) -> Path:
     """The file of a model of the Hub, downloaded after a yes if it is not here. Raises DownloadError, SettingsError."""
     if path := downloaded(source, models_folder()):
         return path
-    manifest = find_download(Hub(hub_access()), source, models_folder())
+    manifest = look_up(source)
     if not yes:
         _ask(manifest)
     return fetch(manifest)
+
+
+def look_up(source: HubFile) -> DownloadManifest:
+    """What is to be downloaded, asked of the Hub. Raises DownloadError."""
+    access = hub_access()
+    with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
+        return find_download(Hub(access), source, models_folder())
 
 
 def fetch(manifest: DownloadManifest) -> Path:

@@ -7,14 +7,14 @@ import click
 from app.shared.format import parameter_count, short_path, size
 from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
 from app.terminal.exit_codes import ExitCode
-from app.terminal.model_files import fetch, hub_access, models_folder, source_of
+from app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
 from app.terminal.output import remark, write, write_table
 from app.terminal.streams import report, write_json
 from core.errors import SettingsError
 from core.models.catalog import USUAL_CONTEXT, pairs_that_fit
 from core.models.devices import find_devices
 from core.models.hub import Hub
-from core.models.hub_files import downloaded, find_download
+from core.models.hub_files import downloaded
 from core.models.library import HIDDEN_TRASH, Inventory, Library, LocalModel, known_folders
 from core.models.preferences import load_preferences
 from core.models.source import DEMO_FOLDER, HubFile, LocalFile
@@ -141,8 +141,7 @@ def get_model(name: str, json: bool) -> int:
     source = source_of(name)
     if not isinstance(source, HubFile):
         raise SettingsError(f"{name} names no model of the Hub.", "Write hf:OWNER/NAME[:QUANT].")
-    folder = models_folder()
-    path = downloaded(source, folder) or fetch(find_download(Hub(hub_access()), source, folder))
+    path = downloaded(source, models_folder()) or fetch(look_up(source))
     if json:
         write_json({"name": str(source), "file": str(path), "bytes": path.stat().st_size})
     else:

@@ -93,7 +93,9 @@ def run(arguments: Sequence[str]) -> int:
             code = _invoke(arguments)
             close_output()
             return code
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort) as stop:
+            if isinstance(stop, click.Abort):  # Ctrl+C or Ctrl+D at a question, whose line is not ended yet
+                click.echo(err=True)
             report("Stopped.")
             return exit_code_of_signal()
         except BrokenPipeError:  # the reader of our output has closed it: nothing is left to say

@@ -11,7 +11,8 @@ from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import RunOptions, run_options, run_settings
 from app.terminal.output import write
-from app.terminal.streams import read_input, write_json
+from app.terminal.standard_input import read_input
+from app.terminal.streams import write_json
 from core.errors import SettingsError
 from core.files import read_text
 from core.settings import tolerant

@@ -17,7 +17,8 @@ from app.terminal.printer import Printer
 from app.terminal.recording import Record, recorded
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from app.terminal.streams import read_input, report, write_json
+from app.terminal.standard_input import read_input
+from app.terminal.streams import report, write_json
 from core.demo_pair import DemoProblem
 from core.errors import SettingsError
 from core.run import ask, run

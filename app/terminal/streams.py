@@ -9,17 +9,13 @@ import codecs
 import io
 import json
 import os
-import re
 import sys
-from pathlib import Path
 from typing import Any, TextIO
 
 from core.errors import SettingsError
 from core.safe_text import safe_json, safe_line
 
 _ERRORS = "baton.terminal"
-_HEADER = re.compile(r"\b(problem|question|prompt)\b", re.IGNORECASE)
-"""In the first line of a table of problems."""
 _IN_ASCII = {"●": "*", "◆": "#", "▣": "=", "✓": "+", "✗": "x", "–": "-", "—": "-", "−": "-", "─": "-", "·": "-"} | {
     "…": "...",
     "“": '"',
@@ -83,36 +79,6 @@ def write_json(value: Any) -> None:
     is_unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     sys.stdout.write(safe_json(json.dumps(value, ensure_ascii=not is_unicode)) + "\n")
     sys.stdout.flush()
-
-
-def read_input() -> str:
-    """All of standard input. Raises SettingsError if it is closed or not text in UTF-8."""
-    if sys.stdin is None:
-        raise SettingsError("Standard input is closed.", "Name a file or a problem instead of -.")
-    try:
-        return sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            "Standard input is not text in UTF-8.", "Convert it first, with iconv for example."
-        ) from error
-
-
-def read_input_as_file(folder: Path) -> Path:
-    """Standard input as a file, whose ending says what it seems to be: JSON, JSON lines, CSV or plain text.
-
-    Raises SettingsError as `read_input` does.
-    """
-    text = read_input()
-    first = text.lstrip().partition("\n")[0]
-    if first.startswith("["):
-        ending = ".json"
-    elif first.startswith("{"):
-        ending = ".jsonl"
-    else:
-        ending = ".csv" if "," in first and _HEADER.search(first) else ".txt"
-    file = folder / f"standard-input{ending}"
-    file.write_text(text, encoding="utf-8")
-    return file
 
 
 def _null() -> TextIO:

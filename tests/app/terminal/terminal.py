@@ -10,12 +10,14 @@ import subprocess
 import sys
 import termios
 from collections.abc import Mapping
-from pathlib import Path
 from select import select
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 CTRL_C = "\x03"
+CTRL_D = "\x04"
 LIMIT = 90.0
 """Seconds without a word after which a test has failed."""
 
@@ -63,6 +65,12 @@ class Terminal:
             pass
         return self.process.wait(LIMIT)
 
+    def processes_left(self) -> list[str]:
+        """Processes of its session that still run some seconds after it has ended."""
+        mine = [process for process in psutil.process_iter() if _session(process) == self.process.pid]
+        _, alive = psutil.wait_procs(mine, timeout=5)
+        return [str(process) for process in alive]
+
     def _read(self) -> bool:
         """False at the end."""
         ready, _, _ = select([self._ours], [], [], LIMIT)
@@ -81,6 +89,8 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def logs(folder: Path) -> list[Path]:
-    """Logs of model processes that were left behind."""
-    return list(folder.glob("baton-*.log"))
+def _session(process: psutil.Process) -> int:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:  # it has ended
+        return 0

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from app.terminal.standard_input import TYPE_IT
 from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
-from tests.app.terminal.terminal import CTRL_C, Terminal, logs
+from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
+from tests.core.models.hub_server import HubServer, running_hub
 
+REPOSITORY = "tiny/demo-GGUF"
 PROBLEM = "Each term is the sum of the two before it, digit by digit without carries (#)."
 AT_IMPORT = """
 import os, signal, sys
@@ -25,85 +32,221 @@ class Interrupt:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
 from app.cli import main
-sys.exit(main(["solve", "1+1"]))
+sys.exit(main({arguments!r}))
 """
+ENDLESS = ("--policy", "never", "-n", "100000", "-c", "100000")
+"""Options of a run that writes until it is stopped."""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """No settings, models or history of a person; and a folder for temporary files, which must be empty at the end."""
+    for name in ("CONFIG", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path))
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "LLAMA_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    yield tmp_path
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """For temporary files; and no settings of a person."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def silent_server() -> Iterator[str]:
-    """An address that takes connections and never answers."""
+def silent_server() -> Iterator[SilentServer]:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.settimeout(LIMIT)
+        yield SilentServer(server)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """One model, whose quantisation need not be named."""
+    with running_hub() as server:
+        server.files[REPOSITORY] = {"demo-Q4_K_M.gguf": SMALL_MODEL.read_bytes()}
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
+
+
+class SilentServer:
+    """Takes connections and never answers."""
+
+    def __init__(self, server: socket.socket) -> None:
+        self._server = server
+        self.url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    def wait_for_a_request(self) -> None:
+        connection, _ = self._server.accept()
+        with connection:
+            assert connection.recv(1)
 
 
 def stopped_cleanly(terminal: Terminal, code: int = 130) -> None:
+    """One line, the exit code, no traceback, no process left."""
+    ended_cleanly(terminal, code)
+    assert terminal.screen.count("Stopped") == 1, terminal.screen
+
+
+def ended_cleanly(terminal: Terminal, code: int = 130) -> None:
     assert terminal.exit_code() == code, terminal.screen
-    assert "Traceback" not in terminal.screen
-    assert "KeyboardInterrupt" not in terminal.screen
-    assert terminal.screen.count("Stopped") == 1
+    for word in ("Traceback", "KeyboardInterrupt", "Error", "unexpected"):
+        assert word not in terminal.screen
+    assert terminal.processes_left() == []
 
 
-@pytest.mark.parametrize("module", ["click", "app.terminal.solve", "core.run", "numpy", "core.engines.local.client"])
-def test_while_the_program_is_imported(module: str, folder: Path) -> None:
-    with Terminal(code=AT_IMPORT.format(module=module)) as terminal:
+def ranges(hub: HubServer) -> list[str | None]:
+    """Which bytes of the model were asked for."""
+    return [asked.range for asked in hub.file_requests() if asked.path.endswith(".gguf")]
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("click", "solve 1+1"),
+        ("app.terminal.solve", "solve 1+1"),
+        ("core.run", "solve 1+1"),
+        ("numpy", "solve 1+1"),
+        ("core.engines.local.client", "solve 1+1"),
+        ("core.batch.runner", "batch problems.jsonl"),
+        ("core.cue_profiler", "profile model.gguf"),
+        ("core.engines.server_check", "connect http://127.0.0.1:9"),
+        ("starlette", "serve"),
+        ("huggingface_hub", "models get hf:a/b"),
+        ("sqlite3", "history list"),
+        ("core.thinking.replay", "replay trace.jsonl"),
+        ("core.diagnosis", "doctor"),
+        ("core.grading", "demo"),
+        ("core.grading", "evidence"),
+    ],
+)
+def test_while_the_program_is_imported(module: str, command: str) -> None:
+    with Terminal(code=AT_IMPORT.format(module=module, arguments=command.split())) as terminal:
         stopped_cleanly(terminal)
 
 
 @pytest.mark.parametrize("model", ["small.gguf", "large.gguf"])
-def test_while_a_model_is_loaded(model: str, folder: Path) -> None:
-    with Terminal("solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)) as terminal:
+@pytest.mark.parametrize("command", [["solve", PROBLEM], ["batch", str(BATCH_PROBLEMS)], ["serve", "--port", "0"]])
+def test_while_a_model_is_loaded(model: str, command: list[str]) -> None:
+    with Terminal(*command, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)) as terminal:
         terminal.wait_for(f"Loading {model}")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
-    assert logs(folder) == []
 
 
-def test_while_a_server_is_waited_for(silent_server: str, folder: Path) -> None:
-    with Terminal("solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", silent_server) as terminal:
-        terminal.wait_for("Connecting to")
+def test_while_standard_input_is_read() -> None:
+    with Terminal("solve", "-") as terminal:
+        terminal.wait_for(TYPE_IT)
+        terminal.press("What is 1 + 1?\n")
+        terminal.wait_for("1 + 1?")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
-    assert logs(folder) == []
 
 
-def test_while_a_model_is_profiled(folder: Path) -> None:
+def test_while_a_server_is_waited_for(silent_server: SilentServer) -> None:
+    with Terminal("solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", silent_server.url) as terminal:
+        terminal.wait_for("Connecting to")
+        silent_server.wait_for_a_request()
+        terminal.press(CTRL_C)
+        stopped_cleanly(terminal)
+
+
+def test_while_a_server_is_tested(silent_server: SilentServer) -> None:
+    with Terminal("connect", silent_server.url) as terminal:
+        silent_server.wait_for_a_request()
+        terminal.press(CTRL_C)
+        stopped_cleanly(terminal)
+
+
+def test_while_a_model_is_profiled() -> None:
     with Terminal("profile", str(SMALL_MODEL), "--tokens", "100000", "-c", "100000") as terminal:
         terminal.wait_for("problem 1 of 4")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
-    assert logs(folder) == []
 
 
-def test_while_an_answer_is_written(folder: Path) -> None:
-    with Terminal("solve", PROBLEM, "--policy", "never", "-n", "100000", "-c", "100000") as terminal:
+def test_while_the_hub_is_asked(silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", silent_server.url)
+    with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
+        terminal.wait_for("Asking 127.0.0.1")
+        silent_server.wait_for_a_request()
+        terminal.press(CTRL_C)
+        stopped_cleanly(terminal)
+
+
+def test_a_download_that_is_stopped_continues_where_it_was(hub: HubServer, folder: Path) -> None:
+    hub.faults.silent_after = 100_000
+    with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
+        terminal.wait_for("Downloading")
+        terminal.wait_for("KiB of")
+        terminal.press(CTRL_C)
+        stopped_cleanly(terminal)
+    (part,) = folder.rglob("*.part")
+    kept = part.stat().st_size
+    assert 0 < kept <= 100_000
+    hub.faults.cuts = [30_000, 20_000]
+    with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
+        assert terminal.exit_code() == 0, terminal.screen
+    assert ranges(hub)[1:] == [f"bytes={kept + got}-" for got in (0, 30_000, 50_000)]
+    (file,) = folder.rglob("demo-Q4_K_M.gguf")
+    assert file.read_bytes() == SMALL_MODEL.read_bytes()
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+def test_at_the_question_before_a_download(key: str, hub: HubServer) -> None:
+    with Terminal("solve", PROBLEM, "--small", f"hf:{REPOSITORY}", "--large", "demo") as terminal:
+        terminal.wait_for("[Y/n]: ")
+        terminal.press(key)
+        stopped_cleanly(terminal)
+    assert ranges(hub) == []
+
+
+def test_while_an_answer_is_written() -> None:
+    with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
         terminal.press(CTRL_C)
-        assert terminal.exit_code() == 130
+        ended_cleanly(terminal)
         assert "ended by: stopped" in terminal.screen
-        assert "Traceback" not in terminal.screen
-    assert logs(folder) == []
 
 
-def test_a_batch_says_how_to_continue_it_and_continues(folder: Path) -> None:
-    out = folder / "out"
-    arms = ("--arm", "small", "--parallel", "2", "-c", "1024", "--out", str(out))
-    with Terminal("batch", str(BATCH_PROBLEMS), *arms) as terminal:
-        terminal.wait_for("of 300")
+def test_while_the_demo_is_written() -> None:
+    with Terminal("demo") as terminal:
+        terminal.wait_for("── Large model alone")
+        terminal.press(CTRL_C)
+        ended_cleanly(terminal)
+
+
+def test_while_the_endpoint_serves() -> None:
+    with Terminal("serve", "--port", "0", "-c", "1024") as terminal:
+        terminal.wait_for("Serving")
+        terminal.press(CTRL_C)
+        stopped_cleanly(terminal)
+
+
+def test_while_the_endpoint_writes_an_answer() -> None:
+    with Terminal("serve", "--port", "0", *ENDLESS) as terminal:
+        terminal.wait_for("/v1")
+        address = urlsplit(terminal.screen[terminal.screen.index("http://") :].split()[0])
+        question = {"model": "small", "stream": True, "messages": [{"role": "user", "content": PROBLEM}]}
+        with closing(HTTPConnection(address.hostname or "", address.port, timeout=LIMIT)) as connection:
+            connection.request(
+                "POST", "/v1/chat/completions", json.dumps(question), {"Content-Type": "application/json"}
+            )
+            assert connection.getresponse().readline().startswith(b"data: ")
+            terminal.press(CTRL_C)
+            stopped_cleanly(terminal)
+
+
+@pytest.mark.parametrize("command", [["batch", str(BATCH_PROBLEMS), "--arm", "small"], ["evidence"]])
+def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folder: Path) -> None:
+    out = str(folder / "out")
+    with Terminal(*command, "--parallel", "2", "-c", "1024", "--out", out) as terminal:
+        terminal.wait_for(" of 300" if command[0] == "batch" else " errors")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
         assert "--resume" in terminal.screen
-    assert logs(folder) == []
-    with Terminal("batch", "--resume", "--out", str(out), "-c", "1024") as terminal:
-        assert terminal.exit_code() == 0, terminal.screen
+    if command[0] == "batch":
+        with Terminal("batch", "--resume", "--out", out, "-c", "1024") as terminal:
+            assert terminal.exit_code() == 0, terminal.screen
 
 
 def test_a_large_batch_is_stopped_at_once_and_reported_on_demand(folder: Path) -> None:
@@ -122,37 +265,35 @@ def test_a_large_batch_is_stopped_at_once_and_reported_on_demand(folder: Path) -
 
 
 @pytest.mark.real_models
-def test_while_a_long_prompt_is_read(smollm2: Path, folder: Path) -> None:
+def test_while_a_long_prompt_is_read(smollm2: Path) -> None:
     problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 120
     models = ("--small", str(smollm2), "--large", str(smollm2), "-c", "4096", "--threads", "1")
     with Terminal("solve", problem, "--policy", "never", *models) as terminal:
         terminal.wait_for("Reading the prompt … ")
         terminal.press(CTRL_C)
-        assert terminal.exit_code() == 130, terminal.screen
+        ended_cleanly(terminal)
         assert "0 steps" in terminal.screen, "no token was written"
         assert "ended by: stopped" in terminal.screen
-    assert logs(folder) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_other_signals_stop_in_the_same_way(number: signal.Signals, code: int, folder: Path) -> None:
-    with Terminal("solve", PROBLEM, "--policy", "never", "-n", "100000", "-c", "100000") as terminal:
+def test_other_signals_stop_in_the_same_way(number: signal.Signals, code: int) -> None:
+    with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
         os.kill(terminal.process.pid, number)
-        assert terminal.exit_code() == code
+        ended_cleanly(terminal, code)
         assert "ended by: stopped" in terminal.screen
-    assert logs(folder) == []
 
 
-def test_a_killed_program_leaves_no_log_behind(folder: Path) -> None:
-    with Terminal("solve", PROBLEM, "--policy", "never", "-n", "100000", "-c", "100000") as terminal:
+def test_a_killed_program_leaves_no_log_behind() -> None:
+    with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
         os.kill(terminal.process.pid, signal.SIGKILL)
         assert terminal.exit_code() == -signal.SIGKILL
-    assert logs(folder) == []
+        assert terminal.processes_left() == []
 
 
-def test_a_reader_that_has_gone_ends_the_program_silently(folder: Path) -> None:
+def test_a_reader_that_has_gone_ends_the_program_silently() -> None:
     command = f"'{sys.executable}' -m app.cli solve '{PROBLEM}' --policy never -q --json | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stdout.count("\n") == 1

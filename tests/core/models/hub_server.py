@@ -34,6 +34,9 @@ class Faults:
     """End the connection after so many bytes of the body."""
     refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """Answer with this status and these headers instead."""
+    silent_after: int | None = None
+    """Send so many bytes of the next body and then nothing, until the test is over."""
+    is_over: threading.Event = field(default_factory=threading.Event)
     ignores_ranges: bool = False
     wrong_total: bool = False
 
@@ -132,7 +135,11 @@ class HubServer:
         handler.send_header("Content-Length", str(len(data) - start))
         handler.end_headers()
         cut = faults.cuts.pop(0) if faults.cuts else len(data)
-        handler.wfile.write(data[start : start + cut])
+        silent, faults.silent_after = faults.silent_after, None
+        handler.wfile.write(data[start : start + (cut if silent is None else silent)])
+        if silent is not None:
+            handler.wfile.flush()
+            faults.is_over.wait()
         handler.close_connection = True
 
 
@@ -180,6 +187,7 @@ def running_hub() -> Iterator[HubServer]:
     try:
         yield hub
     finally:
+        hub.faults.is_over.set()
         for server, thread in zip(servers, threads, strict=True):
             server.shutdown()
             thread.join()

@@ -1,0 +1,46 @@
+"""What a command reads where - is written instead of a file or a problem."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from app.terminal.output import remark
+from core.errors import SettingsError
+
+TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
+_HEADER = re.compile(r"\b(problem|question|prompt)\b", re.IGNORECASE)
+"""In the first line of a table of problems."""
+
+
+def read_input() -> str:
+    """All of standard input. Raises SettingsError if it is closed or not text in UTF-8."""
+    if sys.stdin is None:
+        raise SettingsError("Standard input is closed.", "Name a file or a problem instead of -.")
+    if sys.stdin.isatty():
+        remark(TYPE_IT)
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            "Standard input is not text in UTF-8.", "Convert it first, with iconv for example."
+        ) from error
+
+
+def read_input_as_file(folder: Path) -> Path:
+    """Standard input as a file, whose ending says what it seems to be: JSON, JSON lines, CSV or plain text.
+
+    Raises SettingsError as `read_input` does.
+    """
+    text = read_input()
+    first = text.lstrip().partition("\n")[0]
+    if first.startswith("["):
+        ending = ".json"
+    elif first.startswith("{"):
+        ending = ".jsonl"
+    else:
+        ending = ".csv" if "," in first and _HEADER.search(first) else ".txt"
+    file = folder / f"standard-input{ending}"
+    file.write_text(text, encoding="utf-8")
+    return file
