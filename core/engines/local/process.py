@@ -66,33 +66,20 @@ class ModelProcess:
         self._replies: dict[int, Replies] = {}
         self._lock = threading.Lock()
         self._lost: EngineLost | None = None
-        handle, log_path = tempfile.mkstemp(prefix="baton-", suffix=".log")
-        self._log = os.fdopen(handle, "rb")
-        """What native code writes to standard error in the child."""
-        self._log_path = Path(log_path)
-        self._connection, theirs = multiprocessing.get_context("spawn").Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=worker.main, args=(theirs, options, log_path), name=f"baton {self.name}", daemon=True
-        )
-        self._heard = time.monotonic()
-        self._has_spoken = False
-        self._was_silent = 0.0
-        """Seconds of silence for which the process was killed; 0 if it was not."""
-        self._ended = threading.Event()
-        self._watchdog = threading.Thread(target=self._watch, name=f"watchdog of {self.name}", daemon=True)
-        try:
-            with signals_held():
-                start_shielded(self._process)
-                self._watchdog.start()
-            theirs.close()
-            self.loaded = self._wait_until_loaded(on_progress)
-        except BaseException:  # Ctrl+C among them
-            self._kill()
-            self._connection.close()
-            self._remove_log()
-            raise
-        if os.name == "posix":  # so that no log is left behind if this process is killed
-            self._log_path.unlink()
+        with contextlib.ExitStack() as until_all_can_be_undone:
+            until_all_can_be_undone.enter_context(signals_held())
+            self._make(options)
+            try:
+                self._start()
+                until_all_can_be_undone.close()
+                self.loaded = self._wait_until_loaded(on_progress)
+                if os.name == "posix":  # so that no log is left behind if this process is killed
+                    self._log_path.unlink()
+            except BaseException:  # Ctrl+C among them
+                self._kill()
+                self._connection.close()
+                self._remove_log()
+                raise
         self._receiver = threading.Thread(target=self._receive, name=f"replies of {self.name}", daemon=True)
         self._receiver.start()
 
@@ -139,6 +126,30 @@ class ModelProcess:
         self._remove_log()
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _make(self, options: WorkerOptions) -> None:
+        handle, log_path = tempfile.mkstemp(prefix="baton-", suffix=".log")
+        self._log = os.fdopen(handle, "rb")
+        """What native code writes to standard error in the child."""
+        self._log_path = Path(log_path)
+        context = multiprocessing.get_context("spawn")
+        self._connection, self._theirs = context.Pipe()
+        self._process = context.Process(
+            target=worker.main, args=(self._theirs, options, log_path), name=f"baton {self.name}", daemon=True
+        )
+        self._heard = time.monotonic()
+        self._has_spoken = False
+        self._was_silent = 0.0
+        """Seconds of silence for which the process was killed; 0 if it was not."""
+        self._ended = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name=f"watchdog of {self.name}", daemon=True)
+
+    def _start(self) -> None:
+        try:
+            start_shielded(self._process)
+        finally:
+            self._theirs.close()  # only the process may hold its end, or its death would not be seen here
+        self._watchdog.start()
 
     def _kill(self) -> None:
         if self._process.pid is None:  # it could not be started
