@@ -231,7 +231,8 @@ def test_while_the_endpoint_writes_an_answer() -> None:
             connection.request(
                 "POST", "/v1/chat/completions", json.dumps(question), {"Content-Type": "application/json"}
             )
-            assert connection.getresponse().readline().startswith(b"data: ")
+            response = connection.getresponse()
+            assert response.readline().startswith(b"data: ")
             terminal.press(CTRL_C)
             stopped_cleanly(terminal)
 
