@@ -21,8 +21,12 @@ from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
+from core.thinking.corrections import corrections
 from core.thinking.events import Finish
 from core.thinking.trace import Piece
+
+MOST_COMPARED = 2_000
+"""Pieces of an answer whose corrections are counted for its heading, about 50 ms."""
 
 
 class AnswerAction(Enum):
@@ -125,7 +129,11 @@ class AnswerView(QWidget):
         if trace.totals[Author.LARGE].kept:
             self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}")
             takeovers = trace.totals[Author.LARGE].takeovers
-            self._takeovers.setText(f"in {count(takeovers, 'takeover')}" if takeovers else "")
+            words = f"in {count(takeovers, 'takeover')}" if takeovers else ""
+            corrected = 0 if live or len(trace.pieces) > MOST_COMPARED else corrections(trace.pieces)
+            self._takeovers.setText(f"{words}, {corrected:,} ≠" if corrected else words)
+            if corrected:
+                self._takeovers.setToolTip(f"{words}, {corrected:,} of which corrected a value")
         else:
             self._share.clear()
             self._takeovers.clear()

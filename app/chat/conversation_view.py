@@ -222,7 +222,7 @@ class ConversationView(QScrollArea):
     def _place_latest(self) -> None:
         self.latest.adjustSize()
         room = self.viewport().rect()
-        self.latest.move(room.center().x() - self.latest.width() // 2, room.bottom() - self.latest.height() - 10)
+        self.latest.move(room.right() - self.latest.width() - 14, room.bottom() - self.latest.height() - 10)
 
     def _to_end(self) -> None:
         bar = self.verticalScrollBar()

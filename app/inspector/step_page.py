@@ -14,6 +14,7 @@ from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
 from core.engines.base import Passing
 from core.engines.body import Author
+from core.thinking.corrections import Effect, change_of
 from core.thinking.registry import reason_label
 from core.thinking.trace import Piece, Trace
 
@@ -145,6 +146,7 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
     return [
         ("Reason", reason_label(piece.reason) if piece.reason else ""),
         ("Cue", cue_words(piece)),
+        ("Effect", effect_words(trace, piece)),
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         (
             "Handoff",
@@ -170,6 +172,18 @@ def cue_words(piece: Piece) -> str:
     before = piece.replaced[: cue.start] if piece.replaced else ""
     place = f", word {len(before.split()) + 1}" if piece.replaced else ""
     return f"“{cue.word}”{place} ({cue.category.value})"
+
+
+def effect_words(trace: Trace, piece: Piece) -> str:
+    """“≠ corrected 087 to 987”; nothing for new text."""
+    pieces = trace.pieces
+    index = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i] is piece), None)
+    changed = None if index is None else change_of(pieces, index)
+    if changed is None:
+        return ""
+    if changed.effect is Effect.CORRECTED:
+        return f"≠ corrected {changed.before} to {changed.after}"
+    return "= repeated what stood there"
 
 
 def score_words(piece: Piece) -> str:

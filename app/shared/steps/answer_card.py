@@ -28,7 +28,7 @@ class AnswerCard(QFrame):
         self._writer = label()
         inside = QHBoxLayout(self)
         inside.setContentsMargins(13, 11, 14, 6)
-        inside.setSpacing(24)
+        inside.setSpacing(28)
         inside.addWidget(self._writer, 0, Qt.AlignmentFlag.AlignTop)
         inside.addWidget(self.text, 1)
 

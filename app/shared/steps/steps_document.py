@@ -6,11 +6,12 @@ a few kilobytes each, and only what is on the screen is painted (docs/window.md)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QColor, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
+from PySide6.QtGui import QColor, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
 from app.shared.conversations.conversation import run_settings
 from app.shared.rendering import TextStyle, render_at
@@ -19,6 +20,7 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Colours
 from core.engines.body import Author
 from core.errors import SettingsError
+from core.thinking.corrections import Change, Effect, change_of
 from core.thinking.cues import Lexicon, english
 from core.thinking.events import RunStarted
 from core.thinking.policies.keywords import Keywords
@@ -46,6 +48,8 @@ class ShownPiece:
     text: str = ""
     free: float = 0.0
     """Pixels kept free above it, beyond the gap that all have."""
+    change: Change | None = None
+    """What its takeover changed, once it is complete."""
 
 
 def thinking_pieces(trace: Trace) -> list[Piece]:
@@ -240,6 +244,9 @@ class StepsDocument(QObject):
             for later in self.shown[index + 1 :]:
                 later.first += moved
         self._mark_cues(shown)
+        if index < len(self._pieces) and self._pieces[index] is shown.piece:
+            shown.change = change_of(self._pieces, index)
+            self._mark_correction(shown, index)
         self.grown.emit(index)
 
     def _words(self, shown: ShownPiece, index: int) -> str:
@@ -269,12 +276,48 @@ class StepsDocument(QObject):
             found.mergeCharFormat(mark)
             at = found.position()
 
+    def end_of(self, index: int) -> QTextBlock:
+        """The last block of a shown piece."""
+        if index + 1 == len(self.shown):
+            return self._document.lastBlock()
+        return self._document.findBlockByNumber(self.shown[index + 1].first - 1)
+
+    def _mark_correction(self, shown: ShownPiece, index: int) -> None:
+        """Underline the value that the large model corrected. One inside a typeset formula is named beside the step."""
+        if shown.change is None or shown.change.effect is not Effect.CORRECTED:
+            return
+        assert self._colours is not None
+        mark = QTextCharFormat()
+        mark.setFontWeight(700)
+        mark.setForeground(QColor(self._colours.success))
+        mark.setUnderlineStyle(QTextCharFormat.UnderlineStyle.WaveUnderline)
+        mark.setUnderlineColor(QColor(self._colours.success))
+        value = re.escape(shown.change.after)
+        block, last = self._document.findBlockByNumber(shown.first), self.end_of(index)
+        while block.isValid():
+            text = block.text()
+            found = re.search(rf"(?<==){value}(?!\w)", text) or re.search(rf"(?<==\s){value}(?!\w)", text)
+            if found := found or re.search(rf"(?<!\w){value}(?!\w)", text):
+                cursor = QTextCursor(block)
+                cursor.setPosition(block.position() + utf16_length(text[: found.start()]))
+                cursor.movePosition(QTextCursor.MoveOperation.Right, QTextCursor.MoveMode.KeepAnchor, len(found[0]))
+                cursor.mergeCharFormat(mark)
+                return
+            if block == last:
+                return
+            block = block.next()
+
     def _plain(self, piece: Piece) -> QTextCharFormat:
         assert self._style is not None
         form = QTextCharFormat()
         form.setFont(self._style.font)
         form.setForeground(QColor(self._style.muted if piece.author is Author.INSERTED else self._style.ink))
         return form
+
+
+def utf16_length(text: str) -> int:
+    """How many of Qt's positions a text takes."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _end_piece(cursor: QTextCursor, free: float = 0.0) -> None:

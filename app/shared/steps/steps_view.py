@@ -14,13 +14,16 @@ from app.shared.steps.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocum
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
 from core.engines.body import Author
+from core.thinking.corrections import Effect
 from core.thinking.trace import Piece, Trace
 
-MARGIN = 52
+MARGIN = 56
 """Pixels on the left for the bar, the step's number, and the sign."""
 RIGHT_MARGIN = 12
 BAR = 3
 NUMBER_END = 28
+CHANGE_SIGN = {Effect.CORRECTED: "≠", Effect.REPEATED: "="}
+"""Beside the sign of a takeover: it changed a value, or repeated what stood there."""
 SMALL_PRINT = 0.72
 """Of the text's size, for the numbers."""
 PAD = GAP / 2 - 1
@@ -200,7 +203,36 @@ class StepsView(RichText):
         font.setPointSizeF(font.pointSizeF() * (1.0 if author is Author.INSERTED else 0.95))
         painter.setFont(font)
         line = painter.fontMetrics().height() * 1.18
-        painter.drawText(QRectF(NUMBER_END, place.top() + PAD, 22, line), Qt.AlignmentFlag.AlignCenter, SIGN[author])
+        sign = QRectF(NUMBER_END, place.top() + PAD, 16 if shown.change else 22, line)
+        painter.drawText(sign, Qt.AlignmentFlag.AlignCenter, SIGN[author])
+        if shown.change:
+            self._paint_change(painter, shown, sign, colours)
+
+    def _paint_change(self, painter: QPainter, shown: ShownPiece, sign: QRectF, colours: Colours) -> None:
+        """≠ or = beside the author's sign; after the last line “087 → 987”, if there is room."""
+        assert shown.change
+        corrected = shown.change.effect is Effect.CORRECTED
+        font = QFont(self.document().defaultFont())
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+        font.setBold(corrected)
+        painter.setFont(font)
+        painter.setPen(QColor(colours.success if corrected else colours.muted))
+        beside = QRectF(sign.right(), sign.top(), MARGIN - sign.right(), sign.height())
+        at_left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(beside, at_left, CHANGE_SIGN[shown.change.effect])
+        if not corrected:
+            return
+        block = self._steps.end_of(self._steps.shown.index(shown))
+        lines = block.layout()
+        if not lines.lineCount():
+            return
+        last = lines.lineAt(lines.lineCount() - 1)
+        top = self.document().documentLayout().blockBoundingRect(block).topLeft() + last.position()
+        words = f"{shown.change.before} → {shown.change.after}"
+        left = top.x() + last.naturalTextWidth() + 14
+        if left + painter.fontMetrics().horizontalAdvance(words) < self.viewport().width():
+            room = QRectF(left, top.y(), self.viewport().width() - left, last.height())
+            painter.drawText(room, at_left, words)
 
     def _paint_number(self, painter: QPainter, number: int, place: QRectF, colours: Colours) -> None:
         """The number of a step, beside its first piece."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QTextCharFormat
 from pytestqt.qtbot import QtBot
 
 from app.shared.background import BackgroundTasks
@@ -16,6 +17,7 @@ from app.shared.steps.typesetting import Typesetter
 from core.cue_profiler import lexicon_json
 from core.engines.body import Author
 from core.run import RunSettings
+from core.thinking.corrections import Change, Effect
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import Event, RunStarted
 from core.thinking.policies.keywords import Keywords
@@ -152,3 +154,24 @@ def underlined(view: StepsView) -> list[str]:
             at += 1
         block = block.next()
     return words
+
+
+@pytest.mark.parametrize(
+    ("small", "change"), [("5", Change(Effect.CORRECTED, "5", "4")), ("4", Change(Effect.REPEATED))]
+)
+def test_a_corrected_value_is_marked_and_a_repeated_one_is_not(
+    steps: StepsView, qtbot: QtBot, small: str, change: Change
+) -> None:
+    settings = Keywords.Settings(n1=20, n2=20, n3=20, n3_step=0, c=9, c_step=0)
+    written = [f"So 2 + 2 = {small}.\n\nWait, no", "\n\nEnd.</think>\n\n4"]
+    trace = run(Keywords(settings), written, ["Wait, 4 fish are 2 + 2 = 4. Unwritten words."]).trace
+    text = settled(steps, trace, qtbot)
+    (taken,) = [shown for shown in steps.shown if shown.piece.author is Author.LARGE]
+    assert taken.change == change
+    cursor = steps.textCursor()
+    marked = []
+    for place in range(len(text)):
+        cursor.setPosition(place + 1)  # the format of the letter before it
+        if cursor.charFormat().underlineStyle() is QTextCharFormat.UnderlineStyle.WaveUnderline:
+            marked.append(text[place - 8 : place + 1])
+    assert marked == (["2 + 2 = 4"] if change.after else [])
