@@ -18,13 +18,14 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
+    QScrollArea,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, whole_number
+from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, see_through, whole_number
 from core.batch.problems import ProblemSet
 from core.batch.recipes import ABLATIONS, ARMS, RECIPES
 
@@ -52,8 +53,10 @@ class Preview(QWidget):
         self.table = QTableView()
         self.notes = QPlainTextEdit()
         self.notes.setReadOnly(True)
-        self.notes.setMaximumHeight(90)
-        self.notes.setAccessibleName("What was guessed, and rows that cannot be read")
+        self.notes.setMaximumHeight(110)
+        self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
+        self.ungraded = QCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
+        self.ungraded.toggled.connect(self._allow_start)
         self.arms = {name: QCheckBox(recipe.title[0].upper() + recipe.title[1:]) for name, recipe in RECIPES.items()}
         for name in USUAL:
             self.arms[name].setChecked(True)
@@ -87,8 +90,11 @@ class Preview(QWidget):
         self.found = found
         self.show_guides([])
         self.title.setText(found.name)
-        scored = sum(problem.expected is not None for problem in found.problems)
-        self.count.setText(f"{len(found.problems):,} problems, {scored:,} with an answer to grade against")
+        read, *more = found.report.lines()
+        self.count.setText(read)
+        self.ungraded.setChecked(False)
+        self.ungraded.setVisible(not found.report.can_be_graded)
+        self._allow_start()
         columns = found.columns
         for combo, chosen in (
             (self.problem, columns.problem),
@@ -105,9 +111,11 @@ class Preview(QWidget):
             self.rows.appendRow([QStandardItem(cell) for cell in cells])
         for column, width in enumerate((140, 720)):
             self.table.setColumnWidth(column, width)
-        bad = [f"{each.source}, line {each.line}: {each.reason}" for each in found.rejected[:1000]]
-        self.notes.setPlainText("\n".join((*found.notes, *bad)))
-        self.notes.setVisible(bool(found.notes or bad))
+        self.notes.setPlainText("\n".join(more))
+        self.notes.setVisible(bool(more))
+
+    def _allow_start(self) -> None:
+        self.start.setEnabled(self.ungraded.isChecked() or self.ungraded.isHidden())
 
     def _columns_chosen(self) -> None:
         assert self.found
@@ -164,6 +172,7 @@ class Preview(QWidget):
         inside.addLayout(choices)
         inside.addWidget(table, 1)
         inside.addWidget(self.notes)
+        inside.addWidget(self.ungraded)
         for heading, recipes in (("Compare", ARMS), ("Ablations", ABLATIONS)):
             inside.addWidget(label(heading, Role.HEADING))
             arms = QGridLayout()
@@ -171,10 +180,15 @@ class Preview(QWidget):
                 arms.addWidget(self.arms[name], place // 2, place % 2)
             inside.addLayout(arms)
         inside.addLayout(guides)
-        inside.addLayout(buttons)
+        area = QScrollArea()  # a small screen has no room for all arms
+        area.setWidgetResizable(True)
+        area.setWidget(card)
+        see_through(area, card)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(22, 16, 22, 16)
-        outside.addWidget(card)
+        outside.setSpacing(12)
+        outside.addWidget(area)
+        outside.addLayout(buttons)
 
 
 def _combo(name: str) -> QComboBox:

@@ -41,6 +41,7 @@ NARROW = 1060
 WIDGET_SIZE_MAX = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
 ALL_ARMS = "All arms"
+TOOL_NAMES = {"inspect": "Inspect", "lm-eval": "lm-evaluation-harness", "every-eval-ever": "Every Eval Ever"}
 _WIDTHS = {
     ResultColumn.NUMBER: 48,
     ResultColumn.PROBLEM: 260,
@@ -200,6 +201,10 @@ class RunView(QWidget):
         if where:
             self.session.export(Path(where).with_suffix(ending))
 
+    def _export_for(self, tool: str) -> None:
+        if where := QFileDialog.getExistingDirectory(self, f"Folder for the files of {TOOL_NAMES[tool]}"):
+            self.session.export_for(tool, Path(where))
+
     def _ask_how(self) -> None:
         assert self.session.batch
         dialog = RegradeDialog(BatchSettings.of(self.session.batch).how, self)
@@ -230,6 +235,9 @@ class RunView(QWidget):
         titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
+        menu.addSeparator()
+        for tool, name in TOOL_NAMES.items():
+            menu.addAction(f"For {name}…").triggered.connect(lambda _, tool=tool: self._export_for(tool))
         self.export.setMenu(menu)
         table = self.table
         table.setModel(self.model)

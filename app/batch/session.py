@@ -15,11 +15,15 @@ from core.batch.arms import Arm, by_large_model
 from core.batch.batch_events import BatchEvent, JobEnded
 from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
+from core.batch.creation import add_arms, create_batch
 from core.batch.exports import export
+from core.batch.other_tools import file_name, write_for
 from core.batch.problems import ProblemSet, read_problems
 from core.batch.progress import BatchProgress
+from core.batch.provenance import Provenance
 from core.batch.regrading import RegradeCounts, Regraded, regrade
 from core.batch.report import Report, report_of
+from core.batch.results import Results
 from core.batch.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
 from core.grading.grader import Grader
@@ -123,11 +127,12 @@ class BatchSession(QObject):
         """Create a batch and start it. Raises SettingsError while another is running."""
         self._refuse_while_running()
         store = self._stored()
-        settings = BatchSettings(source=found.name, parallel=parallel, seeds=seeds).stored()
-        rows = [arm.stored() for arm in arms]
+        models = self._choice()
+        provenance = Provenance.of_this_machine((), str(models.small), str(models.large))
 
         def work() -> Generator[OpenedBatch, None, None]:
-            yield _opened(store, store.batches.create(found.name, settings, found.problems, rows, range(seeds)))
+            batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)
+            yield _opened(store, batch)
 
         self._do("create batch", work, self._show_and_start)
 
@@ -194,12 +199,9 @@ class BatchSession(QObject):
         assert self.batch is not None
         self._refuse_while_running()
         store, batch_id = self._stored(), self.batch.id
-        known = {arm.name for arm in self.batch.arms}
-        added = [arm.stored() for arm in arms if arm.name not in known]
 
         def work() -> Generator[OpenedBatch, None, None]:
-            for arm in added:
-                store.batches.add_arm(batch_id, arm)
+            add_arms(store, batch_id, arms)
             yield _opened(store, batch_id)
 
         self._do("add arms", work, self._show_and_start)
@@ -274,6 +276,18 @@ class BatchSession(QObject):
         def work() -> Generator[Path, None, None]:
             export(store, batch_id, path)
             yield path
+
+        self._do("export", work, lambda written: self.exported.emit(written))
+
+    def export_for(self, tool: str, folder: Path) -> None:
+        """Write the results for another tool (core/batch/other_tools.py), in a new folder inside this one."""
+        assert self.batch is not None
+        store, batch = self._stored(), self.batch
+        inside = folder / f"{file_name(batch.name)}-{tool}"
+
+        def work() -> Generator[Path, None, None]:
+            write_for(tool, Results.read(store, batch.id), inside)
+            yield inside
 
         self._do("export", work, lambda written: self.exported.emit(written))
 

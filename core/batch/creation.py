@@ -35,6 +35,21 @@ def create_batch(
     return store.batches.create(name, settings.stored(), problems, [arm.stored() for arm in different], seeds)
 
 
+def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> None:
+    """Add jobs for each arm whose name is new; one with the settings of another arm shares its results. Raises
+    StoreError."""
+    batch = store.batches.open(batch_id)
+    settings, before = BatchSettings.of(batch), list(map(Arm.of, batch.arms))
+    known = {arm.name for arm in before} | {alias.name for alias in settings.aliases}
+    added = [arm for arm in arms if arm.name not in known]
+    different, aliases = without_duplicates([*before, *added])
+    for arm in different[len(before) :]:
+        store.batches.add_arm(batch_id, arm.stored())
+    if aliases:
+        with_aliases = settings.model_copy(update={"aliases": (*settings.aliases, *aliases)})
+        store.batches.set_settings(batch_id, with_aliases.stored())
+
+
 def without_duplicates(arms: Iterable[Arm]) -> tuple[tuple[Arm, ...], tuple[ArmAlias, ...]]:
     """The arms that differ in more than their names, and for each other arm which one it equals."""
     different: dict[str, Arm] = {}

@@ -35,9 +35,7 @@ def write_for(tool: str, results: Results, folder: Path) -> list[Path]:
         raise StoreError(f"{tool} is no tool that results can be written for.", f"Choose one of {', '.join(TOOLS)}.")
     try:
         private_folder(folder)
-        return [
-            path for arm in results.report.arms for path in TOOLS[tool](results, arm, folder / _file_name(arm.name))
-        ]
+        return [path for arm in results.report.arms for path in TOOLS[tool](results, arm, folder / file_name(arm.name))]
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror or error}.", "Choose another place.") from error
 
@@ -81,7 +79,7 @@ def _lm_eval(results: Results, arm: ArmReport, stem: Path) -> list[Path]:
 def _every_eval_ever(results: Results, arm: ArmReport, stem: Path) -> list[Path]:
     report = results.report_record
     model = " + ".join(found.name for found in (report.small, report.large) if found) or arm.name
-    model_id = f"baton/{_file_name(model)}-{_file_name(arm.name)}"
+    model_id = f"baton/{file_name(model)}-{file_name(arm.name)}"
     created = str(int(report.created.timestamp()))
     evaluation = f"{report.name}/{model_id}/{created}"
     samples = _write_lines(
@@ -190,8 +188,8 @@ def _write_lines(path: Path, lines: Any) -> Path:
     return path
 
 
-def _file_name(name: str) -> str:
-    """The name of an arm as part of a file's name."""
+def file_name(name: str) -> str:
+    """The name of an arm or of a batch as part of a file's name."""
     return re.sub(r"[^\w.=-]+", "-", name).strip("-.") or "arm"
 
 

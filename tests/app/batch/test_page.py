@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
 from app.batch.regrade_dialog import RegradeDialog
 from app.batch.row_order import Mark, ResultColumn, RowFilter, mark_of
+from app.batch.run_view import TOOL_NAMES
 from app.batch.run_window import RunWindow
 from app.inspector.panel import Inspector
 from app.shared.background import BackgroundTask
@@ -22,6 +25,7 @@ from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
 from core.batch.arms import Arm
+from core.batch.other_tools import TOOLS
 from core.errors import EngineLost, SettingsError, StoreError
 from core.grading.verdict import How
 from core.settings import ColourScheme
@@ -61,7 +65,11 @@ def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qt
         "answer",
         "id",
     )
-    assert shown.count.text() == "6 problems, 6 with an answer to grade against"
+    assert shown.count.text() == "Read 6 problems, with an answer each."
+    assert "The answer is the column “answer” (known by its name)." in shown.notes.toPlainText()
+    assert "Other columns are kept as metadata: other." in shown.notes.toPlainText()
+    assert shown.start.isEnabled()
+    assert shown.ungraded.isHidden()
     assert shown.rows.item(5, 1).text() == "Count to 5."
 
 
@@ -86,6 +94,50 @@ def test_rows_that_cannot_be_read_are_listed_with_their_line(page: BatchPage, qt
     (tmp_path / "odd.jsonl").write_text('{"problem": "Count to 1.", "answer": "1"}\n{broken\n')
     preview(page, qtbot, tmp_path / "odd.jsonl")
     assert "line 2" in page.preview.notes.toPlainText()
+
+
+def test_a_file_without_answers_runs_only_when_a_person_says_so(
+    page: BatchPage, qtbot: QtBot, tmp_path: Path, problem_file: Path
+) -> None:
+    (tmp_path / "open.jsonl").write_text('{"problem": "Count to 1."}\n{"problem": "Count to 2."}\n')
+    preview(page, qtbot, tmp_path / "open.jsonl")
+    shown = page.preview
+    assert shown.count.text() == "Read 2 problems, 0 with an answer, 2 cannot be graded."
+    assert "No column holds an answer." in shown.notes.toPlainText()
+    assert not shown.start.isEnabled()
+    shown.ungraded.click()
+    assert shown.start.isEnabled()
+    preview(page, qtbot, tmp_path / "open.jsonl")
+    assert not shown.start.isEnabled(), "each file is asked about"
+    preview(page, qtbot, problem_file)
+    assert shown.start.isEnabled()
+
+
+def test_a_batch_is_begun_as_from_the_terminal(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path
+) -> None:
+    preview(page, qtbot, problem_file)
+    page.preview.seeds.setValue(2)
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+    with qtbot.waitSignal(page.noticed):
+        page.session.export(tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert report["seed_numbers"] == [0, 1], "so that --again can repeat it"
+    assert report["provenance"]["small"] == "demo:small"
+    assert report["provenance"]["cores"] > 0
+
+
+def test_an_arm_with_the_settings_of_another_shares_its_results(
+    page: BatchPage, qtbot: QtBot, problem_file: Path
+) -> None:
+    run(page, qtbot, problem_file, "small", "chosen")
+    page.view.evidence.comparison.arm_wanted.emit("n1")
+    wait_until_done(page, qtbot)
+    report = page.view._report
+    assert report
+    assert [(arm.name, arm.same_as) for arm in report.arms if arm.same_as] == [("n1 = 18", "chosen")]
+    assert page.session.progress.jobs == 24, "two arms at first, two more values of n1"
 
 
 def test_every_problem_gets_its_mark(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -274,6 +326,27 @@ def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path,
             page.session.export(tmp_path / f"out{ending}")
     assert len((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()) == 7
     assert "<svg" in (tmp_path / "out.html").read_text("utf-8")
+
+
+def test_results_are_written_for_other_tools(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    menu = page.view.export.menu()
+    assert menu
+    offered = {action.text(): action for action in menu.actions() if action.text().startswith("For ")}
+    assert TOOL_NAMES.keys() == TOOLS.keys()
+    for name, file in (
+        ("lm-evaluation-harness", "counting-lm-eval/samples_small.jsonl"),
+        ("Every Eval Ever", "counting-every-eval-ever/small.json"),
+    ):
+        with qtbot.waitSignal(page.noticed):
+            offered[f"For {name}…"].trigger()
+        assert (tmp_path / file).stat().st_size
+    with qtbot.waitSignal(page.failed if find_spec("inspect_ai") is None else page.noticed) as said:
+        offered["For Inspect…"].trigger()
+    assert find_spec("inspect_ai") or "pip install inspect-ai" in str(said.args[0])
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
