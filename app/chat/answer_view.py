@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
 
 from PySide6.QtCore import QPoint, QRectF, Signal
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.chat.demo_verdict import DemoVerdictRow
+from app.chat.remedies import AnswerAction, Remedy, remedies
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count
-from app.shared.labels import last_words, run_in_brief
+from app.shared.labels import last_words, run_in_brief, used_in_brief, used_in_full
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_document import thinking_pieces
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
+from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.corrections import corrections
@@ -27,16 +27,6 @@ from core.thinking.trace import Piece
 
 MOST_COMPARED = 2_000
 """Pieces of an answer whose corrections are counted for its heading, about 50 ms."""
-
-
-class AnswerAction(Enum):
-    """Actions of the buttons below an answer."""
-
-    CONTINUE = auto()
-    AGAIN = auto()
-    COMPARE = auto()
-    COPY = auto()
-    EXPORT = auto()
 
 
 class AnswerView(QWidget):
@@ -66,6 +56,10 @@ class AnswerView(QWidget):
         self._card = AnswerCard(typesetter)
         self.answer = self._card.text
         self.verdict = DemoVerdictRow()
+        self.used = ElidedLabel("", Role.MUTED)
+        """Models, policy and seed, as they were for this answer."""
+        self._remedies: list[Remedy] = []
+        self._remedy_buttons: list[QPushButton] = []
         self._ending = label("", Role.MUTED)
         self._ending.setWordWrap(True)
         self._lay_out()
@@ -146,7 +140,12 @@ class AnswerView(QWidget):
         failed = trace.finish is Finish.FAILED
         set_role(self._ending, Role.DANGER if failed else Role.MUTED)
         over = bool(trace.started) and not live
-        self._continue.setVisible(over and trace.finish is not Finish.END_OF_TEXT)
+        self._offer(remedies(trace) if over else [])
+        self._continue.setVisible(over and trace.finish not in (Finish.END_OF_TEXT, Finish.MAX_TOKENS))
+        self.used.setVisible(over)
+        if over and self.used.text() != (used := used_in_brief(trace)):
+            self.used.setText(used)
+            self.used.setToolTip(plain_tip(used_in_full(trace)))
         self._again.setVisible(over)
         self._compare.setVisible(over)
         self._copy.setVisible(over)
@@ -167,6 +166,7 @@ class AnswerView(QWidget):
         foot.setSpacing(2)
         foot.addWidget(self._ending, 1)
         foot.addStretch()
+        self._foot = foot
         for press in (self._continue, self._copy, self._again, self._compare, self._export):
             foot.addWidget(press)
         column = QVBoxLayout(self)
@@ -178,7 +178,21 @@ class AnswerView(QWidget):
         column.addSpacing(4)
         column.addWidget(self._card)
         column.addWidget(self.verdict)
+        column.addWidget(self.used)
         column.addLayout(foot)
+
+    def _offer(self, offered: list[Remedy]) -> None:
+        """Buttons that remedy how the run ended, before those that every answer has."""
+        if offered == self._remedies:
+            return
+        self._remedies = offered
+        for press in self._remedy_buttons:
+            self._foot.removeWidget(press)
+            press.hide()
+            press.deleteLater()
+        self._remedy_buttons = [button(each.words, self._asker(each.action), tip=each.tip) for each in offered]
+        for press in reversed(self._remedy_buttons):
+            self._foot.insertWidget(self._foot.indexOf(self._continue), press)
 
     def _asker(self, request: AnswerAction) -> Callable[[], None]:
         return lambda: self.wanted.emit(request)

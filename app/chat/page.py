@@ -7,12 +7,13 @@ from functools import cached_property
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from app.chat.answer_view import AnswerAction
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
 from app.chat.counters import Counters, DraftCount
 from app.chat.demo_verdict import DemoVerdicts
 from app.chat.find import ConversationFinder, FindBar
+from app.chat.remedies import POLICY_OF, AnswerAction, larger_context
+from app.chat.server_line import ServerLine
 from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
@@ -38,6 +39,10 @@ WIDEST_COMPOSER = 900
 class ChatPage(QSplitter):
     export_wanted = Signal()
     models_wanted = Signal()
+    context_wanted = Signal(int)
+    """Load the models again, with room for so many tokens."""
+    servers_wanted = Signal()
+    """Ask the servers whether they are there."""
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class ChatPage(QSplitter):
         self.sidebar = Sidebar()
         self.conversation = ConversationView(self._typesetter)
         self.system = SystemPromptRow()
+        self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
         self.finder = ConversationFinder(self.conversation, self.find_bar, self)
         self.composer = Composer()
@@ -202,6 +208,7 @@ class ChatPage(QSplitter):
         column.addWidget(self.system)
         column.addWidget(self._middle, 1)
         column.addWidget(self.find_bar)
+        column.addWidget(self.server_line)
         column.addWidget(Hairline())
         column.addWidget(foot)
         centre.setMinimumWidth(420)
@@ -214,6 +221,7 @@ class ChatPage(QSplitter):
         composer.take_over_wanted.connect(session.take_over)
         composer.give_back_wanted.connect(session.give_back)
         composer.compare_wanted.connect(self.compare)
+        self.server_line.retry_wanted.connect(self.servers_wanted)
         composer.system_wanted.connect(self.edit_system)
         self.system.edit_wanted.connect(self.edit_system)
         self.find_bar.close_wanted.connect(self.close_find)
@@ -351,6 +359,15 @@ class ChatPage(QSplitter):
                 copy_answer(exchange, CopyFormat.MARKDOWN)
             case AnswerAction.EXPORT:
                 self.export_wanted.emit()
+            case AnswerAction.EVERY_STEP | AnswerAction.ENTROPY:
+                self._session.ask_again(exchange, policy=POLICY_OF[request])
+            case AnswerAction.MORE_TOKENS:
+                self._session.go_on(exchange, more_tokens=True)
+            case AnswerAction.MORE_CONTEXT:
+                self.context_wanted.emit(larger_context(exchange.trace))
+                self._session.go_on(exchange)
+            case AnswerAction.LARGE_CONTINUES:
+                self._session.go_on(exchange, Author.LARGE)
 
     def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session

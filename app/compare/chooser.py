@@ -9,9 +9,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.compare.column import MOST_COLUMNS
-from app.compare.figures import title_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count, in_brief
+from app.shared.labels import title_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, combo_box, label, plain_tip
 from core.batch.recipes import ABLATIONS, ARMS

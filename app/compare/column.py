@@ -7,9 +7,9 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from app.compare.figures import Figure, title_of
+from app.compare.figures import Figure
 from app.shared.conversations.conversation import Exchange
-from app.shared.labels import finish_words, last_words
+from app.shared.labels import finish_words, last_words, title_of
 from app.shared.rendering import RichText
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower

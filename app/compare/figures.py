@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from app.shared.format import duration, percent_more, times_as_many
-from core.demo_pair.settings import DEMO_SETTINGS
 from core.engines.body import Author
 from core.grading.grader import Standing
 from core.grading.verdict import Outcome
-from core.run import RunSettings
-from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES, difference, with_advice
 from core.thinking.trace import Trace
 
-MOST_DIFFERENCES = 2
-"""Parameters that a title names; more would not be read."""
 VERDICTS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong"}
 
 
@@ -25,26 +19,6 @@ class Figure(NamedTuple):
     value: str
     difference: str = ""
     """From the first column's."""
-
-
-def title_of(settings: RunSettings) -> str:
-    """The policy, and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
-    policy = POLICIES.of(settings.policy)
-    presets = policy.presets or {"": policy.Settings()}
-    preset, apart = min(_differences(settings.policy, presets).items(), key=lambda item: len(item[1]))
-    title = f"{policy.title} ({preset})" if preset else policy.title
-    changes = [f"{name} = {value}" for name, value in apart.items()][:MOST_DIFFERENCES]
-    more = ["…"] if len(apart) > MOST_DIFFERENCES else []
-    return ", ".join([title, *changes, *more, *(["own cues"] if settings.cue_list else [])])
-
-
-def _differences(chosen: PolicySettings, presets: Mapping[str, PolicySettings]) -> dict[str, dict[str, Any]]:
-    """How the parameters differ from each preset. The demo pair's own lengths make no difference."""
-    apart = {}
-    for name, preset in presets.items():
-        usual = [preset, with_advice(preset, DEMO_SETTINGS.policy)]
-        apart[name] = min((difference(chosen, each) for each in usual), key=len)
-    return apart
 
 
 def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> list[Figure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.shared.background import BackgroundTask, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState, ServerEngine
@@ -14,6 +14,9 @@ EVERY_MS = 15_000
 
 
 class ServerMonitor(QObject):
+    looked = Signal()
+    """All servers have been asked."""
+
     def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._models = models
@@ -47,3 +50,4 @@ class ServerMonitor(QObject):
 
     def _looked(self, _error: BatonError | None) -> None:
         self._task = None
+        self.looked.emit()

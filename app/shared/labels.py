@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from app.shared.format import count, duration, money, size
+from core.demo_pair.settings import DEMO_SETTINGS
 from core.engines.body import Author
 from core.engines.model_card import DeviceShare, ModelCard
+from core.engines.remote.retry import RETRYING
 from core.engines.remote.state import ServerState, ServerStatus
 from core.engines.usage import Usage
 from core.errors import SettingsError
 from core.models.fit import Fit, FitKind, in_gib
 from core.models.overrides import ModelOverrides, TagSource
-from core.run import Pair
+from core.run import Pair, RunSettings
+from core.settings import tolerant
 from core.thinking.advice import advice_on
 from core.thinking.cues import Cue, parse_lexicon
 from core.thinking.events import Finish, PrefillProgressed
-from core.thinking.registry import reason_label
+from core.thinking.policy import PolicySettings
+from core.thinking.registry import POLICIES, difference, reason_label, with_advice
 from core.thinking.trace import Piece, Trace
 
+MOST_DIFFERENCES = 2
+"""Parameters that a title names; more would not be read."""
+SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
 
@@ -45,6 +52,46 @@ def why(piece: Piece) -> str:
 
 def reason_and_cue(reason: str, cue: Cue | None) -> str:
     return f"{reason_label(reason)}: {cue.word}" if cue else reason_label(reason)
+
+
+def title_of(settings: RunSettings) -> str:
+    """The policy, and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
+    policy = POLICIES.of(settings.policy)
+    presets = policy.presets or {"": policy.Settings()}
+    preset, apart = min(_from_presets(settings.policy, presets).items(), key=lambda item: len(item[1]))
+    title = f"{policy.title} ({preset})" if preset else policy.title
+    changes = [f"{name} = {value}" for name, value in apart.items()][:MOST_DIFFERENCES]
+    more = ["…"] if len(apart) > MOST_DIFFERENCES else []
+    return ", ".join([title, *changes, *more, *(["own cues"] if settings.cue_list else [])])
+
+
+def _from_presets(chosen: PolicySettings, presets: Mapping[str, PolicySettings]) -> dict[str, dict[str, Any]]:
+    """How the parameters differ from each preset. The demo pair's own lengths make no difference."""
+    apart = {}
+    for name, preset in presets.items():
+        usual = [preset, with_advice(preset, DEMO_SETTINGS.policy)]
+        apart[name] = min((difference(chosen, each) for each in usual), key=len)
+    return apart
+
+
+def used_in_brief(trace: Trace) -> str:
+    """“● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords (baton) · seed 7”: what wrote an answer, as it was then."""
+    if trace.started is None:
+        return ""
+    cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
+    models = [f"{SIGNS[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
+    settings = tolerant({"run": dict(trace.started.settings)}).run
+    return " · ".join(("  ".join(models), title_of(settings), f"seed {trace.started.seed}"))
+
+
+def used_in_full(trace: Trace) -> str:
+    """The same with sampling, length limit and system prompt, a line each."""
+    if trace.started is None:
+        return ""
+    settings = tolerant({"run": dict(trace.started.settings)}).run
+    sampling = f"temperature {settings.temperature:g}, top-p {settings.top_p:g}, top-k {settings.top_k}"
+    lines = [used_in_brief(trace), sampling, f"at most {count(settings.max_tokens, 'token')}"]
+    return "\n".join([*lines, *([f"System prompt: {settings.system}"] if settings.system else [])])
 
 
 def run_in_brief(trace: Trace) -> str:
@@ -90,8 +137,11 @@ def finish_words(trace: Trace) -> str:
 
 
 def last_words(trace: Trace, live: bool) -> str:
-    """What happened without stopping the answer, and how it ended, a line each."""
-    notices = [notice.text for notice in trace.notices]
+    """What happened without stopping the answer, and how it ended, a line each.
+
+    That a server is tried again stands in the live line above the composer and on the page of the run, not here.
+    """
+    notices = dict.fromkeys(notice.text for notice in trace.notices if not notice.text.endswith(RETRYING))
     return "\n".join(filter(None, (*notices, ending(trace, live))))
 
 

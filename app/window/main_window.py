@@ -288,6 +288,9 @@ class MainWindow(QMainWindow):
         self.chat.sidebar.export_wanted.connect(self.dialogs.export)
         self.chat.export_wanted.connect(self.dialogs.export)
         self.chat.models_wanted.connect(self.dialogs.choose_models)
+        self.chat.servers_wanted.connect(self._monitor.look)
+        self._monitor.looked.connect(self.chat.server_line.asked)
+        self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
         self.preferences.changed.connect(self._dress)
@@ -317,6 +320,9 @@ class MainWindow(QMainWindow):
             cards = [engine.card for engine in (pair.small, pair.large) if engine]
             if words := " ".join(dict.fromkeys(filter(None, map(retreat_words, cards)))):
                 self.notice.show_message(words)
+
+    def _load_with_context(self, tokens: int) -> None:
+        self.dialogs.use_models(self.preferences.value.models.model_copy(update={"context": tokens}))
 
     def _deleted(self, conversation: str, name: str) -> None:
         self.session.forget(conversation)

@@ -22,7 +22,7 @@ from core.thinking.events import OpinionGiven
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
 from core.thinking.policy import Move, keep
-from core.thinking.registry import POLICIES
+from core.thinking.registry import POLICIES, settings_for
 from core.thinking.trace import Piece
 
 
@@ -154,16 +154,23 @@ class ChatSession(QObject):
         self._start_next()
         return exchanges
 
-    def ask_again(self, exchange: Exchange, problem: str = "") -> None:
-        """The same place in the conversation once more: with another seed, or another problem."""
-        settings = self.settings
+    def ask_again(self, exchange: Exchange, problem: str = "", policy: str = "") -> None:
+        """The same place in the conversation once more: with another seed, problem, or policy (by its name)."""
+        settings = self._settings_with(policy)
         if not problem and settings == exchange.settings:
             settings = settings.model_copy(update={"seed": max(self._seeds(exchange)) + 1})
         self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
 
-    def go_on(self, exchange: Exchange) -> None:
-        """Continue after a stop, in the same text."""
-        self._start(exchange, keep() if exchange.trace.pieces else None)
+    def go_on(self, exchange: Exchange, author: Author | None = None, more_tokens: bool = False) -> None:
+        """Continue after a stop, in the same text.
+
+        `author` writes the next step; `more_tokens`: the answer may have twice as many as before.
+        """
+        settings = exchange.settings
+        if more_tokens:
+            exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
+        first = move_of(author, POLICIES.of(settings.policy).default_writer) if author else keep()
+        self._start(exchange, first if exchange.trace.pieces else None)
 
     def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
         """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
@@ -213,10 +220,16 @@ class ChatSession(QObject):
     @property
     def settings(self) -> RunSettings:
         """As chosen. The demo pair's steps are so short that it has its own lengths, unless a person set them."""
+        return self._settings_with()
+
+    def _settings_with(self, policy: str = "") -> RunSettings:
+        """The settings of the next answer, with another policy than the chosen one."""
         from core.demo_pair import DEMO_SETTINGS
 
         settings = self.preferences.value
         run = settings.run.model_copy(update={"system": self.system})
+        if policy:
+            run = run.model_copy(update={"policy": settings_for(policy, run.policy)})
         return effective_settings(run, DEMO_SETTINGS if settings.models.is_demo else None)
 
     @property

@@ -38,7 +38,7 @@ from core.engines.remote.protocol import (
     passing_of,
 )
 from core.engines.remote.response_reader import ResponseReader, RestartDetector
-from core.engines.remote.retry import RetryPolicy, RetryState
+from core.engines.remote.retry import RETRYING, RetryPolicy, RetryState
 from core.engines.remote.state import ServerState, StatusTracker
 from core.engines.remote.transport import AnswerStream, HttpConnection
 from core.engines.usage import PrefetchedText, RequestUsage, Usage, UsageMeter
@@ -317,7 +317,7 @@ class RemoteSession:
                 self._status.fail(ServerState.RECONNECTING, error.message, retries.failures, self._retry_policy.tries)
                 if not is_noticed:  # one line in the answer; the status shows each attempt
                     is_noticed = True
-                    yield Notice(f"{error.message} Trying again from the last token that arrived.")
+                    yield Notice(f"{error.message} {RETRYING}")
                 if self._cancelled.wait(pause):
                     yield End(Stop.CANCELLED)
                     return

@@ -11,7 +11,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerAction, AnswerView
+from app.chat.answer_view import AnswerView
+from app.chat.remedies import AnswerAction
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity
 from app.shared.widgets.controls import ElidedLabel

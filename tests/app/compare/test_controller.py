@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerAction
+from app.chat.remedies import AnswerAction
 from app.compare.rows import WIDTH
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity

@@ -1,0 +1,63 @@
+"""One line above the composer while a server is not reachable: what is wrong, which attempt, and a button to retry."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from app.shared.labels import STATES
+from app.shared.loaded_models import LoadedModels
+from app.shared.theme import SIGN, Role
+from app.shared.widgets.controls import ElidedLabel, button
+from core.engines.body import Author
+from core.engines.remote.state import ServerState, ServerStatus
+
+
+class ServerLine(QWidget):
+    """Hidden while every server works. It is updated in place, and goes by itself once the server answers."""
+
+    retry_wanted = Signal()
+
+    def __init__(self, models: LoadedModels, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._models = models
+        self.text = ElidedLabel("", Role.DANGER)
+        self.retry = button("Retry now", self._ask, tip="Ask the server whether it is there again")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(26, 5, 20, 5)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.retry)
+        models.changed.connect(self._follow)
+        models.servers_changed.connect(self._follow)
+        self._follow()
+
+    def _ask(self) -> None:
+        self.retry.setEnabled(False)
+        self.retry_wanted.emit()
+
+    def asked(self) -> None:
+        """The servers have been asked: they may be asked again."""
+        self.retry.setEnabled(True)
+
+    def _follow(self) -> None:
+        lines: dict[str, str] = {}
+        is_given_up = False
+        for author in (Author.SMALL, Author.LARGE):
+            engine, doing = self._models.pair.get(author), self._models.doing(author)
+            if engine and doing and STATES[doing.state].is_problem:
+                words = server_words(engine.card.location, doing)
+                lines[words] = lines.get(words, "") + SIGN[author]
+                is_given_up = is_given_up or doing.state is not ServerState.RECONNECTING
+        words = "   ".join(f"{signs} {line}" for line, signs in lines.items())
+        if words != self.text.text():
+            self.text.setText(words)
+            self.text.setAccessibleName(words)
+        self.retry.setVisible(is_given_up)
+        self.setVisible(bool(words))
+
+
+def server_words(location: str, doing: ServerStatus) -> str:
+    """“office-server: reconnecting (attempt 3 of 6). Connection refused.”"""
+    sign, words, _ = STATES[doing.state]
+    attempt = f" (attempt {doing.attempt + 1} of {doing.attempts})" if doing.attempt else ""
+    return f"{location}: {sign} {words}{attempt}. {doing.reason}".strip()

@@ -1,0 +1,138 @@
+"""Below an answer: what wrote it, and one click against how it ended. Above the composer: a server that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.chat.answer_view import AnswerView
+from app.window.main_window import MainWindow
+from core.engines.body import Author
+from core.engines.remote.state import ServerState, ServerStatus
+from core.models.source import LocalFile
+from core.settings import ModelChoice
+from core.thinking.events import Finish
+from core.thinking.policies.keywords import Keywords
+from tests.app.conftest import ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
+
+Make = Callable[..., MainWindow]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+MODEL = Path("model.gguf")
+PLAIN = "One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nThe answer is 4."
+
+
+def answered(make_window: Make, qtbot: QtBot, loader: ScriptedLoader, **settings: object) -> MainWindow:
+    window = make_window(loader)
+    window.preferences.change_run(**settings)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready)
+    return window
+
+
+def view(window: MainWindow) -> AnswerView:
+    leaf = window.session.conversation.leaf
+    assert leaf
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    return answer
+
+
+def press(window: MainWindow, qtbot: QtBot, words: str) -> None:
+    def found() -> list[QPushButton]:
+        buttons = view(window).findChildren(QPushButton)
+        return [button for button in buttons if words in button.text() and button.isVisible()]
+
+    qtbot.waitUntil(lambda: len(found()) == 1)
+    qtbot.mouseClick(found()[0], Qt.MouseButton.LeftButton)
+
+
+def test_without_a_cue_another_policy_is_one_click_away(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body))
+    window = answered(make_window, qtbot, loader)
+    press(window, qtbot, "Every step")
+    qtbot.waitUntil(lambda: window.session.ready)
+    leaf = window.session.conversation.leaf
+    assert leaf
+    assert len(window.session.conversation.roots) == 2
+    assert leaf.settings.policy.policy == "every-step"
+    assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"
+
+
+def test_at_the_length_limit_the_answer_continues_with_twice_as_many_tokens(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body))
+    window = answered(make_window, qtbot, loader, max_tokens=8)
+    trace = view(window).exchange.trace
+    assert trace.finish is Finish.MAX_TOKENS
+    press(window, qtbot, "Continue up to 16 tokens")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert trace.tokens == 16
+    press(window, qtbot, "Continue up to 32 tokens")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert trace.text == PLAIN
+
+
+def test_a_full_context_is_doubled_and_the_answer_continues(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body), context=30)
+    window = answered(make_window, qtbot, loader)
+    window.preferences.change(models=ModelChoice(small=LocalFile(MODEL), large=LocalFile(MODEL)))
+    trace = view(window).exchange.trace
+    assert trace.finish is Finish.CONTEXT_FULL
+    loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body), context=60)
+    press(window, qtbot, "Continue with a context of 60")
+    qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
+    assert loader.choices[-1].context == 60
+    assert trace.text == PLAIN
+
+
+def test_what_wrote_an_answer_stands_below_it_as_it_was_then(make_window: Make, qtbot: QtBot) -> None:
+    window = answered(make_window, qtbot, ScriptedLoader(), seed=7, policy=Keywords.presets["paper"])
+    window.preferences.change_run(seed=9, policy=Keywords.presets["baton"])
+    assert view(window).used.text() == "● small  ◆ large · Keywords (paper) · seed 7"
+    assert "temperature 0.6" in view(window).used.toolTip()
+
+
+class ServedEngine(ScriptedEngine):
+    """Scripted, with the status of a server."""
+
+    status = ServerStatus(ServerState.CONNECTED)
+    pings = 0
+
+    def ping(self) -> None:
+        self.pings += 1
+
+
+def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.large = served = ServedEngine("Wait.", name="large")
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
+    qtbot.waitUntil(lambda: served.pings == 1 and window._monitor._task is None)
+    line = window.chat.server_line
+    assert not line.isVisible()
+    served.status = ServerStatus(ServerState.RECONNECTING, reason="Connection refused.", attempt=2, attempts=6)
+    window.models.servers_changed.emit()
+    assert line.isVisible()
+    assert line.text.text().startswith("◆ ")
+    assert line.text.text().endswith("↻ reconnecting (attempt 3 of 6). Connection refused.")
+    assert not line.retry.isVisible()
+    served.status = ServerStatus(ServerState.LOST, reason="Connection refused.")
+    window.models.servers_changed.emit()
+    assert "not answering" in line.text.text()
+    qtbot.mouseClick(line.retry, Qt.MouseButton.LeftButton)
+    assert not line.retry.isEnabled()
+    qtbot.waitUntil(lambda: served.pings == 2)
+    qtbot.waitUntil(line.retry.isEnabled)
+    served.status = ServerStatus(ServerState.CONNECTED)
+    window.models.servers_changed.emit()
+    assert not line.isVisible()
+    assert window.models.doing(Author.LARGE)
