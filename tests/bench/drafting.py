@@ -32,7 +32,7 @@ LARGE_SECONDS = 0.03
 STORY: Conversation = (Message("user", "Tell me a long story about a fox who learns to count."),)
 
 
-class DraftedWrite(NamedTuple):
+class TimedWrite(NamedTuple):
     tokens: int
     drafted: int
     seconds: float
@@ -108,7 +108,7 @@ class DraftingModels:
         """As in the program, and without what earlier writes have shown."""
         del self._large.draft_lengths[self._small]
 
-    def write(self, question: Conversation, seed: int, drafts: bool = True) -> DraftedWrite:
+    def write(self, question: Conversation, seed: int, drafts: bool = True) -> TimedWrite:
         small, large = self._small.open(question, SAMPLING), self._large.open(question, SAMPLING)
         with closing(small), closing(large):
             if drafts:
@@ -117,7 +117,7 @@ class DraftingModels:
             return _timed(large, seed)
 
 
-def _timed(large: LocalSession, seed: int) -> DraftedWrite:
+def _timed(large: LocalSession, seed: int) -> TimedWrite:
     began = time.perf_counter()
     tokens = [item for item in large.write([], TOKENS, seed) if isinstance(item, Token)]
-    return DraftedWrite(len(tokens), sum(token.drafted for token in tokens), time.perf_counter() - began)
+    return TimedWrite(len(tokens), sum(token.drafted for token in tokens), time.perf_counter() - began)

@@ -28,7 +28,7 @@ from core.engines.base import (
 )
 from core.engines.body import Part, bytes_before, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
-from core.engines.local.drafting import Drafter, DraftLength
+from core.engines.local.drafting import DraftedWrite, Drafter, DraftLength
 from core.engines.local.load_fallback import (
     attempts,
     card_of,
@@ -74,7 +74,6 @@ from core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
 from core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
 from core.models.source import ModelSource, file_source
 
-GREEDY = Sampling(temperature=0)
 RESTARTS_A_REQUEST = 1
 """Deaths that one request may survive: a second one may be its own fault."""
 LOAD_AGAIN = "Load the model again, or choose another one."
@@ -251,7 +250,7 @@ class LocalSession:
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
     ) -> Generator[WriteItem, None, None]:
         written: list[int] = []
-        plain_tokens = self._drafter.begin(body, written) if self._drafter else None
+        plain_tokens = self._drafter.begin(DraftedWrite(body, written, self._sampling, seed)) if self._drafter else None
         asking = self._asking(
             body,
             limit=limit,
@@ -304,19 +303,24 @@ class LocalSession:
             self._drafter = Drafter(small, length)
         return suits
 
-    def draft(
-        self, body: Sequence[Part], written: Sequence[int], count: int, base: int | None
-    ) -> tuple[tuple[int, ...], int | None]:
-        """The likeliest `count` tokens after a body and tokens that another model wrote; fewer if the text ends.
+    def draft(self, write: DraftedWrite, count: int, base: int | None) -> tuple[tuple[int, ...], int | None]:
+        """The next `count` tokens of another model's write as this one would draw them; fewer if the text ends.
 
-        `base`: what the call before returned for the same body, so that only new tokens pass the pipe. Raises
+        `base`: what the call before returned for the same write, so that only new tokens pass the pipe. Raises
         EngineError.
         """
+        written = write.written
         if self._process is not self._engine.process or not self._process.alive:
             self._open()
             base = None
-        asking = self._asking(body) if base is None else Read(0, 0, [], base=base)
-        asking = asking._replace(runs=[*asking.runs, tuple(written)], limit=count, sampling=GREEDY)
+        asking = self._asking(write.body) if base is None else Read(0, 0, [], base=base)
+        asking = asking._replace(
+            runs=[*asking.runs, tuple(written)],
+            limit=count,
+            sampling=write.sampling,
+            seed=write.seed,
+            draws=len(written),
+        )
         ids: list[int] = []
         for item in self._stream(asking):
             if isinstance(item, Handoff):

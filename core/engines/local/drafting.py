@@ -2,7 +2,8 @@
 
 While the large model writes, the small one drafts the next k tokens. The large one decodes its last token and the
 drafts in one batch, samples position by position with its own sampler, and keeps drafts up to the first difference:
-every token is drawn from its own distribution, and drafts only save decodes.
+every token is drawn from its own distribution, and drafts only save decodes. The small one draws its drafts by the
+random numbers that the large one will draw by: where the two agree on what is likely, they draw the same token.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple, Protocol
 from core.engines.body import Part
 from core.engines.local.messages import Drafts, DraftsWanted
 from core.errors import EngineError
+from core.models.overrides import Sampling
 
 LENGTHS = (0, 1, 2, 3, 4, 6, 8)
 """The numbers of drafts to choose from; 0 is no drafting."""
@@ -90,6 +92,16 @@ def _averaged(before: float, now: float) -> float:
     return MEMORY * before + (1 - MEMORY) * now if before else now
 
 
+class DraftedWrite(NamedTuple):
+    """A write of the large model, as the small one has to know it."""
+
+    body: Sequence[Part] = ()
+    written: Sequence[int] = ()
+    """Its tokens so far; this grows."""
+    sampling: Sampling = Sampling()
+    seed: int = 0
+
+
 class Drafter:
     """The small model drafting for the writes of a session of the large one."""
 
@@ -97,22 +109,19 @@ class Drafter:
         """`length`: what is known of this pair of models, kept from one conversation to the next."""
         self._session = session
         self._length = length
-        self._body: Sequence[Part] = ()
+        self._write = DraftedWrite()
         self._base: int | None = None
         """Tokens of prompt and body in the small model's text, once it has read them."""
-        self._written: Sequence[int] = ()
-        """What the large model has written since the write began; it grows."""
         self._plain_from = 0
-        """Of these, tokens at the last decision, if no drafts followed from it."""
+        """Of its tokens, those at the last decision, if no drafts followed from it."""
         self._seconds = 0.0
         """The last drafts took."""
         self._is_lost = False
 
-    def begin(self, body: Sequence[Part], written: Sequence[int]) -> int:
-        """A new write of the large model, whose tokens will be in `written`: returns how many it writes before it asks
-        for drafts."""
+    def begin(self, write: DraftedWrite) -> int:
+        """A new write of the large model: returns how many tokens it writes before it asks for drafts."""
         self._count_plain()
-        self._body, self._base, self._written, self._plain_from = body, None, written, 0
+        self._write, self._base, self._plain_from = write, None, 0
         plan = self._length.plan()
         return 1 if plan.drafts else plan.plain
 
@@ -128,7 +137,7 @@ class Drafter:
             return Drafts(wanted.request, (), max(plan.plain, FIRST_PAUSE) if self._is_lost else plan.plain)
         began = time.perf_counter()
         try:
-            ids, self._base = self._session.draft(self._body, self._written, plan.drafts, self._base)
+            ids, self._base = self._session.draft(self._write, plan.drafts, self._base)
         except EngineError:
             self._is_lost = True  # the large model writes without; the loop reports it when it is the small one's turn
             return Drafts(wanted.request, (), FIRST_PAUSE)
@@ -136,11 +145,9 @@ class Drafter:
         return Drafts(wanted.request, ids, 0 if ids else FIRST_PAUSE)
 
     def _count_plain(self) -> None:
-        self._length.record_plain(len(self._written) - self._plain_from)
-        self._plain_from = len(self._written)
+        self._length.record_plain(len(self._write.written) - self._plain_from)
+        self._plain_from = len(self._write.written)
 
 
 class DraftingSession(Protocol):
-    def draft(
-        self, body: Sequence[Part], written: Sequence[int], count: int, base: int | None
-    ) -> tuple[tuple[int, ...], int | None]: ...
+    def draft(self, write: DraftedWrite, count: int, base: int | None) -> tuple[tuple[int, ...], int | None]: ...

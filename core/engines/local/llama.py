@@ -272,6 +272,18 @@ class Llama(Tokenizer):
         ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_dist(seed))
         return chain
 
+    def copy_sampler(self, chain: Any) -> Any:
+        """With the same random numbers to come."""
+        return ll.llama_sampler_clone(chain)
+
+    def skip_draws(self, chain: Any, draws: int) -> None:
+        """Use up as many random numbers as so many tokens take: one each, also where a filter leaves a single one."""
+        last = ll.llama_sampler_chain_get(chain, ll.llama_sampler_chain_n(chain) - 1)
+        candidates = (ll.llama_token_data * 1)()
+        array = ll.llama_token_data_array(data=candidates, size=1, selected=-1, sorted=False)
+        for _ in range(draws):
+            ll.llama_sampler_apply(last, ctypes.byref(array))
+
     def free_sampler(self, chain: Any) -> None:
         ll.llama_sampler_free(chain)
 

@@ -46,6 +46,7 @@ class Read(NamedTuple):
 
     `base` keeps so many tokens of the session's last text, and `runs` follow them instead of the prompt.
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
+    `draws`: the tokens are drafts for a write of another model, and are drawn by its random numbers, after so many.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
     """
 
@@ -61,6 +62,7 @@ class Read(NamedTuple):
     score_from: int | None = None
     base: int | None = None
     plain_tokens: int | None = None
+    draws: int | None = None
 
 
 class Drafts(NamedTuple):
