@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF, Signal
-from PySide6.QtGui import QImage, QImageWriter, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QAccessible, QImage, QImageWriter, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.shared.theme import Role, current_theme, set_role
+from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
 from core.batch.charts import ChartColours, recoloured
 from core.errors import StoreError
@@ -88,6 +89,7 @@ class ChartPicture(QWidget):
         self._draw: Draw | None = None
         self._renderer = QSvgRenderer(self)
         self.setAccessibleName(title)
+        set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self._redraw)
 
     def show_drawing(self, draw: Draw, words: str) -> None:

@@ -7,10 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtGui import QResizeEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QCheckBox,
     QComboBox,
     QFormLayout,
     QFrame,
@@ -25,12 +24,22 @@ from PySide6.QtWidgets import (
 )
 
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, see_through, whole_number
+from app.shared.widgets.controls import (
+    ElidedCheckBox,
+    ElidedLabel,
+    button,
+    combo_box,
+    label,
+    see_through,
+    whole_number,
+)
 from core.batch.problems import ProblemSet
 from core.batch.recipes import ABLATIONS, ARMS, RECIPES
 
 ROWS = 8
 NONE = "(none)"
+ARM_GAP, ASIDE = 24, 120
+"""Pixels between two columns of arms, and of everything beside them."""
 USUAL = ("small", "large", "baton")
 
 
@@ -55,11 +64,15 @@ class Preview(QWidget):
         self.notes.setReadOnly(True)
         self.notes.setMaximumHeight(110)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
-        self.ungraded = QCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
+        self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
         self.ungraded.toggled.connect(self._allow_start)
-        self.arms = {name: QCheckBox(recipe.title[0].upper() + recipe.title[1:]) for name, recipe in RECIPES.items()}
+        self.arms = {
+            name: ElidedCheckBox(recipe.title[0].upper() + recipe.title[1:]) for name, recipe in RECIPES.items()
+        }
         for name in USUAL:
             self.arms[name].setChecked(True)
+        self._arm_grids: list[tuple[QGridLayout, tuple[str, ...]]] = []
+        self._arm_columns = 0
         self.guides: list[str] = []
         self.guide_words = ElidedLabel("", Role.MUTED)
         self.parallel, self.seeds, self.limit = whole_number(1, 64), whole_number(1, 20), whole_number(0, 1_000_000)
@@ -176,10 +189,11 @@ class Preview(QWidget):
         for heading, recipes in (("Compare", ARMS), ("Ablations", ABLATIONS)):
             inside.addWidget(label(heading, Role.HEADING))
             arms = QGridLayout()
-            for place, name in enumerate(recipes):
-                arms.addWidget(self.arms[name], place // 2, place % 2)
+            arms.setHorizontalSpacing(ARM_GAP)
+            self._arm_grids.append((arms, tuple(recipes)))
             inside.addLayout(arms)
         inside.addLayout(guides)
+        self._place_arms(1)
         area = QScrollArea()  # a small screen has no room for all arms
         area.setWidgetResizable(True)
         area.setWidget(card)
@@ -190,9 +204,23 @@ class Preview(QWidget):
         outside.addWidget(area)
         outside.addLayout(buttons)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The arms in two columns where there is room."""
+        super().resizeEvent(event)
+        widest = max(box.sizeHint().width() for box in self.arms.values())
+        self._place_arms(2 if 2 * widest + ARM_GAP < self.width() - ASIDE else 1)
+
+    def _place_arms(self, columns: int) -> None:
+        if columns == self._arm_columns:
+            return
+        self._arm_columns = columns
+        for grid, recipes in self._arm_grids:
+            for place, name in enumerate(recipes):
+                grid.addWidget(self.arms[name], place // columns, place % columns)
+
 
 def _combo(name: str) -> QComboBox:
     combo = combo_box()
     combo.setAccessibleName(f"Column of the {name.lower()}")
-    combo.setMinimumWidth(200)
+    combo.setMinimumWidth(130)
     return combo

@@ -26,7 +26,7 @@ from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, button, combo_box, label
+from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS
@@ -78,8 +78,9 @@ class RunView(QWidget):
         self.arm, self.shown = combo_box(), combo_box()
         self.regrade = button("Grade again…", self._ask_how, tip="Other verdicts on the answers that are there")
         self.figures, self.evidence = Figures(), EvidencePanel()
-        self.charts = button("Charts", self._show_parts, tip="Charts and arms instead of the table")
-        self.charts.setCheckable(True)
+        self.charts = SwitchButton("Charts")
+        self.charts.setToolTip("Charts and arms instead of the table")
+        self.charts.clicked.connect(self._show_parts)
         self.table = QTableView()
         self._split, self._left = QSplitter(), QWidget()
         self._report: Report | None = None

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QSize, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from app.shared.format import day_and_time
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import IconButton, button, label, scrolling
+from app.shared.widgets.controls import ElidedButton, ElidedLabel, IconButton, button, label, plain_tip, see_through
 from core.store.batch_rows import Batch
 
-TALLEST = 260
-"""Pixels of the list of earlier batches; more of them are scrolled to."""
+WIDEST, SHORTEST, TALLEST, BAR = 640, 80, 260, 60
+"""Pixels: of the card, of the list of earlier batches (more of them are scrolled to), and of a bar of progress."""
 
 
 class BatchWelcome(QWidget):
@@ -27,7 +28,7 @@ class BatchWelcome(QWidget):
         super().__init__(parent)
         card = QFrame()
         set_role(card, Role.CARD)
-        card.setFixedWidth(560)
+        card.setMaximumWidth(WIDEST)
         inside = QVBoxLayout(card)
         inside.setContentsMargins(28, 24, 28, 24)
         inside.setSpacing(10)
@@ -50,13 +51,13 @@ class BatchWelcome(QWidget):
         self._earlier = QVBoxLayout(rows)
         self._earlier.setContentsMargins(0, 0, 0, 0)
         self._earlier.setSpacing(2)
-        self._scroll = scrolling(rows)
+        self._scroll = ListArea(rows)
         inside.addWidget(self._scroll)
         column = QVBoxLayout(self)
         column.addStretch(1)
         middle = QHBoxLayout()  # an alignment would take the height of the words on one line
         middle.addStretch(1)
-        middle.addWidget(card)
+        middle.addWidget(card, 1000)
         middle.addStretch(1)
         column.addLayout(middle)
         column.addStretch(2)
@@ -68,21 +69,64 @@ class BatchWelcome(QWidget):
         self._shown = batches
         while item := self._earlier.takeAt(0):
             if widget := item.widget():
+                widget.hide()
                 widget.deleteLater()
         for part in (self._heading, self._scroll):
             part.setVisible(bool(batches))
         for batch in batches:
             self._earlier.addWidget(self._row(batch))
-        self._scroll.setFixedHeight(min(self._earlier.sizeHint().height(), TALLEST))
 
     def _row(self, batch: Batch) -> QWidget:
-        done = "done" if batch.done == batch.jobs else f"{batch.done:,} of {batch.jobs:,} done"
         arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
-        words = f"{batch.name}  ·  {batch.problems:,} problems, {arms}  ·  {done}"
-        row = QWidget()
+        words = f"{batch.problems:,} problems · {arms}"
+        is_done = batch.done == batch.jobs
+        progress = "done" if is_done else f"{batch.done:,} of {batch.jobs:,} done"
+        created = day_and_time(batch.created)
+        row, bar = QWidget(), QProgressBar()
+        bar.setTextVisible(False)
+        bar.setMaximum(max(1, batch.jobs))
+        bar.setValue(batch.done)
+        bar.setFixedWidth(BAR)
+        bar.setAccessibleName(f"Progress of “{batch.name}”: {progress}")
+        bar.setToolTip(progress)
+        bar.setVisible(not is_done)
+        choose = ElidedButton(batch.name)
+        set_role(choose, Role.FLAT)
+        choose.clicked.connect(partial(self.batch_wanted.emit, batch.id))
+        choose.setAccessibleName(f"Open the batch “{batch.name}” of {created}: {words}, {progress}")
+        choose.setToolTip(plain_tip(f"{batch.name}\n{created} · {words} · {progress}"))
         side_by_side = QHBoxLayout(row)
         side_by_side.setContentsMargins(0, 0, 0, 0)
-        side_by_side.addWidget(button(words, partial(self.batch_wanted.emit, batch.id), Role.FLAT), 1)
+        side_by_side.addWidget(choose)
+        side_by_side.addWidget(ElidedLabel(words, Role.MUTED), 1)
+        side_by_side.addWidget(bar)
+        side_by_side.addWidget(label("✓" if is_done else f"{batch.done / max(1, batch.jobs):.0%}", Role.MUTED))
+        side_by_side.addWidget(label(created, Role.MUTED))
         name = f"Delete the batch “{batch.name}”"
         side_by_side.addWidget(IconButton("trash", name, partial(self.delete_wanted.emit, batch)))
         return row
+
+
+class ListArea(QScrollArea):
+    """As high as what it holds, up to a limit."""
+
+    def __init__(self, inside: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self._inside = inside
+        self.setWidget(inside)
+        see_through(self, inside)
+        inside.installEventFilter(self)
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), min(self._inside.sizeHint().height(), TALLEST))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), min(self.sizeHint().height(), SHORTEST))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)

@@ -45,7 +45,7 @@ class AnswerView(QWidget):
         self._live = False
         self._builds_folded = False
         self._title, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self._share, self._takeovers = label("", Role.LARGE), ElidedLabel("", Role.MUTED)
+        self._share, self._takeovers = ElidedLabel("", Role.LARGE), ElidedLabel("", Role.MUTED)
         self._fold = button("", self.toggle_fold, Role.FLAT)
         self.ribbon = Ribbon()
         self.ribbon.segment_clicked.connect(self._ribbon_clicked)

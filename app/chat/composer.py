@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QMimeData, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.shared.conversations.session import Activity
@@ -45,6 +45,12 @@ class ProblemEdit(QPlainTextEdit):
 
     def sizeHint(self) -> QSize:
         return QSize(300, self.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width wraps the text into more or fewer lines; a layout that is at work takes no new height."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            QTimer.singleShot(0, self, self._fit)
 
     def _fit(self) -> None:
         lines = min(max(self.document().lineCount(), 1), MOST_LINES)

@@ -1,4 +1,4 @@
-"""The line below the composer: context, tokens, speed and cost of the run."""
+"""The line below the composer: context, speed of each model, last handoff, seed, and cost of the run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from core.thinking.trace import Trace
 
 SMALLER = 0.9
 NEARLY_FULL = 0.9
-GAP = 16
-"""Pixels between two counters."""
+GAP, EDGE = 16, 2
+"""Pixels between two counters, and at the ends of the line."""
 LARGEST_SEED = 2**31 - 1
 
 
@@ -31,12 +31,11 @@ class Counters(QWidget):
         self._nearly_full = False
         self.draft = label("", Role.MUTED)
         self.small, self.large = label("", Role.SMALL), label("", Role.LARGE)
-        self.share, self.handoff = label("", Role.MUTED), label("", Role.MUTED)
+        self.handoff = label("", Role.MUTED)
         for name, widget in {
             "Context used, of what both models hold": self.context,
             "Small model": self.small,
             "Large model": self.large,
-            "Tokens that the large model wrote, of all": self.share,
             "Last handoff: time, and tokens that were in the KV cache already": self.handoff,
         }.items():
             widget.setToolTip(name)
@@ -48,6 +47,7 @@ class Counters(QWidget):
         set_role(self.seed, Role.BARE)
         self._seed_name = label("seed", Role.MUTED)
         self._seed_name.setBuddy(self.seed)
+        self._followed: Trace | None = None
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
         row = QHBoxLayout()
@@ -57,10 +57,10 @@ class Counters(QWidget):
         row.addWidget(self.draft)
         row.addStretch()
         row.addWidget(self._seed_name)
-        row.addSpacing(-14)
+        row.addSpacing(4 - GAP)
         row.addWidget(self.seed)
         column = QVBoxLayout(self)
-        column.setContentsMargins(2, 0, 2, 0)
+        column.setContentsMargins(EDGE, 0, EDGE, 0)
         column.setSpacing(2)
         column.addLayout(row)
         for bill in self.bills.values():
@@ -80,7 +80,12 @@ class Counters(QWidget):
                 widget.clear()
             for widget in self.bills.values():
                 widget.hide()
+            self._fit()
             return
+        if trace is not self._followed:
+            self._followed = trace
+            for widget in self._labels():
+                widget.setMinimumWidth(0)
         cards = [card for card in (trace.started.small, trace.started.large) if card]
         used = trace.started.prompt_tokens + trace.tokens
         room = min((card.context for card in cards), default=0)
@@ -93,9 +98,10 @@ class Counters(QWidget):
         self._speak(self.large, trace, Author.LARGE)
         for author, widget in self.bills.items():
             self._charge(widget, trace, author)
-        self.share.setText(f"large {trace.large_share:.0%}")
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
         self.handoff.setText(f"handoff {duration(last.seconds)} ({last.reused:,} cached)" if last else "")
+        for widget in self._labels():  # it may grow while the text is written, but what is beside it never moves back
+            widget.setMinimumWidth(max(widget.minimumWidth(), widget.sizeHint().width() if widget.text() else 0))
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -104,7 +110,7 @@ class Counters(QWidget):
 
     def show_seed(self, seed: int) -> None:
         self.seed.setText(str(seed))
-        self.seed.setFixedWidth(self.seed.fontMetrics().horizontalAdvance(str(seed) + "00") + 16)
+        self._fit_seed()
 
     def _take_seed(self) -> None:
         seed = int(self.seed.text() or 0)
@@ -112,13 +118,25 @@ class Counters(QWidget):
         self.seed_given.emit(seed)
 
     def _labels(self) -> tuple[QLabel, ...]:
-        return self.context, self.small, self.large, self.share, self.handoff
+        return self.context, self.small, self.large, self.handoff
 
     def _fit(self) -> None:
-        """Hide the last handoff if there is no room; its step shows it too."""
-        labels = [each for each in (*self._labels(), self.draft, self._seed_name) if each.text()]
-        needed = sum(each.sizeHint().width() + GAP for each in labels) + self.seed.maximumWidth()
-        self.handoff.setVisible(needed <= self.width())
+        """Hide what has no room: first what can be read elsewhere too, the handoff in its step, say."""
+        parts: list[tuple[QWidget, ...]] = [(self.handoff,), (self.draft,), (self._seed_name, self.seed)]
+        parts += [(self.large,), (self.small,), (self.context,)]
+        room = self.width() - 2 * EDGE
+        shown = 0
+        for widgets in reversed(parts):
+            needed = sum(max(each.sizeHint().width(), each.minimumWidth()) + GAP for each in widgets)
+            has_text = all(each.text() for each in widgets if isinstance(each, QLabel))
+            fits = has_text and shown + needed - GAP <= room
+            shown += needed if fits else 0
+            for each in widgets:
+                each.setVisible(fits)
+
+    def _fit_seed(self) -> None:
+        wanted = self.seed.fontMetrics().horizontalAdvance(self.seed.text() + "00") + 16
+        self.seed.setFixedWidth(max(wanted, self.seed.minimumSizeHint().width()))
 
     def _charge(self, widget: QLabel, trace: Trace, author: Author) -> None:
         bill, started = trace.usage.get(author), trace.started
@@ -132,17 +150,19 @@ class Counters(QWidget):
 
     def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]
-        words = f"{SIGN[author]} {total.kept:,}"
-        if total.tokens_per_second:
-            words += f" · {total.tokens_per_second:.0f} tok/s"
-        widget.setText(words if total.decoded else "")
-        widget.setToolTip(f"Tokens that the {author.value} model wrote, and how many a second")
+        speed = f"{total.tokens_per_second:,.0f} tok/s" if total.tokens_per_second else ""
+        widget.setText(f"{SIGN[author]} {speed}" if total.decoded and speed else "")
+        widget.setToolTip(f"Speed of the {author.value} model; it wrote {count(total.kept, 'token')}")
 
     def _shrink(self) -> None:
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * SMALLER)
         for widget in (*self._labels(), *self.bills.values(), self.draft, self._seed_name, self.seed):
             widget.setFont(font)
+        for widget in self._labels():
+            widget.setMinimumWidth(0)
+        self._fit_seed()
+        self._fit()
 
 
 AFTER_MS = 300

@@ -27,7 +27,7 @@ from app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import Hairline
+from app.shared.widgets.controls import Hairline, scrolling
 from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.trace import Piece
@@ -76,7 +76,8 @@ class ChatPage(QSplitter):
         self.inspector.is_live = session.writes
         self.inspector.use_opinions(session.opinions)
         self._middle = QStackedWidget()
-        self._middle.addWidget(self.welcome)
+        self._welcome_area = scrolling(self.welcome)
+        self._middle.addWidget(self._welcome_area)
         self._middle.addWidget(self.conversation)
         self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
@@ -299,7 +300,7 @@ class ChatPage(QSplitter):
             self._lends_room = False
         self.composer.ask_for(ASK)
         conversation = self._session.conversation
-        self._middle.setCurrentWidget(self.conversation if conversation.leaf else self.welcome)
+        self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
         self.sidebar.show_current(conversation.id)
         self.system.show_prompt(self._session.system)

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from app.shared.format import in_brief
 from app.shared.theme import SIGN, Role
-from app.shared.widgets.controls import button, label
+from app.shared.widgets.controls import ElidedButton, button, label, plain_tip
+from app.shared.widgets.flow import FlowLayout
 from core.engines.body import Author
 
 EXAMPLES = (
@@ -41,13 +42,10 @@ class Welcome(QWidget):
         title.setWordWrap(True)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(title)
-        row = QHBoxLayout()
-        row.setSpacing(18)
-        row.addStretch()
+        legend = FlowLayout(18)
         for author, role, words in LEGEND:
-            row.addWidget(label(f"{SIGN[author]} {words}", role))
-        row.addStretch()
-        column.addLayout(row)
+            legend.addWidget(label(f"{SIGN[author]} {words}", role))
+        column.addLayout(legend)
         column.addSpacing(14)
         self._examples = QVBoxLayout()
         self._examples.setSpacing(8)
@@ -74,12 +72,11 @@ class Welcome(QWidget):
                 widget.deleteLater()
         for example in examples:
             words = in_brief(example).replace("$", "")
-            choose = button(words, partial(self.example_chosen.emit, example), tip=example)
+            choose = ElidedButton(words)
+            choose.clicked.connect(partial(self.example_chosen.emit, example))
+            choose.setToolTip(plain_tip(example))
             choose.setAccessibleName(f"Ask: {example}")
-            self._add(self._examples, choose)
-
-    def _add(self, column: QVBoxLayout, widget: QWidget) -> None:
-        column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+            self._examples.addWidget(choose, 0, Qt.AlignmentFlag.AlignHCenter)
 
 
 def demo_examples() -> tuple[str, ...]:
@@ -126,13 +123,10 @@ class DemoNote(QWidget):
         name = label("&Pace", Role.MUTED)
         name.setTextFormat(Qt.TextFormat.AutoText)
         name.setBuddy(self.pace)
-        row = QHBoxLayout()
-        row.addStretch()
+        row = FlowLayout(10)
         row.addWidget(button("Another one", self.another_wanted.emit, tip="A problem that neither model has seen"))
-        row.addSpacing(18)
         for widget in (name, self.pace, self._told):
             row.addWidget(widget)
-        row.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 10, 0, 0)
         column.setSpacing(10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from app.inspector.opinion_page import OpinionPage
@@ -20,6 +20,8 @@ from app.shared.widgets.controls import scrolling
 from core.engines.body import Author
 from core.settings import ModelChoice
 from core.thinking.trace import Piece
+
+LONGEST_STEP = "Step 999"
 
 
 class Tab(IntEnum):
@@ -41,7 +43,7 @@ class Inspector(RunInspector):
         """The newest takeover: shown until a person chooses."""
         self.models = ModelChoice()
         self.is_live = lambda _: False
-        self.tabs = QTabBar()
+        self.tabs = InspectorTabs()
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
@@ -104,6 +106,14 @@ class Inspector(RunInspector):
             self._refresh()
 
     @property
+    def preferred_width(self) -> int:
+        """Pixels in which no tab is cut off."""
+        layout = self.layout()
+        assert layout is not None
+        margins = layout.contentsMargins()
+        return self.tabs.sizeHint().width() + margins.left() + margins.right()
+
+    @property
     def shown(self) -> Piece | None:
         """The piece that a person chose, or the newest takeover."""
         return self.piece or self._newest
@@ -149,3 +159,15 @@ class Inspector(RunInspector):
     def _fork_at(self, position: int) -> None:
         if self.exchange:
             self.fork_at_wanted.emit(self.exchange, position)
+
+
+class InspectorTabs(QTabBar):
+    """Tabs that stay where they are when “Step” becomes “Step 14”; with scroll buttons where they have no room."""
+
+    def tabSizeHint(self, index: int) -> QSize:
+        hint = super().tabSizeHint(index)
+        if index != Tab.STEP:
+            return hint
+        advance = self.fontMetrics().horizontalAdvance
+        longer = max(0, advance(LONGEST_STEP) - advance(self.tabText(index)))
+        return QSize(hint.width() + longer, hint.height())

@@ -81,6 +81,7 @@ class ReplayChoice(QWidget):
         editor.setToolTip(tip)
         words = label(title, Role.MUTED)
         words.setBuddy(editor)
+        words.setWordWrap(True)
         self._grid.addWidget(words, row, 0, Qt.AlignmentFlag.AlignVCenter)
         self._grid.addWidget(editor, row, 1)
         return words, editor

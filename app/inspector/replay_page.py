@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QListView, QSizePolicy, QVBoxLayout, QWidget
 
 from app.inspector.replay_choice import ReplayChoice
@@ -16,6 +16,7 @@ from app.shared.conversations.conversation import Exchange, run_settings
 from app.shared.labels import reason_and_cue
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme
+from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button, label, plain_tip
 from app.shared.widgets.ribbon import Ribbon
 from core.thinking.replay.replay import Place, PlaceKind
@@ -143,6 +144,7 @@ class ReplayMarks(QWidget):
         self._marks: Sequence[tuple[PlaceKind, float]] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Where the large model would have stepped in")
+        set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self.update)
 
     def show_marks(self, marks: Sequence[tuple[PlaceKind, float]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
@@ -12,6 +12,7 @@ from app.shared.labels import WHO, draft_words
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.flow import FlowLayout
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.thinking.corrections import Effect, change_of
@@ -53,11 +54,11 @@ class StepPage(QWidget):
         fork = button("Fork", self.fork_wanted.emit, tip="Another answer that goes on from before this step")
         copy = button("Copy", self._copy, tip="Copy the text of this step")
         self._buttons = QFrame()
-        row = QHBoxLayout(self._buttons)
+        row = FlowLayout(6, Qt.AlignmentFlag.AlignLeft)
+        self._buttons.setLayout(row)
         row.setContentsMargins(0, 4, 0, 0)
         for press in (self._again, fork, copy):
             row.addWidget(press)
-        row.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 8, 8)
         column.setSpacing(9)

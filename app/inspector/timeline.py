@@ -6,12 +6,23 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import (
+    QAccessible,
+    QColor,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from app.inspector.timeline_lanes import WORDS, LaneActivity, Lanes, LaneSpan, Legend, paint_lane, paint_stretch
 from app.shared.format import duration
 from app.shared.theme import SIGN, current_theme, ink_of
+from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button
 from app.shared.widgets.facts import Facts
 from core.engines.body import Author
@@ -42,6 +53,7 @@ class Timeline(QWidget):
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Timeline")
+        set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self.update)
 
     def follow(self, trace: Trace) -> None:

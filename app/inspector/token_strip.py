@@ -7,6 +7,7 @@ from bisect import bisect_right
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QAccessible,
     QColor,
     QFont,
     QFontDatabase,
@@ -20,6 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from app.shared.theme import Role, blend, current_theme, ink_of
+from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import label
 from core.thinking.events import TokenWritten
 from core.thinking.trace import Piece
@@ -37,6 +39,8 @@ class TokenStrip(QWidget):
         self.flow = TokenFlow()
         self.flow.token_chosen.connect(self._show_token)
         self._more = label("", Role.MUTED)
+        for words in (self._title, self._entropy, self._more):
+            words.setWordWrap(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -77,6 +81,7 @@ class Alternatives(QWidget):
         self._token: TokenWritten | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Alternatives")
+        set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self.update)
 
     def show_token(self, token: TokenWritten | None) -> None:
@@ -133,6 +138,7 @@ class TokenFlow(QWidget):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Tokens")
+        set_accessible_role(self, QAccessible.Role.List)
         current_theme().changed.connect(self._arrange)
 
     @property

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, 
 from app.models.controller import ModelsController
 from app.shared.format import short_path
 from app.shared.theme import Role
-from app.shared.widgets.controls import IconButton, button, in_row, label
+from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
 from core.models.hub_listing import ENDPOINT
 
 
@@ -18,8 +18,7 @@ class HubSettingsTab(QWidget):
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
-        self._folder = label()
-        self._folder.setWordWrap(True)
+        self._folder = ElidedLabel()
         self.folders = QWidget()
         self._rows = QVBoxLayout(self.folders)
         self._rows.setContentsMargins(0, 0, 0, 0)
@@ -64,9 +63,9 @@ class HubSettingsTab(QWidget):
                 row.hide()
                 row.deleteLater()
         for folder in folders:
-            name = label(short_path(folder))
+            name = ElidedLabel(short_path(folder))
             forget = IconButton("close", f"Look no more into {short_path(folder)}", partial(self._forget, folder))
-            self._rows.addWidget(in_row(forget, name))
+            self._rows.addWidget(_beside(name, forget))
         if not folders:
             self._rows.addWidget(label("nothing else", Role.MUTED))
 

@@ -53,6 +53,7 @@ class ModelsPage(QWidget):
         self._access = LazyWidget(lambda: HubSettingsTab(controller))
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName("Models")
         self.tabs.tabBar().setDrawBase(False)
         for name, tab in (
             ("Get started", self._begin),

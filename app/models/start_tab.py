@@ -168,7 +168,9 @@ def _card(title: str, words: str, press: QWidget, good_for: str = "") -> QWidget
     about = label(words, Role.MUTED)
     about.setWordWrap(True)
     column = QVBoxLayout()
-    column.addWidget(label(title, Role.HEADING))
+    heading = label(title, Role.HEADING)
+    heading.setWordWrap(True)
+    column.addWidget(heading)
     if good_for:
         what_for = label(good_for)
         what_for.setWordWrap(True)

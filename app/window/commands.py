@@ -184,6 +184,7 @@ class ShortcutList(QDialog):
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(content)
+        scroll.setMinimumWidth(content.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
         column = QVBoxLayout(self)
         column.addWidget(scroll)
         self.resize(460, 560)

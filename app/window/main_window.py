@@ -22,7 +22,7 @@ from app.shared.loaded_models import LoadedModels, Loader, LoadState
 from app.shared.parts import AnswerComparison, ShowComparison
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import apply
+from app.shared.theme import apply, current_theme
 from app.shared.widgets.controls import Hairline
 from app.shared.widgets.notice import NoticeBar, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
@@ -199,7 +199,8 @@ class MainWindow(QMainWindow):
         super().resizeEvent(event)
         was_narrow = event.oldSize().width() < NARROW if event.oldSize().isValid() else None
         is_narrow = self.width() < NARROW
-        self.topbar.pair.show_narrow(is_narrow)
+        self.topbar.show_narrow(is_narrow)
+        self._fit_inspector()
         if is_narrow is not was_narrow:
             self.chat.inspector.setVisible(not is_narrow and self.preferences.value.window.inspector)
             self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
@@ -294,6 +295,7 @@ class MainWindow(QMainWindow):
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
         self.preferences.changed.connect(self._dress)
+        current_theme().changed.connect(self._fit_inspector)
         self.preferences.failed.connect(self.show_error)
 
     def _restore(self) -> None:
@@ -311,6 +313,11 @@ class MainWindow(QMainWindow):
         if isinstance(application, QApplication) and (appearance != self._look or not application.styleSheet()):
             apply(application, appearance.look, appearance.text_size)
         self._look = appearance
+
+    def _fit_inspector(self) -> None:
+        """Where there is room, the inspector is at least as wide as its tabs."""
+        is_narrow = self.width() < NARROW
+        self.inspector.setMinimumWidth(0 if is_narrow else self.inspector.preferred_width)
 
     def _models_changed(self) -> None:
         if self.models.error:

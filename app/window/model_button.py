@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.shared.labels import STATES, retreat_words, state_in_words
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import label, plain_tip
+from app.shared.widgets.controls import ElidedLabel, label, plain_tip
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.engines.remote.state import ServerStatus
@@ -24,10 +24,11 @@ class ModelButton(QPushButton):
     def __init__(self, models: LoadedModels, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._models = models
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.clicked.connect(lambda: self.choose_wanted.emit())
         self._words = label("", Role.MUTED)
         self._signs = {author: label(SIGN[author], role) for author, role in ROLES.items()}
-        self._names = {author: label() for author in ROLES}
+        self._names = {author: ElidedLabel() for author in ROLES}
         self._details = {author: label("", Role.MUTED) for author in ROLES}
         self._states = {author: StateLabel() for author in ROLES}
         self._between = label("⇄", Role.MUTED)
@@ -52,7 +53,9 @@ class ModelButton(QPushButton):
         return QSize(layout.sizeHint().width(), super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, super().sizeHint().height())
+        layout = self.layout()
+        assert layout is not None
+        return QSize(layout.minimumSize().width(), super().sizeHint().height())
 
     def show_narrow(self, narrow: bool) -> None:
         """Shorten the text to the models' names."""

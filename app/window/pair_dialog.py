@@ -67,7 +67,7 @@ class PairDialog(QDialog):
         for row, (author, edit) in enumerate(self.edits.items()):
             edit.setPlaceholderText("Model file or server URL")
             edit.setAccessibleName(f"File or address of the {author.value} model")
-            edit.setMinimumWidth(380)
+            edit.setMinimumWidth(240)
             edit.textChanged.connect(self._look)
             browse = button("Choose…", lambda author=author: self._browse(author))  # type: ignore[misc]
             browse.setAccessibleName(f"Choose the file of the {author.value} model")

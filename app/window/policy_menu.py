@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
+from app.shared.widgets.controls import ElidedButton, plain_tip
 from core.run import obstacle
 from core.thinking.registry import POLICIES, matching_preset, settings_for
 
@@ -15,15 +16,13 @@ WHY_NOT = "   ✗ "
 """Between a policy and why it cannot be chosen."""
 
 
-class PolicyButton(QPushButton):
+class PolicyButton(ElidedButton):
     parameters_wanted = Signal()
 
     def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self._models = models
         self._preferences = preferences
-        self.setAccessibleName("Policy")
-        self.setToolTip("When the large model takes over (Ctrl+P)")
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
         self.setMenu(self._menu)
@@ -70,4 +69,7 @@ class PolicyButton(QPushButton):
         kind, preset = POLICIES.of(chosen), matching_preset(chosen)
         for choice, action in self._choices.items():
             action.setChecked(choice == (chosen.policy, preset))
-        self.setText(f"{kind.title} ({preset or 'own values'})  " if kind.presets else f"{kind.title}  ")
+        words = f"{kind.title} ({preset or 'own values'})" if kind.presets else kind.title
+        self.setText(f"{words}  ")
+        self.setAccessibleName(f"Policy: {words}")
+        self.setToolTip(plain_tip(f"Policy: {words}. {kind.summary}\nWhen the large model takes over (Ctrl+P)"))

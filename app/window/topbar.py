@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QWidget
 
 from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import IconButton, label
+from app.shared.widgets.controls import IconButton, SwitchButton, label
 from app.window.model_button import ModelButton
 from app.window.policy_menu import PolicyButton
 
@@ -24,7 +24,7 @@ class TopBar(QWidget):
         super().__init__(parent)
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        name = label("Baton", Role.HEADING)
+        self._name = label("Baton", Role.HEADING)
         self.pair = ModelButton(models)
         self.policy = PolicyButton(models, preferences)
         self._look = IconButton("moon", "Light or dark (Ctrl+Shift+L)", self.look_wanted.emit)
@@ -40,8 +40,7 @@ class TopBar(QWidget):
         row.setContentsMargins(8, 6, 12, 6)
         row.setSpacing(8)
         row.addWidget(IconButton("panel-left", "Conversations (Ctrl+B)", self.sidebar_wanted.emit))
-        row.addWidget(name)
-        row.addSpacing(6)
+        row.addWidget(self._name)
         row.addWidget(self._segments)
         row.addStretch(1)
         row.addWidget(self.pair)
@@ -54,14 +53,18 @@ class TopBar(QWidget):
 
     def add_page(self, name: str, title: str) -> None:
         """Add a page to the page switch, which is visible once there are two."""
-        page = QPushButton(title)
-        page.setCheckable(True)
+        page = SwitchButton(title)
         page.setProperty("page", name)
         set_role(page, Role.FLAT)
         page.clicked.connect(lambda: self.page_wanted.emit(name))
         self._pages.addButton(page)
         self._segment_row.addWidget(page)
         self._segments.setVisible(len(self._pages.buttons()) > 1)
+
+    def show_narrow(self, narrow: bool) -> None:
+        """Leave out what a narrow window has no room for."""
+        self._name.setVisible(not narrow)
+        self.pair.show_narrow(narrow)
 
     def show_page(self, name: str) -> None:
         for page in self._pages.buttons():

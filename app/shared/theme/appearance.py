@@ -53,7 +53,10 @@ class Theme(QObject):
         self.colours = colours
         QDir.setSearchPaths("icons", [str(ICON_FOLDER)])
         font = reading_font(self._text_size)
-        self._application.setStyle(QStyleFactory.create("Fusion"))
+        # An old sheet is taken off first: it would follow every change of palette and font, which takes twice as long.
+        self._application.setStyleSheet("")
+        if self._application.style().name() != "fusion":
+            self._application.setStyle(QStyleFactory.create("Fusion"))
         self._application.setPalette(palette(colours))
         self._application.setFont(font)
         self._application.setStyleSheet(stylesheet(colours, font.pointSizeF()))

@@ -10,10 +10,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import (
+    QAccessible,
+    QColor,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.shared.theme import SIGN, Colours, current_theme, ink_of
+from app.shared.widgets.accessible import set_accessible_role
 from core.thinking.events import Author
 
 __all__ = ["Ribbon", "RibbonSegment"]
@@ -35,6 +46,7 @@ class Ribbon(QWidget):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Who wrote it")
+        set_accessible_role(self, QAccessible.Role.Chart)
         self._describe()
         current_theme().changed.connect(self.update)
 

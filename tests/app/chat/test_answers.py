@@ -268,8 +268,8 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     window = ask("2 + 2?")
     trace = leaf(window).trace
     counters = window.chat.counters
-    assert f"{trace.totals[Author.SMALL].kept}" in counters.small.text()
-    assert f"{trace.large_share:.0%}" in counters.share.text()
+    assert f"{trace.totals[Author.SMALL].tokens_per_second:,.0f} tok/s" in counters.small.text()
+    assert f"{trace.totals[Author.SMALL].kept} tokens" in counters.small.toolTip()
     assert "100,000" in counters.context.text()
 
 

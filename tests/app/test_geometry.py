@@ -1,0 +1,334 @@
+"""Every page and dialog at every width, scale, text size and theme: nothing is clipped, every control has a name.
+
+Judged by geometry in device-independent pixels, not by pictures. The double scale runs in a process of its own, since
+Qt reads the scale when it starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
+from PySide6.QtGui import QAccessible, QFont, QFontMetrics
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractScrollArea,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QLayout,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QScrollBar,
+    QSizeGrip,
+    QSplitter,
+    QSplitterHandle,
+    QStackedWidget,
+    QTabBar,
+    QTabWidget,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app.batch.page import BatchPage
+from app.shared.background import BackgroundTask
+from app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabel
+from app.window.main_window import NARROW, MainWindow
+from app.window.model_button import ModelButton
+from app.window.models_page import add_models_page
+from core.secrets import Secrets
+from core.settings import ColourScheme
+from tests.fakes.keyrings import NO_KEYRING
+
+SIZES = ((760, 720), (900, 800), (1366, 768), (1920, 1080))
+SLACK = 1
+"""Pixels that rounding may take."""
+TWICE = "QT_SCALE_FACTOR"
+LOOKS = [(look, size) for look in (ColourScheme.LIGHT, ColourScheme.DARK) for size in (1.0, 1.5)]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def faults(root: QWidget) -> Iterator[str]:
+    """A line for each thing in `root` that is cut off, squeezed or covered, and for each control without a name."""
+    for widget in visible_in(root):
+        if not is_qts_own(widget):
+            for fault in (*outside(widget, root), *squeezed(widget), *covered(widget), *nameless(widget)):
+                yield f"{described(widget)}: {fault}"
+
+
+def visible_in(root: QWidget) -> Iterator[QWidget]:
+    yield root
+    for child in root.children():
+        if isinstance(child, QWidget) and not child.isHidden() and not child.isWindow():
+            yield from visible_in(child)
+
+
+def is_qts_own(widget: QWidget) -> bool:
+    """A part inside a widget of Qt's, which lays it out itself."""
+    parent = widget.parent()
+    return (
+        isinstance(widget, QScrollBar | QSizeGrip | QSplitterHandle)
+        or widget.objectName().startswith("qt_")
+        or isinstance(parent, QLineEdit | QComboBox | QAbstractSpinBox | QTabBar)
+    )
+
+
+def outside(widget: QWidget, root: QWidget) -> Iterator[str]:
+    """Whether it lies in its parent; in a scroll area it may be as high as it likes, but no wider than the area."""
+    parent = widget.parentWidget()
+    if widget is root or widget.isWindow() or parent is None:
+        return
+    area = parent.parentWidget()
+    if isinstance(area, QAbstractScrollArea) and parent is area.viewport():
+        if isinstance(area, QScrollArea) and area.widget() is widget and widget.width() > parent.width() + SLACK:
+            yield f"{widget.width() - parent.width()} px wider than its scroll area"
+        return
+    if not parent.rect().adjusted(-SLACK, -SLACK, SLACK, SLACK).contains(widget.geometry()):
+        yield f"{widget.geometry().getRect()} is not inside {described(parent)} {parent.rect().getRect()}"
+
+
+def squeezed(widget: QWidget) -> Iterator[str]:
+    """Whether it has the room that its text needs."""
+    need = QSize()
+    match widget:
+        case (
+            ElidedLabel() | ElidedButton() | ElidedCheckBox() | ModelButton()
+        ):  # it shortens its text, and shows all of it in a tool tip
+            return
+        case QLabel() if widget.text() and widget.wordWrap():
+            need = QSize(widest_word(widget), widget.heightForWidth(widget.width()))
+        case QLabel() if widget.text():
+            need = widget.sizeHint()
+        case QTabBar():
+            for tab in range(widget.count()):
+                is_reached = widget.usesScrollButtons() and widget.window().width() < NARROW
+                if not is_reached and not widget.rect().contains(widget.tabRect(tab)):
+                    yield f"the tab “{widget.tabText(tab)}” is cut off"
+        case QAbstractButton():
+            need = widget.sizeHint()
+            if isinstance(widget, QPushButton) and widget.isCheckable():
+                need = need.expandedTo(QPushButton.sizeHint(widget) + QSize(bold_surplus(widget), 0))
+        case QComboBox() | QAbstractSpinBox() | QLineEdit():
+            need = widget.minimumSizeHint()
+    if widget.width() + SLACK < need.width():
+        yield f"{widget.width()} px wide, needs {need.width()}"
+    if widget.height() + SLACK < need.height():
+        yield f"{widget.height()} px high, needs {need.height()}"
+
+
+def widest_word(widget: QLabel) -> int:
+    advance = widget.fontMetrics().horizontalAdvance
+    return max((advance(word) for word in widget.text().split()), default=0)
+
+
+def bold_surplus(widget: QAbstractButton) -> int:
+    """Pixels by which the text of a chosen button, which is bold, is wider than what the size hint is made for."""
+    bold, usual = QFont(widget.font()), QFont(widget.font())
+    bold.setWeight(QFont.Weight.DemiBold)
+    usual.setWeight(QFont.Weight.Normal)
+    text = widget.text()
+    return QFontMetrics(bold).horizontalAdvance(text) - QFontMetrics(usual).horizontalAdvance(text)
+
+
+def covered(parent: QWidget) -> Iterator[str]:
+    """Whether what its layout holds overlaps. A toast lies over the rest on purpose, and in no layout."""
+    layout = parent.layout()
+    if layout is None or isinstance(parent, QStackedWidget | QSplitter | QTabWidget):
+        return
+    for one, other in combinations(held_by(layout), 2):
+        both = one.geometry() & other.geometry()
+        if both.width() > SLACK and both.height() > SLACK:
+            yield f"{described(one)} and {described(other)} overlap by {both.width()}×{both.height()} px"
+
+
+def held_by(layout: QLayout) -> list[QWidget]:
+    """The visible widgets of a layout, and of those inside it."""
+    widgets: list[QWidget] = []
+    for at in range(layout.count()):
+        item = layout.itemAt(at)
+        if item is None:
+            continue
+        if (widget := item.widget()) is not None and not widget.isHidden():
+            widgets.append(widget)
+        elif (inner := item.layout()) is not None:
+            widgets += held_by(inner)
+    return widgets
+
+
+def nameless(widget: QWidget) -> Iterator[str]:
+    """Whether assistive technology has a name and a role for what can be pressed or reached by Tab."""
+    if widget.focusPolicy() == Qt.FocusPolicy.NoFocus and not isinstance(widget, QAbstractButton):
+        return
+    if (
+        isinstance(widget, QScrollArea | QSplitter | QStackedWidget | QTabWidget | QDialog | QLabel)
+        or not widget.isEnabled()
+    ):
+        return
+    interface = QAccessible.queryAccessibleInterface(widget)
+    if interface is None:
+        yield "unknown to assistive technology"
+        return
+    if not interface.text(QAccessible.Text.Name).strip():
+        yield "has no accessible name"
+    if interface.role() in (QAccessible.Role.NoRole, QAccessible.Role.Client):
+        yield "has no accessible role"
+
+
+def described(widget: QWidget) -> str:
+    text = widget.text() if isinstance(widget, QLabel | QAbstractButton | QLineEdit) else ""
+    parent = type(widget.parent()).__name__
+    return f"{type(widget).__name__} in {parent} “{(text or widget.accessibleName() or widget.objectName())[:50]}”"
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+Show = Callable[[], QWidget]
+"""Brings a page or dialog up, and returns it."""
+PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to be wrapped in a narrow window?"
+
+
+@pytest.fixture
+def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path) -> tuple[MainWindow, dict[str, Show]]:
+    """The window after an answer, a comparison and a batch, and how each of its pages and dialogs is shown."""
+    window = make_window()
+    models = add_models_page(window, lambda: Secrets(NO_KEYRING), home=tmp_path / "home")
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask(PROBLEM)
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answered = window.session.conversation
+    exchange = answered.leaf
+    assert exchange
+    batch = batch_done(window, qtbot, tmp_path)
+    window.show_page("models")
+    qtbot.waitUntil(
+        lambda: models.page.controller.devices is not None and bool(models.page.controller.inventory.models)
+    )
+    qtbot.waitUntil(lambda: all(tab.is_made for tab in models.page._tabs()))
+
+    def chat(act: Callable[[], object] = lambda: None) -> Show:
+        def show() -> QWidget:
+            window.show_page("chat")
+            if window.session.conversation is not answered:
+                window.session.open(answered.id)
+            act()
+            return window
+
+        return show
+
+    def inspector(tab: int) -> Show:
+        def act() -> None:
+            window.inspector.show_piece(exchange, exchange.trace.pieces[1])
+            window.inspector.tabs.setCurrentIndex(tab)
+            window.show_inspector(True)
+
+        return chat(act)
+
+    def page(name: str, act: Callable[[], object] = lambda: None) -> Show:
+        def show() -> QWidget:
+            window.show_page(name)
+            act()
+            return window
+
+        return show
+
+    def dialog(act: Callable[[], object]) -> Show:
+        def show() -> QWidget:
+            act()
+            return next(each for each in window.findChildren(QDialog) if each.isVisible())
+
+        return show
+
+    def compare_dialog() -> None:
+        chat()()
+        window.chat.compare()
+
+    found: dict[str, Show] = {
+        "empty": chat(window.session.new),
+        "answer": chat(),
+        "editing": chat(lambda: window.chat.edit_again(exchange)),
+        **{f"inspector {tab}": inspector(tab) for tab in range(4)},
+        "batch welcome": page("batch", batch._show_welcome),
+        "batch preview": page("batch", lambda: batch.setCurrentWidget(batch.preview)),
+        "batch results": page("batch", lambda: batch.setCurrentWidget(batch.view)),
+        **{
+            f"models {tab}": page("models", lambda tab=tab: models.page.tabs.setCurrentIndex(tab))  # type: ignore[misc]
+            for tab in range(models.page.tabs.count())
+        },
+        "settings": dialog(window.dialogs.show_settings),
+        "choose models": dialog(window.dialogs.choose_models),
+        "server": dialog(window.dialogs.connect_server),
+        "palette": dialog(window.show_palette),
+        "shortcuts": dialog(window.show_shortcuts),
+        "compare": dialog(compare_dialog),
+    }
+    return window, found
+
+
+def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:
+    """The batch page with the results of three problems."""
+    path = folder / "sums.jsonl"
+    path.write_text("".join(f'{{"problem": "{PROBLEM} ({n})", "answer": "{n}"}}\n' for n in (3, 4, 5)))
+    window.show_page("batch")
+    batch = window.findChild(BatchPage)
+    assert batch is not None
+    batch.open_file(path)
+    qtbot.waitUntil(lambda: batch.currentWidget() is batch.preview)
+    batch.preview.start.click()
+    qtbot.waitUntil(lambda: batch.currentWidget() is batch.view)
+    qtbot.waitUntil(lambda: not batch.session.running and not batch.session.findChildren(BackgroundTask))
+    return batch
+
+
+def test_nothing_is_clipped_and_every_control_has_a_name(places: tuple[MainWindow, dict[str, Show]]) -> None:
+    window, shown = places
+    found: dict[str, list[str]] = {}
+    for look, text_size in LOOKS:
+        appearance = window.preferences.value.appearance.model_copy(update={"look": look, "text_size": text_size})
+        window.preferences.change(appearance=appearance)
+        for name, show in shown.items():
+            for width, height in SIZES:
+                window.resize(width, height)
+                place = show()
+                for fault in faults_at_rest(place):
+                    found.setdefault(f"{name}: {fault}", []).append(f"{width}/{text_size}/{look.value}")
+                if place is not window:
+                    if place.width() > width or place.height() > height:
+                        found.setdefault(f"{name} is larger than the window", []).append(f"{place.size()}")
+                    assert isinstance(place, QDialog)
+                    place.reject()
+                    place.deleteLater()
+                    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert not found, "\n".join(f"{fault} [{', '.join(where)}]" for fault, where in found.items())
+
+
+def faults_at_rest(place: QWidget, patience: int = 8) -> list[str]:
+    """The faults that are left when all layouts have been done: one may ask for another."""
+    found: list[str] = []
+    for _ in range(patience):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        QApplication.processEvents()
+        if not (found := list(faults(place))):
+            break
+    return found
+
+
+@pytest.mark.skipif(TWICE in os.environ, reason="this is the process with another scale")
+def test_nothing_is_clipped_at_twice_the_scale(tmp_path: Path) -> None:
+    screen = {"name": "large", "x": 0, "y": 0, "width": 3840, "height": 2160}
+    screen |= {"logicalDpi": 96, "logicalBaseDpi": 96, "dpr": 1}
+    (tmp_path / "screens.json").write_text(json.dumps({"screens": [screen]}))
+    platform = f"offscreen:configfile={tmp_path / 'screens.json'}"
+    again = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    environment = os.environ | {TWICE: "2", "QT_QPA_PLATFORM": platform}
+    run = subprocess.run(again, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stdout
