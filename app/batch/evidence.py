@@ -31,7 +31,15 @@ from core.batch.charts import (
 )
 from core.batch.recipes import ABLATIONS, ARMS
 from core.batch.report import ArmReport, Report
-from core.batch.report_text import interval, money, percent, probability
+from core.batch.report_text import (
+    disagreement,
+    footnotes,
+    interval,
+    method_of_tests,
+    money,
+    percent,
+    probability,
+)
 
 REASONS = "Where the large model stepped in"
 
@@ -101,7 +109,10 @@ class ComparisonCard(QFrame):
         super().__init__(parent)
         set_role(self, Role.CARD)
         self._arms, self._differences = _grid(), _grid()
-        self._against = label("", Role.MUTED)
+        self._against, self._notes = label("", Role.MUTED), label("", Role.MUTED)
+        self._notes.setWordWrap(True)
+        self._notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._notes.setAccessibleName("What to know beside the figures")
         self.add = QPushButton("Compare with…")
         menu = QMenu(self.add)
         for recipes in (ARMS, ABLATIONS):
@@ -117,6 +128,7 @@ class ComparisonCard(QFrame):
         column.addLayout(self._arms)
         column.addWidget(self._against)
         column.addLayout(self._differences)
+        column.addWidget(self._notes)
         column.addWidget(self.add)
 
     @property
@@ -135,6 +147,20 @@ class ComparisonCard(QFrame):
         self._against.setText(f"Difference from “{against}” (95% CI)")
         self._against.setVisible(bool(differences))
         _fill(self._differences, differences)
+        notes = _notes(report, against)
+        self._notes.setText("\n".join(f"• {note}" for note in notes))
+        self._notes.setVisible(bool(notes))
+
+
+def _notes(report: Report, against: str) -> list[str]:
+    """What stands below the table in every report: tests, disagreements, errors, notices, conditions."""
+    compared = [found for found in report.comparisons if against in (found.first, found.second)]
+    odd = [
+        f"{found.second} less {found.first}: {disagreement(found.difference)}"
+        for found in compared
+        if found.difference.disagrees
+    ]
+    return [*odd, *([method_of_tests(report)] if compared else []), *footnotes(report).splitlines()]
 
 
 def _cells(arm: ArmReport) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from app.shared.theme import current_theme
 from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
 from core.batch.batch_events import JobGrew
+from core.batch.report_text import conditions_in_words
 from core.grading.normal_form import tidy
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
@@ -117,7 +118,7 @@ class ResultTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return TITLES[section]
         if role == Qt.ItemDataRole.ToolTipRole and section == ResultColumn.MARK:
-            return "✓ right, ✗ wrong, – unscored"
+            return "✓ right, ✗ wrong, – unscored, ! the engine reported something"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(ResultColumn(section))
         return None
@@ -184,7 +185,7 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.EXPECTED:
                 return plain_answer(problem.expected or "")
             case ResultColumn.MARK:
-                return mark_of(row).value
+                return f"{mark_of(row).value} !" if row.notices else mark_of(row).value
             case ResultColumn.TOKENS:
                 return f"{row.figures.tokens:,}" if row.figures.tokens else ""
             case ResultColumn.TIME:
@@ -196,7 +197,10 @@ class ResultTable(QAbstractTableModel):
         if column is ResultColumn.PROBLEM:
             return plain_tip(self._problems[row.position].text[:2000])
         if column in (ResultColumn.MARK, ResultColumn.ANSWER):
-            return plain_tip(row.error or (row.verdict.reason if row.verdict else "") or "") or None
+            reason = row.error or (row.verdict.reason if row.verdict else "")
+            return plain_tip("\n".join(filter(None, (reason, *row.notices)))) or None
+        if column is ResultColumn.TIME and row.conditions:
+            return plain_tip(conditions_in_words(row.conditions))
         return None
 
     def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:
@@ -218,7 +222,9 @@ def _spoken(row: ResultRow, column: ResultColumn) -> str | None:
     """Text for screen readers of a cell that is painted or holds a sign."""
     if column is ResultColumn.RIBBON:
         return f"{row.figures.large_share:.0%} by the large model"
-    return mark_of(row).name.lower() if column is ResultColumn.MARK else None
+    if column is ResultColumn.MARK:
+        return f"{mark_of(row).name.lower()}, with a notice" if row.notices else mark_of(row).name.lower()
+    return None
 
 
 def _ink(row: ResultRow, column: ResultColumn) -> QColor | None:

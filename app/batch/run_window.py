@@ -17,6 +17,7 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import label, scrolling
 from app.shared.widgets.ribbon import Ribbon
+from core.batch.report_text import conditions_in_words
 from core.problem import Problem
 from core.run import RunSettings
 from core.store.batch_rows import ResultRow
@@ -85,9 +86,10 @@ class RunWindow(QDialog):
 
 
 def _verdict(row: ResultRow, problem: Problem) -> str:
-    """Sign, answer, what was expected, and why."""
+    """Sign, answer, what was expected, and why; what the engines reported, and the conditions of its speed."""
     outcome = (
         f"{mark_of(row).value} {row.answer or 'no answer'}, expected {problem.expected or 'nothing to grade against'}"
     )
     reason = row.error or (row.verdict.reason if row.verdict else "")
-    return f"{outcome}. {reason}".strip()
+    conditions = f"Written {conditions_in_words(row.conditions)}." if row.conditions else ""
+    return "\n".join(filter(None, (f"{outcome}. {reason}".strip(), *row.notices, conditions)))

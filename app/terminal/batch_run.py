@@ -31,7 +31,7 @@ from core.batch.progress import BatchProgress, in_words
 from core.batch.provenance import Provenance
 from core.batch.regrading import RegradeCounts, regrade
 from core.batch.report import Report
-from core.batch.report_text import comparisons, footnotes, heading, table
+from core.batch.report_text import comparisons, footnotes, heading, method_of_tests, table
 from core.batch.results import Results
 from core.batch.runner import Runner
 from core.errors import SettingsError
@@ -257,7 +257,8 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
 
 def in_full(found: Report) -> str:
     """The report as text."""
-    parts = (heading(found), table(found), comparisons(found), footnotes(found))
+    compared = "\n".join(filter(None, (comparisons(found), method_of_tests(found))))
+    parts = (heading(found), table(found), compared, footnotes(found))
     return "\n\n".join(part for part in parts if part)
 
 

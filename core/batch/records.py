@@ -151,7 +151,8 @@ class ArmRecord(_Record):
     money_per_answer: float
     currency: str
     remote_tokens: int
-    notices: dict[str, int]
+    notices: dict[str, int] = Field(description="What engines reported, with the number of answers it concerns.")
+    errors: dict[str, int] = Field(description="Why answers are missing, with their number.")
     conditions: ArmConditionsRecord
 
 

@@ -61,6 +61,8 @@ class ArmReport:
     conditions: ArmConditions = field(default_factory=ArmConditions)
     notices: dict[str, int] = field(default_factory=dict)
     """What engines reported, each sentence with the number of answers that it concerns."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """Why answers are missing, each sentence with their number."""
     same_as: str = ""
     """The arm with equal settings whose results these are; empty for an arm that ran itself."""
     aimed_share: float | None = None
@@ -225,6 +227,7 @@ def _arm_report(
         speed_of(answers),
         ArmConditions.of(answers),
         dict(Counter(notice for row in rows for notice in row.notices).most_common()),
+        dict(Counter(row.error for row in rows if row.error).most_common()),
         aimed_share=settings.shares.get(arm.name),
     )
 

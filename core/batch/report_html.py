@@ -10,7 +10,7 @@ from core.batch.charts import (
     takeovers_by_reason,
 )
 from core.batch.report import Report
-from core.batch.report_text import comparisons, footnotes, heading, rows_of
+from core.batch.report_text import comparisons, footnotes, heading, method_of_tests, rows_of
 from core.export.html_template import markup, render
 
 
@@ -23,6 +23,7 @@ def html_report(report: Report) -> str:
         rows=rows_of(report),
         footnotes=footnotes(report).splitlines(),
         comparisons=comparisons(report).splitlines(),
+        tests=method_of_tests(report),
         speed=markup(scatter_chart(accuracy_against_speed(report))),
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from core.batch.report import ArmReport, Report
 from core.batch.statistics import Difference, Estimate
+from core.store.batch_rows import Conditions
+
+MOST_SENTENCES = 5
+"""Different errors, and notices, of an arm that the report names."""
 
 HEADER = (
     "arm",
@@ -51,6 +57,20 @@ def comparisons(report: Report) -> str:
     return "\n".join(lines)
 
 
+def method_of_tests(report: Report) -> str:
+    """Which tests the p-values beside `comparisons` come from; empty without a comparison."""
+    if not report.comparisons:
+        return ""
+    words = "p: " + ("McNemar's exact test" if report.seeds == 1 else "the sign test over problems, several seeds each")
+    count = len(report.comparisons)
+    if count > 1:
+        words += (
+            f". Adjusted p: Holm's method over the {count} comparisons; "
+            "without it, one in twenty is below 0.05 by chance"
+        )
+    return f"{words}."
+
+
 def disagreement(found: Difference) -> str:
     """Why the interval and the test of a comparison point different ways."""
     differing = found.better_first + found.better_second
@@ -67,7 +87,8 @@ def disagreement(found: Difference) -> str:
 
 def markdown_report(report: Report) -> str:
     """Heading, table and comparisons, to stand in a README."""
-    lines = "".join(f"- {line}\n" for line in (*comparisons(report).splitlines(), *footnotes(report).splitlines()))
+    notes = (comparisons(report), method_of_tests(report), footnotes(report))
+    lines = "".join(f"- {line}\n" for each in notes for line in each.splitlines())
     return f"{heading(report)}\n\n{table(report, markdown=True)}\n\n{lines}"
 
 
@@ -86,15 +107,13 @@ def footnotes(report: Report) -> str:
     """What a reader has to know beside the table, a line each: errors, notices, conditions, drafts, charges."""
     ran = [arm for arm in report.arms if not arm.same_as]
     lines = [
-        f"{arm.name}: {arm.unscored} unscored, {arm.failed} errors, {arm.jobs - arm.done} not run"
+        f"{arm.name}: {arm.unscored} unscored, {_errors(arm.failed)}, {arm.jobs - arm.done} not run"
         for arm in ran
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
-    lines += [
-        f"{arm.name}: {'1 answer' if count == 1 else f'{count:,} answers'} with the notice “{notice}”"
-        for arm in ran
-        for notice, count in arm.notices.items()
-    ]
+    for arm in ran:
+        lines += _counted(arm.name, arm.errors, "failed: “{}”")
+        lines += _counted(arm.name, arm.notices, "with the notice “{}”")
     lines += [f"{arm.name}: the same settings as {arm.same_as}, run once" for arm in report.arms if arm.same_as]
     lines += [
         f"{arm.name}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
@@ -113,6 +132,22 @@ def footnotes(report: Report) -> str:
         if arm.money
     ]
     return "\n".join(lines)
+
+
+def _counted(arm: str, sentences: Mapping[str, int], words: str) -> list[str]:
+    """The commonest sentences, each with the number of answers."""
+    shown = list(sentences.items())[:MOST_SENTENCES]
+    lines = [f"{arm}: {_answers(count)} {words.format(sentence)}" for sentence, count in shown]
+    rest = sum(sentences.values()) - sum(count for _, count in shown)
+    return [*lines, f"{arm}: {_answers(rest)} for other reasons (results.jsonl)"] if rest else lines
+
+
+def _answers(count: int) -> str:
+    return "1 answer" if count == 1 else f"{count:,} answers"
+
+
+def _errors(count: int) -> str:
+    return "1 error" if count == 1 else f"{count:,} errors"
 
 
 def _speed_notes(report: Report) -> list[str]:
@@ -136,9 +171,20 @@ def _speed_notes(report: Report) -> list[str]:
             (sum(arm.conditions.paused for arm in ran), "written while the batch was paused"),
             (sum(arm.conditions.resumed for arm in ran), "continued after an interruption"),
         ):
-            words += [f"{'1 answer' if count == 1 else f'{count:,} answers'} {what}"] if count else []
+            words += [f"{_answers(count)} {what}"] if count else []
         lines.append(f"Conditions: {', '.join(words)}")
     return lines
+
+
+def conditions_in_words(found: Conditions) -> str:
+    """Under which conditions one answer was written, in one line."""
+    words = [f"{found.parallel} at once"]
+    if found.threads:
+        words.append("1 thread" if found.threads == 1 else f"{found.threads} threads")
+    words.append(f"{found.other_load:.0%} of the CPU used by other programs")
+    words += ["the batch was paused meanwhile"] if found.paused else []
+    words += ["continued after an interruption"] if found.resumed else []
+    return ", ".join(words)
 
 
 def money(amount: float, currency: str) -> str:

@@ -209,6 +209,7 @@ def _arm(arm: ArmReport, settings: dict[str, object]) -> ArmRecord:
         currency=arm.currency,
         remote_tokens=arm.remote_tokens,
         notices=arm.notices,
+        errors=arm.errors,
         conditions=ArmConditionsRecord(**arm.conditions._asdict()),
     )
 

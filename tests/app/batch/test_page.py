@@ -27,9 +27,11 @@ from app.shared.widgets.controls import IconButton
 from core.batch.arms import Arm
 from core.batch.other_tools import TOOLS
 from core.errors import EngineLost, SettingsError, StoreError
+from core.grading.grader import Grader
 from core.grading.verdict import How
 from core.settings import ColourScheme
 from tests.app.batch.conftest import ScriptedLoader
+from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.scripted import Fault
 
 
@@ -165,6 +167,14 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     assert "Difference from “small” (95% CI)" in view.evidence.comparison.words
     assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.words
     assert "small 50% at " in view.evidence.speed.picture.accessibleDescription()
+
+
+def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> None:
+    assert page.session.store
+    card = page.view.evidence.comparison
+    with Grader() as grader:
+        card.show_report(noted_report(page.session.store, grader), "small")
+    assert [note for note in NOTES if note not in card.words] == []
 
 
 def test_every_chart_is_saved_as_picture_and_as_drawing(

@@ -12,7 +12,7 @@ from app.batch.row_order import ResultColumn, RowFilter
 from core.batch.batch_events import JobGrew
 from core.engines.body import Author
 from core.grading.verdict import How, Outcome, Verdict
-from core.store.batch_rows import JobState, ResultRow
+from core.store.batch_rows import Conditions, JobState, ResultRow
 from core.store.outline import Segment
 from core.store.run_metrics import RunMetrics
 from core.thinking.events import Finish
@@ -48,6 +48,17 @@ def model(qtbot: QtBot) -> ResultTable:
 
 def column(model: ResultTable, wanted: ResultColumn) -> list[str]:
     return [model.index(place, wanted).data() for place in range(model.rowCount())]
+
+
+def test_a_notice_is_seen_heard_and_explained(model: ResultTable) -> None:
+    conditions = Conditions(8, 2, 0.25, paused=True, resumed=False)
+    model.take(row(1, outcome=Outcome.CORRECT, tokens=9)._replace(notices=("It was slow.",), conditions=conditions))
+    mark = model.index(1, ResultColumn.MARK)
+    assert mark.data() == "✓ !"
+    assert mark.data(Qt.ItemDataRole.AccessibleTextRole) == "right, with a notice"
+    assert mark.data(Qt.ItemDataRole.ToolTipRole) == "The same text.\nIt was slow."
+    words = "8 at once, 2 threads, 25% of the CPU used by other programs, the batch was paused meanwhile"
+    assert model.index(1, ResultColumn.TIME).data(Qt.ItemDataRole.ToolTipRole) == words
 
 
 def test_it_is_a_sound_model(model: ResultTable) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import html
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from app.terminal.batch_run import in_full
 from core.batch.batch_settings import BatchSettings
 from core.batch.charts import (
     accuracy_against_share,
@@ -22,7 +25,7 @@ from core.batch.exports import EXPORTS, export
 from core.batch.recipes import arms_of
 from core.batch.report import Comparison, Report, accuracy_of, report_of
 from core.batch.report_html import html_report
-from core.batch.report_text import comparisons, footnotes, heading, table
+from core.batch.report_text import comparisons, footnotes, heading, markdown_report, table
 from core.batch.run_cost import RunCost, TakeoverPlace
 from core.batch.runner import Runner
 from core.batch.statistics import difference, holm, wilson
@@ -35,6 +38,7 @@ from core.store.store import Store
 from core.thinking.policies.keywords import REFLECTION
 from core.thinking.trace import Trace
 from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
+from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
@@ -106,7 +110,7 @@ def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(st
     made = report_of(store, solved(store, "small", pair=Pair(engine), found=found))
     (arm,) = made.arms
     assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
-    assert footnotes(made).splitlines()[0] == "small: 1 unscored, 1 errors, 0 not run"
+    assert footnotes(made).splitlines()[0] == "small: 1 unscored, 1 error, 0 not run"
 
 
 def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() -> None:
@@ -155,6 +159,21 @@ def test_an_interval_that_disagrees_with_its_test_is_explained(store: Store) -> 
     made = replace(report(store, "small", "large"), comparisons=(Comparison("small", "large", found),))
     assert "The interval leaves out 0 although p ≥ 0.05" in comparisons(made)
     assert "with 5 problems that differ, go by the test" in comparisons(made)
+
+
+@pytest.mark.parametrize("shown", [in_full, markdown_report, lambda report: html.unescape(html_report(report))])
+def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown: Callable[[Report], str]) -> None:
+    text = shown(noted_report(store, grader))
+    assert [note for note in NOTES if note not in text] == []
+    assert text.count("adjusted p = ") == 3
+
+
+def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
+    made = report(store, "small")
+    errors = {f"Reason {n}.": 2 for n in range(8)}
+    lines = footnotes(replace(made, arms=(replace(made.arms[0], errors=errors),))).splitlines()
+    assert lines[4] == "small: 2 answers failed: “Reason 4.”"
+    assert lines[5] == "small: 6 answers for other reasons (results.jsonl)"
 
 
 def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) -> None:

@@ -1,0 +1,49 @@
+"""A batch in which everything happened that a reader must know beside the table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.batch.creation import create_batch
+from core.batch.recipes import arms_of
+from core.batch.report import Report, report_of
+from core.batch.runner import Runner
+from core.batch.statistics import difference
+from core.errors import EngineRefused
+from core.grading.grader import Grader
+from core.run import Pair, RunSettings
+from core.store.store import Store
+from tests.core.batch.counting import large_engine, problems, small_engine
+from tests.fakes.scripted import Fault, ScriptedEngine
+
+REFUSAL = EngineRefused("gpu.example refused the key <none>.", "Give it another one.")
+SLOW = "gpu.example was slow, and was asked again."
+NOTES = (
+    "The interval leaves out 0 although p ≥ 0.05",
+    "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
+    "small: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
+    "small: 1 answer with the notice “gpu.example was slow, and was asked again.”",
+    "n1 = 20: the same settings as chosen, run once",
+    "Speeds cannot be compared, and are not ranked: Other programs used 60% of the CPU during large.",
+    "All arms together: ",
+    "of the CPU used by other programs",
+)
+"""What terminal, Markdown, HTML and window must say."""
+
+
+def noted_report(store: Store, grader: Grader) -> Report:
+    """Three arms that ran, one that equals another, a refusal, a notice; a comparison whose interval disagrees."""
+    small = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(3, REFUSAL)], notices={80: SLOW})
+    arms = arms_of(["large", "small", "chosen", "n1"], RunSettings())
+    kept = [arm for arm in arms if arm.name not in ("n1 = 10", "n1 = 40")]
+    batch = create_batch(store, "counting", problems(6), kept)
+    list(Runner(store, batch, Pair(small, large_engine()), grader).run())
+    found = report_of(store, batch)
+    odd = difference([([False], [True])] * 5 + [([True], [True])] * 5)
+    assert odd
+    first, *others = found.comparisons
+    return replace(
+        found,
+        comparisons=(first._replace(difference=odd), *others),
+        not_comparable="Other programs used 60% of the CPU during large.",
+    )
