@@ -15,15 +15,18 @@ from app.shared.conversations.opinions import SecondOpinions
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
+from core.batch.resuming import resumption_of
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings, effective_settings
-from core.thinking.events import OpinionGiven
+from core.thinking.events import Event, Finish, OpinionGiven
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
 from core.thinking.policy import Move, keep
 from core.thinking.registry import POLICIES, settings_for
 from core.thinking.trace import Piece
+
+INTERRUPTED = (None, Finish.STOPPED, Finish.FAILED)
 
 
 class Activity(Enum):
@@ -162,15 +165,24 @@ class ChatSession(QObject):
         self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
 
     def go_on(self, exchange: Exchange, author: Author | None = None, more_tokens: bool = False) -> None:
-        """Continue after a stop, in the same text.
+        """Continue in the same text. What was stopped, failed or was killed goes on as its policy would have without
+        that (core/batch/resuming.py).
 
         `author` writes the next step; `more_tokens`: the answer may have twice as many as before.
         """
-        settings = exchange.settings
+        settings, trace = exchange.settings, exchange.trace
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
-        first = move_of(author, POLICIES.of(settings.policy).default_writer) if author else keep()
-        self._start(exchange, first if exchange.trace.pieces else None)
+        if author:
+            first: Move | None = move_of(author, POLICIES.of(settings.policy).default_writer)
+        elif trace.finish in INTERRUPTED:
+            first, changes = resumption_of(trace, settings)
+            for event in changes:
+                trace.apply(event)
+            self._record(exchange, list(changes))
+        else:
+            first = keep()
+        self._start(exchange, first if trace.pieces else None)
 
     def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
         """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
@@ -285,12 +297,15 @@ class ChatSession(QObject):
             self.models.load(self.preferences.value.models)
 
     def _progressed(self, answering: AnswerTask) -> None:
-        if self._repository:
+        self._record(answering.exchange, answering.take_fresh())
+        self.progressed.emit(answering.exchange)
+
+    def _record(self, exchange: Exchange, events: list[Event]) -> None:
+        if self._repository and events:
             try:
-                self._repository.record(answering.exchange, answering.take_fresh())
+                self._repository.record(exchange, events)
             except StoreError as error:
                 self.failed.emit(error)
-        self.progressed.emit(answering.exchange)
 
     def _ended(self, answering: AnswerTask, error: BatonError | None) -> None:
         self._running.remove(answering)

@@ -13,7 +13,10 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.sidebar import HistoryRole, day_name
 from app.window.main_window import MainWindow
+from core.engines.body import Author
 from core.settings import SettingsFile
+from core.thinking.events import Finish, WriteStarted
+from tests.app.conftest import ScriptedLoader
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
@@ -106,6 +109,31 @@ def test_what_was_stopped_can_be_read_and_continued_later(ask: Ask, make_window:
     window.session.go_on(leaf)
     qtbot.waitUntil(lambda: window.session.ready)
     assert leaf.trace.text.startswith(before)
+
+
+def test_what_was_stopped_inside_a_takeover_is_continued_by_the_large_model(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
+    stopped: list[str] = []
+
+    def stop_once(body: str) -> None:
+        answering = window.session.answering
+        if answering and not stopped and body.endswith("me"):
+            stopped.append(body)
+            answering.stop()
+
+    loader.large.before_token = stop_once
+    window.session.ask("How many fish?")
+    qtbot.waitUntil(lambda: bool(stopped) and window.session.ready)
+    leaf = window.session.conversation.leaf
+    assert leaf
+    assert leaf.trace.finish is Finish.STOPPED
+    before = len(leaf.trace.events)
+    window.session.go_on(leaf)
+    qtbot.waitUntil(lambda: window.session.ready)
+    writers = [event.author for event in leaf.trace.events[before:] if isinstance(event, WriteStarted)]
+    assert writers[0] is Author.LARGE
 
 
 def test_an_export_is_read_in_again_as_another_conversation(
