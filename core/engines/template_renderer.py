@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -138,20 +139,21 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program handles Ctrl+C
     _compiled("")  # imports Jinja before the first request
     _limit_memory()
-    connection.send_bytes(b"{}")
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the program has ended, or was killed with an answer unread
+        connection.send_bytes(b"{}")
+        while True:
             request = json.loads(connection.recv_bytes())
-        except EOFError:
-            return  # the program has ended
-        _limit_seconds()
-        try:
-            answer = {"text": _rendered(request["template"], request["variables"])}
-        except MemoryError:
-            answer = {"error": "it needs too much memory"}
-        except Exception as error:  # noqa: BLE001  a template can raise any error
-            answer = {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
-        connection.send_bytes(json.dumps(answer).encode())
+            _limit_seconds()
+            connection.send_bytes(json.dumps(_answer(request)).encode())
+
+
+def _answer(request: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        return {"text": _rendered(request["template"], request["variables"])}
+    except MemoryError:
+        return {"error": "it needs too much memory"}
+    except Exception as error:  # noqa: BLE001  a template can raise any error
+        return {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
 
 
 def _limit_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -113,3 +114,16 @@ def test_a_template_cannot_multiply_a_long_question() -> None:
 
 def test_half_a_character_in_a_template_is_replaced() -> None:
     assert render("{{ '\\ud83d' }}", "Q") == "?"
+
+
+def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+    """As when a pipe is reset with an answer unread in it."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=template_renderer._serve, args=(theirs,))
+    process.start()
+    theirs.close()
+    ours.close()  # before it has said that it is ready
+    process.join()
+    assert process.exitcode == 0
+    assert capfd.readouterr().err == ""
