@@ -4,7 +4,7 @@ venv_python := .venv/bin/python
 fuzzed := tests/core/thinking/test_steps.py tests/core/thinking/test_trace_json.py tests/core/thinking/replay \
 	tests/core/batch/test_readers_fuzz.py tests/app/shared/rendering
 
-.PHONY: run test quick fuzz setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
+.PHONY: run test quick fuzz soak setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
 
 run: setup
 	@$(venv_python) -m app
@@ -25,6 +25,11 @@ quick:
 fuzz:
 	@packaging/setup.sh test
 	@HYPOTHESIS_PROFILE=fuzz QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest $(fuzzed)
+
+# 1,000 faults in a running batch and a running chat; the report goes into docs/reliability.md. Ctrl+C ends it early.
+soak:
+	@packaging/setup.sh test
+	@$(venv_python) -m tests.soak --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --write
 
 # The GPU path on a small GPU made of software (docs/gpu.md). The first time llama.cpp's Vulkan back end is built.
 test-gpu:

@@ -1,0 +1,120 @@
+"""Faults without end: `python -m tests.soak --faults 1000 --seed 1` (docs/reliability.md)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
+from core.store.runs import unpack
+from core.thinking.trace import Trace
+from tests.soak.checks import Reference, reading
+from tests.soak.faults import Workplace
+from tests.soak.lanes import BatchLane, ChatLane, Lane, Soak
+from tests.soak.report import Report, show
+from tests.soak.server import UnreliableServer
+from tests.soak.setting import BATCH_OPTIONS, CONTEXT
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PROBLEMS = 120
+MODELS = {"small": SMALL_MODEL, "large": LARGE_MODEL}
+
+
+def main() -> int:
+    options = parsed()
+    report = Report(options.faults, options.seed)
+    with tempfile.TemporaryDirectory(prefix="baton-soak-") as name:
+        folder = Path(name)
+        lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:PROBLEMS]
+        problems = [json.loads(line)["problem"] for line in lines]
+        (folder / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        (folder / "problems.json").write_text(json.dumps(problems), encoding="utf-8")
+        show("answers without faults, to compare with…")
+        references = undisturbed(folder)
+        report.began = time.monotonic()
+        soak = Soak(report, report.began + options.minutes * 60, problems, references)
+        with UnreliableServer(LARGE_MODEL, options.seed) as first, UnreliableServer(LARGE_MODEL, options.seed) as other:
+            lanes: list[Lane] = []
+            if "batch" in options.lanes:
+                lanes.append(BatchLane(soak, Workplace(folder / "batch", MODELS), first, folder / "problems.jsonl"))
+            if "chat" in options.lanes:
+                lanes.append(ChatLane(soak, Workplace(folder / "chat", MODELS), other, folder / "problems.json"))
+            if not all(lane.place.can_fill_disk for lane in lanes):
+                report.skipped.append("Disk full: left out, since mounting a tmpfs needs root.")
+            run(lanes, soak)
+    command = f"python -m tests.soak {shlex.join(sys.argv[1:])}"
+    print(report.markdown(command))
+    if options.write:
+        report.write_into(PAGE, command)
+    return 0 if report.passed else 1
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m tests.soak", description=__doc__)
+    parser.add_argument("--faults", type=int, default=1000, metavar="N", help="end after so many [1000]")
+    parser.add_argument("--minutes", type=float, default=60, metavar="M", help="end after so long at the latest [60]")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="what the faults are drawn from [1]")
+    parser.add_argument("--lanes", nargs="+", default=["batch", "chat"], choices=["batch", "chat"])
+    parser.add_argument("--write", action="store_true", help=f"put the report into docs/{PAGE.name}")
+    return parser.parse_args()
+
+
+def run(lanes: list[Lane], soak: Soak) -> None:
+    """Until all faults are done; Ctrl+C ends it early."""
+    for lane in lanes:
+        lane.thread.start()
+    shown = 0.0
+    try:
+        while any(lane.thread.is_alive() for lane in lanes):
+            for lane in lanes:
+                lane.thread.join(0.5)
+            if time.monotonic() - shown > 10:
+                shown = time.monotonic()
+                bad = ", ".join(f"{what}: {count}" for what, count in soak.report.counts.items() if count)
+                show(f"{soak.report.done:,} of {soak.report.wanted:,} faults; {bad or 'nothing lost'}")
+    except KeyboardInterrupt:
+        show("stopping…")
+        soak.over.set()
+    for lane in lanes:
+        lane.thread.join()
+
+
+def undisturbed(folder: Path) -> dict[str, Reference]:
+    """The answers to all problems, by problem."""
+    out = folder / "undisturbed"
+    models = ["--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL), "--threads", "1", *CONTEXT]
+    words = ["batch", str(folder / "problems.jsonl"), "--out", str(out), "--no-history", "--parallel", "3"]
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(folder / "home"), "XDG_DATA_HOME": str(folder / "home")}
+    subprocess.run(
+        [sys.executable, "-m", "tests.soak.program", *words, *BATCH_OPTIONS, *models],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    found = {}
+    with reading(out / "batch.sqlite") as connection:
+        rows = connection.execute(
+            """SELECT jobs.run AS run, problem_json FROM jobs JOIN (SELECT batch, position, problem AS problem_json
+                FROM batch_problems) AS p ON p.batch = jobs.batch AND p.position = jobs.problem"""
+        ).fetchall()
+        for row in rows:
+            chunks = connection.execute(
+                "SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence", (row["run"],)
+            )
+            trace = Trace.of(event for chunk in chunks for event in unpack(chunk["events"]))
+            found[json.loads(row["problem_json"])["text"]] = Reference.of(trace)
+    return found
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

@@ -1,0 +1,456 @@
+"""A lane is one program at a time, disturbed again and again: a batch in the terminal, or the window with a chat."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import psutil
+
+from core.paths import Paths
+from core.settings import ModelChoice, Settings, SettingsFile
+from tests.soak import faults
+from tests.soak.checks import Findings, Kept, Reference, findings_of_batch, findings_of_chat, mark_of, reading
+from tests.soak.faults import ENDS_PROGRAM, Fault, Workplace
+from tests.soak.report import FILES, HANGS, POLICY, PROBLEMS, PROCESSES, STALLS, TEXT, TOKENS, Report
+from tests.soak.server import Mode, UnreliableServer
+from tests.soak.setting import BATCH_OPTIONS, CONTEXT, PACE, RUN
+
+HANG = 5.0
+START = 60.0
+"""Seconds until a program that was started saves something."""
+PATIENCE = 60.0
+"""A hang longer than this is ended by the soak."""
+LOOK = 0.05
+FAULTS_A_START = (3, 6)
+"""A model is restarted six times in ten minutes at most."""
+
+
+class Soak:
+    """What all lanes share."""
+
+    def __init__(self, report: Report, until: float, problems: list[str], references: dict[str, Reference]) -> None:
+        self.report = report
+        self.problems = problems
+        self.references = references
+        self.over = threading.Event()
+        self._until = until
+        self._left = report.wanted
+        self._lock = threading.Lock()
+
+    @property
+    def goes_on(self) -> bool:
+        return not self.over.is_set() and self._left > 0 and time.monotonic() < self._until
+
+    def take(self) -> bool:
+        """Whether another fault may be brought about."""
+        with self._lock:
+            allowed = self.goes_on
+            self._left -= allowed
+            return allowed
+
+    def wait(self, seconds: float) -> None:
+        self.over.wait(seconds)
+
+
+class Lane(ABC):
+    """Its faults are drawn from the seed and its name."""
+
+    def __init__(self, name: str, soak: Soak, place: Workplace, server: UnreliableServer) -> None:
+        self.name = name
+        self.thread = threading.Thread(target=self._run, name=name)
+        self.soak, self.place, self.server, self.report = soak, place, server, soak.report
+        self.chance = random.Random(f"{soak.report.seed} {name}")
+        self.program: subprocess.Popen[str] | None = None
+        self.is_remote = False
+        self.kept: Kept | None = None
+        self._output: list[str] = []
+        self._readers: list[threading.Thread] = []
+        self._children: set[psutil.Process] = set()
+
+    def _run(self) -> None:
+        try:
+            while self.soak.goes_on:
+                self._disturb_one_program()
+            self.end()
+        finally:
+            self._kill_program()
+            self.place.close()
+
+    @property
+    @abstractmethod
+    def store(self) -> Path: ...
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The words after `python -m tests.soak.program`, for the next start."""
+
+    @abstractmethod
+    def ask_to_end_program(self) -> None: ...
+
+    @abstractmethod
+    def stopped(self) -> None:
+        """The program has ended, by itself or not: check what it left."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """The soak is over: let the work come to its end, and check it."""
+
+    @abstractmethod
+    def heard(self, line: str) -> None:
+        """A line of standard output."""
+
+    # One program ------------------------------------------------------------------------------------------------
+
+    def _disturb_one_program(self) -> None:
+        self._start_program()
+        for _ in range(self.chance.randint(*FAULTS_A_START)):
+            pause = self.chance.uniform(0.1, 0.8)
+            fault = faults.draw(self.chance, self.is_remote, self.place.can_fill_disk)
+            if not self._writes() or not self.soak.take():
+                break
+            self.soak.wait(pause)
+            self._bring_about(fault)
+            if not self._runs:
+                break
+        self._end_program(is_asked=self.chance.random() < 0.5)
+        self._wait_for_end()
+
+    @property
+    def _runs(self) -> bool:
+        return self.program is not None and self.program.poll() is None
+
+    def _start_program(self) -> None:
+        self.report.starts += 1
+        self._output.clear()
+        self.program = subprocess.Popen(
+            [sys.executable, "-m", "tests.soak.program", *self.command()],
+            env=self.place.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
+        assert self.program.stdout
+        assert self.program.stderr
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.program.stdout, self.heard)),
+            threading.Thread(target=self._read, args=(self.program.stderr, self._output.append)),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, take) -> None:  # type: ignore[no-untyped-def]
+        for line in stream:
+            take(line.rstrip())
+        stream.close()
+
+    def _writes(self, since: object = None, patience: float = START) -> bool:
+        """Wait until something is saved, or the program ends; whether it still runs."""
+        before = mark_of(self.store) if since is None else since
+        end = time.monotonic() + patience
+        while self._runs and time.monotonic() < end:
+            now = mark_of(self.store)
+            if now is not None and now != before:
+                self._children.update(faults.descendants(self._pid))
+                return True
+            self.soak.over.wait(LOOK) if not self.soak.over.is_set() else time.sleep(LOOK)
+        if self._runs:
+            self.report.count(HANGS, 1, f"{self.name}: nothing was saved for {patience:.0f} s")
+            self._kill_program()
+        return False
+
+    @property
+    def _pid(self) -> int:
+        assert self.program
+        return self.program.pid
+
+    def _bring_about(self, fault: Fault) -> None:
+        if self.kept:
+            self.kept.look()
+        self._children.update(faults.descendants(self._pid))
+        if fault in ENDS_PROGRAM:
+            began = time.monotonic()
+            self._end_program(is_asked=fault is Fault.PROGRAM_STOPPED)
+            self._wait_for_end()
+            if fault is Fault.STORE_DAMAGED:
+                self._meet_damage()
+            self.report.took(fault, time.monotonic() - began)
+            return
+        with self._caused(fault):
+            began = time.monotonic()
+            self.soak.wait(0 if fault in AT_ONCE else self.chance.uniform(0.5, 2.0))
+            if fault not in AT_ONCE:
+                began = time.monotonic()
+        before = mark_of(self.store)
+        self._writes(before, PATIENCE)
+        seconds = time.monotonic() - began
+        if seconds > HANG:
+            self.report.count(HANGS, 1, f"{self.name}: {fault.value}: {seconds:.1f} s")
+        self.report.took(fault, seconds)
+
+    def _caused(self, fault: Fault) -> AbstractContextManager[object]:
+        """What goes wrong, as long as this is open."""
+        models = sorted(faults.model_processes(self._pid).items())
+        name, model = self.chance.choice(models) if models else ("small", None)
+        match fault:
+            case Fault.MODEL_KILLED if model:
+                faults.send(model, signal.SIGKILL)
+            case Fault.MODEL_HUNG if model:
+                faults.send(model, signal.SIGSTOP)
+            case Fault.OUT_OF_MEMORY if model:
+                return faults.no_more_memory(model)
+            case Fault.HELPER_KILLED:
+                for helper in faults.helper_processes(self._pid):
+                    faults.send(helper, signal.SIGKILL)
+            case Fault.SERVER_KILLED:
+                return faults.server_gone(self.server)
+            case Fault.SERVER_SLOW:
+                return faults.server_in(self.server, Mode.SLOW)
+            case Fault.SERVER_GARBAGE:
+                return faults.server_in(self.server, Mode.GARBAGE)
+            case Fault.SERVER_REFUSES:
+                return faults.server_in(self.server, Mode.REFUSES)
+            case Fault.DISK_FULL:
+                return faults.disk_full(self.place.disk)
+            case Fault.STORE_LOCKED:
+                return faults.store_locked(self.store)
+            case Fault.CLOCK_MOVED:
+                self.place.set_clock(self.chance.choice(faults.CLOCK_STEPS))
+            case Fault.FILE_SWAPPED | Fault.FILE_OVERWRITTEN | Fault.FILE_TRUNCATED:
+                spoilt = faults.spoilt_file(self.place, name, fault)
+                if fault is Fault.FILE_SWAPPED and model:
+                    faults.send(model, signal.SIGKILL)  # so that it is loaded again
+                return spoilt
+        return nullcontext()
+
+    # Its end ----------------------------------------------------------------------------------------------------
+
+    def _end_program(self, is_asked: bool) -> None:
+        if not self._runs:
+            return
+        self._children.update(faults.descendants(self._pid))
+        if self.kept:
+            self.kept.look()
+        began = time.monotonic()
+        if is_asked:
+            self.ask_to_end_program()
+            assert self.program
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.program.wait(PATIENCE)
+            if (seconds := time.monotonic() - began) > HANG:
+                self.report.count(HANGS, 1, f"{self.name}: {seconds:.1f} s to stop")
+        self._kill_program()
+
+    def _kill_program(self) -> None:
+        if self.program and self._runs:
+            self.program.kill()
+            self.program.wait()
+
+    def _wait_for_end(self) -> None:
+        """Of a program that was ended, or ends by itself; then see what it left behind."""
+        if self.program is None:
+            return
+        self.program.wait()
+        if self.program.stdin:
+            with contextlib.suppress(OSError):
+                self.program.stdin.close()
+        alive = psutil.wait_procs(self._children, timeout=HANG)[1]
+        self.report.count(PROCESSES, len(alive), *(f"{self.name}: {process}" for process in alive))
+        for process in alive:
+            process.kill()
+        for reader in self._readers:
+            reader.join()
+        left = self.place.temporary_files()
+        self.report.count(FILES, len(left), *(f"{self.name}: {name}" for name in left))
+        for name in left:
+            path = self.place.temporary / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self._children.clear()
+        self.program = None
+        self.stopped()
+
+    def _meet_damage(self) -> None:
+        """Start once with a damaged store, then put the sound one back."""
+        files = [path for path in self.store.parent.iterdir() if path.name.startswith(self.store.name)]
+        safe = self.place.folder / "safe"
+        safe.mkdir()
+        for path in files:
+            shutil.copy2(path, safe)
+        faults.damage(self.store, self.chance)
+        kept, self.kept = self.kept, None
+        self._start_program()
+        end = time.monotonic() + START
+        while self._runs and not faults.model_processes(self._pid) and time.monotonic() < end:
+            time.sleep(LOOK)
+        self._end_program(is_asked=False)
+        self._wait_for_end()
+        for path in self.store.parent.glob(f"{self.store.stem}*{self.store.suffix}*"):
+            path.unlink()
+        for path in safe.iterdir():
+            shutil.move(path, self.store.parent)
+        safe.rmdir()
+        self.kept = kept
+
+    def _take(self, found: Findings) -> None:
+        report = self.report
+        report.count(PROBLEMS, found.lost_or_doubled, f"{self.name}: {self.store}")
+        report.count(POLICY, found.other_policy, *found.details)
+        report.count(TEXT, found.other_text, *found.details)
+        report.hear(*found.messages)
+        report.add_answers(found.answers, found.rewritten)
+
+    def _last_words(self) -> str:
+        return "\n".join(self._output)
+
+
+AT_ONCE = frozenset({Fault.MODEL_KILLED, Fault.MODEL_HUNG, Fault.HELPER_KILLED, Fault.CLOCK_MOVED})
+"""Faults that are over at once; others last up to two seconds, and what they cost is measured from their end."""
+
+
+class BatchLane(Lane):
+    """`baton batch`, resumed until each problem is answered; then the next batch, by turns here and on a server."""
+
+    def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer, problems: Path) -> None:
+        super().__init__("batch", soak, place, server)
+        self._problems = problems
+        self._number = 0
+        self._is_begun = False
+
+    @property
+    def store(self) -> Path:
+        return self._folder / "batch.sqlite"
+
+    @property
+    def _folder(self) -> Path:
+        return self.place.disk / f"batch-{self._number}"
+
+    def command(self) -> list[str]:
+        large = self.server.url if self.is_remote else str(self.place.model("large"))
+        models = ["--small", str(self.place.model("small")), "--large", large, "--threads", "1"]
+        self._is_begun = self._is_begun or self._jobs_left() is not None
+        if self._is_begun:
+            begun = ["--resume"]
+        else:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self.kept = Kept(self.store)
+            begun = [str(self._problems), *BATCH_OPTIONS]
+        return ["batch", *begun, "--out", str(self._folder), "--parallel", "3", "--no-history", *models, *CONTEXT]
+
+    def ask_to_end_program(self) -> None:
+        assert self.program
+        self.program.send_signal(self.chance.choice((signal.SIGINT, signal.SIGTERM)))
+
+    def stopped(self) -> None:
+        words = [line for line in self._output if line.startswith("baton: ") or "Traceback" in line]
+        if "Traceback" in self._last_words():
+            self.report.hear(self._last_words())
+        elif words and not words[-1].startswith(("baton: Batch:", "baton: Writing")):
+            self.report.hear(words[-1].removeprefix("baton: "))
+        if self.kept and self._jobs_left() == 0:
+            self._finish_batch()
+
+    def end(self) -> None:
+        for _ in range(3):
+            if self._jobs_left() in (None, 0):
+                return
+            self._start_program()
+            self._wait_for_end()
+        self.report.count(PROBLEMS, self._jobs_left() or 0, f"{self.store}: not finished by three undisturbed resumes")
+
+    def heard(self, line: str) -> None:
+        """The report in full, which is checked in the store."""
+
+    def _jobs_left(self) -> int | None:
+        """Those that wait and those that failed; None if there is no batch."""
+        try:
+            with reading(self.store) as connection:
+                row = connection.execute(
+                    "SELECT count(*), coalesce(sum(state <> 'done' OR error <> ''), 0) FROM jobs"
+                ).fetchone()
+                return int(row[1]) if row[0] else None
+        except sqlite3.Error:
+            return None
+
+    def _finish_batch(self) -> None:
+        assert self.kept
+        self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
+        self._take(findings_of_batch(self.store, len(self.soak.problems), self.soak.references))
+        shutil.rmtree(self._folder)
+        self._number += 1
+        self.is_remote = self._number % 2 == 1
+        self._is_begun, self.kept = False, None
+
+
+class ChatLane(Lane):
+    """The window, which asks one problem after the other; by turns with both models here and the large on a server."""
+
+    def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer, problems: Path) -> None:
+        super().__init__("chat", soak, place, server)
+        self._problems = problems
+        self._known: set[str] = set()
+        self._checked: set[str] = set()
+        self.kept = Kept(self.store)
+
+    @property
+    def store(self) -> Path:
+        return Paths.under(self.place.disk).store
+
+    def command(self) -> list[str]:
+        large = self.server.url if self.is_remote else str(self.place.model("large"))
+        choice = ModelChoice.model_validate(
+            {"small": str(self.place.model("small")), "large": large, "threads": 1, "context": int(CONTEXT[1])}
+        )
+        settings = Settings(models=choice, run=RUN)
+        SettingsFile(Paths.under(self.place.disk).settings).save(settings)
+        asked, last = 0, []
+        with contextlib.suppress(sqlite3.Error), reading(self.store) as connection:
+            asked = connection.execute("SELECT count(*) FROM exchanges").fetchone()[0]
+            rows = connection.execute("SELECT conversation FROM exchanges ORDER BY number DESC LIMIT 1")
+            last = [row[0] for row in rows]
+        return ["window", str(self.place.disk), str(self._problems), str(asked), str(PACE), *last]
+
+    def ask_to_end_program(self) -> None:
+        assert self.program
+        assert self.program.stdin
+        with contextlib.suppress(OSError):
+            self.program.stdin.write("close\n")
+            self.program.stdin.flush()
+
+    def heard(self, line: str) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return
+        match said["event"]:
+            case "stall":
+                self.report.count(STALLS, 1, f"{said['seconds'] * 1000:.0f} ms {said.get('what', '')}")
+            case "stopped" | "closed" if said["seconds"] > HANG:
+                self.report.count(HANGS, 1, f"chat: {said['event']} after {said['seconds']} s")
+            case "notice":
+                self.report.hear(said["text"])
+
+    def stopped(self) -> None:
+        if "Traceback" in self._last_words():
+            self.report.hear(self._last_words())
+        if self.kept is None:
+            return  # a start with a damaged store
+        self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
+        self.kept = Kept(self.store)
+        self._take(findings_of_chat(self.store, self._known, self._checked, self.soak.references))
+        self.is_remote = self.chance.random() < 0.4
+
+    def end(self) -> None:
+        """Nothing: each start continues what was interrupted, and the last answer may stay so."""

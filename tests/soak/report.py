@@ -1,0 +1,109 @@
+"""What a soak found, as text and as the table of docs/reliability.md."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.batch.provenance import Provenance
+from tests.soak.checks import has_next_step
+from tests.soak.faults import Fault
+
+MUST_BE_NONE = (
+    "Kept tokens lost",
+    "Problems lost or duplicated",
+    "Resumed answers that changed policy",
+    "Answers that differ from the undisturbed ones",
+    "Window stalls over 100 ms",
+    "Hangs over 5 s",
+    "Messages without a next step",
+    "Processes left behind",
+    "Files left behind",
+)
+TOKENS, PROBLEMS, POLICY, TEXT, STALLS, HANGS, MESSAGES, PROCESSES, FILES = MUST_BE_NONE
+BEGIN, END = "<!-- soak -->", "<!-- /soak -->"
+
+
+class Report:
+    """Filled by all lanes."""
+
+    def __init__(self, faults: int, seed: int) -> None:
+        self.wanted, self.seed = faults, seed
+        self.began = time.monotonic()
+        self.injected: Counter[Fault] = Counter()
+        self.slowest: defaultdict[Fault, float] = defaultdict(float)
+        self.counts: Counter[str] = Counter()
+        self.answers = self.rewritten = self.starts = 0
+        self.skipped: list[str] = []
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+
+    def took(self, fault: Fault, seconds: float) -> None:
+        with self._lock:
+            self.injected[fault] += 1
+            self.slowest[fault] = max(self.slowest[fault], seconds)
+
+    def count(self, what: str, number: int, *details: str) -> None:
+        with self._lock:
+            self.counts[what] += number
+        if number:
+            for detail in details:
+                show(f"{what}: {detail}")
+
+    def add_answers(self, answers: int, rewritten: int) -> None:
+        with self._lock:
+            self.answers += answers
+            self.rewritten += rewritten
+
+    def hear(self, *messages: str) -> None:
+        """Each different message is counted once."""
+        for message in messages:
+            with self._lock:
+                is_new = message not in self._said
+                self._said.add(message)
+            if is_new and message and not has_next_step(message):
+                self.count(MESSAGES, 1, message[-500:])
+
+    @property
+    def done(self) -> int:
+        return sum(self.injected.values())
+
+    @property
+    def passed(self) -> bool:
+        return not any(self.counts.values())
+
+    def markdown(self, command: str) -> str:
+        here = Provenance.of_this_machine()
+        machine = f"{here.processor}, {here.cores} cores, {here.memory / 2**30:.0f} GiB, {here.system}"
+        minutes = (time.monotonic() - self.began) / 60
+        lines = [
+            f"`{command}` · {datetime.now(UTC):%Y-%m-%d} · Baton {here.baton} · {machine}",
+            "",
+            f"{self.done:,} faults in {minutes:.0f} minutes; {self.answers:,} answers compared; "
+            f"{self.starts:,} starts of the program; {self.rewritten:,} tokens written again after interruptions.",
+            "",
+            "| must be 0 | |",
+            "|---|---|",
+            *(f"| {what} | {self.counts[what]} |" for what in MUST_BE_NONE),
+            "",
+            "| fault | injected | slowest to go on, s |",
+            "|---|---|---|",
+            *(f"| {fault.value} | {self.injected[fault]} | {self.slowest[fault]:.1f} |" for fault in Fault),
+            *(["", *self.skipped] if self.skipped else []),
+        ]
+        return "\n".join(lines)
+
+    def write_into(self, page: Path, command: str) -> None:
+        """Replace what stands between the two marks."""
+        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        page.write_text(f"{before}{BEGIN}\n{self.markdown(command)}\n{END}{after}", encoding="utf-8")
+
+
+def show(words: str) -> None:
+    """Progress, and what was found, on standard error."""
+    print(f"soak: {words}", file=sys.stderr, flush=True)
