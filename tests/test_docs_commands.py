@@ -1,0 +1,166 @@
+"""The commands in README.md and docs/ are real: each is understood by `baton`, and the first ones of a page are run.
+
+What they name and is not here is put in their place: a Hub on this machine, which has the demo pair under the names of
+the catalogue, and a file of two problems.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from app.terminal.program import PROGRAM, baton
+from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from core.models.catalog import catalog
+from tests.core.models.hub_server import HubServer, running_hub
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROBLEM = DemoProblem(836, 100).question
+PLACEHOLDER = re.compile(r"[A-Z][A-Z_=]*|…|\.\.\.")
+"""Stands for a value in the text of a page, such as N or MODEL."""
+HERE = {
+    "hf:HuggingFaceH4/MATH-500": "problems.jsonl",
+    "http://office:8080": "demo:large",
+    "…": PROBLEM,
+    "What is 17 · 23?": PROBLEM,
+    "How many primes are there below 100?": PROBLEM,
+    ".venv/bin/": "",
+}
+"""What a command names, and what is run in its place."""
+
+
+class Command(NamedTuple):
+    page: str
+    line: str
+    is_whole: bool
+    """From a block of code; a command in the text may leave out what it is about."""
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.line}"
+
+
+def blocks(page: str) -> list[list[str]]:
+    """The lines of each block of code that has a command of Baton; a line that goes on in the next one is one line."""
+    found = re.findall(r"^```[^\n]*\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    lines = [re.sub(r"\\\n\s*", "", block).splitlines() for block in found]
+    return [block for block in lines if any(commands_in(line) for line in block)]
+
+
+def commands_in(line: str) -> list[str]:
+    """The calls of `baton` in a line of the shell."""
+    if line.startswith(("baton: ", "#")) or not re.search(r"\bbaton\b", line):
+        return []
+    words = shlex.split(line.replace("`", "'"), comments=True)
+    calls = [list(group) for group in _split(words)]
+    return [shlex.join(call[1:]) for call in calls if call and call[0] in (PROGRAM, f".venv/bin/{PROGRAM}")]
+
+
+def _split(words: list[str]) -> Iterator[list[str]]:
+    call: list[str] = []
+    for word in words:
+        if word in ("|", "&&", ">", ";", "||", "&"):
+            yield call
+            call = []
+        else:
+            call.append(word)
+    yield call
+
+
+def filled(text: str) -> str:
+    """With the values of the shell's variables that the page sets."""
+    for name, value in re.findall(r'^(\w+)="?(.*?)"?$', text, re.MULTILINE):
+        text = text.replace(f"${name}", value)
+    return text
+
+
+def commands() -> list[Command]:
+    found = []
+    for path in PAGES:
+        text = filled(path.read_text(encoding="utf-8"))
+        lines = [line for block in blocks(text) for line in block]
+        found += [Command(path.name, each, True) for line in lines for each in commands_in(line)]
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+        for span in re.findall(rf"`((?:\.venv/bin/)?{PROGRAM} [^`]+)`", prose):
+            found += [Command(path.name, each, False) for each in commands_in(span.replace("\n", " "))]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("command", commands(), ids=str)
+def test_a_command_of_the_pages_is_understood(command: Command) -> None:
+    """Its name, its options and their values; it is not run."""
+    words = shlex.split(command.line)
+    try:
+        group: click.Command = baton
+        with click.Context(baton, info_name=PROGRAM) as context:
+            while isinstance(group, click.Group) and words and not words[0].startswith("-"):
+                found = group.get_command(context, words[0])
+                assert found, f"there is no command {words[0]}"
+                group, words = found, words[1:]
+            group.make_context(group.name, [*words], parent=context)
+    except click.exceptions.Exit:  # --help, --version
+        pass
+    except (click.MissingParameter, click.BadOptionUsage):
+        if command.is_whole:
+            raise
+    except click.BadParameter as error:
+        if not any(PLACEHOLDER.fullmatch(word) and f"'{word}'" in error.format_message() for word in words):
+            raise
+
+
+@pytest.fixture
+def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where commands run: `baton` is on the path, and nobody is there to be asked."""
+    program = tmp_path / "bin" / PROGRAM
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m app.cli "$@"\n')
+    program.chmod(0o755)
+    lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]
+    (tmp_path / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for name in ("DATA", "CONFIG", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("OFFICE_KEY", "none")
+    monkeypatch.setenv("BATON_YES", "1")
+    monkeypatch.setenv("BATON_CTX_SIZE", "2048")
+    monkeypatch.setenv("BATON_CONTEXT", "2048")
+    return tmp_path
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """The Hub with the demo pair under the names of all models of the catalogue."""
+    with running_hub() as server:
+        for pair in catalog():
+            for model, file in ((pair.small, SMALL_MODEL), (pair.large, LARGE_MODEL)):
+                server.files.setdefault(model.repository, {})[model.file] = file.read_bytes()
+        yield server
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a POSIX shell")
+@pytest.mark.parametrize("page", ["README.md", "docs/terminal.md"])
+def test_the_commands_of_a_page_run_one_after_the_other(page: str, folder: Path) -> None:
+    run = 0
+    for block in blocks((ROOT / page).read_text(encoding="utf-8")):
+        for line in filter(commands_in, block):
+            local = line
+            for named, here in HERE.items():
+                local = local.replace(named, here)
+            done = subprocess.run(["bash", "-c", local], cwd=folder, capture_output=True, text=True, timeout=300)
+            # 3: the demo pair under another name has nobody who shortens its answers
+            assert done.returncode in ((0, 3) if "solve" in line else (0,)), f"{local}\n{done.stderr}"
+            assert "Traceback" not in done.stderr
+            run += 1
+    assert run >= 5
