@@ -66,7 +66,15 @@ run_options = gathered(
     option(
         "--cues", type=click.Path(path_type=Path), metavar="FILE", group=METHOD, help="A cue list (see baton profile)."
     ),
-    option("--seed", type=SEED, metavar="N", group=METHOD, help="The same seed repeats an answer of local models [0]."),
+    option(
+        "--seed",
+        "-s",
+        "seed",
+        type=SEED,
+        metavar="N",
+        group=METHOD,
+        help="The same seed repeats an answer of local models [0].",
+    ),
     option(
         *("-n", "--max-tokens", "--n-predict", "max_tokens"),
         type=AT_LEAST_ONE,

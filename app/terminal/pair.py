@@ -107,9 +107,9 @@ class LoadingOptions:
 model_options = gathered(
     ModelOptions,
     "models",
-    option("--small", metavar="MODEL", default="", group=MODELS, help=f"{_WHERE}."),
+    option("--small", "-md", "small", metavar="MODEL", default="", group=MODELS, help=f"{_WHERE}."),
     option(
-        "--large",
+        *("--large", "-m", "large"),
         metavar="MODEL",
         default="",
         group=MODELS,
@@ -128,7 +128,15 @@ loading_options = gathered(
         group=LOCAL_MODELS,
         help="Tokens of context [as many as model and memory allow, at most 40,960].",
     ),
-    option("--threads", type=click.IntRange(0, 512), metavar="N", group=LOCAL_MODELS, help="Of each model; 0 chooses."),
+    option(
+        "--threads",
+        "-t",
+        "threads",
+        type=click.IntRange(0, 512),
+        metavar="N",
+        group=LOCAL_MODELS,
+        help="Of each model; 0 chooses.",
+    ),
     option(
         *("-ngl", "--gpu-layers", "gpu_layers"),
         type=click.IntRange(-1, 999),

@@ -10,11 +10,12 @@ import pytest
 
 from app.cli import main
 from app.terminal.model_files import source_of
-from core.demo_pair import SMALL_MODEL, DemoProblem
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from core.errors import SettingsError
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource
 from core.paths import Paths
 from core.settings import ModelChoice, Settings, SettingsFile
+from core.thinking.trace_json import trace_from_lines
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "tiny/demo-GGUF"
@@ -116,7 +117,20 @@ def test_a_name_that_cannot_be_meant_is_answered_with_what_probably_is(text: str
         source_of(text)
 
 
-@pytest.mark.parametrize(("given", "missing"), [("--small", "--large"), ("--large", "--small")])
+def test_the_options_of_llama_cpp_name_the_same_models(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["solve", PROBLEM, "-m", str(LARGE_MODEL), "-md", str(SMALL_MODEL)]
+    line += "-c 900 -t 1 -s 3 -n 2 --json".split()
+    assert main(line) == 3
+    trace = trace_from_lines(capsys.readouterr().out.splitlines())
+    assert trace.started
+    assert trace.started.small
+    assert trace.started.large
+    assert (trace.started.small.name, trace.started.large.name) == ("Baton demo small", "Baton demo large")
+    assert trace.started.small.context == 900
+    assert trace.started.settings["seed"] == 3
+
+
+@pytest.mark.parametrize(("given", "missing"), [("--small", "--large"), ("--large", "--small"), ("-m", "--small")])
 def test_one_model_alone_is_refused(given: str, missing: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["solve", PROBLEM, given, str(SMALL_MODEL)]) == 2
     assert f"{missing} is not" in capsys.readouterr().err
