@@ -104,7 +104,7 @@ def read_catalog(text: str) -> tuple[CatalogPair, ...]:
 
 
 def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:
-    """The pairs that both fit this machine, those that lie wholly on the GPU first, larger before smaller."""
+    """The pairs whose models both fit: those that lie on the GPU first, then those that do in part; larger first."""
     fitting = [FittingPair(pair, _fit(pair, devices, context)) for pair in catalog()]
     return tuple(sorted((pair for pair in fitting if pair.fit.fits), key=_slower_and_smaller))
 
@@ -114,9 +114,9 @@ def _fit(pair: CatalogPair, devices: Devices, context: int) -> PairFit:
     return fit_pair(small, large, devices)
 
 
-def _slower_and_smaller(fitting: FittingPair) -> tuple[int, int]:
-    on_gpu = sum(fit.kind is FitKind.WHOLE_ON_GPU for fit in (fitting.fit.small, fitting.fit.large))
-    return -on_gpu, -fitting.pair.bytes
+def _slower_and_smaller(fitting: FittingPair) -> tuple[int, int, int]:
+    kinds = [fit.kind for fit in (fitting.fit.small, fitting.fit.large)]
+    return -kinds.count(FitKind.WHOLE_ON_GPU), -kinds.count(FitKind.SPLIT), -fitting.pair.bytes
 
 
 def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:

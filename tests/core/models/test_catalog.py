@@ -106,6 +106,12 @@ def test_what_lies_on_the_gpu_comes_first_and_larger_before_smaller() -> None:
     assert on_gpu == sorted(on_gpu, reverse=True)
 
 
+def test_a_pair_in_ram_alone_comes_after_those_that_the_gpu_helps() -> None:
+    kinds = [each.fit.large.kind for each in pairs_that_fit(machine(ram=24, gpu=6))]
+    assert {FitKind.SPLIT, FitKind.RAM_ONLY} <= set(kinds)
+    assert kinds == sorted(kinds, key=lambda kind: kind is FitKind.RAM_ONLY)
+
+
 def test_a_longer_context_leaves_room_for_fewer_pairs() -> None:
     devices = machine(ram=27)
     assert len(pairs_that_fit(devices, context=65_536)) < len(pairs_that_fit(devices, context=4096))
