@@ -49,7 +49,7 @@ check:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/setup.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/*.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh; fi
 
 # Ratios taken side by side in one run, and the table of docs/speed.md. Let the machine rest meanwhile. FIGURES="P1 P5"
 # takes only these, ROUNDS=3 fewer repetitions.
