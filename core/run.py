@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.engines.base import Conversation, Engine, Message, Session, UsesDrafts
 from core.engines.body import Author, Part
@@ -21,6 +21,7 @@ from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policy import Move, Policy, PolicyContext
 from core.thinking.registry import POLICIES, AnyPolicySettings, default_settings, make_policy, with_advice
 from core.thinking.schema_1 import upgrade_settings
+from core.thinking.steps import BOUNDARY, boundary_pattern
 from core.thinking.trace import Trace
 from core.thinking.usage_reports import UsageReports
 
@@ -48,7 +49,9 @@ class RunSettings(BaseModel):
         True, title="Continue alone", description="The small model finishes if the large one is lost."
     )
     limits: Limits = Field(default_factory=Limits, title="Limits")
-
+    boundary: str = Field(
+        BOUNDARY, title="Step boundary", description="Pattern (regular expression) of the text that ends a step."
+    )
     cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
 
     @model_validator(mode="before")
@@ -56,6 +59,15 @@ class RunSettings(BaseModel):
     def _upgraded(cls, data: Any) -> Any:
         """Files and traces of Baton 0.1 named a policy and held the parameters of all."""
         return upgrade_settings(data) if isinstance(data, dict) else data
+
+    @field_validator("boundary")
+    @classmethod
+    def _compiled(cls, boundary: str) -> str:
+        try:
+            boundary_pattern(boundary)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return boundary
 
     @property
     def lexicon(self) -> Lexicon | None:
@@ -149,7 +161,9 @@ def run(
         loop = Loop(
             sessions,
             policy,
-            LoopSettings(settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone),
+            LoopSettings(
+                settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone, settings.boundary
+            ),
             interruptions=[*([control] if control else []), guard],
             written=written,
         )
@@ -192,7 +206,7 @@ def obstacle(policy: type[Policy], pair: Pair) -> SettingsError | None:
     if needs.scores and pair.large and not pair.large.card.returns_scores:
         return SettingsError(
             f"The policy “{policy.title}” needs the probabilities of a text, and {pair.large.card.name} gives none.",
-            "Choose another policy, or a large model on this machine.",
+            "Choose another policy, a large model on this machine, or a server with prompt log-probabilities (vLLM).",
         )
     return None
 

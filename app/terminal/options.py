@@ -120,10 +120,13 @@ def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is
             )
         place[name] = value
     try:
-        return RunSettings.model_validate(run | {"policy": policy, "limits": limits})
+        settings = RunSettings.model_validate(run | {"policy": policy, "limits": limits})
     except ValidationError as error:
         first = error.errors()[0]
-        raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {first['msg']}.") from error
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
+    _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
+    return settings
 
 
 def preset_of(policy: str, preset: str) -> PolicySettings:

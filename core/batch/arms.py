@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from core.engines.base import Engine
 from core.errors import SettingsError
-from core.run import RunSettings
+from core.run import Pair, RunSettings, obstacle
 from core.store.batch_rows import StoredArm
 from core.thinking.registry import POLICIES
 
@@ -58,6 +58,13 @@ def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:
                 f"{large.card.location} has none.",
                 "Start its llama-server with one (-md DRAFT.gguf --spec-type draft-simple), or leave the arm out.",
             )
+
+
+def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
+    """Raises SettingsError, before anything runs, if a policy cannot work with these models."""
+    for arm in arms:
+        if found := obstacle(POLICIES.of(arm.settings.policy), pair):
+            raise SettingsError(f"The arm “{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 
 def by_large_model(arms: Sequence[Arm]) -> dict[str, list[Arm]]:

@@ -22,7 +22,7 @@ from core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
-from core.thinking.policy import WITHOUT_END, Close, Move, Policy, Until, Write, keep, look_on, take_over
+from core.thinking.policy import SLACK, WITHOUT_END, Close, Move, Policy, Until, Write, keep, look_on, take_over
 from core.thinking.reasons import REPETITION
 from core.thinking.registry import POLICIES
 from core.thinking.steps import Splitter
@@ -90,7 +90,7 @@ def _last_decision(events: Sequence[Event], settings: RunSettings) -> _Place:
                 since += 1
                 inside_lookahead = not fresh and place.move == look_on() and since <= fixed
                 if fresh or (ended_step and not inside_lookahead):
-                    at_boundary = ended_step or Splitter(trace.text[-200:]).at_boundary
+                    at_boundary = ended_step or Splitter(trace.text[-200:], settings.boundary).at_boundary
                     looks = policy_looks and at_boundary and not discarded and trace.closed is None
                     place, since = _Place(number, look_on() if looks else keep()), 1
                     if policy_looks and not trace.length:
@@ -124,7 +124,8 @@ def _again(event: TakeoverStarted, settings: RunSettings) -> Write:
     until = Until.STEP if reason is REPETITION else getattr(settings.policy, "until", Until.STEP)
     if event.tokens >= WITHOUT_END:
         until = Until.TOKENS
-    return take_over(event.tokens, reason, event.cue, until, author=event.author)
+    slack = getattr(settings.policy, "slack", SLACK)
+    return take_over(event.tokens, reason, event.cue, until, author=event.author, slack=slack)
 
 
 def _unclosed_tag(trace: Trace) -> str:

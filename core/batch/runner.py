@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from core.batch.arms import Arm, refuse_undrafted
+from core.batch.arms import Arm, refuse_impossible, refuse_undrafted
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
@@ -88,6 +88,7 @@ class Runner:
         """
         self._take_settings()
         refuse_undrafted(self._arms.values(), self.pair.large)
+        refuse_impossible(self._unfinished(), self.pair)
         hashes: dict[str, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
         hashing.start()
@@ -128,6 +129,10 @@ class Runner:
         self.store.batches.set_settings(self.batch, self._settings.stored())
         self._how = self._settings.how
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.guide_model == self.guide}
+
+    def _unfinished(self) -> list[Arm]:
+        totals = self.store.batches.totals(self.batch)
+        return [self._arms[each.arm] for each in totals if each.done < each.jobs and each.arm in self._arms]
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """The SHA-256 of each local model that has none yet, by its path; ends early if the batch is stopped."""

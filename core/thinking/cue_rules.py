@@ -15,6 +15,7 @@ from pydantic import Field
 
 from core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from core.thinking.policy import (
+    SLACK,
     Insert,
     Move,
     Policy,
@@ -22,6 +23,7 @@ from core.thinking.policy import (
     PolicySettings,
     Until,
     View,
+    Write,
     keep,
     look_on,
     take_over,
@@ -63,6 +65,9 @@ class CueSettings(PolicySettings):
     )
     skip_code: bool = Field(True, title="Skip code and headings", description="Cues in code and headings do not count.")
     until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
+    slack: int = Field(
+        SLACK, ge=0, title="Slack", description="Tokens that a takeover may be longer, to its sentence's end."
+    )
     scope: Scope = Field(Scope.THINKING, title="Scope", description="Thinking only, or the answer as well.")
     decide_at_takeover_end: bool = Field(
         True,
@@ -140,8 +145,7 @@ class CuePolicy(Policy):
         return {"reflections": self.reflections, "c": self._c, "firings": self.firings}
 
     def opening(self, view: View) -> Move:
-        settings = self.settings
-        return take_over(settings.opening, OPENING, until=settings.until) if settings.opening else keep()
+        return self.take_over(self.settings.opening, OPENING) if self.settings.opening else keep()
 
     def at_boundary(self, view: View) -> Move:
         if not self.in_scope(view) or (self.settings.skip_code and inside_code(view.body)):
@@ -159,15 +163,23 @@ class CuePolicy(Policy):
     def on_takeover_end(self, view: View) -> Move:
         if view.takeover and view.takeover.reason in self.sentence_reasons and self.in_scope(view):
             text = self.prose(view.text)
-            self.reflections += self.counts(text)
-            if cue := next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None):
-                return take_over(self.settings.n2, VERIFICATION, cue, until=self.settings.until)
+            if takeover := self.sentence_stands(text):
+                return takeover
         return super().on_takeover_end(view) if self.settings.decide_at_takeover_end else keep()
+
+    def sentence_stands(self, text: str) -> Move | None:
+        """Count the sentence that stands after a takeover; rule 2, if it verifies."""
+        self.reflections += self.counts(text)
+        cue = next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
+        return self.take_over(self.settings.n2, VERIFICATION, cue) if cue else None
 
     def on_thinking_closed(self, view: View) -> Move:
         if self.settings.scope is Scope.ALL:
             return look_on() if view.in_lookahead else keep()
         return super().on_thinking_closed(view)
+
+    def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> Write:
+        return take_over(tokens, reason, cue, until=self.settings.until, slack=self.settings.slack)
 
     def in_scope(self, view: View) -> bool:
         return view.thinking or self.settings.scope is Scope.ALL
@@ -190,8 +202,7 @@ class CuePolicy(Policy):
         n3 = _grown(settings.n3, settings.n3_step, settings.n3_most, self.firings)
         self.reflections = 0
         self.firings += 1
-        takeover = take_over(n3, EXCESSIVE_REFLECTION, until=settings.until)
-        return Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION, takeover)
+        return Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION, self.take_over(n3, EXCESSIVE_REFLECTION))
 
     @property
     def _c(self) -> int:

@@ -106,44 +106,48 @@ FORM_OF_A_LIST = 'It needs the form {"reflection": {"wait": ["waits"]}, "affirma
 def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
     """A lexicon from JSON `{"reflection": {"wait": ["waits", …], …}, …}`.
 
-    Raises SettingsError that names the line, or the category and the word, and the reason.
+    Raises SettingsError that names the line and the reason.
     """
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise SettingsError(
-            f"The cue list cannot be read: line {error.lineno} is not valid JSON ({error.msg}).", FORM_OF_A_LIST
-        ) from error
+        raise _unreadable(f"line {error.lineno} is not valid JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"The cue list cannot be read: {error}.", FORM_OF_A_LIST) from error
+        raise _unreadable(str(error)) from error
     if not isinstance(data, dict) or not data:
-        raise SettingsError("The cue list cannot be read: it is not an object of categories.", FORM_OF_A_LIST)
-    return Lexicon({_category(name): _words(name, words) for name, words in data.items()}, match)
+        raise _unreadable("it is not an object of categories")
+    return Lexicon({_category(text, name): _words(text, name, words) for name, words in data.items()}, match)
 
 
-def _category(name: str) -> Category:
+def _category(text: str, name: str) -> Category:
     names = [category.value for category in Category if category is not Category.STATEMENT]
     if name not in names:
-        raise SettingsError(
-            f"The cue list cannot be read: {name!r} is no category of cues.", f"Choose among {', '.join(names)}."
-        )
+        reason = f"{_line_of(text, name)}{name!r} is no category of cues"
+        raise _unreadable(reason, f"Choose among {', '.join(names)}.")
     return Category(name)
 
 
-def _words(category: str, words: object) -> dict[str, tuple[str, ...]]:
+def _words(text: str, category: str, words: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(words, dict):
-        raise SettingsError(f"The cue list cannot be read: {category!r} holds no object of words.", FORM_OF_A_LIST)
+        raise _unreadable(f"{_line_of(text, category)}{category!r} holds no object of words")
     for base, forms in words.items():
         if not isinstance(forms, list) or not all(isinstance(form, str) for form in forms):
-            raise SettingsError(
-                f"The cue list cannot be read: {base!r} in {category!r} has no list of inflections.", FORM_OF_A_LIST
-            )
-        if not all(form.strip() for form in (base, *forms)):
-            raise SettingsError(
-                f"The cue list cannot be read: {category!r} holds an empty cue, which every text would match.",
-                "Leave it out.",
-            )
+            raise _unreadable(f"{_line_of(text, base)}{base!r} in {category!r} has no list of inflections")
+        for form in (base, *forms):
+            if not form.strip():
+                reason = f"{_line_of(text, form)}{category!r} holds an empty cue, which every text would match"
+                raise _unreadable(reason, "Leave it out.")
     return {base: tuple(forms) for base, forms in words.items()}
+
+
+def _line_of(text: str, name: str) -> str:
+    """“line 3: ”, where this name first stands in JSON; empty if it is written with escapes."""
+    start = text.find(json.dumps(name, ensure_ascii=False))
+    return f"line {text.count(chr(10), 0, start) + 1}: " if start >= 0 else ""
+
+
+def _unreadable(reason: str, advice: str = FORM_OF_A_LIST) -> SettingsError:
+    return SettingsError(f"The cue list cannot be read: {reason}.", advice)
 
 
 ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Category.VERIFICATION: "verify"}

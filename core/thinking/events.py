@@ -112,6 +112,8 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     """True if the small model proposed this token and the large one, whose draw it is, accepted it."""
     rejected_drafts: int = 0
     """Drafts of the small model that this token made useless."""
+    restored: bool = False
+    """True if it was written before, then discarded, and stands again: it was not decoded twice."""
 
 
 class TextDiscarded(_Event, frozen=True, tag="text_discarded"):

@@ -13,7 +13,6 @@ from core.engines.body import Author
 from core.thinking.events import Finish
 from core.thinking.policy import Close, Finished, Interruption, Move, Until, View, Write, keep, take_over
 from core.thinking.reasons import BUDGET, REPETITION
-from core.thinking.steps import same_step_twice
 from core.thinking.trace import Trace
 
 AGAIN = 0.2
@@ -127,7 +126,7 @@ class RepetitionDetector:
 
     def found(self, view: View) -> bool:
         """True once for each place where the text begins to repeat itself."""
-        repeated = (view.at_boundary and same_step_twice(view.body)) or (
+        repeated = (view.at_boundary and view.repeats_step) or (
             (view.small_tokens + view.large_tokens) % self.EVERY == 0 and self._end_repeated(view.body)
         )
         if not repeated or len(view.body.rstrip()) <= self._found_at:

@@ -3,6 +3,7 @@
     ask the policy ──► Write     the default writer goes on; at each boundary, and as a lookahead grows, ask again
                                  or the other model takes over for some tokens; then ask again
                    ──► Insert    a text is inserted; then comes the move that goes with it
+                   ──► Restore   the lookahead that the takeover replaced stands again; then comes its move
                    ──► Judge     a model answers a question about the text; then ask again
                    ──► Score     a model scores how likely it finds the step; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
@@ -35,6 +36,7 @@ from core.thinking.policy import (
     Judge,
     Move,
     Policy,
+    Restore,
     Score,
     View,
     Write,
@@ -69,10 +71,12 @@ class Loop:
         self.policy = policy
         self.settings = settings
         self.interruptions = interruptions
-        self.text = TextState(tags, written)
+        self.text = TextState(tags, written, settings.boundary)
         self.stream = WriteStream(sessions, self.text, settings)
         self.now, self.view = self.stream.now, self.stream.view
         self._counters = dict(policy.counters())
+        self._replaced: tuple[int, str, Sequence[TokenWritten]] = (0, "", ())
+        """Position, text and tokens of the lookahead that the last takeover replaced."""
 
     def run(self, first_move: Move | None = None) -> Iterator[Event]:
         """Everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
@@ -93,6 +97,11 @@ class Loop:
             case Insert(text, reason, then):
                 self.text.insert(text)
                 yield events.TextInserted(self.now(), text, reason.id)
+                return then
+            case Restore(then):
+                start, replaced, tokens = self._replaced
+                yield self.stream.discard(start)
+                yield from self.stream.restore(self.policy.default_writer, replaced, tokens)
                 return then
             case Judge():
                 return (yield from self._judge(move))
@@ -142,7 +151,7 @@ class Loop:
                             start, seen, undecided = text.position, [], 0
                         continue
                     if move != keep():
-                        return (yield from self._leave_lookahead(move, start))
+                        return (yield from self._leave_lookahead(move, start, seen))
                     looking = False
                 if undecided:
                     step = self.view(author, text.last_step_start, seen[:undecided], at_boundary=True)
@@ -157,7 +166,7 @@ class Loop:
             move = self._admit(policy.on_lookahead(self.view(author, start, seen, text_ended=True)))
             yield from self._count()
             if not _goes_on(move) or move.discard:
-                return (yield from self._leave_lookahead(move, start))
+                return (yield from self._leave_lookahead(move, start, seen))
         return self._after_stop(author)
 
     def _take_over(self, move: Write) -> MoveGenerator:
@@ -208,11 +217,12 @@ class Loop:
         yield from self._count()
         return next_move
 
-    def _leave_lookahead(self, move: Move, start: int) -> MoveGenerator:
+    def _leave_lookahead(self, move: Move, start: int, seen: Sequence[TokenWritten] = ()) -> MoveGenerator:
         """Discard the lookahead, unless a takeover comes after it; then the move goes on without it."""
         if not isinstance(move, Write):
             return move
         if not move.keep_lookahead:
+            self._replaced = start, self.text.body.text[start:], tuple(seen)
             yield self.stream.discard(start)
         return move if move.is_takeover else keep()
 

@@ -17,7 +17,7 @@ from core.engines.body import Author
 from core.thinking.cues import Cue, Lexicon
 from core.thinking.events import Finish, TokenWritten
 from core.thinking.reasons import ANSWER, TakeoverReason
-from core.thinking.steps import ends_sentence
+from core.thinking.steps import BOUNDARY, ends_sentence, same_step_twice
 from core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
@@ -30,7 +30,7 @@ class Until(Enum):
     TOKENS = "tokens"
     """Right there, even inside a word (authors' code)."""
     SENTENCE = "sentence"
-    """At the next end of a sentence or step, at most `SLACK` tokens later."""
+    """At the next end of a sentence or step, at most `slack` tokens later."""
     STEP = "step"
     """At the first step boundary; the tokens are a cap."""
     FIRST_SENTENCE = "first sentence"
@@ -38,6 +38,7 @@ class Until(Enum):
 
 
 SLACK = 32
+"""Tokens that a takeover may be longer, to its sentence's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Write:
     """The takeover comes after the lookahead, not in its place."""
     rewrite_step: bool = False
     """The last step is discarded, and written by this author."""
+    slack: int = SLACK
+    """Of `Until.SENTENCE`: tokens that it may be longer."""
 
     @property
     def is_takeover(self) -> bool:
@@ -70,7 +73,7 @@ class Write:
 
     @property
     def limit(self) -> int:
-        return self.tokens + (SLACK if self.until is Until.SENTENCE else 0)
+        return self.tokens + (self.slack if self.until is Until.SENTENCE else 0)
 
     def is_over(self, written: int, text: str, at_boundary: bool) -> bool:
         if written >= self.limit or (self.until is Until.STEP and at_boundary):
@@ -103,9 +106,12 @@ def take_over(
     author: Author = Author.LARGE,
     keep_lookahead: bool = False,
     rewrite_step: bool = False,
+    slack: int = SLACK,
 ) -> Write:
     """The other model writes `tokens`, in place of the lookahead if one is under way."""
-    return Write(author, reason, cue, tokens, until, keep_lookahead=keep_lookahead, rewrite_step=rewrite_step)
+    return Write(
+        author, reason, cue, tokens, until, keep_lookahead=keep_lookahead, rewrite_step=rewrite_step, slack=slack
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,13 @@ class Insert:
 
     text: str
     reason: TakeoverReason
+    then: Move
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """What the takeover wrote is discarded, the lookahead that it replaced stands again, then `then` happens."""
+
     then: Move
 
 
@@ -148,7 +161,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Judge | Score | Close | Finished
+Move = Write | Insert | Restore | Judge | Score | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +184,8 @@ class View:
     small_tokens: int = 0
     large_tokens: int = 0
     seconds: float = 0.0
+    boundary: str = BOUNDARY
+    """The pattern that ends a step."""
 
     @property
     def text(self) -> str:
@@ -180,6 +195,11 @@ class View:
     def sentence_ended(self) -> bool:
         text = self.text
         return self.text_ended or (bool(text.strip()) and (self.at_boundary or ends_sentence(text)))
+
+    @property
+    def repeats_step(self) -> bool:
+        """Whether the last two steps of the body are the same."""
+        return same_step_twice(self.body, self.boundary)
 
     @property
     def large_share(self) -> float:

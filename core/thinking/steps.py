@@ -1,12 +1,22 @@
-"""Where a step ends: a run of two or more newlines, found while the text streams in, however tokens split it."""
+"""Where a step ends: at a boundary pattern, found while the text streams in, however tokens split it.
+
+The pattern is a setting of the run (a regular expression); by default two newlines with blanks between them.
+"""
 
 from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 
-_BOUNDARY = re.compile(r"(?<=[^ \t\r\n])[ \t\r]*\n[ \t\r]*\n[ \t\r\n]*")
+from core.errors import SettingsError
+
+BOUNDARY = r"\n[ \t\r]*\n"
+"""Two newlines, blanks allowed between them."""
+LONGEST_BOUNDARY = 200
+"""Characters before the newest text in which a boundary may begin."""
 _SEPARATOR = " \t\r\n"
+_MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
 
 
@@ -32,48 +42,78 @@ class Decoder:
         return bool(self._decoder.getstate()[0])
 
 
+@lru_cache(maxsize=16)
+def boundary_pattern(boundary: str) -> re.Pattern[str]:
+    """The compiled pattern. Raises SettingsError if it is no regular expression, or is empty."""
+    try:
+        pattern = re.compile(boundary)
+    except re.error as error:
+        raise SettingsError(
+            f"The step boundary {boundary!r} is no regular expression: {error}.",
+            rf"Try {BOUNDARY} (a blank line) or \n (a line).",
+        ) from error
+    if not boundary.strip(" "):
+        raise SettingsError("The step boundary is empty.", f"The default is {BOUNDARY} (a blank line).")
+    return pattern
+
+
 class Splitter:
     """Finds boundaries in a text that grows, starting after `text`.
 
-    A boundary is reported once, as soon as its second newline is there; white space that follows still belongs
-    to the separator and makes no new boundary. Newlines before the first word make none either.
+    A boundary is reported once, as soon as its pattern is complete; white space that follows still belongs to the
+    separator and makes no new boundary. White space before the first word of a step makes none either.
     """
 
-    def __init__(self, text: str = "") -> None:
-        words = text.rstrip(_SEPARATOR)
-        self._started = bool(words)
-        self._newlines = text.count("\n", len(words))
+    def __init__(self, text: str = "", boundary: str = BOUNDARY) -> None:
+        self._pattern = boundary_pattern(boundary)
+        self._step = ""
+        """The end of the step that is being written; empty before its first word."""
+        self._found = False
+        self.after = 0
+        """Characters of the text fed last that follow its last boundary."""
+        self.feed(text)
 
     def feed(self, text: str) -> bool:
         """Take the next piece of text; True if a boundary was completed in it."""
+        known = len(self._step)
+        self._step = (self._step + text) if known else text.lstrip(_SEPARATOR)
         found = False
-        for character in text:
-            if character not in _SEPARATOR:
-                self._started, self._newlines = True, 0
-            elif character == "\n":
-                self._newlines += 1
-                found |= self._started and self._newlines == 2
+        # A match at the first character is none: a step has at least one.
+        while self._step and (match := self._pattern.search(self._step, max(1, known - LONGEST_BOUNDARY))):
+            rest = self._step[match.end() :]
+            more = _MORE_NEWLINES.match(rest)
+            self.after = len(rest) - (more.end() if more else 0)
+            self._step, known, found = rest.lstrip(_SEPARATOR), 0, True
+        self._found |= found
+        self._step = self._step[-2 * LONGEST_BOUNDARY :]
         return found
 
     @property
     def at_boundary(self) -> bool:
-        """True from a boundary's second newline until something else than white space follows."""
-        return self._started and self._newlines >= 2
+        """True from the end of a boundary until something else than white space follows."""
+        return self._found and not self._step
 
 
-def split(text: str) -> list[str]:
+def split(text: str, boundary: str = BOUNDARY) -> list[str]:
     """The steps of a finished text, separators included; joined, they are the text again."""
     steps: list[str] = []
-    start = 0
-    for boundary in _BOUNDARY.finditer(text):
-        steps.append(text[start : boundary.end()])
-        start = boundary.end()
+    pattern, start = boundary_pattern(boundary), 0
+    while match := pattern.search(text, _after_separator(text, start) + 1):
+        end = _after_separator(text, match.end())
+        steps.append(text[start:end])
+        start = end
     return [*steps, text[start:]] if start < len(text) else steps
 
 
-def same_step_twice(text: str, longest: int = 2400) -> bool:
+def _after_separator(text: str, start: int) -> int:
+    while start < len(text) and text[start] in _SEPARATOR:
+        start += 1
+    return start
+
+
+def same_step_twice(text: str, boundary: str = BOUNDARY, longest: int = 2400) -> bool:
     """Whether the last two steps are the same. Only the last `longest` characters are compared."""
-    steps = split(text[-longest:])
+    steps = split(text[-longest:], boundary)
     return len(steps) > 1 and steps[-1].strip() == steps[-2].strip() != ""
 
 

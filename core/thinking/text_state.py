@@ -8,20 +8,23 @@ from itertools import accumulate
 
 from core.engines.base import Token
 from core.engines.body import Author, Body, Part
-from core.thinking.steps import Decoder, Splitter, split
+from core.thinking.steps import BOUNDARY, Decoder, Splitter, split
 
 
 class TextState:
-    def __init__(self, closing_tags: Iterable[str] = (), written: Sequence[Part] = ()) -> None:
+    def __init__(
+        self, closing_tags: Iterable[str] = (), written: Sequence[Part] = (), boundary: str = BOUNDARY
+    ) -> None:
         """`closing_tags`: what ends the thinking of either model. `written`: a text to continue."""
         self.closing_tags = tuple(closing_tags)
+        self.boundary = boundary
         self.body = Body(written)
         self.answer_start: int | None = None
         """Just after the closing tag; None inside the thinking."""
         self.tokens = {author: sum(p.author is author for p in written) for author in Author}
-        self._splitter = Splitter(self.body.text)
+        self._splitter = Splitter(self.body.text, boundary)
         self._decoder = Decoder()
-        steps = split(self.body.text)
+        steps = split(self.body.text, boundary)
         self._step_starts = [0, *accumulate(map(len, steps if self.at_boundary else steps[:-1]))]
         if closing := next((part.closing_tag for part in written if part.closing_tag), ""):
             self.answer_start = self.body.text.rindex(closing) + len(closing)
@@ -71,13 +74,13 @@ class TextState:
         ends_step = self._splitter.feed(text)
         if ends_step:
             # A token may hold the first word of the new step as well.
-            self._step_starts.append(self.body.text.rindex("\n") + 1)
+            self._step_starts.append(self.position - self._splitter.after)
         return text, ends_step
 
     def insert(self, text: str) -> None:
         self.body.append(Part(text, Author.INSERTED))
         if self._splitter.feed(text):
-            self._step_starts.append(self.body.text.rindex("\n") + 1)
+            self._step_starts.append(self.position - self._splitter.after)
 
     def discard(self, position: int) -> tuple[str, int]:
         """Cut the text at `position`; returns the discarded text and its number of tokens."""
@@ -91,7 +94,7 @@ class TextState:
             self._step_starts.pop()
         if self.answer_start is not None and position < self.answer_start:
             self.answer_start = None
-        self._splitter = Splitter(self.body.text[self.last_step_start :])
+        self._splitter = Splitter(self.body.text[self.last_step_start :], self.boundary)
         self._decoder = Decoder()
         return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in whole)
 

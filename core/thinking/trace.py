@@ -203,7 +203,8 @@ class Trace:
 
     def _token(self, event: TokenWritten) -> None:
         total = self.totals[event.author]
-        total.decoded += 1
+        total.decoded += not event.restored
+        total.discarded -= event.restored
         total.accepted_drafts += event.drafted
         total.drafts += event.drafted + event.rejected_drafts
         total.decode_seconds += self.seconds - self._last_at
@@ -212,7 +213,7 @@ class Trace:
             or self.pieces[-1].author is not event.author
             or (self._step_over and not event.text.isspace())
         ):
-            reason = self._write.reason if self._write else None
+            reason = self._write.reason if self._write and not event.restored else None
             self._begin_piece(event.author, reason, self._last_at)
         piece = self.pieces[-1]
         piece.append(event)
@@ -277,7 +278,7 @@ class Trace:
         if not self.pieces:
             return False
         closed_here = self.closed is not None and not self.pieces[-1].in_answer
-        return closed_here or Splitter(self.steps[-1].text).at_boundary
+        return closed_here or self.steps[-1].is_over
 
 
 @dataclass(slots=True)
@@ -363,7 +364,9 @@ class Piece:
             token = self.tokens.pop()
             start = end - len(token.text)
             if start < length < end:
-                self.tokens.append(replace(token, text=token.text[: length - start], id=None, ends_step=False))
+                rest = token.text[: length - start]
+                ends_step = token.ends_step and rest[-1].isspace()
+                self.tokens.append(replace(token, text=rest, id=None, ends_step=ends_step))
                 break
             gone.append(token)
             end = start
@@ -389,6 +392,17 @@ class Step:
     @property
     def in_answer(self) -> bool:
         return self.pieces[-1].in_answer
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing but white space follows the boundary at its end."""
+        for piece in reversed(self.pieces):
+            if not piece.tokens:
+                return Splitter(piece.text).at_boundary
+            for token in reversed(piece.tokens):
+                if token.ends_step or token.text.strip():
+                    return token.ends_step
+        return False
 
     @property
     def judged(self) -> Judged | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from core.engines.base import End, Handoff, Notice, PrefillProgress, Session, Stop, Token
 from core.engines.body import Author
@@ -19,6 +21,7 @@ from core.thinking.events import (
     WriteStarted,
 )
 from core.thinking.policy import View, Write
+from core.thinking.steps import BOUNDARY
 from core.thinking.text_state import TextState
 
 PREFETCH_EVERY = 4
@@ -36,6 +39,8 @@ class LoopSettings:
     """Likeliest tokens to record at each position."""
     small_alone: bool = True
     """When the large model is lost for good: the small one finishes alone, or else the run fails."""
+    boundary: str = BOUNDARY
+    """The pattern that ends a step (steps.py)."""
 
 
 class WriteStream:
@@ -98,6 +103,15 @@ class WriteStream:
         text, tokens = self.text.discard(position)
         return TextDiscarded(self.now(), position, text, tokens)
 
+    def restore(self, author: Author, text: str, tokens: Sequence[TokenWritten]) -> Iterator[Event]:
+        """Add a discarded text again, at the end. `tokens`: its own; one that began before it is its first part."""
+        rest = text[: len(text) - sum(len(token.text) for token in tokens)]
+        first = [TokenWritten(self.now(), author, None, rest)] if rest else []
+        for token in (*first, *(replace(token, at=self.now(), restored=True) for token in tokens)):
+            vocabulary = self.sessions[author].card.vocabulary
+            self.text.append(Token(token.id, token.text.encode(errors="replace")), author, vocabulary)
+            yield token
+
     def view(
         self,
         author: Author,
@@ -123,6 +137,7 @@ class WriteStream:
             small_tokens=self.text.tokens[Author.SMALL],
             large_tokens=self.text.tokens[Author.LARGE],
             seconds=self.now(),
+            boundary=self.text.boundary,
         )
 
     def _offer_prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:

@@ -27,6 +27,7 @@ class Agreement(Policy):
         policy: Literal["agreement"] = "agreement"
         bound: float = Field(
             -0.8,
+            ge=-100,
             le=0,
             title="Minimum agreement",
             description="Mean log-probability per token, in nats, of a kept step.",

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from core.thinking.cue_rules import REFERENCE, RULES, CuePolicy, CueSettings
-from core.thinking.policy import Move, PolicyArm, View, take_over
+from core.thinking.policy import Move, PolicyArm, View
 from core.thinking.reasons import TakeoverReason
 
 EVERY_STEP = TakeoverReason("every step", "Every step", follows_text=False)
@@ -46,4 +46,4 @@ class EveryStep(CuePolicy):
     settings: Settings
 
     def at_step(self, view: View) -> Move:
-        return take_over(self.settings.n1, EVERY_STEP, until=self.settings.until)
+        return self.take_over(self.settings.n1, EVERY_STEP)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from core.thinking.cue_rules import PAPER, REFERENCE, RULES, CuePolicy, CueSettings, Scope
 from core.thinking.cues import Category, Cue
-from core.thinking.policy import Move, PolicyArm, View, keep, look_on, take_over
+from core.thinking.policy import Move, PolicyArm, Restore, View, keep, look_on
 from core.thinking.reasons import TakeoverReason
 
 REFLECTION = TakeoverReason("reflection", "Reflection takeover")
@@ -58,6 +58,12 @@ class Keywords(CuePolicy):
             CountedSentence.STANDING, title="Sentence counted", description="Which one the counter of rule 3 reads."
         )
 
+        choose_large: bool = Field(
+            False,
+            title="Only another sign",
+            description="The large model's sentence stands only if its class differs from the lookahead's.",
+        )
+
     presets: ClassVar[Mapping[str, Settings]] = {
         "baton": Settings(),
         "paper": Settings(stop_at_first_cue=False, **PAPER),
@@ -70,6 +76,8 @@ class Keywords(CuePolicy):
     )
     main_parameters = ("c", "n1", "n2")
     settings: Settings
+    _lookahead = ""
+    """What the takeover under way replaced, if it may stand again."""
 
     def at_step(self, view: View) -> Move:
         return look_on()
@@ -86,8 +94,15 @@ class Keywords(CuePolicy):
         else:
             return look_on()
         if cue:
-            return self._at_cue(cue)
+            return self._at_cue(cue, text if settings.choose_large else "")
         return keep(discard=not settings.keep_lookahead) if full else look_on()
+
+    def on_takeover_end(self, view: View) -> Move:
+        lookahead, self._lookahead = self._lookahead, ""
+        is_sentence = view.takeover is not None and view.takeover.reason in self.sentence_reasons
+        if is_sentence and lookahead and self.lexicon.sign(self.prose(view.text)) is self.lexicon.sign(lookahead):
+            return Restore(self.sentence_stands(lookahead) or keep())
+        return super().on_takeover_end(view)
 
     def on_thinking_closed(self, view: View) -> Move:
         is_decided = view.in_lookahead and self.settings.scope is Scope.THINKING
@@ -98,8 +113,9 @@ class Keywords(CuePolicy):
     def counts(self, text: str) -> bool:
         return self.settings.counted is CountedSentence.STANDING and super().counts(text)
 
-    def _at_cue(self, cue: Cue) -> Move:
-        """Rule 1."""
+    def _at_cue(self, cue: Cue, lookahead: str = "") -> Move:
+        """Rule 1. `lookahead`: what may stand again."""
+        self._lookahead = lookahead
         reason = _BY_CUE[cue.category]
         self.reflections += reason is REFLECTION and self.settings.counted is CountedSentence.LOOKAHEAD
-        return take_over(self.settings.n1, reason, cue, until=self.settings.until)
+        return self.take_over(self.settings.n1, reason, cue)

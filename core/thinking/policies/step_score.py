@@ -28,7 +28,6 @@ from core.thinking.policy import (
     take_over,
 )
 from core.thinking.reasons import OPENING, REPETITION, TakeoverReason
-from core.thinking.steps import same_step_twice
 from core.thinking.trace import Trace
 
 SCORE = TakeoverReason("low step score", "Low step score")
@@ -116,4 +115,4 @@ class StepScore(Policy):
     def _after_step(self, view: View) -> Move:
         if not view.thinking:
             return keep()
-        return Close(REPETITION) if same_step_twice(view.body) else look_on(within_step=True)
+        return Close(REPETITION) if view.repeats_step else look_on(within_step=True)

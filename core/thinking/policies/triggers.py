@@ -16,7 +16,6 @@ from pydantic import Field
 from core.thinking.cues import Category, english
 from core.thinking.policy import Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from core.thinking.reasons import OPENING, TakeoverReason
-from core.thinking.steps import same_step_twice
 from core.thinking.trace import Trace
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
@@ -36,9 +35,11 @@ class Triggers(Policy):
         plan_steps: int = Field(1, ge=0, title="Plan", description="First steps, written by the large model.")
         confidence: float = Field(
             -0.005,
+            ge=-100,
             le=0,
             title="Maximum confidence",
             description="Mean log-probability per token, in nats, above which a step is rewritten; 0 is never.",
+            json_schema_extra={"decimals": 5},
         )
         hesitations: int = Field(
             3, ge=1, title="Hesitating steps", description="In a row, before the large model helps."
@@ -71,7 +72,7 @@ class Triggers(Policy):
         lexicon = self.context.lexicon or english()
         hesitates = lexicon.sign(view.text) is Category.REFLECTION
         self.hesitating = self.hesitating + 1 if hesitates else 0
-        if self.hesitating >= self.settings.hesitations or same_step_twice(view.body):
+        if self.hesitating >= self.settings.hesitations or view.repeats_step:
             self.hesitating = 0
             return take_over(self.settings.step_cap, UNPRODUCTIVE, until=Until.STEP)
         logprobs = [token.logprob for token in view.tokens if token.logprob is not None]

@@ -18,11 +18,25 @@ from core.thinking import events
 from core.thinking.events import Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policy import Close, Finished, Interruption, Judge, Move, Needs, Policy, Score, View, Write, keep
+from core.thinking.policy import (
+    Close,
+    Finished,
+    Interruption,
+    Judge,
+    Move,
+    Needs,
+    Policy,
+    Restore,
+    Score,
+    View,
+    Write,
+    keep,
+)
 from core.thinking.reasons import UNCLOSED
 from core.thinking.registry import POLICIES
 from core.thinking.replay.playback import Playback
 from core.thinking.replay.recording import Recording, Takeover
+from core.thinking.steps import BOUNDARY
 from core.thinking.trace import Trace
 
 ENDLESS = 1 << 40
@@ -72,6 +86,8 @@ class Replay(Interruption):
         self._stopped = False
         self._moves_left = 0
         """What bounds the replay of a trace that no run can have written, such as one that ends while thinking."""
+        self._restored = False
+        """Whether the policy has taken its last takeover back."""
         self.unscored = 0
         """Steps that the policy asked to judge where no judgement was recorded. They were kept."""
 
@@ -81,7 +97,9 @@ class Replay(Interruption):
         for recording in self._recordings:
             self._playback, self._repeated = Playback(recording, policy.default_writer), None
             self._moves_left = LEAST_MOVES + MOVES_PER_PART * recording.size
-            sessions, limits = self._playback.sessions, LoopSettings(max_tokens=ENDLESS)
+            settings = recording.started.settings if recording.started else {}
+            boundary = str(settings.get("boundary", BOUNDARY))
+            sessions, limits = self._playback.sessions, LoopSettings(max_tokens=ENDLESS, boundary=boundary)
             loop = Loop(sessions, policy, limits, [self], recording.written)
             self._forget = loop.text.forget
             yield from self._takeovers_in(loop.run(recording.first))
@@ -123,6 +141,8 @@ class Replay(Interruption):
             case Score() if playback.last is None or playback.last.scored is None:
                 self.unscored += 1
                 move = keep()
+            case Restore(then):
+                self._restored, move = True, then
             case Finished() if not self._stopped and not playback.is_over:
                 playback.skip_inserted()
                 return keep()
@@ -136,7 +156,11 @@ class Replay(Interruption):
 
     def _takeovers_in(self, replayed: Iterator[Event]) -> Iterator[Takeover]:
         playback, took, start = self._playback, None, 0
+        ended: Takeover | None = None
         for event in replayed:
+            if ended and not self._restored:
+                yield ended
+            ended, self._restored = None, False
             match event:
                 case events.TextDiscarded(text=text):
                     playback.go_back(len(text))
@@ -147,7 +171,7 @@ class Replay(Interruption):
                 case events.TakeoverEnded() if (
                     took and POLICIES.reason(took.reason).by_policy and playback.place > start
                 ):
-                    yield Takeover(took.reason, took.cue, start, playback.place, took.author)
+                    ended = Takeover(took.reason, took.cue, start, playback.place, took.author)
 
 
 def compare(recorded: Sequence[Takeover], replayed: Sequence[Takeover]) -> list[Place]:

@@ -96,6 +96,7 @@ def test_a_limit_has_an_exit_code_of_its_own() -> None:
         (["solve", "x", "--small", __file__, "--large", "demo"], 1, "is not a GGUF file"),
         (["solve", "x", "--set", "n1=many"], 2, "n1 cannot be 'many'"),
         (["solve", "x", "--set", "nonsense=1"], 2, "names no setting"),
+        (["solve", "x", "--set", "boundary=("], 2, "no regular expression"),
         (["solve", "  "], 2, "There is no problem"),
         (
             ["solve", "x", "--small", "demo", "--large", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"],

@@ -227,10 +227,40 @@ def test_each_row_has_the_conditions_under_which_it_was_written(store: Store, gr
         assert row.started <= row.ended
 
 
-def test_a_model_that_is_missing_fails_its_problems_with_words(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 2, "large")
-    run_all(store, batch, Pair(small_engine()), grader)
-    assert all("needs a large model" in row.error for row in rows(store, batch))
+def test_a_model_that_is_missing_is_said_before_anything_runs(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 2, "small", "large")
+    with pytest.raises(SettingsError, match="“large” cannot run: The policy “Large only” needs a large model"):
+        run_all(store, batch, Pair(small_engine()), grader)
+    assert not any(row.state is JobState.DONE for row in rows(store, batch))
+
+
+@pytest.mark.parametrize(
+    ("arm", "fields", "reason"),
+    [
+        ("entropy", {"returns_alternatives": False}, "needs the probabilities of each token, and small gives none"),
+        ("triggers", {"returns_alternatives": False}, "needs the probabilities of each token"),
+        ("self-check", {"returns_alternatives": False}, "needs probabilities, and small gives none"),
+    ],
+)
+def test_an_arm_that_the_small_model_cannot_serve_is_refused_with_advice(
+    store: Store, grader: Grader, arm: str, fields: dict[str, bool], reason: str
+) -> None:
+    batch = batch_of(store, 2, arm)
+    pair = Pair(small_engine().with_card(**fields), large_engine())
+    with pytest.raises(SettingsError, match=reason) as refused:
+        run_all(store, batch, pair, grader)
+    assert "leave it out" in refused.value.advice
+
+
+@pytest.mark.parametrize(("arm", "field"), [("score", "returns_alternatives"), ("agreement", "returns_scores")])
+def test_an_arm_that_the_large_model_cannot_serve_is_refused_with_advice(
+    store: Store, grader: Grader, arm: str, field: str
+) -> None:
+    batch = batch_of(store, 2, arm)
+    pair = Pair(small_engine(), large_engine().with_card(**{field: False}))
+    with pytest.raises(SettingsError, match="and large gives none") as refused:
+        run_all(store, batch, pair, grader)
+    assert "large model" in refused.value.advice
 
 
 def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:

@@ -106,6 +106,9 @@ def test_the_ablation_with_one_cue_a_class_has_the_papers_three() -> None:
         ('{"reflection": {"wait": 3}}', "'wait' in 'reflection' has no list"),
         ('{"reflection": {"": []}}', "'reflection' holds an empty cue"),
         ('{"reflection": {"wait": [" "]}}', "'reflection' holds an empty cue"),
+        ('{\n"reflection": {"wait": []},\n"doubt": {}}', "line 3: 'doubt' is no category"),
+        ('{\n"reflection": {\n"wait": [],\n"hm": 3}}', "line 4: 'hm' in 'reflection' has no list"),
+        ('{"affirmation": {},\n"reflection": {"wait": [""]}}', "line 2: 'reflection' holds an empty cue"),
         ("[" * 100_000, "cue list cannot be read"),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.thinking.steps import Decoder, Splitter, ends_sentence, split
+from core.errors import SettingsError
+from core.thinking.steps import BOUNDARY, Decoder, Splitter, ends_sentence, split
 
 
 def boundaries(pieces: list[str]) -> list[int]:
@@ -107,3 +108,35 @@ def test_ends_of_sentences(text: str) -> None:
 @pytest.mark.parametrize("text", ["It is 3.", "It is", "four,", "", "f(x)"])
 def test_a_decimal_point_or_a_comma_ends_no_sentence(text: str) -> None:
     assert not ends_sentence(text)
+
+
+# Other boundaries
+
+
+@pytest.mark.parametrize(
+    ("boundary", "text", "steps"),
+    [
+        (r"\n", "One.\nTwo.\n\nThree", ["One.\n", "Two.\n\n", "Three"]),
+        (r"[.!?]\s", "One is 1.5. Two! Three", ["One is 1.5. ", "Two! ", "Three"]),
+        (r"\n---\n", "One\n\nTwo\n---\nThree", ["One\n\nTwo\n---\n", "Three"]),
+        (r"(?=Wait)", "One. Wait, no. Wait", ["One. ", "Wait, no. ", "Wait"]),
+    ],
+)
+def test_another_boundary_pattern_ends_steps_elsewhere(boundary: str, text: str, steps: list[str]) -> None:
+    assert split(text, boundary) == steps
+    splitter = Splitter(boundary=boundary)
+    assert sum(splitter.feed(character) for character in text) == len(steps) - 1
+
+
+@pytest.mark.parametrize(("boundary", "reason"), [("(", "no regular expression"), ("", "is empty"), (" ", "is empty")])
+def test_a_boundary_that_cannot_be_used_is_refused_with_an_example(boundary: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason) as refused:
+        Splitter(boundary=boundary)
+    assert BOUNDARY in refused.value.advice
+
+
+def test_a_long_step_is_searched_at_its_end_only() -> None:
+    splitter = Splitter("word " * 10_000)
+    assert not splitter.feed("\n")
+    assert splitter.feed("\n")
+    assert splitter.at_boundary

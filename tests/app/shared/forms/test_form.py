@@ -147,3 +147,15 @@ def test_the_form_of_another_policy_is_laid_out_like_a_new_one(qtbot: QtBot) -> 
         row.entry.path: row.reset.isVisibleTo(fresh) for row in fresh._rows
     }
     assert changed.focusWidget() is changed.editor("run", "policy", "policy")
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_parameter_can_have_its_default_in_the_form(qtbot: QtBot, name: str) -> None:
+    """A bound of log-probabilities is negative and small: its editor has the range and the decimals for it."""
+    value = Settings(run=RunSettings(policy=POLICIES[name].Settings()))
+    form = SettingsForm(value, value)
+    qtbot.addWidget(form)
+    for parameter, default in POLICIES[name].Settings():
+        editor = form.editor("run", "policy", parameter)
+        if isinstance(editor, QSpinBox | QDoubleSpinBox):
+            assert editor.value() == default

@@ -8,10 +8,12 @@ from core.engines.body import Author
 from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import CountersChanged, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
+from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import LoopSettings
 from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, CountedSentence, Keywords
+from core.thinking.policies.never import Never
 from core.thinking.policy import PolicyContext, keep
-from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
+from core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
 from core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
@@ -399,3 +401,70 @@ def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> 
     )
     assert rules(done) == [REFLECTION]
     assert done.trace.pieces[1].text == "Two.\n\n"
+
+
+# Settings that no preset changes
+
+
+def test_slack_bounds_how_much_longer_a_takeover_may_be() -> None:
+    settings = with_(Keywords.presets["baton"], n1=2, slack=3)
+    done = run(keywords(settings), ["One.\n\nWait, hm", " End.</think>"], [LONG])
+    assert done.all(TakeoverEnded)[0].tokens == 5
+
+
+def choosing(large: str, **changes: object) -> Run:
+    settings = with_(Keywords.presets["baton"], n1=4, choose_large=True, **changes)
+    return run(keywords(settings), ["One.\n\nWait, hm", " End.</think>"], [large, "It holds. No"])
+
+
+def test_choose_large_keeps_the_lookahead_where_both_models_reflect() -> None:
+    done = choosing("Hold on, let us see. And")
+    assert done.told == [("small", "One.\n\n"), ("small", "Wait,"), ("small", " End.</think>")]
+    assert rules(done) == [REFLECTION]
+    assert done.trace.counters["reflections"] == 1
+    assert [token.text for token in done.trace.pieces[1].tokens if token.restored] == ["Wait", ","]
+    assert done.trace.totals[Author.LARGE].kept == 0
+
+
+def test_choose_large_takes_the_large_models_sentence_where_its_sign_differs() -> None:
+    done = choosing("So it is four. And")
+    assert done.told[1] == ("large", "So it is four.")
+    assert done.trace.counters.get("reflections", 0) == 0
+
+
+def test_a_restored_lookahead_is_counted_once_and_comes_back_to_both_models() -> None:
+    done = choosing("Hold on, let us see. And")
+    small = done.trace.totals[Author.SMALL]
+    assert (small.kept, small.discarded) == (small.decoded, 0)
+    assert done.small.calls[-1].body == "One.\n\nWait,"
+
+
+def test_a_restored_lookahead_that_verifies_still_brings_rule_2() -> None:
+    settings = with_(Keywords.presets["baton"], n1=4, n2=2, choose_large=True)
+    done = run(keywords(settings), ["One.\n\nCheck, hm", " End.</think>"], ["Wait, let us see. And", " It holds. No"])
+    assert rules(done) == [REFLECTION, VERIFICATION]
+    assert done.trace.text == "One.\n\nCheck, It holds. End.</think>"
+
+
+def test_a_first_word_in_the_token_of_a_boundary_comes_back_with_the_lookahead() -> None:
+    small = ScriptedEngine(["One", ".\n\nWait", ",", " hm"], " End.</think>")
+    large = ScriptedEngine("Hold on, let us see. And", name="large")
+    settings = with_(Keywords.presets["paper"], n1=2, choose_large=True)
+    assert run(keywords(settings), small, large).trace.text == "One.\n\nWait, hm End.</think>"
+
+
+# Another boundary
+
+
+def test_a_line_may_be_a_step() -> None:
+    policy = keywords(with_(Keywords.presets["baton"], n1=2))
+    done = run(policy, ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], LoopSettings(boundary=r"\n"))
+    assert done.told[:2] == [("small", "One.\n"), ("large", "It is two.")]
+    assert len(done.trace.steps) == 3
+
+
+def test_two_equal_lines_are_a_repeated_step_where_a_line_is_a_step() -> None:
+    guard = LimitsGuard(Limits())
+    text, boundary = ["One.\nOne.\nTwo.</think>"], LoopSettings(boundary=r"\n")
+    assert rules(run(Never(), text, ["So.\nAnd"], boundary, [guard])) == [REPETITION]
+    assert rules(run(Never(), text, ["So.\nAnd"], interruptions=[LimitsGuard(Limits())])) == []

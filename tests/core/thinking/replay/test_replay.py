@@ -83,7 +83,7 @@ def settings_of(policy: str, preset: str = "", **changed: Any) -> PolicySettings
 
 POLICY_NAMES = [*["keywords"] * 4, *(name for name in POLICIES if name != "keywords")]
 policies = st.builds(
-    lambda name, preset, n, c, p, opening: settings_of(
+    lambda name, preset, n, c, p, opening, choose_large: settings_of(
         name,
         preset,
         n1=n,
@@ -94,6 +94,7 @@ policies = st.builds(
         p=p,
         step_cap=9,
         opening=opening,
+        choose_large=choose_large,
         tau=0.9,
         every=c,
     ),
@@ -103,6 +104,7 @@ policies = st.builds(
     st.integers(1, 3),
     st.sampled_from([0.3, 0.7]),
     st.sampled_from([0, 4]),
+    st.booleans(),
 )
 
 
