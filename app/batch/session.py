@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.shared.background import BackgroundTask, SteadyTask, Work, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState
-from core.batch.arms import Arm, by_large_model
+from core.batch.arms import Arm, OtherModels, by_models
 from core.batch.batch_events import BatchEvent, JobEnded
 from core.batch.batch_settings import BatchSettings
 from core.batch.columns import Columns
@@ -46,10 +46,10 @@ class OpenedBatch(NamedTuple):
 
 
 class LoadedPair(NamedTuple):
-    """The pair loaded for a batch: its guide (large model), and how many parallel requests it was loaded for."""
+    """The pair loaded for a batch, which models it is by name, and how many parallel requests it was loaded for."""
 
     pair: Pair
-    guide: str
+    names: OtherModels
     room: int
 
 
@@ -92,9 +92,9 @@ class BatchSession(QObject):
         self._reporting = SteadyTask(self, "report", self._tell)
         self._regraded = RegradeCounts()
         self._waits_for_models = False
-        self._guides: list[str] = []
-        """The large models whose arms are still to be run, the one that runs now first; "" is the batch's own."""
-        self._loaded = LoadedPair(Pair(), "", 0)
+        self._groups: list[OtherModels] = []
+        """The models whose arms are still to be run, those that run now first."""
+        self._loaded = LoadedPair(Pair(), OtherModels(), 0)
         models.changed.connect(self._models_changed)
 
     def use_store(self, store: Store) -> None:
@@ -169,12 +169,12 @@ class BatchSession(QObject):
         if self.running or self.batch is None:
             return
         try:
-            groups = by_large_model([Arm.of(stored) for stored in self.batch.arms])
+            groups = by_models([Arm.of(stored) for stored in self.batch.arms])
         except SettingsError as error:
             self.failed.emit(error)
             return
-        self._guides = [guide for guide, arms in groups.items() if any(self.progress.waiting(arm.name) for arm in arms)]
-        if self._guides:
+        self._groups = [names for names, arms in groups.items() if any(self.progress.waiting(arm.name) for arm in arms)]
+        if self._groups:
             self._run_when_loaded()
 
     def _run_when_loaded(self) -> None:
@@ -182,17 +182,17 @@ class BatchSession(QObject):
         an answer in the chat beside them; if one is being written there, its end is waited for."""
         self._waits_for_models = True
         self.changed.emit()
-        guide, loaded = self._guides[0], self._loaded
-        if self.models.pair is loaded.pair and guide == loaded.guide and self.parallel < loaded.room:
+        names, loaded = self._groups[0], self._loaded
+        if self.models.pair is loaded.pair and names == loaded.names and self.parallel < loaded.room:
             self._run()
         else:
-            self._load(guide)
+            self._load(names)
 
-    def _load(self, guide: str) -> None:
+    def _load(self, names: OtherModels) -> None:
         room = self.parallel + 1
-        self._loaded = LoadedPair(Pair(), guide, room)
-        wanted = {"parallel": room} | ({"large": parse_source(guide)} if guide else {})
-        self.models.load(self._choice().model_copy(update=wanted))
+        self._loaded = LoadedPair(Pair(), names, room)
+        others = {which: parse_source(name) for which, name in names._asdict().items() if name}
+        self.models.load(self._choice().model_copy(update={"parallel": room, **others}))
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
         """Add arms: the same problems under other settings. Raises SettingsError while the batch is running."""
@@ -232,7 +232,7 @@ class BatchSession(QObject):
         """Stop every text at its next token. What is written is kept, and the batch can be resumed."""
         if self._waits_for_models:
             self._give_up_waiting()
-        self._guides = self._guides[:1]
+        self._groups = self._groups[:1]
         if self._runner:
             self._runner.stop()
         elif self._running:
@@ -313,14 +313,14 @@ class BatchSession(QObject):
 
     def _give_up_waiting(self) -> None:
         self._waits_for_models = False
-        if self._guides[0]:
-            self._load("")
+        if any(self._groups[0]):
+            self._load(OtherModels())
 
     def _run(self) -> None:
         assert self.batch is not None
         self._waits_for_models = False
         grader = Grader()
-        runner = Runner(self._stored(), self.batch.id, self.models.pair, grader, self.parallel, self._guides[0])
+        runner = Runner(self._stored(), self.batch.id, self.models.pair, grader, self.parallel, self._groups[0])
         self._runner = runner
 
         def work() -> Generator[BatchEvent, None, None]:
@@ -342,14 +342,14 @@ class BatchSession(QObject):
     def _run_over(self, error: BatonError | None) -> None:
         self._running, self._runner = None, None
         self.models.end_writing(self)
-        last, *self._guides = self._guides
+        last, *self._groups = self._groups
         if error:
-            self._guides = []
+            self._groups = []
             self.failed.emit(error)
-        if self._guides:
+        if self._groups:
             self._run_when_loaded()
-        elif last:
-            self._load("")  # the chat gets back the large model that was chosen for it
+        elif any(last):
+            self._load(OtherModels())  # the chat gets back the models that were chosen for it
         self.changed.emit()
         self.report()
 

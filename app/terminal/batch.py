@@ -42,8 +42,8 @@ ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 
 
 NEW_BATCH_ONLY = (
-    *("arm", "guide", "drafting", "seeds", "limit", "problem_column", "answer_column", "grade", "pattern"),
-    *("policy", "preset", "set", "cues", "seed", "max_tokens", "temperature", "top_p", "top_k"),
+    *("arm", "guide", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
+    *("grade", "pattern", "policy", "preset", "set", "cues", "seed", "max_tokens", "temperature", "top_p", "top_k"),
 )
 """Options that a resumed batch takes from the folder."""
 
@@ -53,8 +53,13 @@ NEW_BATCH_ONLY = (
 @option(
     "--arm", "--recipe", "arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this."
 )
-@option("--guide", multiple=True, metavar="MODEL", help="Compare another large model, with the settings as chosen.")
-@option("--drafting", metavar="URL", default="", help="For the arm “drafted”: a server with a draft model.")
+@option(
+    "--guide", "--other-large", "guide", multiple=True, metavar="MODEL", help="Run the arms with this large model, too."
+)
+@option("--other-small", multiple=True, metavar="MODEL", help="Run the arms with this small model, too.")
+@option(
+    "--drafting", multiple=True, metavar="URL", help="For the arm “drafted”: a server with a draft model; several arms."
+)
 @option(
     "--seeds", type=AT_LEAST_ONE, default=1, metavar="N", help="Solve each problem with N seeds, from --seed on [1]."
 )
@@ -88,7 +93,8 @@ def batch(
     file: Path | None,
     arm: tuple[str, ...],
     guide: tuple[str, ...],
-    drafting: str,
+    other_small: tuple[str, ...],
+    drafting: tuple[str, ...],
     seeds: int,
     limit: int | None,
     problem_column: str | None,
@@ -137,7 +143,7 @@ def batch(
             "Name the column with --answer-column, or add --ungraded to run them all the same.",
         )
     settings = run_settings(method, is_demo=models.is_demo)
-    arms = arms_of(arm or ["chosen"], settings, guide, drafting)
+    arms = arms_of(arm or ["chosen"], settings, guide, drafting, other_small)
     first = method.seed or 0
     return begin(run, found.name, found.problems, arms, range(first, first + seeds), how)
 

@@ -22,7 +22,7 @@ from app.terminal.pair import LoadingOptions, ModelOptions, open_pair
 from app.terminal.servers import ServerOptions
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import report, write_json
-from core.batch.arms import Arm, by_large_model, needs
+from core.batch.arms import Arm, OtherModels, by_models, needs
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
 from core.batch.creation import create_batch, without_duplicates
 from core.batch.exports import EXPORTS, write_export
@@ -171,13 +171,13 @@ def report_again(run: BatchRun) -> int:
 def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str]) -> int:
     """Each pair of models after the other; the batch is begun when the first is loaded."""
     batch_id = ""
-    for guide, group in by_large_model(arms).items():
+    for names, group in by_models(arms).items():
         small, large = needs(group)
-        models = run.models.with_large(guide) if guide else run.models
+        models = run.models.with_others(names)
         opened = open_pair(models, run.loading, run.servers, small=small, large=large, parallel=run.options.parallel)
         with opened as pair, run.place.store() as store:
             batch_id = batch_id or batch(store)
-            _run_with(pair, guide, run, store, batch_id)
+            _run_with(pair, names, run, store, batch_id)
             totals = store.batches.totals(batch_id)
         left = {total.arm for total in totals if total.done < total.jobs}
         if left & {arm.name for arm in group}:
@@ -201,11 +201,11 @@ def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
     return exit_code_of_signal()
 
 
-def _run_with(pair: Pair, guide: str, run: BatchRun, store: Store, batch_id: str) -> None:
+def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch_id: str) -> None:
     """All arms of these models, until they are done or the batch is stopped."""
     json = run.options.json
     with Grader() as grader:
-        runner = Runner(store, batch_id, pair, grader, run.options.parallel, guide)
+        runner = Runner(store, batch_id, pair, grader, run.options.parallel, names)
         done = BatchProgress.of_totals(store.batches.totals(batch_id), run.options.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:

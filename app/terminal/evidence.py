@@ -17,7 +17,7 @@ from core.problem import Problem
 
 ARMS = (
     *("small", "large", "baton", "paper", "reference", "every-step"),
-    *("entropy", "score", "agreement", "self-check", "triggers", "relay", "random"),
+    *("entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic", "random"),
 )
 PROBLEM_SEED = 20_261_124
 """Never used to choose a model or a parameter."""

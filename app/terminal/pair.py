@@ -15,6 +15,7 @@ from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, op
 from app.terminal.model_files import file_of, source_of
 from app.terminal.output import progress, remark
 from app.terminal.servers import ServerOptions, known_server
+from core.batch.arms import OtherModels
 from core.engines.base import Engine
 from core.engines.factory import EngineFactory, open_engine, share_vocabulary
 from core.errors import SettingsError
@@ -69,9 +70,10 @@ class ModelOptions:
         """The demo pair where no models are given, whatever is chosen in the window."""
         return self if self.are_given else replace(self, small=str(DemoModel.SMALL), large=str(DemoModel.LARGE))
 
-    def with_large(self, model: str) -> ModelOptions:
-        """The same small model beside another large one."""
-        return replace(self, small=self.small or str(self.window_pair.small), large=model)
+    def with_others(self, names: OtherModels) -> ModelOptions:
+        """Other models where they are named."""
+        small, large = self.texts
+        return replace(self, small=names.small or small, large=names.large or large) if any(names) else self
 
     def sources(self, small: bool, large: bool) -> tuple[ModelSource | None, ModelSource | None]:
         """The models that are needed. Raises SettingsError if only one of two is given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +12,13 @@ from core.errors import SettingsError
 from core.run import Pair, RunSettings, obstacle
 from core.store.batch_rows import StoredArm
 from core.thinking.registry import POLICIES
+
+
+class OtherModels(NamedTuple):
+    """The models of an arm, by file or address; empty where it has the batch's own."""
+
+    small: str = ""
+    large: str = ""
 
 
 class Arm(BaseModel):
@@ -26,8 +34,14 @@ class Arm(BaseModel):
     """The parameter of which this arm tries a value. The chart joins the arms of a sweep by a line."""
     guide_model: str = Field("", validation_alias=AliasChoices("guide_model", "large"))
     """File or address of a large model other than the batch's own; empty: the batch's own."""
+    small_model: str = ""
+    """File or address of a small model other than the batch's own; empty: the batch's own."""
     drafted: bool = False
     """The arm measures speculative decoding: its large model must be on a server with a draft model."""
+
+    @property
+    def models(self) -> OtherModels:
+        return OtherModels(self.small_model, self.guide_model)
 
     def stored(self) -> StoredArm:
         return StoredArm(self.name, self.model_dump(mode="json", exclude={"name"}))
@@ -67,9 +81,9 @@ def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
             raise SettingsError(f"The arm “{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 
-def by_large_model(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
-    """The arms of each large model, the batch's own ("") first: pairs of models are loaded one after another."""
-    groups: dict[str, list[Arm]] = {}
-    for arm in sorted(arms, key=lambda arm: arm.guide_model != ""):
-        groups.setdefault(arm.guide_model, []).append(arm)
+def by_models(arms: Sequence[Arm]) -> dict[OtherModels, list[Arm]]:
+    """The arms of each pair of models, the batch's own first: pairs are loaded one after another."""
+    groups: dict[OtherModels, list[Arm]] = {}
+    for arm in sorted(arms, key=lambda arm: arm.models != OtherModels()):
+        groups.setdefault(arm.models, []).append(arm)
     return groups

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.batch.arms import OtherModels
 from core.batch.provenance import Provenance, without_password
 from core.engines.base import Engine
 from core.engines.local.client import LocalEngine
@@ -89,6 +90,8 @@ class BatchSettings(BaseModel):
     """The models, known once they have been loaded."""
     guides: dict[str, ModelSummary] = {}
     """Other large models that arms name, by file or address."""
+    smalls: dict[str, ModelSummary] = {}
+    """Other small models."""
     aliases: tuple[ArmAlias, ...] = ()
     """Arms that are the same as another, and are not run again."""
     chances: dict[str, float] = {}
@@ -120,8 +123,11 @@ class BatchSettings(BaseModel):
             known = hashes.get(model.path, "") if model else ""
             return model.model_copy(update={"sha256": known}) if model and known else model
 
-        guides = {guide: hashed(model) for guide, model in self.guides.items()}
-        return self.model_copy(update={"small": hashed(self.small), "large": hashed(self.large), "guides": guides})
+        others = {
+            "guides": {name: hashed(model) for name, model in self.guides.items()},
+            "smalls": {name: hashed(model) for name, model in self.smalls.items()},
+        }
+        return self.model_copy(update={"small": hashed(self.small), "large": hashed(self.large), **others})
 
     def graded_by(self, how: How | Regex) -> Self:
         return self.model_copy(
@@ -132,25 +138,34 @@ class BatchSettings(BaseModel):
         """JSON values."""
         return self.model_dump(mode="json")
 
+    def small_of(self, name: str) -> ModelSummary | None:
+        """The small model of an arm: the batch's own, or the other one that it names."""
+        return self.smalls.get(name) if name else self.small
+
     def large_of(self, guide: str) -> ModelSummary | None:
         """The large model of an arm: the batch's own, or the guide that it names."""
         return self.guides.get(guide) if guide else self.large
 
-    def with_models(self, pair: Pair, guide: str = "") -> Self:
+    def with_models(self, pair: Pair, names: OtherModels = OtherModels()) -> Self:  # noqa: B008 - immutable
         """With the models that run it now. Raises SettingsError if the batch was begun with others, because its arms
         could no longer be compared."""
         small, large = ModelSummary.of(pair.small), ModelSummary.of(pair.large)
-        for which, known, now in (("small", self.small, small), ("large", self.large_of(guide), large)):
+        known_small, known_large = self.small_of(names.small), self.large_of(names.large)
+        for which, known, now in (("small", known_small, small), ("large", known_large, large)):
             if known and now and known.name != now.name:
                 raise SettingsError(
                     f"This batch was begun with the {which} model {known.name}, not {now.name}.",
                     f"Choose {known.name} as the {which} model.",
                 )
-        small = small and small.with_hash_of(self.small)
-        large = large and large.with_hash_of(self.large_of(guide))
-        kept: dict[str, Any] = {"small": small or self.small}
-        if guide:
-            kept["guides"] = self.guides | ({guide: large} if large else {})
+        small = small.with_hash_of(known_small) if small else known_small
+        large = large.with_hash_of(known_large) if large else known_large
+        changes: dict[str, Any] = {}
+        if names.small:
+            changes["smalls"] = self.smalls | ({names.small: small} if small else {})
         else:
-            kept["large"] = large or self.large
-        return self.model_copy(update=kept)
+            changes["small"] = small
+        if names.large:
+            changes["guides"] = self.guides | ({names.large: large} if large else {})
+        else:
+            changes["large"] = large
+        return self.model_copy(update=changes)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from core.batch.arms import Arm
+from core.batch.arms import Arm, needs
 from core.errors import SettingsError
 from core.run import RunSettings
+from core.thinking.cue_rules import CueSettings
 from core.thinking.cues import Category, english, parse_lexicon
 from core.thinking.policies.keywords import Keywords
 from core.thinking.registry import POLICIES, difference, own_values, settings_for, with_values
+from core.thinking.steps import BOUNDARY
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
 """Makes arms from the chosen settings; each differs from them in one thing."""
@@ -48,7 +50,7 @@ def with_arm(name: str) -> Make:
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
         settings = with_values(arm.settings, own_values(base.policy) | varied)
-        title = f"{name} as {like}" if like else name
+        title = f"{name.partition('-')[0]} as {like}" if like else name
         return (Arm(name=title, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
 
     return make
@@ -60,10 +62,43 @@ def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
-    """Rule 3 with each of the paper's values of c, without growth."""
+    """Rule 3 with each of the paper's values of c, and n3 as it is chosen: neither grows."""
+    keywords = settings_for("keywords", base.policy)
+    n3 = keywords.n3 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n3
+    fixed = {"c_step": 0, "n3_step": 0, "n3_most": n3}
     return tuple(
-        Arm(name=f"c = {c}", settings=_changed(base, "keywords", {"c": c, "c_step": 0, "c_most": c}), sweep="c")
+        Arm(name=f"c = {c}", settings=_changed(base, "keywords", {"c": c, "c_most": c, **fixed}), sweep="c")
         for c in (3, 15, 50)
+    )
+
+
+def opening_on_and_off(base: RunSettings) -> tuple[Arm, ...]:
+    """The chosen policy with the large model's first 100 tokens and without; `keywords` if it has no opening."""
+    policy = base.policy.policy if isinstance(base.policy, CueSettings) else "keywords"
+    return tuple(
+        Arm(name=name, settings=_changed(base, policy, {"opening": tokens}))
+        for name, tokens in (("opening", 100), ("no opening", 0))
+    )
+
+
+BOUNDARIES = {"paragraph": BOUNDARY, "line": r"\n", "sentence": r"[.!?]\s"}
+
+
+def structural_clues(base: RunSettings) -> tuple[Arm, ...]:
+    """The chosen settings with steps that end at a blank line, at each line, and at each sentence."""
+    return tuple(
+        Arm(name=f"step = {name}", settings=base.model_copy(update={"boundary": boundary}))
+        for name, boundary in BOUNDARIES.items()
+    )
+
+
+def meaning_of_wait(base: RunSettings) -> tuple[Arm, ...]:
+    """Does *Wait* mean large or small? `keywords` gives such words to the large model, `relay` to the small one; beside
+    each stands chance with its large share."""
+    return tuple(
+        arm
+        for make in (with_arm("baton"), with_arm("random"), with_arm("relay"), with_arm("random-as-relay"))
+        for arm in make(base)
     )
 
 
@@ -99,12 +134,25 @@ def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
     )
 
 
-def guided_by(models: Sequence[str]) -> Make:
-    """An arm for each large model (a file or an address): the chosen settings, with that large model."""
-    names = [f"guide {PurePath(model).name.removesuffix('.gguf')}" for model in models]
-    return lambda base: tuple(
-        Arm(name=name, settings=base, guide_model=model) for name, model in zip(names, models, strict=True)
-    )
+def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
+    """The arms again with each other model, as far as they need it: files or addresses. `small` is not repeated for
+    another large model, nor `large` for another small one; a pair is tried in every combination."""
+    found: list[Arm] = []
+    for arm in arms:
+        needs_small, needs_large = needs([arm])
+        for small in ("", *smalls) if needs_small else ("",):
+            for large in ("", *larges) if needs_large and not arm.drafted else ("",):
+                if not (small or large):
+                    continue
+                others = "".join(f", {_short(model)}" for model in (small, large) if model)
+                share = f"{arm.equal_share_of}{others}" if arm.equal_share_of else ""
+                changes = {"small_model": small, "guide_model": large, "equal_share_of": share}
+                found.append(arm.model_copy(update={"name": f"{arm.name}{others}", **changes}))
+    return tuple(found)
+
+
+def _short(model: str) -> str:
+    return PurePath(model).name.removesuffix(".gguf")
 
 
 def _changed(base: RunSettings, policy: str, parameters: dict[str, Any]) -> RunSettings:
@@ -133,21 +181,27 @@ ABLATIONS: dict[str, Recipe] = {
     "tau": Recipe("first-token entropy above 0.5, 0.95, 1.5", entropy_thresholds),
     "one-cue": Recipe("one cue per class", with_policy("one cue", "keywords", one_cue=True)),
     "one-class": Recipe("one class of cues at a time", single_cue_classes),
-    "opening": Recipe(
-        "the large model's opening, on and off",
-        _several(with_policy("opening", "keywords", opening=100), with_policy("no opening", "keywords", opening=0)),
-    ),
+    "opening": Recipe("the large model's opening, on and off", opening_on_and_off),
+    "boundary": Recipe("steps by paragraph, line or sentence", structural_clues),
+    "wait": Recipe("does “wait” mean large or small?", meaning_of_wait),
     "presets": Recipe("the authors' code against Baton's preset", _several(*map(with_arm, ("reference", "baton")))),
 }
 
 RECIPES = ARMS | ABLATIONS
 
 
-def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = (), drafting: str = "") -> tuple[Arm, ...]:
-    """The arms of these recipes, what they need first included, then one for each other large model; each name once.
+def arms_of(
+    names: Iterable[str],
+    base: RunSettings,
+    guides: Sequence[str] = (),
+    drafting: Sequence[str] = (),
+    smalls: Sequence[str] = (),
+) -> tuple[Arm, ...]:
+    """The arms of these recipes, what they need first included, then again with each other model; each name once.
 
-    `drafting`: address of the server for speculative decoding; empty if the batch's own large model is on it.
-    Raises SettingsError for a name that is no recipe, and for two large models of one name.
+    `guides`, `smalls`: other large and small models. If no recipe uses a large model, each guide is an arm with the
+    settings as chosen. `drafting`: addresses of servers for speculative decoding, an arm each; empty if the batch's
+    own large model is on one. Raises SettingsError for a name that is no recipe, and for two models of one name.
     """
     arms: dict[str, Arm] = {}
     for name in names:
@@ -156,9 +210,22 @@ def arms_of(names: Iterable[str], base: RunSettings, guides: Sequence[str] = (),
         for arm in RECIPES[name].make(base):
             if arm.equal_share_of and arm.equal_share_of not in arms:
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
-            arms[arm.name] = arm.model_copy(update={"guide_model": drafting}) if arm.drafted else arm
-    for arm in guided_by(guides)(base):
+            arms |= {each.name: each for each in _on_servers(arm, drafting)}
+    if guides and not any(needs([arm])[1] and not arm.drafted for arm in arms.values()):
+        chosen = [Arm(name=f"guide {_short(guide)}", settings=base, guide_model=guide) for guide in guides]
+    else:
+        chosen = []
+    for arm in (*chosen, *with_other_models(list(arms.values()), smalls, guides if not chosen else ())):
         if arm.name in arms:
-            raise SettingsError(f"Two large models are called “{arm.name}”.", "Leave one out, or rename its file.")
+            raise SettingsError(f"Two models make an arm called “{arm.name}”.", "Leave one out, or rename its file.")
         arms[arm.name] = arm
     return tuple(arms.values())
+
+
+def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
+    """The arm on each server that drafts, if it is one of speculative decoding."""
+    if not arm.drafted or not drafting:
+        return [arm]
+    if len(drafting) == 1:
+        return [arm.model_copy(update={"guide_model": drafting[0]})]
+    return [arm.model_copy(update={"name": f"{arm.name}, {_short(url)}", "guide_model": url}) for url in drafting]

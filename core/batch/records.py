@@ -118,7 +118,7 @@ class ArmRecord(_Record):
     same_as: str = Field(description="The arm with equal settings whose results these are; empty for a run of its own.")
     sweep: str = Field(description="The parameter of which this arm tries a value.")
     settings: dict[str, Any] = Field(
-        description="Everything that decides how a problem is solved, and the guide model."
+        description="Everything that decides how a problem is solved, and the arm's own models."
     )
     jobs: int
     done: int
@@ -195,6 +195,7 @@ class ReportRecord(_Record):
     small: ModelRecord | None
     large: ModelRecord | None
     guides: dict[str, ModelRecord] = Field(description="Other large models, by the file or address that arms name.")
+    smalls: dict[str, ModelRecord] = Field({}, description="Other small models, likewise.")
     chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
     arms: tuple[ArmRecord, ...]
     comparisons: tuple[ComparisonRecord, ...]

@@ -187,7 +187,8 @@ def _arm_report(
     settings: BatchSettings,
 ) -> ArmReport:
     answers = answered(rows)
-    small, large = settings.small, settings.large_of(Arm.of(arm).guide_model)
+    models = Arm.of(arm).models
+    small, large = settings.small_of(models.small), settings.large_of(models.large)
     outcomes = Counter(_outcome(row) for row in answers)
     failed = sum(bool(row.error) for row in rows)
     figures = [row.figures for row in answers]

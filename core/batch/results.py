@@ -132,6 +132,7 @@ class Results:
             small=_model(settings.small),
             large=_model(settings.large),
             guides={guide: found for guide, model in settings.guides.items() if (found := _model(model))},
+            smalls={name: found for name, model in settings.smalls.items() if (found := _model(model))},
             chances=settings.chances,
             arms=tuple(_arm(arm, by_name[arm.same_as or arm.name]) for arm in report.arms),
             comparisons=tuple(map(_comparison, report.comparisons)),

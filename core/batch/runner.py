@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from core.batch.arms import Arm, refuse_impossible, refuse_undrafted
+from core.batch.arms import Arm, OtherModels, refuse_impossible, refuse_undrafted
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
@@ -57,15 +57,21 @@ class Runner:
     """One pass over a batch. Call `run` once; `pause`, `resume` and `stop` from any thread."""
 
     def __init__(
-        self, store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 1, guide: str = ""
+        self,
+        store: Store,
+        batch: str,
+        pair: Pair,
+        grader: Grader,
+        parallel: int = 1,
+        models: OtherModels = OtherModels(),  # noqa: B008 - immutable
     ) -> None:
-        """Runs the arms whose large model is this `guide`, loaded in `pair`; "" is the batch's own large model."""
+        """Runs the arms that name these `models`, loaded in `pair`; by default the batch's own."""
         self.store = store
         self.batch = batch
         self.pair = pair
         self.grader = grader
         self.parallel = parallel
-        self.guide = guide
+        self.models = models
         self._settings = BatchSettings()
         self._arms: dict[str, Arm] = {}
         self._how: How | Regex = How.AUTO
@@ -125,10 +131,10 @@ class Runner:
     def _take_settings(self) -> None:
         """Read the batch's settings, and save in them which models run it."""
         stored = self.store.batches.open(self.batch)
-        self._settings = BatchSettings.of(stored).with_models(self.pair, self.guide)
+        self._settings = BatchSettings.of(stored).with_models(self.pair, self.models)
         self.store.batches.set_settings(self.batch, self._settings.stored())
         self._how = self._settings.how
-        self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.guide_model == self.guide}
+        self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
 
     def _unfinished(self) -> list[Arm]:
         totals = self.store.batches.totals(self.batch)
@@ -136,7 +142,7 @@ class Runner:
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """The SHA-256 of each local model that has none yet, by its path; ends early if the batch is stopped."""
-        models = (self._settings.small, self._settings.large_of(self.guide))
+        models = (self._settings.small_of(self.models.small), self._settings.large_of(self.models.large))
         for model in filter(None, models):
             if model.path and not model.sha256:
                 hashes[model.path] = sha256_of(Path(model.path), lambda: self._stopped)

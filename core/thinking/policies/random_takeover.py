@@ -29,7 +29,15 @@ class RandomTakeover(Policy):
         n1: int = Field(20, ge=1, title="Takeover", description="Tokens of a takeover (n1).")
         until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
 
-    arms = (PolicyArm("random", "random takeovers (same share as baton)", Settings(), equal_share_of="baton"),)
+    arms = (
+        PolicyArm("random", "random takeovers (same share as baton)", Settings(), equal_share_of="baton"),
+        PolicyArm(
+            "random-as-relay",
+            "random steps (same share as relay)",
+            Settings(n1=512, until=Until.STEP),
+            equal_share_of="relay",
+        ),
+    )
     settings: Settings
 
     def at_boundary(self, view: View) -> Move:

@@ -19,6 +19,8 @@ from core.thinking.replay.recording import RecordedPart, Recording
 PAUSE_AFTER = 500
 """Tokens after which a write ends, so that the replay can forget the text so far."""
 NO_CARD = ModelCard("recorded", "", 0)
+_STOPS: dict[Finish | None, Stop] = {Finish.END_OF_TEXT: Stop.END_OF_TEXT, Finish.MAX_TOKENS: Stop.LIMIT}
+"""Why the last write of a run ended, by the end of the run; another end cancelled it."""
 
 
 class Playback:
@@ -111,7 +113,7 @@ class Playback:
                 yield End(Stop.END_OF_TEXT)
                 return
             if self.is_over:
-                yield End(Stop.END_OF_TEXT if self.recording.finish is Finish.END_OF_TEXT else Stop.CANCELLED)
+                yield End(_STOPS.get(self.recording.finish, Stop.CANCELLED))
                 return
             entry = entries[self._index]
             if entry.reason == UNCLOSED.id:

@@ -158,6 +158,8 @@ class Replay(Interruption):
         playback, took, start = self._playback, None, 0
         ended: Takeover | None = None
         for event in replayed:
+            if isinstance(event, events.CountersChanged):
+                continue  # it comes between a takeover and what the policy makes of it
             if ended and not self._restored:
                 yield ended
             ended, self._restored = None, False

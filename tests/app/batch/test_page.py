@@ -287,7 +287,7 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
     assert "Big.gguf is not there" in str(failure.args[0])
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     assert loader.large[-1] == ""
-    assert page.session.progress.waiting("guide Big") == 6
+    assert page.session.progress.waiting("large, Big") == 6
 
 
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:

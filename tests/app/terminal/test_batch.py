@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL
+from app.terminal.evidence import ARMS as EVIDENCE_ARMS
+from core.batch.recipes import arms_of
+from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
+from core.thinking.registry import POLICIES
 
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
 
@@ -59,9 +62,24 @@ def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path
     done = baton("batch", str(BATCH_PROBLEMS), *arms, *TWO, "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])["report"]
-    assert [arm["name"] for arm in report["arms"]] == ["large", f"guide {SMALL_MODEL.stem}"]
+    assert [arm["name"] for arm in report["arms"]] == ["large", f"large, {SMALL_MODEL.stem}"]
     assert [arm["done"] for arm in report["arms"]] == [2, 2]
     assert all(arm["compute"] for arm in report["arms"])
+
+
+def test_two_small_and_two_large_models_are_compared_in_one_batch(tmp_path: Path) -> None:
+    """The files of the demo pair in exchanged roles: another small and another large model."""
+    arms = ("--arm", "small", "--arm", "large", "--arm", "paper")
+    others = ("--other-small", str(LARGE_MODEL), "--other-large", str(SMALL_MODEL))
+    done = baton("batch", str(BATCH_PROBLEMS), *arms, *others, *TWO, "--out", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])["report"]
+    small, large = SMALL_MODEL.stem, LARGE_MODEL.stem
+    expected = {"small", "large", "paper", f"small, {large}", f"large, {small}", f"paper, {large}", f"paper, {small}"}
+    assert {arm["name"] for arm in report["arms"]} == expected | {f"paper, {large}, {small}"}
+    assert all(arm["done"] == 2 and not arm["failed"] for arm in report["arms"])
+    assert set(report["smalls"]) == {str(LARGE_MODEL)}
+    assert set(report["pareto_front"]) <= {arm["name"] for arm in report["arms"]}
 
 
 def written(path: Path, text: str) -> str:
@@ -185,11 +203,17 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
 def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path) -> None:
     done = baton("evidence", "--problems", "3", "--seeds", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    arms = [line.split("  ")[0] for line in done.stdout.splitlines()[3:16]]
+    arms = [line.split("  ")[0] for line in done.stdout.splitlines()[3:17]]
     presets = ["small", "large", "baton", "paper", "reference"]
-    rivals = ["entropy", "score", "agreement", "self-check", "triggers", "relay"]
+    rivals = ["entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic"]
     assert arms == [*presets, "every-step", *rivals, "random as baton"]
     assert "random as baton: p = " in done.stderr
+    assert "| periodic |" in (tmp_path / "out" / "report.md").read_text("utf-8")
+
+
+def test_evidence_has_an_arm_of_every_policy() -> None:
+    arms = arms_of(EVIDENCE_ARMS, DEMO_SETTINGS)
+    assert {arm.settings.policy.policy for arm in arms} == set(POLICIES)
 
 
 def test_the_demo_is_json_for_a_program() -> None:

@@ -2,13 +2,15 @@
 
 import pytest
 
-from core.batch.arms import Arm, by_large_model, needs, refuse_undrafted
+from core.batch.arms import Arm, OtherModels, by_models, needs, refuse_undrafted
 from core.batch.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.store.batch_rows import StoredArm
 from core.thinking.cues import Category, Cue
+from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.keywords import Keywords
+from core.thinking.steps import split
 from tests.fakes.scripted import ScriptedEngine
 
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
@@ -95,26 +97,85 @@ def english_text_cues(arm: Arm) -> list[Cue]:
     return arm.settings.lexicon.find("Wait, yes, let me verify.")
 
 
-def test_every_other_large_model_is_an_arm_that_runs_after_the_batch_s_own() -> None:
-    arms = arms_of(["large", "chosen"], BASE, guides=["/models/Big-32B.gguf", "http://office:8080"])
-    groups = by_large_model(arms[::-1])
-    assert list(groups) == ["", "http://office:8080", "/models/Big-32B.gguf"]
-    assert [arm.name for arm in groups["/models/Big-32B.gguf"]] == ["guide Big-32B"]
-    assert [arm.name for arm in groups["http://office:8080"]] == ["guide office:8080"]
+def test_the_arms_run_with_every_other_large_model_after_the_batch_s_own() -> None:
+    arms = arms_of(["small", "large", "chosen"], BASE, guides=["/models/Big-32B.gguf", "http://office:8080"])
+    groups = by_models(arms[::-1])
+    assert list(groups) == [
+        OtherModels(),
+        OtherModels(large="http://office:8080"),
+        OtherModels(large="/models/Big-32B.gguf"),
+    ]
+    names = [arm.name for arm in groups[OtherModels(large="/models/Big-32B.gguf")]]
+    assert names == ["chosen, Big-32B", "large, Big-32B"], "small alone is not run again"
 
 
-def test_two_large_models_of_one_name_are_refused() -> None:
-    with pytest.raises(SettingsError, match="called “guide Big”"):
-        arms_of([], BASE, guides=["a/Big.gguf", "b/Big.gguf"])
+def test_the_arms_run_with_every_other_small_model_in_every_combination() -> None:
+    arms = arms_of(["small", "large", "paper"], BASE, guides=["B.gguf"], smalls=["s.gguf"])
+    assert {arm.name: tuple(arm.models) for arm in arms if any(arm.models)} == {
+        "small, s": ("s.gguf", ""),
+        "large, B": ("", "B.gguf"),
+        "paper, B": ("", "B.gguf"),
+        "paper, s": ("s.gguf", ""),
+        "paper, s, B": ("s.gguf", "B.gguf"),
+    }
+
+
+def test_a_control_takes_the_share_of_the_arm_with_the_same_models() -> None:
+    arms = arms_of(["random"], BASE, guides=["B.gguf"])
+    assert [(arm.name, arm.equal_share_of) for arm in arms] == [
+        ("baton", ""),
+        ("random as baton", "baton"),
+        ("baton, B", ""),
+        ("random as baton, B", "baton, B"),
+    ]
+
+
+def test_without_an_arm_for_it_another_large_model_runs_the_settings_as_chosen() -> None:
+    assert [arm.name for arm in arms_of(["small"], BASE, guides=["B.gguf"])] == ["small", "guide B"]
+
+
+def test_two_models_of_one_name_are_refused() -> None:
+    with pytest.raises(SettingsError, match="called “large, Big”"):
+        arms_of(["large"], BASE, guides=["a/Big.gguf", "b/Big.gguf"])
 
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
-    (arm,) = arms_of(["drafted"], RunSettings(), drafting="http://host:8081")
+    (arm,) = arms_of(["drafted"], RunSettings(), drafting=["http://host:8081"])
     assert (arm.settings.policy.policy, arm.guide_model) == ("always", "http://host:8081")
     refuse_undrafted([arm], ScriptedEngine().with_card(drafts=True))
     refuse_undrafted(arms_of(["large"], RunSettings()), ScriptedEngine())
     with pytest.raises(SettingsError, match="“speculative decoding” needs"):
         refuse_undrafted([arm], ScriptedEngine())
+
+
+def test_two_draft_lengths_are_two_arms_each_on_its_server() -> None:
+    arms = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
+    assert [(arm.name, arm.guide_model) for arm in arms] == [
+        ("speculative decoding, host:8081", "http://host:8081"),
+        ("speculative decoding, host:8082", "http://host:8082"),
+    ]
+
+
+def test_with_several_values_of_c_n3_stays_as_it_is() -> None:
+    policies = [arm.settings.policy for arm in RECIPES["c"].make(RunSettings())]
+    grown = [(policy.n3_step, policy.n3_most) for policy in policies if isinstance(policy, Keywords.Settings)]
+    assert grown == [(0, 125)] * 3
+
+
+def test_the_opening_is_varied_in_the_chosen_policy() -> None:
+    chosen = RunSettings(policy=EveryStep.presets["reference"])
+    policies = [arm.settings.policy for arm in RECIPES["opening"].make(chosen)]
+    assert policies == [EveryStep.presets["reference"].model_copy(update={"opening": tokens}) for tokens in (100, 0)]
+
+
+def test_other_structural_clues_are_arms() -> None:
+    found = [split("One. Two\nThree\n\nFour", arm.settings.boundary) for arm in RECIPES["boundary"].make(BASE)]
+    assert [len(steps) for steps in found] == [2, 3, 2]
+
+
+def test_wait_is_tried_as_large_and_as_small_beside_chance() -> None:
+    arms = {arm.name: arm.equal_share_of for arm in arms_of(["wait"], BASE)}
+    assert arms == {"baton": "", "random as baton": "baton", "relay": "", "random as relay": "relay"}
 
 
 def test_an_arm_of_an_older_baton_keeps_its_guide_model() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.arms import Arm
+from core.batch.arms import Arm, OtherModels
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings, ModelSummary
-from core.batch.recipes import arms_of, guided_by
+from core.batch.recipes import arms_of
 from core.batch.report import report_of
 from core.batch.report_text import footnotes
 from core.batch.runner import Runner
@@ -338,12 +338,12 @@ def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grade
 
 
 def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, grader: Grader) -> None:
-    arms = arms_of(["large"], RunSettings()) + guided_by(["big.gguf"])(RunSettings(policy="always"))
+    arms = arms_of(["large"], RunSettings(), guides=["big.gguf"])
     batch = store.batches.create("counting", {}, problems(2), [arm.stored() for arm in arms])
     guide = Pair(large=large_engine().with_card(name="big", parameters=32))
-    list(Runner(store, batch, guide, grader, guide="big.gguf").run())
+    list(Runner(store, batch, guide, grader, models=OtherModels(large="big.gguf")).run())
     assert [row.state for row in rows(store, batch, "large")] == [JobState.WAITING] * 2
-    assert outcomes(store, batch, "guide big") == [Outcome.CORRECT] * 2
+    assert outcomes(store, batch, "large, big") == [Outcome.CORRECT] * 2
     run_all(store, batch, counting_pair(), grader)
     settings = BatchSettings.of(store.batches.open(batch))
     assert (settings.large_of(""), settings.large_of("big.gguf")) == (
