@@ -39,6 +39,8 @@ FEW_CUES, MANY_CUES = 0.02, 0.6
 """Shares of boundaries: below, the large model would hardly ever write; above, nearly always."""
 FEWEST_BOUNDARIES = 20
 """With fewer nothing can be said."""
+MARGIN_OF = 2
+"""Likeliest tokens recorded at each position: a margin is the difference of their probabilities."""
 TOKENS_BETWEEN = 8
 """Tokens between two reports of progress."""
 
@@ -130,12 +132,14 @@ class Writing(NamedTuple):
     tokens: int
     text: str
     """What it has written on this problem so far."""
-    is_complete: bool = False
+    trace: Trace | None = None
+    """The whole run, once the text is complete."""
 
 
 def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
     """Let the model write on each problem, alone; closing the iterator stops it. Raises BatonError."""
-    alone = settings.model_copy(update={"policy": Never.Settings()})
+    alternatives = MARGIN_OF if engine.card.returns_alternatives else 0
+    alone = settings.model_copy(update={"policy": Never.Settings(), "alternatives": alternatives})
     for number, problem in enumerate(problems):
         trace = Trace()
         with closing(run(Pair(small=engine), ask(problem, alone), alone)) as events:
@@ -143,7 +147,7 @@ def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) 
                 trace.apply(event)
                 if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
                     yield Writing(number, trace.tokens, trace.text)
-        yield Writing(number, trace.tokens, trace.text, is_complete=True)
+        yield Writing(number, trace.tokens, trace.text, trace)
 
 
 def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:

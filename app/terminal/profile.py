@@ -1,8 +1,9 @@
-"""`baton profile`: let a model write on a few problems, see which cues it gives, and propose a cue list for it."""
+"""`baton profile`: let a model write on a few problems, see its cues, and propose lists and bounds for it."""
 
 from __future__ import annotations
 
 import json as json_library
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from app.terminal.pair import LoadingOptions, loading_options, on_disk, open_mod
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.streams import write_json
 from core.batch.problems import read_problems
+from core.cue_certainty import QUANTILE, Certainty, CueMargin, agreements, certainty, quantile
 from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from core.engines.base import Engine
 from core.errors import SettingsError
 from core.files import expanded
-from core.run import RunSettings
+from core.run import RunSettings, ask
+from core.thinking.trace import Trace
 
 SHOWN = 12
 """Openings in the table."""
@@ -34,9 +37,11 @@ _FILE = click.Path(path_type=Path)
 @option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Use the first N problems [8].")
 @option("--tokens", type=AT_LEAST_ONE, default=1024, metavar="N", help="Tokens for each problem [1024].")
 @option("--seed", type=SEED, default=0, metavar="N", help="Another seed, other texts [0].")
+@option("--reader", metavar="MODEL", help="A large model that reads the texts: proposes the bound of agreement.")
 @loading_options
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
 @option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
+@option("--relay-out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the list proposed for relay here.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
 @server_options
 def profile_model(
@@ -45,28 +50,43 @@ def profile_model(
     limit: int,
     tokens: int,
     seed: int,
+    reader: str | None,
     loading: LoadingOptions,
     yes: bool,
     out: Path | None,
+    relay_out: Path | None,
     json: bool,
     servers: ServerOptions,
 ) -> int:
-    """Let a model write on a few problems, see which cues it gives, and propose a cue list for --cues.
+    """Let a model write on a few problems; see which cues it gives, and how sure it is after them.
 
-    MODEL is a GGUF file, or http(s)://host:port of a server.
+    Proposes a cue list for --cues, one for the policy relay, and bounds for triggers and agreement. MODEL is a GGUF
+    file, or http(s)://host:port of a server.
     """
     texts = _problems(problems, limit)
+    settings = RunSettings(seed=seed, max_tokens=tokens)
     engine = open_model(on_disk(source_of(model), yes), loading, servers)
     try:
-        found = profile(_written(engine, texts, RunSettings(seed=seed, max_tokens=tokens)))
+        traces = _written(engine, texts, settings)
     finally:
         engine.close()
-    if out:
-        _save(out, lexicon_json(found.proposed))
+    found = profile(trace.text for trace in traces)
+    sure = certainty([[token for piece in trace.pieces for token in piece.tokens] for trace in traces])
+    bound = None
+    if reader:
+        large = open_model(on_disk(source_of(reader), yes), loading, servers)
+        try:
+            bound = _agreement_bound(large, texts, settings, traces)
+        finally:
+            large.close()
+    for path, lexicon in ((out, found.proposed), (relay_out, sure.relay)):
+        if path:
+            _save(path, lexicon_json(lexicon))
     if json:
-        write_json(to_json(found))
+        write_json(to_json(found, sure, bound))
         return ExitCode.ANSWERED
     write(table(found))
+    write(f"\n{certainty_table(sure, bound)}")
     if out:
         write(f"\nThe proposed cue list is in {out}.")
     else:
@@ -74,18 +94,33 @@ def profile_model(
     return ExitCode.ANSWERED
 
 
-def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> list[str]:
-    texts: list[str] = []
+def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> list[Trace]:
+    traces: list[Trace] = []
     with progress("Profiling") as line:
-        for number, tokens, text, is_complete in write_texts(engine, problems, settings):
+        for number, tokens, _, trace in write_texts(engine, problems, settings):
             done = (number + min(1.0, tokens / settings.max_tokens)) / len(problems)
             line.show(done, f"problem {number + 1} of {len(problems)}, {tokens:,} tokens")
-            if is_complete:
-                texts.append(text)
-    return texts
+            if trace:
+                traces.append(trace)
+    return traces
 
 
-def to_json(found: CueProfile) -> dict[str, object]:
+def _agreement_bound(engine: Engine, problems: Sequence[str], settings: RunSettings, traces: list[Trace]) -> float:
+    """Raises SettingsError if the model cannot score what it reads."""
+    if not engine.card.returns_scores:
+        raise SettingsError(
+            f"{engine.card.name} gives no probabilities of a text that it reads, which --reader needs.",
+            "Name a model on this machine, or a server with prompt log-probabilities (vLLM).",
+        )
+    with progress("Reading") as line:
+        found: list[float] = []
+        for number, (problem, trace) in enumerate(zip(problems, traces, strict=True)):
+            line.show(number / len(traces), f"text {number + 1} of {len(traces)}")
+            found += agreements(engine, ask(problem, settings), trace)
+    return quantile(found, QUANTILE) or 0.0
+
+
+def to_json(found: CueProfile, sure: Certainty, bound: float | None = None) -> dict[str, object]:
     """The line of `baton profile --json` (docs/terminal.md)."""
     return {
         "boundaries": found.boundaries,
@@ -95,7 +130,50 @@ def to_json(found: CueProfile) -> dict[str, object]:
         "openings": [asdict(opening) for opening in found.openings],
         "cues": [{"category": category.value, "cue": word, "count": count} for category, word, count in found.cues],
         "proposed": json_library.loads(lexicon_json(found.proposed)),
+        "cues_anywhere": sure.cues,
+        "cues_after_boundary": sure.after_boundary,
+        "before_cues": [{"token": token, "count": count} for token, count in sure.before],
+        "margin": sure.margin,
+        "margins": [each._asdict() for each in sure.margins],
+        "proposed_for_relay": json_library.loads(lexicon_json(sure.relay)),
+        "triggers_confidence": sure.confidence,
+        "agreement_bound": bound,
     }
+
+
+def certainty_table(sure: Certainty, bound: float | None = None) -> str:
+    """What stands before cues, how sure the model is after them, and the bounds that follow."""
+    share = sure.after_boundary / sure.cues if sure.cues else 0.0
+    lines = [f"{sure.cues} known cues at any place, {share:.0%} of them first in a step"]
+    if sure.before:
+        lines += ["", f"{'token before a cue':<24}{'times':>7}"]
+        lines += [f"{_visible(token):<24}{count:>7}" for token, count in sure.before]
+    if sure.margin is None:
+        return "\n".join([*lines, "", "The model gives no probabilities: no margins, and no bounds."])
+    lines += ["", f"{'margin p1 - p2 after':<24}{'times':>7}{'mean':>8}   all tokens: {sure.margin:.3f}"]
+    lines += [
+        f"{each.words:<24}{each.times:>7}{each.margin:>8.3f}{'   relay: small' if each.margin > sure.margin else ''}"
+        for each in _ends(sure.margins)
+    ]
+    lines += [""]
+    if sure.confidence is not None:
+        lines.append(f"triggers: --set confidence={sure.confidence:.4g} rewrites its surest {QUANTILE:.0%} of steps")
+    if bound is not None:
+        lines.append(f"agreement: --set bound={bound:.4g} rewrites the {QUANTILE:.0%} unlikeliest steps")
+    else:
+        lines.append("agreement: --reader LARGE proposes its bound")
+    if words := [word for cues in sure.relay.cues.values() for word in cues]:
+        lines.append(f"relay: {len(words)} words after which it is surer than on average (--relay-out FILE)")
+    return "\n".join(lines)
+
+
+def _ends(margins: Sequence[CueMargin]) -> Sequence[CueMargin]:
+    """The surest and the least sure."""
+    return margins if len(margins) <= SHOWN else (*margins[: SHOWN // 2], *margins[-SHOWN // 2 :])
+
+
+def _visible(token: str) -> str:
+    return token.replace("\n", "↵").replace(" ", "␣") or "(begin)"
 
 
 def table(found: CueProfile) -> str:

@@ -144,6 +144,9 @@ class ArmRecord(_Record):
     compute: float = Field(description="FLOP: 2 · parameters · tokens of both models, read, written and discarded.")
     compute_per_answer: float
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
+    reflections: dict[str, float] = Field(
+        {}, description="Mean cues of reflection in the thinking, by small, large, and in correct and wrong answers."
+    )
     places: tuple[int, ...] = Field(description="Takeovers by the tenth of the text in which they lie.")
     drafted: int
     accepted: int

@@ -65,6 +65,9 @@ class ArmReport:
     """Why answers are missing, each sentence with their number."""
     same_as: str = ""
     """The arm with equal settings whose results these are; empty for an arm that ran itself."""
+    reflections: dict[str, float] = field(default_factory=dict)
+    """Cues of reflection in the thinking of an answer, on average: by “small” and “large”, and in answers that are
+    “correct” and “wrong”; those of which there is no answer are left out."""
     aimed_share: float | None = None
     """The large share that an arm of equal share aimed at, 0 to 1."""
 
@@ -229,8 +232,20 @@ def _arm_report(
         ArmConditions.of(answers),
         dict(Counter(notice for row in rows for notice in row.notices).most_common()),
         dict(Counter(row.error for row in rows if row.error).most_common()),
+        reflections=_reflections(answers, costs),
         aimed_share=settings.shares.get(arm.name),
     )
+
+
+def _reflections(answers: Sequence[ResultRow], costs: Sequence[RunCost]) -> dict[str, float]:
+    """Means by author over all answers, then by outcome."""
+    counts: defaultdict[str, list[int]] = defaultdict(list)
+    for row, cost in zip(answers, costs, strict=True):
+        counts["small"].append(cost.small_reflections)
+        counts["large"].append(cost.large_reflections)
+        if (outcome := _outcome(row)) is not Outcome.UNSCORED:
+            counts[outcome.value].append(cost.small_reflections + cost.large_reflections)
+    return {name: sum(each) / len(each) for name, each in counts.items()}
 
 
 def _comparisons(batch: Batch, rows: dict[str, list[ResultRow]]) -> Iterable[Comparison]:

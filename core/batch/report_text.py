@@ -120,6 +120,7 @@ def footnotes(report: Report) -> str:
         for arm in ran
         if arm.aimed_share is not None and arm.answers
     ]
+    lines += [f"{arm.name}: {_reflections(arm)}" for arm in ran if any(arm.reflections.values())]
     lines += _speed_notes(report)
     lines += [
         f"{arm.name}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
@@ -148,6 +149,14 @@ def _answers(count: int) -> str:
 
 def _errors(count: int) -> str:
     return "1 error" if count == 1 else f"{count:,} errors"
+
+
+def _reflections(arm: ArmReport) -> str:
+    found = arm.reflections
+    words = f"{found['small'] + found['large']:.1f} cues of reflection an answer"
+    words += f" ({found['small']:.1f} by small, {found['large']:.1f} by large)"
+    by_outcome = [f"{found[name]:.1f} in {name} ones" for name in ("correct", "wrong") if name in found]
+    return ", ".join([words, *by_outcome])
 
 
 def _speed_notes(report: Report) -> list[str]:

@@ -202,6 +202,7 @@ def _arm(arm: ArmReport, settings: dict[str, object]) -> ArmRecord:
         compute=arm.compute,
         compute_per_answer=arm.compute_per_answer,
         takeovers=dict(arm.takeovers),
+        reflections=arm.reflections,
         places=arm.places,
         drafted=arm.drafted,
         accepted=arm.accepted,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from core.engines.body import Author
 from core.store.outline import Outline
+from core.thinking.cues import NEGATIVE, english
+
+_WORDS = {word for category in NEGATIVE for word in english().cues[category]}
+_REFLECTION = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS))})\b", re.IGNORECASE)
 
 
 class TakeoverPlace(NamedTuple):
@@ -26,16 +31,23 @@ class RunCost(NamedTuple):
     drafted: int = 0
     """Tokens of a server's draft model (speculative decoding); its model accepted `accepted` of them."""
     accepted: int = 0
+    small_reflections: int = 0
+    """The paper's cues of reflection and verification in what the small model wrote of the thinking."""
+    large_reflections: int = 0
 
     @classmethod
     def of(cls, outline: Outline) -> RunCost:
         thrown_away, takeovers = 0, []
+        reflections = dict.fromkeys(Author, 0)
         last_step = max(1, outline.steps - 1)
         for piece in outline.pieces:
             thrown_away += piece.replaced_tokens
+            if not piece.in_answer:
+                reflections[piece.author] += len(_REFLECTION.findall(piece.text))
             # A takeover over several steps has several pieces; only the first has a handoff.
             if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
                 takeovers.append(TakeoverPlace(piece.reason, piece.step / last_step))
         cost = outline.usage.cost
         read = (outline.small_read, outline.large_read)
-        return cls(thrown_away, *read, tuple(takeovers), cost.drafted, cost.accepted)
+        by_author = (reflections[Author.SMALL], reflections[Author.LARGE])
+        return cls(thrown_away, *read, tuple(takeovers), cost.drafted, cost.accepted, *by_author)

@@ -70,7 +70,7 @@ def test_the_proposed_list_is_in_the_format_that_the_policy_reads() -> None:
 
 
 def texts_of(writings: Iterable[Writing]) -> list[str]:
-    return [writing.text for writing in writings if writing.is_complete]
+    return [writing.text for writing in writings if writing.trace]
 
 
 def test_the_model_writes_each_problem_alone() -> None:

@@ -1,11 +1,12 @@
 """`baton profile` on the demo pair's small model, as a person calls it."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
-from core.demo_pair import READY_PROBLEMS, SMALL_MODEL
+from core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from core.thinking.cues import Category, parse_lexicon
 
 
@@ -34,3 +35,17 @@ def test_a_list_that_cannot_be_written_is_a_sentence(tmp_path: Path, capsys: pyt
     options = ["--problems", str(READY_PROBLEMS), "--limit", "1", "--tokens", "30", "--threads", "1"]
     assert main(["profile", str(SMALL_MODEL), *options, "--out", str(tmp_path / "no" / "cues.json")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_bounds_and_a_list_for_relay_are_proposed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--problems", str(READY_PROBLEMS), "--limit", "4", "--tokens", "300", "--threads", "1"]
+    relay = tmp_path / "relay.json"
+    more = ["--reader", str(LARGE_MODEL), "--relay-out", str(relay)]
+    assert main(["profile", str(SMALL_MODEL), *options, *more, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["before_cues"][0]["token"].endswith("\n\n")
+    assert 0 < said["cues_after_boundary"] <= said["cues_anywhere"]
+    assert said["agreement_bound"] < 0
+    assert said["triggers_confidence"] < 0
+    assert {each["words"] for each in said["margins"]} >= {"wait"}
+    assert list(parse_lexicon(relay.read_text()).cues) == [Category.REFLECTION]

@@ -29,6 +29,7 @@ from core.batch.report_text import comparisons, footnotes, heading, markdown_rep
 from core.batch.run_cost import RunCost, TakeoverPlace
 from core.batch.runner import Runner
 from core.batch.statistics import difference, holm, wilson
+from core.engines.base import Conversation
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
 from core.problem import Problem
@@ -37,7 +38,15 @@ from core.store.outline import outline_of
 from core.store.store import Store
 from core.thinking.policies.keywords import REFLECTION
 from core.thinking.trace import Trace
-from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
+from tests.core.batch.counting import (
+    counting_pair,
+    large_engine,
+    number_in,
+    problems,
+    rest,
+    small_engine,
+    solution,
+)
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
@@ -124,6 +133,29 @@ def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() 
     assert (measured.small_read, measured.large_read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded
     )
+
+
+def test_reflections_are_counted_by_author_in_the_thinking_alone() -> None:
+    small = ScriptedEngine("Wait, check.\n\nWait, is it so", " and on.</think>\n\nWait, one.")
+    large = ScriptedEngine("Hold on, verify it, awaiting none.", name="large")
+    measured = RunCost.of(outline_of(Trace.of(run(Pair(small, large), QUESTION, RunSettings()))))
+    assert (measured.small_reflections, measured.large_reflections) == (2, 2)
+
+
+def test_reflections_are_told_by_author_and_by_outcome(store: Store) -> None:
+    """The small model solves every second problem; where it goes wrong it hesitates once."""
+
+    def hesitant(conversation: Conversation, body: str) -> str:
+        number = number_in(conversation)
+        return rest("Wait. " * (number % 2) + solution(number + number % 2), body)
+
+    pair = Pair(ScriptedEngine(continue_with=hesitant), large_engine())
+    (arm,) = report_of(store, solved(store, "small", pair=pair)).arms
+    assert arm.reflections == {"small": 0.5, "large": 0.0, "correct": 0.0, "wrong": 1.0}
+    line = (
+        "small: 0.5 cues of reflection an answer (0.5 by small, 0.0 by large), 0.0 in correct ones, 1.0 in wrong ones"
+    )
+    assert line in footnotes(report_of(store, solved(store, "small", pair=pair)))
 
 
 def test_the_table_has_a_line_for_each_arm(store: Store) -> None:
