@@ -70,7 +70,10 @@ def recordings_of(run: Sequence[Event]) -> list[Recording]:
 
 
 class Replay(Interruption):
-    """One policy over one recorded run."""
+    """One policy over one recorded run.
+
+    Where a lookahead stood again (`choose_large`), the recorded text is read as what the large model wrote there.
+    """
 
     def __init__(self, recordings: Sequence[Recording], make_policy: Callable[[], Policy], limits: Limits) -> None:
         """`make_policy`: called once, since a run that was resumed kept the counters of its policy.

@@ -83,7 +83,7 @@ def settings_of(policy: str, preset: str = "", **changed: Any) -> PolicySettings
 
 POLICY_NAMES = [*["keywords"] * 4, *(name for name in POLICIES if name != "keywords")]
 policies = st.builds(
-    lambda name, preset, n, c, p, opening, choose_large: settings_of(
+    lambda name, preset, n, c, p, opening: settings_of(
         name,
         preset,
         n1=n,
@@ -94,7 +94,6 @@ policies = st.builds(
         p=p,
         step_cap=9,
         opening=opening,
-        choose_large=choose_large,
         tau=0.9,
         every=c,
     ),
@@ -104,7 +103,6 @@ policies = st.builds(
     st.integers(1, 3),
     st.sampled_from([0.3, 0.7]),
     st.sampled_from([0, 4]),
-    st.booleans(),
 )
 
 
@@ -165,6 +163,14 @@ def test_an_empty_takeover_and_a_written_one_at_one_place_are_both_replayed() ->
     made = run(make_policy(settings), ScriptedEngine("Wait, \n\n"), ScriptedEngine("", "Wait, ", name="large"))
     assert [took.start for took in recorded(made.trace)] == [0], "the plan was empty, the rewritten step was not"
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
+
+
+def test_a_lookahead_that_stood_again_is_no_takeover_in_the_replay_either() -> None:
+    settings = settings_of("keywords", n1=2, choose_large=True)
+    small = ScriptedEngine("One.\n\nWait, hm", " so it is.\n\nYes, it", " End.</think>4")
+    made = run(make_policy(settings), small, ScriptedEngine("Hold on. And", "No, five. And", name="large"))
+    assert [took.reason for took in recorded(made.trace)] == [AFFIRMATION.id], "“Wait” stood again"
+    assert replayed(made.trace, lambda: make_policy(settings)) == recorded(made.trace)
 
 
 ENDLESS = ("so it is, yes. " * 9 + "let me check.\n\n") * 30
