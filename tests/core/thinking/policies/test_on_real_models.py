@@ -1,0 +1,54 @@
+"""Every policy answers on two real models of different families and vocabularies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.engines.body import Author
+from core.engines.local.client import LocalEngine
+from core.models.loading import LoadOptions
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.events import Finish, Judged, Scored, TokenWritten
+from core.thinking.policy import PolicySettings
+from core.thinking.registry import POLICIES
+from core.thinking.trace import Trace
+
+pytestmark = [pytest.mark.real_models, pytest.mark.slow]
+PROBLEM = "Write the numbers from one to nine as words, each in a line of its own. Then check the list."
+TOKENS = 64
+SHORT = {"n1": 6, "n2": 8, "n3": 8, "step_cap": 24, "sentence_cap": 8, "p": 0.5, "every": 2, "opening": 8, "sure": 1.0}
+"""Lengths with which a short answer has several takeovers."""
+
+
+@pytest.fixture(scope="module")
+def pair(smollm2: Path, gemma: Path) -> Iterator[Pair]:
+    small, large = (LocalEngine(path, LoadOptions(context=512, threads=1)) for path in (smollm2, gemma))
+    yield Pair(small, large)
+    for engine in (small, large):
+        engine.close()
+
+
+def short(name: str) -> PolicySettings:
+    kind = POLICIES[name].Settings
+    fitting = {field: value for field, value in SHORT.items() if field in kind.model_fields}
+    return kind().model_copy(update=fitting)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_answers_on_two_real_models(pair: Pair, name: str) -> None:
+    settings = RunSettings(policy=short(name), max_tokens=TOKENS, boundary=r"[,.;:\n]", instruction="", seed=1)
+    trace = Trace.of(run(pair, ask(PROBLEM, settings), settings))
+    policy, needs = POLICIES[name], POLICIES[name].needs
+    assert trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.REPETITION), trace.ended
+    assert 0 < trace.tokens <= TOKENS
+    assert len(trace.steps) > 1
+    assert {author for author, total in trace.totals.items() if total.decoded} >= {policy.default_writer} - (
+        {Author.SMALL} if not needs.small else set()
+    )
+    assert bool(needs.judge) is any(isinstance(event, Judged) for event in trace.events)
+    assert bool(needs.scores) is any(isinstance(event, Scored) for event in trace.events)
+    own = [event for event in trace.events if isinstance(event, TokenWritten) and event.author is policy.default_writer]
+    assert all(len(event.alternatives) == needs.alternatives for event in own)
