@@ -210,7 +210,9 @@ class Loop:
             return next_move
         is_empty = self.stream.stop is Stop.END_OF_TEXT and not seen and move.tokens < WITHOUT_END
         if is_empty and self.policy.hands_back_empty and not move.rewrite_step:
-            return keep()  # without asking about this boundary, or this step, again: that could go on for ever
+            # Without asking about this boundary, or this step, again: that could go on for ever.
+            replaces = self._replaced[0] == start and bool(self._replaced[1])
+            return Restore(keep()) if replaces else keep()
         if self.stream.stop not in (None, Stop.LIMIT):
             return self._after_stop(author)
         next_move = self.policy.on_takeover_end(self.view(author, start, seen, takeover=move))

@@ -87,7 +87,8 @@ class Keywords(CuePolicy):
         text = self.prose(view.text)
         full = len(view.tokens) >= settings.n1 or view.text_ended
         if settings.stop_at_first_cue:
-            full = full or view.sentence_ended
+            interjection = len(text.split()) < 2 and not view.at_boundary  # "Hmm. Wait, no"
+            full = full or (view.sentence_ended and not interjection)
             cue = next(iter(self.lexicon.find(text, complete=full)), None)
         elif full:
             cue = self.deciding_cue(text)

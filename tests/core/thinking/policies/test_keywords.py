@@ -123,7 +123,7 @@ def test_an_abbreviation_does_not_end_the_lookahead(step: str) -> None:
 
 def test_a_large_model_with_nothing_to_write_hands_back() -> None:
     done = run(keywords(Keywords.presets["baton"]), ["One.\n\nWait, no", "Two.</think>Four."], [""])
-    assert done.trace.text == "One.\n\nTwo.</think>Four."
+    assert done.trace.text == "One.\n\nWait,Two.</think>Four.", "the lookahead stands again"
     assert done.trace.large_share == 0
 
 
@@ -323,7 +323,7 @@ def test_row_lookahead_length(preset: Keywords.Settings, looked_at: int) -> None
 
 
 def test_row_lookahead_length_ends_with_the_sentence_in_baton() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nTwo. Wait, three.</think>"])
+    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nTwo is it. Wait, three.</think>"])
     assert rules(done) == []
 
 
@@ -468,3 +468,17 @@ def test_two_equal_lines_are_a_repeated_step_where_a_line_is_a_step() -> None:
     text, boundary = ["One.\nOne.\nTwo.</think>"], LoopSettings(boundary=r"\n")
     assert rules(run(Never(), text, ["So.\nAnd"], boundary, [guard])) == [REPETITION]
     assert rules(run(Never(), text, ["So.\nAnd"], interruptions=[LimitsGuard(Limits())])) == []
+
+
+def test_an_interjection_is_read_with_the_sentence_after_it() -> None:
+    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nHmm. Wait, no", " End.</think>"], ["It is two. And"])
+    assert [takeover.cue.word for takeover in done.all(TakeoverStarted) if takeover.cue] == ["Wait"]
+    alone = run(keywords(Keywords.presets["baton"]), ["One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"])
+    assert rules(alone) == []
+    assert alone.trace.text == "One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"
+
+
+def test_where_the_large_model_has_nothing_to_write_the_lookahead_stands_again() -> None:
+    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nWait, hm", " it is.</think>4"], [""])
+    assert done.trace.text == "One.\n\nWait, it is.</think>4"
+    assert done.trace.totals[Author.SMALL].discarded == 0
