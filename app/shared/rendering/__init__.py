@@ -13,7 +13,7 @@ from app.shared.rendering.copying import (
     converted,
     written_as,
 )
-from app.shared.rendering.document import prepare, render_at, render_into
+from app.shared.rendering.document import append_plain, prepare, render_at, render_into
 from app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
 from app.shared.rendering.formulas import closed_in, left_open
 from app.shared.rendering.style import TextStyle
@@ -27,6 +27,7 @@ __all__ = [
     "RichText",
     "TextRange",
     "TextStyle",
+    "append_plain",
     "as_latex",
     "as_markdown",
     "as_plain_text",

@@ -22,7 +22,17 @@ from PySide6.QtGui import (
     QTextListFormat,
 )
 
-from app.shared.rendering.blocks import BLOCK_KIND, CODE, CODE_HEAD, LANGUAGE, LINE_BREAK, RULE, STRONG, UNSET
+from app.shared.rendering.blocks import (
+    BLOCK_KIND,
+    CODE,
+    CODE_HEAD,
+    CONTINUED,
+    LANGUAGE,
+    LINE_BREAK,
+    RULE,
+    STRONG,
+    UNSET,
+)
 from app.shared.rendering.document import render_into
 from app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
 from app.shared.rendering.formulas import Formula
@@ -181,7 +191,7 @@ class PlainText:
         result = ""
         before: DocumentLine | None = None
         for line, text in self._pieces(lines):
-            if before:
+            if before and line.kind != CONTINUED:
                 result += "\n" if (before.item and line.item) or (before.row and line.row) else "\n\n"
             result += text
             before = line

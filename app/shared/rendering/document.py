@@ -8,12 +8,15 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from PySide6.QtCore import QUrl
-from PySide6.QtGui import QTextCursor, QTextDocument
+from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextDocument
 
-from app.shared.rendering.blocks import Blocks
+from app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, Blocks
 from app.shared.rendering.formulas import Formula, lift_formulas, put_back, split_at_formulas
 from app.shared.rendering.style import TextStyle
 from app.shared.rendering.typeset import typeset
+
+LONGEST_BLOCK = 2_000
+"""Characters of a paragraph that is still being written, from which it is continued in another block."""
 
 
 def render_into(document: QTextDocument, markdown: str, style: TextStyle) -> None:
@@ -31,6 +34,40 @@ def render_at(cursor: QTextCursor, markdown: str, style: TextStyle) -> None:
     writer = _Writer(Blocks(cursor, style), lifted.formulas)
     writer.write(_reader().parse(lifted.markdown))
     cursor.endEditBlock()
+
+
+def append_plain(document: QTextDocument, text: str, letters: QTextCharFormat) -> None:
+    """Write plain letters at the end of a document, in time proportional to them.
+
+    Qt lays out a whole block when a letter is added. A paragraph that grows long is therefore continued in a block of
+    its own, from where one of its lines begins, so that nothing moves on the screen.
+    """
+    cursor = QTextCursor(document)
+    cursor.movePosition(QTextCursor.MoveOperation.End)
+    for number, line in enumerate(text.split("\n")):
+        if number:
+            form = cursor.blockFormat()
+            form.clearProperty(BLOCK_KIND)
+            cursor.insertBlock(form)
+        for start in range(0, len(line), LONGEST_BLOCK):
+            cursor.insertText(line[start : start + LONGEST_BLOCK], letters)
+            _continue_long_block(cursor)
+
+
+def _continue_long_block(cursor: QTextCursor) -> None:
+    """Put the last line of the block at the cursor, which stands at its end, into a block of its own."""
+    block = cursor.block()
+    if block.length() <= LONGEST_BLOCK:
+        return
+    cursor.document().documentLayout().blockBoundingRect(block)  # lays it out
+    lines = block.layout().lineCount()
+    if lines < 2:
+        return
+    form = block.blockFormat()
+    form.setProperty(BLOCK_KIND, CONTINUED)
+    cursor.setPosition(block.position() + block.layout().lineAt(lines - 1).textStart())
+    cursor.insertBlock(form)
+    cursor.movePosition(QTextCursor.MoveOperation.End)
 
 
 def prepare(markdown: str, formula_size: float) -> None:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from app.shared.rendering.blocks import COPY_SCHEME
 from app.shared.rendering.copying import as_markdown, as_plain_text, code_of
-from app.shared.rendering.document import render_at, render_into
+from app.shared.rendering.document import append_plain, render_at, render_into
 from app.shared.rendering.style import TextStyle
 from app.shared.theme import current_theme
 
@@ -141,8 +141,7 @@ class LiveText:
     def append(self, text: str) -> None:
         """Shows more of the step, just as it comes."""
         self.text += text
-        self._cursor.movePosition(QTextCursor.MoveOperation.End)
-        self._cursor.insertText(text, self._format)
+        append_plain(self._cursor.document(), text, self._format)
 
     def close(self) -> None:
         """Sets what has come, with its mathematics, in the place of the plain letters."""

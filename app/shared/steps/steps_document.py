@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QColor, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
 from app.shared.conversations.conversation import run_settings
-from app.shared.rendering import TextStyle, render_at
+from app.shared.rendering import TextStyle, append_plain, render_at
 from app.shared.steps.formula_spans import FormulaSpans
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Colours
@@ -195,9 +195,7 @@ class StepsDocument(QObject):
         fresh = fresh if last.text.strip() else fresh.lstrip()
         last.text += fresh
         if fresh:
-            cursor = QTextCursor(self._document)
-            cursor.movePosition(QTextCursor.MoveOperation.End)
-            cursor.insertText(fresh, self._plain(last.piece))
+            append_plain(self._document, fresh, self._plain(last.piece))
 
     def _close_last(self) -> None:
         """Its end has come: set it, once its formulas are ready."""

@@ -1,8 +1,11 @@
 """A step grows as plain letters and is set when it closes."""
 
+import pytest
 from PySide6.QtGui import QTextDocument
+from pytestqt.qtbot import QtBot
 
-from app.shared.rendering import LiveText, TextStyle, as_markdown
+from app.shared.rendering import LiveText, RichText, TextStyle, as_markdown, as_plain_text
+from app.shared.rendering.document import LONGEST_BLOCK
 from app.shared.rendering.formula_object import OBJECT_CHARACTER
 
 
@@ -26,3 +29,41 @@ def test_earlier_steps_stay_as_they_are(document: QTextDocument, style: TextStyl
         live.append(text)
         live.close()
     assert as_markdown(document) == "one $x$\n\n- two\n- three\n\nfour"
+
+
+def lines_of(document: QTextDocument) -> int:
+    """Lines on the screen."""
+    document.documentLayout().documentSize()  # lays out all of it
+    blocks = (document.findBlockByNumber(number) for number in range(document.blockCount()))
+    return sum(block.layout().lineCount() for block in blocks)
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+@pytest.mark.parametrize("letters", ["x", "two words ", "😀"])
+def test_a_long_line_is_laid_out_a_block_at_a_time_and_nothing_moves(qtbot: QtBot, letters: str) -> None:
+    text = RichText()
+    qtbot.addWidget(text)
+    text.resize(400, 300)
+    text.show()
+    line = (letters * 20_000)[:20_000]
+    longest = 0
+    for start in range(0, len(line), 100):
+        text.append_live(line[start : start + 100])
+        longest = max(longest, text.document().lastBlock().length())
+    assert longest < 3 * LONGEST_BLOCK, "Qt lays out all of the last block for each letter"
+    assert text.document().blockCount() > 5
+    assert as_plain_text(text.document()) == line.strip()
+    lines = lines_of(text.document())
+    text.close_live()
+    assert text.document().blockCount() == 1
+    assert lines_of(text.document()) == lines
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+def test_lines_after_a_long_one_are_lines_of_their_own(qtbot: QtBot) -> None:
+    text = RichText()
+    qtbot.addWidget(text)
+    text.resize(400, 300)
+    text.show()
+    text.append_live("x" * 5_000 + "\nnext")
+    assert as_plain_text(text.document()) == "x" * 5_000 + "\n\nnext"
