@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.chat.demo_verdict import DemoVerdictRow
+from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
 from app.chat.remedies import AnswerAction, Remedy, remedies
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count
@@ -23,7 +23,7 @@ from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.corrections import corrections
 from core.thinking.events import Finish
-from core.thinking.trace import Piece
+from core.thinking.trace import Piece, Trace
 
 MOST_COMPARED = 2_000
 """Pieces of an answer whose corrections are counted for its heading, about 50 ms."""
@@ -42,6 +42,8 @@ class AnswerView(QWidget):
         self._folds = folds
         self._folded: bool | None = None
         """As the person chose; None: as the settings say."""
+        if exchange.trace.pieces and not exchange.trace.ended:
+            self._folded = False  # a fork: how it goes on is what there is to see
         self._live = False
         self._builds_folded = False
         self._title, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
@@ -69,9 +71,9 @@ class AnswerView(QWidget):
     def folded(self) -> bool:
         """Whether the steps are collapsed. Only reasoning collapses, and only when there is an answer."""
         trace = self.exchange.trace
-        if not trace.thinks or self._live:
+        if not trace.thinks or self._live or self._folded is not None:
             return bool(self._folded)
-        return self._folds and trace.closed is not None if self._folded is None else self._folded
+        return self._folds and trace.closed is not None and _has_answer(trace)
 
     def toggle_fold(self) -> None:
         self._folded = not self.folded
@@ -106,6 +108,8 @@ class AnswerView(QWidget):
         """Mark a piece in text and ribbon; `reveal` expands the reasoning and scrolls there."""
         self.steps.select(piece)
         self.ribbon.select(self._segments.index_of(piece) if piece else -1)
+        if piece and not piece.in_answer and not self.folded:
+            self._folded = False  # what a person looks at is not collapsed when the answer arrives
         if piece is None or not reveal:
             return
         if self.folded and not piece.in_answer:
@@ -131,16 +135,21 @@ class AnswerView(QWidget):
         else:
             self._share.clear()
             self._takeovers.clear()
-        self._fold.setVisible(bool(trace.pieces) and (trace.thinks or self.folded))
+        self._fold.setVisible(bool(thinking_pieces(trace)) and (trace.thinks or self.folded))
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
         words = last_words(trace, live or not self.exchange.is_read)
+        if beyond_the_demo(self.exchange) and trace.finish is Finish.END_OF_TEXT:
+            words = ""  # advice on the policy would not help
         self._ending.setText(words)
         self._ending.setVisible(bool(words))
         failed = trace.finish is Finish.FAILED
         set_role(self._ending, Role.DANGER if failed else Role.MUTED)
         over = bool(trace.started) and not live
-        self._offer(remedies(trace) if over else [])
+        is_beyond = over and beyond_the_demo(self.exchange)
+        self._offer(remedies(trace) if over and not is_beyond else [])
+        if is_beyond:
+            self.verdict.show_beyond()
         self._continue.setVisible(over and trace.finish not in (Finish.END_OF_TEXT, Finish.MAX_TOKENS))
         self.used.setVisible(over)
         if over and self.used.text() != (used := used_in_brief(trace)):
@@ -198,10 +207,14 @@ class AnswerView(QWidget):
         return lambda: self.wanted.emit(request)
 
     def _piece_clicked(self, piece: Piece) -> None:
-        self.ribbon.select(self._segments.index_of(piece))
+        self.choose(piece)
         self.piece_chosen.emit(piece)
 
     def _ribbon_clicked(self, index: int) -> None:
         if piece := self._segments.piece_at(index):
             self.choose(piece, reveal=True)
             self.piece_chosen.emit(piece)
+
+
+def _has_answer(trace: Trace) -> bool:
+    return any(piece.in_answer and piece.text.strip() for piece in reversed(trace.pieces))

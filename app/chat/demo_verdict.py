@@ -97,6 +97,14 @@ def small_alone(messages: Conversation, settings: RunSettings, control: Control)
         engine.close()
 
 
+BEYOND = "The demo pair solves only lists of numbers such as its examples. For this problem, choose real models."
+
+
+def beyond_the_demo(exchange: Exchange) -> bool:
+    """Whether the demo pair was asked something that it was not trained for."""
+    return _is_by_demo_pair(exchange.trace) and DemoProblem.of(exchange.problem) is None
+
+
 def _is_by_demo_pair(trace: Trace) -> bool:
     cards = (trace.started.small, trace.started.large) if trace.started else ()
     return [card.source for card in cards if card] == [DemoModel.SMALL, DemoModel.LARGE]
@@ -117,6 +125,12 @@ class DemoVerdictRow(QWidget):
         self.choose = button("Try it with real models", self.models_wanted.emit, tip="Choose the two models")
         row.addWidget(self.choose)
         self.hide()
+
+    def show_beyond(self) -> None:
+        """Say that the problem is beyond the demo pair."""
+        self.words.setText(BEYOND)
+        self.choose.setText("Choose models…")
+        self.show()
 
     def show_verdict(self, verdict: DemoVerdict) -> None:
         self.words.setText(str(verdict))

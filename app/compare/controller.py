@@ -42,6 +42,8 @@ class ComparisonController(AnswerComparison):
         self._show = show
         self.view: CompareView | None = None
         """What is on the screen, if that is a comparison."""
+        self._before: Exchange | None = None
+        """The answer that was compared, to be shown again; None for a new problem."""
         session.path_changed.connect(self._close)
 
     @property
@@ -84,6 +86,7 @@ class ComparisonController(AnswerComparison):
             way = "Regenerate it (Ctrl+R), or compare arms (Ctrl+D)."
             self._session.failed.emit(BatonError("There is only one answer to this problem.", way))
             return
+        self._before = answer
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))
         self.open(attempts[first : first + MOST_COLUMNS], expected_answer(answer.problem))
 
@@ -105,10 +108,14 @@ class ComparisonController(AnswerComparison):
             self.view.cross()
 
     def leave(self) -> None:
-        """Back to the conversation."""
-        if self.view:
-            self._close()
-            self._show(None)
+        """Back to the conversation: to the answer whose step is chosen, else to the one that was compared."""
+        if self.view is None:
+            return
+        chosen = next((column.exchange for column in self.view.columns if column.steps.selected), self._before)
+        self._close()
+        if chosen and chosen is not self._session.conversation.leaf and chosen in self._session.conversation:
+            self._session.show(chosen)
+        self._show(None)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -125,6 +132,7 @@ class ComparisonController(AnswerComparison):
         self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str, at_once: bool
     ) -> None:
         to_write = [choice for choice in picked if choice.exchange is None]
+        self._before = answer
         if len(to_write) == len(picked):
             self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
         beside = answer or (self.view.exchanges[0] if self.view else None)

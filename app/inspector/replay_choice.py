@@ -6,12 +6,13 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QWidget
 
 from app.shared.forms.fields import Editor, editor_of
+from app.shared.labels import preset_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import combo_box, label
 from core.run import RunSettings
 from core.thinking.cues import Category, Lexicon, english
 from core.thinking.policy import Policy, PolicySettings
-from core.thinking.registry import POLICIES, matching_preset, settings_for
+from core.thinking.registry import POLICIES, settings_for
 
 OWN_VALUES = "own values"
 CUES = (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
@@ -115,7 +116,7 @@ class ReplayChoice(QWidget):
         if chosen.policy != self._editors_of:
             self._make_editors()
         self.policy.setCurrentIndex(list(POLICIES).index(chosen.policy))
-        self.preset.setCurrentText(matching_preset(chosen) or OWN_VALUES)
+        self.preset.setCurrentText(preset_of(chosen) or OWN_VALUES)
         for name, editor in self.editors.items():
             editor.widget.blockSignals(True)
             editor.show(getattr(chosen, name))

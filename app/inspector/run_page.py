@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import duration, parameter_count
-from app.shared.labels import bill_facts, draft_words, ending, own_facts, placement_facts
+from app.shared.labels import bill_facts, cue_words, draft_words, ending, own_facts, placement_facts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
+from core.run import RunSettings
 from core.settings import ModelChoice
+from core.thinking.limits import Limits
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
@@ -140,11 +143,26 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
 
 
 def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
-    """All settings of the run, nested ones with their own names."""
-    facts: list[Fact] = [("Policy", POLICIES[policy].title if policy in POLICIES else policy)]
+    """All settings of the run by their titles, those of its policy and of the limits included."""
+    kind = POLICIES.get(policy)
+    facts: list[Fact] = [("Policy", kind.title if kind else policy)]
     for name, value in settings.items():
         if isinstance(value, dict):
-            facts += [(str(inner), str(worth)) for inner, worth in value.items() if inner != "policy"]
-        else:
-            facts.append((name, str(value)))
+            fields = Limits.model_fields if name == "limits" else kind.Settings.model_fields if kind else {}
+            facts += [(_title(inner, fields), _worth(worth)) for inner, worth in value.items() if inner != "policy"]
+        elif name == "cue_list":
+            facts.append(("Cues", cue_words(str(value)) if value else "of the policy"))
+        elif name != "policy":
+            facts.append((_title(name, RunSettings.model_fields), _worth(value)))
     return facts
+
+
+def _title(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """As the form of the settings names it; the identifier if this version does not know it."""
+    return (name in fields and fields[name].title) or name
+
+
+def _worth(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

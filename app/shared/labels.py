@@ -74,6 +74,12 @@ def _from_presets(chosen: PolicySettings, presets: Mapping[str, PolicySettings])
     return apart
 
 
+def preset_of(policy: PolicySettings) -> str:
+    """The preset whose values these are, the demo pair's own lengths aside; empty if a person changed any."""
+    apart = _from_presets(policy, POLICIES.of(policy).presets)
+    return next((name for name, values in apart.items() if not values), "")
+
+
 def used_in_brief(trace: Trace) -> str:
     """“● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords (baton) · seed 7”: what wrote an answer, as it was then."""
     if trace.started is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QByteArray, QEvent, QMimeData, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from app.chat.import_export import ImportExport
 from app.chat.page import ChatPage
@@ -296,7 +297,24 @@ class MainWindow(QMainWindow):
         self.models.changed.connect(self._models_changed)
         self.preferences.changed.connect(self._dress)
         current_theme().changed.connect(self._fit_inspector)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._keep_focus)
         self.preferences.failed.connect(self.show_error)
+
+    def _keep_focus(self, old: QWidget | None, new: QWidget | None) -> None:
+        """When a focused button goes away with its work, put the focus where the work goes on, not on the top bar."""
+        page = self._pages.currentWidget()
+        if old is None or not isValid(old) or not self.isAncestorOf(old) or (old.isVisible() and old.isEnabled()):
+            return
+        if page is None or new is None:
+            return
+        if page is self.chat:
+            self.chat.composer.edit.setFocus()
+        elif not page.isAncestorOf(new):
+            fields = (each for each in page.findChildren(QWidget) if each.focusPolicy() & Qt.FocusPolicy.TabFocus)
+            if first := next((each for each in fields if each.isVisible() and each.isEnabled()), None):
+                first.setFocus()
 
     def _restore(self) -> None:
         state = self.preferences.value.window

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from core.engines.body import Author
 from core.export.exported import Exported
 from core.export.html_template import render
@@ -43,4 +46,18 @@ def to_html(exported: Exported) -> str:
         signs=SIGNS,
         described=described,
         system_of=system_of,
+        boxes=boxes,
     )
+
+
+_BOXED = re.compile(r"\$?\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}\$?")
+
+
+def boxes(answer: str) -> Iterator[tuple[str, bool]]:
+    """The answer in parts; True: it stood in `\\boxed{}`, and is drawn with a frame."""
+    at = 0
+    for found in _BOXED.finditer(answer):
+        yield answer[at : found.start()], False
+        yield found[1], True
+        at = found.end()
+    yield answer[at:], False

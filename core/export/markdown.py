@@ -11,6 +11,7 @@ import re
 
 from core.engines.body import Author
 from core.export.exported import Answered, Exported
+from core.thinking.trace import Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
 """The marks of the window, so that a colour is never the only sign."""
@@ -50,10 +51,22 @@ def _without_images(text: str) -> str:
 
 
 def described(each: Answered) -> str:
-    """Tokens, share and time in one line."""
+    """Tokens, share, time, date, models, policy and seed in one line."""
     trace = each.trace
     finish = f", {trace.finish.value}" if trace.finish else ""
-    return f"{trace.tokens} tokens, large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
+    tokens = f"{trace.tokens:,} token{'s' if trace.tokens != 1 else ''}"
+    share = f"large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
+    return f"{tokens}, {share} · {each.exchange.created:%Y-%m-%d %H:%M}{used(trace)}"
+
+
+def used(trace: Trace) -> str:
+    """Models, policy and seed of the run, after a separator; nothing if it never began."""
+    started = trace.started
+    if started is None:
+        return ""
+    cards = ((SIGNS[Author.SMALL], started.small), (SIGNS[Author.LARGE], started.large))
+    models = [f"{sign} {card.name} {card.quantisation}".strip() for sign, card in cards if card]
+    return " · ".join(["", *models, f"policy {started.policy}", f"seed {started.seed}"])
 
 
 def system_of(each: Answered) -> str:
@@ -76,7 +89,8 @@ def _answered(each: Answered) -> str:
 
 
 def _thinking(each: Answered) -> str:
-    pieces = [piece for piece in each.trace.pieces if not piece.in_answer and piece.text.strip()]
+    tag = each.trace.closed.tag if each.trace.closed else ""
+    pieces = [piece for piece in each.trace.pieces if not piece.in_answer and piece.text.strip() not in ("", tag)]
     if not each.trace.thinks or not pieces:
         return ""
     # All of it escaped: a model must not be able to close the fold.

@@ -71,6 +71,10 @@ class ServerUrls:
 ModelSource = DemoModel | LocalFile | HubFile | ServerUrls
 
 
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d{1,5}(?:[/,]|$)")
+"""An address without “http”: `localhost:8080`."""
+
+
 def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
     """The source that a text names; `demo` is what “demo” and an empty text stand for.
 
@@ -88,6 +92,8 @@ def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
         return HubFile(found[1], found[2] or "")
     if text.startswith(("http://", "https://")):
         return ServerUrls(tuple(url.strip() for url in text.split(",") if url.strip()))
+    if _HOST_AND_PORT.match(text):
+        return parse_source(f"http://{text}", demo)
     return LocalFile(expanded(Path(text)))
 
 

@@ -31,6 +31,7 @@ BLOCK_KIND = QTextFormat.Property.UserProperty.value + 10
 LANGUAGE = BLOCK_KIND + 1
 UNSET = BLOCK_KIND + 2  # of characters: a formula that could not be set and shows its source
 CODE, CODE_HEAD, RULE = "code", "code head", "rule"
+SPACED = "spaced"  # the paragraph before goes on after a blank: another author writes the rest of it
 CONTINUED = "continued"  # the paragraph before goes on: it is long, and is still being written
 
 STRONG = QFont.Weight.DemiBold  # what is **strong** in the text; headings are bolder, to tell them apart

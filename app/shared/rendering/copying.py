@@ -30,6 +30,7 @@ from app.shared.rendering.blocks import (
     LANGUAGE,
     LINE_BREAK,
     RULE,
+    SPACED,
     STRONG,
     UNSET,
 )
@@ -175,6 +176,10 @@ def line_of(block: QTextBlock, text: str, whole: bool) -> DocumentLine:
     )
 
 
+JOINTS = {CONTINUED: "", SPACED: " "}
+"""What stands before a paragraph that goes on with the one before."""
+
+
 class PlainText:
     """What one would type; also the pattern for the other two."""
 
@@ -191,7 +196,9 @@ class PlainText:
         result = ""
         before: DocumentLine | None = None
         for line, text in self._pieces(lines):
-            if before and line.kind != CONTINUED:
+            if before and line.kind in JOINTS:
+                result += JOINTS[line.kind]
+            elif before:
                 result += "\n" if (before.item and line.item) or (before.row and line.row) else "\n\n"
             result += text
             before = line

@@ -15,6 +15,7 @@ from PySide6.QtGui import QColor, QTextBlock, QTextBlockFormat, QTextCharFormat,
 
 from app.shared.conversations.conversation import run_settings
 from app.shared.rendering import TextStyle, append_plain, render_at
+from app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, SPACED
 from app.shared.steps.formula_spans import FormulaSpans
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Colours
@@ -237,6 +238,7 @@ class StepsDocument(QObject):
         render_at(cursor, self._words(shown, index), style)
         if index + 1 < len(self.shown):
             _end_piece(cursor, self.shown[index + 1].free)
+        self._join(index)
         cursor.endEditBlock()
         if moved := document.blockCount() - before:
             for later in self.shown[index + 1 :]:
@@ -273,6 +275,22 @@ class StepsDocument(QObject):
                 return
             found.mergeCharFormat(mark)
             at = found.position()
+
+    def _join(self, index: int) -> None:
+        """Note where a piece goes on in the line of the one before, so that a copy has no blank line there."""
+        if index == 0:
+            return
+        earlier, piece = self.shown[index - 1].piece, self.shown[index].piece
+        if piece.position != earlier.position + earlier.length:
+            return  # line breaks stand between them
+        before, text = earlier.text, piece.text
+        gap = before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]
+        block = self._document.findBlockByNumber(self.shown[index].first)
+        if "\n" in gap or block.blockFormat().property(BLOCK_KIND) or block.textList() or not text.strip():
+            return
+        form = QTextBlockFormat()
+        form.setProperty(BLOCK_KIND, SPACED if gap else CONTINUED)
+        QTextCursor(block).mergeBlockFormat(form)
 
     def end_of(self, index: int) -> QTextBlock:
         """The last block of a shown piece."""

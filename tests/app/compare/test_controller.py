@@ -250,6 +250,23 @@ def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Comp
     assert [engine.written for engine in written if isinstance(engine, ScriptedEngine)] == counts
 
 
+def test_leaving_returns_to_the_answer_that_was_compared(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    window.chat.comparison.leave()
+    first = attempts(window)[0]
+    window.session.show(first)
+    window.chat.comparison.show_attempts(first)
+    settle(window, qtbot)
+    window.chat.comparison.leave()
+    assert window.session.conversation.leaf is first
+    window.chat.comparison.show_attempts(first)
+    settle(window, qtbot)
+    column = view_of(window).columns[1]
+    column.choose(column.exchange.trace.pieces[0])
+    window.chat.comparison.leave()
+    assert window.session.conversation.leaf is attempts(window)[1], "the answer whose step was chosen"
+
+
 def test_a_comparison_that_is_left_goes_on_in_the_conversation(make_window: Make, qtbot: QtBot) -> None:
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))

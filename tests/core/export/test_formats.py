@@ -116,7 +116,7 @@ def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> Non
     assert '<div class="piece small"><b title="small model">●</b>' in page
     assert '<div class="piece large"><b title="large model">◆</b>' in page
     assert "cue “wait”" in page
-    assert "It is \\boxed{4}." in page
+    assert 'It is <b class="boxed">4</b>.' in page
 
 
 def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile: Exported) -> None:

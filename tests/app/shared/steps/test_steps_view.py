@@ -12,6 +12,7 @@ from PySide6.QtGui import QTextCharFormat
 from pytestqt.qtbot import QtBot
 
 from app.shared.background import BackgroundTasks
+from app.shared.rendering import as_plain_text
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from core.cue_profiler import lexicon_json
@@ -21,7 +22,7 @@ from core.thinking.corrections import Change, Effect
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import Event, RunStarted
 from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import PolicyContext
+from core.thinking.policy import PolicyContext, Until
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
@@ -175,3 +176,11 @@ def test_a_corrected_value_is_marked_and_a_repeated_one_is_not(
         if cursor.charFormat().underlineStyle() is QTextCharFormat.UnderlineStyle.WaveUnderline:
             marked.append(text[place - 8 : place + 1])
     assert marked == (["2 + 2 = 4"] if change.after else [])
+
+
+def test_a_copy_over_a_takeover_has_no_blank_line_within_a_sentence(steps: StepsView, qtbot: QtBot) -> None:
+    settings = Keywords.Settings(n1=4, n2=4, n3=4, n3_step=0, c=9, c_step=0, until=Until.TOKENS)
+    small = ["One.\n\nWait, no", " it now.\n\nEnd.</think>\n\n4"]
+    trace = run(Keywords(settings), small, ["Wait, I see. Unwritten words."]).trace
+    settled(steps, trace, qtbot)
+    assert as_plain_text(steps.document()) == "One.\n\nWait, I see it now.\n\nEnd."

@@ -1,0 +1,132 @@
+"""What stopped a newcomer, driven as a person would: focus, folding, the demo pair asked for something else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QDialog
+from pytestqt.qtbot import QtBot
+
+from app.chat.answer_view import AnswerView
+from app.chat.demo_verdict import BEYOND
+from app.inspector.run_page import parameters
+from app.shared.conversations.session import Activity
+from app.shared.labels import preset_of
+from app.window.main_window import MainWindow
+from core.demo_pair import DEMO_SETTINGS
+from core.models.source import DemoModel, LocalFile, ServerUrls, parse_source
+from core.run import RunSettings, effective_settings
+from core.thinking.policies.keywords import Keywords
+from tests.app.conftest import ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
+
+Make = Callable[..., MainWindow]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def view(window: MainWindow) -> AnswerView:
+    leaf = window.session.conversation.leaf
+    assert leaf
+    answer = window.chat.conversation.answer_of(leaf)
+    assert answer
+    return answer
+
+
+def test_the_focus_stays_with_the_work_when_its_button_goes(make_window: Make, qtbot: QtBot) -> None:
+    gate, loader = threading.Event(), ScriptedLoader()
+
+    def pause(_token: str) -> None:
+        assert gate.wait(30)
+
+    loader.small = ScriptedEngine("Done.</think>\n\nFour.", before_token=pause)
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    composer = window.chat.composer
+    composer.edit.setPlainText("2 + 2?")
+    composer._send_button.setFocus()
+    qtbot.keyClick(composer._send_button, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.session.activity is Activity.WRITING)
+    assert QApplication.focusWidget() is composer.edit
+    composer._stop_button.setFocus()
+    qtbot.keyClick(composer._stop_button, Qt.Key.Key_Space)
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert QApplication.focusWidget() is composer.edit
+
+
+def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_window: Make, qtbot: QtBot) -> None:
+    gate, loader = threading.Event(), ScriptedLoader()
+    whole = "First step.\n\nSecond step.\n\nEnd.</think>\n\nFour."
+
+    def pause(token: str) -> None:
+        if "End" in token:
+            assert gate.wait(30)
+
+    loader.small = ScriptedEngine(continue_with=lambda _, body: whole.removeprefix(body), before_token=pause)
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: len(view(window).steps.shown) > 0)
+    steps = view(window).steps
+    place = steps.place_of(steps.shown[0].piece)
+    assert place
+    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not view(window).folded
+    assert steps.selected is steps.shown[0].piece
+
+
+def test_reasoning_without_an_answer_is_not_collapsed(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine("All there is.</think>")
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert not view(window).folded
+
+
+def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine("One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nSeven.").with_card(source=DemoModel.SMALL)
+    loader.large = ScriptedEngine("Wait.", name="large").with_card(source=DemoModel.LARGE)
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("Who wrote Faust?")
+    qtbot.waitUntil(lambda: window.session.ready)
+    row = view(window).verdict
+    assert row.isVisible()
+    assert row.words.text() == BEYOND
+    with qtbot.waitSignal(row.models_wanted):
+        qtbot.mouseClick(row.choose, Qt.MouseButton.LeftButton)
+    for dialog in window.findChildren(QDialog):
+        dialog.close()
+
+
+def test_parameters_have_the_names_of_the_settings() -> None:
+    settings = RunSettings(policy=Keywords.Settings(n1=18))
+    facts = dict(parameters("keywords", settings.model_dump(mode="json")))
+    assert facts["Policy"] == "Keywords"
+    assert "18" in facts.values()
+    assert not {"n1", "n3_step", "c_most", "max_tokens", "small_alone"} & facts.keys()
+
+
+def test_the_demo_pairs_own_lengths_are_still_the_preset() -> None:
+    used = effective_settings(RunSettings(), DEMO_SETTINGS)
+    assert preset_of(used.policy) == "baton"
+    assert preset_of(Keywords.Settings(c=4)) == ""
+
+
+@pytest.mark.parametrize("text", ["localhost:8080", "office-server:8080/v1", "10.0.0.2:80"])
+def test_an_address_without_http_is_a_server(text: str) -> None:
+    assert parse_source(text) == ServerUrls((f"http://{text}",))
+
+
+@pytest.mark.parametrize("text", ["models/a.gguf", "C:/models/a.gguf", "a:b.gguf"])
+def test_a_path_is_still_a_file(text: str) -> None:
+    assert parse_source(text) == LocalFile(Path(text))
