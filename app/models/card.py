@@ -19,7 +19,7 @@ from app.shared.widgets.controls import button, in_row, label
 from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.models.fit import in_gib
-from core.models.library import BrokenFile, LocalModel, same_vocabulary
+from core.models.library import BrokenFile, FolderOrigin, LocalModel, same_vocabulary
 from core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
@@ -52,6 +52,8 @@ class ModelCardView(QScrollArea):
         self._deletion: Deletion | None = None
         self.put_back = button("Put it back", self._put_back)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
+        self._asks = False
+        """Whether the button to delete asks to be pressed again."""
         self.delete = button("Delete…", self._delete, Role.DANGER)
         self._actions = in_row(*self.use.values())
         self._removal = in_row(self.delete)
@@ -81,6 +83,7 @@ class ModelCardView(QScrollArea):
     def show_row(self, row: LibraryEntry | None) -> None:
         model = row if isinstance(row, LocalModel) else None
         self._model = model
+        self._asks = False
         self._deletion = row if isinstance(row, Deletion) else None
         self.put_back.setVisible(self._deletion is not None)
         for part in self._sections:
@@ -152,8 +155,17 @@ class ModelCardView(QScrollArea):
             self._controller.undo(self._deletion)
 
     def _delete(self) -> None:
-        if self._model is not None:
-            self._controller.delete(self._model)
+        """At once if Baton downloaded it; a file that a person or another program put there is asked about first."""
+        if self._model is None:
+            return
+        if self._model.source is not FolderOrigin.OWN and not self._asks:
+            self._asks = True
+            where = (
+                "your own file" if self._model.source is FolderOrigin.USER else f"a file of {self._model.source.value}"
+            )
+            self.delete.setText(f"Press again to delete {where}")
+            return
+        self._controller.delete(self._model)
 
 
 def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact]:

@@ -55,6 +55,8 @@ class ServerDialog(QDialog):
         self._probe = probe
         self._question = LatestTask(self, self._say_problem)
         self._asking = False
+        self._failed_at = ""
+        """The address whose last test failed: it cannot be used."""
         self._shown_for = ""
         self.known = KnownServer()
         """How the server is used, as the form shows it."""
@@ -124,6 +126,8 @@ class ServerDialog(QDialog):
         self.address.textChanged.connect(self._enable)
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
+        self.key.edit.textChanged.connect(self._allow_again)
+        self.form.changed.connect(self._allow_again)
         self.key.forgotten.connect(self._key_forgotten)
         self.form.changed.connect(self._take)
 
@@ -134,10 +138,16 @@ class ServerDialog(QDialog):
     def _take(self, known: KnownServer) -> None:
         self.known = known
 
+    def _allow_again(self) -> None:
+        """Something is otherwise than when the test failed."""
+        self._failed_at = ""
+        self._enable()
+
     def _enable(self) -> None:
         usable = bool(server_urls(self.address.text())) and not self._asking
-        for press in (self.test, *self.ways):
-            press.setEnabled(usable)
+        self.test.setEnabled(usable)
+        for press in self.ways:
+            press.setEnabled(usable and self.address.text() != self._failed_at)
 
     def _look(self) -> None:
         """Show what is known of the address that stands there now."""
@@ -173,11 +183,13 @@ class ServerDialog(QDialog):
     def _show_reports(self, reports: list[ConnectionReport]) -> None:
         for report in reports:
             self.report.show_report(report)
+        self._failed_at = self.address.text() if any(_is_useless(report) for report in reports) else ""
         self._asked()
 
     def _say_problem(self, problem: BatonError) -> None:
         self.report.clear()
         self.report.show_problem(problem)
+        self._failed_at = self.address.text()
         self._asked()
 
     def _ask(self, question: Callable[[], object], answered: Callable[[Any], object]) -> None:
@@ -348,3 +360,8 @@ class ReportView(QWidget):
         self._lines.append(line)
         self.setAccessibleName(f"Result of the test: {self.text}")
         self.show()
+
+
+def _is_useless(report: ConnectionReport) -> bool:
+    """Whether the server cannot be used as it was tested; one that still loads its model can."""
+    return not report.reachable or report.key_accepted is False

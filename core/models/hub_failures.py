@@ -41,6 +41,8 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
 
 
 def unreachable(host: str, reason: str) -> DownloadError:
+    if any(sign in reason for sign in ("Errno -2", "Errno -3", "Errno 8]", "11001", "getaddrinfo", "resolution")):
+        reason = "its name is not found, so this machine may be offline"
     return DownloadError(
         f"{host} cannot be reached: {reason}.",
         "Check the connection; if the Hub is blocked here, set a mirror on the Models page.",

@@ -170,6 +170,9 @@ def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     choose(page, copy)
+    page.here.card.delete.click()
+    assert page.here.card.delete.text() == "Press again to delete your own file"
+    assert copy.exists()
     with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.delete.click()
     assert not copy.exists()
@@ -185,6 +188,7 @@ def test_a_deleted_model_stays_in_the_list_until_it_is_put_back(page: ModelsPage
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     choose(page, copy)
+    page.here.card.delete.click()
     with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.delete.click()
     page.notice.clear()

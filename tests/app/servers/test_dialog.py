@@ -57,9 +57,13 @@ def test_a_wrong_key_is_said_with_what_to_do(open_dialog: Open, tested: Tested, 
 def test_nobody_there_is_said(open_dialog: Open, tested: Tested) -> None:
     with FaultyServer(stream()) as gone:
         pass
-    found = tested(open_dialog(gone.url))
+    dialog = open_dialog(gone.url)
+    found = tested(dialog)
     assert "✗ not reachable" in found
     assert "Start the server there" in found
+    assert not any(way.isEnabled() for way in dialog.ways)
+    dialog.address.setText("http://other:8080")
+    assert all(way.isEnabled() for way in dialog.ways)
 
 
 def test_a_server_that_loads_its_model_is_reachable(open_dialog: Open, tested: Tested) -> None:
