@@ -79,4 +79,10 @@ class AnswerText(RichText):
 
     def _set(self) -> None:
         if self._is_set:
-            self.close_live()
+            closed = self._trace.closed if self._trace else None
+            self.set_markdown(without_tag(self.markdown, closed.tag) if closed else self.markdown)
+
+
+def without_tag(text: str, tag: str) -> str:
+    """The text without lines that hold nothing but the tag that closes the thinking: a confused model repeats it."""
+    return "\n".join(line for line in text.split("\n") if line.strip() != tag)

@@ -91,6 +91,17 @@ def test_reasoning_without_an_answer_is_not_collapsed(make_window: Make, qtbot: 
     assert not view(window).folded
 
 
+def test_a_closing_tag_that_is_repeated_in_the_answer_is_not_shown(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine("One.</think>\n\nIt is 4.\n</think>\n\nThat is, four.")
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready)
+    qtbot.waitUntil(lambda: "</think>" not in view(window).answer.toPlainText())
+    assert "That is, four." in view(window).answer.toPlainText()
+
+
 def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -> None:
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nSeven.").with_card(source=DemoModel.SMALL)
