@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.shared.format import count
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import (
     ElidedCheckBox,
@@ -35,6 +36,7 @@ from app.shared.widgets.controls import (
 )
 from core.batch.problems import ProblemSet
 from core.batch.recipes import ABLATIONS, ARMS, RECIPES
+from core.run import RunSettings
 
 ROWS = 8
 NONE = "(none)"
@@ -82,6 +84,12 @@ class Preview(QWidget):
         self.system.setPlaceholderText("none")
         self.system.setAccessibleName("System prompt")
         self.system.setToolTip("Instructions before each problem, for both models")
+        self.amount = label("", Role.MUTED)
+        """How many answers would be written."""
+        for box in self.arms.values():
+            box.toggled.connect(self._count)
+        for spin in (self.seeds, self.limit):
+            spin.valueChanged.connect(self._count)
         self.start = button("Start", self.start_wanted.emit, Role.PRIMARY)
         self._lay_out()
 
@@ -98,6 +106,7 @@ class Preview(QWidget):
         """Add an arm for each of these large models."""
         self.guides = files
         self.guide_words.setText(", ".join(Path(file).name for file in files))
+        self._count()
 
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
@@ -126,6 +135,19 @@ class Preview(QWidget):
             self.table.setColumnWidth(column, width)
         self.notes.setPlainText("\n".join(more))
         self.notes.setVisible(bool(more))
+
+    def _count(self) -> None:
+        """“300 problems × 3 arms × 2 seeds = 1,800 answers”"""
+        if self.found is None:
+            return
+        chosen = self.chosen_arms or ([] if self.guides else ["chosen"])
+        arms = len({arm.name for name in chosen for arm in RECIPES[name].make(RunSettings())}) + len(self.guides)
+        problems, seeds = (
+            min(self.limit.value() or len(self.found.problems), len(self.found.problems)),
+            self.seeds.value(),
+        )
+        factors = [count(problems, "problem"), count(arms, "arm"), *([count(seeds, "seed")] if seeds > 1 else [])]
+        self.amount.setText(f"{' × '.join(factors)} = {count(problems * arms * seeds, 'answer')}")
 
     def _allow_start(self) -> None:
         self.start.setEnabled(self.ungraded.isChecked() or self.ungraded.isHidden())
@@ -172,6 +194,7 @@ class Preview(QWidget):
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         table.horizontalHeader().setStretchLastSection(True)
         buttons = QHBoxLayout()
+        buttons.addWidget(self.amount)
         buttons.addStretch(1)
         buttons.addWidget(button("Cancel", self.cancelled.emit))
         buttons.addWidget(self.start)

@@ -112,6 +112,9 @@ def path_of(row: LibraryEntry) -> Path:
 Index = QModelIndex | QPersistentModelIndex
 
 
+IN_USE = " · ▶ in use"
+
+
 class LibraryModel(QAbstractListModel):
     """Rows are models by name, then broken files, then what was deleted and can be put back."""
 
@@ -125,6 +128,7 @@ class LibraryModel(QAbstractListModel):
         controller.inventory_changed.connect(self._reload)
         controller.devices_found.connect(self._judge)
         controller.preferences_changed.connect(self._judge)
+        controller.loaded_changed.connect(self._mark)
         self._reload()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own signature
@@ -135,7 +139,8 @@ class LibraryModel(QAbstractListModel):
             return None
         row = self.rows[index.row()]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return self._texts[index.row()]
+            in_use = isinstance(row, LocalModel) and row.header.path in self._controller.loaded
+            return self._texts[index.row()] + (IN_USE if in_use else "")
         if role == Qt.ItemDataRole.ToolTipRole:
             return tip(row)
         return None
@@ -159,6 +164,11 @@ class LibraryModel(QAbstractListModel):
             return [words(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
 
         self._question.ask(judged, self._show)
+
+    def _mark(self) -> None:
+        """Other models are in use than before."""
+        if self.rows:
+            self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
 
     def _show(self, texts: list[str]) -> None:
         if len(texts) == len(self.rows):  # a scan may have found others meanwhile; then they are judged next

@@ -67,6 +67,7 @@ class MainWindow(QMainWindow):
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._batch: BatchPage | None = None
+        self._batch_runs = False
         self._store: Store | None = None
         self.setAcceptDrops(True)
         self.add_page("chat", "Chat", self.chat)
@@ -91,6 +92,8 @@ class MainWindow(QMainWindow):
         page = self._pages.findChild(QWidget, name)
         if page is not None:
             self._shown_page = name
+            if name == "batch" and not self._batch_runs:
+                self.topbar.show_badge("batch", "", "")
             self._pages.setCurrentWidget(page)
             self.topbar.show_page(name)
             self.preferences.change_window(page=name)
@@ -141,8 +144,23 @@ class MainWindow(QMainWindow):
                 f"“{gone.name}” was deleted.", ("Undo", lambda: batch.restore(gone)), warns=False
             )
         )
+        batch.session.changed.connect(self._show_batch)
         batch.use_store(store)
         self.add_page("batch", "Batch", batch)
+
+    def _show_batch(self) -> None:
+        """A batch that runs, and one that has finished while another page was shown, have a sign beside their page."""
+        assert self._batch
+        session = self._batch.session
+        is_over = self._batch_runs and not session.running
+        self._batch_runs = session.running
+        if session.running:
+            self.topbar.show_badge("batch", "▶", "running")
+        elif is_over and self._shown_page != "batch":
+            self.topbar.show_badge("batch", "✓" if session.progress.done == session.progress.jobs else "‖", "has ended")
+            QApplication.alert(self)
+        elif is_over or self._shown_page == "batch":
+            self.topbar.show_badge("batch", "", "")
 
     def show_error(self, error: BatonError) -> None:
         """Show an error with the actions that fit it."""

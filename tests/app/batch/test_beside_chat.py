@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
+from app.shared.widgets.controls import SwitchButton
 from app.window.main_window import MainWindow
 from core.engines.base import Conversation
 from core.settings import ModelChoice
@@ -76,6 +77,12 @@ def answer(window: MainWindow) -> str:
     return exchange.trace.text if exchange else ""
 
 
+def badge(window: MainWindow) -> tuple[str, str]:
+    """What the switch to the batch page shows and says."""
+    (page,) = [each for each in window.topbar.findChildren(SwitchButton) if each.property("page") == "batch"]
+    return page.text(), page.accessibleName()
+
+
 def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_more_room(
     make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
@@ -108,9 +115,14 @@ def test_the_chat_answers_while_a_batch_is_running(
     qtbot.waitUntil(lambda: window.session.ready and bool(answer(window)))
     assert answer(window) == HELLO
     assert page.session.running
+    window.show_page("chat")
+    assert badge(window) == ("Batch ▶", "Batch, running")
     loader.let_go.set()
     wait_until_done(page, qtbot)
     assert page.session.progress.correct == 4
+    assert badge(window) == ("Batch ✓", "Batch, has ended")
+    window.show_page("batch")
+    assert badge(window) == ("Batch", "Batch")
 
 
 def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(

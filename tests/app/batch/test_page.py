@@ -75,6 +75,17 @@ def test_an_opened_file_shows_its_columns_and_first_problems(page: BatchPage, qt
     assert shown.rows.item(5, 1).text() == "Count to 5."
 
 
+def test_the_number_of_answers_is_shown_before_the_start(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    preview(page, qtbot, problem_file)
+    shown = page.preview
+    problems = len(shown.found.problems) if shown.found else 0
+    assert shown.amount.text() == f"{problems} problems × 3 arms = {3 * problems} answers"
+    shown.seeds.setValue(2)
+    shown.limit.setValue(2)
+    shown.arms["large"].setChecked(False)
+    assert shown.amount.text() == "2 problems × 2 arms × 2 seeds = 8 answers"
+
+
 def test_a_wrong_guess_is_corrected_with_a_combo_box(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     preview(page, qtbot, problem_file)
     with qtbot.waitSignal(page.session.read):
