@@ -37,8 +37,10 @@ class LoadingForm(QWidget):
         for kind in _KV_TYPES:
             self._kv_type.addItem(kind.name.lower(), kind)
         self._flash = combo_box()
+        self._drafts = combo_box()
         for choice in Switch:
             self._flash.addItem(choice.value, choice)
+            self._drafts.addItem(choice.value, choice)
         self.sentence = label("")
         self.sentence.setWordWrap(True)
         form = QFormLayout(self)
@@ -48,17 +50,18 @@ class LoadingForm(QWidget):
             self._add(form, name, box)
         self._add(form, "kv_type", self._kv_type)
         self._add(form, "flash_attention", self._flash)
+        self._add(form, "drafts", self._drafts)
         form.addRow(self.sentence)
         self._kv_type.currentIndexChanged.connect(self._take)
         self._flash.currentIndexChanged.connect(self._take)
+        self._drafts.currentIndexChanged.connect(self._take)
         controller.devices_found.connect(self._judge)
 
     @property
     def choice(self) -> LoadOptions:
         values = {name: box.value() for name, box in self._numbers.items()}
-        return LoadOptions.model_validate(
-            values | {"kv_type": self._kv_type.currentData(), "flash_attention": self._flash.currentData()}
-        )
+        chosen = {"kv_type": self._kv_type, "flash_attention": self._flash, "drafts": self._drafts}
+        return LoadOptions.model_validate(values | {name: box.currentData() for name, box in chosen.items()})
 
     def show_model(self, model: LocalModel) -> None:
         self._model = None  # so that filling in the fields is no choice of the person's
@@ -73,6 +76,7 @@ class LoadingForm(QWidget):
             box.setValue(getattr(choice, name))
         self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
         self._flash.setCurrentIndex(list(Switch).index(choice.flash_attention))
+        self._drafts.setCurrentIndex(list(Switch).index(choice.drafts))
 
     def _number(self, name: str) -> QSpinBox:
         minimum = {"context": 256, "batch": 16, "threads": 0, "gpu_layers": -1}[name]

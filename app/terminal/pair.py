@@ -22,7 +22,7 @@ from core.errors import SettingsError
 from core.models.devices import find_devices
 from core.models.fit import FitKind, fit, fit_pair
 from core.models.gguf import read_header
-from core.models.loading import LoadOptions
+from core.models.loading import LoadOptions, Switch
 from core.models.preferences import LocalChoices, load_preferences
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local_path
 from core.paths import Paths
@@ -100,6 +100,7 @@ class LoadingOptions:
     context: int | None
     threads: int | None
     gpu_layers: int | None
+    drafts: Switch | None
 
     def with_context(self, tokens: int) -> LoadingOptions:
         """With this context where none was given."""
@@ -145,6 +146,13 @@ loading_options = gathered(
         metavar="N",
         group=LOCAL_MODELS,
         help="Layers on the GPU; -1 is as many as fit.",
+    ),
+    option(
+        "--drafts",
+        type=click.Choice([choice.value for choice in Switch]),
+        callback=lambda _context, _parameter, value: Switch(value) if value else None,
+        group=LOCAL_MODELS,
+        help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
     ),
 )
 

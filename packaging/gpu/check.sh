@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # On a machine with a CUDA or Vulkan GPU, without the internet, in the folder that pack.sh packed or in a checkout that is
-# set up: builds the back end, runs the engines' tests with layers on the device, and prints one table.
-#   check.sh [cuda|vulkan] [MODEL.gguf]     MODEL: what the table measures, instead of the demo pair's large model
+# set up: builds the back end, runs the engines' tests with layers on the device, and prints the table of table.py and that
+# of the bench (docs/speed.md).
+#   check.sh [cuda|vulkan] [MODEL.gguf]     MODEL: what both measure, instead of the demo pair's large model
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 backend=${1:-$(if command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
@@ -16,5 +17,10 @@ packaging/gpu/build.sh "$backend"
 export GGML_BACKEND_PATH="$PWD/.gpu-build/$backend/libggml-$backend.so" GGML_NO_BACKTRACE=1
 failed=0
 .venv/bin/python -m pytest -q -W "ignore:Unknown config option" tests/core/engines/local tests/core/demo_pair tests/core/models/test_devices.py || failed=1
-PYTHONPATH=$PWD .venv/bin/python packaging/gpu/table.py ${2:+"$2"}
+export PYTHONPATH=$PWD
+.venv/bin/python packaging/gpu/table.py ${2:+"$2"}
+# The bench without the window and without servers, with layers on the device. SmolLM2 is not packed: without MODEL, the
+# demo pair's large model takes its place.
+if [ -n "${2:-}" ]; then BATON_BENCH_MODEL=$(realpath "$2"); export BATON_BENCH_MODEL; fi
+.venv/bin/python -m tests.bench P1 P2 P4 P5 P7 P9 handoff --rounds 3 || failed=1
 exit $failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.models.packaged import packaged_pair
-from tests.bench.generated import bench_model
+from tests.bench.generated import MODEL, bench_model
 from tests.bench.rounds import Row, in_turn
 
 HELD = 500
@@ -22,7 +23,7 @@ QUESTION = (Message("user", "What is this about?"),)
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    pair = packaged_pair()
+    pair = None if MODEL in os.environ else packaged_pair()
     for path in dict.fromkeys([bench_model(), *(pair or ())]):
         figures = ", ".join(f"{statistics.median(times):.0f}" for times in measure(path, rounds).values())
         new = ", ".join(map(str, NEW))

@@ -85,6 +85,14 @@ def test_a_choice_made_while_it_is_loaded_offers_to_load_it_again(page: ModelsPa
         page.here.card.load_again.click()
 
 
+def test_drafting_is_chosen_for_a_model(page: ModelsPage) -> None:
+    choose(page, SMALL_MODEL)
+    box = page.here.card.loading.findChildren(QComboBox)[-1]
+    assert box.accessibleName() == "Drafts"
+    box.setCurrentIndex(list(Switch).index(Switch.ON))
+    assert page.controller.loading_of(SMALL_MODEL).drafts is Switch.ON
+
+
 def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: ModelsPage) -> None:
     choose(page, SMALL_MODEL)
     page.here.card.loading.show_values(LoadOptions(kv_type=KvType.Q8_0, flash_attention=Switch.OFF))

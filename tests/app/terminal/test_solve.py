@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
+from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
@@ -42,6 +43,11 @@ def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary() 
     assert "large share" in done.stdout
     assert "\033" not in done.stdout, "no colours in a pipe"
     assert "</think>" not in done.stdout
+
+
+def test_drafts_are_turned_on_for_one_run() -> None:
+    trace = trace_from_lines(baton("solve", PROBLEM.question, "--json", "--drafts", "on").stdout.splitlines())
+    assert trace.totals[Author.LARGE].drafts > 0
 
 
 def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last() -> None:

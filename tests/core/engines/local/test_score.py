@@ -1,10 +1,14 @@
 """Scoring: the log-probability of each token of a text that a real model reads."""
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.engines.base import Token
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine
+from core.engines.local.llama import largest
 from core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import text_body, write
@@ -30,6 +34,20 @@ def test_a_text_that_is_read_gets_the_log_probabilities_it_was_written_with(smal
     assert scores.mean_logprob == pytest.approx(sum(t.logprob for t in scores.tokens) / len(tokens))
     session.close()
     reader.close()
+
+
+@settings(max_examples=50)
+@given(size=st.integers(1, 5_000), count=st.integers(1, 60), seed=st.integers(0, 99))
+def test_the_largest_are_found_without_sorting_all(size: int, count: int, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(0, 3, max(size, count)).astype(np.float32)
+    assert largest(values, count) == np.argsort(values)[::-1][:count].tolist()
+
+
+def test_the_largest_are_found_where_many_are_equal_or_infinitely_small() -> None:
+    values = np.full(3_000, -np.inf, dtype=np.float32)
+    values[[7, 2_999]] = 1.0
+    assert set(largest(values, 2)) == {7, 2_999}
+    assert len(largest(values, 20)) == 20
 
 
 def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(small_engine: LocalEngine) -> None:
