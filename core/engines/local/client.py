@@ -190,7 +190,7 @@ class LocalEngine:
         with self._lock:
             if self._process is not process:
                 return
-            if not self._restarts.allows_restart():
+            if process.has_other_files or not self._restarts.allows_restart():
                 raise EngineLost(lost.message, LOAD_AGAIN) from lost
             self._process.close()
             if isinstance(lost, ProcessLost) and lost.is_out_of_memory:

@@ -11,8 +11,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import psutil
 
@@ -32,15 +33,17 @@ from core.engines.local.messages import (
     receive,
     send,
 )
+from core.engines.local.watching import Heartbeat, ModelFiles
 from core.errors import EngineError, EngineLost, OutOfMemory
+from core.models.gguf_format import shards_of
 
-SILENCE_IF_STOPPED = 5.0
+SILENCE_IF_STOPPED = 2.5
 """Seconds without a heartbeat after which a process that the system says is stopped is killed."""
 SILENCE = 30.0
 """Seconds without a heartbeat after which any process is killed: a machine that swaps may need that long."""
 SILENCE_AT_START = 90.0
 """Seconds until the first message: Python starts, and llama.cpp's libraries are read."""
-LOOK_EVERY = 1.0
+LOOK_EVERY = 0.5
 CLOSE_SECONDS = 1.0
 """A process that does not end within this time is killed."""
 
@@ -73,8 +76,6 @@ class ModelProcess:
                 self._start()
                 until_all_can_be_undone.close()
                 self.loaded = self._wait_until_loaded(on_progress)
-                if os.name == "posix":  # so that no log is left behind if this process is killed
-                    self._log_path.unlink()
             except BaseException:  # Ctrl+C among them
                 self._kill()
                 self._connection.close()
@@ -90,6 +91,11 @@ class ModelProcess:
     @property
     def pid(self) -> int | None:
         return self._process.pid
+
+    @property
+    def has_other_files(self) -> bool:
+        """Whether the model's files have changed since the process was started: it must not be restarted with them."""
+        return self._files.are_others()
 
     def ask(self, number: int, request: Request) -> Replies:
         """Send a request, and return the queue of its replies. Raises EngineLost if the process is gone."""
@@ -128,16 +134,15 @@ class ModelProcess:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _make(self, options: WorkerOptions) -> None:
-        handle, log_path = tempfile.mkstemp(prefix="baton-", suffix=".log")
-        self._log = os.fdopen(handle, "rb")
+        self._log, self._log_path, self._their_log = _error_log()
         """What native code writes to standard error in the child."""
-        self._log_path = Path(log_path)
+        self._files = ModelFiles(shards_of(Path(options.path)))
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
         self._process = context.Process(
-            target=worker.main, args=(self._theirs, options, log_path), name=f"baton {self.name}", daemon=True
+            target=worker.main, args=(self._theirs, options, self._their_log), name=f"baton {self.name}", daemon=True
         )
-        self._heard = time.monotonic()
+        self._heartbeat = Heartbeat()
         self._has_spoken = False
         self._was_silent = 0.0
         """Seconds of silence for which the process was killed; 0 if it was not."""
@@ -149,6 +154,8 @@ class ModelProcess:
             start_shielded(self._process)
         finally:
             self._theirs.close()  # only the process may hold its end, or its death would not be seen here
+            if isinstance(self._their_log, Connection):
+                self._their_log.close()
         self._watchdog.start()
 
     def _kill(self) -> None:
@@ -163,7 +170,7 @@ class ModelProcess:
     def _watch(self) -> None:
         """Kill the process when its heartbeat stops. Its death then ends all requests."""
         while not self._ended.wait(LOOK_EVERY):
-            silence = time.monotonic() - self._heard
+            silence = self._heartbeat.silence()
             if silence > SILENCE_IF_STOPPED and silence > self._longest_silence():
                 self._was_silent = silence
                 self._process.kill()
@@ -181,7 +188,7 @@ class ModelProcess:
     def _next_message(self) -> Any:
         """Raises EOFError or OSError if the process is gone."""
         message = receive(self._connection)
-        self._heard = time.monotonic()
+        self._heartbeat.beat()
         self._has_spoken = True
         return message
 
@@ -212,13 +219,17 @@ class ModelProcess:
 
     def _remove_log(self) -> None:
         self._log.close()
-        self._log_path.unlink(missing_ok=True)
+        if self._log_path:
+            self._log_path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         while True:
             try:
                 arrived: list[Reply] = self._next_message()  # empty: a heartbeat
             except (EOFError, OSError):
+                break
+            if arrived and self._files.were_overwritten():  # these tokens may come from other weights
+                self._process.kill()
                 break
             with self._lock:
                 for reply in arrived:
@@ -235,7 +246,9 @@ class ModelProcess:
         """One sentence from the exit code and the last line of native code."""
         code = self._process.exitcode or 0
         line = self._last_line()
-        if self._was_silent:
+        if self.has_other_files:
+            message, advice = "ended, since its file was changed while it was in use", "Load the model again."
+        elif self._was_silent:
             message = f"stopped responding and was ended after {self._was_silent:.0f} s"
             advice = "If it happens again, load the model with fewer GPU layers."
         elif is_out_of_memory := speaks_of_memory(line):
@@ -261,6 +274,19 @@ class ModelProcess:
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
 
 
+def _error_log() -> tuple[IO[bytes], Path | None, Connection | str]:
+    """A file to read, its path if it has one, and what the child opens it by.
+
+    On POSIX it never has a name, so that none is left behind if this program is killed; a Connection is how
+    multiprocessing passes a file descriptor on.
+    """
+    if os.name == "posix":
+        log = tempfile.TemporaryFile(prefix="baton-", suffix=".log")  # noqa: SIM115 - closed with the process
+        return log, None, Connection(os.dup(log.fileno()), readable=False)
+    handle, path = tempfile.mkstemp(prefix="baton-", suffix=".log")
+    return os.fdopen(handle, "rb"), Path(path), path
+
+
 class DiedLoading(EngineError):
     """The process of a model died while it loaded, as it may where a driver runs out of memory."""
 
@@ -275,6 +301,7 @@ class ProcessLost(EngineLost):
 
 _MEMORY = (
     "out of memory",
+    "memoryerror",
     "bad_alloc",
     "outofdevicememory",
     "outofhostmemory",

@@ -72,11 +72,12 @@ class Outbox:
                     send(self._connection, self._heartbeat)
 
 
-def main(connection: Connection, options: WorkerOptions, log_path: str) -> None:
-    """Run in the child process until the program closes the pipe. Native code writes its errors to `log_path`."""
+def main(connection: Connection, options: WorkerOptions, log: Connection | str) -> None:
+    """Run in the child process until the program closes the pipe. Native code writes its errors to `log`, a file's
+    descriptor or path."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else ggml starts a debugger when it aborts, which writes to stdout
-    os.dup2(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_TRUNC) if isinstance(log, str) else log.fileno(), 2)
     outbox = Outbox(connection)
     outbox.begin_heartbeat()
     try:

@@ -2,19 +2,21 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
-from core.demo_pair import SMALL_MODEL
-from core.engines.base import End, Message, Notice, Stop, WriteItem
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from core.engines.base import End, Message, Notice, Stop, Token, WriteItem
 from core.engines.body import Author, Body, Part
 from core.engines.local import process as model_process
 from core.engines.local.client import LocalEngine
-from core.errors import EngineError
+from core.engines.local.watching import Heartbeat
+from core.errors import EngineError, EngineLost
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
@@ -43,6 +45,15 @@ def send(engine: LocalEngine, number: int) -> int:
     assert pid is not None
     os.kill(pid, number)
     return pid
+
+
+def interrupted(engine: LocalEngine, written: list[Token], by: Callable[[], None]) -> None:
+    """Write a long text, and do something after its second token."""
+    for item in engine.open(QUESTION, GREEDY).write([], 400, 1):
+        if isinstance(item, Token):
+            written.append(item)
+            if len(written) == 2:
+                by()
 
 
 def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_each(engine: LocalEngine) -> None:
@@ -97,6 +108,66 @@ def test_loading_is_cancelled_from_its_progress(smollm2: Path) -> None:
         LocalEngine(smollm2, OPTIONS, on_progress=cancel)
     names = [child.name() for child in set(psutil.Process().children(recursive=True)) - before]
     assert not any("baton" in name for name in names)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is open keeps its name")
+def test_no_log_is_left_behind_if_the_program_is_killed_while_a_model_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen: list[list[Path]] = []
+    with closing(LocalEngine(SMALL_MODEL, OPTIONS, on_progress=lambda _: seen.append(list(tmp_path.iterdir())))):
+        seen.append(list(tmp_path.iterdir()))
+    assert len(seen) > 1
+    assert not any(seen)
+
+
+def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(tmp_path: Path) -> None:
+    """The file is mapped, so that the weights become zeros, of which a model writes fluent nonsense."""
+    file = tmp_path / "model.gguf"
+    file.write_bytes(SMALL_MODEL.read_bytes())
+
+    def overwrite() -> None:
+        with file.open("r+b") as opened:
+            opened.seek(file.stat().st_size // 2)
+            opened.write(bytes(file.stat().st_size // 2))
+
+    with closing(LocalEngine(file, OPTIONS)) as engine:
+        written: list[Token] = []
+        with pytest.raises(EngineLost, match="its file was changed while it was in use. Load the model again"):
+            interrupted(engine, written, overwrite)
+        assert len(written) < 100
+
+
+def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(tmp_path: Path) -> None:
+    file, other = tmp_path / "model.gguf", tmp_path / "other.gguf"
+    file.write_bytes(SMALL_MODEL.read_bytes())
+    other.write_bytes(LARGE_MODEL.read_bytes())
+    with closing(LocalEngine(file, OPTIONS)) as engine:
+
+        def replace_and_kill() -> None:
+            other.replace(file)
+            send(engine, signal.SIGKILL)
+
+        with pytest.raises(EngineLost, match="was changed"):
+            interrupted(engine, [], replace_and_kill)
+
+
+def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
+    """As by Ctrl+Z, or while a laptop sleeps."""
+    now = [0.0]
+    heartbeat = Heartbeat(lambda: now[0])
+    for now[0] in (0.5, 1.0, 1.5):
+        silence = heartbeat.silence()
+    assert silence == 1.5
+    now[0] = 100.0
+    assert heartbeat.silence() == 0.0
+    now[0] = 100.5
+    assert heartbeat.silence() == 0.5
+
+
+def test_a_python_process_without_memory_is_out_of_memory() -> None:
+    assert model_process.speaks_of_memory("MemoryError")
 
 
 def test_ids_outside_the_vocabulary_are_read_as_their_text(engine: LocalEngine) -> None:
