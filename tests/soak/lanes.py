@@ -33,6 +33,8 @@ START = 60.0
 PATIENCE = 60.0
 """A hang longer than this is ended by the soak."""
 LOOK = 0.05
+BUFFERED = 0.6
+"""Seconds after which everything from before a fault has been saved."""
 FAULTS_A_START = (3, 6)
 """A model is restarted six times in ten minutes at most."""
 
@@ -73,6 +75,8 @@ class Lane(ABC):
         self.soak, self.place, self.server, self.report = soak, place, server, soak.report
         self.chance = random.Random(f"{soak.report.seed} {name}")
         self.program: subprocess.Popen[str] | None = None
+        self.code = 0
+        """The last program's exit code."""
         self.is_remote = False
         self.kept: Kept | None = None
         self._output: list[str] = []
@@ -194,6 +198,8 @@ class Lane(ABC):
             self.soak.wait(0 if fault in AT_ONCE else self.chance.uniform(0.5, 2.0))
             if fault not in AT_ONCE:
                 began = time.monotonic()
+        if fault in AT_ONCE:
+            self.soak.wait(BUFFERED)
         before = mark_of(self.store)
         self._writes(before, PATIENCE)
         seconds = time.monotonic() - began
@@ -264,6 +270,8 @@ class Lane(ABC):
         if self.program is None:
             return
         self.program.wait()
+        for child in self._children:
+            faults.send(child, signal.SIGCONT)  # what the soak itself has stopped cannot end by itself
         if self.program.stdin:
             with contextlib.suppress(OSError):
                 self.program.stdin.close()
@@ -279,6 +287,7 @@ class Lane(ABC):
             path = self.place.temporary / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self._children.clear()
+        self.code = self.program.returncode
         self.program = None
         self.stopped()
 
@@ -357,7 +366,7 @@ class BatchLane(Lane):
         words = [line for line in self._output if line.startswith("baton: ") or "Traceback" in line]
         if "Traceback" in self._last_words():
             self.report.hear(self._last_words())
-        elif words and not words[-1].startswith(("baton: Batch:", "baton: Writing")):
+        elif words and self.code in (1, 2):  # it ended by itself, with the reason in its last line
             self.report.hear(words[-1].removeprefix("baton: "))
         if self.kept and self._jobs_left() == 0:
             self._finish_batch()

@@ -134,7 +134,7 @@ def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(tmp_path:
 
     with closing(LocalEngine(file, OPTIONS)) as engine:
         written: list[Token] = []
-        with pytest.raises(EngineLost, match="its file was changed while it was in use. Load the model again"):
+        with pytest.raises(EngineLost, match=r"its file was changed while it was in use\. Load the model again"):
             interrupted(engine, written, overwrite)
         assert len(written) < 100
 
