@@ -22,13 +22,13 @@ from core.engines.local.drafting import DraftLength
 from core.models.loading import LoadOptions, Switch
 from core.models.overrides import Sampling
 from core.run import RunSettings, ask
-from tests.bench.generated import bench_model, decode_seconds, f32_copy, of_cost
+from tests.bench.generated import bench_model, decode_seconds, f32_copy, of_blocks
 from tests.bench.rounds import Row, at_most, in_turn, ratios
 
 SAMPLING = Sampling(temperature=0.6)
 ALWAYS = 3
 TOKENS = 120
-LARGE_SECONDS = 0.03
+LARGE_BLOCKS = 30
 STORY: Conversation = (Message("user", "Tell me a long story about a fox who learns to count."),)
 
 
@@ -56,7 +56,7 @@ def rows(rounds: int) -> Iterator[Row]:
             )
             off = models.in_time([STORY], rounds)
             yield at_most("P7", "drafting on / off in time, where it does not pay and pauses by itself", 1.02, off)
-        large = of_cost(LARGE_MODEL, Path(name), LARGE_SECONDS)
+        large = of_blocks(LARGE_MODEL, Path(name), LARGE_BLOCKS)
         wider = decode_seconds(large, 4) / decode_seconds(large)
         questions = [ask(problem.question, RunSettings()) for problem in islice(held_out_problems(seed=3), 2)]
         with DraftingModels(SMALL_MODEL, large) as models:

@@ -28,10 +28,6 @@ from core.models.source import DemoModel
 
 MODEL = "BATON_BENCH_MODEL"
 """Environment variable: a GGUF file to measure in place of SmolLM2."""
-EMBEDDING, FEED_FORWARD = 512, 1536
-"""Of the generated models: a block is 10 MiB."""
-TRIAL_BLOCKS = 8
-MOST_BLOCKS = 100
 Matrix = np.ndarray[Any, Any]
 _PADDED = {
     "token_embd": ("", "embedding"),
@@ -55,6 +51,18 @@ assert ll.llama_model_quantize(sys.argv[1].encode(), sys.argv[2].encode(), ctype
 """
 
 
+class Shape(NamedTuple):
+    """Numbers of the embedding, of the feed-forward network, and blocks added; 0 keeps what the model has."""
+
+    embedding: int = 0
+    feed_forward: int = 0
+    more_blocks: int = 0
+
+
+BLOCK = Shape(embedding=512, feed_forward=1536)
+"""A block of 10 MiB: about a millisecond a decode where 10 GB are read in a second."""
+
+
 def bench_model() -> Path:
     """What is measured where one ordinary model will do."""
     named = os.environ.get(MODEL)
@@ -65,14 +73,6 @@ def f32_copy(source: Path, target: Path) -> Path:
     """The same weights at 32 bits: text nearly the same, several times the cost."""
     subprocess.run([sys.executable, "-c", _REQUANTISE, str(source), str(target)], check=True, capture_output=True)
     return target
-
-
-class Shape(NamedTuple):
-    """Numbers of the embedding, of the feed-forward network, and blocks added; 0 keeps what the model has."""
-
-    embedding: int = 0
-    feed_forward: int = 0
-    more_blocks: int = 0
 
 
 def costly(source: Path, target: Path, shape: Shape, **changes: Any) -> Path:
@@ -123,13 +123,11 @@ def _padded(name: str, data: Matrix, own: int, shape: Shape) -> Matrix:
     return np.pad(data, ((0, extra[rows]), (0, extra[columns])))
 
 
-def of_cost(source: Path, folder: Path, seconds: float) -> Path:
-    """A copy of a model of the demo pair whose decode of one token takes about so long here."""
-    shapes = [Shape(EMBEDDING, FEED_FORWARD, blocks) for blocks in (0, TRIAL_BLOCKS)]
-    least, more = (decode_seconds(costly(source, folder / "trial.gguf", shape)) for shape in shapes)
-    blocks = round((seconds - least) / max(more - least, 1e-6) * TRIAL_BLOCKS)
-    shape = Shape(EMBEDDING, FEED_FORWARD, max(0, min(blocks, MOST_BLOCKS)))
-    return costly(source, folder / f"{source.stem}-{seconds * 1000:g}ms.gguf", shape)
+def of_blocks(source: Path, folder: Path, blocks: int) -> Path:
+    """A copy of a model of the demo pair with so many blocks of BLOCK: one with ten times as many costs ten times as
+    much."""
+    own: int = gguf.GGUFReader(source).fields["llama.block_count"].contents()
+    return costly(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(more_blocks=blocks - own))
 
 
 def decode_seconds(path: Path, tokens: int = 1) -> float:

@@ -27,7 +27,7 @@ from core.run import Pair, RunSettings, run
 from core.thinking.events import Author, TokenWritten
 from core.thinking.limits import Limits
 from core.thinking.trace import Trace
-from tests.bench.generated import EMBEDDING, FEED_FORWARD, Shape, bench_model, costly
+from tests.bench.generated import BLOCK, bench_model, costly
 from tests.bench.rounds import Row, at_least, in_turn, ratios
 
 TOKENS = 200
@@ -48,7 +48,7 @@ def rows(rounds: int) -> Iterator[Row]:
         model = costly(
             DemoModel.LARGE.path,
             Path(folder) / "long.gguf",
-            Shape(EMBEDDING, FEED_FORWARD),
+            BLOCK,
             llama__context_length=LONGEST + 1024,
             tokenizer__ggml__eos_token_id=0,  # never drawn, so that no text ends
         )

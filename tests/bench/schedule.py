@@ -24,11 +24,11 @@ from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions, Switch
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.trace import Trace
-from tests.bench.generated import of_cost
+from tests.bench.generated import of_blocks
 from tests.bench.rounds import Row, at_most, in_turn, ratios, spread
 
-SMALL_SECONDS = 0.002
-"""A decode of the small model, where costs are generated: so long that Baton's own time is a small part of it."""
+SMALL_BLOCKS = 3
+"""Of the small model, where costs are generated: Baton's own time is a small part of its decode."""
 GOAL = 0.6
 
 
@@ -42,9 +42,9 @@ class Models(NamedTuple):
 def rows(rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small = of_cost(SMALL_MODEL, folder, SMALL_SECONDS)
+        small = of_blocks(SMALL_MODEL, folder, SMALL_BLOCKS)
         for ratio in (10, 20):
-            large = of_cost(LARGE_MODEL, folder, SMALL_SECONDS * ratio)
+            large = of_blocks(LARGE_MODEL, folder, SMALL_BLOCKS * ratio)
             taken = measure(Models(small, large, problems=2), rounds)
             what = f"time to answer, `baton` / the authors' schedule, cost ratio 1:{ratio}"
             more = f"; {spread(taken.without_drafts, digits=2)} without drafts; measured 1:{taken.cost_ratio:.0f}"
