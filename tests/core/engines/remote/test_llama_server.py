@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, Message, Passing, Stop
+from core.engines.base import Conversation, Message, Passing, PrefillProgress, Stop
 from core.engines.body import Author, Part
 from core.engines.factory import share_vocabulary
 from core.engines.llama_server import LlamaServerEngine
@@ -208,6 +208,15 @@ def test_cancel_ends_a_write_from_another_thread(engine: LlamaServerEngine) -> N
                 session.cancel()
     assert stop(items) is Stop.CANCELLED
     assert len(items) < 50
+
+
+def test_a_long_prompt_shows_how_far_the_server_has_read_it(engine: LlamaServerEngine) -> None:
+    with closing(engine.open(QUESTION, GREEDY)) as session:
+        items = list(session.write(foreign("A list of words: " + "word " * 300), 1, seed=1))
+    progress = [item for item in items if isinstance(item, PrefillProgress)]
+    assert len(progress) >= 3, "the server reads 64 tokens at a time"
+    assert [item.tokens for item in progress] == sorted(item.tokens for item in progress)
+    assert {item.total for item in progress} == {handoff(items).prefilled}
 
 
 def test_a_text_beyond_the_context_is_refused_with_both_numbers(engine: LlamaServerEngine) -> None:
