@@ -55,6 +55,10 @@ cp $here/$id.desktop dist/Baton.AppDir/usr/share/applications/
 cp $here/$id.metainfo.xml dist/Baton.AppDir/usr/share/metainfo/$id.appdata.xml
 cp resources/icons/baton.svg dist/Baton.AppDir/$id.svg
 cp $here/AppRun dist/Baton.AppDir/AppRun
+if command -v desktop-file-validate >/dev/null; then desktop-file-validate dist/Baton.AppDir/$id.desktop; fi
+if command -v appstreamcli >/dev/null; then
+  appstreamcli validate --no-net dist/Baton.AppDir/usr/share/metainfo/$id.appdata.xml
+fi
 if command -v appimagetool >/dev/null; then
   appimagetool dist/Baton.AppDir "dist/$name.AppImage"
 else
