@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from app.shared.labels import placement_facts
+from app.shared.labels import placement_facts, retreat_words
 from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, option
 from app.terminal.model_files import file_of, source_of
 from app.terminal.output import progress, remark
@@ -18,6 +18,7 @@ from app.terminal.servers import ServerOptions, known_server
 from core.batch.arms import OtherModels
 from core.engines.base import Engine
 from core.engines.factory import EngineFactory, open_engine, share_vocabulary
+from core.engines.model_card import ModelCard
 from core.errors import SettingsError
 from core.models.devices import find_devices
 from core.models.fit import FitKind, fit, fit_pair
@@ -201,11 +202,18 @@ def open_model(
             factory, local=lambda file: local_choices(loading, file, parallel, tokens), on_progress=line.show
         )
         engine = open_engine(source, factory)
-    remark(f"{engine.card.name}: {engine.card.context:,} tokens of context")
-    if is_set("verbose"):
-        for name, fact in placement_facts(engine.card):
-            remark(f"{name}: {fact}")
+    describe(engine.card)
     return engine
+
+
+def describe(card: ModelCard) -> None:
+    """How a file was loaded: its context, what was given up because memory ran out and, with -v, what lies where."""
+    remark(f"{card.name}: {card.context:,} tokens of context")
+    if is_set("verbose"):
+        for name, fact in placement_facts(card):
+            remark(f"{name}: {fact}")
+    elif words := retreat_words(card):
+        remark(words)
 
 
 @contextmanager

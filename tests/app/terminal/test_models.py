@@ -10,7 +10,9 @@ import pytest
 
 from app.cli import main
 from app.terminal.model_files import source_of
+from app.terminal.pair import describe
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
+from core.engines.model_card import ModelCard, Placement
 from core.errors import SettingsError
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource
 from core.paths import Paths
@@ -143,6 +145,15 @@ def test_without_names_the_pair_of_the_window_runs(paths: Paths, capsys: pytest.
     said = capsys.readouterr().err
     assert f"As chosen in the window: {SMALL_MODEL} and {SMALL_MODEL}" in said
     assert "demo pair" not in said
+
+
+def test_a_model_that_got_less_than_was_asked_for_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    placed = Placement((), 128, 2, "f16", "with 12 of 31 layers on the GPU")
+    describe(ModelCard("SmolLM2", "", 2048, placement=placed))
+    assert capsys.readouterr().err.splitlines() == [
+        "baton: SmolLM2: 2,048 tokens of context",
+        "baton: SmolLM2 was loaded with 12 of 31 layers on the GPU: out of memory.",
+    ]
 
 
 def test_the_demo_pair_says_that_it_runs_and_what_it_cannot_do(capsys: pytest.CaptureFixture[str]) -> None:
