@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.batch.row_order import ResultColumn
@@ -63,6 +63,12 @@ def in_sidebar(window: MainWindow) -> list[str]:
     return [str(row.data()) for row in rows if row.data(HistoryRole.CONVERSATION)]
 
 
+def earlier_batch(window: MainWindow, words: str) -> QAbstractButton | None:
+    """The button that opens a batch of these words."""
+    buttons = window.findChildren(QAbstractButton)
+    return next((button for button in buttons if words in button.accessibleName()), None)
+
+
 def look_elsewhere_and_come_back(window: MainWindow, qtbot: QtBot) -> None:
     """As a person does who runs a command in a terminal meanwhile."""
     with qtbot.waitActive(window):
@@ -106,7 +112,7 @@ def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
     window.show_page("batch")
     look_elsewhere_and_come_back(window, qtbot)
     assert len(in_sidebar(window)) == 1
-    assert any("2 problems, small" in button.text() for button in window.findChildren(QPushButton))
+    assert earlier_batch(window, "2 problems · small")
 
 
 def test_a_batch_of_the_terminal_opens_in_the_window(
@@ -118,8 +124,9 @@ def test_a_batch_of_the_terminal_opens_in_the_window(
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_page("batch")
     assert window._batch
-    earlier = next(button for button in window.findChildren(QPushButton) if "2 problems, large" in button.text())
-    assert earlier.text().endswith("done")
+    earlier = earlier_batch(window, "2 problems · large")
+    assert earlier
+    assert earlier.accessibleName().endswith("done")
     with qtbot.waitSignal(window._batch.session.opened):
         earlier.click()
     qtbot.waitUntil(lambda: not window.findChildren(BackgroundTask))
