@@ -8,6 +8,11 @@ def replace_lone_surrogates(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def counted(number: int, noun: str) -> str:
+    """“1 problem”, “1,200 problems”: for nouns whose plural is made with an s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 LONGEST_QUOTE = 300
 """Characters of a foreign text within one of our messages."""
 

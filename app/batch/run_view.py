@@ -34,6 +34,7 @@ from core.batch.progress import in_words
 from core.batch.report import ArmReport, Report
 from core.grading.verdict import How, Regex
 from core.store.batch_rows import JobState, ResultRow
+from core.text import counted
 
 REPORT_EVERY_MS = 3000
 NARROW = 1060
@@ -100,7 +101,7 @@ class RunView(QWidget):
         assert batch
         self.model.show(session.problems, session.rows)
         self.title.setText(batch.name)
-        self.summary.setText(f"{batch.problems:,} problems")
+        self.summary.setText(counted(batch.problems, "problem"))
         chosen = self.arm.currentText()
         with QSignalBlocker(self.arm):
             self.arm.clear()
@@ -130,7 +131,7 @@ class RunView(QWidget):
         # A report reads every run: of a large batch it comes less often, to take a tenth of the time at most.
         self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         models = " ⇄ ".join(model.name for model in (report.small, report.large) if model)
-        self.summary.setText(" · ".join(filter(None, (f"{report.problems:,} problems", models, self._calibrated))))
+        self.summary.setText(" · ".join(filter(None, (counted(report.problems, "problem"), models, self._calibrated))))
         self._show_arm()
 
     def _show_arm(self) -> None:
@@ -186,7 +187,7 @@ class RunView(QWidget):
         self.left_words.setText(words)
         self.retry.setVisible(progress.failed > 0)
         self.retry.setEnabled(not session.running)
-        self.retry.setText(f"Retry {progress.failed:,} errors" if progress.failed != 1 else "Retry 1 error")
+        self.retry.setText(f"Retry {counted(progress.failed, 'error')}")
 
     def _press_run(self) -> None:
         if self.session.paused:

@@ -12,6 +12,7 @@ from app.shared.format import day_and_time
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedButton, ElidedLabel, IconButton, button, label, plain_tip, see_through
 from core.store.batch_rows import Batch
+from core.text import counted
 
 WIDEST, SHORTEST, TALLEST, BAR = 640, 80, 260, 60
 """Pixels: of the card, of the list of earlier batches (more of them are scrolled to), and of a bar of progress."""
@@ -78,7 +79,7 @@ class BatchWelcome(QWidget):
 
     def _row(self, batch: Batch) -> QWidget:
         arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
-        words = f"{batch.problems:,} problems · {arms}"
+        words = f"{counted(batch.problems, 'problem')} · {arms}"
         is_done = batch.done == batch.jobs
         progress = "done" if is_done else f"{batch.done:,} of {batch.jobs:,} done"
         created = day_and_time(batch.created)

@@ -41,6 +41,7 @@ from core.problem import Problem
 from core.run import Pair
 from core.store.batch_rows import ArmTotals, ResultRow
 from core.store.store import Store
+from core.text import counted
 
 REPORTED_AT_ONCE = 2_000
 """Jobs up to which results and report are written after Ctrl+C, in a second; they read the text of every answer."""
@@ -234,7 +235,7 @@ def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine
 def _counts(done: BatchProgress) -> str:
     return (
         f"{done.done:,} of {done.jobs:,} · {done.correct:,} ✓ {done.wrong:,} ✗ {done.unscored:,} – · "
-        f"{done.failed:,} errors · {in_words(done.seconds_left())}"
+        f"{counted(done.failed, 'error')} · {in_words(done.seconds_left())}"
     )
 
 

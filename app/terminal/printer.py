@@ -10,6 +10,7 @@ from rich.segment import ControlType
 from app.shared.labels import prefill_words
 from core.engines.body import Author
 from core.safe_text import safe_text
+from core.text import counted
 from core.thinking.advice import advice_on
 from core.thinking.events import Event, Finish, Noticed, PrefillProgressed, TextDiscarded, TextInserted, TokenWritten
 from core.thinking.trace import Piece, Trace
@@ -115,8 +116,8 @@ class Printer:
 def summary(trace: Trace) -> str:
     """Steps, tokens by author, large share, takeovers, speed and time, a line each for the run and its authors."""
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
-    counts = [f"{len(trace.steps)} steps", f"{trace.seconds:.1f} s", f"large share {trace.large_share:.0%}"]
-    counts.append(f"{large.takeovers} takeover{'' if large.takeovers == 1 else 's'}")
+    counts = [counted(len(trace.steps), "step"), f"{trace.seconds:.1f} s", f"large share {trace.large_share:.0%}"]
+    counts.append(counted(large.takeovers, "takeover"))
     if trace.finish not in (None, Finish.END_OF_TEXT):
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")
     authors = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from core.text import counted
+
 MOST_DROPPED = 5
 """Dropped records that `lines` names one by one."""
 
@@ -35,7 +37,7 @@ class ImportReport(NamedTuple):
 
     def lines(self) -> list[str]:
         """The report in sentences, for the terminal and the window."""
-        read = "1 problem" if self.problems == 1 else f"{self.problems:,} problems"
+        read = counted(self.problems, "problem")
         if self.with_answer == self.problems:
             answers = "with an answer each" if self.problems > 1 else "with an answer"
         else:

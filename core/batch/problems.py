@@ -21,7 +21,7 @@ from core.batch.source import ProblemSource
 from core.errors import ProblemFileError
 from core.grading.extraction import expected_answer
 from core.problem import Problem
-from core.text import replace_lone_surrogates
+from core.text import counted, replace_lone_surrogates
 
 if TYPE_CHECKING:
     from core.models.hub import Hub  # it takes a third of a second to import
@@ -125,7 +125,7 @@ def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None
     bad = sorted((replace(record, source=source.label) for record in rejected), key=lambda bad: bad.line)
     notes = source.notes
     if changed := sum(each is not problem for each, problem in zip(cleaned, problems, strict=True)):
-        count = "1 problem" if changed == 1 else f"{changed:,} problems"
+        count = counted(changed, "problem")
         notes += (f"{source.label}: half characters (lone surrogates) were replaced by “?” in {count}.",)
     name = Path(source.name).stem
     return ProblemSet(name, tuple(cleaned), tuple(bad), columns, names, notes, multiple_choice)

@@ -12,6 +12,7 @@ from core.grading.verdict import How, Regex, Verdict
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 from core.store.store import Store
+from core.text import counted
 from core.thinking.events import Finish
 
 PORTION = 200
@@ -43,7 +44,7 @@ class RegradeCounts:
     def words(self) -> str:
         """One sentence."""
         changes = f"{self.found_otherwise:,} were found differently, {self.graded_otherwise:,} have another verdict"
-        return f"{self.answers:,} answers were graded again: {changes}."
+        return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
 
 
 def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from core.batch.report import ArmReport, Report
 from core.batch.statistics import Difference, Estimate
 from core.store.batch_rows import Conditions
+from core.text import counted
 
 MOST_SENTENCES = 5
 """Different errors, and notices, of an arm that the report names."""
@@ -49,7 +50,7 @@ def comparisons(report: Report) -> str:
         low, high = found.estimate.interval
         lines.append(
             f"{second} less {first}: {100 * found.estimate.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), "
-            f"better on {found.better_second}, worse on {found.better_first} of {found.problems} problems, "
+            f"better on {found.better_second}, worse on {found.better_first} of {counted(found.problems, 'problem')}, "
             f"{probability(found.p)}"
             + (f", adjusted {probability(adjusted)}" if several else "")
             + (f". {disagreement(found)}" if found.disagrees else "")
@@ -100,7 +101,7 @@ def heading(report: Report) -> str:
     seeds = "1 seed" if report.seeds == 1 else f"{report.seeds} seeds"
     found = {parallel: None for arm in report.arms for parallel, *_ in arm.conditions.setups} or {report.parallel: None}
     at_once = " and ".join(map(str, sorted(found, reverse=True)))
-    return f"{report.name}: {report.problems} problems, {seeds}, {at_once} at once; {models}"
+    return f"{report.name}: {counted(report.problems, 'problem')}, {seeds}, {at_once} at once; {models}"
 
 
 def footnotes(report: Report) -> str:
