@@ -20,7 +20,6 @@ from core.models.preferences import load_preferences
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
 from core.paths import Paths
 
-_HOST = re.compile(r"[\w.-]+:\d+(/.*)?")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")
 
@@ -34,8 +33,6 @@ def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
         return source
     if named := catalog_source(text):
         return named
-    if _HOST.fullmatch(text):
-        raise SettingsError(f"There is no file {text}.", f"For a server, write http://{text}.")
     if _REPOSITORY.fullmatch(text) and not text.lower().endswith(".gguf"):
         raise SettingsError(f"There is no file {text}.", f"For a repository on the Hub, write hf:{text}.")
     return source

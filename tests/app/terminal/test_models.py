@@ -14,7 +14,7 @@ from app.terminal.pair import describe
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from core.engines.model_card import ModelCard, Placement
 from core.errors import SettingsError
-from core.models.source import DemoModel, HubFile, LocalFile, ModelSource
+from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
 from core.paths import Paths
 from core.settings import ModelChoice, Settings, SettingsFile
 from core.thinking.trace_json import trace_from_lines
@@ -100,6 +100,7 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys: pytest.Cap
         (str(SMALL_MODEL), LocalFile(SMALL_MODEL)),
         ("hf:owner/name:Q4_K_M", HubFile("owner/name", "Q4_K_M")),
         ("nowhere.gguf", LocalFile(Path("nowhere.gguf"))),
+        ("localhost:8080", ServerUrls(("http://localhost:8080",))),
     ],
 )
 def test_a_model_is_named_in_the_usual_ways(text: str, source: ModelSource) -> None:
@@ -109,7 +110,6 @@ def test_a_model_is_named_in_the_usual_ways(text: str, source: ModelSource) -> N
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("localhost:8080", "write http://localhost:8080"),
         ("bartowski/Qwen-GGUF", "write hf:bartowski/Qwen-GGUF"),
         ("https://huggingface.co/a/b/resolve/main/c.gguf", "Write hf:a/b:QUANT"),
     ],
