@@ -11,13 +11,12 @@ from app.inspector.opinion_text import OpinionText, chance
 from app.inspector.token_strip import Alternatives, visible
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
-from app.shared.format import count
-from app.shared.labels import why
+from app.shared.labels import opinion_counts, why
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, combo_box, in_row, label, plain_tip
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
-from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverEffect, TakeoverReview
+from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverReview
 
 ABOUT = "The large model reads this answer once and marks where it would have written something else."
 LIST_ROWS, TEXT_HEIGHT = 7, 170
@@ -107,7 +106,7 @@ class OpinionPage(QWidget):
         for widget in (self.counts, self.shown, self.list, self.text, self.text.legend):
             widget.setVisible(opinion is not None)
         if opinion:
-            self.counts.setText(counts_in_words(opinion))
+            self.counts.setText(opinion_counts(opinion))
         self._show_place(self.list.currentIndex().row())
 
     def _about(self, is_whole: bool) -> str:
@@ -239,13 +238,3 @@ def place_words(place: Disagreement | TakeoverReview, text: str) -> str:
     sequel = f" · {place.sequel.value}" if place.sequel else ""
     written = visible(text[place.start : place.end])
     return f"Step {place.step + 1}: {written} → {visible(first.text)} ({chance(first.logprob)}){sequel}"
-
-
-def counts_in_words(opinion: Opinion) -> str:
-    """What the opinion comes to, in two sentences."""
-    strong, missed, unneeded = len(opinion.strong), len(opinion.missed), len(opinion.unneeded)
-    words = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
-    if opinion.takeovers and any(review.effect is not TakeoverEffect.UNKNOWN for review in opinion.takeovers):
-        words += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
-        words += "the small model would most likely have written the same."
-    return words

@@ -20,6 +20,7 @@ from core.settings import tolerant
 from core.thinking.advice import advice_on
 from core.thinking.cues import Cue, parse_lexicon
 from core.thinking.events import Finish, PrefillProgressed
+from core.thinking.opinion import Opinion, TakeoverEffect
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES, difference, reason_label, with_advice
 from core.thinking.trace import Piece, Trace
@@ -149,6 +150,16 @@ def last_words(trace: Trace, live: bool) -> str:
     """
     notices = dict.fromkeys(notice.text for notice in trace.notices if not notice.text.endswith(RETRYING))
     return "\n".join(filter(None, (*notices, ending(trace, live))))
+
+
+def opinion_counts(opinion: Opinion) -> str:
+    """What the opinion comes to, in two sentences."""
+    strong, missed, unneeded = len(opinion.strong), len(opinion.missed), len(opinion.unneeded)
+    words = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
+    if opinion.takeovers and any(review.effect is not TakeoverEffect.UNKNOWN for review in opinion.takeovers):
+        words += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
+        words += "the small model would most likely have written the same."
+    return words
 
 
 # Usage of servers

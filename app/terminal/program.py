@@ -39,6 +39,8 @@ COMMANDS = {
     "settings": LazyCommand("app.terminal.settings_list:settings", "What --set takes: meaning, bounds, presets."),
     "completion": LazyCommand("app.terminal.program:completion", "Completion for bash, zsh and fish."),
     "replay": LazyCommand("app.terminal.replay:replay", "Another policy over a recorded run."),
+    "failures": LazyCommand("app.terminal.failures:failures", "What went wrong in the answers of a batch."),
+    "opinion": LazyCommand("app.terminal.opinion:opinion", "What the large model thinks of a recorded answer."),
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from core.batch.charts import accuracy_against_speed, scatter_chart
+from core.batch.failures import analyse
 from core.batch.report_html import html_report
 from core.batch.report_text import markdown_report
 from core.batch.results import Results, outcome_of
@@ -22,7 +23,7 @@ from core.store.store import Store
 HEADER = (
     *("id", "problem", "arm", "seed", "answer", "expected", "outcome", "graded_by", "reason", "error", "notices"),
     *("large_share", "small_tokens", "large_tokens", "discarded_tokens", "handoffs", "steps", "seconds", "started"),
-    *("money", "currency", "remote_tokens", "finish", "source", "line"),
+    *("money", "currency", "remote_tokens", "finish", "source", "line", "note"),
 )
 
 
@@ -39,7 +40,7 @@ def export_jsonl(results: Results, path: Path) -> None:
 
 
 def export_html(results: Results, path: Path) -> None:
-    _write(path, html_report(results.report))
+    _write(path, html_report(results.report, analyse(results.store, results.batch.id)))
 
 
 def export_markdown(results: Results, path: Path) -> None:
@@ -117,6 +118,7 @@ def _csv_rows(results: Results) -> Iterator[Sequence[Cell]]:
             row.finish.value if row.finish else "",
             problem.source,
             problem.source_line,
+            row.note,
         )
 
 

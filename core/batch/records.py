@@ -82,6 +82,7 @@ class ResultRecord(_Record):
     source: str = Field(description="File of the problem.")
     line: int = Field(description="Line of the file on which the problem begins.")
     metadata: dict[str, str] = Field(description="Other columns of the file.")
+    note: str = Field("", description="What a person noted about the answer; empty without a note.")
 
 
 class ModelRecord(_Record):

@@ -9,13 +9,20 @@ from core.batch.charts import (
     scatter_chart,
     takeovers_by_reason,
 )
+from core.batch.failures import FailureAnalysis
 from core.batch.report import Report
 from core.batch.report_text import comparisons, footnotes, heading, method_of_tests, rows_of
 from core.export.html_template import markup, render
 
+MOST_FAILURES = 500
+"""Answers listed; results.jsonl has all."""
 
-def html_report(report: Report) -> str:
-    """The whole page (resources/templates/report.html). Text from models and files is escaped."""
+
+def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
+    """The whole page (resources/templates/report.html). Text from models and files is escaped.
+
+    `analysis`: of all arms; without it the page says nothing of single answers.
+    """
     return render(
         "report.html",
         report=report,
@@ -24,6 +31,8 @@ def html_report(report: Report) -> str:
         footnotes=footnotes(report).splitlines(),
         comparisons=comparisons(report).splitlines(),
         tests=method_of_tests(report),
+        analysis=analysis,
+        failures=analysis.failures[:MOST_FAILURES] if analysis else (),
         speed=markup(scatter_chart(accuracy_against_speed(report))),
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[

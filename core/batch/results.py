@@ -112,6 +112,7 @@ class Results:
             source=problem.source,
             line=problem.source_line,
             metadata=dict(problem.metadata),
+            note=row.note,
         )
 
     @cached_property

@@ -104,6 +104,8 @@ class ResultRow(NamedTuple):
     started: datetime | None = None
     """When it was first claimed, and when its result was saved (`ended`)."""
     ended: datetime | None = None
+    note: str = ""
+    """What a person noted about it."""
 
 
 class ArmTotals(NamedTuple):
@@ -176,4 +178,5 @@ def result_of(row: sqlite3.Row) -> ResultRow:
         Conditions.from_json(row["conditions"]),
         parse_timestamp(row["started"]) if row["started"] else None,
         parse_timestamp(row["ended"]) if row["ended"] else None,
+        row["note"],
     )

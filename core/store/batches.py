@@ -132,6 +132,10 @@ class Batches:
             batch,
         )
 
+    def set_note(self, job: int, note: str) -> None:
+        """Keep a person's note on an answer; "" removes it."""
+        self._change("UPDATE jobs SET note = ? WHERE id = ?", replace_lone_surrogates(note.strip()), job)
+
     def regrade(self, graded: Iterable[tuple[int, str, Verdict]]) -> None:
         """Replace the answers and verdicts of these jobs, all or none."""
         values = [(replace_lone_surrogates(answer), *_verdict(verdict), job) for job, answer, verdict in graded]

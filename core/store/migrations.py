@@ -106,4 +106,5 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE INDEX jobs_in_order ON jobs (batch, state, problem, seed, id)",
         ),
     ),
+    Migration("a person's note on each answer", ("ALTER TABLE jobs ADD COLUMN note TEXT NOT NULL DEFAULT ''",)),
 )

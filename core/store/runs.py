@@ -21,7 +21,7 @@ from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
+from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed, TokenWritten
 from core.thinking.trace import Trace
 from core.thinking.trace_json import Json, event_from_json, event_to_json
 
@@ -73,6 +73,15 @@ class Runs:
         with self._database.reading() as connection:
             row = connection.execute("SELECT pieces FROM outlines WHERE run = ?", (run,)).fetchone()
             return (row and unpack_outline(row["pieces"])) or outline_of(Trace.of(_events(connection, run)))
+
+    def opinion(self, run: str) -> OpinionGiven | None:
+        """The second opinion on it, if that is the last that was saved of it. Quick: reads no other part of the run."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence DESC LIMIT 1", (run,)
+            ).fetchone()
+        last = list(unpack(row["events"]))[-1:] if row else []
+        return last[0] if last and isinstance(last[0], OpinionGiven) else None
 
     def append(self, run: str, events: Sequence[Event]) -> None:
         """Add what was found out about a run after it had ended: its summary stays as it is. Raises StoreError.

@@ -1,0 +1,138 @@
+"""`baton opinion`: the large model reads a recorded answer, and says where it would have written something else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from app.shared.labels import opinion_counts
+from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.options import AT_LEAST_ONE
+from app.terminal.output import progress, remark, write
+from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from app.terminal.recording import open_history
+from app.terminal.servers import ServerOptions, server_options
+from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from app.terminal.standard_input import read_input
+from app.terminal.streams import write_json
+from core.engines.model_card import ModelCard
+from core.errors import SettingsError
+from core.files import read_text
+from core.store.store import Store
+from core.thinking.events import OpinionGiven
+from core.thinking.opinion import Disagreement, Opinion, OpinionProgress, SecondOpinion
+from core.thinking.trace import Trace
+from core.thinking.trace_json import event_to_json, trace_from_lines
+
+BEFORE = 40
+"""Characters of the text that are printed before a place."""
+
+
+class Recorded(NamedTuple):
+    """A run, and where its opinion is kept: None for a run that stands in a file."""
+
+    trace: Trace
+    store: Store | None = None
+    run: str = ""
+
+    def keep(self, opinion: OpinionGiven) -> None:
+        self.trace.apply(opinion)
+        if self.store:
+            self.store.runs.append(self.run, [opinion])
+
+
+@command("opinion")
+@click.argument("trace")
+@option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="At most so many places [20].")
+@option("--again", is_flag=True, help="Read it again, though the answer has an opinion.")
+@option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
+@model_options
+@loading_options
+@server_options
+def opinion(
+    trace: str,
+    limit: int,
+    again: bool,
+    json: bool,
+    models: ModelOptions,
+    loading: LoadingOptions,
+    servers: ServerOptions,
+) -> int:
+    """Where the large model would have written something else in a recorded answer, by disagreement.
+
+    TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
+    list`, with which the opinion is kept. Without --small and --large, the models of the run read it.
+    """
+    with recorded_run(trace) as recorded:
+        if again or recorded.trace.opinion is None:
+            with open_pair(models_of(recorded.trace, models), loading, servers) as pair:
+                reading = SecondOpinion(pair.large, pair.small, recorded.trace)
+                with stops_on_interrupt(reading), progress("Second opinion", json) as line:
+                    for item in reading.read():
+                        if isinstance(item, OpinionProgress):
+                            line.show(item.tokens / item.total, f"{item.tokens:,} of {item.total:,} tokens")
+                        else:
+                            recorded.keep(item)
+        found = Opinion.of(recorded.trace)
+    if found is None:
+        return exit_code_of_signal()
+    if json:
+        write_json(event_to_json(found.given))
+        return ExitCode.ANSWERED
+    write(opinion_counts(found))
+    for place in found.ranked[:limit]:
+        write(place_line(place, recorded.trace.text))
+    if len(found.ranked) > limit:
+        remark(f"{len(found.ranked) - limit:,} weaker disagreements are not shown (--limit).")
+    for review in found.unneeded:
+        words = " ".join(review.piece.text.split())
+        write(f"◆ step {review.piece.step + 1} probably changed nothing: {words[:80]}")
+    if not found.is_whole:
+        remark("Only the beginning of the text was read.")
+    return ExitCode.ANSWERED
+
+
+def place_line(place: Disagreement, text: str) -> str:
+    """“! step 3: … 284 + 027 = [2 → 3, 100%] missed takeover”; ! is strong."""
+    before = " ".join(text[max(0, place.start - BEFORE) : place.start].split())
+    written, first = text[place.start : place.end].strip() or "␣", place.expected
+    sequel = f" {place.sequel.value}" if place.sequel else ""
+    expected = first.text.strip() or "␣"
+    sign = "!" if place.is_strong else " "
+    return f"{sign} step {place.step + 1}: … {before} [{written} → {expected}, {math.exp(first.logprob):.0%}]{sequel}"
+
+
+def models_of(trace: Trace, models: ModelOptions) -> ModelOptions:
+    """As given, else the models of the run, else the pair chosen in the window."""
+    if models.are_given or trace.started is None:
+        return models
+    small, large = (_named(card) for card in (trace.started.small, trace.started.large))
+    return replace(models, small=small, large=large) if small and large else models
+
+
+def _named(card: ModelCard | None) -> str:
+    return str(card.source) if card and card.source else ""
+
+
+@contextmanager
+def recorded_run(name: str) -> Iterator[Recorded]:
+    """A run in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
+    if name == "-":
+        yield Recorded(trace_from_lines(read_input().splitlines()))
+    elif Path(name).exists() or Path(name).suffix:
+        yield Recorded(trace_from_lines(read_text(Path(name), "Name what baton solve --json wrote.").splitlines()))
+    else:
+        with open_history() as store:
+            found = [each.id for each in store.conversations.recent() if each.id.startswith(name.lower())]
+            if len(found) != 1:
+                problem = "several answers begin" if found else "no answer begins"
+                raise SettingsError(f"In the history {problem} with {name}.", "See baton history list.")
+            run = store.conversations.open(found[0]).leaf or ""
+            yield Recorded(store.runs.trace(run), store, run)

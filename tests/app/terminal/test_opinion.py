@@ -1,0 +1,83 @@
+"""`baton opinion` and `baton failures`, with the demo pair: the slip is found at its digit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.terminal.recording import open_history
+from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
+from core.thinking.trace_json import event_from_json, trace_from_lines
+
+Say = Callable[..., list[str]]
+PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """The lines on standard output of a command that must end with this exit code."""
+
+    def say(*words: str, code: int = 0) -> list[str]:
+        capsys.readouterr()
+        assert main(list(words)) == code
+        return capsys.readouterr().out.splitlines()
+
+    return say
+
+
+def test_the_slip_of_the_small_model_is_named_with_what_should_stand_there(say: Say, tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    lines = say("solve", PROBLEM, "--policy", "never", "--small", "demo", "--large", "demo", "--json", "--threads", "1")
+    file.write_text("\n".join(lines), encoding="utf-8")
+    said = say("opinion", str(file), "--threads", "1")
+    assert said[0].endswith("1 strong disagreement, 1 missed takeover.")
+    assert "284 + 027 = [2 → 3, 100%] missed takeover" in said[1]
+    event = event_from_json(json.loads(say("opinion", str(file), "--json", "--threads", "1")[-1]))
+    assert event
+    trace = trace_from_lines(file.read_text(encoding="utf-8").splitlines())
+    trace.apply(event)
+    assert trace.opinion is event
+
+
+def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    say("solve", PROBLEM, "--threads", "1")
+    with open_history() as store:
+        conversation = store.conversations.recent()[0].id
+    first = say("opinion", conversation[:8], "--threads", "1")
+    assert "takeovers probably changed nothing" in first[0]
+    monkeypatch.setattr("app.terminal.opinion.open_pair", None)  # a second reading would fail
+    assert say("opinion", conversation[:8]) == first
+
+
+@pytest.mark.parametrize("name", ["no-such-file.json", "abcdef", "-x"])
+def test_what_is_no_run_is_refused_in_a_sentence(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["opinion", name]) == 2
+    assert capsys.readouterr().err.startswith("baton")
+
+
+def test_failures_of_a_batch_are_grouped_with_their_first_error_and_noted(say: Say, tmp_path: Path) -> None:
+    results = str(tmp_path / "results")
+    say("batch", str(BATCH_PROBLEMS), "--limit", "6", "--arm", "small", "--arm", "baton", "--out", results)
+    before = say("failures", results)
+    assert "not right; 0 notes" in before[0]
+    assert any(line.startswith("Wrong answer: ") for line in before)
+    assert any("Reflection takeover" in line for line in before)
+    after = [json.loads(line) for line in say("failures", results, "--opinion", "--json", "--threads", "1")]
+    wrong = [line for line in after if "failure" in line]
+    assert wrong
+    assert {line["failure"] for line in wrong} == {"diverged"}
+    assert all(line["divergence"]["expected"] for line in wrong)
+    say("failures", results, "--note", wrong[0]["id"], "a digit too few", "--arm", wrong[0]["arm"])
+    assert "a digit too few" in "\n".join(say("failures", results))
+
+
+def test_an_arm_or_an_answer_that_is_not_there_is_refused(say: Say, tmp_path: Path) -> None:
+    results = str(tmp_path / "results")
+    say("batch", str(BATCH_PROBLEMS), "--limit", "1", "--arm", "small", "--out", results)
+    say("failures", results, "--arm", "other", code=2)
+    say("failures", results, "--note", "nothing", "text", code=2)
+    say("failures", str(tmp_path / "elsewhere"), code=2)

@@ -1,0 +1,193 @@
+"""Failure analysis groups what went wrong, counts takeovers by cue and outcome, and keeps notes that are exported."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from core.batch.arms import Arm
+from core.batch.batch_settings import BatchSettings
+from core.batch.divergences import BatchOpinions, divergence_of
+from core.batch.exports import export
+from core.batch.failures import FailureAnalysis, FailureKind, TakeoverOutcomes, analyse, had_stated
+from core.batch.runner import Runner
+from core.engines.base import Conversation
+from core.errors import EngineLost, EngineRefused
+from core.grading.grader import Grader
+from core.problem import Problem
+from core.run import Pair, RunSettings
+from core.store.store import Store
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policies.never import Never
+from tests.fakes.scripted import ScriptedEngine
+
+SMALL = {
+    "right": "2 + 2 is 4.</think>\n\nThe answer is \\boxed{4}.",
+    "slip": "So 2 + 2 is 5.\n\nThat was easy.</think>\n\nThe answer is \\boxed{5}.",
+    "turn": "The answer is 4.\n\nOr rather not.</think>\n\nThe answer is \\boxed{7}.",
+    "silent": "I do not know.</think>",
+    "endless": "and so on " * 400,
+    "cue": "First.\n\nWait, that is",
+}
+LARGE = "Wait, it is 4.\n\nDone.</think>\n\nThe answer is \\boxed{4}."
+
+
+def writes(conversation: Conversation, body: str) -> str:
+    text = SMALL[conversation[-1].content.split()[0]]
+    return text[len(body) :] if text.startswith(body) else "</think>\n\nThe answer is \\boxed{4}."
+
+
+def pair(**large: object) -> Pair:
+    expects = large.pop("expects", lambda _before, token: " 4" if token == " 5" else token)
+    engine = ScriptedEngine(continue_with=lambda _, __: LARGE, name="large", expects=expects)  # type: ignore[arg-type]
+    return Pair(ScriptedEngine(continue_with=writes), engine.with_card(**large))
+
+
+@pytest.fixture
+def batch(store: Store, grader: Grader) -> str:
+    """Six problems by the small model alone, and one of them with takeovers."""
+    problems = [Problem(name, f"{name} 2 + 2?", "4", {}, line) for line, name in enumerate(SMALL, 1)]
+    alone = RunSettings(policy=Never.Settings(), max_tokens=300)
+    both = RunSettings(policy=Keywords.Settings(), max_tokens=300)
+    arms = [Arm(name="small", settings=alone).stored(), Arm(name="both", settings=both).stored()]
+    batch = store.batches.create("sums", BatchSettings().stored(), problems, arms)
+    list(Runner(store, batch, pair(), grader, 1).run())
+    return batch
+
+
+def kinds(found: FailureAnalysis) -> dict[str, FailureKind]:
+    return {failure.problem.id: failure.kind for failure in found.failures}
+
+
+def test_answers_are_grouped_by_what_went_wrong(store: Store, batch: str) -> None:
+    found = analyse(store, batch, "small")
+    assert kinds(found) == {
+        "endless": FailureKind.LIMIT,
+        "silent": FailureKind.NO_ANSWER,
+        "turn": FailureKind.CHANGED,
+        "slip": FailureKind.WRONG,
+    }
+    assert list(found.groups) == [kind for kind in FailureKind if kind in found.groups]
+    assert found.answers == 6
+
+
+def test_takeovers_are_counted_by_reason_cue_and_outcome(store: Store, batch: str) -> None:
+    found = analyse(store, batch, "both")
+    wait = next(group for group in found.takeovers if group.cue == "wait")
+    assert wait.reason == "Reflection takeover"
+    assert (wait.takeovers, wait.right, wait.wrong) == (1, 1, 0)
+    assert wait.share_right == 1.0
+    assert TakeoverOutcomes("x", "", 1, 0, 0, 1).share_right is None
+    assert analyse(store, batch, "small").takeovers == ()
+
+
+def test_an_opinion_names_the_first_error_of_every_wrong_answer(store: Store, batch: str) -> None:
+    *_, last = BatchOpinions(store, batch, pair()).run()
+    assert last.done == last.total > 0
+    slip = next(failure for failure in analyse(store, batch, "small").failures if failure.problem.id == "slip")
+    assert slip.kind is FailureKind.DIVERGED
+    assert slip.divergence
+    assert (slip.divergence.step, slip.divergence.written, slip.divergence.expected) == (0, " 5", " 4")
+    assert slip.divergence.before == "So 2 + 2 is"
+    assert slip.divergence.is_missed
+    assert slip.detail == "5, expected 4 · step 1: 5 instead of 4"
+
+
+def test_answers_are_read_once_and_right_ones_never(store: Store, batch: str) -> None:
+    first = pair()
+    list(BatchOpinions(store, batch, first).run())
+    assert isinstance(first.large, ScriptedEngine)
+    assert first.large.sessions
+    again = BatchOpinions(store, batch, pair())
+    assert again.rows == []
+    assert [(item.done, item.total) for item in again.run()] == [(0, 0)]
+    right = [row for row in store.batches.results(batch, "small") if row.answer == "4"]
+    assert right
+    assert all(store.runs.opinion(row.run) is None for row in right)
+
+
+def test_stopped_it_keeps_the_answers_that_were_read(store: Store, batch: str) -> None:
+    reading = BatchOpinions(store, batch, pair())
+    for item in reading.run():
+        if item.done == 1:
+            reading.stop()
+    with_opinion = [row for row in store.batches.results(batch) if store.runs.opinion(row.run)]
+    assert len(with_opinion) == 1
+    assert len(BatchOpinions(store, batch, pair()).rows) == len(reading.rows) - 1
+
+
+def test_a_large_model_that_cannot_score_is_refused_before_anything_is_read(store: Store, batch: str) -> None:
+    with pytest.raises(EngineRefused, match="vLLM"):
+        BatchOpinions(store, batch, pair(returns_scores=False))
+
+
+def test_a_large_model_that_dies_leaves_what_was_read(store: Store, batch: str) -> None:
+    def dies(before: str, token: str) -> str:
+        if "Or rather" in before:
+            raise EngineLost("Gone.", "Start it.")
+        return token
+
+    with pytest.raises(EngineLost):
+        list(BatchOpinions(store, batch, pair(expects=dies)).run())
+    assert any(store.runs.opinion(row.run) for row in store.batches.results(batch))
+
+
+def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(store: Store, batch: str) -> None:
+    row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
+    before = store.runs.summary(row.run)
+    list(BatchOpinions(store, batch, pair()).run())
+    assert store.runs.summary(row.run) == before
+    trace = store.runs.trace(row.run)
+    assert trace.opinion
+    assert trace.ended
+    assert divergence_of(trace)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "expected", "stated"),
+    [
+        ("So the answer is 42.", "42", True),
+        ("It is \\boxed{42}, or is it?", "42", True),
+        ("6 * 7 = 420", "42", False),
+        ("300 + 401 = 701.", "701", True),
+        ("300 + 401 = 701.5", "701", False),
+        ("1 + 1 = 2", "2", False),
+        ("Answer: 2", "2", True),
+        ("The answer is near.", "", False),
+        ("the answer is $\\frac{1}{2}$", "\\frac{1}{2}", True),
+    ],
+)
+def test_a_right_answer_in_the_reasoning_is_found_where_it_is_stated(
+    reasoning: str, expected: str, stated: bool
+) -> None:
+    assert had_stated(reasoning, expected) is stated
+
+
+def test_a_note_is_kept_and_exported(store: Store, batch: str, tmp_path: Path) -> None:
+    row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
+    store.batches.set_note(row.job, "  =adds one too many <b>  ")
+    again = next(each for each in store.batches.results(batch) if each.job == row.job)
+    assert again.note == "=adds one too many <b>"
+    assert analyse(store, batch).notes == 1
+    for ending in (".jsonl", ".csv", ".html"):
+        export(store, batch, tmp_path / f"r{ending}")
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["note"] for line in lines if line["run"] == row.run] == ["=adds one too many <b>"]
+    with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert "'=adds one too many <b>" in {line["note"] for line in csv.DictReader(file)}
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "=adds one too many &lt;b&gt;" in page
+    assert "Had the right answer, gave another: 2" in page
+    store.batches.set_note(row.job, " ")
+    assert analyse(store, batch).notes == 0
+
+
+def test_a_graded_again_answer_keeps_its_note(store: Store, batch: str) -> None:
+    row = next(iter(store.batches.results(batch)))
+    store.batches.set_note(row.job, "odd")
+    assert row.verdict
+    store.batches.regrade([(row.job, row.answer, row.verdict)])
+    assert next(iter(store.batches.results(batch))).note == "odd"
