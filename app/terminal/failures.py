@@ -137,15 +137,15 @@ def set_note(store: Store, batch: Batch, arm: str | None, seed: int | None, prob
 def read_answers(
     store: Store, batch: Batch, models: ModelOptions, loading: LoadingOptions, servers: ServerOptions, json: bool
 ) -> None:
-    """A second opinion on every wrong answer, one large model after another."""
+    """A second opinion on every wrong answer, one pair of models after another."""
     settings = BatchSettings.of(batch)
-    for guide in dict.fromkeys(Arm.of(stored).guide_model for stored in batch.arms):
+    for names in dict.fromkeys(Arm.of(stored).models for stored in batch.arms):
         named = models if models.are_given else models_of(settings.small, settings.large, models)
         with (
-            open_pair(named.with_large(guide) if guide else named, loading, servers) as pair,
+            open_pair(named.with_others(names), loading, servers) as pair,
             progress("Second opinions", json) as line,
         ):
-            opinions = BatchOpinions(store, batch.id, pair, guide)
+            opinions = BatchOpinions(store, batch.id, pair, names)
             with stops_on_interrupt(opinions), closing(opinions.run()) as items:
                 for item in items:
                     line.show(item.done / max(1, item.total), f"{item.done:,} of {item.total:,} wrong answers")
