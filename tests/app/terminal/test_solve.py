@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
+from app.cli import main
+from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
 from core.models.preferences import ModelPreferences, save_preferences
 from core.thinking.trace_json import trace_from_lines
+from tests.core.thinking.oracles.worlds import World
+from tests.fakes.world_server import world_server
 
 PROBLEM = DemoProblem(836, 100)
 SERVER = "http://127.0.0.1:9"
@@ -149,3 +152,17 @@ def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: P
     cues.write_text("wait, hold on", encoding="utf-8")
     refused = baton("solve", PROBLEM.question, "--cues", str(cues))
     assert (refused.returncode, "cue list cannot be read" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["solve", "World 1"], ["batch", str(BATCH_PROBLEMS), "--limit", "1"]])
+def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "out")] if command[0] == "batch" else []
+    with world_server(Author.LARGE, World, tagged=False) as server:
+        options = ["--small", str(SMALL_MODEL), "--large", server.url, "--policy", "agreement", "--context", "1024"]
+        assert main([*command, *options, "--no-history", *out]) == 2
+    said = capsys.readouterr().err
+    assert "“Agreement” needs the probabilities of a text" in said
+    assert "a large model on this machine, or a server with prompt log-probabilities (vLLM)" in said
+    assert not server.completions
