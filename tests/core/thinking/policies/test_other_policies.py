@@ -241,3 +241,50 @@ def test_two_identical_steps_in_a_row_close_the_thinking() -> None:
     )
     assert done.trace.answer.strip() == "Four."
     assert done.trace.finish is Finish.END_OF_TEXT
+
+
+# Settings that the published programs fix
+
+
+def test_the_first_steps_may_be_the_large_models() -> None:
+    large = ScriptedEngine("Plan.\n\nNo", "More.\n\nNo", name="large", marks="9")
+    done = run(StepScore(StepScore.Settings(first_steps_large=2)), ["End.</think>No", "Four."], large)
+    assert rules(done) == [OPENING, OPENING]
+    assert done.trace.text == "Plan.\n\nMore.\n\nEnd.</think>Four."
+
+
+def test_a_small_step_that_does_not_end_is_judged_at_the_cap() -> None:
+    large = ScriptedEngine("Better.\n\nNo", name="large", marks="19")
+    done = run(StepScore(StepScore.Settings(step_cap=5)), ["word " * 50, "End.</think>No", "Four."], large)
+    assert rules(done) == [SCORE]
+    assert done.trace.text == "Better.\n\nEnd.</think>Four."
+
+
+def test_the_step_that_closes_the_thinking_is_judged_too() -> None:
+    large = ScriptedEngine("Better.</think>Five.", name="large", marks="1")
+    done = run(StepScore(), ["One.</think>Four."], large)
+    assert len(done.all(Judged)) == 1
+    assert SCORE in rules(done)
+
+
+def test_the_first_step_is_probed_and_so_is_the_one_after_the_cap() -> None:
+    done = run(
+        FirstTokenEntropy(FirstTokenEntropy.Settings(step_cap=3)),
+        ScriptedEngine("a b c d e f", "g.</think>", chances=lambda body: TORN if body.count("c") else CERTAIN),
+        ScriptedEngine("x.\n\nNo", "Four.", name="large"),
+    )
+    assert rules(done)[0] == ENTROPY
+    assert done.all(TakeoverStarted)[0].position == len("a b c")
+
+
+def test_the_answer_after_entropy_is_the_large_models() -> None:
+    done = run(FirstTokenEntropy(), ["One.</think>No"], ["Four."])
+    assert rules(done) == [ANSWER]
+    assert done.trace.answer == "Four."
+
+
+def test_every_step_without_an_opening_begins_with_the_small_model() -> None:
+    settings = EveryStep.Settings(opening=0, n1=2, until=Until.TOKENS)
+    done = run(EveryStep(settings), ["Go.\n\nNo", "end.</think>"], ["It all "])
+    assert rules(done) == [EVERY_STEP]
+    assert done.trace.pieces[0].author is Author.SMALL

@@ -147,3 +147,58 @@ def test_relay_reads_the_cues_of_the_run() -> None:
 def test_each_says_in_a_sentence_when_a_model_takes_over_and_offers_an_arm(policy: type[Policy]) -> None:
     assert policy.summary.endswith(".")
     assert policy.arms
+
+
+# questions, bounds, and what the large model wrote
+
+
+def test_what_the_large_model_wrote_is_neither_scored_nor_checked() -> None:
+    large = ScriptedEngine(*LARGE_ENDS, name="large", scored=lambda _, __: -9.0)
+    done = run(Agreement(), ["One.\n\nNo", "End.</think>Four."], large)
+    assert (len(done.all(Scored)), len(reasons(done))) == (1, 1)
+    small = ScriptedEngine("One.\n\nNo", "End.</think>Four.", marks=["no"])
+    checked = run(SelfCheck(), small, ScriptedEngine(*LARGE_ENDS, name="large", marks="1"))
+    assert [event.author for event in checked.all(Judged)] == [Author.SMALL, Author.LARGE]
+
+
+def test_nothing_is_scored_or_checked_in_the_answer() -> None:
+    done = run(Agreement(), ["One.</think>Two.\n\nThree.\n\nFour."], scored_by({}))
+    assert done.all(Scored) == []
+    assert run(SelfCheck(), ["One.</think>Two.\n\nThree.\n\nFour."], LARGE_ENDS).all(Judged) == []
+
+
+def test_both_questions_of_self_check_can_be_changed() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    class Asked(ScriptedEngine):
+        def judged(self, body: str, choices: tuple[str, ...]) -> list[float]:
+            asked.append(choices)
+            return super().judged(body, choices)
+
+    settings = SelfCheck.Settings(sure=0.5, threshold=3, check="Right? ", question="How right? ")
+    small = Asked("One.\n\nNo", "End.</think>Four.", marks=["no", "yes"])
+    done = run(SelfCheck(settings), small, Asked(*LARGE_ENDS, name="large", marks="3"))
+    assert [len(choices) for choices in asked] == [2, 10]
+    assert reasons(done) == [], "a score of 3 is enough"
+
+
+def test_a_sentence_by_the_small_model_is_capped() -> None:
+    large = ScriptedEngine("One is it.\n\nWait, let us", " So it is.</think>", name="large")
+    done = run(Relay(Relay.Settings(sentence_cap=3)), ScriptedEngine(" a b c d e f", "Four."), large)
+    assert done.trace.text == "One is it.\n\nWait, a b c So it is.</think>Four."
+
+
+def test_a_cue_in_the_answer_gives_nothing_away() -> None:
+    large = ScriptedEngine("One.</think>Wait, it is four.", name="large")
+    done = run(Relay(Relay.Settings(small_answers=False)), ScriptedEngine(" No"), large)
+    assert reasons(done) == []
+
+
+def test_without_a_bound_the_surest_step_stands() -> None:
+    small = ScriptedEngine("One.\n\nTwo.\n\nEnd.</think>Four.", chances=lambda _: (1.0,))
+    assert reasons(run(Triggers(Triggers.Settings(plan_steps=0, confidence=0)), small, LARGE_ENDS)) == []
+
+
+def test_a_step_between_two_hesitations_begins_the_count_again() -> None:
+    small = ScriptedEngine("Wait, no.\n\nSo.\n\nWait, so.\n\nEnd.</think>Four.", chances=lambda _: (0.5, 0.5))
+    assert reasons(run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, LARGE_ENDS)) == []
