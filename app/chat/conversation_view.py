@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor
+from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
-from shiboken6 import isValid
 
 from app.chat.answer_view import AnswerView
 from app.chat.demo_verdict import DemoVerdict
 from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.rendering import RichText, TextRange
+from app.shared.rendering import RichText
+from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, current_theme, line_width, set_role
@@ -35,8 +35,6 @@ class ConversationView(QScrollArea):
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)
     models_wanted = Signal()
-    path_shown = Signal()
-    """Other texts may be shown than before."""
 
     def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -81,7 +79,6 @@ class ConversationView(QScrollArea):
             self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
             self._bubbles[exchange.id].fit(self._room())
         self.jump_to_latest()
-        self.path_shown.emit()
 
     def jump_to_latest(self) -> None:
         """Scroll to the end, and follow what is being written."""
@@ -125,46 +122,16 @@ class ConversationView(QScrollArea):
         for answer in self._answers.values():
             answer.build_folded(build)
 
-    def first_visible(self) -> tuple[RichText, int] | None:
-        """The first text in the viewport, and the first position in it."""
-        for text in self.texts():
-            if visible := self.visible_range(text):
-                return text, visible.start
-        return None
-
-    def visible_range(self, text: RichText, around: int = 0) -> TextRange | None:
-        """What of a text is in the viewport, or so many pixels `around` it; None if nothing is."""
-        if not text.isVisible():
-            return None
-        above = -text.mapTo(self._content, QPoint(0, 0)).y() + self.verticalScrollBar().value()
-        top, bottom = above - around, above + self.viewport().height() + around
-        if bottom <= 0 or top >= text.height():
-            return None
-        layout, fuzzy = text.document().documentLayout(), Qt.HitTestAccuracy.FuzzyHit
-        start, end = layout.hitTest(QPointF(0, top), fuzzy), layout.hitTest(QPointF(text.width(), bottom), fuzzy)
-        return TextRange(max(0, start), max(0, end))
-
-    def reveal_text(self, text: RichText, position: int) -> None:
-        """Expand collapsed steps, and scroll to a position in a text."""
+    def unfold(self, text: RichText) -> None:
+        """Expand the steps that a text shows, and stop following what is being written."""
         answer = next((answer for answer in self._answers.values() if answer.steps is text), None)
         if answer and answer.folded:
             answer.toggle_fold()
         self._follows = False
-        QTimer.singleShot(0, self, lambda: self._scroll_to(text, position))  # once everything has its place
 
-    def _scroll_to(self, text: RichText, position: int) -> None:
-        if not isValid(text):
-            return
-        cursor = QTextCursor(text.document())
-        cursor.setPosition(min(position, text.document().characterCount() - 1))
-        place = text.cursorRect(cursor)
-        sideways = text.horizontalScrollBar()
-        if not 0 <= place.left() < text.viewport().width():  # in a wide table, or in code
-            sideways.setValue(sideways.value() + place.left() - text.viewport().width() // 2)
-        top = text.mapTo(self._content, place.topLeft()).y()
-        shown = self.verticalScrollBar().value()
-        is_visible = shown <= top and top + place.height() <= shown + self.viewport().height()
-        self.ensureVisible(0, top, 0, place.height() if is_visible else self.viewport().height() // 3)
+    def searched(self) -> SearchedTexts:
+        """Itself, for the find bar."""
+        return SearchedTexts(self, self.texts, lambda: self.complete, self.unfold, self.build_folded_steps)
 
     # Qt's own
 

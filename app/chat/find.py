@@ -7,9 +7,10 @@ from bisect import bisect_left
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextEdit, QWidget
+from shiboken6 import isValid
 
-from app.chat.conversation_view import ConversationView
 from app.shared.rendering import DocumentMatches, RichText, TextRange, pattern_of
+from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, label
 
@@ -70,11 +71,11 @@ class FindBar(QWidget):
 
 
 class ConversationFinder(QObject):
-    """Searches what the conversation view shows, and follows it while more is written."""
+    """Searches the conversation, or the comparison in its place, and follows it while more is written."""
 
-    def __init__(self, view: ConversationView, bar: FindBar, parent: QObject) -> None:
+    def __init__(self, searched: SearchedTexts, bar: FindBar, parent: QObject) -> None:
         super().__init__(parent)
-        self._view = view
+        self._searched = searched
         self._bar = bar
         self._matches: dict[RichText, DocumentMatches] = {}
         """By text, from top to bottom."""
@@ -89,10 +90,15 @@ class ConversationFinder(QObject):
         self._work.timeout.connect(self._go_on)
         bar.words_changed.connect(self._search)
         bar.step_wanted.connect(self.step)
-        view.verticalScrollBar().valueChanged.connect(self._light)
-        view.verticalScrollBar().rangeChanged.connect(self._light)
-        view.path_shown.connect(self._follow_path)
+        self._follow_scrolling()
         current_theme().changed.connect(self._light)
+
+    def look_at(self, searched: SearchedTexts) -> None:
+        """Search these texts from now on."""
+        if searched.area is not self._searched.area:
+            self._searched = searched
+            self._follow_scrolling()
+        self.follow_path()
 
     @property
     def is_open(self) -> bool:
@@ -100,7 +106,7 @@ class ConversationFinder(QObject):
 
     def open(self) -> None:
         """Show the bar; what is selected in the conversation is what is looked for."""
-        selected = next((text.textCursor().selectedText() for text in self._view.texts() if _selects(text)), "")
+        selected = next((text.textCursor().selectedText() for text in self._searched.texts() if _selects(text)), "")
         self._bar.show()
         self._bar.edit.setFocus()
         if selected and selected != self._bar.edit.text():
@@ -131,14 +137,14 @@ class ConversationFinder(QObject):
 
     @property
     def _searching(self) -> bool:
-        return not all(matches.complete for matches in self._matches.values()) or not self._view.complete
+        return not all(matches.complete for matches in self._matches.values()) or not self._searched.complete()
 
     def _search(self, words: str) -> None:
-        start = self._from or self._current_start() or self._view.first_visible()
+        start = self._from or self._current_start() or self._searched.first_visible()
         self._forget()
         if pattern := pattern_of(words):
-            self._view.build_folded_steps(True)
-            for text in self._view.texts():
+            self._searched.build_folded(True)
+            for text in self._searched.texts():
                 matches = DocumentMatches(text.document(), pattern, text)
                 matches.changed.connect(self._schedule)
                 self._matches[text] = matches
@@ -155,19 +161,24 @@ class ConversationFinder(QObject):
         self._matches.clear()
         self._current = self._from = None
         self._work.stop()
-        self._view.build_folded_steps(False)
+        self._searched.build_folded(False)
         self._light()
 
-    def _follow_path(self) -> None:
+    def follow_path(self) -> None:
         """Other exchanges are shown: search them."""
         if self.is_open:
-            here = {text: matches for text, matches in self._matches.items() if text in self._view.texts()}
-            if len(here) == len(self._matches) == len(self._view.texts()):
+            here = {text: matches for text, matches in self._matches.items() if text in self._searched.texts()}
+            if len(here) == len(self._matches) == len(self._searched.texts()):
                 return
             self._matches = here  # the others went with their texts
             self._lit &= here.keys()
             self._current = self._from = None
             self._search(self._bar.edit.text())
+
+    def _follow_scrolling(self) -> None:
+        bar = self._searched.area.verticalScrollBar()
+        bar.valueChanged.connect(self._light)
+        bar.rangeChanged.connect(self._light)
 
     def _schedule(self) -> None:
         if not self._work.isActive():
@@ -224,7 +235,7 @@ class ConversationFinder(QObject):
         self._current = self._at(index)
         self._from = None
         text, place = self._current
-        self._view.reveal_text(text, place.start)
+        self._searched.reveal(text, place.start)
         self._show_count()
         self._light()
 
@@ -250,10 +261,11 @@ class ConversationFinder(QObject):
     def _light(self) -> None:
         """Highlight the matches in and near the viewport: a long answer may have thousands."""
         for text in self._lit - self._matches.keys():
-            text.setExtraSelections([])
+            if isValid(text):
+                text.setExtraSelections([])
         lit = set()
         for text, matches in self._matches.items():
-            visible = self._view.visible_range(text, AROUND)
+            visible = self._searched.visible_range(text, AROUND)
             if visible is None:
                 if text in self._lit:
                     text.setExtraSelections([])

@@ -68,7 +68,7 @@ class ChatPage(QSplitter):
         self.system = SystemPromptRow()
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
-        self.finder = ConversationFinder(self.conversation, self.find_bar, self)
+        self.finder = ConversationFinder(self.conversation.searched(), self.find_bar, self)
         self.composer = Composer()
         self.counters = Counters()
         self.welcome = Welcome()
@@ -130,8 +130,6 @@ class ChatPage(QSplitter):
 
     def find_words(self, by: int = 0) -> None:
         """Open the find bar over the conversation; `by`: go to the next (1) or previous (-1) match."""
-        if self.is_comparing:
-            self.comparison.leave()
         if by:
             self.finder.step(by)
         else:
@@ -292,6 +290,7 @@ class ChatPage(QSplitter):
         self.sidebar.hide()
         self.composer.ask_for(ASK_SAME_ARMS)
         self.inspector.show_run(view.exchanges[0])
+        self.finder.look_at(view.searched())
 
     def _show_path(self) -> None:
         self.cancel_edit()
@@ -302,6 +301,7 @@ class ChatPage(QSplitter):
         conversation = self._session.conversation
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
+        self.finder.look_at(self.conversation.searched())
         self.sidebar.show_current(conversation.id)
         self.system.show_prompt(self._session.system)
         current = self._session.current

@@ -16,6 +16,8 @@ from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief
 from app.shared.parts import ComparedAnswers
+from app.shared.rendering import RichText
+from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
@@ -55,6 +57,14 @@ class CompareView(ComparedAnswers):
         self._lay_out(exchanges[0].problem)
         self._connect()
         self.refresh()
+
+    def searched(self) -> SearchedTexts:
+        """Steps and answers, column by column."""
+
+        def texts() -> list[RichText]:
+            return [text for column in self.columns for text in (column.steps, column.card.text)]
+
+        return SearchedTexts(self.panes.body, texts, lambda: all(column.steps.complete for column in self.columns))
 
     def steps_of(self, exchange: Exchange) -> StepsView | None:
         return next((column.steps for column in self.columns if column.exchange is exchange), None)

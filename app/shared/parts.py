@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
+from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from core.settings import ModelChoice
@@ -79,6 +80,10 @@ class ComparedAnswers(QWidget):
     @abstractmethod
     def choose(self, exchange: Exchange, piece: Piece) -> None:
         """Mark a piece, and scroll to it."""
+
+    @abstractmethod
+    def searched(self) -> SearchedTexts:
+        """Its steps and answers, for the find bar."""
 
     @abstractmethod
     def steps_of(self, exchange: Exchange) -> StepsView | None:

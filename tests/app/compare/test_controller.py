@@ -267,6 +267,24 @@ def test_leaving_returns_to_the_answer_that_was_compared(compare: Compare, qtbot
     assert window.session.conversation.leaf is attempts(window)[1], "the answer whose step was chosen"
 
 
+def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    view, bar = view_of(window), window.chat.find_bar
+    window.chat.find_words()
+    bar.edit.setText("four")
+    texts = [text for column in view.columns for text in (column.steps, column.card.text)]
+    expected = sum(text.toPlainText().lower().count("four") for text in texts)
+    assert expected > 1
+    qtbot.waitUntil(lambda: bar.count.text() == f"1 of {expected}")
+    for number in range(2, expected + 1):
+        qtbot.keyClick(bar.edit, Qt.Key.Key_Return)
+        assert bar.count.text() == f"{number} of {expected}"
+    assert window.chat.is_comparing
+    window.chat.comparison.leave()
+    qtbot.waitUntil(lambda: "of" in bar.count.text() and not bar.count.text().endswith(f"of {expected}"))
+    window.chat.close_find()
+
+
 def test_a_comparison_that_is_left_goes_on_in_the_conversation(make_window: Make, qtbot: QtBot) -> None:
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
