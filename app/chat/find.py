@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextEdit, QWidget
 from shiboken6 import isValid
 
 from app.shared.rendering import DocumentMatches, RichText, TextRange, pattern_of
+from app.shared.rendering.formula_object import OBJECT_CHARACTER
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, label
@@ -262,18 +263,18 @@ class ConversationFinder(QObject):
         """Highlight the matches in and near the viewport: a long answer may have thousands."""
         for text in self._lit - self._matches.keys():
             if isValid(text):
-                text.setExtraSelections([])
+                _highlight(text, [], None)
         lit = set()
         for text, matches in self._matches.items():
             visible = self._searched.visible_range(text, AROUND)
             if visible is None:
                 if text in self._lit:
-                    text.setExtraSelections([])
+                    _highlight(text, [], None)
                 continue
             first = max(0, bisect_left(matches.ranges, (visible.start, 0)) - 1)
             last = bisect_left(matches.ranges, (visible.end + 1, 0))
             current = self._current[1] if self._current and self._current[0] is text else None
-            text.setExtraSelections([_highlight(text, one, one == current) for one in matches.ranges[first:last]])
+            _highlight(text, matches.ranges[first:last], current)
             lit.add(text)
         self._lit = lit
 
@@ -282,15 +283,29 @@ def _selects(text: RichText) -> bool:
     return text.textCursor().hasSelection() and "\u2029" not in text.textCursor().selectedText()
 
 
-def _highlight(text: RichText, place: TextRange, is_current: bool) -> QTextEdit.ExtraSelection:
-    colours = current_theme().colours
-    highlight = QTextEdit.ExtraSelection()
-    cursor = QTextCursor(text.document())
-    cursor.setPosition(place.start)
-    cursor.setPosition(place.end, QTextCursor.MoveMode.KeepAnchor)
-    form = QTextCharFormat()
-    form.setBackground(QColor(colours.current_match if is_current else colours.match))
-    form.setForeground(QColor(colours.text))  # as formulas are, whose colour a highlight cannot change
-    form.setFontUnderline(is_current)
-    highlight.cursor, highlight.format = cursor, form
-    return highlight
+def _highlight(text: RichText, places: list[TextRange], current: TextRange | None) -> None:
+    """Show these matches and no others; the current one stands out by its ground and is underlined."""
+    colours, document = current_theme().colours, text.document()
+    selections: list[QTextEdit.ExtraSelection] = []
+    formulas: list[tuple[int, QColor]] = []
+    for place in places:
+        ground = QColor(colours.current_match if place == current else colours.match)
+        form = QTextCharFormat()
+        form.setBackground(ground)
+        form.setForeground(QColor(colours.text))
+        form.setFontUnderline(place == current)
+        start = place.start
+        for position in range(place.start, place.end + 1):
+            is_formula = position < place.end and document.characterAt(position) == OBJECT_CHARACTER
+            if (is_formula or position == place.end) and position > start:
+                selection = QTextEdit.ExtraSelection()
+                cursor = QTextCursor(document)
+                cursor.setPosition(start)
+                cursor.setPosition(position, QTextCursor.MoveMode.KeepAnchor)
+                selection.cursor, selection.format = cursor, form
+                selections.append(selection)
+            if is_formula:
+                formulas.append((position, ground))
+                start = position + 1
+    text.setExtraSelections(selections)
+    text.mark_formulas(formulas)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
+from typing import Any
+
+from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
     QGuiApplication,
+    QPainter,
+    QPaintEvent,
     QResizeEvent,
     QTextCharFormat,
     QTextCursor,
     QTextDocument,
+    QTextLine,
 )
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
@@ -35,6 +40,7 @@ class RichText(QTextBrowser):
         self._markdown = ""
         self._live: LiveText | None = None
         self._ink = ""
+        self._marked: list[tuple[int, QColor]] = []
         self.setAccessibleName("Text")
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
@@ -73,6 +79,32 @@ class RichText(QTextBrowser):
         mime.setText(as_plain_text(self.textCursor()))
         mime.setData("text/markdown", as_markdown(self.textCursor()).encode())
         return mime
+
+    def mark_formulas(self, marked: list[tuple[int, QColor]]) -> None:
+        """Draw these grounds behind formulas, each by its position. Qt would lay a highlight over the formula."""
+        if marked != self._marked:
+            self._marked = marked
+            self.viewport().update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._marked:
+            painter = QPainter(self.viewport())
+            painter.translate(-self.horizontalScrollBar().value(), 0)
+            for position, colour in self._marked:
+                painter.fillRect(self._place_of(position), colour)
+            painter.end()
+        super().paintEvent(event)
+
+    def _place_of(self, position: int) -> QRectF:
+        """Where the character at a position stands in the document."""
+        block = self.document().findBlock(position)
+        within = position - block.position()
+        line = block.layout().lineForTextPosition(within)
+        if not line.isValid():
+            return QRectF()
+        top = self.document().documentLayout().blockBoundingRect(block).topLeft() + line.position()
+        left, right = (_x(line, place) - line.x() for place in (within, within + 1))
+        return QRectF(top.x() + left, top.y(), right - left, line.height())
 
     def loadResource(self, kind: int, name: QUrl | str) -> None:
         """Load no resource: a text cannot make Baton fetch anything."""
@@ -121,6 +153,12 @@ class RichText(QTextBrowser):
             self.code_copied.emit()
         else:
             self.link_clicked.emit(address.toString())
+
+
+def _x(line: QTextLine, within: int) -> float:
+    """Where a position of a block stands in its line. PySide gives the place and the position."""
+    found: Any = line.cursorToX(within)
+    return float(found[0] if isinstance(found, tuple) else found)
 
 
 class LiveText:

@@ -63,12 +63,16 @@ def find(window: MainWindow, qtbot: QtBot, words: str, count: str) -> None:
 def current(window: MainWindow) -> tuple[RichText, QTextCursor]:
     """The text and the place of the match that is marked as the current one."""
     ground = QColor(current_theme().colours.current_match)
-    marked = [
-        (text, QTextCursor(selection.cursor))
-        for text in window.chat.conversation.texts()
-        for selection in text.extraSelections()
-        if selection.format.background().color() == ground
-    ]
+    marked = []
+    for text in window.chat.conversation.texts():
+        lit = [each for each in text.extraSelections() if each.format.background().color() == ground]
+        marked += [(text, QTextCursor(each.cursor)) for each in lit]
+        for position, colour in text._marked:
+            if colour == ground:
+                cursor = QTextCursor(text.document())
+                cursor.setPosition(position)
+                cursor.setPosition(position + 1, QTextCursor.MoveMode.KeepAnchor)
+                marked.append((text, cursor))
     assert len(marked) == 1
     return marked[0]
 
@@ -113,7 +117,11 @@ def test_a_typeset_formula_is_found_by_its_source(answered: MainWindow, qtbot: Q
     view(answered).keep_open()
     qtbot.waitUntil(lambda: "\ufffc" in view(answered).steps.toPlainText())
     find(answered, qtbot, "2+3=5", "1 of 1")
-    assert current(answered)[1].selectedText() == "\ufffc"
+    text, cursor = current(answered)
+    assert cursor.selectedText() == "\ufffc"
+    place = text._place_of(cursor.selectionStart())
+    assert place.width() > 30, "as wide as the formula"
+    assert place.height() > 8
     qtbot.waitUntil(lambda: in_sight(answered))
 
 
