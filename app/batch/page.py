@@ -37,6 +37,8 @@ class BatchPage(QStackedWidget):
     """A BatonError, for the window's notice."""
     noticed = Signal(str)
     """Something to know, for the window's notice."""
+    saved = Signal(object)
+    """The Path of a file that was written."""
     deleted = Signal(object)
     """A Batch, which `restore` brings back."""
 
@@ -187,7 +189,7 @@ class BatchPage(QStackedWidget):
         session.opened.connect(self._show_view)
         session.failed.connect(self.failed)
         session.noticed.connect(self.noticed)
-        session.exported.connect(lambda path: self.noticed.emit(f"Saved to {path}"))
+        session.exported.connect(lambda path: self.saved.emit(Path(path)))
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
         self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))

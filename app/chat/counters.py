@@ -106,7 +106,7 @@ class Counters(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fit()
+        QTimer.singleShot(0, self, self._fit)  # hiding a part here would lay out again what is being laid out
 
     def show_seed(self, seed: int) -> None:
         self.seed.setText(str(seed))

@@ -146,14 +146,17 @@ class ChatPage(QSplitter):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def escape(self) -> None:
-        """Close the find bar, else cancel editing, else stop the answer that is being written."""
+    def escape(self) -> bool:
+        """Close the find bar, else cancel editing, else stop the answer that is being written; False: none of these."""
         if self.finder.is_open:
             self.close_find()
         elif self.composer.is_editing:
             self.cancel_edit()
-        else:
+        elif self._session.activity is not Activity.IDLE:
             self._session.stop()
+        else:
+            return False
+        return True
 
     def copy_step(self, form: CopyFormat) -> None:
         """Copy the step shown in the inspector."""
@@ -186,6 +189,8 @@ class ChatPage(QSplitter):
 
     def _centre(self) -> QWidget:
         centre, foot = QWidget(), QWidget()
+        self.foot = foot
+        """The composer and what stands below it."""
         set_role(foot, Role.BAR)
         foot.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         inner = QVBoxLayout()

@@ -16,7 +16,7 @@ from app.models.hub_settings_tab import HubSettingsTab
 from app.models.local_models_tab import LocalModelsTab
 from app.models.start_tab import StartTab
 from app.shared.widgets.controls import LazyWidget
-from app.shared.widgets.notice import NoticeBar
+from app.shared.widgets.notice import Toasts
 from core.errors import BatonError
 from core.models.download import DownloadManifest
 from core.models.fit import in_gib
@@ -38,7 +38,7 @@ class ModelsPage(QWidget):
     """The person moved the splitter beside the list of models: pixels of the list."""
 
     def __init__(
-        self, controller: ModelsController, notice: NoticeBar, list_width: int = 340, parent: QWidget | None = None
+        self, controller: ModelsController, notice: Toasts, list_width: int = 340, parent: QWidget | None = None
     ) -> None:
         """`notice`: where the window says what happened. `list_width`: pixels of the list of models."""
         super().__init__(parent)

@@ -28,6 +28,7 @@ from app.shared.rendering import CopyFormat
 from app.shared.steps.clipboard import copy_answer
 from app.shared.theme import Role
 from app.shared.widgets.controls import label
+from app.shared.widgets.notice import Toasts
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
 from core.errors import BatonError
@@ -55,6 +56,13 @@ class CommandTarget(Protocol):
     def show_sidebar(self, shown: bool) -> None: ...
 
     def show_inspector(self, shown: bool) -> None: ...
+
+    @property
+    def notice(self) -> Toasts: ...
+
+    def show_recent_messages(self) -> None: ...
+
+    def escape(self) -> None: ...
 
     def show_palette(self) -> None: ...
 
@@ -244,7 +252,7 @@ def commands_of(window: CommandTarget) -> list[Command]:
         ),
         Command("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down", "Side by side"),
         Command("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up", "Side by side"),
-        Command("Close find, cancel editing, or stop", chat.escape, "Esc", "While it writes"),
+        Command("Close find, cancel editing, stop, or close a message", window.escape, "Esc", "While it writes"),
         Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
         Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
         Command("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R", "While it writes"),
@@ -259,6 +267,9 @@ def commands_of(window: CommandTarget) -> list[Command]:
         Command("Inspector at the right", window.topbar.inspector_wanted.emit, "Ctrl+I", "Window"),
         Command("Batch of problems…", window.choose_problems, "Ctrl+Shift+O", "Window"),
         Command("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L", "Window"),
+        Command("Close the newest message", lambda: window.notice.close_newest(), "Ctrl+Shift+X", "Window"),
+        Command("Go to the newest message", lambda: window.notice.take_focus(), "F6", "Window"),
+        Command("Recent messages…", window.show_recent_messages, "Ctrl+Shift+E", "Window"),
         Command("Command palette", window.show_palette, "Ctrl+K", "Window"),
         Command("Shortcuts", window.show_shortcuts, "Ctrl+/", "Window"),
         Command("Quit", window.close, "Ctrl+Q", "Window"),

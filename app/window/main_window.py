@@ -1,4 +1,4 @@
-"""The main window: creates the parts (top bar, notice bar, pages), connects them, and closes them in order."""
+"""The main window: creates the parts (top bar, pages, toasts), connects them, and closes them in order."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QSize, Qt
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QRect, QSize, Qt, QUrl
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
@@ -18,6 +18,7 @@ from app.servers.monitor import ServerMonitor
 from app.shared.background import BackgroundTasks, run_in_background
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.conversations.session import ChatSession
+from app.shared.format import short_path
 from app.shared.labels import retreat_words
 from app.shared.loaded_models import LoadedModels, Loader, LoadState
 from app.shared.parts import AnswerComparison, ShowComparison
@@ -25,7 +26,7 @@ from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import apply, current_theme
 from app.shared.widgets.controls import Hairline
-from app.shared.widgets.notice import NoticeBar, Way
+from app.shared.widgets.notice import Message, RecentMessages, Toasts, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
@@ -58,12 +59,15 @@ class MainWindow(QMainWindow):
         self.session = ChatSession(self.models, self.preferences, self)
         self._look = self.preferences.value.appearance
         self._dress()
-        self.notice = NoticeBar()
         self.topbar = TopBar(self.models, self.preferences)
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, self.show_error)
         self.inspector = Inspector()
         self.chat = ChatPage(self.session, self.preferences, self.inspector, self._make_comparison)
         self._pages = QStackedWidget()
+        self._centre = QWidget()
+        self.notice = Toasts(self._centre, self._toast_room)
+        self._model_failure: Message | None = None
+        """Why the models could not be loaded, while that is so."""
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._batch: BatchPage | None = None
@@ -97,6 +101,7 @@ class MainWindow(QMainWindow):
             self._pages.setCurrentWidget(page)
             self.topbar.show_page(name)
             self.preferences.change_window(page=name)
+            self.notice.place()
 
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
@@ -138,6 +143,7 @@ class MainWindow(QMainWindow):
 
         self._batch = batch = BatchPage(self.models, self.preferences, Inspector)
         batch.failed.connect(self.show_error)
+        batch.saved.connect(self.show_saved)
         batch.noticed.connect(lambda words: self.notice.show_message(words, warns=False))
         batch.deleted.connect(
             lambda gone: self.notice.show_message(
@@ -171,7 +177,26 @@ class MainWindow(QMainWindow):
                 ways.insert(1, ("Server…", self.dialogs.connect_server))
         elif isinstance(error, SettingsError):
             ways = [("Settings…", self.dialogs.show_settings)]
-        self.notice.show_message(str(error), *ways)
+        message = self.notice.show_message(str(error), *ways)
+        if error is self.models.error:
+            self._model_failure = message
+
+    def show_saved(self, path: Path) -> None:
+        """Say where a file was saved, and offer to open it or its folder."""
+        self.notice.show_message(
+            f"Saved to {short_path(path)}",
+            ("Open", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))),
+            ("Show in folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))),
+            warns=False,
+        )
+
+    def show_recent_messages(self) -> None:
+        RecentMessages(self.notice, self).open()
+
+    def escape(self) -> None:
+        """What Esc does on the chat page while there is something to do there; else close the newest message."""
+        if not (self._shown_page == "chat" and self.chat.escape()):
+            self.notice.close_newest()
 
     def reload_models(self) -> None:
         self.models.load(self.preferences.value.models)
@@ -280,13 +305,12 @@ class MainWindow(QMainWindow):
         return ComparisonController(self.session, self.preferences, typesetter, show, page)
 
     def _lay_out(self) -> None:
-        centre = QWidget()
-        column = QVBoxLayout(centre)
+        column = QVBoxLayout(self._centre)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.topbar, Hairline(), self.notice, self._pages):
+        for widget in (self.topbar, Hairline(), self._pages):
             column.addWidget(widget, 1 if widget is self._pages else 0)
-        self.setCentralWidget(centre)
+        self.setCentralWidget(self._centre)
         self.setMinimumSize(760, 480)
         self.resize(first_size(self.screen().availableSize()))
 
@@ -299,7 +323,7 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("run"))
         self.dialogs.imported.connect(self._imported)
-        self.dialogs.saved.connect(lambda path: self.notice.show_message(f"Saved to {path}", warns=False))
+        self.dialogs.saved.connect(lambda path: self.show_saved(Path(path)))
         self.session.failed.connect(self.show_error)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
@@ -350,6 +374,13 @@ class MainWindow(QMainWindow):
             apply(application, appearance.look, appearance.text_size)
         self._look = appearance
 
+    def _toast_room(self) -> QRect:
+        """Below the top bar, and above the composer, which is never covered."""
+        pages = self._pages.geometry()
+        if self._shown_page == "chat":
+            pages.setBottom(self.chat.foot.mapTo(self._centre, QPoint(0, 0)).y() - 1)
+        return pages
+
     def _fit_inspector(self) -> None:
         """Where there is room, the inspector is at least as wide as its tabs."""
         is_narrow = self.width() < NARROW
@@ -358,7 +389,11 @@ class MainWindow(QMainWindow):
     def _models_changed(self) -> None:
         if self.models.error:
             self.show_error(self.models.error)
-        elif self.models.state is LoadState.READY:
+            return
+        if self._model_failure:
+            self.notice.dismiss(self._model_failure)
+            self._model_failure = None
+        if self.models.state is LoadState.READY:
             pair = self.models.pair
             cards = [engine.card for engine in (pair.small, pair.large) if engine]
             if words := " ".join(dict.fromkeys(filter(None, map(retreat_words, cards)))):

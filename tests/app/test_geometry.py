@@ -46,6 +46,7 @@ from app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabe
 from app.window.main_window import NARROW, MainWindow
 from app.window.model_button import ModelButton
 from app.window.models_page import add_models_page
+from core.errors import EngineLost
 from core.secrets import Secrets
 from core.settings import ColourScheme
 from tests.fakes.keyrings import NO_KEYRING
@@ -128,7 +129,7 @@ def squeezed(widget: QWidget) -> Iterator[str]:
 
 def widest_word(widget: QLabel) -> int:
     advance = widget.fontMetrics().horizontalAdvance
-    return max((advance(word) for word in widget.text().split()), default=0)
+    return max((advance(word) for word in widget.text().replace("\u200b", " ").split()), default=0)
 
 
 def bold_surplus(widget: QAbstractButton) -> int:
@@ -218,6 +219,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     def chat(act: Callable[[], object] = lambda: None) -> Show:
         def show() -> QWidget:
             window.show_page("chat")
+            window.notice.clear()
             if window.session.conversation is not answered:
                 window.session.open(answered.id)
             act()
@@ -264,6 +266,8 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
             f"models {tab}": page("models", lambda tab=tab: models.page.tabs.setCurrentIndex(tab))  # type: ignore[misc]
             for tab in range(models.page.tabs.count())
         },
+        "messages": page("chat", lambda: say(window)),
+        "recent messages": dialog(window.show_recent_messages),
         "settings": dialog(window.dialogs.show_settings),
         "choose models": dialog(window.dialogs.choose_models),
         "server": dialog(window.dialogs.connect_server),
@@ -272,6 +276,12 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "compare": dialog(compare_dialog),
     }
     return window, found
+
+
+def say(window: MainWindow) -> None:
+    """An error with two actions, and a long message."""
+    window.show_error(EngineLost("There is not enough memory for the large model: 19.8 GB are needed.", "Choose less."))
+    window.notice.show_message(f"Saved to /home/{'a-long-name/' * 12}answer.html", ("Open", print), warns=False)
 
 
 def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:

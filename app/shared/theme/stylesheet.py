@@ -17,6 +17,7 @@ class Role(Enum):
 
     BAR = "bar"  # a strip at the window's edge
     CARD = "card"  # a rounded sheet on the background
+    TOAST = "toast"  # a rounded sheet over the page
     BUBBLE = "bubble"  # what the person wrote
     TITLE = "title"  # the head of a page
     HEADING = "heading"  # the head of a section
@@ -85,6 +86,7 @@ def stylesheet(c: Colours, point_size: float) -> str:
 
     *[role="bar"] {{ background: {c.surface}; }}
     *[role="card"] {{ background: {c.surface}; border: 1px solid {c.border}; border-radius: 10px; }}
+    *[role="toast"] {{ background: {c.surface}; border: 1px solid {c.outline}; border-radius: 10px; }}
     *[role="bubble"] {{ background: {c.panel}; border: none; border-radius: 10px; }}
     QLabel[role="title"] {{ font-size: {point_size * 1.3:.1f}pt; font-weight: 700; }}
     QLabel[role="heading"] {{ font-weight: 600; }}

@@ -1,76 +1,283 @@
-"""The notice bar: errors and messages, with actions. It never interrupts."""
+"""Toasts: errors and messages over the page, with actions; and the list of recent ones."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QEnterEvent, QKeyEvent
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.shared.theme import Role, current_theme, icon, set_role
-from app.shared.widgets.controls import IconButton, button, label
+from app.shared.widgets.controls import IconButton, button, label, scrolling
+from app.shared.widgets.flow import flowing
 
 Way = tuple[str, Callable[[], object]]
-"""A way on: what its button says, and what it does."""
+"""What the button of an action says, and what it does."""
+MOST_SHOWN, MOST_KEPT = 3, 50
+"""Toasts at once, and messages in the list."""
+WIDTH, EDGE, GAP = 430, 14, 8
+"""Pixels: of a toast, around the toasts, and between two."""
+READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
+"""How long a toast stays: at least, for each character, and at least if it has actions. An error stays until closed."""
 
 
-class NoticeBar(QWidget):
-    """Hidden while there is nothing to say."""
+class Message:
+    """One message; an action can be carried out once, from its toast or from the list."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, text: str, ways: tuple[Way, ...], warns: bool) -> None:
+        self.text = text
+        self.ways = ways
+        self.warns = warns
+        self.at = datetime.now()
+
+    @property
+    def stays_ms(self) -> int:
+        """Milliseconds that its toast stays; 0: until it is closed."""
+        if self.warns:
+            return 0
+        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.ways else 0)
+
+    def take(self, act: Callable[[], object]) -> None:
+        self.ways = ()
+        act()
+
+
+class Toast(QFrame):
+    closed = Signal()
+
+    def __init__(self, message: Message, parent: QWidget) -> None:
         super().__init__(parent)
-        set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setAccessibleName("Notice")
-        self._warns = True
+        set_role(self, Role.TOAST)
+        self.message = message
+        self.setAccessibleName(message.text)
         self._picture = QLabel()
-        self._text = label()
-        self._text.setWordWrap(True)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._ways: list[QPushButton] = []
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(16, 6, 10, 6)
-        self._row.setSpacing(10)
-        self._row.addWidget(self._picture)
-        self._row.addWidget(self._text, 1)
-        self._row.addWidget(IconButton("close", "Dismiss", self.clear))
+        self._picture.setContentsMargins(0, 5, 0, 0)
+        self._picture.setAccessibleName("Error" if message.warns else "Message")
+        text = label(breakable(message.text))
+        text.setWordWrap(True)
+        text.setContentsMargins(0, 6, 0, 0)
+        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.closed.emit)
+        top = QHBoxLayout()
+        top.setSpacing(10)
+        top.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
+        top.addWidget(text, 1)
+        top.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 9, 8, 9)
+        column.setSpacing(6)
+        column.addLayout(top)
+        self._actions = [button(words, partial(self._take, act)) for words, act in message.ways]
+        if self._actions:
+            column.addWidget(flowing(*self._actions))
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.closed)
         current_theme().changed.connect(self._draw)
+        self._draw()
+        self._wait()
+
+    def take_focus(self) -> None:
+        """Put the focus on the first action, or on the button that closes it."""
+        (self._actions[0] if self._actions else self._close).setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Whoever points at it reads it."""
+        super().enterEvent(event)
+        self._timer.stop()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._wait()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.closed.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def _wait(self) -> None:
+        if self.message.stays_ms:
+            self._timer.start(self.message.stays_ms)
+
+    def _take(self, act: Callable[[], object]) -> None:
+        self.closed.emit()
+        self.message.take(act)
+
+    def _draw(self) -> None:
+        colours = current_theme().colours
+        ink = colours.danger if self.message.warns else colours.success
+        self._picture.setPixmap(icon("warning" if self.message.warns else "check", ink).pixmap(QSize(18, 18)))
+
+
+class Toasts(QWidget):
+    """Lies over the lower right corner of its parent, in no layout; hidden while there is nothing to say.
+
+    The newest toast is the lowest. Of more than `MOST_SHOWN` the oldest go; all messages stay in `recent`.
+    """
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget, room: Callable[[], QRect] | None = None) -> None:
+        """`room`: the part of the parent over which toasts may lie; by default all of it."""
+        super().__init__(parent)
+        self._room = room or parent.rect
+        self.recent: deque[Message] = deque(maxlen=MOST_KEPT)
+        """The newest last."""
+        self._toasts: list[Toast] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(EDGE, EDGE, EDGE, EDGE)
+        self._column.setSpacing(GAP)
+        parent.installEventFilter(self)
         self.hide()
 
     @property
     def text(self) -> str:
-        return self._text.text()
+        """Of the newest toast; "" if there is none."""
+        return self._toasts[-1].message.text if self._toasts else ""
 
-    def show_message(self, text: str, *ways: Way, warns: bool = True) -> None:
-        """Replace the message; `warns`: something went wrong."""
-        self._drop_ways()
-        self._text.setText(text)
-        self._text.setAccessibleName(text)
-        self._warns = warns
-        for words, act in ways:
-            way = button(words, lambda act=act: self._take(act))  # type: ignore[misc]
-            self._ways.append(way)
-            self._row.insertWidget(self._row.count() - 1, way)
-        self._draw()
-        self.show()
+    @property
+    def shown(self) -> tuple[Toast, ...]:
+        return tuple(self._toasts)
+
+    def show_message(self, text: str, *ways: Way, warns: bool = True) -> Message:
+        """Show a message with its actions; one shown already moves to the end. `warns`: something went wrong."""
+        for toast in [toast for toast in self._toasts if toast.message.text == text]:
+            self._remove(toast)
+            self.recent.remove(toast.message)
+        message = Message(text, ways, warns)
+        self.recent.append(message)
+        toast = Toast(message, self)
+        toast.closed.connect(lambda: self._remove(toast))
+        self._toasts.append(toast)
+        self._column.addWidget(toast)
+        while len(self._toasts) > MOST_SHOWN:
+            self._remove(self._toasts[0])
+        self.place()
+        _announce(self, message)
+        self.changed.emit()
+        return message
+
+    def dismiss(self, message: Message) -> None:
+        """Close the toast of this message, which is no longer so; it stays in the list."""
+        for toast in [toast for toast in self._toasts if toast.message is message]:
+            self._remove(toast)
+
+    def close_newest(self) -> bool:
+        """Close the newest toast; False if there is none."""
+        if not self._toasts:
+            return False
+        self._remove(self._toasts[-1])
+        return True
 
     def clear(self) -> None:
-        self._drop_ways()
-        self._text.clear()
-        self.hide()
+        for toast in list(self._toasts):
+            self._remove(toast)
 
-    def _take(self, act: Callable[[], object]) -> None:
-        self.clear()
-        act()
+    def take_focus(self) -> None:
+        """Put the focus on the newest toast."""
+        if self._toasts:
+            self._toasts[-1].take_focus()
 
-    def _drop_ways(self) -> None:
-        for way in self._ways:
-            self._row.removeWidget(way)
-            way.hide()
-            way.deleteLater()
-        self._ways.clear()
+    def place(self) -> None:
+        """Lay the toasts over the corner: after a change of the parent, of the room, or of the toasts."""
+        self.setVisible(bool(self._toasts))
+        if not self._toasts:
+            return
+        room = self._room()
+        width = min(WIDTH + 2 * EDGE, room.width())
+        for toast in self._toasts:
+            toast.setMinimumHeight(toast.heightForWidth(width - 2 * EDGE))
+        height = min(self._column.totalHeightForWidth(width), room.height())
+        self.setGeometry(room.right() + 1 - width, room.bottom() + 1 - height, width, height)
+        self.raise_()
 
-    def _draw(self) -> None:
-        colours = current_theme().colours
-        ink = colours.danger if self._warns else colours.muted
-        self._picture.setPixmap(icon("warning" if self._warns else "check", ink).pixmap(QSize(18, 18)))
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            QTimer.singleShot(0, self, self.place)  # when the layout of the parent is done
+        return super().eventFilter(watched, event)
+
+    def _remove(self, toast: Toast) -> None:
+        if toast not in self._toasts:
+            return
+        had_focus = toast.isAncestorOf(self.focusWidget()) if self.focusWidget() else False
+        self._toasts.remove(toast)
+        self._column.removeWidget(toast)
+        toast.hide()
+        toast.deleteLater()
+        self.place()
+        if had_focus:
+            self.window().setFocus()
+        self.changed.emit()
+
+
+def _announce(source: QWidget, message: Message) -> None:
+    """Read a message out, an error at once."""
+    event = QAccessibleAnnouncementEvent(source, message.text)
+    if message.warns:
+        event.setPoliteness(QAccessible.AnnouncementPoliteness.Assertive)
+    QAccessible.updateAccessibility(event)
+
+
+def breakable(text: str) -> str:
+    """The text with places where a long path may be broken: zero-width spaces."""
+    return text.replace("/", "/\u200b").replace("\\", "\\\u200b").replace("_", "_\u200b")
+
+
+class RecentMessages(QDialog):
+    """The last messages, the newest first, with the actions that were not taken."""
+
+    def __init__(self, toasts: Toasts, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Recent messages")
+        inside = QWidget()
+        rows = QVBoxLayout(inside)
+        rows.setSpacing(12)
+        for message in reversed(toasts.recent):
+            rows.addWidget(self._row(message))
+        if not toasts.recent:
+            rows.addWidget(label("There is no message yet.", Role.MUTED))
+        rows.addStretch(1)
+        foot = QHBoxLayout()
+        foot.addStretch(1)
+        foot.addWidget(button("Close", self.accept, Role.PRIMARY))
+        column = QVBoxLayout(self)
+        column.addWidget(scrolling(inside), 1)
+        column.addLayout(foot)
+        self.resize(560, 440)
+
+    def _row(self, message: Message) -> QWidget:
+        row = QWidget()
+        text = label(breakable(message.text))
+        text.setWordWrap(True)
+        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        kind = label("Error" if message.warns else "Message", Role.DANGER if message.warns else Role.MUTED)
+        grid = QGridLayout(row)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(label(f"{message.at:%H:%M:%S}", Role.MUTED), 0, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(kind, 0, 1)
+        grid.addWidget(text, 1, 1)
+        if message.ways:
+            grid.addWidget(flowing(*(self._action(message, words, act) for words, act in message.ways)), 2, 1)
+        return row
+
+    def _action(self, message: Message, words: str, act: Callable[[], object]) -> QWidget:
+        def take() -> None:
+            self.accept()
+            message.take(act)
+
+        return button(words, take)

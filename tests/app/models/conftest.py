@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from keyring.backends.null import Keyring
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.models.controller import ModelsController
 from app.models.page import ModelsPage
 from app.shared.background import BackgroundTasks
-from app.shared.widgets.notice import NoticeBar
+from app.shared.widgets.notice import Toasts
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.paths import Paths
 from core.secrets import Secrets
@@ -43,9 +44,9 @@ def controller(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelsControll
 @pytest.fixture
 def page(controller: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
     """Shown, and with the machine and the folders looked at."""
-    notice = NoticeBar()
-    page = ModelsPage(controller, notice)
-    qtbot.addWidget(notice)
+    around = QWidget()
+    qtbot.addWidget(around)
+    page = ModelsPage(controller, Toasts(around))
     qtbot.addWidget(page)
     page.resize(1200, 800)
     with qtbot.waitSignals([controller.inventory_changed, controller.devices_found]):
