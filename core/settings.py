@@ -117,6 +117,8 @@ class WindowState(BaseModel):
     sidebar_width: int = Field(228, ge=120)
     inspector_width: int = Field(372, ge=200)
     model_list_width: int = Field(340, ge=120)
+    expert: bool = False
+    """The settings dialog shows all settings, not only the usual ones."""
     greeted: bool = False
     """The first start has shown a problem being solved."""
     page: str = "chat"

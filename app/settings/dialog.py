@@ -1,46 +1,137 @@
-"""The settings: every change holds at once, and can be reset by itself."""
+"""The settings in sections, the usual ones or all. Every change holds at once, and can be reset by itself."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
 
-from app.shared.forms.form import SettingsForm
+from app.shared.forms.form import Path, SettingsForm
 from app.shared.preferences import Preferences
 from app.shared.theme import Role
-from app.shared.widgets.controls import button
+from app.shared.widgets.controls import button, label, scrolling
 from core.settings import Settings
+from core.thinking.registry import POLICIES
+
+SECTIONS: dict[str, Path] = {
+    "Appearance": ("appearance",),
+    "Models": ("models",),
+    "Policy": ("run", "policy"),
+    "Solving": ("run",),
+    "Limits": ("run", "limits"),
+}
+"""Each with the place of its fields; a field belongs to the section with the longest place that fits."""
+USUAL: frozenset[Path] = frozenset(
+    {
+        ("models", "small"),
+        ("models", "large"),
+        ("models", "context"),
+        ("run", "policy", "policy"),
+        ("run", "seed"),
+        ("run", "temperature"),
+        ("run", "max_tokens"),
+        ("run", "system"),
+        ("run", "limits", "max_seconds"),
+        ("run", "limits", "repetition"),
+    }
+)
+"""What the simple view shows, besides the appearance, the policy's main parameters, and whatever was changed."""
+LIST_WIDTH = 12
+"""Characters of the list of sections."""
 
 
 class SettingsDialog(QDialog):
     def __init__(self, preferences: Preferences, parent: QWidget, section: str = "") -> None:
+        """`section`: the last name of a place in `SECTIONS`; by default the first one is shown."""
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self._preferences = preferences
+        self._kept: set[Path] = set()
+        """Fields that were at another value than their default while this dialog was open: they do not vanish."""
         self.form = SettingsForm(preferences.value, Settings())
         self.form.changed.connect(preferences.replace)
-        preferences.changed.connect(self._show)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search settings")
+        self.search.setPlaceholderText("Search all settings")
         self.search.setAccessibleName("Search settings")
         self.search.setClearButtonEnabled(True)
-        self.search.textChanged.connect(self.form.search)
-        self._scroll = QScrollArea()
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setWidget(self.form)
+        self.sections = QListWidget()
+        self.sections.setAccessibleName("Sections")
+        self.sections.addItems(list(SECTIONS))
+        self.expert = QCheckBox("Show &expert settings")
+        self.expert.setChecked(preferences.value.window.expert)
+        self.expert.setToolTip("All settings, not only the usual ones")
+        self._nothing = label("", Role.MUTED)
+        self._nothing.setWordWrap(True)
+        self._scroll = scrolling(self.form)
         self.form.setContentsMargins(4, 4, 12, 12)
-        row = QHBoxLayout()
-        row.addStretch()
-        row.addWidget(button("Close", self.accept, Role.PRIMARY))
+        self._lay_out()
+        preferences.changed.connect(self._show)
+        self.search.textChanged.connect(self._show_rows)
+        self.sections.currentRowChanged.connect(self._turn)
+        self.expert.toggled.connect(self._take_expert)
+        names = [place[-1] for place in SECTIONS.values()]
+        self.sections.setCurrentRow(names.index(section) if section in names else 0)
+
+    @property
+    def section(self) -> Path:
+        return list(SECTIONS.values())[max(0, self.sections.currentRow())]
+
+    def _lay_out(self) -> None:
+        self.sections.setFixedWidth(LIST_WIDTH * self.fontMetrics().averageCharWidth() + 40)
+        foot = QHBoxLayout()
+        foot.addWidget(self.expert)
+        foot.addStretch()
+        foot.addWidget(button("Close", self.accept, Role.PRIMARY))
+        right = QVBoxLayout()
+        right.addWidget(self._nothing)
+        right.addWidget(self._scroll, 1)
+        middle = QHBoxLayout()
+        middle.setSpacing(14)
+        middle.addWidget(self.sections)
+        middle.addLayout(right, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 14, 16, 12)
         column.setSpacing(10)
         column.addWidget(self.search)
-        column.addWidget(self._scroll, 1)
-        column.addLayout(row)
-        self.resize(620, 640)
-        if head := self.form.head(section) if section else None:
-            QTimer.singleShot(0, self, lambda: self._scroll.verticalScrollBar().setValue(head.y() - 4))
+        column.addLayout(middle, 1)
+        column.addLayout(foot)
+        window = self.parentWidget()
+        assert window is not None
+        self.resize(min(820, window.width() - 20), min(640, window.height() - 20))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.sections.doItemsLayout()  # rows that were laid out before the style know no padding
 
     def _show(self) -> None:
         self.form.show_value(self._preferences.value)
+        self._show_rows()
+
+    def _turn(self, _row: int) -> None:
+        self.search.clear()
+        self._show_rows()
+        self._scroll.verticalScrollBar().setValue(0)
+
+    def _take_expert(self, expert: bool) -> None:
+        self._preferences.change_window(expert=expert)
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        self._kept |= {path for path in self.form.paths() if self.form.is_changed(path)}
+        self.form.show_only(self._is_wanted)
+        found = self.form.search(self.search.text())
+        self.sections.setEnabled(not self.search.text().strip())
+        self._nothing.setText("" if found else "No setting has these words.")
+        self._nothing.setVisible(not found)
+
+    def _is_wanted(self, path: Path) -> bool:
+        return section_of(path) == self.section and (self.expert.isChecked() or self._is_usual(path))
+
+    def _is_usual(self, path: Path) -> bool:
+        policy = POLICIES.of(self._preferences.value.run.policy)
+        main = path[:2] == ("run", "policy") and path[2] in policy.main_parameters
+        return path in USUAL or path[0] == "appearance" or main or path in self._kept
+
+
+def section_of(path: Path) -> Path:
+    """The place of the section that has this field."""
+    return max((place for place in SECTIONS.values() if path[: len(place)] == place), key=len)

@@ -100,7 +100,7 @@ class WindowDialogs(QObject):
         dialog.open()
 
     def show_settings(self, section: str = "") -> None:
-        """`section`: name of the settings section to scroll to."""
+        """`section`: name of the section to show, "policy" say; by default the first."""
         from app.settings.dialog import SettingsDialog
 
         dialog = SettingsDialog(self._preferences, self._window, section)

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -254,6 +255,11 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         chat()()
         window.chat.compare()
 
+    def show_expert_settings() -> None:
+        window.preferences.change_window(expert=True)
+        window.dialogs.show_settings("run")
+        window.preferences.change_window(expert=False)
+
     found: dict[str, Show] = {
         "empty": chat(window.session.new),
         "answer": chat(),
@@ -268,7 +274,11 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         },
         "messages": page("chat", lambda: say(window)),
         "recent messages": dialog(window.show_recent_messages),
-        "settings": dialog(window.dialogs.show_settings),
+        **{
+            f"settings {section}": dialog(partial(window.dialogs.show_settings, section))
+            for section in ("appearance", "models", "policy")
+        },
+        "expert settings": dialog(show_expert_settings),
         "choose models": dialog(window.dialogs.choose_models),
         "server": dialog(window.dialogs.connect_server),
         "palette": dialog(window.show_palette),

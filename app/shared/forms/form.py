@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -95,6 +95,8 @@ class SettingsForm(QWidget):
         self._frame.setContentsMargins(0, 0, 0, 0)
         self._fields = QWidget()
         self._words = ""
+        self._has_heads = True
+        self._is_wanted: Callable[[Path], bool] = lambda _: True
         self._build()
         self.show_value(value)
 
@@ -109,22 +111,42 @@ class SettingsForm(QWidget):
                 row.editor.widget.blockSignals(True)
                 row.editor.show(now)
                 row.editor.widget.blockSignals(False)
-            row.reset.setVisible(now != self._default(row.entry.path))
+        self.search(self._words)
 
-    def search(self, words: str) -> None:
-        """Show only the rows that have all the words."""
+    def search(self, words: str) -> int:
+        """Show only the rows that have all the words, those too that are otherwise left out; returns how many.
+
+        Without words, the rows that `show_only` chose.
+        """
         self._words = words
         wanted = words.lower().split()
         shown: set[Path] = set()
+        found = 0
         for row in self._rows:
-            fits = all(word in row.words for word in wanted)
+            fits = all(word in row.words for word in wanted) if wanted else self._is_wanted(row.entry.path)
+            found += fits
             for widget in row.widgets:
-                widget.setVisible(fits)
+                widget.setVisible(fits and not (isinstance(widget, QLabel) and not widget.text()))
             row.reset.setVisible(fits and row.editor.value() != self._default(row.entry.path))
             if fits:
                 shown |= {row.entry.path[:length] for length in range(len(row.entry.path))}
         for head, path in self._heads:
-            head.setVisible(path in shown)
+            head.setVisible(path in shown and (self._has_heads or bool(wanted)))
+        return found
+
+    def show_only(self, wanted: Callable[[Path], bool]) -> None:
+        """Show only the rows of these fields, until another choice is made."""
+        self._is_wanted = wanted
+        self._has_heads = False  # whoever chooses says which rows these are
+        self.search(self._words)
+
+    def paths(self) -> list[Path]:
+        """Of all fields, shown or not."""
+        return [row.entry.path for row in self._rows]
+
+    def is_changed(self, path: Path) -> bool:
+        """Whether the field has another value than its default."""
+        return bool(value_at(self._value, path) != self._default(path))
 
     def editor(self, *path: str) -> QWidget:
         return next(row.editor.widget for row in self._rows if row.entry.path == path)
@@ -151,8 +173,6 @@ class SettingsForm(QWidget):
                 self._add_row(entry)
         self._grid.setRowStretch(self._grid.rowCount(), 1)
         self._frame.addWidget(self._fields)
-        if self._words:
-            self.search(self._words)
         for row in self._rows:
             if row.entry.path == in_focus:
                 row.editor.widget.setFocus()
@@ -175,6 +195,7 @@ class SettingsForm(QWidget):
         editor.widget.setMinimumWidth(190)
         name = label(title)
         name.setBuddy(editor.widget)
+        name.setContentsMargins(0, 5, 0, 0)
         description = label(about, Role.MUTED)
         description.setWordWrap(True)
         description.setVisible(bool(about))

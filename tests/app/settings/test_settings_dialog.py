@@ -1,0 +1,90 @@
+"""The settings dialog: sections, a simple and an expert view, and a search over everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSpinBox, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.settings.dialog import SECTIONS, SettingsDialog, section_of
+from app.shared.preferences import Preferences
+from core.settings import SettingsFile
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+@pytest.fixture
+def preferences(tmp_path: Path, qtbot: QtBot) -> Preferences:
+    return Preferences(SettingsFile(tmp_path / "settings.json"))
+
+
+@pytest.fixture
+def around(qtbot: QtBot) -> QWidget:
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    widget.resize(1000, 800)
+    return widget
+
+
+def opened(preferences: Preferences, around: QWidget, section: str = "") -> SettingsDialog:
+    dialog = SettingsDialog(preferences, around, section)
+    dialog.show()
+    return dialog
+
+
+def shown(dialog: SettingsDialog) -> set[tuple[str, ...]]:
+    return {path for path in dialog.form.paths() if dialog.form.editor(*path).isVisible()}
+
+
+def test_every_setting_is_in_one_section_of_the_expert_view(preferences: Preferences, around: QWidget) -> None:
+    dialog = opened(preferences, around)
+    dialog.expert.click()
+    seen: list[tuple[str, ...]] = []
+    for row, place in enumerate(SECTIONS.values()):
+        dialog.sections.setCurrentRow(row)
+        assert shown(dialog) == {path for path in dialog.form.paths() if section_of(path) == place}
+        seen += shown(dialog)
+    assert sorted(seen) == sorted(dialog.form.paths())
+
+
+def test_the_simple_view_leaves_out_what_is_seldom_changed(preferences: Preferences, around: QWidget) -> None:
+    dialog = opened(preferences, around, "run")
+    assert ("run", "temperature") in shown(dialog)
+    assert ("run", "top_k") not in shown(dialog)
+
+
+def test_a_changed_expert_setting_is_in_the_simple_view_too(preferences: Preferences, around: QWidget) -> None:
+    preferences.change_run(top_k=20)
+    dialog = opened(preferences, around, "run")
+    assert ("run", "top_k") in shown(dialog)
+    top_k = dialog.form.editor("run", "top_k")
+    assert isinstance(top_k, QSpinBox)
+    top_k.setValue(50)  # its default again: it does not vanish under the hand
+    assert ("run", "top_k") in shown(dialog)
+
+
+def test_the_search_finds_settings_of_every_section(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+    dialog = opened(preferences, around)
+    qtbot.keyClicks(dialog.search, "gpu layers")
+    assert shown(dialog) == {("models", "gpu_layers")}
+    qtbot.keyClicks(dialog.search, " nowhere")
+    assert shown(dialog) == set()
+    assert dialog._nothing.text() == "No setting has these words."
+    dialog.search.clear()
+    assert ("appearance", "look") in shown(dialog)
+
+
+def test_the_choice_of_the_view_is_remembered(preferences: Preferences, around: QWidget) -> None:
+    opened(preferences, around).expert.click()
+    assert opened(preferences, around).expert.isChecked()
+
+
+def test_the_parameters_of_a_policy_open_its_section(preferences: Preferences, around: QWidget, qtbot: QtBot) -> None:
+    dialog = opened(preferences, around, "policy")
+    assert dialog.section == ("run", "policy")
+    assert ("run", "policy", "policy") in shown(dialog)
+    qtbot.keyClick(dialog.sections, Qt.Key.Key_Up)
+    assert dialog.sections.currentRow() == list(SECTIONS).index("Models")
