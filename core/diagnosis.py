@@ -55,7 +55,7 @@ def diagnose(paths: Paths | None = None) -> Iterator[Check]:
     yield _versions()
     yield _library()
     devices = find_devices()
-    yield from _gpu(devices)
+    yield from gpu_checks(devices)
     yield Check("Memory", State.GOOD, f"{in_gib(devices.ram_free)} of {in_gib(devices.ram_total)} free")
     yield from _models_folder(paths)
     yield _store(paths)
@@ -116,7 +116,7 @@ def _backends() -> str:
     return ", ".join(names)
 
 
-def _gpu(devices: Devices) -> Iterator[Check]:
+def gpu_checks(devices: Devices) -> Iterator[Check]:
     """The GPUs that llama.cpp uses; or one that is here and is not used, with the remedy."""
     for gpu in devices.gpus:
         kind = "integrated GPU" if gpu.kind is DeviceKind.INTEGRATED_GPU else "GPU"

@@ -12,6 +12,7 @@ from app.shared.background import LatestTask
 from app.shared.labels import fit_words
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
+from core.diagnosis import Check, State, gpu_checks
 from core.engines.body import Author
 from core.errors import BatonError
 from core.models.catalog import CatalogModel, FittingPair, PublishedResult, pairs_that_fit
@@ -32,6 +33,8 @@ class FittingPairs(NamedTuple):
     devices: Devices
     disk_free: int
     fitting: tuple[FittingPair, ...]
+    gpu_checks: tuple[Check, ...] = ()
+    """What `baton doctor` says about GPUs."""
 
 
 class StartTab(QScrollArea):
@@ -52,6 +55,11 @@ class StartTab(QScrollArea):
         self.said.hide()
         self._machine = label("Looking at this machine…", Role.MUTED)
         self._machine.setWordWrap(True)
+        self.warnings = label("", Role.DANGER)
+        self.warnings.setWordWrap(True)
+        self.warnings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.warnings.setAccessibleName("What this installation cannot use")
+        self.warnings.hide()
         self.setWidgetResizable(True)
         inside = QWidget()
         self._column = QVBoxLayout(inside)
@@ -72,6 +80,7 @@ class StartTab(QScrollArea):
         )
         self._column.addWidget(label("Pairs that fit this machine", Role.HEADING))
         self._column.addWidget(self._machine)
+        self._column.addWidget(self.warnings)
         self._column.addWidget(self.said)
         self._pairs = QVBoxLayout()
         self._pairs.setSpacing(10)
@@ -86,7 +95,10 @@ class StartTab(QScrollArea):
         """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
         devices, folder = self._controller.devices, self._controller.folder
         if devices is not None:
-            self._judging.ask(lambda: FittingPairs(devices, disk_free(folder), pairs_that_fit(devices)), self._show)
+            self._judging.ask(
+                lambda: FittingPairs(devices, disk_free(folder), pairs_that_fit(devices), tuple(gpu_checks(devices))),
+                self._show,
+            )
 
     def _show(self, judged: FittingPairs) -> None:
         devices = judged.devices
@@ -94,6 +106,9 @@ class StartTab(QScrollArea):
         ram = f"RAM {in_gib(devices.ram_free)} free of {in_gib(devices.ram_total)}"
         disk = f"disk {in_gib(judged.disk_free)} free"
         self._machine.setText(f"{ram} · {gpus or 'no GPU in use'} · {disk}")
+        bad = [check for check in judged.gpu_checks if check.state is not State.GOOD]
+        self.warnings.setText("\n".join(f"⚠ {check.subject}: {check.finding} {check.remedy}" for check in bad))
+        self.warnings.setVisible(bool(bad))
         while (item := self._pairs.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()

@@ -1,5 +1,6 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from app.window.main_window import MainWindow
 from app.window.models_page import add_models_page
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
+from core.models.ggml_backends import has_gpu_backend
 from core.models.library import LocalModel
 from core.models.loading import LoadOptions
 from core.models.preferences import load_preferences
@@ -337,3 +339,22 @@ def test_the_gated_search_result_leads_to_its_terms(page: ModelsPage, hub: HubSe
     (row,) = page.downloads.rows
     wait_for(row, DownloadState.FAILED, qtbot)
     assert "access token" in row.words.text()
+
+
+@pytest.fixture
+def unused_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has a GPU, of which this build of llama.cpp knows nothing."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA Example 9000 (UUID: GPU-1)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+
+
+@pytest.mark.skipif(has_gpu_backend(), reason="this build can use a GPU")
+def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(
+    unused_gpu: None, page: ModelsPage, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: page.begin.warnings.isVisible(), timeout=20_000)
+    assert "NVIDIA Example 9000 is here, and this build of llama.cpp cannot use it." in page.begin.warnings.text()
+    assert "docs/install.md" in page.begin.warnings.text()
