@@ -26,7 +26,7 @@ from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import apply, current_theme
 from app.shared.widgets.controls import Hairline
-from app.shared.widgets.notice import Message, RecentMessages, Toasts, Way
+from app.shared.widgets.notice import RecentMessages, ToastMessage, Toasts, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
@@ -66,7 +66,7 @@ class MainWindow(QMainWindow):
         self._pages = QStackedWidget()
         self._centre = QWidget()
         self.notice = Toasts(self._centre, self._toast_room)
-        self._model_failure: Message | None = None
+        self._model_failure: ToastMessage | None = None
         """Why the models could not be loaded, while that is so."""
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []

@@ -33,7 +33,7 @@ READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
 """How long a toast stays: at least, for each character, and at least if it has actions. An error stays until closed."""
 
 
-class Message:
+class ToastMessage:
     """One message; an action can be carried out once, from its toast or from the list."""
 
     def __init__(self, text: str, ways: tuple[Way, ...], warns: bool) -> None:
@@ -57,7 +57,7 @@ class Message:
 class Toast(QFrame):
     closed = Signal()
 
-    def __init__(self, message: Message, parent: QWidget) -> None:
+    def __init__(self, message: ToastMessage, parent: QWidget) -> None:
         super().__init__(parent)
         set_role(self, Role.TOAST)
         self.message = message
@@ -134,7 +134,7 @@ class Toasts(QWidget):
         """`room`: the part of the parent over which toasts may lie; by default all of it."""
         super().__init__(parent)
         self._room = room or parent.rect
-        self.recent: deque[Message] = deque(maxlen=MOST_KEPT)
+        self.recent: deque[ToastMessage] = deque(maxlen=MOST_KEPT)
         """The newest last."""
         self._toasts: list[Toast] = []
         self._column = QVBoxLayout(self)
@@ -152,12 +152,12 @@ class Toasts(QWidget):
     def shown(self) -> tuple[Toast, ...]:
         return tuple(self._toasts)
 
-    def show_message(self, text: str, *ways: Way, warns: bool = True) -> Message:
+    def show_message(self, text: str, *ways: Way, warns: bool = True) -> ToastMessage:
         """Show a message with its actions; one shown already moves to the end. `warns`: something went wrong."""
         for toast in [toast for toast in self._toasts if toast.message.text == text]:
             self._remove(toast)
             self.recent.remove(toast.message)
-        message = Message(text, ways, warns)
+        message = ToastMessage(text, ways, warns)
         self.recent.append(message)
         toast = Toast(message, self)
         toast.closed.connect(lambda: self._remove(toast))
@@ -170,7 +170,7 @@ class Toasts(QWidget):
         self.changed.emit()
         return message
 
-    def dismiss(self, message: Message) -> None:
+    def dismiss(self, message: ToastMessage) -> None:
         """Close the toast of this message, which is no longer so; it stays in the list."""
         for toast in [toast for toast in self._toasts if toast.message is message]:
             self._remove(toast)
@@ -223,7 +223,7 @@ class Toasts(QWidget):
         self.changed.emit()
 
 
-def _announce(source: QWidget, message: Message) -> None:
+def _announce(source: QWidget, message: ToastMessage) -> None:
     """Read a message out, an error at once."""
     event = QAccessibleAnnouncementEvent(source, message.text)
     if message.warns:
@@ -259,7 +259,7 @@ class RecentMessages(QDialog):
         column.addLayout(foot)
         self.resize(560, 440)
 
-    def _row(self, message: Message) -> QWidget:
+    def _row(self, message: ToastMessage) -> QWidget:
         row = QWidget()
         text = label(breakable(message.text))
         text.setWordWrap(True)
@@ -275,7 +275,7 @@ class RecentMessages(QDialog):
             grid.addWidget(flowing(*(self._action(message, words, act) for words, act in message.ways)), 2, 1)
         return row
 
-    def _action(self, message: Message, words: str, act: Callable[[], object]) -> QWidget:
+    def _action(self, message: ToastMessage, words: str, act: Callable[[], object]) -> QWidget:
         def take() -> None:
             self.accept()
             message.take(act)
