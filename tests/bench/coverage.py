@@ -81,8 +81,11 @@ def main() -> None:
         "| batch | interval of an accuracy holds it | of a difference | exact test below 0.05 |\n|---|---:|---:|---:|"
     )
     for setting in SETTINGS:
-        found = simulate(setting)
-        print(f"| {setting.title} | {found.accuracy:.1f}% | {found.difference:.1f}% | {found.rejected:.1f}% |")
+        print(row(setting, simulate(setting)))
+
+
+def row(setting: Setting, found: Coverage) -> str:
+    return f"| {setting.title} | {found.accuracy:.1f}% | {found.difference:.1f}% | {found.rejected:.1f}% |"
 
 
 if __name__ == "__main__":

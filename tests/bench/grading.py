@@ -30,13 +30,13 @@ def main() -> None:
     for part in PARTS:
         cases = read_cases(part)
         baton = list(graded_by_baton(cases))
-        print(_row(part, "Baton", figures_of(baton)))
-        print(_row(part, "math-verify alone", figures_of(list(graded_by_math_verify(cases)))))
+        print(row(part, "Baton", figures_of(baton)))
+        print(row(part, "math-verify alone", figures_of(list(graded_by_math_verify(cases)))))
         if "--mistakes" in sys.argv:
             _print_mistakes(baton)
 
 
-def _row(part: str, grader: str, figures: Figures) -> str:
+def row(part: str, grader: str, figures: Figures) -> str:
     shares = " | ".join(f"{share:.1%}" for share in (figures.false_right, figures.false_wrong, figures.unscored))
     return f"| {part} | {figures.cases} | {grader} | {shares} | {figures.missed} |"
 
