@@ -116,7 +116,8 @@ def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
 def expected_answer(value: str, *, worked: bool = False) -> str | None:
     r"""The answer in a data set's field: after GSM8K's `####`, in the last `\boxed{…}`, or the field itself.
 
-    A worked solution without such a mark gives an answer only if it is one short line.
+    Of a worked solution it may also stand behind a phrase such as "the answer is"; without any mark a solution gives an
+    answer only if it is one short line.
     """
     value = value.strip()
     hashes = _HASHES.findall(value)
@@ -125,6 +126,8 @@ def expected_answer(value: str, *, worked: bool = False) -> str | None:
     boxed = last_boxed(value)
     if boxed is not None:
         return boxed
+    if worked and (marked := _marked_answer(value)):
+        return marked
     if worked and (len(value) > _LONGEST_BARE_ANSWER or "\n" in value):
         return None
     return value or None

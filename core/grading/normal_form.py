@@ -20,6 +20,8 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<=\d)\s*(?:\{,\}|,\s*\\[!,])\s*(?=\d{3}(?!\d))", ","),
         (r"(?<=\d)\{,\}(?=\d)", "."),
         (r"(?<=\d)\s*\\[,;:]\s*(?=\d)", ""),
+        (r"\{:\}", ":"),  # `2{:}30`
+        (r"(?i)\s*\((?:about|approximately|approx\.?|roughly|around|≈|or about|i\.e\.)[^()]*\)\s*$", ""),
         (r"(?<!\\)\\!", ""),  # not the end of a matrix row, `\\`
         (r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-zA-Z])|~|\u00a0|\u2009|\u202f", " "),
         (r"\\(?:lbrace)(?![a-zA-Z])", r"\\{"),
@@ -61,6 +63,8 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 _SUPERSCRIPT = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+_VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8"}
+_VULGAR_FRACTION = re.compile(f"[{''.join(_VULGAR)}]")
 _TEXT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:bf|it|rm|sf)|mbox|hbox|operatorname|boldsymbol|emph|unit|bm)\s*"
     r"\{((?:[^{}\\]|\\.|\{[^{}]*\})*)\}"
@@ -73,7 +77,8 @@ _BETWEEN_DIGITS = re.compile(r"(?<=\d) (?=\d)")
 _WORDS = re.compile(r"[^\W\d_]+(?:[\s,'’-]+[^\W\d_]+)*")
 _A_LONG_WORD = re.compile(r"[^\W\d_]{3}|^no$", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<name>\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z](?:, ?[a-z])*\))?|\([a-z](?:, ?[a-z])+\))"
+    r"(?P<name>m?\s*(?:∠|\\angle(?![a-z]))\s*[A-Z]{1,3}|"
+    r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z](?:, ?[a-z])*\))?|\([a-z](?:, ?[a-z])+\))"
     r"\s*(?:=|≈|\\in(?![a-z]))\s*(?P<value>[^=]+)"
 )
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z]\))?")
@@ -89,6 +94,7 @@ def tidy(text: str) -> str:
     # Twice, for \text inside \textbf; what is nested deeper is rare and only costs an exact match.
     for _ in range(2):
         text = _TEXT.sub(r" \1 ", text)
+    text = _VULGAR_FRACTION.sub(lambda sign: f" {_VULGAR[sign.group()]}", text)
     text = _SUPERSCRIPT.sub(lambda power: "^{" + power.group().translate(_SUPERSCRIPTS) + "}", text)
     for pattern, replacement in _SPELLINGS:
         text = pattern.sub(replacement, text)

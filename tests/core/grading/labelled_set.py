@@ -18,7 +18,7 @@ from core.grading.grader import Grader
 from core.grading.verdict import Outcome
 
 FOLDER = Path(__file__).parents[2] / "data" / "grading"
-PARTS = ("development", "holdout", "second_holdout", "third_holdout")
+PARTS = ("development", "holdout", "second_holdout", "third_holdout", "fourth_holdout")
 
 
 class Case(BaseModel):
