@@ -13,7 +13,7 @@ from core.batch.row import Record, Value
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = (
     *("problem", "question", "prompt", "input", "query", "instruction", "task", "text", "messages", "conversations"),
-    *("stem", "statement", "content"),
+    *("stem", "statement", "content", "ctx"),
 )
 _ANSWER = (
     *("reward_model_ground_truth", "extra_info_ground_truth"),  # verl
@@ -149,12 +149,16 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
         if problem is None:  # a known column that is empty in every row is refused with its name
             return next((Columns(name) for name in available_columns(rows) if _plain(name) in _PROBLEM), None)
         reasons[problem] = "the longest text"
+    context: str | None
+    if named.problem is None and _plain(problem) == "input" and (instruction := first(("instruction",))):
+        context, problem = problem, instruction  # Alpaca: what to do, and with what
+    else:
+        context = first(_CONTEXT) if _plain(problem.rpartition(".")[2]) in _ASKS else None
     # An assistant's turn answers the conversation it belongs to, no other.
     solution = None if solution in (problem, answer) else solution
     wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_plain(name)))
     others = [name for name in names if name not in (problem, answer)]
     options, labels = ((), ()) if choices or wrong else _option_columns(rows, others, answer)
-    context = first(_CONTEXT) if _plain(problem.rpartition(".")[2]) in _ASKS else None
     reasons |= dict.fromkeys((*wrong, *options), "known by their names")
     return Columns(
         problem,

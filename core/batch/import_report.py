@@ -44,7 +44,9 @@ class ImportReport(NamedTuple):
             answers = f"{self.with_answer:,} with an answer, {self.problems - self.with_answer:,} cannot be graded"
         choice = f", {self.multiple_choice:,} multiple choice" if self.multiple_choice else ""
         found = [f"Read {read}, {answers}{choice}."]
-        found += [f"The {each.part} is the column “{each.column}” ({each.reason})." for each in self.columns]
+        for part, column, reason in self.columns:
+            one, several = f"The {part} is the column", f"The {part} are the columns"
+            found.append(f"{several if ', ' in column else one} “{column}” ({reason}).")
         if self.columns and not any(each.part in ("answer", "solution") for each in self.columns):
             found.append("No column holds an answer.")
         if self.other_columns:

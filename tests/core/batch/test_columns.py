@@ -21,6 +21,8 @@ def guessed(*names: str, **values: str) -> Columns | None:
         (("Prompt", "Expected Answer"), Columns("Prompt", "Expected Answer")),
         (("input", "target", "id"), Columns("input", "target", id="id")),
         (("id", "problem", "solution"), Columns("problem", solution="solution", id="id")),
+        (("instruction", "input", "output"), Columns("instruction", "output", context="input")),
+        (("ctx", "endings", "label"), Columns("ctx", "label", choices="endings")),
         (("question", "choices", "answerKey"), Columns("question", "answerKey", choices="choices")),
         (
             ("Question", "Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Record ID"),

@@ -203,3 +203,31 @@ def test_a_file_without_any_answer_says_so(tmp_path: Path) -> None:
     found = read(tmp_path, "p.jsonl", '{"problem": "One?"}')
     assert not found.report.can_be_graded
     assert "No column holds an answer." in found.report.lines()
+
+
+@pytest.mark.parametrize(
+    ("solution", "expected"),
+    [
+        ("We add 1 and 1.\n\nThe answer is 2.", "2"),
+        ("Thus the final answer is $\\frac12$, because half of it is gone.", "\\frac12"),
+        ("We add one and one,\nand that is all.", None),
+    ],
+)
+def test_a_worked_solution_says_its_answer_in_a_phrase(tmp_path: Path, solution: str, expected: str | None) -> None:
+    line = {"messages": [{"role": "user", "content": "One?"}, {"role": "assistant", "content": solution}]}
+    (problem,) = read(tmp_path, "p.jsonl", json.dumps(line)).problems
+    assert problem.expected == expected
+
+
+def test_an_instruction_without_an_input_is_read_as_well(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Add them.", "input": "1 and 2", "output": "3"},
+        {"instruction": "Count to 4.", "input": "", "output": "4"},
+    ]
+    found = read(tmp_path, "p.json", json.dumps(rows))
+    assert [problem.text for problem in found.problems] == ["1 and 2\nAdd them.", "Count to 4."]
+
+
+def test_several_option_columns_are_named_in_the_plural(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", "question,A,B,answer\nWhat?,red,blue,B\n")
+    assert "The options are the columns “A, B” (known by their names)." in report_of(found)
