@@ -26,6 +26,7 @@ from app.shared.loaded_models import Loading, LoadState
 from app.shared.pair_loader import PairLoader
 from app.window.main_window import MainWindow
 from app.window.models_page import LazyModelsPage, add_models_page
+from core.batch.failures import FailureKind
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from core.engines.base import Engine
 from core.engines.body import Author
@@ -236,6 +237,7 @@ def batch(paths: Paths, look: ColourScheme) -> None:
         save(window, "batch-busy")
     until(lambda: not page.session.running and not page.session.findChildren(BackgroundTask))
     save(window, f"batch-{look.value}")
+    failures(window, page, look)
     if look is ColourScheme.LIGHT:
         charts = page.view.evidence.verticalScrollBar()
         charts.setValue(charts.maximum())
@@ -246,6 +248,31 @@ def batch(paths: Paths, look: ColourScheme) -> None:
         charts.setValue(charts.minimum())
         save(window, "batch-narrow-charts")
     window.close()
+
+
+def failures(window: MainWindow, page: BatchPage, look: ColourScheme) -> None:
+    """The failed answers of the batch, once the large model has read them."""
+    page.view.failures.click()
+    view = page.failures
+    until(lambda: view.failures.rowCount() > 0)
+    view.arm.setCurrentText("small")
+    view.arm.activated.emit(view.arm.currentIndex())
+    view.opinions.click()
+    until(lambda: view.group.findData(FailureKind.DIVERGED) >= 0)
+    view.step(1)
+    until(lambda: view.answer.steps.selected is not None)
+    save(window, f"failures-{look.value}")
+    if look is ColourScheme.LIGHT:
+        window.resize(*NARROW)
+        save(window, "failures-narrow")
+        window.resize(*USUAL)
+        view.arm.setCurrentText("baton")
+        view.arm.activated.emit(view.arm.currentIndex())
+        until(lambda: view.takeovers.rowCount() > 0)
+        view.tabs.setCurrentIndex(1)
+        save(window, "failures-takeovers")
+        view.tabs.setCurrentIndex(0)
+    view.left.emit()
 
 
 def failed(paths: Paths) -> None:

@@ -29,6 +29,7 @@ from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store
 
 if TYPE_CHECKING:
+    from app.batch.failure_view import FailureView
     from app.batch.run_view import RunView
 
 
@@ -69,8 +70,20 @@ class BatchPage(QStackedWidget):
         view.arm_wanted.connect(lambda recipe: self._add_arms([recipe]))
         view.guides_wanted.connect(lambda: self._add_arms([], self._choose_guides()))
         view.row_opened.connect(self._open_run)
+        view.failures_wanted.connect(self._show_failures)
         self.addWidget(view)
         return view
+
+    @cached_property
+    def failures(self) -> FailureView:
+        """Created on first use."""
+        from app.batch.failure_view import FailureView
+
+        failures = FailureView(self.session)
+        failures.left.connect(lambda: self.setCurrentWidget(self.view))
+        failures.row_opened.connect(self._open_run)
+        self.addWidget(failures)
+        return failures
 
     def use_store(self, store: Store) -> None:
         """Use the opened store: batches can be saved, and earlier ones are listed."""
@@ -122,6 +135,10 @@ class BatchPage(QStackedWidget):
     def _show_view(self) -> None:
         self.view.show_batch()
         self.setCurrentWidget(self.view)
+
+    def _show_failures(self) -> None:
+        self.setCurrentWidget(self.failures)
+        self.failures.show_batch()
 
     def _open_run(self, row: ResultRow, problem: Problem) -> None:
         """Open a window with every step of one run."""

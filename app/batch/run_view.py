@@ -63,6 +63,8 @@ class RunView(QWidget):
     left = Signal()
     arm_wanted = Signal(str)
     guides_wanted = Signal()
+    failures_wanted = Signal()
+    """What went wrong, answer by answer."""
 
     def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +80,7 @@ class RunView(QWidget):
         self.export = QPushButton("Export")
         self.arm, self.shown = combo_box(), combo_box()
         self.regrade = button("Grade again…", self._ask_how, tip="Other verdicts on the answers that are there")
+        self.failures = button("Failures", self.failures_wanted.emit, tip="What went wrong, with notes and takeovers")
         self.figures, self.evidence = Figures(), EvidencePanel()
         self.charts = SwitchButton("Charts")
         self.charts.setToolTip("Charts and arms instead of the table")
@@ -165,6 +168,7 @@ class RunView(QWidget):
         self.run.setEnabled(not over and not session.waits_for_models and not session.grades_again)
         self.stop.setEnabled(session.running)
         self.regrade.setEnabled(progress.done > 0 and not session.running)
+        self.failures.setEnabled(progress.done > 0)
         if session.running and not self._report_timer.isActive():
             self._report_timer.start()
         elif not session.running:
@@ -277,6 +281,7 @@ class RunView(QWidget):
         rows.addWidget(self.arm)
         rows.addWidget(self.shown)
         rows.addStretch(1)
+        rows.addWidget(self.failures)
         rows.addWidget(self.regrade)
         rows.addWidget(self.charts)
         left = self._left

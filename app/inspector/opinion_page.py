@@ -7,7 +7,7 @@ from enum import Enum
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QListView, QProgressBar, QVBoxLayout, QWidget
 
-from app.inspector.opinion_text import OpinionText, chance
+from app.inspector.opinion_text import FORKS, LEGEND, OpinionText, chance
 from app.inspector.token_strip import Alternatives, visible
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
@@ -105,6 +105,7 @@ class OpinionPage(QWidget):
         self.note.setVisible(bool(self.note.text()))
         for widget in (self.counts, self.shown, self.list, self.text, self.text.legend):
             widget.setVisible(opinion is not None)
+        self.text.legend.setText(f"{LEGEND} {FORKS}" if opinions else LEGEND)
         if opinion:
             self.counts.setText(opinion_counts(opinion))
         self._show_place(self.list.currentIndex().row())

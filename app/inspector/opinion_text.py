@@ -25,7 +25,8 @@ from core.thinking.trace import Piece, Trace
 
 HOTTEST = 3 * STRONG
 """Nats at which the colour is deepest."""
-LEGEND = "Wavy: missed takeover · line: taken over after it · dots: mild. Arrow keys: next. Enter or click: fork there."
+LEGEND = "Wavy: missed takeover · line: taken over after it · dots: mild. Arrow keys: next."
+FORKS = "Enter or click: fork there."
 UNDERLINES = {
     Sequel.MISSED: QTextCharFormat.UnderlineStyle.WaveUnderline,
     Sequel.TAKEN_OVER: QTextCharFormat.UnderlineStyle.SingleUnderline,

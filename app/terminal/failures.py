@@ -18,7 +18,7 @@ from app.terminal.recording import open_history
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import stops_on_interrupt
 from app.terminal.streams import write_json
-from core.batch.arms import Arm
+from core.batch.arms import Arm, by_models
 from core.batch.batch_settings import BatchSettings, ModelSummary
 from core.batch.divergences import BatchOpinions
 from core.batch.failures import Failure, FailureAnalysis, analyse
@@ -60,7 +60,7 @@ def failures(
         if note:
             set_note(store, batch, arm, seed, *note)
         if opinion:
-            read_answers(store, batch, models, loading, servers, json)
+            read_answers(store, batch, arm, models, loading, servers, json)
         with progress("Failures", json) as line:
             found = analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
     if json:
@@ -135,17 +135,24 @@ def set_note(store: Store, batch: Batch, arm: str | None, seed: int | None, prob
 
 
 def read_answers(
-    store: Store, batch: Batch, models: ModelOptions, loading: LoadingOptions, servers: ServerOptions, json: bool
+    store: Store,
+    batch: Batch,
+    arm: str | None,
+    models: ModelOptions,
+    loading: LoadingOptions,
+    servers: ServerOptions,
+    json: bool,
 ) -> None:
-    """A second opinion on every wrong answer, one pair of models after another."""
+    """A second opinion on every wrong answer, each arm's by its own models, one pair after another."""
     settings = BatchSettings.of(batch)
-    for names in dict.fromkeys(Arm.of(stored).models for stored in batch.arms):
+    arms = [Arm.of(stored) for stored in batch.arms if arm in (None, stored.name)]
+    for names, group in by_models(arms).items():
         named = models if models.are_given else models_of(settings.small, settings.large, models)
         with (
             open_pair(named.with_others(names), loading, servers) as pair,
             progress("Second opinions", json) as line,
         ):
-            opinions = BatchOpinions(store, batch.id, pair, names)
+            opinions = BatchOpinions(store, batch.id, pair, [each.name for each in group])
             with stops_on_interrupt(opinions), closing(opinions.run()) as items:
                 for item in items:
                     line.show(item.done / max(1, item.total), f"{item.done:,} of {item.total:,} wrong answers")

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
-from core.batch.arms import Arm, OtherModels
 from core.errors import ContextFull
 from core.grading.verdict import Outcome
 from core.run import Pair
@@ -82,20 +81,14 @@ def is_wrong(row: ResultRow) -> bool:
 class BatchOpinions:
     """The large model reads every wrong answer that has no opinion yet; each is stored with its run at once."""
 
-    def __init__(
-        self,
-        store: Store,
-        batch_id: str,
-        pair: Pair,
-        names: OtherModels = OtherModels(),  # noqa: B008 - immutable
-    ) -> None:
-        """`names`: the models of the pair where they are not the batch's own; only arms that ran with them are read.
+    def __init__(self, store: Store, batch_id: str, pair: Pair, arms: Iterable[str] | None = None) -> None:
+        """`arms`: names of the arms to read, those that ran with these models; all, if not given.
 
         Raises the error of `opinion_obstacle` if it cannot score.
         """
         self._store, self._pair = store, pair
-        arms = {stored.name for stored in store.batches.open(batch_id).arms if Arm.of(stored).models == names}
-        wrong = [row for row in store.batches.results(batch_id) if row.arm in arms and is_wrong(row)]
+        read = None if arms is None else set(arms)
+        wrong = [row for row in store.batches.results(batch_id) if (read is None or row.arm in read) and is_wrong(row)]
         self.rows = [row for row in wrong if store.runs.opinion(row.run) is None]
         if self.rows and (error := opinion_obstacle(pair.large, store.runs.trace(self.rows[0].run))):
             raise error

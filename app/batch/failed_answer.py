@@ -1,0 +1,161 @@
+"""One failed answer of a batch: what went wrong, its steps, where it parts from the large model, and a note."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QFocusEvent
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+
+from app.shared.rendering import RichText
+from app.shared.steps.ribbon_follower import RibbonFollower
+from app.shared.steps.steps_view import StepsView
+from app.shared.steps.typesetting import Typesetter
+from app.shared.theme import Role
+from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.ribbon import Ribbon
+from core.batch.failures import Failure
+from core.store.batch_rows import ResultRow
+from core.thinking.trace import Piece, Trace
+
+NOTE_LINES = 3
+KEEP_MS = 800
+"""A note is kept when nothing was typed for so long, and when another answer is shown."""
+
+
+class NoteEdit(QPlainTextEdit):
+    """Tab leaves it; what is written is kept by its owner."""
+
+    left = Signal()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.left.emit()
+
+
+class FailedAnswer(QWidget):
+    noted = Signal(object, str)
+    """A ResultRow, and what a person noted about it."""
+    full_wanted = Signal()
+    """Open the answer with the inspector beside it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._failure: Failure | None = None
+        self._kept = ""
+        """The note as it is stored."""
+        self._first: Piece | None = None
+        """The piece with the first disagreement."""
+        self._goal: Piece | None = None
+        """Scrolled to as soon as its place is known."""
+        self.heading, self.detail = label("", Role.HEADING), label()
+        self.problem = RichText()
+        self.ribbon, self.steps = Ribbon(), StepsView(Typesetter(self))
+        self.ribbon.setAccessibleName("Who wrote it")
+        self._segments = RibbonFollower(self.ribbon)
+        self.place = button("Show the first disagreement", self._show_place)
+        self.full = button("Open with inspector", self.full_wanted.emit, tip="Every token, the run, replay and opinion")
+        self.note = NoteEdit()
+        self.note.setAccessibleName("Note on this answer")
+        self.note.setPlaceholderText("Note on this answer: kept with it, and exported")
+        self.note.setTabChangesFocus(True)
+        self._keeping = QTimer(self)
+        self._keeping.setSingleShot(True)
+        self._keeping.setInterval(KEEP_MS)
+        self._keeping.timeout.connect(self.keep_note)
+        self._lay_out()
+        self.note.textChanged.connect(self._keeping.start)
+        self.note.left.connect(self.keep_note)
+        self.steps.grown.connect(lambda _: self._reach())
+        self.steps.piece_clicked.connect(self.steps.select)
+        self.ribbon.segment_clicked.connect(self._show_segment)
+        self.show_nothing()
+
+    @property
+    def row(self) -> ResultRow | None:
+        return self._failure.row if self._failure else None
+
+    def expect(self, failure: Failure) -> None:
+        """Show what is known of it; its text follows."""
+        self._failure, self._first, self._goal = failure, None, None
+        self._kept = failure.row.note
+        self.note.setPlainText(self._kept)
+        self._keeping.stop()
+        seed = f" · seed {failure.row.seed}" if failure.row.seed else ""
+        self.heading.setText(f"✗ {failure.problem.id} · {failure.row.arm}{seed} · {failure.kind.value}")
+        self.detail.setText(failure.detail)
+        self.problem.set_markdown(failure.problem.text)
+        self.place.setVisible(failure.divergence is not None)
+        self._set_visible(True)
+
+    def show_trace(self, row: ResultRow, trace: Trace) -> None:
+        failure = self._failure
+        if failure is None or row.job != failure.row.job:
+            return
+        self._segments.follow(trace)
+        self.steps.sync(trace, trace.pieces, live=False)
+        self.steps.select(None)
+        if failure.divergence:
+            at = failure.divergence.position
+            self._goal = next((piece for piece in reversed(trace.pieces) if piece.position <= at), None)
+            self._first = self._goal
+            self._reach()
+
+    def show_nothing(self) -> None:
+        self._failure = self._goal = None
+        self._set_visible(False)
+        self.heading.setText("No answer of this kind.")
+
+    def keep_note(self) -> None:
+        """Now, if it has changed."""
+        self._keeping.stop()
+        written = self.note.toPlainText().strip()
+        if self._failure and written != self._kept:
+            self._kept = written
+            self.noted.emit(self._failure.row, written)
+
+    def _show_place(self) -> None:
+        self._goal = self._first
+        self._reach()
+
+    def _show_segment(self, index: int) -> None:
+        self._goal = self._segments.piece_at(index)
+        self._reach()
+
+    def _reach(self) -> None:
+        """Select the piece that is looked for, and scroll to it, once it is laid out."""
+        if self._goal and (place := self.steps.place_of(self._goal)) is not None:
+            self.steps.select(self._goal)
+            top = self.steps.mapTo(self._text, place.center().toPoint()).y()
+            self._area.ensureVisible(0, top, 0, self._area.height() // 3)
+            self._goal = None
+
+    def _set_visible(self, is_visible: bool) -> None:
+        for widget in (self.detail, self._area, self.note, self._buttons):
+            widget.setVisible(is_visible)
+
+    def _lay_out(self) -> None:
+        for words in (self.heading, self.detail):
+            words.setWordWrap(True)
+        self._text, inside = QWidget(), QVBoxLayout()
+        inside.setContentsMargins(0, 0, 8, 0)
+        inside.setSpacing(10)
+        for widget in (self.problem, self.ribbon, self.steps):
+            inside.addWidget(widget)
+        inside.addStretch(1)
+        self._text.setLayout(inside)
+        self._area = scrolling(self._text)
+        self._buttons, row = QWidget(), QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        for press in (self.place, self.full):
+            row.addWidget(press)
+        row.addStretch(1)
+        self._buttons.setLayout(row)
+        self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.heading)
+        column.addWidget(self.detail)
+        column.addWidget(self._buttons)
+        column.addWidget(self._area, 1)
+        column.addWidget(self.note)

@@ -1,0 +1,117 @@
+"""The failures of the batch that is shown: analysed, read by the large model and noted, off the main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from PySide6.QtCore import QObject, Signal
+
+from app.batch.session import BatchSession
+from app.shared.background import LatestTask, SteadyTask, run_in_background
+from app.shared.loaded_models import LoadState
+from core.batch.arms import Arm
+from core.batch.divergences import BatchOpinions, OpinionsProgress
+from core.batch.failures import FailureAnalysis, analyse
+from core.errors import BatonError, StoreError
+from core.store.batch_rows import ResultRow
+from core.thinking.trace import Trace
+
+
+class FailureSession(QObject):
+    analysed = Signal(object)
+    """A FailureAnalysis."""
+    read = Signal(object, object)
+    """A ResultRow and the Trace of its run."""
+    changed = Signal()
+    """Reading by the large model began, got further or ended, or models came or went."""
+    failed = Signal(object)
+    """A BatonError."""
+
+    def __init__(self, batch: BatchSession, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._batch = batch
+        self._analysing = SteadyTask(self, "failures", lambda error: self.failed.emit(error) if error else None)
+        self._opening = LatestTask(self, self.failed.emit)
+        self._arm: str | None = None
+        self._opinions: BatchOpinions | None = None
+        self.reading = False
+        """Whether the large model reads answers just now."""
+        self.progress: OpinionsProgress | None = None
+        batch.models.changed.connect(self.changed)
+        batch.changed.connect(self.changed)
+
+    def analyse(self, arm: str | None) -> None:
+        """Of one arm, or of all. `analysed` follows."""
+        self._arm = arm
+        if (store := self._batch.store) and (batch := self._batch.batch):
+            self._analysing.ask(lambda: analyse(store, batch.id, arm), self._take)
+
+    def open(self, row: ResultRow) -> None:
+        """Read the trace of an answer; `read` follows, for the newest request only."""
+        if store := self._batch.store:
+            self._opening.ask(lambda: store.runs.trace(row.run), lambda trace: self._show(row, trace))
+
+    def set_note(self, row: ResultRow, note: str) -> None:
+        try:
+            if store := self._batch.store:
+                store.batches.set_note(row.job, note)
+        except StoreError as error:
+            self.failed.emit(error)
+
+    @property
+    def obstacle(self) -> str:
+        """Why the large model cannot read answers now, in a sentence or two; "" if it can."""
+        if self._batch.running:
+            return "Wait until the batch is done, or stop it."
+        if self._batch.models.state is not LoadState.READY:
+            return "The models are not loaded yet."
+        large = self._batch.models.pair.large
+        if large is None:
+            return "A second opinion needs a large model. Choose one first."
+        if not large.card.returns_scores:
+            return (
+                f"{large.card.name} on {large.card.location} gives no log-probabilities of a text that it reads. "
+                "Choose a large model on this machine, or serve it with vLLM."
+            )
+        return ""
+
+    def ask_opinions(self) -> None:
+        """Let the large model read every wrong answer of the chosen arm that has no opinion yet."""
+        store, batch, models = self._batch.store, self._batch.batch, self._batch.models
+        if self.reading or self.obstacle or store is None or batch is None:
+            return
+        # The loaded pair reads the arms that ran with the batch's own models; others have theirs (baton failures).
+        own = [arm.name for arm in map(Arm.of, batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]
+        pair = models.pair
+
+        def work() -> Generator[OpinionsProgress, None, None]:
+            self._opinions = BatchOpinions(store, batch.id, pair, own)
+            yield from self._opinions.run()
+
+        self.reading = True
+        models.begin_writing(self)
+        run_in_background(self, "second opinions", work, arrived=self._further, ended=self._ended, cancel=self.stop)
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """What has been read is kept."""
+        if self._opinions:
+            self._opinions.stop()
+
+    def _take(self, found: FailureAnalysis) -> None:
+        self.analysed.emit(found)
+
+    def _show(self, row: ResultRow, trace: Trace) -> None:
+        self.read.emit(row, trace)
+
+    def _further(self, items: list[OpinionsProgress]) -> None:
+        self.progress = items[-1]
+        self.changed.emit()
+
+    def _ended(self, error: BatonError | None) -> None:
+        self.reading, self.progress, self._opinions = False, None, None
+        self._batch.models.end_writing(self)
+        if error:
+            self.failed.emit(error)
+        self.changed.emit()
+        self.analyse(self._arm)

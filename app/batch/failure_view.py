@@ -1,0 +1,335 @@
+"""What went wrong in a batch: failed answers in groups, one of them in full with a note, and takeovers by cue."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSignalBlocker,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QHideEvent, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QHeaderView,
+    QListView,
+    QProgressBar,
+    QSplitter,
+    QStackedWidget,
+    QTabBar,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.batch.failed_answer import FailedAnswer
+from app.batch.failure_session import FailureSession
+from app.batch.session import BatchSession
+from app.shared.format import count
+from app.shared.theme import Role
+from app.shared.widgets.controls import ElidedLabel, button, combo_box, in_row, label, plain_tip
+from core.batch.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
+from core.store.batch_rows import ResultRow
+
+ALL_ARMS = "All arms"
+NARROW = 900
+"""Pixels below which list and answer stand one above the other."""
+NEXT, PREVIOUS = "F8", "Shift+F8"
+OPINIONS_TIP = "The large model reads every wrong answer, and shows the first place where it disagrees"
+Index = QModelIndex | QPersistentModelIndex
+ROOT = QModelIndex()
+
+
+class FailureView(QWidget):
+    left = Signal()
+    """Back to the results."""
+    row_opened = Signal(object, object)
+    """A ResultRow and its Problem, to look at in full."""
+
+    def __init__(self, batch: BatchSession, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = FailureSession(batch, self)
+        self._batch = batch
+        self._analysis: FailureAnalysis | None = None
+        self.title, self.summary = label("What went wrong", Role.HEADING), ElidedLabel("", Role.MUTED)
+        self.arm, self.group = combo_box(), combo_box()
+        self.arm.setAccessibleName("Arm")
+        self.group.setAccessibleName("Group of failures")
+        self.opinions = button("Second opinions", self.session.ask_opinions)
+        self.stop = button("Stop", self.session.stop, tip="What has been read is kept")
+        self.bar, self.note = QProgressBar(), label("", Role.MUTED)
+        self.bar.setTextVisible(False)
+        self.bar.setAccessibleName("Progress of the second opinions")
+        self.note.setWordWrap(True)
+        self.tabs, self._stack = QTabBar(), QStackedWidget()
+        self.tabs.setAccessibleName("Failures")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        for title in ("Answers", "Takeovers"):
+            self.tabs.addTab(title)
+        self.failures, self.takeovers = FailureList(self), TakeoverTable(self)
+        self.list, self.table = QListView(), QTableView()
+        self.list.setModel(self.failures)
+        self.list.setUniformItemSizes(True)
+        self.list.setAccessibleName("Failed answers")
+        self._fill_table()
+        self.answer = FailedAnswer()
+        self.previous = button("‹ Previous", lambda: self.step(-1), tip=f"Previous failed answer ({PREVIOUS})")
+        self.next = button("Next ›", lambda: self.step(1), tip=f"Next failed answer ({NEXT})")
+        self._split = QSplitter()
+        self._lay_out()
+        self._connect()
+
+    def show_batch(self) -> None:
+        """Show the failures of the batch that is open now."""
+        assert self._batch.batch
+        chosen = self.arm.currentText()
+        with QSignalBlocker(self.arm):
+            self.arm.clear()
+            self.arm.addItems([ALL_ARMS, *(arm.name for arm in self._batch.batch.arms)])
+            self.arm.setCurrentText(chosen or ALL_ARMS)
+        self._analyse()
+        self._show_state()
+        self.list.setFocus()
+
+    def step(self, by: int) -> None:
+        """Show the next or the previous failed answer; what was noted is kept."""
+        row = min(max(self.list.currentIndex().row() + by, 0), self.failures.rowCount() - 1)
+        self.tabs.setCurrentIndex(0)
+        self.list.setCurrentIndex(self.failures.index(row))
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        self.answer.keep_note()
+        super().hideEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_narrow = self.width() < NARROW
+        self._split.setOrientation(Qt.Orientation.Vertical if is_narrow else Qt.Orientation.Horizontal)
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _turn(self, tab: int) -> None:
+        """The takeovers have the whole width."""
+        self._stack.setCurrentIndex(tab)
+        self.answer.setVisible(tab == 0)
+
+    def _analyse(self) -> None:
+        self.answer.keep_note()
+        name = self.arm.currentText()
+        self.session.analyse(None if name == ALL_ARMS else name)
+
+    def _take(self, found: FailureAnalysis) -> None:
+        self._analysis = found
+        noted = f" · {count(found.notes, 'note')}" if found.notes else ""
+        self.summary.setText(f"{len(found.failures):,} of {count(found.answers, 'answer')} are not right{noted}")
+        chosen = self.group.currentData()
+        with QSignalBlocker(self.group):
+            self.group.clear()
+            self.group.addItem(f"All failures ({len(found.failures):,})", None)
+            for kind, number in found.groups.items():
+                self.group.addItem(f"{kind.value} ({number:,})", kind)
+            self.group.setCurrentIndex(max(0, self.group.findData(chosen)))
+        self.takeovers.show_takeovers(list(found.takeovers))
+        self._list()
+
+    def _list(self) -> None:
+        """List the chosen group; the answer that is shown stays where it can."""
+        found, kind = self._analysis, self.group.currentData()
+        failures = [] if found is None else found.of(kind) if isinstance(kind, FailureKind) else list(found.failures)
+        shown = self.answer.row
+        self.failures.show_failures(failures)
+        at = next((n for n, each in enumerate(failures) if shown and each.row.job == shown.job), 0)
+        self.list.setCurrentIndex(self.failures.index(at))
+        if not failures:
+            self.answer.show_nothing()
+        self._show_place()
+
+    def _choose(self, index: QModelIndex) -> None:
+        self.answer.keep_note()
+        if failure := self.failures.at(index.row()):
+            self.answer.expect(failure)
+            self.session.open(failure.row)
+        self._show_place()
+
+    def _show_place(self) -> None:
+        at, number = self.list.currentIndex().row(), self.failures.rowCount()
+        self.previous.setEnabled(at > 0)
+        self.next.setEnabled(at + 1 < number)
+
+    def _keep_note(self, row: ResultRow, note: str) -> None:
+        self.session.set_note(row, note)
+        self.failures.set_note(row, note)
+
+    def _open(self) -> None:
+        if failure := self.failures.at(self.list.currentIndex().row()):
+            self.answer.keep_note()
+            self.row_opened.emit(failure.row, failure.problem)
+
+    def _show_state(self) -> None:
+        session = self.session
+        obstacle = session.obstacle
+        self.opinions.setVisible(not session.reading)
+        self.opinions.setEnabled(not obstacle)
+        self.opinions.setToolTip(obstacle or OPINIONS_TIP)
+        self.stop.setVisible(session.reading)
+        self.bar.setVisible(session.reading)
+        progress = session.progress
+        self.bar.setRange(0, progress.total if progress else 0)
+        self.bar.setValue(progress.done if progress else 0)
+        words = f"{progress.done:,} of {count(progress.total, 'wrong answer')} read" if progress else ""
+        self.note.setText(words if session.reading else obstacle)
+        self.note.setVisible(bool(self.note.text()))
+
+    def _fill_table(self) -> None:
+        table = self.table
+        table.setModel(self.takeovers)
+        table.setAccessibleName("Takeovers by reason and cue")
+        table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.verticalHeader().hide()
+        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        table.horizontalHeader().setHighlightSections(False)
+        table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+
+    def _lay_out(self) -> None:
+        head = QHBoxLayout()
+        head.addWidget(button("‹ Results", self.left.emit, Role.FLAT))
+        head.addWidget(self.title)
+        head.addWidget(self.summary, 1)
+        head.addWidget(self.arm)
+        head.addWidget(self.opinions)
+        head.addWidget(self.stop)
+        answers, near = QWidget(), QVBoxLayout()
+        near.setContentsMargins(0, 0, 0, 0)
+        near.addWidget(self.group)
+        near.addWidget(self.list, 1)
+        near.addWidget(in_row(self.previous, self.next))
+        answers.setLayout(near)
+        self._stack.addWidget(answers)
+        self._stack.addWidget(self.table)
+        side, column = QWidget(), QVBoxLayout()
+        column.setContentsMargins(0, 0, 8, 0)
+        column.addWidget(self.tabs)
+        column.addWidget(self._stack, 1)
+        side.setLayout(column)
+        self._split.addWidget(side)
+        self._split.addWidget(self.answer)
+        self._split.setStretchFactor(1, 1)
+        self._split.setSizes([430, 800])
+        self._split.setChildrenCollapsible(False)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(22, 14, 16, 14)
+        outside.setSpacing(8)
+        outside.addLayout(head)
+        outside.addWidget(self.bar)
+        outside.addWidget(self.note)
+        outside.addWidget(self._split, 1)
+
+    def _connect(self) -> None:
+        self.session.analysed.connect(self._take)
+        self.session.read.connect(self.answer.show_trace)
+        self.session.changed.connect(self._show_state)
+        self.session.failed.connect(self._batch.failed)
+        self.arm.activated.connect(lambda _: self._analyse())
+        self.group.activated.connect(lambda _: self._list())
+        self.tabs.currentChanged.connect(self._turn)
+        self.list.selectionModel().currentChanged.connect(lambda index, _: self._choose(index))
+        self.list.activated.connect(lambda _: self._open())
+        self.answer.noted.connect(self._keep_note)
+        self.answer.full_wanted.connect(self._open)
+        for key, by in ((NEXT, 1), (PREVIOUS, -1)):
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(lambda by=by: self.step(by))
+
+
+class FailureList(QAbstractListModel):
+    """Failed answers, a line each; ✎ marks one with a note."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._failures: list[Failure] = []
+
+    def show_failures(self, failures: list[Failure]) -> None:
+        self.beginResetModel()
+        self._failures = failures
+        self.endResetModel()
+
+    def at(self, row: int) -> Failure | None:
+        return self._failures[row] if 0 <= row < len(self._failures) else None
+
+    def set_note(self, row: ResultRow, note: str) -> None:
+        for place, failure in enumerate(self._failures):
+            if failure.row.job == row.job:
+                self._failures[place] = failure._replace(row=failure.row._replace(note=note))
+                self.dataChanged.emit(self.index(place), self.index(place))
+
+    def rowCount(self, parent: Index = ROOT) -> int:
+        return 0 if parent.isValid() else len(self._failures)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        failure = self.at(index.row())
+        if failure is None:
+            return None
+        words = f"{'✎ ' if failure.row.note else ''}{failure.problem.id} · {failure.row.arm} · {failure.detail}"
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return words
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return f"{failure.kind.value}: {words}"
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip("\n".join(filter(None, (failure.kind.value, words, failure.row.note))))
+        return None
+
+
+_TITLES = ("Reason", "Cue", "Takeovers", "Right", "Wrong", "% right")
+
+
+class TakeoverTable(QAbstractTableModel):
+    """Takeovers by reason and cue, with the right and wrong answers in which they stand."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._groups: list[TakeoverOutcomes] = []
+
+    def show_takeovers(self, groups: list[TakeoverOutcomes]) -> None:
+        self.beginResetModel()
+        self._groups = groups
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = ROOT) -> int:
+        return 0 if parent.isValid() else len(self._groups)
+
+    def columnCount(self, parent: Index = ROOT) -> int:
+        return 0 if parent.isValid() else len(_TITLES)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return _TITLES[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole and section > 1:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() > 1:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        group = self._groups[index.row()]
+        share = group.share_right
+        return (
+            group.reason,
+            group.cue or "–",
+            f"{group.takeovers:,}",
+            f"{group.right:,}",
+            f"{group.wrong:,}",
+            "–" if share is None else f"{share:.0%}",
+        )[index.column()]

@@ -1,0 +1,163 @@
+"""The failures of a batch in the window: grouped, walked through with keys, noted, and read by the large model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from app.batch.failure_view import FailureView
+from app.batch.page import BatchPage
+from app.batch.run_window import RunWindow
+from app.inspector.panel import Tab
+from core.batch.exports import export
+from core.batch.failures import FailureKind
+from tests.app.batch.conftest import ScriptedLoader
+from tests.app.batch.test_page import run, wait_until_done
+from tests.core.batch.counting import large_engine
+from tests.fakes.scripted import ScriptedEngine
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+@pytest.fixture
+def view(page: BatchPage, qtbot: QtBot, problem_file: Path) -> FailureView:
+    """The failures of six problems, three of which the small model alone gets wrong."""
+    page.show()
+    run(page, qtbot, problem_file, "small", "large")
+    qtbot.mouseClick(page.view.failures, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.failures.failures.rowCount() == 3)
+    assert page.currentWidget() is page.failures
+    return page.failures
+
+
+def shown(view: FailureView) -> str:
+    return view.answer.heading.text()
+
+
+def wait_for_text(view: FailureView, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: bool(view.answer.steps.toPlainText()))
+
+
+def test_failed_answers_are_listed_by_group_and_the_first_one_is_shown(view: FailureView, qtbot: QtBot) -> None:
+    assert view.summary.text() == "3 of 12 answers are not right"
+    assert view.group.itemText(0) == "All failures (3)"
+    assert view.group.itemText(1).startswith("Wrong answer (3)")
+    wait_for_text(view, qtbot)
+    assert "p1 · small" in shown(view)
+    assert "expected 1" in view.answer.detail.text()
+
+
+def test_keys_lead_to_the_next_and_the_previous_failure(view: FailureView, qtbot: QtBot) -> None:
+    view.list.setFocus()
+    qtbot.keyClick(view.list, Qt.Key.Key_F8)
+    assert "p3" in shown(view)
+    view.answer.note.setFocus()
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
+    assert "p5" in shown(view)
+    assert not view.next.isEnabled()
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
+    assert "p3" in shown(view)
+    qtbot.mouseClick(view.previous, Qt.MouseButton.LeftButton)
+    assert "p1" in shown(view)
+
+
+def test_a_note_is_kept_with_its_answer_and_exported(
+    view: FailureView, page: BatchPage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    view.answer.note.setFocus()
+    qtbot.keyClicks(view.answer.note, "counts one too many")
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8)
+    assert view.answer.note.toPlainText() == ""
+    assert view.failures.index(0).data().startswith("✎ p1")
+    qtbot.keyClick(view.answer.note, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
+    assert view.answer.note.toPlainText() == "counts one too many"
+    store, batch = page.session.store, page.session.batch
+    assert store
+    assert batch
+    export(store, batch.id, tmp_path / "r.csv")
+    assert "counts one too many" in (tmp_path / "r.csv").read_text(encoding="utf-8-sig")
+
+
+def test_a_note_that_was_typed_last_is_kept_when_the_page_is_left(
+    view: FailureView, page: BatchPage, qtbot: QtBot
+) -> None:
+    view.answer.note.setFocus()
+    qtbot.keyClicks(view.answer.note, "odd")
+    view.left.emit()
+    assert page.currentWidget() is page.view
+    store, batch = page.session.store, page.session.batch
+    assert store
+    assert batch
+    assert [row.note for row in store.batches.results(batch.id) if row.note] == ["odd"]
+
+
+def test_the_large_model_names_the_first_error_of_each(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.app.batch.conftest.large_engine", sceptic)
+    page.show()
+    run(page, qtbot, problem_file, "small")
+    qtbot.mouseClick(page.view.failures, Qt.MouseButton.LeftButton)
+    view = page.failures
+    qtbot.waitUntil(lambda: view.failures.rowCount() == 3)
+    qtbot.mouseClick(view.opinions, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "First error known (3)" in [view.group.itemText(n) for n in range(view.group.count())])
+    wait_until_done(page, qtbot)
+    assert "instead of" in view.failures.index(0).data()
+    qtbot.waitUntil(view.answer.place.isVisible)
+    qtbot.waitUntil(lambda: view.answer.steps.selected is not None)
+    view.group.setFocus()
+    qtbot.keyClick(view.group, Qt.Key.Key_End)
+    assert view.group.currentData() is FailureKind.DIVERGED
+    view.list.setFocus()
+    qtbot.keyClick(view.list, Qt.Key.Key_Return)
+    window = page.findChild(RunWindow)
+    assert window is not None
+    window.inspector.tabs.setCurrentIndex(Tab.OPINION)  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: window.inspector.opinion.places.rowCount() > 0)  # type: ignore[attr-defined]
+    assert not window.inspector.opinion.fork.isVisible()  # type: ignore[attr-defined]
+    window.close()
+
+
+def sceptic() -> ScriptedEngine:
+    """A large model that would have ended every text of the small one otherwise."""
+    engine = large_engine()
+    engine.expects = lambda _, token: " other" if "boxed" in token else token
+    return engine
+
+
+def test_a_model_that_cannot_score_is_named(view: FailureView, page: BatchPage) -> None:
+    large = page.session.models.pair.large
+    assert isinstance(large, ScriptedEngine)
+    large.with_card(returns_scores=False)
+    page.session.changed.emit()
+    assert not view.opinions.isEnabled()
+    assert "no log-probabilities" in view.note.text()
+
+
+def test_takeovers_are_listed_by_reason_and_cue(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    page.show()
+    run(page, qtbot, problem_file, "small", "every-step")
+    page.view.failures.click()
+    view = page.failures
+    qtbot.waitUntil(lambda: view.takeovers.rowCount() > 0)
+    view.tabs.setFocus()
+    qtbot.keyClick(view.tabs, Qt.Key.Key_Right)
+    assert view.table.isVisible()
+    header = [view.takeovers.headerData(n, Qt.Orientation.Horizontal) for n in range(view.takeovers.columnCount())]
+    assert header == ["Reason", "Cue", "Takeovers", "Right", "Wrong", "% right"]
+    reasons = [view.takeovers.index(row, 0).data() for row in range(view.takeovers.rowCount())]
+    assert "Opening by the large model" in reasons
+
+
+def test_one_arm_without_failures_shows_an_empty_list(view: FailureView, qtbot: QtBot) -> None:
+    view.arm.setFocus()
+    qtbot.keyClick(view.arm, Qt.Key.Key_End)
+    assert view.arm.currentText() == "large"
+    qtbot.waitUntil(lambda: view.failures.rowCount() == 0)
+    assert shown(view) == "No answer of this kind."
+    assert not view.next.isEnabled()
