@@ -45,7 +45,7 @@ def rows(rounds: int) -> Iterator[Row]:
         small = of_blocks(SMALL_MODEL, folder, SMALL_BLOCKS)
         for ratio in (10, 20):
             large = of_blocks(LARGE_MODEL, folder, SMALL_BLOCKS * ratio)
-            taken = measure(Models(small, large, problems=2), rounds)
+            taken = measure(Models(small, large, problems=20 // ratio), rounds)
             what = f"time to answer, `baton` / the authors' schedule, cost ratio 1:{ratio}"
             more = f"; {spread(taken.without_drafts, digits=2)} without drafts; measured 1:{taken.cost_ratio:.0f}"
             if ratio == 10:
