@@ -209,6 +209,12 @@ def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
             grid.addWidget(label(cell, Role.HEADING if bold else Role.MUTED), row, column, _AT_RIGHT)
 
 
+def _spread(arm: ArmReport) -> str:
+    """The interval of its speed, which a single problem does not give."""
+    low, high = arm.speed.interval if arm.speed else (0, 0)
+    return f" ({low:,.0f}–{high:,.0f})" if high > low else ""
+
+
 _SHARE = 1
 """The place of the large share."""
 
@@ -258,7 +264,7 @@ class Figures(QWidget):
                 (share, f"correct ({low:.1f}–{high:.1f}) · {arm.name}" if accuracy else arm.name),
                 (f"{100 * arm.large_share:.1f}%", "written by ◆ large"),
                 (f"{arm.tokens_per_answer:,.0f}", "tokens per answer"),
-                (f"{arm.tokens_per_second:,.1f}", "tok/s per problem"),
+                (f"{arm.tokens_per_second:,.1f}", f"tok/s per problem{_spread(arm)}"),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),
             ]
         for (figure, words), (number, meaning) in zip(self._figures, parts, strict=True):

@@ -165,10 +165,9 @@ def _speed_notes(report: Report) -> list[str]:
     if report.not_comparable:
         lines.append(f"Speeds cannot be compared, and are not ranked: {report.not_comparable}")
     if found := report.throughput:
-        low, high = found.tokens_per_second.interval
         lines.append(
-            f"All arms together: {found.tokens_per_second.value:,.0f} tok/s ({low:,.0f}–{high:,.0f}) over "
-            f"{found.seconds:,.1f} s, {found.at_once:.1f} texts at once on average"
+            f"All arms together: {speed(found.tokens_per_second, ' tok/s')} over {found.seconds:,.1f} s, "
+            f"{found.at_once:.1f} texts at once on average"
         )
     ran = [arm for arm in report.arms if arm.conditions.setups and not arm.same_as]
     if ran:
@@ -232,13 +231,13 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
         f"{arm.tokens_per_answer:,.0f}",
         f"{arm.thrown_away / max(1, arm.answers):,.0f}",
         f"{arm.seconds_per_answer:,.2f}",
-        _speed(arm),
+        speed(arm.speed) if arm.speed else "–",
         f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else "–",
     )
 
 
-def _speed(arm: ArmReport) -> str:
-    if not arm.speed:
-        return "–"
-    low, high = arm.speed.interval
-    return f"{arm.speed.value:,.0f} ({low:,.0f}–{high:,.0f})"
+def speed(found: Estimate, unit: str = "") -> str:
+    """With its interval, which a single problem does not give."""
+    low, high = found.interval
+    spread = f" ({low:,.0f}–{high:,.0f})" if high > low else ""
+    return f"{found.value:,.0f}{unit}{spread}"

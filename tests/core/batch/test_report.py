@@ -25,7 +25,7 @@ from core.batch.exports import EXPORTS, export
 from core.batch.recipes import arms_of
 from core.batch.report import Comparison, Report, accuracy_of, report_of
 from core.batch.report_html import html_report
-from core.batch.report_text import comparisons, footnotes, heading, markdown_report, table
+from core.batch.report_text import comparisons, footnotes, heading, markdown_report, rows_of, table
 from core.batch.run_cost import RunCost, TakeoverPlace
 from core.batch.runner import Runner
 from core.batch.statistics import difference, holm, wilson
@@ -198,6 +198,15 @@ def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown:
     text = shown(noted_report(store, grader))
     assert [note for note in NOTES if note not in text] == []
     assert text.count("adjusted p = ") == 3
+
+
+def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
+    made = report_of(store, solved(store, "small", "large", found=problems(1)))
+    assert heading(made).startswith("counting: 1 problem, 1 seed")
+    assert "of 1 problem, p = 1" in comparisons(made)
+    shown = [cells[7] for cells in rows_of(made)[1:]]
+    assert all(re.fullmatch(r"[\d,]+", each) for each in shown), shown
+    assert re.search(r"All arms together: [\d,]+ tok/s over", footnotes(made))
 
 
 def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
