@@ -190,14 +190,14 @@ def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
     """What a person who pressed Ctrl+C waits for: at once, how far it came; of a small batch the report as well."""
     run.place.refuse_lost()
     jobs, done = sum(arm.jobs for arm in totals), sum(arm.done for arm in totals)
-    folder = f"--out {run.folder}"
+    to_continue = f"To continue: --out {run.folder} --resume"
     if jobs <= REPORTED_AT_ONCE:
         _conclude(run, batch_id)
-        report(f"Stopped. To continue: {folder} --resume")
+        report(f"Stopped. {to_continue}")
     else:
         report(
-            f"Stopped at {done:,} of {jobs:,}; every answer is saved. To continue: {folder} --resume. "
-            f"To write results and report so far: {folder} --report"
+            f"Stopped at {done:,} of {jobs:,}; every answer is saved. {to_continue}. "
+            f"To write results and report so far: baton batch --report --out {run.folder}"
         )
     return exit_code_of_signal()
 

@@ -233,7 +233,7 @@ class Runner:
                     self.store.batches.give_back(job)
                     self._events.put(JobStopped(job.id))
                     return
-                if trace.finish is Finish.FAILED:
+                if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
                     error = trace.ended.reason if trace.ended else ""
                 else:
                     answer, verdict = self._graded(job, trace)

@@ -153,6 +153,14 @@ def test_a_large_model_that_refuses_makes_errors_not_answers_of_the_small_one(st
     assert all(row.verdict is None for row in rows(store, batch))
 
 
+def test_a_problem_that_does_not_fit_is_an_error_and_not_wrong(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 1)
+    run_all(store, batch, Pair(small_engine().with_card(context=3)), grader)
+    (row,) = rows(store, batch)
+    assert "small holds 3. Choose a larger context." in row.error
+    assert row.verdict is None
+
+
 def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader) -> None:
     engine = ScriptedEngine(continue_with=small_engine().continue_with, notices={2: "The server was slow."})
     batch = batch_of(store, 2)
