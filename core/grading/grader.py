@@ -121,9 +121,9 @@ class Grader:
         """Start the worker and wait until it is ready, so that loading SymPy costs no question its time."""
         context = multiprocessing.get_context("spawn")
         connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), name="grading", daemon=True)
-        self._connection = connection
-        start_shielded(self._process)
+        process = context.Process(target=serve, args=(theirs,), name="grading", daemon=True)
+        start_shielded(process)
+        self._process, self._connection = process, connection
         # Only the worker may hold its end, or its death would not be seen here as end of file.
         theirs.close()
         if not connection.poll(_START_LIMIT):

@@ -254,3 +254,16 @@ def test_an_answer_of_many_pages_is_unscored() -> None:
 
 def test_a_single_grade_needs_no_grader() -> None:
     assert grade("(x+1)^2", "x^2+2x+1").outcome is CORRECT
+
+
+def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(process: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with Grader() as grader:
+        with monkeypatch.context() as patched:
+            patched.setattr("core.grading.grader.start_shielded", no_room)
+            verdict = grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH)
+            assert verdict.outcome is Outcome.UNSCORED
+            assert "it may have run out of memory" in verdict.reason
+        assert grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH).outcome is Outcome.CORRECT
