@@ -108,7 +108,7 @@ def footnotes(report: Report) -> str:
     """What a reader has to know beside the table, a line each: errors, notices, conditions, drafts, charges."""
     ran = [arm for arm in report.arms if not arm.same_as]
     lines = [
-        f"{arm.name}: {arm.unscored} unscored, {_errors(arm.failed)}, {arm.jobs - arm.done} not run"
+        f"{arm.name}: {arm.unscored} unscored, {counted(arm.failed, 'error')}, {arm.jobs - arm.done} not run"
         for arm in ran
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
@@ -139,17 +139,9 @@ def footnotes(report: Report) -> str:
 def _counted(arm: str, sentences: Mapping[str, int], words: str) -> list[str]:
     """The commonest sentences, each with the number of answers."""
     shown = list(sentences.items())[:MOST_SENTENCES]
-    lines = [f"{arm}: {_answers(count)} {words.format(sentence)}" for sentence, count in shown]
+    lines = [f"{arm}: {counted(count, 'answer')} {words.format(sentence)}" for sentence, count in shown]
     rest = sum(sentences.values()) - sum(count for _, count in shown)
-    return [*lines, f"{arm}: {_answers(rest)} for other reasons (results.jsonl)"] if rest else lines
-
-
-def _answers(count: int) -> str:
-    return "1 answer" if count == 1 else f"{count:,} answers"
-
-
-def _errors(count: int) -> str:
-    return "1 error" if count == 1 else f"{count:,} errors"
+    return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
 
 
 def _reflections(arm: ArmReport) -> str:
@@ -180,7 +172,7 @@ def _speed_notes(report: Report) -> list[str]:
             (sum(arm.conditions.paused for arm in ran), "written while the batch was paused"),
             (sum(arm.conditions.resumed for arm in ran), "continued after an interruption"),
         ):
-            words += [f"{_answers(count)} {what}"] if count else []
+            words += [f"{counted(count, 'answer')} {what}"] if count else []
         lines.append(f"Conditions: {', '.join(words)}")
     return lines
 
