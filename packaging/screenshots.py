@@ -39,7 +39,7 @@ from core.thinking.policies.never import Never
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-WIDE, USUAL, NARROW = (1720, 980), (1440, 900), (900, 800)
+WIDE, USUAL, NARROW, NARROWEST = (1720, 980), (1440, 900), (900, 800), (760, 720)
 PATIENCE_MS = 30_000
 
 
@@ -138,12 +138,21 @@ def chat(paths: Paths, look: ColourScheme) -> None:
         save(window, f"{name}-{look.value}")
     window.inspector.tabs.setCurrentIndex(0)
     if look is ColourScheme.LIGHT:
-        for size, name in ((NARROW, "narrow"), (WIDE, "wide")):
+        for size, name in ((NARROWEST, "narrowest"), (NARROW, "narrow"), (WIDE, "wide")):
             window.resize(*size)
             save(window, name)
         window.resize(*USUAL)
-        window.dialogs.show_settings("run")
+        window.dialogs.show_settings("policy")
         save_dialog("Settings", "settings")
+        window.preferences.change_window(expert=True)
+        window.dialogs.show_settings("run")
+        save_dialog("Settings", "settings-expert")
+        window.show_error(EngineLost("The process of R1-Distill-Qwen-32B ended.", "Load it again."))
+        window.show_saved(Path.home() / "answer.html")
+        save(window, "messages")
+        window.show_recent_messages()
+        save_dialog("Recent messages", "messages-recent")
+        window.notice.clear()
         window.dialogs.choose_models()
         save_dialog("Choose two models", "choose-models")
     opinion(window, first, look)
@@ -328,7 +337,9 @@ def save(widget: QWidget, name: str) -> None:
 
 
 def save_dialog(title: str, name: str) -> None:
-    dialog = next(widget for widget in QApplication.topLevelWidgets() if widget.windowTitle() == title)
+    dialog = next(
+        widget for widget in QApplication.topLevelWidgets() if widget.windowTitle() == title and widget.isVisible()
+    )
     save(dialog, name)
     dialog.close()
 
