@@ -119,6 +119,8 @@ class WindowState(BaseModel):
     model_list_width: int = Field(340, ge=120)
     expert: bool = False
     """The settings dialog shows all settings, not only the usual ones."""
+    recent_models: tuple[str, ...] = ()
+    """Files and addresses that were chosen, the newest first."""
     greeted: bool = False
     """The first start has shown a problem being solved."""
     page: str = "chat"

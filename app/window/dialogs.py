@@ -14,8 +14,12 @@ from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, ModelFileError
-from core.models.source import ModelSource, parse_source
+from core.models.source import DemoModel, ModelSource, parse_source
+from core.paths import Paths
 from core.settings import ModelChoice
+
+MOST_RECENT = 8
+"""Models that are remembered as recent."""
 
 
 class WindowDialogs(QObject):
@@ -32,6 +36,7 @@ class WindowDialogs(QObject):
         session: ChatSession,
         models: LoadedModels,
         preferences: Preferences,
+        paths: Paths,
         show_error: Callable[[BatonError], None],
     ) -> None:
         super().__init__(window)
@@ -39,6 +44,7 @@ class WindowDialogs(QObject):
         self._session = session
         self._models = models
         self._preferences = preferences
+        self._paths = paths
         self._show_error = show_error
         self._import_export: ImportExport | None = None
 
@@ -54,6 +60,7 @@ class WindowDialogs(QObject):
         from app.window.pair_dialog import PairDialog
 
         dialog = PairDialog(choice or self._preferences.value.models, self._models.servers, self._window)
+        dialog.offer(self._preferences.value.window.recent_models, self._models_here)
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self._show_error)
         dialog.finished.connect(dialog.deleteLater)
@@ -77,7 +84,19 @@ class WindowDialogs(QObject):
     def use_models(self, choice: ModelChoice) -> None:
         """Load this pair, and remember it."""
         self._preferences.change(models=choice)
+        chosen = [str(source) for source in (choice.small, choice.large) if not isinstance(source, DemoModel)]
+        recent = dict.fromkeys((*chosen, *self._preferences.value.window.recent_models))
+        self._preferences.change_window(recent_models=tuple(recent)[:MOST_RECENT])
         self._models.load(choice)
+
+    def _models_here(self) -> list[str]:
+        """The paths of the models on this machine: reads folders, so not on the main thread."""
+        from core.models.library import Library, known_folders
+        from core.models.preferences import load_preferences
+
+        preferences = load_preferences(self._paths.model_preferences)
+        folders = known_folders(preferences.folder or self._paths.models, preferences.more_folders)
+        return [str(model.header.path) for model in Library(folders).scan().models]
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""

@@ -60,7 +60,7 @@ class MainWindow(QMainWindow):
         self._look = self.preferences.value.appearance
         self._dress()
         self.topbar = TopBar(self.models, self.preferences)
-        self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, self.show_error)
+        self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
         self.inspector = Inspector()
         self.chat = ChatPage(self.session, self.preferences, self.inspector, self._make_comparison)
         self._pages = QStackedWidget()

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QStringListModel, Qt, Signal
+from PySide6.QtWidgets import (
+    QCompleter,
+    QDialog,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.servers.probe import probe_beside
+from app.shared.background import LatestTask
 from app.shared.format import parameter_count
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, label, whole_number
+from app.shared.widgets.controls import IconButton, button, label, whole_number
 from core.engines.body import Author
 from core.engines.servers import KnownServers
 from core.errors import ModelFileError, SettingsError
@@ -33,6 +44,8 @@ class PairDialog(QDialog):
         self._choice = choice
         self._servers = servers
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
+        self._offered = QStringListModel(self)
+        self._looking = LatestTask(self)
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
@@ -49,6 +62,34 @@ class PairDialog(QDialog):
         self.load.setDefault(True)
         self._lay_out()
         self._look()
+
+    def offer(self, recent: Sequence[str], look: Callable[[], list[str]]) -> None:
+        """Offer models below the fields: recent ones at once, and what `look` finds on this machine when it has."""
+        self._offered.setStringList(list(recent))
+        self._looking.ask(look, lambda here: self._offered.setStringList(list(dict.fromkeys((*recent, *here)))))
+
+    def done(self, result: int) -> None:
+        self._looking.cancel()
+        super().done(result)
+
+    def _complete(self, author: Author) -> QCompleter:
+        """Any part of the path or address finds a model."""
+        completer = QCompleter(self._offered, self.edits[author])
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        completer.setMaxVisibleItems(12)
+        popup = completer.popup()
+        assert popup is not None
+        popup.setAccessibleName(f"Recent and local models for the {author.value} model")
+        popup.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        return completer
+
+    def _show_offered(self, author: Author) -> None:
+        """All that is offered, whatever stands in the field."""
+        completer = self.edits[author].completer()
+        self.edits[author].setFocus()
+        completer.setCompletionPrefix("")
+        completer.complete()
 
     def exchange(self) -> None:
         small, large = self.edits.values()
@@ -69,6 +110,12 @@ class PairDialog(QDialog):
             edit.setAccessibleName(f"File or address of the {author.value} model")
             edit.setMinimumWidth(240)
             edit.textChanged.connect(self._look)
+            edit.setCompleter(self._complete(author))
+            known = IconButton(
+                "chevron-down",
+                f"Recent and local models for the {author.value} model",
+                lambda author=author: self._show_offered(author),  # type: ignore[misc]
+            )
             browse = button("Choose…", lambda author=author: self._browse(author))  # type: ignore[misc]
             browse.setAccessibleName(f"Choose the file of the {author.value} model")
             server = self.server_buttons[author]
@@ -76,9 +123,10 @@ class PairDialog(QDialog):
             self.messages[author].setWordWrap(True)
             grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
             grid.addWidget(edit, 2 * row, 1)
-            grid.addWidget(browse, 2 * row, 2)
-            grid.addWidget(server, 2 * row, 3)
-            grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 3)
+            grid.addWidget(known, 2 * row, 2)
+            grid.addWidget(browse, 2 * row, 3)
+            grid.addWidget(server, 2 * row, 4)
+            grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
         buttons = QHBoxLayout()

@@ -22,6 +22,7 @@ from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.engines.model_card import Placement
 from core.models.gguf import read_header
+from core.models.source import parse_source
 from core.paths import Paths
 from core.settings import ColourScheme, SettingsFile
 from core.store.store import Store
@@ -176,6 +177,29 @@ def test_a_large_model_smaller_than_the_small_one_is_warned_of(
     (swap,) = (button for button in dialog.findChildren(QAbstractButton) if button.text() == "Swap")
     qtbot.mouseClick(swap, Qt.MouseButton.LeftButton)
     assert not dialog.warning.isVisible()
+
+
+def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.offer(["http://office:8080"], lambda: [str(tmp_path / "Qwen3-14B.gguf"), str(tmp_path / "Phi-4.gguf")])
+    qtbot.waitUntil(lambda: dialog._offered.rowCount() == 3)
+    qtbot.keyClicks(dialog.edits[Author.LARGE], "qwen3")
+    completer = dialog.edits[Author.LARGE].completer()
+    assert completer.completionCount() == 1
+    assert completer.currentCompletion() == str(tmp_path / "Qwen3-14B.gguf")
+
+
+def test_a_chosen_model_is_recent(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready)
+    choice = window.preferences.value.models
+    for address in ("http://one:8080", "http://two:8080", "http://one:8080"):
+        window.dialogs.use_models(choice.replaced(Author.LARGE, parse_source(address)))
+    assert window.preferences.value.window.recent_models == ("http://one:8080", "http://two:8080")
+    qtbot.waitUntil(lambda: window.session.ready)
 
 
 def test_policy_and_preset_are_chosen_in_the_top_bar(window: MainWindow) -> None:
