@@ -34,6 +34,7 @@ class FailureSession(QObject):
         self._opening = LatestTask(self, self.failed.emit)
         self._arm: str | None = None
         self._opinions: BatchOpinions | None = None
+        self._stopped = False
         self.reading = False
         """Whether the large model reads answers just now."""
         self.progress: OpinionsProgress | None = None
@@ -86,15 +87,17 @@ class FailureSession(QObject):
 
         def work() -> Generator[OpinionsProgress, None, None]:
             self._opinions = BatchOpinions(store, batch.id, pair, own)
-            yield from self._opinions.run()
+            if not self._stopped:
+                yield from self._opinions.run()
 
-        self.reading = True
+        self.reading, self._stopped = True, False
         models.begin_writing(self)
         run_in_background(self, "second opinions", work, arrived=self._further, ended=self._ended, cancel=self.stop)
         self.changed.emit()
 
     def stop(self) -> None:
         """What has been read is kept."""
+        self._stopped = True
         if self._opinions:
             self._opinions.stop()
 

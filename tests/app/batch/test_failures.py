@@ -123,6 +123,16 @@ def test_the_large_model_names_the_first_error_of_each(
     window.close()
 
 
+def test_stopped_at_once_nothing_is_read(view: FailureView, page: BatchPage, qtbot: QtBot) -> None:
+    view.session.ask_opinions()
+    view.session.stop()
+    qtbot.waitUntil(lambda: not view.session.reading)
+    store, batch = page.session.store, page.session.batch
+    assert store
+    assert batch
+    assert all(store.runs.opinion(row.run) is None for row in store.batches.results(batch.id))
+
+
 def sceptic() -> ScriptedEngine:
     """A large model that would have ended every text of the small one otherwise."""
     engine = large_engine()
