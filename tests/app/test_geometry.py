@@ -50,6 +50,8 @@ from app.window.models_page import add_models_page
 from core.errors import EngineLost
 from core.secrets import Secrets
 from core.settings import ColourScheme
+from core.thinking.events import OpinionGiven
+from core.thinking.opinion import SecondOpinion
 from tests.fakes.keyrings import NO_KEYRING
 
 SIZES = ((760, 720), (900, 800), (1366, 768), (1920, 1080))
@@ -217,6 +219,10 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     )
     qtbot.waitUntil(lambda: all(tab.is_made for tab in models.page._tabs()))
 
+    for item in SecondOpinion(window.models.pair.large, window.models.pair.small, exchange.trace).read():
+        if isinstance(item, OpinionGiven):
+            exchange.trace.apply(item)
+
     def chat(act: Callable[[], object] = lambda: None) -> Show:
         def show() -> QWidget:
             window.show_page("chat")
@@ -264,10 +270,11 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "empty": chat(window.session.new),
         "answer": chat(),
         "editing": chat(lambda: window.chat.edit_again(exchange)),
-        **{f"inspector {tab}": inspector(tab) for tab in range(4)},
+        **{f"inspector {tab}": inspector(tab) for tab in range(window.inspector.tabs.count())},
         "batch welcome": page("batch", batch._show_welcome),
         "batch preview": page("batch", lambda: batch.setCurrentWidget(batch.preview)),
         "batch results": page("batch", lambda: batch.setCurrentWidget(batch.view)),
+        "batch failures": page("batch", batch._show_failures),
         **{
             f"models {tab}": page("models", lambda tab=tab: models.page.tabs.setCurrentIndex(tab))  # type: ignore[misc]
             for tab in range(models.page.tabs.count())
