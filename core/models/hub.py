@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
-from huggingface_hub import HfApi, hf_hub_url, set_client_factory
+from huggingface_hub import HfApi, constants, hf_hub_url, set_client_factory
 from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
@@ -42,6 +42,9 @@ class Hub:
     def __init__(self, access: HubAccess) -> None:
         self.access = access
         set_client_factory(_client)  # huggingface_hub itself has no time-out
+        # Else every request says which agent and which libraries run here, and huggingface.co is asked for a list of
+        # agents even where a mirror is used.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
         self._api = HfApi(endpoint=access.endpoint, token=access.token or False, library_name="baton")
 
     def search(self, words: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:

@@ -7,6 +7,8 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import _detect_agent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +48,15 @@ def test_a_search_finds_repositories_by_name(hub: HubServer) -> None:
     (found,) = Hub(HubAccess(hub.endpoint)).search("MODEL")
     assert (found.name, found.licence, found.downloads, found.gated) == (REPOSITORY, "mit", 10, False)
     assert Hub(HubAccess(hub.endpoint)).search("nothing-like-it") == ()
+
+
+def test_the_library_sends_no_telemetry(hub: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "agents.json"))
+    monkeypatch.setattr(_detect_agent, "_registry", None)
+    Hub(HubAccess(hub.endpoint)).search("model")
+    assert [asked.path.partition("?")[0] for asked in hub.asked] == ["/api/models"]
 
 
 def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub: HubServer) -> None:
