@@ -16,6 +16,7 @@ from app.shared.labels import bills_of
 from app.terminal.batch_folder import BatchFolder
 from app.terminal.command_line import OUTPUT, gathered, option
 from app.terminal.exit_codes import ExitCode
+from app.terminal.model_files import source_of
 from app.terminal.options import AT_LEAST_ONE
 from app.terminal.output import ProgressLine, progress, remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, open_pair
@@ -37,6 +38,8 @@ from core.batch.runner import Runner
 from core.errors import SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
+from core.models.gguf import read_header
+from core.models.source import DemoModel, local_path
 from core.problem import Problem
 from core.run import Pair
 from core.store.batch_rows import ArmTotals, ResultRow
@@ -172,7 +175,12 @@ def report_again(run: BatchRun) -> int:
 def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str]) -> int:
     """Each pair of models after the other; the batch is begun when the first is loaded."""
     batch_id = ""
-    for names, group in by_models(arms).items():
+    groups = by_models(arms)
+    for names in groups:  # one that is missing is not found out only when the others are done
+        for text, demo in ((names.small, DemoModel.SMALL), (names.large, DemoModel.LARGE)):
+            if text and (path := local_path(source_of(text, demo))):
+                read_header(path)
+    for names, group in groups.items():
         small, large = needs(group)
         models = run.models.with_others(names)
         opened = open_pair(models, run.loading, run.servers, small=small, large=large, parallel=run.options.parallel)

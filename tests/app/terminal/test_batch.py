@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.terminal.batch_folder import BatchFolder
 from app.terminal.evidence import ARMS as EVIDENCE_ARMS
 from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
+from core.errors import StoreError
 from core.thinking.registry import POLICIES
 
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
@@ -85,6 +88,26 @@ def test_two_small_and_two_large_models_are_compared_in_one_batch(tmp_path: Path
 def written(path: Path, text: str) -> str:
     path.write_text(text, encoding="utf-8")
     return str(path)
+
+
+def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems, out = tmp_path / "p.jsonl", tmp_path / "out"
+    problems.write_text('{"problem": "2 + 2?", "answer": "4"}', encoding="utf-8")
+    arguments = ["batch", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
+    assert main([*arguments, "--guide", str(tmp_path / "missing.gguf")]) == 1
+    assert "missing.gguf" in capsys.readouterr().err.splitlines()[-1]
+    assert not list(out.iterdir()), "nothing was begun"
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path) -> None:
+    folder = BatchFolder(tmp_path / "out")
+    with folder.reserved():
+        folder.refuse_lost()
+        shutil.rmtree(folder.path)
+        with pytest.raises(StoreError, match="out is gone, and with it the results"):
+            folder.refuse_lost()
 
 
 def test_the_columns_and_what_can_be_graded_are_named_before_the_run(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A model's process that dies again and again, hangs, or gets odd input: the text goes on, or ends in one sentence."""
 
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -108,6 +109,17 @@ def test_loading_is_cancelled_from_its_progress(smollm2: Path) -> None:
         LocalEngine(smollm2, OPTIONS, on_progress=cancel)
     names = [child.name() for child in set(psutil.Process().children(recursive=True)) - before]
     assert not any("baton" in name for name in names)
+
+
+@pytest.mark.usefixtures("short_patience")
+def test_a_model_that_hangs_while_it_loads_is_ended_in_a_sentence(smollm2: Path) -> None:
+    def stop(_: float) -> None:
+        for child in multiprocessing.active_children():
+            if child.name == f"baton {smollm2.name}" and child.pid:
+                os.kill(child.pid, signal.SIGSTOP)
+
+    with pytest.raises(EngineError, match=r"could not be loaded: .* stopped responding"):
+        LocalEngine(smollm2, OPTIONS, on_progress=stop)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is open keeps its name")
