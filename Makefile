@@ -2,7 +2,9 @@
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
 venv_python := .venv/bin/python
 fuzzed := tests/core/thinking/test_steps.py tests/core/thinking/test_trace_json.py tests/core/thinking/replay \
-	tests/core/batch/test_readers_fuzz.py tests/app/shared/rendering
+	tests/core/batch/test_readers_fuzz.py tests/app/shared/rendering tests/core/engines/local/test_ledger.py \
+	tests/core/models/test_gguf_fuzz.py tests/core/models/test_hub.py tests/core/engines/remote/test_senseless_answers.py \
+	tests/core/test_settings.py tests/core/store/test_runs.py
 
 .PHONY: run test quick fuzz soak setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
 

@@ -1,19 +1,50 @@
 """Fixtures for every test: the two real models that come as Python packages."""
 
 import os
+import sys
+from collections.abc import Generator
+from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from core.models.packaged import gemma_path, smollm2_path
 
-settings.register_profile("no clock", deadline=None)  # no test depends on how busy the machine is
-settings.register_profile("fuzz", deadline=None, max_examples=5_000)  # `make fuzz`
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "no clock"))
+MOST_SECONDS = timedelta(seconds=20)
+"""For one draw, so far above the usual milliseconds that a busy machine makes no difference."""
+MOST_GROWTH = 1024
+"""MiB by which a randomised test may raise the program's peak memory."""
+settings.register_profile("bounded", deadline=MOST_SECONDS)
+settings.register_profile("fuzz", deadline=MOST_SECONDS, max_examples=5_000)  # `make fuzz`
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
 
 KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
 JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A randomised test that needs much memory fails, whatever it found."""
+    is_random = is_hypothesis_test(getattr(item, "obj", None))
+    before = peak_memory() if is_random else 0
+    result = yield
+    if is_random:
+        grown = (peak_memory() - before) / 2**20
+        assert grown < MOST_GROWTH, f"the peak of memory grew by {grown:.0f} MiB"
+    return result
+
+
+def peak_memory() -> int:
+    """Bytes."""
+    memory = psutil.Process().memory_info()
+    if hasattr(memory, "peak_wset"):  # Windows
+        return int(memory.peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @pytest.fixture(autouse=True)

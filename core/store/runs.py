@@ -11,6 +11,8 @@ from enum import Enum
 from itertools import groupby, repeat
 from typing import NamedTuple
 
+import msgspec
+
 from core.engines.base import Alternative
 from core.engines.body import Author
 from core.errors import StoreError
@@ -252,9 +254,11 @@ def unpack(chunk: bytes) -> Iterator[Event]:
     """The events that this version knows. Raises StoreError if the chunk is damaged."""
     try:
         lines = [json.loads(line) for line in zlib.decompress(chunk).split(b"\n") if line]
-    except (zlib.error, ValueError) as error:
+    except (zlib.error, ValueError, RecursionError) as error:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
     for line in lines:
+        if not isinstance(line, dict):
+            raise StoreError("A part of this run holds no events.", "The rest of it is shown.")
         if line.get("event") == _TOKENS:
             yield from _tokens(line)
         elif event := event_from_json(line):
@@ -290,31 +294,45 @@ def _tokens_line(author: Author, tokens: list[TokenWritten]) -> Json:
     return line
 
 
+class _TokensLine(msgspec.Struct):
+    """Tokens of one author, column by column."""
+
+    author: Author
+    at: list[float]
+    id: list[int | None]
+    text: list[str]
+    logprob: list[float | None] = []
+    alternatives: list[tuple[Alternative, ...]] = []
+    ends_step: list[int] = []
+    drafted: list[int] = []
+    rejected_drafts: list[tuple[int, int]] = []
+
+
 def _tokens(line: Json) -> Iterator[TokenWritten]:
     try:
-        count = len(line["text"])
-        ends = [False] * count
-        for index in line.get("ends_step", ()):
+        found = msgspec.convert(line, _TokensLine)
+        count = len(found.text)
+        columns = (found.at, found.id, found.logprob or found.text, found.alternatives or found.text)
+        if any(len(column) != count for column in columns):
+            raise ValueError("columns of different lengths")
+        ends, drafted, rejected = [False] * count, [False] * count, [0] * count
+        for index in found.ends_step:
             ends[index] = True
-        drafted, rejected = [False] * count, [0] * count
-        for index in line.get("drafted", ()):
+        for index in found.drafted:
             drafted[index] = True
-        for index, number in line.get("rejected_drafts", ()):
+        for index, number in found.rejected_drafts:
             rejected[index] = number
-        alternatives = [
-            tuple(Alternative(*each) for each in of_token) for of_token in line.get("alternatives", ())
-        ] or repeat(())
-        return map(
-            TokenWritten,
-            line["at"],
-            repeat(Author(line["author"])),
-            line["id"],
-            line["text"],
-            line.get("logprob") or repeat(None),
-            alternatives,
-            ends,
-            drafted,
-            rejected,
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (msgspec.ValidationError, ValueError, IndexError) as error:
         raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error
+    return map(
+        TokenWritten,
+        found.at,
+        repeat(found.author),
+        found.id,
+        found.text,
+        found.logprob or repeat(None),
+        found.alternatives or repeat(()),
+        ends,
+        drafted,
+        rejected,
+    )

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.errors import SettingsError
 from core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile, tolerant
@@ -39,6 +41,24 @@ def test_each_bad_value_falls_back_alone() -> None:
     assert (settings.run.seed, settings.run.top_k) == (0, 20)
     assert settings.run.policy == Keywords.Settings(n2=7)
     assert settings.window.page == "batch"
+
+
+NAMES = sorted({*Settings.model_fields, *Settings().run.__class__.model_fields, *Appearance.model_fields, "n1", "p"})
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=5) | JSON, st.binary(max_size=40))
+def test_a_file_of_any_content_gives_settings_that_can_be_saved(tmp_path: Path, value: object, other: bytes) -> None:
+    for content in (json.dumps(value).encode(), other):
+        (tmp_path / "settings.json").write_bytes(content)
+        found = SettingsFile(tmp_path / "settings.json").load()
+        SettingsFile(tmp_path / "again.json").save(found)
+        assert SettingsFile(tmp_path / "again.json").load() == found
 
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.errors import ModelFileError
 from core.models.gguf import read_header
@@ -64,6 +66,15 @@ def test_two_thousand_damaged_headers(tmp_path: Path) -> None:
             outcomes[is_readable(path)] += 1
     assert outcomes[False] > DAMAGED_HEADERS // 2
     assert outcomes[True] > DAMAGED_HEADERS // 20
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32), st.binary(max_size=60))
+def test_any_damage_is_read_or_refused(tmp_path: Path, seed: int, end: bytes) -> None:
+    path = tmp_path / "damaged.gguf"
+    path.unlink(missing_ok=True)
+    path.write_bytes(damaged(gguf_bytes(), random.Random(seed)) + end)
+    is_readable(path)
 
 
 def is_readable(path: Path) -> bool:

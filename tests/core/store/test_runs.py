@@ -1,9 +1,14 @@
+import json
+import zlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.engines.body import Author
 from core.errors import StoreError
 from core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
-from core.store.runs import RunState
+from core.store.runs import RunState, pack, unpack
 from core.store.store import Store
 from core.thinking.events import Finish, PrefillProgressed, TokenWritten, WriteStarted
 from core.thinking.trace import Trace
@@ -107,3 +112,22 @@ def test_drafted_tokens_come_back_with_what_was_rejected(store: Store) -> None:
     assert list(store.runs.events("r")) == events
     piece = Trace.of(events).pieces[-1]
     assert (piece.accepted_drafts, piece.drafts) == (1, 4)
+
+
+VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
+FIELDS = st.sampled_from("event at id text author logprob alternatives ends_step drafted rejected_drafts".split())
+LINES = st.dictionaries(
+    FIELDS, VALUES | st.lists(VALUES | st.lists(VALUES, max_size=3), max_size=3) | st.sampled_from(["tokens", "small"])
+)
+
+
+@given(st.lists(LINES | VALUES, max_size=3), st.binary(max_size=30))
+def test_a_chunk_of_any_content_is_decoded_or_refused(lines: list[object], other: bytes) -> None:
+    tokens = {"event": "tokens", "author": "small", "at": [0], "id": [1], "text": ["a"]}
+    merged = [tokens | line if isinstance(line, dict) else line for line in lines]
+    for chunk in (*(zlib.compress("\n".join(map(json.dumps, some)).encode()) for some in (lines, merged)), other):
+        try:
+            events = list(unpack(chunk))
+        except StoreError:
+            continue
+        assert list(unpack(pack(events))) == events or "nan" in repr(events)

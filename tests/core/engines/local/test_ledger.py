@@ -1,5 +1,8 @@
 """The ledger decides what a handoff keeps and what it decodes."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from core.engines.local.ledger import CachePlan, Ledger, common_prefix
 
 
@@ -61,3 +64,30 @@ def test_logits_inside_the_cached_text_are_computed_from_the_token_before_them_o
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=2) == CachePlan(1, [2, 3, 4, 5])
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=True, logits_from=4) == CachePlan(4, [5])
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=4) == CachePlan(3, [4, 5])
+
+
+IDS = st.lists(st.integers(0, 2), max_size=12)
+
+
+@given(st.lists(st.tuples(IDS, st.booleans(), st.integers(0, 12)), max_size=6), st.booleans(), st.integers(1, 4))
+def test_after_any_texts_the_cache_holds_the_last_and_every_wanted_logit(
+    texts: list[tuple[list[int], bool, int]], can_be_cut: bool, chunk: int
+) -> None:
+    ledger, has_logits = Ledger(can_be_cut), False
+    for target, wants_all, at in texts:
+        first = min(at, len(target)) if wants_all else None
+        before = list(ledger.ids)
+        keep, new = ledger.plan(target, has_logits, first)
+        assert [*before[:keep], *new] == target
+        assert keep in {0, len(before), *ledger.snapshots} or can_be_cut
+        wanted = range(max(len(target) if first is None else first, 1), len(target) + 1)
+        computed = {*range(keep + 1, len(target) + 1), *([len(before)] if has_logits else [])}
+        assert set(wanted) <= computed
+        ledger.cut(keep)
+        ledger.ids += new
+        assert ledger.ids == target
+        if new and at % 2:
+            ledger.remember(b"")
+        assert len(ledger.snapshots) <= 4
+        assert ledger.reusable(target, chunk) % chunk == 0
+        has_logits = bool(target)
