@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QRect, QSize, Qt, QUrl
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QRect, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
@@ -48,6 +48,9 @@ FRAME = QSize(16, 56)
 
 
 class MainWindow(QMainWindow):
+    saving_changed = Signal(object)
+    """A StoreError when saving begins to fail, None when it works again; emitted in the store's own thread."""
+
     def __init__(self, paths: Paths, loader: Loader) -> None:
         super().__init__()
         self.setWindowTitle("Baton")
@@ -115,7 +118,7 @@ class MainWindow(QMainWindow):
         from core.store.store import Store
 
         try:
-            store = Store.open(self.paths.store)
+            store = Store.open(self.paths.store, self.saving_changed.emit)
         except BatonError as error:
             self.show_error(error)
             return
@@ -325,6 +328,7 @@ class MainWindow(QMainWindow):
         self.dialogs.imported.connect(self._imported)
         self.dialogs.saved.connect(lambda path: self.show_saved(Path(path)))
         self.session.failed.connect(self.show_error)
+        self.saving_changed.connect(self._say_whether_it_saves)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
         self.chat.sidebar.failed.connect(self.show_error)
@@ -401,6 +405,12 @@ class MainWindow(QMainWindow):
 
     def _load_with_context(self, tokens: int) -> None:
         self.dialogs.use_models(self.preferences.value.models.model_copy(update={"context": tokens}))
+
+    def _say_whether_it_saves(self, trouble: StoreError | None) -> None:
+        if trouble:
+            self.show_error(trouble)
+        else:
+            self.notice.show_message("Everything is saved again.", warns=False)
 
     def _deleted(self, conversation: str, name: str) -> None:
         self.session.forget(conversation)

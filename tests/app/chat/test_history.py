@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -185,3 +186,22 @@ def test_days_have_names_on_every_system() -> None:
     today = date(2026, 11, 25)
     days = [WindowsDate(2026, 11, 25), WindowsDate(2026, 11, 24), WindowsDate(2026, 3, 5), WindowsDate(2025, 3, 5)]
     assert [day_name(day, today) for day in days] == ["TODAY", "YESTERDAY", "THURSDAY, 5 MARCH", "5 MARCH 2025"]
+
+
+def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+
+    recorded = threading.Event()
+    window.session.progressed.connect(lambda _: recorded.set())
+
+    def delete(body: str) -> None:
+        """As when a drive is taken out: everything that is saved from now on is refused."""
+        if body:
+            recorded.wait(5)
+            window.paths.store.unlink(missing_ok=True)
+
+    loader.small.before_token = delete
+    window.session.ask("How many fish?")
+    qtbot.waitUntil(lambda: "was deleted or moved" in window.notice.text)
