@@ -31,7 +31,7 @@ MODELS = {"small": SMALL_MODEL, "large": LARGE_MODEL}
 def main() -> int:
     options = parsed()
     report = Report(options.faults, options.seed)
-    with tempfile.TemporaryDirectory(prefix="baton-soak-") as name:
+    with tempfile.TemporaryDirectory(prefix="baton-soak-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:PROBLEMS]
         problems = [json.loads(line)["problem"] for line in lines]
@@ -81,7 +81,8 @@ def run(lanes: list[Lane], soak: Soak) -> None:
                 bad = ", ".join(f"{what}: {count}" for what, count in soak.report.counts.items() if count)
                 show(f"{soak.report.done:,} of {soak.report.wanted:,} faults; {bad or 'nothing lost'}")
     except KeyboardInterrupt:
-        show("stopping…")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the disks are unmounted in any case
+        show("stopping; the report follows in seconds…")
         soak.over.set()
     for lane in lanes:
         lane.thread.join()

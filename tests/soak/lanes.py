@@ -32,6 +32,8 @@ START = 60.0
 """Seconds until a program that was started saves something."""
 PATIENCE = 60.0
 """A hang longer than this is ended by the soak."""
+LONGEST = 600.0
+"""Seconds for a whole batch without faults."""
 LOOK = 0.05
 BUFFERED = 0.6
 """Seconds after which everything from before a fault has been saved."""
@@ -165,13 +167,13 @@ class Lane(ABC):
         """Wait until something is saved, or the program ends; whether it still runs."""
         before = mark_of(self.store) if since is None else since
         end = time.monotonic() + patience
-        while self._runs and time.monotonic() < end:
+        while self._runs and time.monotonic() < end and not self.soak.over.is_set():
             now = mark_of(self.store)
             if now is not None and now != before:
                 self._children.update(faults.descendants(self._pid))
                 return True
-            self.soak.over.wait(LOOK) if not self.soak.over.is_set() else time.sleep(LOOK)
-        if self._runs:
+            self.soak.wait(LOOK)
+        if self._runs and not self.soak.over.is_set():
             self.report.count(HANGS, 1, f"{self.name}: nothing was saved for {patience:.0f} s")
             self._kill_program()
         return False
@@ -269,7 +271,11 @@ class Lane(ABC):
         """Of a program that was ended, or ends by itself; then see what it left behind."""
         if self.program is None:
             return
-        self.program.wait()
+        try:
+            self.program.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            self.report.count(HANGS, 1, f"{self.name}: not done after {LONGEST:.0f} s without faults")
+            self._kill_program()
         for child in self._children:
             faults.send(child, signal.SIGCONT)  # what the soak itself has stopped cannot end by itself
         if self.program.stdin:
@@ -373,10 +379,14 @@ class BatchLane(Lane):
 
     def end(self) -> None:
         for _ in range(3):
-            if self._jobs_left() in (None, 0):
-                return
+            if self.soak.over.is_set() or self._jobs_left() in (None, 0):
+                break
             self._start_program()
             self._wait_for_end()
+        if self.soak.over.is_set():  # Ctrl+C: what is not written yet is not compared
+            if self.kept and self._jobs_left() is not None:
+                self.report.count(TOKENS, self.kept.lost_tokens(), str(self.store))
+            return
         self.report.count(PROBLEMS, self._jobs_left() or 0, f"{self.store}: not finished by three undisturbed resumes")
 
     def heard(self, line: str) -> None:
