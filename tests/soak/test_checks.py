@@ -1,0 +1,58 @@
+"""The soak can find what it looks for."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from core.store.store import Store
+from tests.core.store.made import a_run
+from tests.soak.checks import Kept, Reference, has_next_step
+
+ALONE = Reference("one two three", ((0, "small"), (4, "large"), (8, "small")))
+
+
+@pytest.mark.parametrize(
+    ("found", "is_same"),
+    [
+        (ALONE, True),
+        (Reference("one two three", ((0, "small"),)), False),
+        (Reference("one two four", ((0, "small"), (4, "large"), (8, "small"))), True),
+        (Reference("one tree", ((0, "small"), (4, "large"), (6, "small"))), True),
+        (Reference("one tree", ((0, "small"), (5, "large"))), False),
+    ],
+)
+def test_writers_are_compared_up_to_where_the_texts_part(found: Reference, is_same: bool) -> None:
+    assert found.same_writers_in(ALONE) is is_same
+
+
+def test_a_chunk_that_is_gone_or_changed_is_counted_by_its_tokens(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with Store.open(path) as store:
+        recorder = store.runs.record("r")
+        recorder.record(a_run())
+        recorder.finish().result()
+        kept = Kept(path)
+        kept.look()
+        assert kept.lost_tokens() == 0
+        again = Kept(path)
+        again.look()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("DELETE FROM event_chunks")
+        assert again.lost_tokens() == 14
+
+
+@pytest.mark.parametrize(
+    ("message", "helps"),
+    [
+        ("The disk is full, so baton.sqlite cannot be saved. Free some space; nothing is lost so far.", True),
+        ("small.gguf was killed. It was started again, and the text goes on.", True),
+        ("The disk is full.", False),
+        ("Traceback (most recent call last): a. Then B.", False),
+    ],
+)
+def test_a_message_needs_a_next_step(message: str, helps: bool) -> None:
+    assert has_next_step(message) is helps
