@@ -54,7 +54,12 @@ class ProblemEdit(QPlainTextEdit):
 
     def _fit(self) -> None:
         lines = min(max(self.document().lineCount(), 1), MOST_LINES)
-        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 16)
+        height = lines * self.fontMetrics().lineSpacing() + 16
+        if height != self.height():
+            self.setFixedHeight(height)
+        if composer := self.parentWidget():
+            # What holds the composer lays it out again afterwards, or it overlaps the line below.
+            QTimer.singleShot(0, composer, composer.updateGeometry)
 
 
 class Composer(QFrame):
