@@ -133,7 +133,7 @@ def test_a_batch_is_begun_as_from_the_terminal(
     page.preview.seeds.setValue(2)
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    with qtbot.waitSignal(page.noticed):
+    with qtbot.waitSignal(page.saved):
         page.session.export(tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert report["seed_numbers"] == [0, 1], "so that --again can repeat it"
@@ -343,7 +343,7 @@ def test_errors_alone_are_tried_again(
 def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
     run(page, qtbot, problem_file, "small")
     for ending in (".csv", ".html"):
-        with qtbot.waitSignal(page.noticed):
+        with qtbot.waitSignal(page.saved):
             page.session.export(tmp_path / f"out{ending}")
     assert len((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()) == 7
     assert "<svg" in (tmp_path / "out.html").read_text("utf-8")
@@ -362,10 +362,10 @@ def test_results_are_written_for_other_tools(
         ("lm-evaluation-harness", "counting-lm-eval/samples_small.jsonl"),
         ("Every Eval Ever", "counting-every-eval-ever/small.json"),
     ):
-        with qtbot.waitSignal(page.noticed):
+        with qtbot.waitSignal(page.saved):
             offered[f"For {name}…"].trigger()
         assert (tmp_path / file).stat().st_size
-    with qtbot.waitSignal(page.failed if find_spec("inspect_ai") is None else page.noticed) as said:
+    with qtbot.waitSignal(page.failed if find_spec("inspect_ai") is None else page.saved) as said:
         offered["For Inspect…"].trigger()
     assert find_spec("inspect_ai") or "pip install inspect-ai" in str(said.args[0])
 
