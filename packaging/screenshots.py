@@ -40,7 +40,7 @@ from core.thinking.policies.never import Never
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 WIDE, USUAL, NARROW, NARROWEST = (1720, 980), (1440, 900), (900, 800), (760, 720)
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 
 
 SMALL_NAME, LARGE_NAME = "R1-Distill-Qwen-1.5B", "R1-Distill-Qwen-32B"
