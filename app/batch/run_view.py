@@ -53,7 +53,7 @@ _WIDTHS = {
     ResultColumn.EXPECTED: 90,
     ResultColumn.MARK: 78,
     ResultColumn.TOKENS: 66,
-    ResultColumn.TIME: 62,
+    ResultColumn.TIME: 76,
 }
 
 

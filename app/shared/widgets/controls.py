@@ -218,7 +218,7 @@ class ElidedButton(QPushButton):
         painter, option = QStylePainter(self), QStyleOptionButton()
         self.initStyleOption(option)
         around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
-        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around)
+        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around + 1)
         painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
 
     def event(self, event: QEvent) -> bool:
@@ -245,7 +245,7 @@ class ElidedCheckBox(QCheckBox):
         painter, option = QStylePainter(self), QStyleOptionButton()
         self.initStyleOption(option)
         around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
-        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around)
+        option.text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width() - around + 1)
         painter.drawControl(QStyle.ControlElement.CE_CheckBox, option)
 
 
