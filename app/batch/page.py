@@ -18,10 +18,12 @@ from app.shared.parts import RunInspector
 from app.shared.preferences import Preferences
 from core.batch.arms import Arm
 from core.batch.columns import Columns
+from core.batch.hub_data import HubDataSet
 from core.batch.problems import ProblemSet
 from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError, StoreError
+from core.models.hub_listing import HubAccess
 from core.models.source import local_path
 from core.problem import Problem
 from core.run import RunSettings, effective_settings
@@ -48,14 +50,18 @@ class BatchPage(QStackedWidget):
         models: LoadedModels,
         preferences: Preferences,
         make_inspector: Callable[[], RunInspector],
+        hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
+        """`hub_access`: how the Hub is reached, asked in a thread."""
         super().__init__(parent)
+        self._hub_access = hub_access
         self._make_inspector = make_inspector
         self._preferences = preferences
         self.session = BatchSession(models, lambda: preferences.value.models, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
-        self._path = Path()
+        self._source: Path | str = Path()
+        """A file, a folder, or the name of a data set on the Hub."""
         for page in (self.welcome, self.preview):
             self.addWidget(page)
         self._connect()
@@ -92,8 +98,14 @@ class BatchPage(QStackedWidget):
 
     def open_file(self, path: Path) -> None:
         """Read a file of problems and show its preview."""
-        self._path = path
+        self._source = path
         self.session.read_file(path)
+
+    def open_data_set(self, name: str) -> None:
+        """Read a data set of the Hub, named as a person writes it, and show its preview."""
+        self._source = HubDataSet.as_written(name)
+        self.welcome.show_reading(True)
+        self.session.read_data_set(self._source, self._hub_access)
 
     def choose_file(self) -> None:
         where, _ = QFileDialog.getOpenFileName(self, "Problems")
@@ -101,6 +113,7 @@ class BatchPage(QStackedWidget):
             self.open_file(Path(where))
 
     def _show_preview(self, found: ProblemSet) -> None:
+        self.welcome.show_reading(False)
         self.preview.show_problems(found)
         self.preview.system.setText(self._preferences.value.run.system)
         self.setCurrentWidget(self.preview)
@@ -153,7 +166,10 @@ class BatchPage(QStackedWidget):
         window.show()
 
     def _read_again(self, columns: Columns) -> None:
-        self.session.read_file(self._path, columns)
+        if isinstance(self._source, Path):
+            self.session.read_file(self._source, columns)
+        else:
+            self.session.read_data_set(self._source, self._hub_access, columns)
 
     def _start(self) -> None:
         preview = self.preview
@@ -205,10 +221,12 @@ class BatchPage(QStackedWidget):
         session.read.connect(self._show_preview)
         session.opened.connect(self._show_view)
         session.failed.connect(self.failed)
+        session.failed.connect(lambda _: self.welcome.show_reading(False))
         session.noticed.connect(self.noticed)
         session.exported.connect(lambda path: self.saved.emit(Path(path)))
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)
+        self.welcome.data_set_wanted.connect(self.open_data_set)
         self.welcome.sample_wanted.connect(lambda: self.open_file(BATCH_PROBLEMS))
         self.welcome.batch_wanted.connect(self._open_batch)
         self.welcome.delete_wanted.connect(self._delete)

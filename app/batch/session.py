@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask, SteadyTask, Work, run_in_background
+from app.shared.background import BackgroundTask, LatestTask, SteadyTask, Work, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState
 from core.batch.arms import Arm, OtherModels, by_models
 from core.batch.batch_events import BatchEvent, JobEnded
@@ -18,7 +18,7 @@ from core.batch.columns import Columns
 from core.batch.creation import add_arms, create_batch
 from core.batch.exports import export
 from core.batch.other_tools import file_name, write_for
-from core.batch.problems import ProblemSet, read_problems
+from core.batch.problems import ProblemSet, read_data_set, read_problems
 from core.batch.progress import BatchProgress
 from core.batch.provenance import Provenance
 from core.batch.regrading import RegradeCounts, Regraded, regrade
@@ -28,6 +28,7 @@ from core.batch.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
+from core.models.hub_listing import HubAccess
 from core.models.source import parse_source
 from core.problem import Problem
 from core.run import Pair
@@ -90,6 +91,7 @@ class BatchSession(QObject):
         self._runner: Runner | None = None
         self._running: BackgroundTask | None = None
         self._reporting = SteadyTask(self, "report", self._tell)
+        self._reading = LatestTask(self, self._tell)
         self._regraded = RegradeCounts()
         self._waits_for_models = False
         self._groups: list[OtherModels] = []
@@ -118,10 +120,17 @@ class BatchSession(QObject):
         return self._running is not None and self._runner is None
 
     def read_file(self, path: Path, columns: Columns | None = None) -> None:
-        def work() -> Generator[ProblemSet, None, None]:
-            yield read_problems(path, columns)
+        self._reading.ask(lambda: read_problems(path, columns), self.read.emit)
 
-        self._do("read problems", work, lambda found: self.read.emit(found))
+    def read_data_set(self, name: str, access: Callable[[], HubAccess], columns: Columns | None = None) -> None:
+        """Read a data set of the Hub, named as in core/batch/hub_data.py. `access` is called in the thread."""
+
+        def read() -> ProblemSet:
+            from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
+
+            return read_data_set(name, Hub(access()), columns=columns)
+
+        self._reading.ask(read, self.read.emit)
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
         """Create a batch and start it. Raises SettingsError while another is running."""

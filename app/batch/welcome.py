@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QSize, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.shared.format import day_and_time
 from app.shared.theme import Role, set_role
@@ -22,6 +31,7 @@ class BatchWelcome(QWidget):
     file_wanted = Signal()
     folder_wanted = Signal()
     sample_wanted = Signal()
+    data_set_wanted = Signal(str)
     batch_wanted = Signal(str)
     delete_wanted = Signal(object)  # a Batch
 
@@ -45,6 +55,18 @@ class BatchWelcome(QWidget):
         self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
         for way in (self.choose, button("Choose a folder…", self.folder_wanted.emit), self.sample):
             inside.addWidget(way)
+        self.data_set = QLineEdit()
+        self.data_set.setPlaceholderText("hf:OWNER/NAME, also @REVISION and :SPLIT")
+        self.data_set.setAccessibleName("Data set on the Hugging Face Hub")
+        self.data_set.setToolTip("Such as hf:openai/gsm8k:main/test, or the address of its page")
+        self.data_set.returnPressed.connect(self._read_data_set)
+        self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
+        self.read_data_set.setEnabled(False)
+        self.data_set.textChanged.connect(lambda _: self.show_reading(False))
+        from_hub = QHBoxLayout()
+        from_hub.addWidget(self.data_set, 1)
+        from_hub.addWidget(self.read_data_set)
+        inside.addLayout(from_hub)
         self._heading = label("Earlier batches", Role.CAPTION)
         inside.addSpacing(8)
         inside.addWidget(self._heading)
@@ -63,6 +85,15 @@ class BatchWelcome(QWidget):
         column.addLayout(middle)
         column.addStretch(2)
         self._shown: Sequence[Batch] | None = None
+
+    def show_reading(self, reads: bool) -> None:
+        """Whether a data set is being read now. Another name can be read meanwhile, in its place."""
+        self.read_data_set.setText("Reading…" if reads else "Read")
+        self.read_data_set.setEnabled(not reads and bool(self.data_set.text().strip()))
+
+    def _read_data_set(self) -> None:
+        if name := self.data_set.text().strip():
+            self.data_set_wanted.emit(name)
 
     def show_batches(self, batches: Sequence[Batch]) -> None:
         if batches == self._shown:

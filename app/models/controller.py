@@ -19,6 +19,7 @@ from core.models.library import BrokenFile, Inventory, Library, LocalModel, know
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
 from core.models.preferences import (
+    TOKEN,
     ModelPreferences,
     load_preferences,
     save_preferences,
@@ -27,7 +28,6 @@ from core.models.trash import Deletion, Trash
 from core.paths import Paths
 from core.secrets import Secrets
 
-TOKEN = "huggingface.co"
 LibraryEntry = LocalModel | BrokenFile | Deletion
 """A row of the list of local models."""
 

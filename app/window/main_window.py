@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,8 +144,10 @@ class MainWindow(QMainWindow):
 
     def _add_batch_page(self, store: Store) -> None:
         from app.batch.page import BatchPage
+        from core.models.preferences import hub_access
 
-        self._batch = batch = BatchPage(self.models, self.preferences, Inspector)
+        access = partial(hub_access, self.paths.model_preferences)
+        self._batch = batch = BatchPage(self.models, self.preferences, Inspector, access)
         batch.failed.connect(self.show_error)
         batch.saved.connect(self.show_saved)
         batch.noticed.connect(lambda words: self.notice.show_message(words, warns=False))

@@ -23,6 +23,7 @@ PREFIX = "hf:"
 LARGEST = 2**30
 """Bytes of a split that are downloaded without asking for another one."""
 _NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w./-]+))?")
+_PAGE = re.compile(r"https?://[^/]+/datasets/")
 _SPLITS = ("test", "validation", "valid", "dev", "train")
 
 
@@ -33,6 +34,14 @@ class HubDataSet(NamedTuple):
     """A commit, tag or branch; empty: the main branch."""
     split: str = ""
     """“test”, or “configuration/test”; empty: the only one, else the test split."""
+
+    @staticmethod
+    def as_written(text: str) -> str:
+        """The name as `parse` takes it, from “owner/name” or the address of its page, too."""
+        text = text.strip()
+        page = _PAGE.match(text)
+        name = text[page.end() :].strip("/") if page else text
+        return name if name.startswith(PREFIX) else PREFIX + name
 
     @classmethod
     def parse(cls, text: str) -> HubDataSet:

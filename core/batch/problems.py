@@ -72,10 +72,15 @@ def read_problems(
     return _with_unique_ids(_read_file(ProblemSource.open(path), columns, limit, named))
 
 
-def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
-    """Read a data set of the Hub, named as in core/batch/hub_data.py. Raises ProblemFileError, DownloadError."""
+def read_data_set(
+    text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS, columns: Columns | None = None
+) -> ProblemSet:
+    """Read a data set of the Hub, named as in core/batch/hub_data.py; `columns` and `named` as of `read_problems`.
+
+    Raises ProblemFileError, DownloadError.
+    """
     fetched = fetch(HubDataSet.parse(text), hub)
-    found = _read_files([(file, file.name) for file in fetched.files], fetched.name, None, limit, named)
+    found = _read_files([(file, file.name) for file in fetched.files], fetched.name, columns, limit, named)
     return _with_unique_ids(replace(found, notes=(fetched.note, *found.notes)))
 
 

@@ -16,6 +16,9 @@ from core.models.hub_listing import ENDPOINT, HubAccess
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
 
+TOKEN = "huggingface.co"
+"""The name of the Hub's token in the keyring."""
+
 
 class LocalChoices(NamedTuple):
     """What a person chose for one model on this machine."""
@@ -80,6 +83,13 @@ class ModelPreferences(BaseModel):
 def _key(model: Path) -> str:
     """One name for a file, from wherever it is named."""
     return str(expanded(model).absolute())
+
+
+def hub_access(path: Path) -> HubAccess:
+    """The Hub as this file says, with the token of the keyring, which may ask a person for a password."""
+    from core.secrets import Secrets  # it imports the keyring, which few programs need
+
+    return load_preferences(path).access(Secrets().find(TOKEN))
 
 
 def load_preferences(path: Path) -> ModelPreferences:

@@ -16,11 +16,13 @@ from app.shared.preferences import Preferences
 from core.engines.remote.state import StatusCallback
 from core.engines.servers import KnownServers
 from core.errors import ModelFileError
+from core.models.hub_listing import HubAccess
 from core.models.source import DemoModel
 from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
 from core.store.store import Store
 from tests.core.batch.counting import large_engine, small_engine
+from tests.core.batch.data_hub import DataHub, running_data_hub
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -55,9 +57,23 @@ def loader() -> ScriptedLoader:
 
 
 @pytest.fixture
-def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader) -> Iterator[BatchPage]:
+def data_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataHub]:
+    with running_data_hub(tmp_path / "cache", monkeypatch) as hub:
+        yield hub
+
+
+@pytest.fixture
+def access(request: pytest.FixtureRequest) -> HubAccess:
+    """To the data hub of a test that has one; else there is none."""
+    if "data_hub" in request.fixturenames:
+        return HubAccess(request.getfixturevalue("data_hub").endpoint)
+    return HubAccess(offline=True)
+
+
+@pytest.fixture
+def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess) -> Iterator[BatchPage]:
     models = LoadedModels(loader)
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), Inspector)
+    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), Inspector, lambda: access)
     qtbot.addWidget(page)
     page.resize(1400, 900)
     with Store.open(tmp_path / "baton.sqlite") as store:

@@ -9,8 +9,9 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
@@ -31,6 +32,7 @@ from core.grading.grader import Grader
 from core.grading.verdict import How
 from core.settings import ColourScheme
 from tests.app.batch.conftest import ScriptedLoader
+from tests.core.batch.data_hub import DataHub
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.scripted import Fault
 
@@ -441,3 +443,38 @@ def test_a_report_that_is_asked_for_while_one_is_computed_comes_after_it(
         page.session.report()
     wait_until_done(page, qtbot)
     assert len(reports) == 2
+
+
+def test_a_data_set_of_the_hub_is_read_from_the_address_of_its_page(
+    page: BatchPage, qtbot: QtBot, data_hub: DataHub
+) -> None:
+    data_hub.files = {"test.jsonl": '{"question": "Count to 2.", "answer": "2", "other": "5"}'}
+    page.show()
+    field = page.welcome.data_set
+    field.setFocus()
+    QTest.keyClicks(field, "https://huggingface.co/datasets/maths/sums")
+    with qtbot.waitSignal(page.session.read):
+        qtbot.mouseClick(page.welcome.read_data_set, Qt.MouseButton.LeftButton)
+        assert page.welcome.read_data_set.text() == "Reading…"
+    assert page.currentWidget() is page.preview
+    assert page.preview.rows.item(0, 1).text() == "Count to 2."
+    assert "Read test.jsonl of hf:maths/sums@" in page.preview.notes.toPlainText()
+    with qtbot.waitSignal(page.session.read):
+        page.preview.answer.setCurrentText("other")
+        page.preview.answer.activated.emit(page.preview.answer.currentIndex())
+    assert page.preview.rows.item(0, 2).text() == "5"
+
+
+def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(
+    page: BatchPage, qtbot: QtBot, data_hub: DataHub
+) -> None:
+    page.show()
+    field = page.welcome.data_set
+    field.setFocus()
+    QTest.keyClicks(field, "maths/products")
+    with qtbot.waitSignal(page.failed) as failure:
+        QTest.keyClick(field, Qt.Key.Key_Return)
+    assert "maths/products" in str(failure.args[0])
+    assert page.currentWidget() is page.welcome
+    assert (field.text(), page.welcome.read_data_set.text()) == ("maths/products", "Read")
+    assert page.welcome.read_data_set.isEnabled()

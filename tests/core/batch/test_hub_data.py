@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 
 from core.batch.hub_data import HubDataSet
@@ -17,18 +13,9 @@ from core.batch.problems import read_data_set
 from core.errors import BatonError, DownloadError, ProblemFileError
 from core.models.hub import Hub
 from core.models.hub_listing import HubAccess
+from tests.core.batch.data_hub import COMMIT, DataHub, running_data_hub
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NOWHERE = "http://127.0.0.1:9"
-
-
-@dataclass
-class DataHub:
-    """The part of the Hub that data sets need."""
-
-    endpoint: str = ""
-    files: dict[str, str] = field(default_factory=dict)
-    """Of the data set `maths/sums`."""
 
 
 def lines(*questions: str) -> str:
@@ -37,45 +24,8 @@ def lines(*questions: str) -> str:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataHub]:
-    data = DataHub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(body=True)
-
-        def do_HEAD(self) -> None:
-            self._answer(body=False)
-
-        def _answer(self, body: bool) -> None:
-            path = self.path.partition("?")[0]
-            content = data.files.get(path.partition(f"/resolve/{COMMIT}/")[2])
-            if path.startswith("/api/datasets/maths/sums"):
-                siblings = [{"rfilename": name, "size": len(text)} for name, text in data.files.items()]
-                content = json.dumps({"id": "maths/sums", "sha": COMMIT, "siblings": siblings})
-            self.send_response(404 if content is None else 200)
-            self.send_header("Content-Length", str(len(content or "")))
-            self.send_header("ETag", f'"{hash(content)}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            if content is None:
-                self.send_header("X-Error-Code", "RepoNotFound")
-            self.end_headers()
-            if body:
-                self.wfile.write((content or "").encode())
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    data.endpoint = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    try:
-        yield data
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running_data_hub(tmp_path / "cache", monkeypatch) as hub:
+        yield hub
 
 
 def texts(name: str, endpoint: str) -> list[str]:

@@ -1,0 +1,69 @@
+"""A Hub on this machine with one data set, `maths/sums`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class DataHub:
+    """The part of the Hub that data sets need."""
+
+    endpoint: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    """Of the data set `maths/sums`."""
+
+
+@contextmanager
+def running_data_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataHub]:
+    """`cache`: the folder for what is downloaded."""
+    data = DataHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(body=True)
+
+        def do_HEAD(self) -> None:
+            self._answer(body=False)
+
+        def _answer(self, body: bool) -> None:
+            path = self.path.partition("?")[0]
+            content = data.files.get(path.partition(f"/resolve/{COMMIT}/")[2])
+            if path.startswith("/api/datasets/maths/sums"):
+                siblings = [{"rfilename": name, "size": len(text)} for name, text in data.files.items()]
+                content = json.dumps({"id": "maths/sums", "sha": COMMIT, "siblings": siblings})
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Length", str(len(content or "")))
+            self.send_header("ETag", f'"{hash(content)}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            if content is None:
+                self.send_header("X-Error-Code", "RepoNotFound")
+            self.end_headers()
+            if body:
+                self.wfile.write((content or "").encode())
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    data.endpoint = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    try:
+        yield data
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
