@@ -130,7 +130,7 @@ class Person(QObject):
 
     def _read_notice(self) -> None:
         notice = self._window.notice
-        text = notice.text if notice.isVisible() else ""
+        text = notice.text if notice.isVisible() and "saved again" not in notice.text else ""
         if text and text != self._shown:
             say("notice", text=text)
         self._shown = text
