@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from app.batch.row_order import NOWHERE, PORTION, Mark, ResultColumn, RowFilter, RowOrder, RowQuery, arranged, mark_of
-from app.shared.format import duration
+from app.shared.format import duration, shared_opening
 from app.shared.theme import current_theme
 from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
@@ -44,6 +44,7 @@ class ResultTable(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self._problems: Sequence[Problem] = ()
+        self._opening = 0
         self._rows: list[ResultRow] = []
         self._number_of: dict[int, int] = {}
         self._order = RowOrder([], [])
@@ -53,7 +54,7 @@ class ResultTable(QAbstractTableModel):
             Qt.ItemDataRole.ForegroundRole: _ink,
             Qt.ItemDataRole.TextAlignmentRole: lambda _, column: _alignment(column),
             Qt.ItemDataRole.ToolTipRole: self._tip,
-            Qt.ItemDataRole.AccessibleTextRole: _spoken,
+            Qt.ItemDataRole.AccessibleTextRole: self._spoken,
             RIBBON_ROLE: self._layout,
         }
         self._wish = RowQuery()
@@ -66,6 +67,7 @@ class ResultTable(QAbstractTableModel):
         """Show another batch, with the filter and order of before."""
         self.beginResetModel()
         self._problems, self._rows = problems, list(rows)
+        self._opening = shared_opening([problem.text for problem in problems])
         self._number_of = {row.job: number for number, row in enumerate(self._rows)}
         self._layouts.clear()
         self._turn.stop()
@@ -175,7 +177,8 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.NUMBER:
                 return str(row.position + 1)
             case ResultColumn.PROBLEM:
-                return " ".join(problem.text[:300].split())
+                text = " ".join(problem.text[self._opening : self._opening + 300].split())
+                return f"… {text}" if self._opening else text
             case ResultColumn.ARM:
                 return row.arm
             case ResultColumn.SHARE:
@@ -203,6 +206,16 @@ class ResultTable(QAbstractTableModel):
             return plain_tip(conditions_in_words(row.conditions))
         return None
 
+    def _spoken(self, row: ResultRow, column: ResultColumn) -> str | None:
+        """Text for screen readers of a cell that is shortened or painted, or holds a sign."""
+        if column is ResultColumn.PROBLEM and self._opening:
+            return self._problems[row.position].text[:2000]
+        if column is ResultColumn.RIBBON:
+            return f"{row.figures.large_share:.0%} by the large model"
+        if column is ResultColumn.MARK:
+            return f"{mark_of(row).name.lower()}, with a notice" if row.notices else mark_of(row).name.lower()
+        return None
+
     def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:
         if not row.figures.ribbon:
             return None
@@ -216,15 +229,6 @@ class ResultTable(QAbstractTableModel):
 def _alignment(column: ResultColumn) -> Qt.AlignmentFlag:
     side = Qt.AlignmentFlag.AlignRight if column in _AT_RIGHT else Qt.AlignmentFlag.AlignLeft
     return side | Qt.AlignmentFlag.AlignVCenter
-
-
-def _spoken(row: ResultRow, column: ResultColumn) -> str | None:
-    """Text for screen readers of a cell that is painted or holds a sign."""
-    if column is ResultColumn.RIBBON:
-        return f"{row.figures.large_share:.0%} by the large model"
-    if column is ResultColumn.MARK:
-        return f"{mark_of(row).name.lower()}, with a notice" if row.notices else mark_of(row).name.lower()
-    return None
 
 
 def _ink(row: ResultRow, column: ResultColumn) -> QColor | None:

@@ -133,7 +133,7 @@ def _words(to_write: Sequence[CompareChoice], twice: bool, has_room: bool, at_on
     if len(to_write) == 1:
         return "The seed stays as it is chosen; the first column is what the others are compared with."
     if not has_room:
-        return "One after the other: the models are loaded for fewer texts at once (Settings, Models)."
+        return "One after the other: the models are loaded for fewer parallel requests (Settings, Models)."
     if at_once:
         return "All at once they slow each other: do not go by their times."
     return "One after the other, with one seed, so that their times can be compared."

@@ -45,7 +45,7 @@ class ReplayChoice(QWidget):
         self._cue_rows: list[QWidget] = []
         for row, (category, edit) in enumerate(self.cues.items(), CUES_ROW):
             edit.textEdited.connect(self._take_cues)
-            self._cue_rows += self._add(row, f"{category.value.capitalize()} cues", edit, "With commas between them.")
+            self._cue_rows += self._add(row, f"{category.value.capitalize()} cues", edit, "Separated by commas.")
         self._show()
 
     def begin_with(self, settings: RunSettings) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 LONGEST_PROBLEM = 96
 """Characters of a problem where it stands on one line."""
+SHORTEST_OPENING = 16
+"""Characters of an opening that is worth leaving out."""
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -82,3 +86,11 @@ def in_brief(problem: str) -> str:
     if len(problem) <= LONGEST_PROBLEM:
         return problem
     return f"{problem[: LONGEST_PROBLEM // 3].rsplit(' ', 1)[0]} … {problem[-LONGEST_PROBLEM // 2 :].split(' ', 1)[1]}"
+
+
+def shared_opening(texts: Collection[str]) -> int:
+    """Characters with which all texts begin, in whole words; 0 if that is little, or if all texts are alike."""
+    first, last = min(texts, default=""), max(texts, default="")  # what these two share, all between them share
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    at = first.rfind(" ", 0, alike) + 1
+    return at if at >= SHORTEST_OPENING and first != last else 0

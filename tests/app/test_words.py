@@ -16,7 +16,8 @@ leaves room for the window|Texts at once|Draw from so many|Least score|n3 at mos
 tokens prefilled|of the likeliest|Roll-back|can be cut back|as the run|unless it has others|Find its cues|Let it write|
 What it is given|There is none|and how sure|by chance, with|as they are chosen|it goes on where it was|
 in no format that|with commas between|The way there|Prices of a million|waits for its turn|is being written …|
-if it is known; else|nobody has published|Written:|where they notice a mistake|for want of memory|Do it again
+if it is known; else|nobody has published|Written:|where they notice a mistake|for want of memory|Do it again|
+fewer texts at once|With commas between|"Prefilled"
 """
 AVOIDED = r"anew|nobody|somebody|told|tells|had back|for want of|for lack of|goes round|went round|mended|errand"
 FOLDER = Path(app.__file__).parent

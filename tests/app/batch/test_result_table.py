@@ -12,6 +12,7 @@ from app.batch.row_order import ResultColumn, RowFilter
 from core.batch.batch_events import JobGrew
 from core.engines.body import Author
 from core.grading.verdict import How, Outcome, Verdict
+from core.problem import Problem
 from core.store.batch_rows import Conditions, JobState, ResultRow
 from core.store.outline import Segment
 from core.store.run_metrics import RunMetrics
@@ -59,6 +60,21 @@ def test_a_notice_is_seen_heard_and_explained(model: ResultTable) -> None:
     assert mark.data(Qt.ItemDataRole.ToolTipRole) == "The same text.\nIt was slow."
     words = "8 at once, 2 threads, 25% of the CPU used by other programs, the batch was paused meanwhile"
     assert model.index(1, ResultColumn.TIME).data(Qt.ItemDataRole.ToolTipRole) == words
+
+
+def test_problems_that_begin_alike_are_shown_where_they_differ(model: ResultTable) -> None:
+    opening = "Each term is the sum of the two before it. What is term "
+    texts = [f"{opening}{n}, if term 1 is {n}?" for n in (12, 14)]
+    model.show([Problem(str(at), text, "", {}, at + 1) for at, text in enumerate(texts)], [row(0), row(1)])
+    assert column(model, ResultColumn.PROBLEM) == ["… 12, if term 1 is 12?", "… 14, if term 1 is 14?"]
+    assert model.index(0, ResultColumn.PROBLEM).data(Qt.ItemDataRole.ToolTipRole) == texts[0]
+    assert model.index(0, ResultColumn.PROBLEM).data(Qt.ItemDataRole.AccessibleTextRole) == texts[0]
+
+
+@pytest.mark.parametrize("texts", [["Count to 1.", "Count to 2."], ["One text, twice the same." for _ in range(2)]])
+def test_a_short_or_whole_opening_is_kept(model: ResultTable, texts: list[str]) -> None:
+    model.show([Problem(str(at), text, "", {}, at + 1) for at, text in enumerate(texts)], [row(0), row(1)])
+    assert column(model, ResultColumn.PROBLEM) == texts
 
 
 def test_it_is_a_sound_model(model: ResultTable) -> None:

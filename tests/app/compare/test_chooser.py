@@ -47,7 +47,7 @@ def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser, qtbot:
     assert "slow each other" in chooser._told.text()
     chooser.offer_at_once(2, wanted=True)
     assert not chooser.at_once.isEnabled()
-    assert "loaded for fewer texts" in chooser._told.text()
+    assert "fewer parallel requests" in chooser._told.text()
     with qtbot.waitSignal(chooser.chosen) as chosen:
         chooser.go.click()
     assert chosen.args is not None
