@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
@@ -18,6 +19,9 @@ from core.models.source import DemoModel, ModelSource, parse_source
 from core.paths import Paths
 from core.settings import ModelChoice
 
+if TYPE_CHECKING:
+    from core.models.catalog import CatalogPair
+
 MOST_RECENT = 8
 """Models that are remembered as recent."""
 
@@ -29,6 +33,8 @@ class WindowDialogs(QObject):
     """Id of a conversation that was read from a file."""
     saved = Signal(str)
     """The path of a file that was written."""
+    downloads_wanted = Signal()
+    """A model was chosen that has to be downloaded first."""
 
     def __init__(
         self,
@@ -60,7 +66,9 @@ class WindowDialogs(QObject):
         from app.window.pair_dialog import PairDialog
 
         dialog = PairDialog(choice or self._preferences.value.models, self._models.servers, self._window)
-        dialog.offer(self._preferences.value.window.recent_models, self._models_here)
+        chosen = self._preferences.value
+        dialog.offer(chosen.models, chosen.window.recent_models, lambda: (self._models_here(), self._known_pairs()))
+        dialog.downloads_wanted.connect(self.downloads_wanted)
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self._show_error)
         dialog.finished.connect(dialog.deleteLater)
@@ -97,6 +105,12 @@ class WindowDialogs(QObject):
         preferences = load_preferences(self._paths.model_preferences)
         folders = known_folders(preferences.folder or self._paths.models, preferences.more_folders)
         return [str(model.header.path) for model in Library(folders).scan().models]
+
+    @staticmethod
+    def _known_pairs() -> Sequence[CatalogPair]:
+        from core.models.catalog import catalog
+
+        return catalog()
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""

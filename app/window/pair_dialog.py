@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QStringListModel, Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QCompleter,
     QDialog,
@@ -13,6 +15,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
+    QMenu,
     QVBoxLayout,
     QWidget,
 )
@@ -21,7 +24,8 @@ from app.servers.probe import probe_beside
 from app.shared.background import LatestTask
 from app.shared.format import parameter_count
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import IconButton, button, label, whole_number
+from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
+from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
 from core.engines.body import Author
 from core.engines.servers import KnownServers
 from core.errors import ModelFileError, SettingsError
@@ -29,6 +33,13 @@ from core.models.gguf import read_header
 from core.models.source import DemoModel, ModelSource, ServerUrls, local_path, parse_source
 from core.settings import DEMO_OF, ModelChoice
 
+if TYPE_CHECKING:
+    from core.models.catalog import CatalogPair
+
+SOURCE_ROLE = Qt.ItemDataRole.UserRole
+"""Of an offered model: the path or address that the field takes."""
+LIST_WIDTH = 460
+"""Pixels of the list below a field, at least: names of models are long."""
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
 
@@ -37,6 +48,8 @@ class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
     failed = Signal(object)
     """A BatonError about a server's settings, for the window's notice."""
+    downloads_wanted = Signal()
+    """A model that was chosen is on the Hub only."""
 
     def __init__(self, choice: ModelChoice, servers: KnownServers, parent: QWidget) -> None:
         super().__init__(parent)
@@ -44,7 +57,12 @@ class PairDialog(QDialog):
         self._choice = choice
         self._servers = servers
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
-        self._offered = QStringListModel(self)
+        self._offered = QStandardItemModel(self)
+        self._pairs = QMenu(self)
+        self._pairs.setToolTipsVisible(True)
+        self.known_pairs = button("Known pairs…", self._show_pairs, tip="Pairs that are known to work well")
+        self.known_pairs.setEnabled(False)
+        self.download = button("Download on the Models page", self._want_downloads)
         self._looking = LatestTask(self)
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
@@ -63,10 +81,45 @@ class PairDialog(QDialog):
         self._lay_out()
         self._look()
 
-    def offer(self, recent: Sequence[str], look: Callable[[], list[str]]) -> None:
-        """Offer models below the fields: recent ones at once, and what `look` finds on this machine when it has."""
-        self._offered.setStringList(list(recent))
-        self._looking.ask(look, lambda here: self._offered.setStringList(list(dict.fromkeys((*recent, *here)))))
+    def offer(
+        self, in_use: ModelChoice, recent: Sequence[str], look: Callable[[], tuple[list[str], Sequence[CatalogPair]]]
+    ) -> None:
+        """Offer models below the fields: recent ones at once; when `look` has them, the paths of those on this
+        machine and the catalogue's pairs."""
+
+        def looked(found: tuple[list[str], Sequence[CatalogPair]]) -> None:
+            here, pairs = found
+            self._offer_models(offered_models(in_use, recent, here, known_models(pairs)))
+            self._offer_pairs(offered_pairs(here, pairs))
+
+        self._offer_models(offered_models(in_use, recent, []))
+        self._looking.ask(look, looked)
+
+    def _offer_models(self, models: Sequence[OfferedModel]) -> None:
+        self._offered.clear()
+        for model in models:
+            item = QStandardItem(model.words)
+            item.setData(model.source, SOURCE_ROLE)
+            item.setToolTip(plain_tip(model.source))
+            self._offered.appendRow(item)
+
+    def _offer_pairs(self, pairs: Sequence[OfferedPair]) -> None:
+        self._pairs.clear()
+        for pair in pairs:
+            action = self._pairs.addAction(pair.words, lambda pair=pair: self._use_pair(pair))  # type: ignore[misc]
+            action.setToolTip(plain_tip(pair.good_for))
+        self.known_pairs.setEnabled(bool(pairs))
+
+    def _show_pairs(self) -> None:
+        self._pairs.popup(self.known_pairs.mapToGlobal(QPoint(0, self.known_pairs.height())))
+
+    def _use_pair(self, pair: OfferedPair) -> None:
+        self.edits[Author.SMALL].setText(pair.small)
+        self.edits[Author.LARGE].setText(pair.large)
+
+    def _want_downloads(self) -> None:
+        self.reject()
+        self.downloads_wanted.emit()
 
     def done(self, result: int) -> None:
         self._looking.cancel()
@@ -75,13 +128,15 @@ class PairDialog(QDialog):
     def _complete(self, author: Author) -> QCompleter:
         """Any part of the path or address finds a model."""
         completer = QCompleter(self._offered, self.edits[author])
+        completer.setCompletionRole(SOURCE_ROLE)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         completer.setMaxVisibleItems(12)
         popup = completer.popup()
         assert popup is not None
-        popup.setAccessibleName(f"Recent and local models for the {author.value} model")
-        popup.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        popup.setAccessibleName(f"Recent, local and known models for the {author.value} model")
+        popup.setMinimumWidth(LIST_WIDTH)
+        popup.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         return completer
 
     def _show_offered(self, author: Author) -> None:
@@ -113,7 +168,7 @@ class PairDialog(QDialog):
             edit.setCompleter(self._complete(author))
             known = IconButton(
                 "chevron-down",
-                f"Recent and local models for the {author.value} model",
+                f"Recent, local and known models for the {author.value} model",
                 lambda author=author: self._show_offered(author),  # type: ignore[misc]
             )
             browse = button("Choose…", lambda author=author: self._browse(author))  # type: ignore[misc]
@@ -132,6 +187,7 @@ class PairDialog(QDialog):
         buttons = QHBoxLayout()
         buttons.addWidget(button("Swap", self.exchange, tip="Swap the small and the large model"))
         buttons.addWidget(button("Demo pair", self.clear, tip="The two tiny models that come with Baton"))
+        buttons.addWidget(self.known_pairs)
         buttons.addStretch()
         buttons.addWidget(button("Cancel", self.reject))
         buttons.addWidget(self.load)
@@ -140,6 +196,7 @@ class PairDialog(QDialog):
         column.setSpacing(14)
         column.addLayout(grid)
         column.addWidget(self.warning)
+        column.addWidget(self.download, 0, Qt.AlignmentFlag.AlignLeft)
         column.addLayout(buttons)
 
     def _browse(self, author: Author) -> None:
@@ -165,6 +222,7 @@ class PairDialog(QDialog):
         warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
         self.warning.setText(f"⚠ {warning}")
         self.warning.setVisible(bool(warning))
+        self.download.setVisible(any(edit.text().strip().startswith("hf:") for edit in self.edits.values()))
         self.load.setEnabled(usable)
         self.load.setText("Load anyway" if warning else "Load")
 
@@ -221,6 +279,6 @@ def _source_words(source: ModelSource) -> str:
     if isinstance(source, ServerUrls):
         return "A server. Its key, a test, prices and caps are behind “Server…”."
     if (path := local_path(source)) is None:
-        raise ModelFileError(f"{source} is on the Hub.", "Download it on the Models page, then choose its file.")
+        raise ModelFileError(f"{source} is on the Hub.", "It can be chosen once it was downloaded.")
     header = read_header(path)
     return f"{header.name or path.stem} · {header.architecture} · {header.quantisation}"

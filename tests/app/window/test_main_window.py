@@ -17,12 +17,14 @@ from app.batch.page import BatchPage
 from app.shared.loaded_models import LoadState
 from app.window.commands import ELSEWHERE, CommandPalette, ShortcutList
 from app.window.main_window import MainWindow, first_size
+from app.window.offered_models import known_models
 from app.window.pair_dialog import PairDialog
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
 from core.engines.model_card import Placement
+from core.models.catalog import catalog
 from core.models.gguf import read_header
-from core.models.source import parse_source
+from core.models.source import HubFile, parse_source
 from core.paths import Paths
 from core.settings import ColourScheme, SettingsFile
 from core.store.store import Store
@@ -185,12 +187,46 @@ def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
     dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
     qtbot.addWidget(dialog)
     dialog.show()
-    dialog.offer(["http://office:8080"], lambda: [str(tmp_path / "Qwen3-14B.gguf"), str(tmp_path / "Phi-4.gguf")])
-    qtbot.waitUntil(lambda: dialog._offered.rowCount() == 3)
-    qtbot.keyClicks(dialog.edits[Author.LARGE], "qwen3")
+    local = [str(tmp_path / "Qwen3-14B.gguf"), str(tmp_path / "Phi-4.gguf")]
+    in_use = window.preferences.value.models.replaced(Author.LARGE, parse_source(local[1]))
+    dialog.offer(in_use, ["http://office:8080"], lambda: (local, catalog()))
+    qtbot.waitUntil(lambda: dialog.known_pairs.isEnabled())
+    qtbot.keyClicks(dialog.edits[Author.LARGE], "qwen3-14b.")
     completer = dialog.edits[Author.LARGE].completer()
     assert completer.completionCount() == 1
-    assert completer.currentCompletion() == str(tmp_path / "Qwen3-14B.gguf")
+    assert completer.currentCompletion() == local[0]
+    popup = completer.popup()
+    assert popup is not None
+    shown = [popup.model().index(0, 0).data()]
+    assert shown == [f"Qwen3-14B.gguf · {tmp_path} · on this machine"]
+    words = [dialog._offered.item(row).text() for row in range(dialog._offered.rowCount())]
+    assert words[0] == f"Phi-4.gguf · {tmp_path} · in use ◆"
+    assert words[1] == "http://office:8080 · recent"
+    assert sum("on the Hub" in each for each in words) == len(known_models(catalog()))
+
+
+def test_a_known_pair_fills_both_fields_and_leads_to_its_download(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    pair = catalog()[0]
+    small = tmp_path / pair.small.file
+    small.write_bytes(SMALL_MODEL.read_bytes())
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.downloads_wanted.connect(window.dialogs.downloads_wanted)
+    dialog.offer(window.preferences.value.models, [], lambda: ([str(small)], catalog()[:1]))
+    qtbot.waitUntil(lambda: dialog.known_pairs.isEnabled())
+    assert not dialog.download.isVisible()
+    (action,) = dialog._pairs.actions()
+    assert action.text().endswith("GiB to download")
+    action.trigger()
+    assert dialog.edits[Author.SMALL].text() == str(small)
+    assert parse_source(dialog.edits[Author.LARGE].text()) == HubFile(pair.large.repository, "Q4_K_M")
+    assert not dialog.load.isEnabled()
+    with qtbot.waitSignal(window.dialogs.downloads_wanted):
+        qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
+    assert not dialog.isVisible()
 
 
 def test_a_chosen_model_is_recent(window: MainWindow, qtbot: QtBot) -> None:

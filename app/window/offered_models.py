@@ -1,0 +1,85 @@
+"""What the dialog of two models offers: those in use, recent ones, those on this machine, and the catalogue's pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.shared.format import short_path, size
+from app.shared.theme import SIGN
+from core.engines.body import Author
+from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
+from core.settings import ModelChoice
+
+if TYPE_CHECKING:
+    from core.models.catalog import CatalogModel, CatalogPair
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedModel:
+    source: str
+    """Path or address, as the field takes it."""
+    words: str
+    """Its name, where it is, and ● or ◆ if it is in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedPair:
+    small: str
+    large: str
+    words: str
+    good_for: str
+
+
+def offered_models(
+    in_use: ModelChoice, recent: Iterable[str], here: Sequence[str], known: Iterable[CatalogModel] = ()
+) -> list[OfferedModel]:
+    """Each model once: in use, recent, on this machine (`here`: paths), and of the catalogue what is not here."""
+    signs: dict[str, str] = {}
+    for author in (Author.SMALL, Author.LARGE):
+        if not isinstance(source := in_use.get(author), DemoModel):
+            signs[str(source)] = signs.get(str(source), "") + SIGN[author]
+    places = dict.fromkeys(signs, "") | dict.fromkeys(recent, "recent") | dict.fromkeys(here, "on this machine")
+    offered = []
+    for text in dict.fromkeys((*signs, *recent, *here)):
+        mark = f"in use {signs[text]}" if text in signs else ""
+        offered.append(OfferedModel(text, " · ".join(filter(None, (*_name(parse_source(text)), mark or places[text])))))
+    names, listed = {Path(path).name for path in here}, {each.source for each in offered}
+    for model in known:
+        if model.file not in names and str(_on_hub(model)) not in listed:
+            words = f"{model.name} · on the Hub, {size(model.bytes)}"
+            offered.append(OfferedModel(str(_on_hub(model)), words))
+    return offered
+
+
+def offered_pairs(here: Sequence[str], pairs: Iterable[CatalogPair]) -> list[OfferedPair]:
+    """The catalogue's pairs, those on this machine first."""
+    paths = {Path(path).name: path for path in here}
+    found = []
+    for pair in pairs:
+        missing = [model for model in (pair.small, pair.large) if model.file not in paths]
+        where = f"{size(sum(model.bytes for model in missing))} to download" if missing else "on this machine"
+        small, large = (paths.get(model.file, str(_on_hub(model))) for model in (pair.small, pair.large))
+        words = f"{SIGN[Author.SMALL]} {pair.small.name}  {SIGN[Author.LARGE]} {pair.large.name} · {where}"
+        found.append((bool(missing), OfferedPair(small, large, words, pair.good_for)))
+    return [pair for _, pair in sorted(found, key=lambda each: each[0])]
+
+
+def known_models(pairs: Iterable[CatalogPair]) -> Collection[CatalogModel]:
+    """Each model of these pairs once."""
+    return {model.file: model for pair in pairs for model in (pair.small, pair.large)}.values()
+
+
+def _name(source: ModelSource) -> tuple[str, ...]:
+    """File and folder, or the address."""
+    if isinstance(source, LocalFile):
+        return source.path.name, short_path(source.path.parent)
+    return (str(source),)
+
+
+def _on_hub(model: CatalogModel) -> HubFile:
+    """Its file, as an address: the quantisation is the last word of the name, before “-00001-of-00003”."""
+    name = model.file.removesuffix(".gguf").partition("-00001-of-")[0]
+    return HubFile(model.repository, name.rpartition("-")[2])
