@@ -32,6 +32,7 @@ from app.shared.format import count
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, button, combo_box, in_row, label, plain_tip
 from core.batch.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
+from core.problem import Problem
 from core.store.batch_rows import ResultRow
 
 ALL_ARMS = "All arms"
@@ -263,6 +264,12 @@ class FailureList(QAbstractListModel):
 
     def at(self, row: int) -> Failure | None:
         return self._failures[row] if 0 <= row < len(self._failures) else None
+
+    def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
+        """The next failed answer of the list (`step` 1), or the one before (-1)."""
+        place = next((place for place, each in enumerate(self._failures) if each.row.job == row.job), None)
+        failure = None if place is None else self.at(place + step)
+        return (failure.row, failure.problem) if failure else None
 
     def set_note(self, row: ResultRow, note: str) -> None:
         for place, failure in enumerate(self._failures):

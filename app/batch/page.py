@@ -33,6 +33,7 @@ from core.store.store import Store
 if TYPE_CHECKING:
     from app.batch.failure_view import FailureView
     from app.batch.run_view import RunView
+    from app.batch.run_window import RunsInOrder
 
 
 class BatchPage(QStackedWidget):
@@ -75,7 +76,7 @@ class BatchPage(QStackedWidget):
         view.left.connect(self._show_welcome)
         view.arm_wanted.connect(lambda recipe: self._add_arms([recipe]))
         view.guides_wanted.connect(lambda: self._add_arms([], self._choose_guides()))
-        view.row_opened.connect(self._open_run)
+        view.row_opened.connect(lambda row, problem: self._open_run(row, problem, view.model, view.point_to))
         view.failures_wanted.connect(self._show_failures)
         self.addWidget(view)
         return view
@@ -87,7 +88,7 @@ class BatchPage(QStackedWidget):
 
         failures = FailureView(self.session)
         failures.left.connect(lambda: self.setCurrentWidget(self.view))
-        failures.row_opened.connect(self._open_run)
+        failures.row_opened.connect(lambda row, problem: self._open_run(row, problem, failures.failures))
         self.addWidget(failures)
         return failures
 
@@ -153,16 +154,26 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.failures)
         self.failures.show_batch()
 
-    def _open_run(self, row: ResultRow, problem: Problem) -> None:
-        """Open a window with every step of one run."""
+    def _open_run(
+        self,
+        row: ResultRow,
+        problem: Problem,
+        runs: RunsInOrder,
+        turned: Callable[[ResultRow], object] = lambda _: None,
+    ) -> None:
+        """Open a window with every step of one run; the others of `runs` are a key away; `turned` gets
+        the one that is shown instead."""
         from app.batch.run_window import RunWindow
 
         assert self.session.store
+        stored = self.session.store.runs
         try:
-            window = RunWindow(self.session.store.runs.trace(row.run), row, problem, self._make_inspector(), self)
+            window = RunWindow(row, problem, lambda each: stored.trace(each.run), runs, self._make_inspector(), self)
         except BatonError as error:
             self.failed.emit(error)
             return
+        window.turned.connect(turned)
+        window.failed.connect(self.failed)
         window.show()
 
     def _read_again(self, columns: Columns) -> None:

@@ -108,6 +108,20 @@ class ResultTable(QAbstractTableModel):
     def problem_at(self, place: int) -> Problem:
         return self._problems[self.row_at(place).position]
 
+    def place_of(self, row: ResultRow) -> int:
+        """Where it is shown; `NOWHERE` if it is filtered out, or of another batch."""
+        number = self._number_of.get(row.job)
+        return NOWHERE if number is None else self._order.places[number]
+
+    def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
+        """The next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
+        place = self.place_of(row)
+        if place == NOWHERE:
+            return None
+        places = range(place + 1, self.rowCount()) if step > 0 else range(place - 1, -1, -1)
+        found = next((each for each in places if self.row_at(each).state is JobState.DONE), None)
+        return None if found is None else (self.row_at(found), self.problem_at(found))
+
     def rowCount(self, parent: Index = ROOT) -> int:
         return 0 if parent.isValid() else len(self._order.shown)
 

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from app.batch.evidence import EvidencePanel, Figures
 from app.batch.regrade_dialog import RegradeDialog
 from app.batch.result_table import ResultTable, RibbonCell
-from app.batch.row_order import ResultColumn, RowFilter
+from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
@@ -230,6 +230,11 @@ class RunView(QWidget):
 
     def _open_row(self, index: QModelIndex) -> None:
         self.row_opened.emit(self.model.row_at(index.row()), self.model.problem_at(index.row()))
+
+    def point_to(self, row: ResultRow) -> None:
+        """Make it the current row of the table."""
+        if (place := self.model.place_of(row)) != NOWHERE:
+            self.table.setCurrentIndex(self.model.index(place, ResultColumn.NUMBER))
 
     def _fill_controls(self) -> None:
         self.arm.setAccessibleName("Arm")

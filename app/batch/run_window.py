@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QShowEvent
+from collections.abc import Callable
+from typing import Protocol
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from app.batch.row_order import mark_of
@@ -15,34 +18,87 @@ from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
-from app.shared.widgets.controls import label, scrolling
+from app.shared.widgets.controls import button, label, scrolling
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.report_text import conditions_in_words
+from core.errors import BatonError
 from core.problem import Problem
 from core.run import RunSettings
 from core.store.batch_rows import ResultRow
 from core.thinking.trace import Piece, Trace
 
+NEXT, PREVIOUS = "F8", "Shift+F8"
+
+
+class RunsInOrder(Protocol):
+    """The list in which a run stands."""
+
+    def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
+        """The next run that was written (`step` 1), or the one before (-1); None at the ends."""
+
 
 class RunWindow(QDialog):
+    turned = Signal(object)
+    """The ResultRow that is shown now, in the place of another."""
+    failed = Signal(object)
+    """A BatonError: a run cannot be read."""
+
     def __init__(
-        self, trace: Trace, row: ResultRow, problem: Problem, inspector: RunInspector, parent: QWidget | None = None
+        self,
+        row: ResultRow,
+        problem: Problem,
+        read: Callable[[ResultRow], Trace],
+        runs: RunsInOrder,
+        inspector: RunInspector,
+        parent: QWidget | None = None,
     ) -> None:
+        """`read` raises BatonError, and so does this."""
+        trace = read(row)
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(f"{problem.id} · {row.arm}")
         self.resize(1100, 760)
-        settings = RunSettings.model_validate(trace.started.settings) if trace.started else RunSettings()
-        self.exchange = Exchange(problem.text, settings, trace=trace)
+        self._read, self._runs = read, runs
         self._typesetter = Typesetter(self)
+        self._asked, self._heading = RichText(), label("", Role.HEADING)
         self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), inspector
         self._segments = RibbonFollower(self.ribbon)
-        self._segments.follow(trace)
-        self.steps.sync(trace, trace.pieces, live=False)
+        self.previous = button("‹ Previous", lambda: self._turn(-1), tip=f"The answer before, in the list ({PREVIOUS})")
+        self.next = button("Next ›", lambda: self._turn(1), tip=f"The next answer of the list ({NEXT})")
+        for key, way in ((NEXT, self.next), (PREVIOUS, self.previous)):
+            QShortcut(QKeySequence(key), self, way.click)
         self.steps.piece_clicked.connect(self._show_piece)
         self.ribbon.segment_clicked.connect(self._show_segment)
         self.inspector.turn_to_run()
-        self._lay_out(_verdict(row, problem), problem.text)
+        self._lay_out()
+        self._take(row, problem, trace)
+
+    def _take(self, row: ResultRow, problem: Problem, trace: Trace) -> None:
+        self._row = row
+        self.setWindowTitle(f"{problem.id} · {row.arm}")
+        settings = RunSettings.model_validate(trace.started.settings) if trace.started else RunSettings()
+        self.exchange = Exchange(problem.text, settings, trace=trace)
+        self._asked.set_markdown(problem.text)
+        self._heading.setText(_verdict(row, problem))
+        self._segments.follow(trace)
+        self.steps.sync(trace, trace.pieces, live=False)
+        self.steps.select(None)
+        self.previous.setEnabled(self._runs.beside(row, -1) is not None)
+        self.next.setEnabled(self._runs.beside(row, 1) is not None)
+
+    def _turn(self, step: int) -> None:
+        """Show the run beside this one in its list, with the same tab of the inspector."""
+        if (found := self._runs.beside(self._row, step)) is None:
+            return
+        row, problem = found
+        try:
+            trace = self._read(row)
+        except BatonError as error:
+            self.failed.emit(error)
+            return
+        self._take(row, problem, trace)
+        self._area.verticalScrollBar().setValue(0)
+        self.inspector.show_run(self.exchange)
+        self.turned.emit(row)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -60,23 +116,26 @@ class RunWindow(QDialog):
         if piece := self._segments.piece_at(index):
             self._show_piece(piece)
 
-    def _lay_out(self, verdict: str, problem: str) -> None:
+    def _lay_out(self) -> None:
         text = QWidget()
         column = QVBoxLayout(text)
         column.setContentsMargins(20, 16, 16, 16)
         column.setSpacing(10)
-        asked = RichText()
-        asked.set_markdown(problem)
-        heading = label(verdict, Role.HEADING)
-        heading.setWordWrap(True)
-        heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        column.addWidget(asked)
-        column.addWidget(heading)
+        self._heading.setWordWrap(True)
+        self._heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        ways = QHBoxLayout()
+        ways.addWidget(self.previous)
+        ways.addWidget(self.next)
+        ways.addStretch(1)
+        column.addLayout(ways)
+        column.addWidget(self._asked)
+        column.addWidget(self._heading)
         column.addWidget(self.ribbon)
         column.addWidget(self.steps)
         column.addStretch(1)
         split = QSplitter()
-        split.addWidget(scrolling(text))
+        self._area = scrolling(text)
+        split.addWidget(self._area)
         split.addWidget(self.inspector)
         split.setStretchFactor(0, 1)
         split.setSizes([720, 380])

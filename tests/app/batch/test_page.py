@@ -385,6 +385,37 @@ def test_a_row_opens_with_all_its_steps(page: BatchPage, qtbot: QtBot, problem_f
     window.close()
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
+def test_keys_lead_from_an_opened_row_to_the_next_of_the_table_as_it_is_sorted(
+    page: BatchPage, qtbot: QtBot, problem_file: Path
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    page.show()
+    page.setCurrentWidget(page.view)
+    table, model = page.view.table, page.view.model
+    table.sortByColumn(ResultColumn.NUMBER, Qt.SortOrder.DescendingOrder)
+    table.setFocus()
+    table.setCurrentIndex(model.index(4, 0))
+    QTest.keyClick(table, Qt.Key.Key_Return)
+    (window,) = page.findChildren(RunWindow)
+    assert window.windowTitle() == "p1 · small"
+    qtbot.waitUntil(window.isActiveWindow)
+    QTest.keyClick(window, Qt.Key.Key_F8)
+    assert window.windowTitle() == "p0 · small"
+    assert isinstance(window.inspector, Inspector)
+    assert "Count to 0." in window.inspector.run._command.toPlainText()
+    assert table.currentIndex().row() == 5
+    assert not window.next.isEnabled()
+    QTest.keyClick(window, Qt.Key.Key_F8)
+    assert window.windowTitle() == "p0 · small", "there is none below"
+    QTest.keyClick(window, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.mouseClick(window.previous, Qt.MouseButton.LeftButton)
+    assert window.windowTitle() == "p2 · small"
+    assert "It is so." in window.exchange.trace.text
+    assert window.exchange.problem == "Count to 2."
+    window.close()
+
+
 def test_every_control_has_a_name_for_a_screen_reader(page: BatchPage) -> None:
     view, shown = page.view, page.preview
     controls = [view.table, view.arm, view.shown, view.bar, shown.table, shown.problem, shown.answer, shown.parallel]
