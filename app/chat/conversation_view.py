@@ -225,7 +225,7 @@ class Bubble(QWidget):
         self._earlier = IconButton("chevron-left", "Previous attempt", lambda: self.sibling_wanted.emit(-1))
         self._later = IconButton("chevron-right", "Next attempt", lambda: self.sibling_wanted.emit(1))
         self._place = label("", Role.MUTED)
-        self._compare = IconButton("compare", "Compare attempts (Ctrl+Shift+D)", self.compare_wanted.emit)
+        self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", self.compare_wanted.emit)
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

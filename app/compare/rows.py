@@ -164,6 +164,7 @@ class AlignedRows(QObject):
         return view.document().size().height() + GAP - 2 * PAD - view.top_of(index)
 
 
+LIKENESS_WORDS = {Likeness.SAME: "same", Likeness.ALIKE: "similar", Likeness.OTHER: "different"}
 WIDTH = 26
 INDENT = 26
 """Pixels of the line before its words, which stand at the left: there they are seen in a narrow window, too."""
@@ -196,7 +197,7 @@ class RowMarkers(QWidget):
 
     def _changed(self) -> None:
         found = Counter(row.likeness[self._place] for row in self._rows.rows)
-        parts = [f"{found[each]:,} {each.name.lower()}" for each in Likeness if found[each]]
+        parts = [f"{found[each]:,} {words} ({each.value})" for each, words in LIKENESS_WORDS.items() if found[each]]
         self.setAccessibleName(f"Steps at the left and right: {', '.join(parts)}" if parts else "")
         self.setToolTip(self.accessibleName())
         self.update()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.compare.answer_grading import AnswerGrading
 from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
 from app.compare.figures import figures, standing_in_words
-from app.compare.rows import WIDTH, AlignedRows, PartingLine, RowMarkers
+from app.compare.rows import LIKENESS_WORDS, WIDTH, AlignedRows, PartingLine, RowMarkers
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief
@@ -53,6 +54,8 @@ class CompareView(ComparedAnswers):
         self.rows = AlignedRows([column.steps for column in self.columns], self)
         self._grading = AnswerGrading(expected, self)
         self.panes = Panes()
+        self.legend = label(LEGEND, Role.MUTED)
+        self.legend.setAccessibleName("Signs between the columns")
         self.parting = PartingLine(self.rows, self.panes.below)
         self._lay_out(exchanges[0].problem)
         self._connect()
@@ -112,6 +115,11 @@ class CompareView(ComparedAnswers):
     def finish(self) -> None:
         """Cancel its background tasks."""
         self.rows.finish()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Hide the legend where the problem needs the room; each sign has a tool tip, too."""
+        super().resizeEvent(event)
+        self.legend.setVisible(self.width() >= LEGEND_FROM * self.panes.narrowest)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -174,12 +182,16 @@ class CompareView(ComparedAnswers):
         words.setWordWrap(True)
         row.addWidget(IconButton("chevron-left", "Back to the conversation", self.left.emit))
         row.addWidget(words, 1)
+        row.addWidget(self.legend)
         if self.expected:
             row.addWidget(label(f"expected: {self.expected}", Role.MUTED))
         row.addWidget(button("Columns…", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)"))
         return bar
 
 
+LEGEND = "    ".join(f"{each.value} {words}" for each, words in LIKENESS_WORDS.items())
+LEGEND_FROM = 2.5
+"""Columns at their narrowest."""
 EDGE = 18
 NARROWEST = 42
 """Letters in a column, about 300 pixels; where not all columns fit, one scrolls."""

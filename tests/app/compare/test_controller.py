@@ -77,6 +77,15 @@ def _index(shown: Sequence[ShownPiece], step: int) -> int:
     return next(index for index, each in enumerate(shown) if each.piece.step == step)
 
 
+def test_the_signs_are_explained_where_there_is_room(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    legend = view_of(window).legend
+    assert legend.isVisible()
+    assert [sign for sign in "=≈≠" if sign in legend.text()] == ["=", "≈", "≠"]
+    window.resize(760, 700)
+    qtbot.waitUntil(lambda: not legend.isVisible())
+
+
 def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtBot) -> None:
     window = compare()
     window.resize(900, 700)

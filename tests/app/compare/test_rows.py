@@ -119,4 +119,4 @@ def test_rows_stay_level_while_one_text_grows(side: Side, qtbot: QtBot) -> None:
 def test_signs_are_told_in_words_too(side: Side) -> None:
     side.follow(trace_of(text_of()), trace_of(text_of(wordy=MANY)))
     side.settle()
-    assert side.between.accessibleName() == f"Steps at the left and right: {MANY - 1} same, 1 other"
+    assert side.between.accessibleName() == f"Steps at the left and right: {MANY - 1} same (=), 1 different (≠)"
