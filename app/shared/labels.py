@@ -61,7 +61,8 @@ def title_of(settings: RunSettings) -> str:
     presets = policy.presets or {"": policy.Settings()}
     preset, apart = min(_from_presets(settings.policy, presets).items(), key=lambda item: len(item[1]))
     title = f"{policy.title} ({preset})" if preset else policy.title
-    changes = [f"{name} = {value}" for name, value in apart.items()][:MOST_DIFFERENCES]
+    main_first = sorted(apart.items(), key=lambda item: item[0] not in policy.main_parameters)
+    changes = [f"{name} = {value}" for name, value in main_first][:MOST_DIFFERENCES]
     more = ["…"] if len(apart) > MOST_DIFFERENCES else []
     return ", ".join([title, *changes, *more, *(["own cues"] if settings.cue_list else [])])
 

@@ -42,7 +42,7 @@ def test_presets_are_known_by_name_and_many_differences_are_cut_short() -> None:
         "Keywords (reference)",
     ]
     c = arms_of(["c"], RunSettings())[0]
-    assert title_of(c.settings) == "Keywords (baton), c = 3, c_step = 0, …"
+    assert title_of(c.settings) == "Keywords (baton), c = 3, n3_step = 0, …"
 
 
 @pytest.mark.parametrize(
