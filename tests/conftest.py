@@ -1,6 +1,7 @@
 """Fixtures for every test: the two real models that come as Python packages."""
 
 import os
+import signal
 import sys
 from collections.abc import Generator
 from datetime import timedelta
@@ -19,6 +20,12 @@ MOST_GROWTH = 1024
 settings.register_profile("bounded", deadline=MOST_SECONDS)
 settings.register_profile("fuzz", deadline=MOST_SECONDS, max_examples=5_000)  # `make fuzz`
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
+
+# A shell ignores these for what it runs in the background, and so would each program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
 JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -47,15 +46,7 @@ def test_a_question_without_an_end_is_given_up() -> None:
         answered_apart(never, seconds=0.1)
 
 
-@pytest.fixture
-def default_interrupt() -> Iterator[None]:
-    """Ctrl+C raises KeyboardInterrupt, as in a terminal, also where the tests run in a shell's background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_ctrl_c_is_handled_at_the_end_of_the_block_that_holds_it(default_interrupt: None) -> None:
+def test_ctrl_c_is_handled_at_the_end_of_the_block_that_holds_it() -> None:
     reached = []
 
     def interrupted() -> None:
@@ -86,7 +77,7 @@ def _interrupt_this_thread() -> None:
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
-def test_ctrl_c_during_a_start_leaves_a_child_that_its_owner_knows(default_interrupt: None) -> None:
+def test_ctrl_c_during_a_start_leaves_a_child_that_its_owner_knows() -> None:
     child = InterruptedProcess(target=never, daemon=True)
     with pytest.raises(KeyboardInterrupt):
         start_shielded(child)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import signal
 import subprocess
 import sys
 import termios
@@ -84,8 +83,6 @@ class Terminal:
 
 
 def _take_terminal() -> None:
-    for ignored in (signal.SIGINT, signal.SIGHUP):  # as they are where the tests run in a shell's background
-        signal.signal(ignored, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
