@@ -6,7 +6,7 @@ Listing goes through huggingface_hub; the download itself through `core.models.d
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 from huggingface_hub import HfApi, constants, hf_hub_url, set_client_factory
@@ -130,8 +130,24 @@ class Hub:
             ) from error
 
 
+class HubUnreachable(httpx2.TransportError):
+    """The Hub cannot be reached, or is silent. huggingface_hub does not try again after this error."""
+
+
+class HubClient(httpx2.Client):
+    def send(self, *arguments: Any, **options: Any) -> httpx2.Response:
+        """Raises HubUnreachable: huggingface_hub's own six attempts would take half a minute without a network, and two
+        minutes if the Hub is silent."""
+        try:
+            return super().send(*arguments, **options)
+        except httpx2.TimeoutException as error:
+            raise HubUnreachable("it does not answer") from error
+        except httpx2.ConnectError as error:
+            raise HubUnreachable(str(error)) from error
+
+
 def _client() -> httpx2.Client:
-    return httpx2.Client(follow_redirects=True, timeout=SECONDS_TO_ANSWER)
+    return HubClient(follow_redirects=True, timeout=SECONDS_TO_ANSWER)
 
 
 def _repository(info: ModelInfo) -> Repository | None:

@@ -311,6 +311,17 @@ def test_a_search_offline_says_so(page: ModelsPage, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: "set to offline" in page.search.said.text())
 
 
+def test_a_search_without_a_network_says_so_in_words(page: ModelsPage, qtbot: QtBot) -> None:
+    page.controller.change(endpoint="http://hub.invalid")  # a name that no network knows (RFC 2606)
+    page.search.words.setFocus()
+    qtbot.keyClicks(page.search.words, "demo")
+    qtbot.keyClick(page.search.words, Qt.Key.Key_Return)
+    assert page.search.said.text() == "Searching…"
+    qtbot.waitUntil(lambda: "cannot be reached" in page.search.said.text())
+    assert "this machine may be offline" in page.search.said.text()
+    assert "Errno" not in page.search.said.text()
+
+
 def test_the_token_is_kept_out_of_every_file(page: ModelsPage, tmp_path: Path) -> None:
     page.access.token.setText("hf_secret_of_mine")
     page.access.token.returnPressed.emit()
