@@ -42,7 +42,7 @@ class Counters(QWidget):
         self.seed = QLineEdit()
         self.seed.setValidator(QIntValidator(0, LARGEST_SEED, self.seed))
         self.seed.setAccessibleName("Seed")
-        self.seed.setToolTip("The same seed repeats an answer on the same local models")
+        self.seed.setToolTip("Seed of the next problem. The same seed repeats an answer on the same local models")
         self.seed.editingFinished.connect(self._take_seed)
         set_role(self.seed, Role.BARE)
         self._seed_name = label("seed", Role.MUTED)

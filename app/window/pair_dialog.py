@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QCompleter,
@@ -40,6 +41,10 @@ SOURCE_ROLE = Qt.ItemDataRole.UserRole
 """Of an offered model: the path or address that the field takes."""
 LIST_WIDTH = 460
 """Pixels of the list below a field, at least: names of models are long."""
+PAUSE_MS = 700
+"""What is wrong with a field is said when nothing was typed for so long, and when it is left."""
+MESSAGE_LINES = 2
+"""Room kept below a field, so that what is said there moves no field."""
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
 
@@ -64,6 +69,12 @@ class PairDialog(QDialog):
         self.known_pairs.setEnabled(False)
         self.download = button("Download on the Models page", self._want_downloads)
         self._looking = LatestTask(self)
+        self._typing: Author | None = None
+        """Whose field is being typed into: what is wrong with half a path is not said."""
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(self._typed)
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
@@ -164,6 +175,8 @@ class PairDialog(QDialog):
             edit.setPlaceholderText("Model file or server URL")
             edit.setAccessibleName(f"File or address of the {author.value} model")
             edit.setMinimumWidth(240)
+            edit.textEdited.connect(partial(self._begin_typing, author))  # Qt emits it before textChanged
+            edit.editingFinished.connect(self._typed)
             edit.textChanged.connect(self._look)
             edit.setCompleter(self._complete(author))
             known = IconButton(
@@ -176,6 +189,8 @@ class PairDialog(QDialog):
             server = self.server_buttons[author]
             server.setAccessibleName(f"Key, test and use of the {author.value} model's server")
             self.messages[author].setWordWrap(True)
+            self.messages[author].setAlignment(Qt.AlignmentFlag.AlignTop)
+            self.messages[author].setMinimumHeight(MESSAGE_LINES * self.fontMetrics().lineSpacing())
             grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
             grid.addWidget(edit, 2 * row, 1)
             grid.addWidget(known, 2 * row, 2)
@@ -207,17 +222,28 @@ class PairDialog(QDialog):
         if file:
             self.edits[author].setText(file)
 
+    def _begin_typing(self, author: Author, _text: str) -> None:
+        self._typing = author
+        self._pause.start()
+
+    def _typed(self) -> None:
+        """The field was left, or nothing was typed for a moment."""
+        if self._typing:
+            self._pause.stop()
+            self._typing = None
+            self._look()
+
     def _look(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
         usable = True
         for author, edit in self.edits.items():
             words, role = "", Role.MUTED
             try:
-                words = _source_words(self._source(author)) if edit.text().strip() else ""
+                is_named = bool(edit.text().strip())
+                words = _source_words(self._source(author)) if is_named else f"The demo's {author.value} model"
             except (ModelFileError, SettingsError) as error:
-                words, role, usable = str(error), Role.DANGER, False
+                words, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
             self.messages[author].setText(words)
-            self.messages[author].setVisible(bool(words))
             set_role(self.messages[author], role)
         warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
         self.warning.setText(f"⚠ {warning}")

@@ -141,3 +141,41 @@ def test_an_address_without_http_is_a_server(text: str) -> None:
 @pytest.mark.parametrize("text", ["models/a.gguf", "C:/models/a.gguf", "a:b.gguf"])
 def test_a_path_is_still_a_file(text: str) -> None:
     assert parse_source(text) == LocalFile(Path(text))
+
+
+@pytest.mark.parametrize("text", ["</think>\n\nFour.", "\n\n</think>\n\nThe answer is \\boxed{4}."])
+def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(
+    make_window: Make, qtbot: QtBot, text: str
+) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(text)
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    assert not view(window)._fold.isVisible()
+    assert not view(window).steps.isVisible()
+
+
+def test_footer_answer_and_run_name_the_seed_that_was_used(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    seed, composer = window.chat.counters.seed, window.chat.composer.edit
+    seed.setFocus()
+    seed.selectAll()
+    qtbot.keyClicks(seed, "41")
+    composer.setFocus()  # as a click there would
+    qtbot.keyClicks(composer, "2 + 2?")
+    qtbot.keyClick(composer, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    leaf = window.session.conversation.leaf
+    assert leaf
+    assert leaf.trace.started
+    assert leaf.trace.started.seed == leaf.settings.seed == 41
+    assert view(window).used.text().endswith("seed 41")
+    assert seed.text() == "41"
+    qtbot.keyClick(composer, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not leaf)
+    assert view(window).used.text().endswith("seed 42")
+    assert seed.text() == "41", "it is that of the next problem"
+    assert "next problem" in seed.toolTip()

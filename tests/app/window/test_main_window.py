@@ -229,6 +229,32 @@ def test_a_known_pair_fills_both_fields_and_leads_to_its_download(
     assert not dialog.isVisible()
 
 
+def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    small, large = dialog.edits[Author.SMALL], dialog.edits[Author.LARGE]
+    said = dialog.messages[Author.SMALL]
+    assert said.text() == "The demo's small model"
+    qtbot.waitUntil(dialog.isActiveWindow)
+    small.setFocus()
+    before = large.geometry()
+    for letter in str(tmp_path / "no.gguf"):
+        qtbot.keyClicks(small, letter)
+        assert said.text() == "", f"“{small.text()}” is not finished"
+        assert not dialog.load.isEnabled()
+    qtbot.keyClick(small, Qt.Key.Key_Tab)
+    assert "no.gguf cannot be read" in said.text()
+    QApplication.processEvents()
+    assert large.geometry() == before
+    qtbot.keyClicks(small, "x")
+    assert said.text() == ""
+    qtbot.waitUntil(lambda: "no.ggufx cannot be read" in said.text())
+    assert large.geometry() == before
+
+
 def test_a_chosen_model_is_recent(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
     choice = window.preferences.value.models
