@@ -56,9 +56,9 @@ class BatchWelcome(QWidget):
         for way in (self.choose, button("Choose a folder…", self.folder_wanted.emit), self.sample):
             inside.addWidget(way)
         self.data_set = QLineEdit()
-        self.data_set.setPlaceholderText("hf:OWNER/NAME, also @REVISION and :SPLIT")
+        self.data_set.setPlaceholderText("Hugging Face data set: hf:OWNER/NAME")
         self.data_set.setAccessibleName("Data set on the Hugging Face Hub")
-        self.data_set.setToolTip("Such as hf:openai/gsm8k:main/test, or the address of its page")
+        self.data_set.setToolTip("Such as hf:openai/gsm8k:main/test, also with @REVISION, or the address of its page")
         self.data_set.returnPressed.connect(self._read_data_set)
         self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
         self.read_data_set.setEnabled(False)
