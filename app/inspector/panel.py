@@ -16,7 +16,7 @@ from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
 from app.shared.parts import RunInspector
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import scrolling
+from app.shared.widgets.controls import EmptyPane, scrolling
 from core.engines.body import Author
 from core.settings import ModelChoice
 from core.thinking.trace import Piece
@@ -30,6 +30,16 @@ class Tab(IntEnum):
     RUN = 2
     REPLAY = 3
     OPINION = 4
+
+
+NO_ANSWER = {
+    Tab.STEP: "Ask something. Then choose a step in the text or in the ribbon, to see who wrote it and why.",
+    Tab.TIMELINE: "Ask something, to see when each model writes, reads and waits.",
+    Tab.RUN: "Ask something, to see totals, models and settings of the answer.",
+    Tab.REPLAY: "Ask something. Then try another policy on the recorded text.",
+    Tab.OPINION: "Ask something. Then let the large model read the answer and mark where it disagrees.",
+}
+"""What each page is for, while there is no answer."""
 
 
 class Inspector(RunInspector):
@@ -57,6 +67,9 @@ class Inspector(RunInspector):
             scroll = scrolling(page)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             self._stack.addWidget(scroll)
+        self.empty = EmptyPane("panel")
+        self._stack.addWidget(self.empty)
+        self._show_page()
         self.tabs.currentChanged.connect(self._turn)
         self.timeline.piece_chosen.connect(self._chosen)
         self.replay.piece_chosen.connect(self._chosen)
@@ -122,12 +135,18 @@ class Inspector(RunInspector):
         self.tabs.setTabText(Tab.STEP, f"Step {piece.step + 1}")
         self.step.show_piece(exchange.trace, piece)
 
-    def _turn(self, page: int) -> None:
-        self._stack.setCurrentIndex(page)
+    def _turn(self, _tab: int) -> None:
         self._refresh()
+
+    def _show_page(self) -> None:
+        """The page of the tab, or what it is for while there is no answer."""
+        tab = Tab(self.tabs.currentIndex())
+        self.empty.words.setText(NO_ANSWER[tab])
+        self._stack.setCurrentIndex(tab if self.exchange else self._stack.indexOf(self.empty))
 
     def _refresh(self) -> None:
         """Only the page in front follows the run."""
+        self._show_page()
         if self.exchange is None or not self.isVisible():
             return
         match self.tabs.currentIndex():

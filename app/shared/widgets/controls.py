@@ -162,6 +162,33 @@ class IconButton(QToolButton):
         self.setIcon(icon(self._picture, current_theme().colours.muted))
 
 
+class EmptyPane(QWidget):
+    """An icon and a sentence where there is nothing to show yet."""
+
+    SIZE = 28
+    """Pixels of the icon."""
+
+    def __init__(self, picture: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._picture = picture
+        self._icon = QLabel()
+        self._icon.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.words = label("", Role.MUTED)
+        self.words.setWordWrap(True)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 60, 20, 20)
+        column.setSpacing(12)
+        column.addWidget(self._icon)
+        column.addWidget(self.words)
+        column.addStretch(1)
+        current_theme().changed.connect(self._draw)
+        self._draw()
+
+    def _draw(self) -> None:
+        self._icon.setPixmap(icon(self._picture, current_theme().colours.muted).pixmap(self.SIZE, self.SIZE))
+
+
 class Hairline(QWidget):
     """One pixel between two parts of the window."""
 

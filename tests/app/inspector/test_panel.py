@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from app.inspector.panel import Tab
+from app.inspector.panel import NO_ANSWER, Tab
 from app.inspector.run_page import totals
 from app.inspector.step_page import facts_of
 from app.inspector.token_strip import TokenFlow, entropy, visible
@@ -39,6 +39,21 @@ def takeover(window: MainWindow) -> tuple[Exchange, Piece]:
 
 def texts(window: MainWindow) -> str:
     return " | ".join(label.text() for label in window.inspector.findChildren(QLabel) if label.isVisible())
+
+
+def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    inspector, exchange = window.inspector, window.session.conversation.leaf
+    window.session.new()
+    window.show_inspector(True)
+    for tab in Tab:
+        inspector.tabs.setCurrentIndex(tab)
+        assert inspector.empty.isVisible()
+        assert texts(window) == f" | {NO_ANSWER[tab]}"
+    assert exchange
+    inspector.show_run(exchange)
+    assert not inspector.empty.isVisible()
+    assert inspector.opinion.isVisible()
 
 
 def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
