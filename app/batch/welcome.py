@@ -132,7 +132,7 @@ class BatchWelcome(QWidget):
         side_by_side.addWidget(choose)
         side_by_side.addWidget(ElidedLabel(words, Role.MUTED), 1)
         side_by_side.addWidget(bar)
-        side_by_side.addWidget(label("✓" if is_done else f"{batch.done / max(1, batch.jobs):.0%}", Role.MUTED))
+        side_by_side.addWidget(label("✓" if is_done else f"{batch.done:,} of {batch.jobs:,}", Role.MUTED))
         side_by_side.addWidget(label(created, Role.MUTED))
         name = f"Delete the batch “{batch.name}”"
         side_by_side.addWidget(IconButton("trash", name, partial(self.delete_wanted.emit, batch)))

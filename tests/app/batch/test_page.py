@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
@@ -20,6 +22,7 @@ from app.batch.regrade_dialog import RegradeDialog
 from app.batch.row_order import Mark, ResultColumn, RowFilter, mark_of
 from app.batch.run_view import TOOL_NAMES
 from app.batch.run_window import RunWindow
+from app.batch.welcome import BatchWelcome
 from app.inspector.panel import Inspector
 from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
@@ -31,6 +34,7 @@ from core.errors import EngineLost, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How
 from core.settings import ColourScheme
+from core.store.batch_rows import Batch, StoredArm
 from tests.app.batch.conftest import ScriptedLoader
 from tests.core.batch.data_hub import DataHub
 from tests.core.batch.noted import NOTES, noted_report
@@ -509,3 +513,13 @@ def test_a_data_set_that_cannot_be_read_leaves_its_name_to_be_corrected(
     assert page.currentWidget() is page.welcome
     assert (field.text(), page.welcome.read_data_set.text()) == ("maths/products", "Read")
     assert page.welcome.read_data_set.isEnabled()
+
+
+def test_an_earlier_batch_says_how_far_it_is(qtbot: QtBot) -> None:
+    welcome = BatchWelcome()
+    qtbot.addWidget(welcome)
+    arm = StoredArm("small", {})
+    begun = Batch("a", "sums", {}, (arm,), 300, 900, 96, datetime(2026, 11, 26, tzinfo=UTC))
+    welcome.show_batches([begun, replace(begun, id="b", done=900)])
+    shown = [label.text() for label in welcome.findChildren(QLabel)]
+    assert [text for text in shown if text in ("96 of 900", "✓")] == ["96 of 900", "✓"]
