@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
@@ -28,6 +28,8 @@ from core.store.batch_rows import ResultRow
 from core.thinking.trace import Piece, Trace
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
+SIZE = QSize(1100, 760)
+"""Pixels, where the window that it was opened from is as large."""
 
 
 class RunsInOrder(Protocol):
@@ -56,7 +58,7 @@ class RunWindow(QDialog):
         trace = read(row)
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(1100, 760)
+        self.resize(SIZE.boundedTo(parent.window().size()) if parent else SIZE)
         self._read, self._runs = read, runs
         self._typesetter = Typesetter(self)
         self._asked, self._heading = RichText(), label("", Role.HEADING)

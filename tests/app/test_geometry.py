@@ -295,6 +295,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "batch preview": page("batch", lambda: batch.setCurrentWidget(batch.preview)),
         "batch results": page("batch", lambda: batch.setCurrentWidget(batch.view)),
         "batch failures": page("batch", batch._show_failures),
+        "batch row": dialog(lambda: batch.view.table.activated.emit(batch.view.model.index(0, 0))),
         **{
             f"models {tab}": page("models", lambda tab=tab: models.page.tabs.setCurrentIndex(tab))  # type: ignore[misc]
             for tab in range(models.page.tabs.count())
