@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,12 @@ def test_the_large_model_names_the_first_error_of_each(
 
 
 def test_stopped_at_once_nothing_is_read(view: FailureView, page: BatchPage, qtbot: QtBot) -> None:
+    large, stopped = page.session.models.pair.large, threading.Event()
+    assert isinstance(large, ScriptedEngine)
+    large.expects = lambda _, token: token if stopped.wait() else ""
     view.session.ask_opinions()
     view.session.stop()
+    stopped.set()
     qtbot.waitUntil(lambda: not view.session.reading)
     store, batch = page.session.store, page.session.batch
     assert store
