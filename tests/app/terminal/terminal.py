@@ -55,6 +55,17 @@ class Terminal:
         while words not in self.screen:
             assert self._read(), f"it ended without “{words}”:\n{self.screen}"
 
+    def wait_for_question(self, words: str) -> None:
+        """Read until these words have been printed and the program waits for what is typed.
+
+        A signal between the two is handled only after the next line: the read has begun when the signal has been noted.
+        No person is that fast.
+        """
+        self.wait_for(words)
+        program = psutil.Process(self.process.pid)
+        while program.status() != psutil.STATUS_SLEEPING:
+            assert self.process.poll() is None, self.screen
+
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 

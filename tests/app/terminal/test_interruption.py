@@ -192,7 +192,7 @@ def test_a_download_that_is_stopped_continues_where_it_was(hub: HubServer, folde
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
 def test_at_the_question_before_a_download(key: str, hub: HubServer) -> None:
     with Terminal("solve", PROBLEM, "--small", f"hf:{REPOSITORY}", "--large", "demo") as terminal:
-        terminal.wait_for("[Y/n]: ")
+        terminal.wait_for_question("[Y/n]: ")
         terminal.press(key)
         stopped_cleanly(terminal)
     assert ranges(hub) == []
