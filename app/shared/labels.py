@@ -9,8 +9,7 @@ from app.shared.format import count, duration, money, size
 from core.demo_pair.settings import DEMO_SETTINGS
 from core.engines.body import Author
 from core.engines.model_card import DeviceShare, ModelCard
-from core.engines.remote.retry import RETRYING
-from core.engines.remote.state import ServerState, ServerStatus
+from core.engines.remote.state import RETRYING, ServerState, ServerStatus
 from core.engines.usage import Usage
 from core.errors import SettingsError
 from core.models.fit import Fit, FitKind, in_gib

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
@@ -175,7 +175,6 @@ class Ribbon(QWidget):
         return f"{first}\n{segment.tooltip}" if segment.tooltip else first
 
 
-AUTHORS = tuple(Author)
 _LOW = 0.68  # height of the small model's pieces, of the large one's
 _ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
 _ROOM_FOR_A_SIGN = 18.0
@@ -206,68 +205,79 @@ class RibbonLayout:
     """Where each of the segments lies on a ribbon; built once for each change, asked many times."""
 
     def __init__(self, segments: list[RibbonSegment]) -> None:
-        number = {author: index for index, author in enumerate(AUTHORS)}
-        tokens = np.array([segment.tokens for segment in segments], dtype=np.float64)
-        self._authors = np.array([number[segment.author] for segment in segments], dtype=np.int64)
-        self._ends: NDArray[np.float64] = np.concatenate(([0.0], np.cumsum(tokens)))
-        # How many tokens each author had written by each end.
-        self._written = [
-            np.concatenate(([0.0], np.cumsum(np.where(self._authors == author, tokens, 0.0))))
-            for author in range(len(AUTHORS))
-        ]
+        self._authors = [segment.author for segment in segments]
+        tokens = [segment.tokens for segment in segments]
+        self._ends = [0, *accumulate(tokens)]
+        self._written = {
+            author: [
+                0,
+                *accumulate([count if by is author else 0 for by, count in zip(self._authors, tokens, strict=True)]),
+            ]
+            for author in Author
+        }
+        """How many tokens each author had written by each end."""
 
     @property
-    def total(self) -> float:
+    def total(self) -> int:
         """All tokens."""
-        return float(self._ends[-1])
+        return self._ends[-1]
 
     def share(self, author: Author) -> float:
         """What part of the tokens the author wrote, 0 to 1."""
-        return float(self._written[AUTHORS.index(author)][-1]) / self.total if self.total else 0.0
+        return self._written[author][-1] / self.total if self.total else 0.0
 
     def index_at(self, x: float, width: float) -> int:
         """The segment under the pixel `x` of `width`; -1 if there is none."""
         if not self.total or not 0 <= x < width:
             return -1
-        return int(np.searchsorted(self._ends, x / width * self.total, side="right")) - 1
+        return bisect_right(self._ends, x / width * self.total) - 1
 
     def place(self, index: int, width: float) -> tuple[float, float]:
         """Left and right of a segment, in pixels of `width`."""
         scale = width / self.total if self.total else 0.0
-        return float(self._ends[index]) * scale, float(self._ends[index + 1]) * scale
+        return self._ends[index] * scale, self._ends[index + 1] * scale
 
     def runs(self, width: float) -> list[Run]:
         """What to draw on `width` pixels, in order: a few runs a pixel, however many segments there are."""
         if not self.total or width < 1:
             return []
-        edges = self._ends * (width / self.total)
-        if len(self._authors) * _ROOM_FOR_A_GAP <= width:
-            return [
-                Run(float(left), float(right), AUTHORS[author])
-                for left, right, author in zip(edges[:-1], edges[1:], self._authors, strict=True)
-            ]
-        return list(self._crowded_runs(edges, int(width)))
+        if len(self._authors) * _ROOM_FOR_A_GAP > width:
+            return list(self._crowded_runs(width))
+        edges = [end * width / self.total for end in self._ends]
+        return [Run(*edge, author) for edge, author in zip(pairwise(edges), self._authors, strict=True)]
 
-    def _crowded_runs(self, edges: NDArray[np.float64], width: int) -> Iterator[Run]:
-        pixels = np.arange(width + 1, dtype=np.float64)
-        by_pixel = np.stack([np.diff(np.interp(pixels, edges, written)) for written in self._written])
-        shares = np.ceil(by_pixel / by_pixel.sum(axis=0) * _SHADES - 1e-9) / _SHADES
-        small, large, inserted = (shares[AUTHORS.index(a)] for a in (Author.SMALL, Author.LARGE, Author.INSERTED))
-        for author, values in (
-            (Author.SMALL, (small > 0).astype(np.float64)),
-            (Author.INSERTED, (inserted > 0.5).astype(np.float64)),
+    def _crowded_runs(self, width: float) -> Iterator[Run]:
+        small, inserted, large = (self._by_pixel(each, width) for each in (Author.SMALL, Author.INSERTED, Author.LARGE))
+        for author, shares in (
+            (Author.SMALL, [float(share > 0) for share in small]),
+            (Author.INSERTED, [float(share > 0.5) for share in inserted]),
             (Author.LARGE, large),  # last, on top: it is what one looks for
         ):
-            for left, right, share in _stretches(values):
+            for left, right, share in _stretches(shares):
                 if share:
                     yield Run(left, right, author, share, crowded=True)
 
+    def _by_pixel(self, author: Author, width: float) -> list[float]:
+        """What part of the tokens of each pixel the author wrote, rounded up to one of `_SHADES`."""
+        authors, ends, written = self._authors, self._ends, self._written[author]
+        tokens = self.total / width  # of one pixel
+        last, before, shares = len(authors), 0.0, []
+        for pixel in range(1, int(width) + 1):
+            end = pixel * tokens
+            index = min(bisect_right(ends, end), last) - 1
+            after = written[index] + (end - ends[index] if authors[index] is author else 0.0)
+            shares.append(math.ceil((after - before) / tokens * _SHADES - 1e-9) / _SHADES)
+            before = after
+        return shares
 
-def _stretches(values: NDArray[np.float64]) -> Iterator[tuple[float, float, float]]:
+
+def _stretches(values: Sequence[float]) -> Iterator[tuple[int, int, float]]:
     """Start, end and value of each stretch of equal values."""
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(values)) + 1, [len(values)]))
-    for left, right in pairwise(starts):
-        yield float(left), float(right), float(values[left])
+    start = 0
+    for value, stretch in groupby(values):
+        end = start + sum(1 for _ in stretch)
+        yield start, end, value
+        start = end
 
 
 def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours: Colours) -> None:

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from core.engines.remote.failures import NotReady
 from core.errors import EngineLost
 
-RETRYING = "Trying again from the last token that arrived."
-"""Ends the notice of a connection that broke."""
-
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:

@@ -38,8 +38,8 @@ from core.engines.remote.protocol import (
     passing_of,
 )
 from core.engines.remote.response_reader import ResponseReader, RestartDetector
-from core.engines.remote.retry import RETRYING, RetryPolicy, RetryState
-from core.engines.remote.state import ServerState, StatusTracker
+from core.engines.remote.retry import RetryPolicy, RetryState
+from core.engines.remote.state import RETRYING, ServerState, StatusTracker
 from core.engines.remote.transport import AnswerStream, HttpConnection
 from core.engines.usage import PrefetchedText, RequestUsage, Usage, UsageMeter
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused

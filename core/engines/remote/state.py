@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import NamedTuple
 
+RETRYING = "Trying again from the last token that arrived."
+"""Ends the notice of a connection that broke."""
+
 
 class ServerState(Enum):
     """In order of importance to a person when several sessions are at work."""

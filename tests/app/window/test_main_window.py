@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,6 +36,14 @@ from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:
+    slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
+    code = "import sys, app.window.main_window, app.shared.pair_loader; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "PySide6" in imported
+    assert slow & set(imported) == set()
 
 
 def test_keys_are_given_once(window: MainWindow) -> None:
