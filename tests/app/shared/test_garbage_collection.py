@@ -49,6 +49,23 @@ def test_the_oldest_generation_that_is_due_is_collected(collector: MainThreadCol
     assert kept
 
 
+def make_full_collection_due() -> None:
+    for _ in range(gc.get_threshold()[2] + 1):
+        gc.collect(1)
+
+
+def test_a_full_collection_waits_until_there_is_much_to_collect(collector: MainThreadCollector) -> None:
+    gc.collect()
+    make_full_collection_due()
+    collector.collect_due()  # whatever the tests before have left
+    make_full_collection_due()
+    assert collector.collect_due() != 2
+    kept = [[] for _ in range(2 * len(gc.get_objects()))]  # type: ignore[var-annotated]
+    make_full_collection_due()
+    assert collector.collect_due() == 2
+    assert kept
+
+
 def test_stopping_returns_to_automatic_collection(qtbot: QtBot, collector: MainThreadCollector) -> None:
     another = MainThreadCollector()
     another.stop()
