@@ -10,11 +10,16 @@ import re
 from functools import lru_cache
 
 from core.errors import SettingsError
+from core.text import one_line
 
 BOUNDARY = r"\n[ \t\r]*\n"
 """Two newlines, blanks allowed between them."""
+LONGEST_PATTERN = 100
 LONGEST_BOUNDARY = 200
 """Characters before the newest text in which a boundary may begin."""
+_ITEM = r"(?:\\.|\[\^?(?:\\.|[^\\\]])+\]|[^\\()\[\]|*+?{}])"
+_SEQUENCE = rf"{_ITEM}*(?:{_ITEM}[*+?])?{_ITEM}*(?:\(\?={_ITEM}+\))?"
+_ALLOWED = re.compile(rf"{_SEQUENCE}(?:\|{_SEQUENCE}){{0,9}}")
 _SEPARATOR = " \t\r\n"
 _MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
@@ -44,7 +49,12 @@ class Decoder:
 
 @lru_cache(maxsize=16)
 def boundary_pattern(boundary: str) -> re.Pattern[str]:
-    """The compiled pattern. Raises SettingsError if it is no regular expression, or is empty."""
+    """The compiled pattern. Raises SettingsError if it is no regular expression, is empty, or could take long.
+
+    A pattern may come from a stranger's trace, and Python's search takes exponential time for some. So groups are not
+    allowed, and of each of up to ten alternatives one character or class may be repeated: searching n characters then
+    takes at most n² steps.
+    """
     try:
         pattern = re.compile(boundary)
     except re.error as error:
@@ -54,6 +64,11 @@ def boundary_pattern(boundary: str) -> re.Pattern[str]:
         ) from error
     if not boundary.strip(" "):
         raise SettingsError("The step boundary is empty.", f"The default is {BOUNDARY} (a blank line).")
+    if len(boundary) > LONGEST_PATTERN or not _ALLOWED.fullmatch(boundary):
+        raise SettingsError(
+            f"The step boundary {one_line(boundary)!r} could take too long to search for.",
+            rf"Leave groups out, and repeat one character or class at most: {BOUNDARY} for example.",
+        )
     return pattern
 
 

@@ -119,6 +119,7 @@ def test_a_decimal_point_or_a_comma_ends_no_sentence(text: str) -> None:
         (r"\n", "One.\nTwo.\n\nThree", ["One.\n", "Two.\n\n", "Three"]),
         (r"[.!?]\s", "One is 1.5. Two! Three", ["One is 1.5. ", "Two! ", "Three"]),
         (r"\n---\n", "One\n\nTwo\n---\nThree", ["One\n\nTwo\n---\n", "Three"]),
+        (r"\n|[.;]\s+", "One; two\nThree", ["One; ", "two\n", "Three"]),
         (r"(?=Wait)", "One. Wait, no. Wait", ["One. ", "Wait, no. ", "Wait"]),
     ],
 )
@@ -128,7 +129,18 @@ def test_another_boundary_pattern_ends_steps_elsewhere(boundary: str, text: str,
     assert sum(splitter.feed(character) for character in text) == len(steps) - 1
 
 
-@pytest.mark.parametrize(("boundary", "reason"), [("(", "no regular expression"), ("", "is empty"), (" ", "is empty")])
+@pytest.mark.parametrize(
+    ("boundary", "reason"),
+    [
+        ("(", "no regular expression"),
+        ("", "is empty"),
+        (" ", "is empty"),
+        *(
+            (slow, "too long")
+            for slow in (r"(x+)+\n", "(x|x)*y", "x*x*y", "x?x?y", "(?=x+x+)", r"(x)\1", "x{9}", "y" * 101)
+        ),
+    ],
+)
 def test_a_boundary_that_cannot_be_used_is_refused_with_an_example(boundary: str, reason: str) -> None:
     with pytest.raises(SettingsError, match=reason) as refused:
         Splitter(boundary=boundary)
