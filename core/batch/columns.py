@@ -123,7 +123,8 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
 
     A column that is empty in every row is not chosen.
     """
-    names = [name for name in available_columns(rows) if any(_is_filled(row.fields.get(name)) for row in rows)]
+    filled = {name for row in rows for name, value in row.fields.items() if _is_filled(value)}
+    names = [name for name in available_columns(rows) if name in filled]
     reasons = dict.fromkeys(filter(None, named), "you named it")
 
     def first(candidates: tuple[str, ...]) -> str | None:

@@ -4,6 +4,7 @@ The limits allow large data sets, and keep a hostile file from filling the memor
 """
 
 import gzip
+import stat
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,6 +66,8 @@ class ProblemSource:
         Raises ProblemFileError when it is missing, too big, empty, or a broken archive.
         """
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for a writer
+                raise ProblemFileError(f"{path.name} is not a file.", "Save it as a file, or pipe it in by the name -.")
             with path.open("rb") as file:
                 packed = file.read(2) == _GZIP
                 file.seek(0)

@@ -13,6 +13,9 @@ from core.errors import ProblemFileError
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 50
 _LONGEST_HEADER = 80
+_MOST_PASSES = 10
+"""How often all lines together may be read again after broken records: a quote that is never closed takes all that
+follow it."""
 
 # csv's own limit holds for the whole process and breaks a long field in two. Rows check theirs later.
 csv.field_size_limit(FILE_LIMIT)
@@ -46,8 +49,9 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
 
 
 def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]] | Rejected]:
-    """Each record with the number of its first line. After a broken record, reading continues with the next line."""
-    start = 0
+    """Each record with the number of its first line. After a broken record, reading continues with the next line, as
+    long as that does not read the same lines again and again."""
+    start = read_again = 0
     while start < len(lines):
         reader = csv.reader(islice(lines, start, None), delimiter=delimiter, strict=True)
         begin = start
@@ -64,7 +68,11 @@ def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]]
                 else f"The quotes do not match up ({error})."
             )
             yield Rejected(begin + 1, reason)
+            read_again += start + reader.line_num - begin
             start = begin + 1
+            if read_again > _MOST_PASSES * len(lines):
+                yield Rejected(start + 1, "Too many quotes do not match up; the rest of the file was not read.")
+                return
 
 
 def _guess_delimiter(lines: list[str], preferred: str) -> str:

@@ -15,7 +15,9 @@ _HEADING = re.compile(r"#{1,6}\s+(?P<title>\S.*)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)
 _ITEM = re.compile(r"(?:[-*+]|\d{1,4}[.)])\s+(?P<text>\S.*)")
-_TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)+\|?\s*$")
+# Blanks are matched in one place only at each end, or a line of blanks would take quadratic time.
+_TABLE_RULE = re.compile(r"\s*(?:\|\s*)?:?-+:?\s*(?:\|\s*:?-+:?\s*)+(?:\|\s*)?$")
+_BAR_OR_DOLLAR = re.compile(r"([|$])")
 
 NumberedLine = tuple[int, str]
 
@@ -85,8 +87,15 @@ def _table(lines: list[NumberedLine]) -> Iterator[Record | Rejected]:
 def _cells(line: str) -> list[str]:
     """Of a table row; a bar after a backslash, or inside dollar signs, parts nothing."""
     inside = line.strip().removeprefix("|").removesuffix("|")
-    parts = re.split(r"\|(?=(?:[^$]*\$[^$]*\$)*[^$]*$)", inside.replace("\\|", "\0"))
-    return [part.replace("\0", "|").strip() for part in parts]
+    cells: list[list[str]] = [[]]
+    dollars_left = inside.count("$")
+    for piece in _BAR_OR_DOLLAR.split(inside.replace("\\|", "\0")):
+        dollars_left -= piece == "$"
+        if piece == "|" and not dollars_left % 2:
+            cells.append([])
+        else:
+            cells[-1].append(piece)
+    return ["".join(cell).replace("\0", "|").strip() for cell in cells]
 
 
 def _items(lines: list[NumberedLine]) -> list[list[NumberedLine]]:

@@ -4,14 +4,19 @@ import builtins
 import gzip
 import importlib.util
 import json
+import os
+import random
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from core.batch.problems import ProblemSet, read_problems
+from core.batch.readers import plain_text
 from core.batch.source import FIELD_LIMIT
 from core.errors import ProblemFileError
+from tests.conftest import peak_memory
 from tests.core.batch.files import read, texts
 
 
@@ -229,8 +234,58 @@ def test_a_missing_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
 def test_a_gzip_bomb_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.batch.source.FILE_LIMIT", 1 << 20)
+    packed = gzip.compress(b"One?\n" * (8 << 20))
+    tracemalloc.start()
     with pytest.raises(ProblemFileError, match="larger than 1 MiB"):
-        read(tmp_path, "p.txt.gz", gzip.compress(b"One?\n" * (1 << 20)))
+        read(tmp_path, "p.txt.gz", packed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20, "of 40 MiB"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.jsonl")
+    with pytest.raises(ProblemFileError, match="is not a file"):
+        read_problems(tmp_path / "p.jsonl")
+
+
+# Lines that could take quadratic time: seconds here would be hours for a file of the largest size
+
+
+def test_quotes_that_open_on_every_line_and_never_close_are_given_up(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", "question,answer\nOne?,1\n" + 'a","c\n' * 40_000)
+    assert texts(found) == ["One?"]
+    assert found.rejected[-1].reason == "Too many quotes do not match up; the rest of the file was not read."
+    assert len(found.rejected) < 50
+
+
+@pytest.mark.parametrize("line", [" " * 200_000, "|-|-" + " " * 200_000, "-|" + "- " * 100_000])
+def test_a_line_of_blanks_is_passed_a_few_times(tmp_path: Path, line: str) -> None:
+    assert "One?" in texts(read(tmp_path, "p.md", f"One?\n{line}x\n"))
+
+
+@pytest.mark.parametrize("line", ["|x" * 100_000, "|$" * 100_000])
+def test_a_row_of_a_hundred_thousand_cells_is_passed_once(tmp_path: Path, line: str) -> None:
+    assert texts(read(tmp_path, "p.md", f"| problem | answer |\n|---|---|\n| One? | 1 |\n{line}\n")) == ["One?"]
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("| $|x|$ | 1 |", ["$|x|$", "1"]),
+        ("| 5 $ | 1 |", ["5 $", "1"]),
+        ("a \\| b | $1", ["a | b | $1"]),
+        ("a | $1$ | $2$", ["a", "$1$", "$2$"]),
+    ],
+)
+def test_a_bar_inside_dollars_parts_nothing(row: str, cells: list[str]) -> None:
+    assert plain_text._cells(row) == cells
+
+
+def test_a_column_in_each_row_takes_linear_time(tmp_path: Path) -> None:
+    rows = [json.dumps({"problem": "One?", f"k{number}": 1}) for number in range(30_000)]
+    assert len(read(tmp_path, "p.jsonl", "\n".join(rows)).problems) == 30_000
 
 
 # Parquet
@@ -264,3 +319,40 @@ def test_parquet_is_read_where_its_package_is_installed(tmp_path: Path) -> None:
     assert texts(found) == ["One?", "Two?"]
     with pytest.raises(ProblemFileError, match="damaged"):
         read(tmp_path, "q.parquet", b"PAR1nonsensePAR1")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is an extra")
+def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path: Path) -> None:
+    """pyarrow raises OSError, UnicodeDecodeError and OverflowError besides its own."""
+    pyarrow = importlib.import_module("pyarrow")
+    parquet = importlib.import_module("pyarrow.parquet")
+    path, draw = tmp_path / "p.parquet", random.Random(1)
+    parquet.write_table(pyarrow.table({"question": ["One?", "Two?"] * 50, "answer": ["1", "2"] * 50}), path)
+    sound, refused = path.read_bytes(), 0
+    for _ in range(300):
+        damaged = bytearray(sound)
+        for _ in range(draw.randint(1, 6)):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read_problems(path)
+        except ProblemFileError:
+            refused += 1
+    assert refused > 50
+    far = pyarrow.table({"question": ["One?"], "when": pyarrow.array([2**62], pyarrow.timestamp("us"))})
+    parquet.write_table(far, path)
+    with pytest.raises(ProblemFileError, match="damaged"):
+        read_problems(path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is an extra")
+def test_a_text_that_many_rows_share_fills_no_memory(tmp_path: Path) -> None:
+    pyarrow = importlib.import_module("pyarrow")
+    parquet = importlib.import_module("pyarrow.parquet")
+    shared = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 30_000, pyarrow.int32()), ["x" * 900_000])
+    parquet.write_table(pyarrow.table({"question": shared}), tmp_path / "p.parquet")
+    assert (tmp_path / "p.parquet").stat().st_size < 100_000, "27 GB, packed"
+    before = peak_memory()
+    with pytest.raises(ProblemFileError, match="unpacks to more than 256 MiB"):
+        read_problems(tmp_path / "p.parquet")
+    assert peak_memory() - before < 2**30

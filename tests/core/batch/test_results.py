@@ -26,6 +26,7 @@ from core.problem import Problem
 from core.run import Pair, RunSettings
 from core.store.store import Store
 from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
+from tests.core.batch.files import read
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -125,11 +126,15 @@ def test_one_problem_with_two_seeds_has_a_report_without_infinities(store: Store
     assert "Infinity" not in (tmp_path / "report.json").read_text("utf-8")
 
 
-def test_half_a_character_in_an_answer_blocks_no_export(store: Store, tmp_path: Path) -> None:
+def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export(store: Store, tmp_path: Path) -> None:
+    half = {"id": "\ud800", "problem": "Why \ud800?", "answer": "\udfff", "\ud800": "\ud800"}
+    found = read(tmp_path, "p.jsonl", json.dumps(half))
     engine = ScriptedEngine(continue_with=lambda *_: ["It is so.</think>", "\\boxed{", b"\xf0\x9f", "}"])
-    batch = run(store, "small", pair=Pair(engine), found=problems(1))
+    batch = run(store, "small", pair=Pair(engine), found=list(found.problems))
     for ending in EXPORTS:
         export(store, batch, tmp_path / f"out{ending}")
+        assert (tmp_path / f"out{ending}").read_text("utf-8")
+    assert "half characters" in " ".join(found.notes), "and it is said"
 
 
 def test_only_the_owner_may_read_an_export(store: Store, tmp_path: Path) -> None:
