@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
+from msgspec import convert
 
 from core.errors import DownloadError
 from core.models.devices import disk_free
@@ -329,7 +330,7 @@ def read_manifest(path: Path) -> DownloadManifest | None:
     """The manifest in a file; None if it cannot be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        files = tuple(RemoteFile(**file) for file in content["files"])
+        files = convert(content["files"], tuple[RemoteFile, ...])
         return DownloadManifest(str(content["title"]), path.parent, files)
     except (OSError, ValueError, TypeError, KeyError, RecursionError, DownloadError):
         return None

@@ -3,7 +3,9 @@
 Listing goes through huggingface_hub; the download itself through `core.models.download`, which resumes and checks.
 """
 
-from collections.abc import Generator
+import threading
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +27,13 @@ from core.models.hub_listing import HubAccess, Listing, Repository, manifest_for
 from core.text import one_line
 
 SECONDS_TO_ANSWER = 15.0
+"""Without a byte."""
+SECONDS_IN_ALL = 60.0
+"""For one question, all pages of the answer included: a mirror could send a byte now and then for ever."""
+MOST_REQUESTS = 20
+"""For one question: a mirror could name a next page for ever."""
+LARGEST_ANSWER = 32 * 2**20
+"""Bytes of one page; a listing of 10,000 files takes 3 MiB."""
 MOST_RESULTS = 40
 
 
@@ -37,7 +46,7 @@ class DataSetFiles(NamedTuple):
 
 
 class Hub:
-    """Queries to the Hub; each blocks for up to `SECONDS_TO_ANSWER`. Raises DownloadError with advice."""
+    """Queries to the Hub; each blocks for up to `SECONDS_IN_ALL`. Raises DownloadError with advice."""
 
     def __init__(self, access: HubAccess) -> None:
         self.access = access
@@ -49,13 +58,13 @@ class Hub:
 
     def search(self, words: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
         """Repositories with GGUF files whose name has the words, the most downloaded first."""
-        with self._asking("The search", self.access.endpoint):
+        with self._asking("The search", self.access.endpoint), _bounded():
             found = self._api.list_models(filter="gguf", search=words, sort="downloads", limit=limit, full=True)
             return tuple(repository for info in found if (repository := _repository(info)) is not None)
 
     def list_files(self, repository: str) -> Listing:
         """Every quantisation of a repository, with sizes and hashes."""
-        with self._asking(repository, f"{self.access.endpoint}/{repository}"):
+        with self._asking(repository, f"{self.access.endpoint}/{repository}"), _bounded():
             info = self._api.model_info(repository, files_metadata=True, timeout=SECONDS_TO_ANSWER)
             about = _repository(info)
             if about is None:
@@ -80,10 +89,14 @@ class Hub:
 
     def data_set(self, name: str, revision: str | None = None) -> DataSetFiles:
         """The files of a data set at a commit, tag or branch; None is the main branch."""
-        with self._asking(name, f"{self.access.endpoint}/datasets/{name}"):
+        with self._asking(name, f"{self.access.endpoint}/datasets/{name}"), _bounded():
             info = self._api.dataset_info(name, revision=revision, files_metadata=True, timeout=SECONDS_TO_ANSWER)
-            sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-            return DataSetFiles(info.sha or revision or "main", sizes)
+            sizes = {
+                file.rfilename: file.size if isinstance(file.size, int) and file.size > 0 else 0
+                for file in info.siblings or ()
+                if isinstance(file.rfilename, str) and file.rfilename.isprintable()
+            }
+            return DataSetFiles(str(info.sha or revision or "main"), sizes)
 
     def data_file(self, name: str, revision: str, path: str) -> Path:
         """A file of a data set, from huggingface_hub's cache or downloaded into it."""
@@ -123,7 +136,7 @@ class Hub:
             raise unreachable(self.access.endpoint, str(error).rstrip(".") or type(error).__name__) from error
         except HFValidationError as error:
             raise DownloadError(f"“{what}” is no name on the Hub.", "Names have the form owner/model.") from error
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise DownloadError(
                 f"{self.access.endpoint} answered with something that is not a list of models.",
                 "Check the address of the mirror.",
@@ -147,7 +160,66 @@ class HubClient(httpx2.Client):
 
 
 def _client() -> httpx2.Client:
-    return HubClient(follow_redirects=True, timeout=SECONDS_TO_ANSWER)
+    return HubClient(
+        follow_redirects=True,
+        timeout=SECONDS_TO_ANSWER,
+        headers={"Accept-Encoding": "identity"},
+        event_hooks={"request": [_count], "response": [_bound]},
+    )
+
+
+class _Question(threading.local):
+    """The question that this thread asks: huggingface_hub has one client for all of them."""
+
+    ends: float | None = None
+    """By time.monotonic; None while none is asked, as during the download of a file."""
+    requests = 0
+
+
+_question = _Question()
+
+
+@contextmanager
+def _bounded() -> Generator[None, None, None]:
+    """The requests inside are one question, with limits on its time, its pages, and the size of each."""
+    _question.ends, _question.requests = time.monotonic() + SECONDS_IN_ALL, 0
+    try:
+        yield
+    finally:
+        _question.ends = None
+
+
+def _count(_: httpx2.Request) -> None:
+    _question.requests += 1
+    if _question.ends is not None and _question.requests > MOST_REQUESTS:
+        raise HubUnreachable("its answer has no end")
+
+
+def _bound(response: httpx2.Response) -> None:
+    """Redirects, whose bodies are read as well, come here too."""
+    if _question.ends is None:
+        return
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise HubUnreachable("it compresses what it was asked not to")  # a few MiB could become gigabytes
+    assert isinstance(response.stream, httpx2.SyncByteStream)
+    response.stream = _BoundedBody(response.stream, _question.ends)
+
+
+class _BoundedBody(httpx2.SyncByteStream):
+    def __init__(self, body: httpx2.SyncByteStream, ends: float) -> None:
+        self._body = body
+        self._ends = ends
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for piece in self._body:
+            size += len(piece)
+            if size > LARGEST_ANSWER or time.monotonic() > self._ends:
+                raise HubUnreachable("its answer has no end")
+            yield piece
+
+    def close(self) -> None:
+        self._body.close()
 
 
 def _repository(info: ModelInfo) -> Repository | None:

@@ -297,7 +297,16 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "content", ["[" * 100_000, '{"title": "m", "files": [{"url": "", "name": "../m", "bytes": 1}]}']
+    "content",
+    [
+        "[" * 100_000,
+        '{"title": "m", "files": [{"url": "", "name": "../m", "bytes": 1}]}',
+        '{"title": "m", "files": [{"url": "", "name": 5, "bytes": 1}]}',
+        '{"title": "m", "files": [{"url": "", "name": null, "bytes": 1}]}',
+        '{"title": "m", "files": [{"url": "", "name": "m.gguf", "bytes": NaN}]}',
+        '{"title": "m", "files": [{"url": 5, "name": "m.gguf", "bytes": 1}]}',
+        '{"title": "m", "files": [{"url": "", "name": "m.gguf", "bytes": 1, "sha256": 5}]}',
+    ],
 )
 def test_a_manifest_of_any_content_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / "m.gguf.order.json").write_text(content)
