@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import tempfile
@@ -98,23 +97,27 @@ def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
         try:
             return kind.model_validate(data)
         except ValidationError as error:
-            before = copy.deepcopy(data)
-            for fault in error.errors():
-                _drop(data, fault["loc"])
-            if data == before:  # the fault is in no value that could be dropped
+            dropped = [_drop(data, fault["loc"]) for fault in error.errors(include_url=False, include_input=False)]
+            if not any(dropped):  # the fault is in no value that could be dropped
                 return kind()
 
 
-def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> None:
-    """Remove the value at `place`; where the data does not go so deep, what is there instead."""
+def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> bool:
+    """Remove the value at `place`; where the data does not go so deep, what is there instead. False if nothing is."""
     inside = data
     for key in place[:-1]:
         child = inside.get(str(key))
         if not isinstance(child, dict):
-            inside.pop(str(key), None)
-            return
+            return _removed(inside, str(key))
         inside = child
     if place:
-        inside.pop(str(place[-1]), None)
-    else:
-        data.clear()
+        return _removed(inside, str(place[-1]))
+    had_any = bool(data)
+    data.clear()
+    return had_any
+
+
+def _removed(data: dict[str, Any], key: str) -> bool:
+    was_there = key in data
+    data.pop(key, None)
+    return was_there

@@ -36,9 +36,14 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
     from core.files import read_text  # imports pydantic, which `baton --help` does without
 
     try:
-        content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config out."))
-    except tomllib.TOMLDecodeError as error:
+        return _default_map(tomllib.loads(read_text(file, "Write it as TOML, or leave --config out.")), file, commands)
+    except ValueError as error:  # of the syntax, or a number of thousands of digits
         raise SettingsError(f"{file} cannot be read: {error}.", "Write it as TOML (docs/terminal.md).") from error
+    except RecursionError as error:
+        raise SettingsError(f"{file} is nested too deeply.", "Write it as TOML (docs/terminal.md).") from error
+
+
+def _default_map(content: Values, file: Path, commands: Collection[str]) -> dict[str, Any]:
     tables = {name: values for name, values in content.items() if isinstance(values, dict)}
     if unknown := sorted(set(tables) - set(commands)):
         raise SettingsError(f"{file} has a table for {unknown[0]!r}.", f"Tables are {', '.join(commands)}.")

@@ -21,7 +21,11 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert file.load() == chosen
 
 
-@pytest.mark.parametrize("content", ["", "not json", "[1, 2]", '"text"', '{"run": 5, "models": []}', "\udcff"])
+DEEP = '{"run": 5, "unheard": ' + "[" * 900 + "]" * 900 + "}"
+"""Python's parser reads it, and what copies or compares it would end in a RecursionError."""
+
+
+@pytest.mark.parametrize("content", ["", "not json", "[1, 2]", '"text"', '{"run": 5, "models": []}', "\udcff", DEEP])
 def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path: Path, content: str) -> None:
     path = tmp_path / "settings.json"
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
