@@ -12,7 +12,7 @@ from app.shared.loaded_models import LoadState
 from core.batch.arms import Arm
 from core.batch.divergences import BatchOpinions, OpinionsProgress
 from core.batch.failures import FailureAnalysis, analyse
-from core.errors import BatonError, StoreError
+from core.errors import BatonError
 from core.store.batch_rows import ResultRow
 from core.thinking.trace import Trace
 
@@ -53,11 +53,7 @@ class FailureSession(QObject):
             self._opening.ask(lambda: store.runs.trace(row.run), lambda trace: self._show(row, trace))
 
     def set_note(self, row: ResultRow, note: str) -> None:
-        try:
-            if store := self._batch.store:
-                store.batches.set_note(row.job, note)
-        except StoreError as error:
-            self.failed.emit(error)
+        self._batch.set_note(row, note)
 
     @property
     def obstacle(self) -> str:

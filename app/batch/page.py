@@ -133,18 +133,17 @@ class BatchPage(QStackedWidget):
 
     def restore(self, batch: Batch) -> None:
         """Undo a deletion."""
-        if store := self.session.store:
-            store.batches.restore(batch.id)
-            self._show_welcome()
+        self.session.restore(batch, self._show_welcome)
 
     def _delete(self, batch: Batch) -> None:
-        try:
-            self.session.delete(batch)
-        except BatonError as error:
-            self.failed.emit(error)
-        else:
+        def deleted() -> None:
             self._show_welcome()
             self.deleted.emit(batch)
+
+        try:
+            self.session.delete(batch, deleted)
+        except BatonError as error:
+            self.failed.emit(error)
 
     def _show_view(self) -> None:
         self.view.show_batch()

@@ -167,11 +167,19 @@ class BatchSession(QObject):
         self._show(opened)
         self.start()
 
-    def delete(self, batch: Batch) -> None:
+    def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
         """Delete a batch; the store can restore it. Raises SettingsError for the one that is running."""
         if self.batch and batch.id == self.batch.id:
             self._refuse_while_running()
-        self._stored().batches.delete(batch.id)
+        self._change("delete batch", self._stored().batches.delete, batch.id, then=deleted)
+
+    def restore(self, batch: Batch, restored: Callable[[], object]) -> None:
+        """Undo a deletion."""
+        self._change("restore batch", self._stored().batches.restore, batch.id, then=restored)
+
+    def set_note(self, row: ResultRow, note: str) -> None:
+        """Keep a person's note on an answer; "" removes it."""
+        self._change("keep note", self._stored().batches.set_note, row.job, note)
 
     def start(self) -> None:
         """Run the waiting jobs, one pair of models after another."""
@@ -376,6 +384,17 @@ class BatchSession(QObject):
         else:
             self.noticed.emit(self._regraded.words)
         self.open(self.batch.id)
+
+    def _change(
+        self, name: str, change: Callable[..., None], *values: Any, then: Callable[[], object] = lambda: None
+    ) -> None:
+        """Change the store in the background: another program may hold it for seconds."""
+
+        def work() -> Generator[None, None, None]:
+            change(*values)
+            yield
+
+        self._do(name, work, lambda _: then())
 
     def _do(self, name: str, work: Work, then: Callable[[Any], object]) -> None:
         def deliver(items: list[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -140,27 +139,18 @@ class Sidebar(QWidget):
             return
         title, agreed = QInputDialog.getText(self, "Rename", "Title (empty: the first problem)", text=index.data())
         if agreed:
-            self._attempt(lambda repository: repository.rename(index.data(HistoryRole.CONVERSATION), title))
+            self._repository.rename(index.data(HistoryRole.CONVERSATION), title)
 
     def delete(self) -> None:
         """Delete without confirmation, since it can be undone."""
         index = self.list.currentIndex()
         conversation, name = index.data(HistoryRole.CONVERSATION), index.data()
-        if conversation and self._attempt(lambda repository: repository.delete(conversation)):
-            self.deleted.emit(conversation, name)
+        if self._repository and conversation:
+            self._repository.delete(conversation, lambda: self.deleted.emit(conversation, name))
 
     def restore(self, conversation: str) -> None:
-        self._attempt(lambda repository: repository.restore(conversation))
-
-    def _attempt(self, change: Callable[[ConversationRepository], None]) -> bool:
-        if not self._repository:
-            return False
-        try:
-            change(self._repository)
-        except StoreError as error:
-            self.failed.emit(error)
-            return False
-        return True
+        if self._repository:
+            self._repository.restore(conversation)
 
     def _open(self, index: Index) -> None:
         if conversation := index.data(HistoryRole.CONVERSATION):

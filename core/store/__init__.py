@@ -18,7 +18,7 @@
         .outline(run_id) -> Outline                 all pieces without their tokens: opens 20,000 steps at once
         .events(run_id) -> Iterator[Event]          .trace(run_id) -> Trace
     Recorder.record(events)                         never blocks, never raises; saved within half a second
-    Recorder.finish() -> Future[RunSummary]         result() raises StoreError; the events are kept, ask again
+    Recorder.finish() -> Future[RunSummary]         result() raises StoreError; it is done later, or ask again
 
     store.batches                                   # batches.py
         .create(name, settings, problems, arms=[Arm(name, settings)], seeds=[0]) -> batch id
@@ -28,5 +28,6 @@
         .totals(batch) -> list[ArmTotals]
         .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .rename  .delete  .restore
 
-Every method may be called from any thread. Writes wait for the one writer thread; reads never do. All raise StoreError.
+Every method may be called from any thread. Writes wait for the one writer thread, and raise StoreError; reads never
+wait. The window does not wait: `put_later`, `show_later`, `record_later` and `append_later` are tried until they work.
 """

@@ -10,6 +10,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -105,9 +106,16 @@ class Conversations:
         """Add it to the tree, below its parent, and show it; makes the conversation if it is new. Raises StoreError."""
         self._database.write(lambda connection: _put(connection, conversation, exchange))
 
+    def put_later(self, conversation: str, exchange: StoredExchange) -> Future[None]:
+        """The same without waiting: what the store refuses now is put as soon as it can be, and then this is done."""
+        return self._database.write_later(lambda connection: _put(connection, conversation, exchange))
+
     def show(self, conversation: str, exchange: str) -> None:
         """Remember the leaf to open next time."""
-        self._change("UPDATE conversations SET leaf = ? WHERE id = ?", exchange, conversation)
+        self._change(_SHOW, exchange, conversation)
+
+    def show_later(self, conversation: str, exchange: str) -> None:
+        self._database.write_later(lambda connection: connection.execute(_SHOW, (exchange, conversation)))
 
     def rename(self, conversation: str, title: str) -> None:
         """Set the title; without one, the first problem is the title."""
@@ -203,6 +211,9 @@ class Conversations:
         return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
 
 
+_SHOW = "UPDATE conversations SET leaf = ? WHERE id = ?"
+
+
 def excerpt_of(text: str, word: str) -> str:
     """An excerpt with the word marked."""
     at = max(0, text.lower().find(word))
@@ -236,7 +247,7 @@ def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExch
     )
     connection.execute(
         """INSERT INTO exchanges (id, conversation, parent, problem, settings, created)
-            VALUES (?, ?, ?, ?, ?, ?)""",
+            VALUES (?, ?, (SELECT id FROM exchanges WHERE id = ?), ?, ?, ?)""",
         (
             exchange.id,
             conversation,

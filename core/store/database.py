@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -77,6 +78,10 @@ class Database:
         """Make the change in one transaction of the writer thread, and wait for it. Raises StoreError."""
         return self._writer.submit(change).result()
 
+    def write_later(self, change: Callable[[sqlite3.Connection], object]) -> Future[None]:
+        """Make the change as soon as the file can be written; the future is done when it is saved."""
+        return self._writer.keep(change)
+
     @property
     def writer(self) -> Writer:
         return self._writer
@@ -107,7 +112,9 @@ class Database:
                 f"{self.path} was written by a newer Baton (version {version}; this one knows {len(migrations)}).",
                 "Update Baton, or let it use another data folder.",
             )
-        if 0 < version < len(migrations):
+        if version == len(migrations):
+            return  # no lock is taken, which another program may hold
+        if version:
             self._back_up(connection, version)
         for number, migration in enumerate(migrations, 1):
             _apply(connection, number, migration)

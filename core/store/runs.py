@@ -53,7 +53,14 @@ class Runs:
     def record(self, run: str) -> Recorder:
         """A recorder for the run's events, which appends to the saved ones. Raises StoreError."""
         sequence = self._database.write(lambda connection: _begin(connection, run))
-        return Recorder(self._database.writer, run, sequence, conclude)
+        return Recorder(self._database.writer, run, lambda _: sequence, conclude)
+
+    def record_later(self, run: str) -> Recorder:
+        """The same without waiting: it begins with its first save. Raises StoreError if another program writes the
+        run."""
+        with self._database.reading() as connection:
+            _refuse_if_written_elsewhere(connection, run)
+        return Recorder(self._database.writer, run, lambda connection: _begin(connection, run), conclude)
 
     def events(self, run: str) -> Iterator[Event]:
         """All events in order; none if there is no such run. Raises StoreError at a damaged part."""
@@ -91,6 +98,11 @@ class Runs:
         Nothing is added if the run was deleted meanwhile, or is being continued.
         """
         self._database.write(lambda connection: _append(connection, run, pack(events)))
+
+    def append_later(self, run: str, events: Sequence[Event]) -> None:
+        """The same without waiting: what the store refuses now is added as soon as it can be."""
+        chunk = pack(events)
+        self._database.write_later(lambda connection: _append(connection, run, chunk))
 
     def recover(self) -> None:
         """Conclude the runs whose program has ended; in the writer's thread, without blocking."""
@@ -139,18 +151,21 @@ def summary_of(row: sqlite3.Row) -> RunSummary:
 
 def _begin(connection: sqlite3.Connection, run: str) -> int:
     """The number of the next chunk."""
-    row = connection.execute("SELECT state, owner FROM runs WHERE id = ?", (run,)).fetchone()
-    mine = this_process()
-    if row and row["state"] == RunState.RUNNING.value and row["owner"] != mine and is_alive(row["owner"]):
-        raise StoreError("Another Baton is writing this answer.", "Wait until it is done, or stop it there.")
+    _refuse_if_written_elsewhere(connection, run)
     connection.execute(
         """INSERT INTO runs (id, started, state, owner) VALUES (?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET state = excluded.state, owner = excluded.owner""",
-        (run, now(), RunState.RUNNING.value, mine),
+        (run, now(), RunState.RUNNING.value, this_process()),
     )
     connection.execute("DELETE FROM outlines WHERE run = ?", (run,))
     last = connection.execute("SELECT max(sequence) FROM event_chunks WHERE run = ?", (run,)).fetchone()[0]
     return 0 if last is None else int(last) + 1
+
+
+def _refuse_if_written_elsewhere(connection: sqlite3.Connection, run: str) -> None:
+    row = connection.execute("SELECT state, owner FROM runs WHERE id = ?", (run,)).fetchone()
+    if row and row["state"] == RunState.RUNNING.value and row["owner"] != this_process() and is_alive(row["owner"]):
+        raise StoreError("Another Baton is writing this answer.", "Wait until it is done, or stop it there.")
 
 
 def _append(connection: sqlite3.Connection, run: str, chunk: bytes) -> None:
@@ -188,16 +203,22 @@ class Recorder:
         self,
         writer: Writer,
         run: str,
-        sequence: int,
+        begin: Callable[[sqlite3.Connection], int],
         conclude: Callable[[sqlite3.Connection, str], RunSummary],
     ) -> None:
+        """`begin` is called with the first save, and gives the number of the next chunk."""
         self.run = run
         self._writer = writer
-        self._sequence = sequence
+        self._begin = begin
         self._conclude = conclude
+        self._sequence: int | None = None
+        """The number of the next chunk, once the run has begun."""
+        self._finished = False
         self._unsaved: list[Event] = []
         self._saving = 0
         """Unsaved events in the current transaction."""
+        self._at = 0
+        """The number of its chunk."""
 
     def record(self, events: Iterable[Event]) -> None:
         """Save the events within half a second. Never blocks and never raises; a failed save is retried.
@@ -210,33 +231,39 @@ class Recorder:
             self._writer.gather(self)
 
     def finish(self) -> Future[RunSummary]:
-        """Save the remaining events and conclude the run. After StoreError nothing is lost: call it again."""
+        """Save the remaining events and conclude the run. After StoreError nothing is lost: the writer does it as soon
+        as it can, or call it again to wait for it."""
         future = self._writer.submit(self._finish)
-        future.add_done_callback(self._finished)
+        future.add_done_callback(self._settle)
         return future
 
     def save(self, connection: sqlite3.Connection) -> None:
         self._saving = len(self._unsaved)
+        self._at = self._begin(connection) if self._sequence is None else self._sequence
         if self._saving:
             # Nothing is inserted for a run that was deleted meanwhile.
             connection.execute(
                 "INSERT INTO event_chunks SELECT id, ?, ? FROM runs WHERE id = ?",
-                (self._sequence, pack(self._unsaved[: self._saving]), self.run),
+                (self._at, pack(self._unsaved[: self._saving]), self.run),
             )
+        if self._finished:
+            self._conclude(connection, self.run)
 
     def saved(self) -> None:
         del self._unsaved[: self._saving]
-        self._sequence += self._saving > 0
+        self._sequence = self._at + (self._saving > 0)
         self._saving = 0
+        self._finished = False
 
     def _finish(self, connection: sqlite3.Connection) -> RunSummary:
         self.save(connection)
         return self._conclude(connection, self.run)
 
-    def _finished(self, future: Future[RunSummary]) -> None:
-        if future.exception() is None:
+    def _settle(self, finished: Future[RunSummary]) -> None:
+        if finished.exception() is None:
             self.saved()
         else:
+            self._finished = True
             self._writer.gather(self)
 
 

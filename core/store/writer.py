@@ -1,7 +1,8 @@
 """The one thread that writes. It makes changes in the order of their submission, each in its own transaction.
 
-Streamed events are buffered: a `Gathering` registers when it has unsaved data, and all registered ones are saved
-together half a second later. If the disk refuses, each keeps its data and is saved again every two seconds.
+A change whose result is wanted is a task. Anything else registers as a `Gathering`: streamed events are saved
+together half a second later, a kept change at once. If the disk refuses or another program holds the file, each keeps
+its data and is saved again every two seconds.
 """
 
 from __future__ import annotations
@@ -44,6 +45,19 @@ class _Task(NamedTuple):
     future: Future[Any]
 
 
+class _Kept(NamedTuple):
+    """A change that is tried until it succeeds."""
+
+    change: Change
+    future: Future[None]
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        self.change(connection)
+
+    def saved(self) -> None:
+        self.future.set_result(None)
+
+
 class Writer:
     def __init__(self, connection: sqlite3.Connection, path: Path, on_trouble: Trouble | None = None) -> None:
         self._connection = connection
@@ -65,6 +79,12 @@ class Writer:
             future.set_exception(StoreError("The store is closed.", "Start Baton again."))
         else:
             self._inbox.put(_Task(change, future))
+        return future
+
+    def keep(self, change: Change) -> Future[None]:
+        """Make the change now, or as soon as the file can be written again; done when it is saved. Never blocks."""
+        future: Future[None] = Future()
+        self._inbox.put(_Kept(change, future))
         return future
 
     def gather(self, gathering: Gathering) -> None:
@@ -95,7 +115,8 @@ class Writer:
                 self._run(item)
             else:
                 self._waiting[id(item)] = item
-                self._due = min(self._due, time.monotonic() + GATHER_SECONDS)
+                soon = 0.0 if isinstance(item, _Kept) else GATHER_SECONDS
+                self._due = min(self._due, time.monotonic() + soon)
             # A busy inbox must not delay the buffers.
             if time.monotonic() >= self._due:
                 self._save_gathered()

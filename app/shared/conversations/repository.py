@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
+from shiboken6 import isValid
 
 from app.shared.background import run_in_background
 from app.shared.conversations.conversation import Conversation, Exchange, run_settings
@@ -26,9 +28,12 @@ class ConversationRepository(QObject):
     loaded = Signal(object)
     """An exchange whose trace has been read."""
 
+    _saved = Signal()
+
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
+        self._saved.connect(self.changed)
         self._recorders: dict[str, Recorder] = {}
 
     def headlines(self) -> list[Headline]:
@@ -45,40 +50,36 @@ class ConversationRepository(QObject):
             exchange.problem,
             exchange.settings.model_dump(mode="json"),
         )
-        self._store.conversations.put(conversation.id, stored)
+        self._store.conversations.put_later(conversation.id, stored).add_done_callback(self._tell)
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
-        self.changed.emit()
 
     def record(self, exchange: Exchange, events: list[Event]) -> None:
+        """Raises StoreError if another program is writing this answer."""
         if exchange.id not in self._recorders:
-            self._recorders[exchange.id] = self._store.runs.record(exchange.id)
+            self._recorders[exchange.id] = self._store.runs.record_later(exchange.id)
         self._recorders[exchange.id].record(events)
 
     def append(self, exchange: Exchange, events: list[Event]) -> None:
-        """What was found out about an answer after it was written. Raises StoreError."""
-        self._store.runs.append(exchange.id, events)
+        """What was found out about an answer after it was written."""
+        self._store.runs.append_later(exchange.id, events)
 
     def run_ended(self, exchange: Exchange) -> None:
         if recorder := self._recorders.pop(exchange.id, None):
-            recorder.finish()
-            self.changed.emit()
+            recorder.finish().add_done_callback(self._tell)
 
     def show(self, conversation: Conversation) -> None:
         if conversation.leaf:
-            self._store.conversations.show(conversation.id, conversation.leaf.id)
+            self._store.conversations.show_later(conversation.id, conversation.leaf.id)
 
     def rename(self, conversation_id: str, title: str) -> None:
-        self._store.conversations.rename(conversation_id, title)
-        self.changed.emit()
+        self._change(lambda: self._store.conversations.rename(conversation_id, title))
 
-    def delete(self, conversation_id: str) -> None:
-        self._store.conversations.delete(conversation_id)
-        self.changed.emit()
+    def delete(self, conversation_id: str, deleted: Callable[[], object]) -> None:
+        self._change(lambda: self._store.conversations.delete(conversation_id), deleted)
 
     def restore(self, conversation_id: str) -> None:
-        self._store.conversations.restore(conversation_id)
-        self.changed.emit()
+        self._change(lambda: self._store.conversations.restore(conversation_id))
 
     def open(self, conversation_id: str) -> Conversation:
         """The tree at once; the traces follow, those on the shown path first. Raises StoreError."""
@@ -107,6 +108,27 @@ class ConversationRepository(QObject):
         for exchange, trace in pairs:
             exchange.trace, exchange.is_read = trace, True
             self.loaded.emit(exchange)
+
+    def _tell(self, _: Future[Any]) -> None:
+        """Called in the writer's thread, which may outlive the window."""
+        if isValid(self):
+            self._saved.emit()
+
+    def _change(self, change: Callable[[], object], made: Callable[[], object] = lambda: None) -> None:
+        """Make a change in the background: the store may be held by another program for seconds."""
+
+        def work() -> Generator[None, None, None]:
+            change()
+            yield
+
+        def ended(error: BatonError | None) -> None:
+            if error:
+                self.failed.emit(error)
+            else:
+                self.changed.emit()
+                made()
+
+        run_in_background(self, "change the history", work, ended=ended)
 
     def _ended(self, error: BatonError | None) -> None:
         if error:

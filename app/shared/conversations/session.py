@@ -267,10 +267,7 @@ class ChatSession(QObject):
     def _keep(self, exchange: Exchange) -> None:
         self.conversation.add(exchange)
         if self._repository:
-            try:
-                self._repository.add(self.conversation, exchange)
-            except StoreError as error:
-                self.failed.emit(error)
+            self._repository.add(self.conversation, exchange)
 
     def _start(self, exchange: Exchange, first: Move | None = None) -> None:
         self._compares, self._at_once = False, 1
@@ -321,10 +318,7 @@ class ChatSession(QObject):
 
     def _keep_opinion(self, exchange: Exchange, opinion: OpinionGiven) -> None:
         if self._repository:
-            try:
-                self._repository.append(exchange, [opinion])
-            except StoreError as error:
-                self.failed.emit(error)
+            self._repository.append(exchange, [opinion])
         self.progressed.emit(exchange)
 
     def _models_changed(self) -> None:

@@ -438,7 +438,8 @@ def test_an_earlier_batch_can_be_deleted_and_brought_back(page: BatchPage, qtbot
         trash.click()
     assert page.session.store.batches.all() == []
     page.restore(deleted.args[0])
-    assert [kept.id for kept in page.session.store.batches.all()] == [batch.id]
+    store = page.session.store
+    qtbot.waitUntil(lambda: [kept.id for kept in store.batches.all()] == [batch.id])
 
 
 def test_a_running_batch_is_not_deleted(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -447,7 +448,7 @@ def test_a_running_batch_is_not_deleted(page: BatchPage, qtbot: QtBot, problem_f
         page.preview.start.click()
     assert page.session.batch
     with pytest.raises(SettingsError, match="is running"):
-        page.session.delete(page.session.batch)
+        page.session.delete(page.session.batch, lambda: None)
     page.session.stop()
     wait_until_done(page, qtbot)
 

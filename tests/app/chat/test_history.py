@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -79,13 +81,25 @@ def test_delete_takes_it_from_the_list_and_undo_brings_it_back(ask: Ask, qtbot: 
     qtbot.waitUntil(lambda: len(names(window)) == 1)
     choose_first(window)
     qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
-    assert names(window) == []
-    assert window.session.conversation.leaf is None
+    qtbot.waitUntil(lambda: names(window) == [] and window.session.conversation.leaf is None)
     undo = next(button for button in window.notice.findChildren(QPushButton) if button.text() == "Undo")
     qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
-    assert names(window) == ["How many fish?"]
+    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
     assert window.session.conversation.leaf is not None
     qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_an_answer_is_kept_though_another_program_holds_the_history(window: MainWindow, qtbot: QtBot) -> None:
+    """The window waits for nothing: were it to wait, this test would hold the lock until SQLite gives up."""
+    qtbot.waitUntil(lambda: window.session.ready)
+    with closing(sqlite3.connect(window.paths.store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        window.session.ask("How many fish?")
+        qtbot.waitUntil(lambda: window.session.ready)
+        assert names(window) == []
+        other.execute("ROLLBACK")
+    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
+    assert window.notice.isHidden()
 
 
 def test_a_new_conversation_leaves_the_old_one_in_the_list(ask: Ask, qtbot: QtBot) -> None:

@@ -131,6 +131,38 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
     assert troubles[-1] is None
 
 
+def test_what_nobody_waits_for_is_saved_once_the_disk_has_room(path: Path) -> None:
+    refused, accepted = Event(), Event()
+    with Store.open(path, lambda trouble: (refused if trouble else accepted).set()) as store:
+        with a_full_disk(4096):
+            put = store.conversations.put_later("c", StoredExchange("e", None, "How many?"))
+            store.conversations.show_later("c", "e")
+            recorder = store.runs.record_later("e")
+            recorder.record(a_run(answer="Eleven."))
+            with pytest.raises(StoreError, match="disk"):
+                recorder.finish().result()
+            assert refused.wait(10)
+            assert not put.done()
+        assert accepted.wait(10)
+        assert put.result(10) is None
+        store.conversations.rename("c", "")  # after all that was to be saved later
+        assert store.conversations.open("c").leaf == "e"
+        assert store.runs.summary("e").state is RunState.ENDED
+        assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
+
+
+def test_an_up_to_date_store_opens_while_another_program_writes(path: Path) -> None:
+    with Store.open(path) as store:
+        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        database = Database(path)
+        with database.reading() as connection:
+            assert connection.execute("SELECT id FROM conversations").fetchone()["id"] == "c"
+        other.execute("ROLLBACK")
+        database.close()
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
