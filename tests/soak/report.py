@@ -78,7 +78,8 @@ class Report:
 
     def markdown(self, command: str) -> str:
         here = Provenance.of_this_machine()
-        machine = f"{here.processor}, {here.cores} cores, {here.memory / 2**30:.0f} GiB, {here.system.partition('-')[0]}"
+        system = here.system.partition("-")[0]
+        machine = f"{here.processor}, {here.cores} cores, {here.memory / 2**30:.0f} GiB, {system}"
         minutes = (time.monotonic() - self.began) / 60
         lines = [
             f"`{command}` · {datetime.now(UTC):%Y-%m-%d} · Baton {here.baton} · {machine}",
