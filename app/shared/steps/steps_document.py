@@ -33,6 +33,9 @@ GAP = 15.0
 """Pixels between two pieces: the padding of both, and a hairline of ground."""
 MOST_BLANK = 16
 """Characters up to which a piece is looked at: it may be nothing but blanks, or a closing tag."""
+LONGEST_SET = 10_000
+"""Characters in one line beyond which a piece stays plain: a model that writes these has lost its way, and Qt takes a
+tenth of a second and more to lay out such a block, each time that it is touched."""
 AT_ONCE = 24
 """Pieces rendered in one go, about 8 ms; the rest of a long answer follows when the window is idle."""
 
@@ -222,6 +225,16 @@ class StepsDocument(QObject):
         index = next((i for i in range(len(self.shown) - 1, -1, -1) if self.shown[i] is shown), None)
         if index is None:
             return  # it was discarded, or the whole document was rendered again
+        if max(map(len, shown.text.split("\n"))) <= LONGEST_SET:
+            self._replace(shown, index)
+        self._mark_cues(shown)
+        if index < len(self._pieces) and self._pieces[index] is shown.piece:
+            shown.change = change_of(self._pieces, index)
+            self._mark_correction(shown, index)
+        self.grown.emit(index)
+
+    def _replace(self, shown: ShownPiece, index: int) -> None:
+        """Rendered text for the plain letters of a piece."""
         document, before = self._document, self._document.blockCount()
         cursor = QTextCursor(document.findBlockByNumber(shown.first))
         cursor.beginEditBlock()
@@ -243,11 +256,6 @@ class StepsDocument(QObject):
         if moved := document.blockCount() - before:
             for later in self.shown[index + 1 :]:
                 later.first += moved
-        self._mark_cues(shown)
-        if index < len(self._pieces) and self._pieces[index] is shown.piece:
-            shown.change = change_of(self._pieces, index)
-            self._mark_correction(shown, index)
-        self.grown.emit(index)
 
     def _words(self, shown: ShownPiece, index: int) -> str:
         text = self._spanning.words(index, shown.text)

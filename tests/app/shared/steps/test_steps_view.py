@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.shared.background import BackgroundTasks
 from app.shared.rendering import as_plain_text
+from app.shared.steps.steps_document import LONGEST_SET
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from core.cue_profiler import lexicon_json
@@ -112,6 +113,23 @@ def test_a_long_answer_comes_in_portions_and_completely(steps: StepsView, qtbot:
     assert not steps.complete
     qtbot.waitUntil(lambda: steps.complete)
     assert steps.toPlainText().count("Step ") == 300
+
+
+@pytest.mark.parametrize("length", [LONGEST_SET, LONGEST_SET + 1])
+def test_a_line_without_end_stays_plain_in_short_blocks(steps: StepsView, length: int, qtbot: QtBot) -> None:
+    line = "**bold** " + "x" * (length - 9)
+    trace = run(Keywords(SETTINGS), [f"First.\n\n{line}\n\nLast.</think>\n\n4"]).trace
+    shown = settled(steps, trace, qtbot)
+    assert ("**bold**" in shown) is (length > LONGEST_SET)
+    blocks, block = [], steps.document().begin()
+    while block.isValid():
+        blocks.append(block.length())
+        block = block.next()
+    assert (max(blocks) < LONGEST_SET / 2) is (length > LONGEST_SET)
+    copied = as_plain_text(steps.document())
+    assert copied.startswith("First.")
+    assert copied.endswith("Last.")
+    assert copied.count("x") == length - 9
 
 
 def test_room_kept_above_a_piece_moves_it_and_what_follows(
