@@ -181,6 +181,33 @@ def test_memory_that_runs_out_while_reading_restarts_the_model_lighter(gpu: Smal
         assert (lighter.batch, lighter.gpu_layers) < (as_asked.batch, as_asked.gpu_layers)
 
 
+def test_a_device_that_stays_full_after_memory_ran_out_moves_the_model_to_the_cpu(gpu: SmallGpu, smollm2: Path) -> None:
+    """The weights that were on the device find no room there any more, as when another program took it."""
+    with loaded(smollm2, ON_THE_GPU) as engine:
+        as_asked = layers_on_gpu(engine)
+        gpu.is_full()
+        with closing(engine.open(PROBLEM, GREEDY)) as session:
+            items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
+        assert len(ids(items)) == 4
+        (notice,) = [item.text for item in items if isinstance(item, Notice)]
+        assert f"with 0 of {as_asked} layers on the GPU" in notice
+        assert layers_on_gpu(engine) == 0
+        assert gpu.used_bytes == 0, "nothing of the attempts that failed stays on the device"
+
+
+def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu: SmallGpu, smollm2: Path) -> None:
+    with loaded(smollm2, ON_THE_GPU) as engine:
+        as_asked = layers_on_gpu(engine)
+        gpu.has_mib(100)  # for the process that is started next
+        gpu.refuses_memory()
+        with closing(engine.open(PROBLEM, GREEDY)) as session:
+            items = list(session.write(text_body(LONG_TEXT[:400]).parts, 4, 1))
+        assert len(ids(items)) == 4
+        assert 0 < layers_on_gpu(engine) < as_asked
+        assert retreat(engine)
+        assert gpu.used_bytes <= 100 * MIB
+
+
 # Lost ----------------------------------------------------------------------------------------------------------------
 
 

@@ -31,10 +31,10 @@ from core.engines.chat_template import PromptPiece, render_prompt
 from core.engines.local.drafting import DraftedWrite, Drafter, DraftLength
 from core.engines.local.load_fallback import (
     attempts,
+    attempts_after_death,
     card_of,
-    given_up,
     layers_to_begin_with,
-    next_lighter,
+    load_first_that_fits,
     worker_options,
 )
 from core.engines.local.loading_log import RAM
@@ -58,7 +58,6 @@ from core.engines.local.messages import (
 )
 from core.engines.local.process import (
     CancelRequested,
-    DiedLoading,
     ModelProcess,
     ProcessLost,
     Replies,
@@ -68,7 +67,7 @@ from core.engines.local.process import (
 from core.engines.local.restarts import RestartPolicy
 from core.engines.model_card import ModelCard, Placement
 from core.engines.template_renderer import RENDERER
-from core.errors import ContextFull, EngineError, EngineLost, OutOfMemory
+from core.errors import ContextFull, EngineError, EngineLost
 from core.models.gguf import GgufHeader, read_header
 from core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
 from core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
@@ -120,22 +119,9 @@ class LocalEngine:
         if load.gpu_layers < 0:  # an overfull GPU may take the system down, so “all” is never tried blindly
             load = load.model_copy(update={"gpu_layers": layers})
         self._asked, self._layers = load, layers
-        tried: list[str] = []
-        failure: EngineError | None = None
-        for lighter, change in attempts(load, layers):
-            options = replace(self._options, load=lighter)
-            try:
-                process = ModelProcess(options, on_progress)
-            except (OutOfMemory, DiedLoading) as error:
-                if isinstance(error, DiedLoading) and not lighter.gpu_layers:
-                    raise
-                failure = error
-                tried += [change] if change else []
-            else:
-                self._options = options
-                return process, change
-        assert failure is not None
-        raise given_up(header.name, failure, tried) from failure
+        ways = list(attempts(load, layers))
+        process, self._options, change = load_first_that_fits(self._options, ways, header.name, on_progress)
+        return process, change
 
     def _placement(self, retreat: str) -> Placement:
         loaded, load = self._process.loaded, self._options.load
@@ -185,25 +171,20 @@ class LocalEngine:
         return tokenized.ids
 
     def recover(self, lost: EngineLost, process: ModelProcess) -> None:
-        """Start a dead process again, unless another session has done it. Raises EngineLost if the restart policy
-        does not allow it."""
+        """Start a dead process again, unless another session has done it: lighter, if memory ran out.
+
+        Raises EngineLost if the restart policy does not allow it, OutOfMemory if the model fits in no way any more.
+        """
         with self._lock:
             if self._process is not process:
                 return
             if process.has_other_files or not self._restarts.allows_restart():
                 raise EngineLost(lost.message, LOAD_AGAIN) from lost
             self._process.close()
-            if isinstance(lost, ProcessLost) and lost.is_out_of_memory:
-                self._become_lighter()
-            self._process = ModelProcess(self._options)
-
-    def _become_lighter(self) -> None:
-        """The next process gets a smaller batch or fewer GPU layers, or it would die again at the same place."""
-        lighter = next_lighter(self._asked, self._layers, self._options.load)
-        if lighter and self._card.placement:
-            self._options = replace(self._options, load=lighter.options)
-            placement = replace(self._card.placement, batch=lighter.options.batch, retreat=lighter.change)
-            self._card = replace(self._card, placement=placement)
+            memory = isinstance(lost, ProcessLost) and lost.is_out_of_memory
+            ways = attempts_after_death(self._asked, self._layers, self._options.load, memory=memory)
+            self._process, self._options, change = load_first_that_fits(self._options, ways, self._card.name)
+            self._card = replace(self._card, placement=self._placement(change))
 
     @property
     def lighter_words(self) -> str:

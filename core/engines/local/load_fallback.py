@@ -3,13 +3,14 @@
 The context is never shortened: it decides how long a text can be, and that is a person's choice.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from core.engines.local.messages import WorkerOptions
+from core.engines.local.process import DiedLoading, ModelProcess
 from core.engines.model_card import ModelCard, Placement
-from core.errors import EngineError
+from core.errors import EngineError, OutOfMemory
 from core.models.devices import find_devices
 from core.models.fit import fit
 from core.models.ggml_backends import has_gpu_backend
@@ -84,11 +85,46 @@ def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
             yield Attempt(_changed(lightest, batch=smaller_batch), f"with a batch of {smaller_batch} tokens")
 
 
-def next_lighter(options: LoadOptions, layers: int, loaded_as: LoadOptions) -> Attempt | None:
-    """The attempt after the one that `loaded_as` is; None if that is the last."""
+def attempts_after_death(options: LoadOptions, layers: int, loaded_as: LoadOptions, *, memory: bool) -> list[Attempt]:
+    """Ways to load a model again whose process died, loaded as `loaded_as`: as before, then lighter and lighter.
+
+    `memory`: the process ran out of memory, so it would die again at the same place: only lighter ways, if there are.
+    """
     ways = list(attempts(options, layers))
-    after = [later for way, later in pairwise(ways) if way.options == loaded_as]
-    return after[0] if after else None
+    at = [way.options for way in ways].index(loaded_as)
+    return ways[at + 1 if memory else at :] or ways[at:]
+
+
+class Loaded(NamedTuple):
+    """A model in a process, and how it was loaded."""
+
+    process: ModelProcess
+    options: WorkerOptions
+    change: str
+    """As in `Attempt`."""
+
+
+def load_first_that_fits(
+    options: WorkerOptions, ways: Sequence[Attempt], name: str, on_progress: Callable[[float], object] = lambda _: None
+) -> Loaded:
+    """Load a model in the first of these ways that the memory allows.
+
+    Each attempt has a process of its own, which has ended before the next begins: nothing of a failed attempt stays in
+    a device's memory. Raises OutOfMemory or another EngineError after the last.
+    """
+    tried: list[str] = []
+    failure: EngineError | None = None
+    for load, change in ways:
+        lighter = replace(options, load=load)
+        try:
+            return Loaded(ModelProcess(lighter, on_progress), lighter, change)
+        except (OutOfMemory, DiedLoading) as error:
+            if isinstance(error, DiedLoading) and not load.gpu_layers:
+                raise
+            failure = error
+            tried += [change] if change else []
+    assert failure is not None
+    raise given_up(name, failure, tried) from failure
 
 
 def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:

@@ -12,7 +12,7 @@ from core.engines.local import client
 from core.engines.local import load_fallback as retreat
 from core.engines.local.client import LocalEngine
 from core.engines.local.llama import chunk_for
-from core.engines.local.load_fallback import attempts, next_lighter
+from core.engines.local.load_fallback import attempts, attempts_after_death
 from core.engines.local.messages import ModelLoaded, WorkerOptions
 from core.engines.local.process import DiedLoading
 from core.models.devices import Device, DeviceKind, Devices
@@ -47,16 +47,18 @@ def test_the_batch_shrinks_before_layers_leave_the_gpu() -> None:
     assert ways[2].change == "with 24 of 32 layers on the GPU and a batch of 128 tokens"
 
 
-def test_a_model_that_ran_out_of_memory_while_it_wrote_is_loaded_by_the_next_lighter_way() -> None:
+def test_a_model_that_ran_out_of_memory_while_it_wrote_is_loaded_in_lighter_ways_only() -> None:
     asked = LoadOptions(batch=512, gpu_layers=32)
-    first = next_lighter(asked, 32, asked)
-    assert first is not None
-    assert (first.options.gpu_layers, first.options.batch) == (32, 128)
-    second = next_lighter(asked, 32, first.options)
-    assert second is not None
-    assert (second.options.gpu_layers, second.options.batch) == (24, 128)
-    last = list(attempts(asked, 32))[-1]
-    assert next_lighter(asked, 32, last.options) is None
+    ways = attempts_after_death(asked, 32, asked, memory=True)
+    assert [(way.options.gpu_layers, way.options.batch) for way in ways[:2]] == [(32, 128), (24, 128)]
+    assert attempts_after_death(asked, 32, ways[0].options, memory=True) == ways[1:]
+    assert attempts_after_death(asked, 32, ways[-1].options, memory=True) == ways[-1:], "there is no lighter one"
+
+
+def test_a_model_that_died_of_something_else_is_first_loaded_as_before() -> None:
+    asked = LoadOptions(batch=512, gpu_layers=32)
+    ways = attempts_after_death(asked, 32, asked, memory=False)
+    assert ways == list(attempts(asked, 32))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ class DyingProcess:
 def test_a_death_while_loading_with_layers_on_a_device_means_fewer_layers(
     smollm2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "ModelProcess", DyingProcess)
+    monkeypatch.setattr(retreat, "ModelProcess", DyingProcess)
     monkeypatch.setattr(client, "layers_to_begin_with", lambda *_: 8)
     engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
     assert DyingProcess.tried == [8, 8, 6, 4, 2, 0]
