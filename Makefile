@@ -39,10 +39,10 @@ test-gpu:
 	@packaging/gpu/build.sh test
 	@BATON_GPU_BUILD=$(CURDIR)/.gpu-build/test QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest tests/gpu
 
-# The engines' tests and a table of speeds with layers on this machine's GPU.
+# The engines' tests, a table of speeds and the bench's, with layers on this machine's GPU. FIGURES and ROUNDS as in `bench`.
 gpu-check:
 	@packaging/setup.sh test
-	@packaging/gpu/check.sh
+	@FIGURES="$(FIGURES)" ROUNDS="$(ROUNDS)" packaging/gpu/check.sh
 
 # What the code must satisfy besides its tests: style, types, and who may import whom.
 check:

@@ -3,6 +3,7 @@
 # set up: builds the back end, runs the engines' tests with layers on the device, and prints the table of table.py and that
 # of the bench (docs/speed.md).
 #   check.sh [cuda|vulkan] [MODEL.gguf]     MODEL: what both measure, instead of the demo pair's large model
+# FIGURES="handoff" and ROUNDS=1 make the bench shorter, PYTEST_ADDOPTS="-k greedy" the tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 backend=${1:-$(if command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
@@ -22,5 +23,6 @@ export PYTHONPATH=$PWD
 # The bench without the window and without servers, with layers on the device. SmolLM2 is not packed: without MODEL, the
 # demo pair's large model takes its place.
 if [ -n "${2:-}" ]; then BATON_BENCH_MODEL=$(realpath "$2"); export BATON_BENCH_MODEL; fi
-.venv/bin/python -m tests.bench P1 P2 P4 P5 P7 P9 handoff --rounds 3 || failed=1
+# shellcheck disable=SC2086  # a list of figures
+.venv/bin/python -m tests.bench ${FIGURES:-P1 P2 P4 P5 P7 P9 handoff} --rounds "${ROUNDS:-3}" || failed=1
 exit $failed
