@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, see_through
+from app.shared.widgets.menu import Menu
 from core.batch.charts import (
     Scatter,
     accuracy_against_share,
@@ -114,7 +114,7 @@ class ComparisonCard(QFrame):
         self._notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._notes.setAccessibleName("What to know beside the figures")
         self.add = QPushButton("Compare with…")
-        menu = QMenu(self.add)
+        menu = Menu(self.add)
         for recipes in (ARMS, ABLATIONS):
             for name, recipe in recipes.items():
                 menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))

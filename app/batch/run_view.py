@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
-    QMenu,
     QProgressBar,
     QPushButton,
     QSplitter,
@@ -27,6 +26,7 @@ from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
+from app.shared.widgets.menu import Menu
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.batch_settings import BatchSettings
 from core.batch.exports import EXPORTS
@@ -241,7 +241,7 @@ class RunView(QWidget):
         self.shown.setAccessibleName("Which rows")
         for shown in RowFilter:
             self.shown.addItem(shown.value, shown)
-        menu = QMenu(self.export)
+        menu = Menu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
         titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
         for ending in EXPORTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
@@ -28,6 +28,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import Hairline, scrolling
+from app.shared.widgets.menu import Menu
 from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.trace import Piece
@@ -378,7 +379,7 @@ class ChatPage(QSplitter):
     def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session
         other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         again = menu.addAction(f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece, other))
         fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece))

@@ -23,7 +23,6 @@ from PySide6.QtWidgets import (
     QInputDialog,
     QLineEdit,
     QListView,
-    QMenu,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QVBoxLayout,
@@ -35,6 +34,7 @@ from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, plain_tip
 from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
+from app.shared.widgets.menu import Menu
 
 SEARCH_AFTER_MS = 150
 
@@ -161,7 +161,7 @@ class Sidebar(QWidget):
         if not index.data(HistoryRole.CONVERSATION):
             return
         self.list.setCurrentIndex(index)
-        menu = QMenu(self)
+        menu = Menu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Open", lambda: self._open(index))
         menu.addAction("Rename …\tF2", self.rename)

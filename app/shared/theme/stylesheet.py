@@ -31,6 +31,7 @@ class Role(Enum):
     FLAT = "flat"  # a button without edges
     FIGURE = "figure"  # one big number
     LARGE_FIGURE = "large-figure"  # one of the large model
+    FLOATING = "floating"  # a menu with a shadow around it
     BARE = "bare"  # a field without edges, inside a card that has them
 
 
@@ -82,7 +83,8 @@ def stylesheet(c: Colours, point_size: float) -> str:
     handle = blend(c.background, c.outline, 0.55)
     return f"""
     QMainWindow, QDialog, QStackedWidget {{ background: {c.background}; }}
-    QToolTip {{ background: {c.surface}; color: {c.text}; border: 1px solid {c.border}; padding: 5px 7px; }}
+    QToolTip {{
+        background: {c.surface}; color: {c.text}; border: 1px solid {c.border}; border-radius: 5px; padding: 5px 7px; }}
 
     *[role="bar"] {{ background: {c.surface}; }}
     *[role="card"] {{ background: {c.surface}; border: 1px solid {c.border}; border-radius: 10px; }}
@@ -172,7 +174,8 @@ def stylesheet(c: Colours, point_size: float) -> str:
     QHeaderView::section {{
         background: {c.surface}; color: {c.muted}; border: none;
         border-bottom: 1px solid {c.border}; padding: 7px 8px; }}
-    QMenu {{ background: {c.surface}; border: 1px solid {c.border}; padding: 4px; }}
+    QMenu {{ background: {c.surface}; border: 1px solid {c.border}; border-radius: 9px; padding: 4px; }}
+    QMenu[role="floating"] {{ margin: 10px; }}
     QMenu::item {{ padding: 6px 22px 6px 12px; border-radius: 5px; }}
     QMenu::item:selected {{ background: {c.panel}; }}
     QMenu::separator {{ height: 1px; background: {c.border}; margin: 4px 6px; }}
