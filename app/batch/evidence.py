@@ -234,10 +234,12 @@ class Figures(QWidget):
             inside.setSpacing(2)
             figure, words = (
                 label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE),
-                ElidedLabel("", Role.MUTED),
+                label("", Role.MUTED),
             )
+            words.setWordWrap(True)
             inside.addWidget(figure)
             inside.addWidget(words)
+            inside.addStretch(1)
             row.addWidget(card, 1)
             self._figures.append((figure, words))
         self.show_arm(None)
