@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRectF, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
@@ -25,6 +26,8 @@ from core.thinking.corrections import corrections
 from core.thinking.events import Finish
 from core.thinking.trace import Piece, Trace
 
+HEAD_GAP = 8
+"""Pixels between two parts of the heading."""
 MOST_COMPARED = 2_000
 """Pieces of an answer whose corrections are counted for its heading, about 50 ms."""
 
@@ -120,7 +123,7 @@ class AnswerView(QWidget):
 
     def _describe(self, live: bool) -> None:
         trace = self.exchange.trace
-        for widget in (self._title, self.brief, self._share, self._takeovers, self.ribbon):
+        for widget in (self._title, self.ribbon):
             widget.setVisible(bool(trace.started))
         self._title.setText("Reasoning" if trace.thinks else "Answer")
         self.brief.setText(run_in_brief(trace))
@@ -138,6 +141,7 @@ class AnswerView(QWidget):
         self._fold.setVisible(bool(thinking_pieces(trace)) and (trace.thinks or self.folded))
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
+        self._fit_heading()
         words = last_words(trace, live or not self.exchange.is_read)
         if beyond_the_demo(self.exchange) and trace.finish is Finish.END_OF_TEXT:
             words = ""  # advice on the policy would not help
@@ -160,6 +164,28 @@ class AnswerView(QWidget):
         self._copy.setVisible(over)
         self._export.setVisible(over)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit_heading()
+
+    def _fit_heading(self) -> None:
+        """Leave out of the heading what has no room, first steps and seconds, then the takeovers."""
+        parts = [part for part in (self._share, self._takeovers, self.brief) if part.text()]
+        if self.exchange.trace.prefill:
+            parts.sort(key=lambda part: part is not self.brief)  # how far the prompt is read comes first
+        room = self.width() - self._title.sizeHint().width()
+        room -= 0 if self._fold.isHidden() else self._fold.sizeHint().width() + HEAD_GAP
+        shown: list[ElidedLabel] = []
+        for part in parts:
+            room -= part.sizeHint().width() + HEAD_GAP
+            if shown and room < HEAD_GAP:
+                break
+            shown.append(part)
+        for part in (self.brief, self._share, self._takeovers):
+            part.setVisible(bool(self.exchange.trace.started) and part in shown)
+        self._title.setToolTip("" if len(shown) == len(parts) else plain_tip("\n".join(part.text() for part in parts)))
+
     def _lay_out(self) -> None:
         self._continue = button("Continue", lambda: self.wanted.emit(AnswerAction.CONTINUE), tip="Continue this answer")
         self._again = IconButton("again", "Regenerate (new seed)", self._asker(AnswerAction.AGAIN))
@@ -167,7 +193,7 @@ class AnswerView(QWidget):
         self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
         head, foot = QHBoxLayout(), QHBoxLayout()
-        head.setSpacing(8)
+        head.setSpacing(HEAD_GAP)
         for widget in (self._title, self.brief, self._share, self._takeovers):
             head.addWidget(widget)
         head.addStretch()

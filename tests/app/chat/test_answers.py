@@ -237,6 +237,28 @@ def test_the_heading_counts_takeovers_not_changes_of_the_writer(ask: Ask) -> Non
     assert "in 1 takeover" in [words.text() for words in answer.findChildren(ElidedLabel)]
 
 
+def test_a_narrow_heading_leaves_parts_out_and_cuts_none(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("What is two and two?")
+    answer = view(window)
+
+    def seen() -> list[ElidedLabel]:
+        return [part for part in (answer.brief, answer._share, answer._takeovers) if part.isVisible()]
+
+    def fits(part: ElidedLabel) -> bool:
+        return part.width() >= part.sizeHint().width()
+
+    shown: list[list[ElidedLabel]] = []
+    for width in range(700, 320, -10):
+        answer.setFixedWidth(width)
+        qtbot.waitUntil(lambda width=width: answer.width() == width and all(map(fits, seen())))
+        is_whole = len(seen()) == 3
+        assert (answer.brief.text() in answer._title.toolTip()) is not is_whole
+        if seen() not in shown:
+            shown.append(seen())
+    share, takeovers = answer._share, answer._takeovers
+    assert shown == [[answer.brief, share, takeovers], [share, takeovers], [share]]
+
+
 def test_the_answer_is_copied_as_it_was_written(ask: Ask) -> None:
     window = ask("2 + 2?")
     view(window).wanted.emit(AnswerAction.COPY)
