@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -30,21 +31,28 @@ from PySide6.QtWidgets import (
 )
 
 from app.shared.conversations.repository import ConversationRepository
+from app.shared.format import day_and_time, distinguished
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, plain_tip
+from app.shared.widgets.menu import Menu
 from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
-from app.shared.widgets.menu import Menu
 
 SEARCH_AFTER_MS = 150
+_AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class HistoryDelegate(QStyledItemDelegate):
-    """Paints headings small and grey; other rows by the style."""
+    """Paints headings small and grey; other rows by the style, with the time at the right where names are equal."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         if not index.data(HistoryRole.IS_HEADING):
             super().paint(painter, option, index)
+            if time := index.data(HistoryRole.TIME):
+                painter.save()
+                painter.setPen(QColor(current_theme().colours.muted))
+                painter.drawText(option.rect.adjusted(8, 0, -8, 0), _AT_RIGHT, time)
+                painter.restore()
             return
         painter.save()
         font = painter.font()
@@ -59,6 +67,13 @@ class HistoryDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         size = super().sizeHint(option, index)
         return QSize(size.width(), size.height() + 6) if index.data(HistoryRole.IS_HEADING) else size
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        super().initStyleOption(option, index)
+        if time := index.data(HistoryRole.TIME):
+            # The name ends before the time, which is painted over the same row.
+            room = option.rect.width() - 32 - option.fontMetrics.horizontalAdvance(time)
+            option.text = option.fontMetrics.elidedText(option.text, Qt.TextElideMode.ElideRight, room)
 
 
 class Sidebar(QWidget):
@@ -137,14 +152,16 @@ class Sidebar(QWidget):
         index = self.list.currentIndex()
         if not self._repository or not index.data(HistoryRole.CONVERSATION):
             return
-        title, agreed = QInputDialog.getText(self, "Rename", "Title (empty: the first problem)", text=index.data())
+        title, agreed = QInputDialog.getText(
+            self, "Rename", "Title (empty: the first problem)", text=index.data(HistoryRole.NAME)
+        )
         if agreed:
             self._repository.rename(index.data(HistoryRole.CONVERSATION), title)
 
     def delete(self) -> None:
         """Delete without confirmation, since it can be undone."""
         index = self.list.currentIndex()
-        conversation, name = index.data(HistoryRole.CONVERSATION), index.data()
+        conversation, name = index.data(HistoryRole.CONVERSATION), index.data(HistoryRole.NAME)
         if self._repository and conversation:
             self._repository.delete(conversation, lambda: self.deleted.emit(conversation, name))
 
@@ -179,11 +196,17 @@ class HistoryRow(NamedTuple):
     """Empty: a heading."""
     exchange: str = ""
     tip: str = ""
+    name: str = ""
+    """The title as it is elsewhere: `text` may be shortened."""
+    time: str = ""
+    """Of the last change, if another row has the same text."""
 
 
 class HistoryRole(IntEnum):
     CONVERSATION = Qt.ItemDataRole.UserRole + 1
     IS_HEADING = Qt.ItemDataRole.UserRole + 2
+    NAME = Qt.ItemDataRole.UserRole + 3
+    TIME = Qt.ItemDataRole.UserRole + 4
 
 
 class History(QAbstractListModel):
@@ -193,13 +216,24 @@ class History(QAbstractListModel):
 
     def show_headlines(self, headlines: list[Headline], today: date) -> None:
         rows: list[HistoryRow] = []
+        texts = dict(
+            zip((one.id for one in headlines), distinguished([_full_name(one) for one in headlines]), strict=True)
+        )
+        alike = Counter(texts.values())
         for day, group in by_day(headlines):
             rows.append(HistoryRow(day_name(day, today)))
-            rows += [HistoryRow(one.name, one.id, tip=one.name) for one in group]
+            for one in group:
+                time = f"{one.changed.astimezone():%H:%M}" if alike[texts[one.id]] > 1 else ""
+                tip = f"{_full_name(one)}\n{day_and_time(one.changed)}"
+                rows.append(HistoryRow(texts[one.id], one.id, tip=tip, name=one.name, time=time))
         self._show(rows)
 
     def show_found(self, found: list[Found]) -> None:
-        rows = [HistoryRow(one.name, one.conversation, one.exchange, _plain(one.excerpt)) for one in found]
+        texts = distinguished([_full_name(one) for one in found])
+        rows = [
+            HistoryRow(text, one.conversation, one.exchange, _plain(one.excerpt), one.name)
+            for text, one in zip(texts, found, strict=True)
+        ]
         self._show(rows or [HistoryRow("Nothing found")])
 
     def row_of(self, conversation: str) -> int:
@@ -216,6 +250,12 @@ class History(QAbstractListModel):
                 return row.text
             case Qt.ItemDataRole.ToolTipRole:
                 return plain_tip(row.tip) or None
+            case HistoryRole.NAME:
+                return row.name
+            case HistoryRole.TIME:
+                return row.time
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return " ".join(filter(None, (row.text, row.time)))
             case HistoryRole.CONVERSATION:
                 return row.conversation
             case HistoryRole.IS_HEADING:
@@ -242,6 +282,10 @@ def day_name(day: date, today: date) -> str:
     # Not %-d, which Windows does not have.
     words = f"{day:%A}, {day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
     return words.upper()
+
+
+def _full_name(one: Headline | Found) -> str:
+    return one.full_name or one.name
 
 
 def _plain(excerpt: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from itertools import takewhile
+from itertools import pairwise
 from pathlib import Path
 
 LONGEST_PROBLEM = 96
@@ -91,6 +92,21 @@ def in_brief(problem: str) -> str:
 def shared_opening(texts: Collection[str]) -> int:
     """Characters with which all texts begin, in whole words; 0 if that is little, or if all texts are alike."""
     first, last = min(texts, default=""), max(texts, default="")  # what these two share, all between them share
-    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    alike = bisect_left(range(min(len(first), len(last))), True, key=lambda at: first[: at + 1] != last[: at + 1])
     at = first.rfind(" ", 0, alike) + 1
     return at if at >= SHORTEST_OPENING and first != last else 0
+
+
+def distinguished(texts: Sequence[str]) -> list[str]:
+    """Each on one line; what begins like another is shortened before the place where they differ: “Add 3 … to 4”."""
+    shared: dict[str, int] = {}
+    for one, other in pairwise(sorted(set(texts))):  # of all texts, a neighbour begins most alike
+        opening = shared_opening((one, other))
+        shared[one], shared[other] = max(shared.get(one, 0), opening), opening
+    return [_without_opening(text, shared.get(text, 0)) for text in texts]
+
+
+def _without_opening(text: str, opening: int) -> str:
+    """A few words of an opening that is longer than these stay."""
+    kept = text[:SHORTEST_OPENING].rsplit(" ", 1)[0]
+    return f"{kept} … {text[opening:]}" if opening > SHORTEST_OPENING else text

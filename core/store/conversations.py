@@ -23,6 +23,8 @@ from core.text import replace_lone_surrogates
 
 UNTITLED = "New conversation"
 LONGEST_TITLE = 60
+LONGEST_FULL_NAME = 1000
+"""Characters of a first problem that distinguish conversations."""
 MARK_START, MARK_END = "\x02", "\x03"
 AROUND = 24
 """Characters of an excerpt on each side of the match, where FTS5 makes none."""
@@ -85,6 +87,8 @@ class Headline(NamedTuple):
     name: str
     changed: datetime
     exchanges: int
+    full_name: str = ""
+    """The title, or the first problem up to LONGEST_FULL_NAME, on one line."""
 
 
 class Found(NamedTuple):
@@ -96,6 +100,8 @@ class Found(NamedTuple):
     excerpt: str
     """An excerpt; matches are between MARK_START and MARK_END."""
     changed: datetime
+    full_name: str = ""
+    """As of a Headline."""
 
 
 class Conversations:
@@ -154,7 +160,7 @@ class Conversations:
             rows = connection.execute(
                 f"""SELECT id, title, changed,
                     (SELECT count(*) FROM exchanges WHERE conversation = conversations.id) AS exchanges,
-                    (SELECT substr(problem, 1, 400) FROM exchanges
+                    (SELECT substr(problem, 1, {LONGEST_FULL_NAME}) FROM exchanges
                         WHERE conversation = conversations.id ORDER BY number LIMIT 1) AS problem
                     FROM conversations WHERE deleted IS {"NOT NULL" if deleted else "NULL"}
                     ORDER BY changed DESC LIMIT ?""",
@@ -166,6 +172,7 @@ class Conversations:
                     row["title"] or title_of(row["problem"]),
                     parse_timestamp(row["changed"]),
                     row["exchanges"],
+                    row["title"] or one_line(row["problem"]),
                 )
                 for row in rows
             ]
@@ -188,7 +195,7 @@ class Conversations:
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"""SELECT exchanges.conversation, exchanges.id, title, changed,
-                    (SELECT substr(problem, 1, 400) FROM exchanges AS first
+                    (SELECT substr(problem, 1, {LONGEST_FULL_NAME}) FROM exchanges AS first
                         WHERE first.conversation = conversations.id ORDER BY number LIMIT 1) AS first_problem,
                     {excerpt} AS excerpt, exchange_text.problem || char(10) || exchange_text.answer AS text
                     FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
@@ -203,6 +210,7 @@ class Conversations:
                     row["id"],
                     row["excerpt"] or excerpt_of(row["text"], wanted[0]),
                     parse_timestamp(row["changed"]),
+                    row["title"] or one_line(row["first_problem"]),
                 )
                 for row in rows
             ]
@@ -231,12 +239,15 @@ def by_day(headlines: Iterable[Headline]) -> list[tuple[date, list[Headline]]]:
 
 def title_of(problem: str | None) -> str:
     """The beginning of a problem, cut at a word. Thinking would be no title: it always begins with "Okay, so"."""
-    words = " ".join((problem or "").split())
-    if not words:
-        return UNTITLED
+    words = one_line(problem)
     if len(words) <= LONGEST_TITLE:
         return words
     return words[:LONGEST_TITLE].rsplit(" ", 1)[0] + " …"
+
+
+def one_line(problem: str | None) -> str:
+    """A problem without line breaks, or what stands for none."""
+    return " ".join((problem or "").split()) or UNTITLED
 
 
 def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExchange) -> None:

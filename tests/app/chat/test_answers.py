@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from PySide6.QtCore import Qt
@@ -244,13 +245,13 @@ def test_a_narrow_heading_leaves_parts_out_and_cuts_none(ask: Ask, qtbot: QtBot)
     def seen() -> list[ElidedLabel]:
         return [part for part in (answer.brief, answer._share, answer._takeovers) if part.isVisible()]
 
-    def fits(part: ElidedLabel) -> bool:
-        return part.width() >= part.sizeHint().width()
+    def fits(width: int) -> bool:
+        return answer.width() == width and all(part.width() >= part.sizeHint().width() for part in seen())
 
     shown: list[list[ElidedLabel]] = []
     for width in range(700, 320, -10):
         answer.setFixedWidth(width)
-        qtbot.waitUntil(lambda width=width: answer.width() == width and all(map(fits, seen())))
+        qtbot.waitUntil(partial(fits, width))
         is_whole = len(seen()) == 3
         assert (answer.brief.text() in answer._title.toolTip()) is not is_whole
         if seen() not in shown:

@@ -219,3 +219,33 @@ def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window: 
     loader.small.before_token = delete
     window.session.ask("How many fish?")
     qtbot.waitUntil(lambda: "was deleted or moved" in window.notice.text)
+
+
+OPENING = "Each term is the sum of the two before it, digit by digit. What is term 12, if terms 1 and 2 are"
+
+
+def test_conversations_that_begin_alike_show_where_they_differ(ask: Ask, qtbot: QtBot) -> None:
+    for numbers in ("843 and 284?", "112 and 909?"):
+        window = ask(f"{OPENING} {numbers}")
+        window.chat.new()
+    ask("How many fish?")
+    shown = ["How many fish?", "Each term is … 112 and 909?", "Each term is … 843 and 284?"]
+    qtbot.waitUntil(lambda: names(window) == shown)
+    row = window.chat.sidebar.list.model().index(2, 0)
+    assert str(row.data(Qt.ItemDataRole.ToolTipRole)).startswith(f"{OPENING} 112 and 909?\n")
+    width = window.chat.sidebar.list.fontMetrics().horizontalAdvance(row.data())
+    assert width < window.chat.sidebar.list.viewport().width(), "the difference is cut off"
+
+
+def test_equal_problems_show_their_time_beside_the_name(ask: Ask, qtbot: QtBot) -> None:
+    for problem in ("How many fish?", "How many fish?", "How many cats?"):
+        window = ask(problem)
+        window.chat.new()
+    qtbot.waitUntil(lambda: len(names(window)) == 3)
+    model = window.chat.sidebar.list.model()
+    times = [model.index(row, 0).data(HistoryRole.TIME) for row in (1, 2, 3)]
+    assert times[0] == ""
+    for time in times[1:]:
+        assert time[2] == ":"
+    spoken = model.index(2, 0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken == f"How many fish? {times[1]}"

@@ -44,6 +44,15 @@ def test_a_long_problem_is_cut_at_a_word() -> None:
     assert title_of("word " * 40) == "word " * 11 + "word …"
 
 
+def test_the_full_name_of_a_long_problem_keeps_its_end(store: Store) -> None:
+    problem = "word " * 40 + "end"
+    store.conversations.put("c", StoredExchange("1", None, problem))
+    assert store.conversations.recent()[0].full_name == problem
+    assert store.conversations.search("end")[0].full_name == problem
+    store.conversations.rename("c", "Words")
+    assert store.conversations.recent()[0].full_name == "Words"
+
+
 def test_what_is_deleted_can_be_had_back(store: Store) -> None:
     store.conversations.put("c", StoredExchange("1", None, "triangle"))
     store.conversations.delete("c")
