@@ -88,6 +88,7 @@ class Scripted:
         yield Pair(engine, engine)
 
     def _pace(self, _body: str) -> None:
+        """Wait as a model would that writes so many tokens a second."""
         if not self._rate:
             return
         self._began = self._began or time.perf_counter()

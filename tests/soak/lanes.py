@@ -35,6 +35,7 @@ PATIENCE = 60.0
 LONGEST = 600.0
 """Seconds for a whole batch without faults."""
 LOOK = 0.05
+"""Seconds between two looks at another process, which does not tell when it is ready."""
 BUFFERED = 0.6
 """Seconds after which everything from before a fault has been saved."""
 FAULTS_A_START = (3, 6)
