@@ -7,7 +7,8 @@ import queue
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from core.engines.chat_template import PromptPiece
@@ -38,6 +39,9 @@ from core.engines.local.scheduler import Scheduler
 IDLE_SECONDS = 1.0
 """Without a request, after which the prompt cache is prepared for the next turn."""
 HEARTBEAT_SECONDS = 1.0
+LONGEST_STEP = 300.0
+"""Seconds of one decode, after which the heartbeat pauses: native code that hangs leaves this thread running. On a
+machine that swaps, 64 tokens of a large model can take a minute."""
 
 
 class Outbox:
@@ -47,6 +51,7 @@ class Outbox:
         self._connection = connection
         self._lock = threading.Lock()
         self._heartbeat: LoadingProgress | list[Reply] = LoadingProgress(0)
+        self._step_began: float | None = None
 
     def begin_heartbeat(self) -> None:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
@@ -64,10 +69,22 @@ class Outbox:
         with self._lock:
             send(self._connection, message)
 
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around what native code does at once; within it the heartbeat pauses after `LONGEST_STEP`."""
+        self._step_began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._step_began = None
+
     def _beat(self) -> None:
         with suppress(OSError):  # the program is gone, which the listener sees too
             while True:
                 time.sleep(HEARTBEAT_SECONDS)
+                began = self._step_began
+                if began is not None and time.monotonic() - began > LONGEST_STEP:
+                    continue
                 with self._lock:
                     send(self._connection, self._heartbeat)
 
@@ -120,7 +137,8 @@ class Worker:
             turns = self.scheduler.next_turns()
             self._send()  # what is known before the decode does not wait for it
             if turns:
-                self.scheduler.decode(turns, self._receive)
+                with self.outbox.step():
+                    self.scheduler.decode(turns, self._receive)
                 self._send()
 
     def _wait(self) -> Request:

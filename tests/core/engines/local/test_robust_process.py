@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,9 @@ from core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from core.engines.base import End, Message, Notice, Stop, Token, WriteItem
 from core.engines.body import Author, Body, Part
 from core.engines.local import process as model_process
+from core.engines.local import worker
 from core.engines.local.client import LocalEngine
+from core.engines.local.messages import Tokenize
 from core.engines.local.watching import Heartbeat
 from core.errors import EngineError, EngineLost
 from core.models.loading import LoadOptions
@@ -67,6 +71,21 @@ def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_e
     assert len(ids(write(session, Body(), limit=3))) == 3
 
 
+def test_a_crash_of_native_code_ends_the_process_of_that_model_and_the_text_goes_on(engine: LocalEngine) -> None:
+    """As a failed assertion of ggml, or a segmentation fault."""
+    written, notices = [], []
+    for item in engine.open(QUESTION, GREEDY).write([], 40, 1):
+        if isinstance(item, Notice):
+            notices.append(item.text)
+        if isinstance(item, Token):
+            written.append(item)
+            if len(written) == 2:
+                send(engine, signal.SIGSEGV)
+    assert len(written) >= 2
+    assert len(notices) == 1
+    assert "stopped with SIGSEGV" in notices[0]
+
+
 @pytest.mark.real_models
 @pytest.mark.usefixtures("short_patience")
 def test_a_process_that_hangs_is_killed_and_the_text_goes_on(smollm2: Path) -> None:
@@ -93,11 +112,66 @@ def test_stop_ends_a_write_though_the_process_hangs(engine: LocalEngine) -> None
     assert items[-1] == End(Stop.CANCELLED)
 
 
-def test_closing_ends_a_process_that_hangs() -> None:
+@pytest.mark.parametrize("is_sending", [False, True], ids=["idle", "in the middle of a message"])
+def test_closing_ends_a_process_that_hangs(is_sending: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the watchdog, which would kill it after a while."""
+    monkeypatch.setattr(model_process, "LOOK_EVERY", 60.0)
     engine = LocalEngine(SMALL_MODEL, OPTIONS)
     pid = send(engine, signal.SIGSTOP)
-    engine.close()
+    threads = [threading.Thread(target=engine.close, daemon=True)]
+    if is_sending:  # more than the pipe takes, so that the lock is held
+        telling = Tokenize(1, "x" * 2**22, False)
+        threads.insert(0, threading.Thread(target=engine.process.tell, args=(telling,), daemon=True))
+        threads[0].start()
+        wait_until(engine.process._lock.locked)
+        threads[1].start()
+    else:
+        threads[0].start()
+    for thread in threads:
+        thread.join(20)
+    is_over = not any(thread.is_alive() for thread in threads)
+    if not is_over:
+        os.kill(pid, signal.SIGKILL)
+    assert is_over
     assert not psutil.pid_exists(pid)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        threading.Event().wait(0.01)
+
+
+def test_a_process_that_is_silent_without_being_stopped_is_killed_later(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that waits for a disk or a driver: the system does not call it stopped."""
+    monkeypatch.setattr(psutil, "STATUS_STOPPED", "of another system")
+    monkeypatch.setattr(psutil, "STATUS_TRACING_STOP", "of another system")
+    monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 0.3)
+    monkeypatch.setattr(model_process, "SILENCE", 0.6)
+    pid = send(engine, signal.SIGSTOP)
+    try:
+        psutil.Process(pid).wait(20)
+    except psutil.TimeoutExpired:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    assert engine.open(QUESTION, GREEDY).prompt_tokens, "it was started again"
+
+
+def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "LONGEST_STEP", 0.1)
+    ours, theirs = multiprocessing.Pipe()
+    outbox = worker.Outbox(theirs)
+    with ours, theirs:
+        outbox.begin_heartbeat()
+        assert ours.poll(20)
+        with outbox.step():
+            deadline = time.monotonic() + 20
+            while ours.poll(1.0) and time.monotonic() < deadline:
+                ours.recv_bytes()
+            assert time.monotonic() < deadline, "it is silent for a second"
+        assert ours.poll(20), "and goes on after the step"
 
 
 def test_loading_is_cancelled_from_its_progress(smollm2: Path) -> None:
