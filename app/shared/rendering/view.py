@@ -9,6 +9,7 @@ from PySide6.QtGui import (
     QColor,
     QFontMetrics,
     QGuiApplication,
+    QImage,
     QPainter,
     QPaintEvent,
     QResizeEvent,
@@ -106,8 +107,9 @@ class RichText(QTextBrowser):
         left, right = (_x(line, place) - line.x() for place in (within, within + 1))
         return QRectF(top.x() + left, top.y(), right - left, line.height())
 
-    def loadResource(self, kind: int, name: QUrl | str) -> None:
-        """Load no resource: a text cannot make Baton fetch anything."""
+    def loadResource(self, kind: int, name: QUrl | str) -> QImage:  # noqa: ARG002 - Qt's
+        """Load no resource: a text cannot make Baton fetch or read anything. For None, Qt would read a local file."""
+        return QImage()
 
     @property
     def formula_size(self) -> float:

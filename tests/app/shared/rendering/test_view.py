@@ -1,9 +1,11 @@
 """The widget is as tall as its text, copies sources, opens nothing and follows the theme."""
 
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import QUrl
-from PySide6.QtGui import QColor, QGuiApplication, QTextDocument
-from PySide6.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QTextDocument
+from PySide6.QtWidgets import QApplication, QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.shared.rendering import RichText
@@ -91,7 +93,19 @@ def test_it_follows_the_theme(view: RichText, qapp: QApplication, live: bool) ->
     theme.colours = before
 
 
-def test_nothing_is_fetched(view: RichText) -> None:
-    view.document().setHtml('<img src="http://example.org/p.png">')  # not ours to make, but Qt would load it
+def test_nothing_is_fetched(view: RichText, tmp_path: Path) -> None:
+    file = QUrl.fromLocalFile(str(tmp_path / "p.png"))
+    QImage(2, 2, QImage.Format.Format_RGB32).save(str(tmp_path / "p.png"))
     picture = QTextDocument.ResourceType.ImageResource.value
-    assert view.document().resource(picture, QUrl("http://example.org/p.png")) is None
+    plain = QTextBrowser()
+    assert plain.document().resource(picture, file) is not None, "Qt would load it"
+    view.document().setHtml(f'<img src="{file.toString()}">')  # not ours to make
+    for address in (file, QUrl("http://example.org/p.png")):
+        loaded = view.document().resource(picture, address)
+        assert isinstance(loaded, QImage)
+        assert loaded.isNull()
+
+
+def test_a_click_on_a_link_opens_nothing_by_itself(view: RichText) -> None:
+    assert not view.openLinks()
+    assert not view.openExternalLinks()
