@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.batch.report import ArmReport, Report
 from core.batch.statistics import Difference, Estimate
+from core.export.markdown import inert
 from core.store.batch_rows import Conditions
 from core.text import counted
 
@@ -87,10 +88,10 @@ def disagreement(found: Difference) -> str:
 
 
 def markdown_report(report: Report) -> str:
-    """Heading, table and comparisons, to stand in a README."""
+    """Heading, table and comparisons, to stand in a README; names of models and words of servers are no markup."""
     notes = (comparisons(report), method_of_tests(report), footnotes(report))
     lines = "".join(f"- {line}\n" for each in notes for line in each.splitlines())
-    return f"{heading(report)}\n\n{table(report, markdown=True)}\n\n{lines}"
+    return inert(f"{heading(report)}\n\n{table(report, markdown=True)}\n\n{lines}")
 
 
 def heading(report: Report) -> str:

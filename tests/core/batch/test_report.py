@@ -15,6 +15,8 @@ import pytest
 from app.terminal.batch_run import in_full
 from core.batch.batch_settings import BatchSettings
 from core.batch.charts import (
+    Point,
+    Scatter,
     accuracy_against_share,
     accuracy_against_speed,
     places_of_takeovers,
@@ -193,7 +195,9 @@ def test_an_interval_that_disagrees_with_its_test_is_explained(store: Store) -> 
     assert "with 5 problems that differ, go by the test" in comparisons(made)
 
 
-@pytest.mark.parametrize("shown", [in_full, markdown_report, lambda report: html.unescape(html_report(report))])
+@pytest.mark.parametrize(
+    "shown", [in_full, *(lambda report, of=of: html.unescape(of(report)) for of in (markdown_report, html_report))]
+)
 def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown: Callable[[Report], str]) -> None:
     text = shown(noted_report(store, grader))
     assert [note for note in NOTES if note not in text] == []
@@ -251,6 +255,25 @@ def test_the_speed_chart_names_every_arm(store: Store) -> None:
     svg = scatter_chart(accuracy_against_speed(report(store, "small", "large")))
     texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
     assert {"small", "large", "% correct", "tokens per second"} <= texts
+
+
+def test_names_and_errors_are_no_markup_in_markdown_and_html(store: Store) -> None:
+    """Models are named by their files and servers, and an error says what a server said."""
+    attack = "<img src=//x/p.png> ![p](//x/p.png)"
+    large = ScriptedEngine(continue_with=large_engine().continue_with, faults=[Fault(0, EngineLost(attack))])
+    made = report_of(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack))
+    assert attack not in markdown_report(made)
+    assert "&lt;img src=//x/p.png> \\![p]" in markdown_report(made)
+    assert "<img" not in html_report(made)
+
+
+def test_names_in_a_chart_are_text() -> None:
+    point = Point("<script>alert(1)</script>", 1, 50, 40, 60, None)
+    svg = scatter_chart(Scatter("a < b", "<b>", (point,), (), 0, 2))
+    assert "<script" not in svg
+    assert "<b>" not in svg
+    texts = [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+    assert point.name in texts
 
 
 def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
