@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +46,19 @@ def test_a_process_that_dies_is_no_answer() -> None:
 def test_a_question_without_an_end_is_given_up() -> None:
     with pytest.raises(NoAnswer, match="no answer within"):
         answered_apart(never, seconds=0.1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the signals that a process blocks are not readable")
+def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instruction_on() -> None:
+    process = multiprocessing.get_context("spawn").Process(target=never, daemon=True)
+    start_shielded(process)
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text("ascii")
+    finally:
+        process.kill()
+        process.join()
+    blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+    assert all(blocked & 1 << number - 1 for number in (signal.SIGINT, signal.SIGHUP))
 
 
 def test_ctrl_c_is_handled_at_the_end_of_the_block_that_holds_it() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SPEAKS = {"httpx2", "huggingface_hub", "requests", "urllib3", "aiohttp", "http.client", "urllib.request", "websockets"}
-LISTENS = {"socket", "socketserver", "http.server", "uvicorn", "PySide6.QtNetwork", "PySide6.QtWebEngineCore"}
+LISTENS = {"socket", "socketserver", "http.server", "uvicorn", "PySide6.QtNetwork", "PySide6.QtWebEngineCore"} | {
+    *("asyncio", "multiprocessing.managers", "multiprocessing.connection.Listener", "xmlrpc", "wsgiref"),
+}
 
 
 def importing(modules: set[str]) -> set[str]:
@@ -38,7 +40,8 @@ def test_only_servers_and_the_hub_are_spoken_to() -> None:
 
 def test_only_serve_can_open_a_port() -> None:
     """transport.py names socket's errors and options; display.py looks whether an X server answers."""
-    assert importing(LISTENS) == {"core/serve/server.py", "core/engines/remote/transport.py", "app/display.py"}
+    served = {f"core/serve/{name}.py" for name in ("server", "endpoint", "answers")}
+    assert importing(LISTENS) == {*served, "core/engines/remote/transport.py", "app/display.py"}
     for file in ("core/engines/remote/transport.py", "app/display.py"):
         text = (ROOT / file).read_text(encoding="utf-8")
         assert ".listen(" not in text

@@ -28,6 +28,14 @@ def test_where_there_is_no_keyring_it_is_kept_for_the_session_and_said_so(ring: 
     assert Secrets(ring).find("office:8080") is None
 
 
+def test_a_keyring_that_writes_plain_text_is_none() -> None:
+    """As those of keyrings.alt, which are used wherever nothing better is installed."""
+    kind = type("PlaintextKeyring", (MemoryKeyring,), {"__module__": "keyrings.alt.file"})
+    ring = kind()
+    assert Secrets(ring).keep("office:8080", "abc") is Keeping.SESSION
+    assert not ring.held
+
+
 def test_a_locked_keyring_that_keeps_a_key_is_told() -> None:
     with pytest.raises(SettingsError, match="did not forget"):
         Secrets(MemoryKeyring(locked=True)).forget("office:8080")

@@ -119,6 +119,11 @@ def endless(wire: Wire) -> None:
         token("x", number)(wire)
 
 
+def endless_progress(wire: Wire) -> None:
+    while True:
+        progress(1, 2)(wire)
+
+
 def event_without_end(wire: Wire) -> None:
     wire.send(b"data: ")
     wire.flood(b"x" * 65536)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import socket
 import subprocess
 import sys
 
 import click
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from app.cli import main
 from app.terminal.command_line import LazyCommand, command
+from app.terminal.output import ProgressLine, write, write_table
 from app.terminal.program import COMMANDS
-from core.demo_pair import SMALL_MODEL
+from app.terminal.streams import report, write_json
 from tests.app.terminal.terminal import Terminal
+from tests.fakes.faulty_server import FaultyServer, error
 
 BATON = f"'{sys.executable}' -m app.cli"
 SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5"
@@ -99,24 +103,39 @@ def test_force_color_colours_a_pipe() -> None:
 
 def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal() -> None:
     attack = "\x1b]52;c;cm0gLXJm\x07" * 200_000
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "solve", "x", "--large", address, "--small", str(SMALL_MODEL)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+    with FaultyServer(error(400, attack)) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", "solve", "x", "--large", server.url, "--small", server.url],
+            capture_output=True,
+            timeout=60,
         )
-        body = json.dumps({"error": {"message": attack}}).encode()
-        connection, _ = server.accept()
-        with connection:
-            connection.recv(65_536)
-            head = f"HTTP/1.1 401 X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-            connection.sendall(head.encode() + body)
-            process.wait(60)
-        out, said = process.communicate()
-    assert process.returncode == 1
-    assert b"\x1b" not in said + out
-    assert len(said) < 10_000
+    assert done.returncode == 1
+    assert b"]52;c;cm0gLXJm" in done.stderr, "what the server says is shown"
+    assert b"\x1b" not in done.stderr + done.stdout
+    assert len(done.stderr + done.stdout) < 10_000
+
+
+def test_every_line_on_standard_error_is_bounded_and_cannot_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report("\x1b]0;title\x07" * 1_000_000)
+    said = capsys.readouterr().err
+    assert said.startswith("baton: ␛]0;title␇␛")
+    assert len(said) < 3_000
+
+
+def test_everything_that_commands_print_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    attack = "\x9b2J\x1b]52;c;x\x07\u202e"
+    write(attack)
+    write_table(["model", attack], [["a", attack]])
+    write_json({"name": attack})
+    out = io.StringIO()
+    with Progress(console=Console(file=out, force_terminal=True, width=200)) as live:
+        ProgressLine("Loading", live).remark(attack)
+    said = capsys.readouterr().out + out.getvalue()
+    assert said.count("]52;c;x") == 5
+    assert not {"\x9b", "\x07", "\u202e"} & set(said)
+    assert "\x1b]" not in said
 
 
 def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(

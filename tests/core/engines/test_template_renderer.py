@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from core.engines import template_renderer
@@ -86,6 +88,16 @@ def test_a_renderer_that_was_killed_is_started_again(renderer: TemplateRenderer)
     os.kill(first, signal.SIGKILL)
     assert renderer.render("b", {}) == "b"
     assert renderer.pid != first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limits of another process are not readable")
+def test_a_template_that_loops_ends_also_if_the_program_is_killed(renderer: TemplateRenderer) -> None:
+    """Nobody is left to kill its process then, so it has limits of its own."""
+    renderer.render("", {})
+    process = psutil.Process(renderer.pid)
+    seconds, _ = process.rlimit(psutil.RLIMIT_CPU)
+    assert 0 < seconds <= sum(process.cpu_times()[:2]) + 2 * template_renderer.SECONDS + 2
+    assert process.rlimit(psutil.RLIMIT_AS) == (template_renderer.MEMORY, template_renderer.MEMORY)
 
 
 def test_threads_take_turns(renderer: TemplateRenderer) -> None:

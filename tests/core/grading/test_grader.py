@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from core.errors import SettingsError
@@ -176,6 +178,15 @@ def test_a_comparison_that_hangs_is_killed_and_unscored_and_the_next_one_works()
         assert hanging.outcome is UNSCORED
         assert "took longer than 0.3 seconds" in hanging.reason
         assert grader.grade("yes", "yes", Regex("{expected}")).outcome is CORRECT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of another process is not readable")
+def test_algebra_cannot_take_all_memory() -> None:
+    with Grader() as grader:
+        assert grader.grade("2x", "x+x", How.MATH).outcome is CORRECT
+        assert grader._process
+        limit, _ = psutil.Process(grader._process.pid).rlimit(psutil.RLIMIT_AS)
+        assert 0 < limit <= 4 * 2**30
 
 
 def test_algebra_that_would_never_end_is_killed_and_unscored() -> None:

@@ -177,6 +177,16 @@ class TestRefusals:
         assert "GGUF version 1" in refusal(write_gguf(tmp_path / "old.gguf", version=1))
         assert "GGUF version 99" in refusal(write_gguf(tmp_path / "new.gguf", version=99))
 
+    @pytest.mark.parametrize("place", [0, 32, 2**40, 2**64 - 32])
+    def test_tensors_that_overlap_or_lie_elsewhere(self, tmp_path: Path, place: int) -> None:
+        content = bytearray(gguf_bytes())
+        second = tensors_of_a_llama()[1]
+        name = struct.pack("<Q", len(second.name)) + second.name.encode()
+        offset = content.index(name) + len(name) + 4 + 8 * len(second.shape) + 4
+        content[offset : offset + 8] = struct.pack("<Q", place)
+        (tmp_path / "m.gguf").write_bytes(content)
+        assert "has an impossible size or place" in refusal(tmp_path / "m.gguf")
+
     def test_big_endian_files(self, tmp_path: Path) -> None:
         assert "big-endian" in refusal(write_gguf(tmp_path / "big.gguf", version=3 << 24))
 

@@ -263,6 +263,7 @@ def test_an_older_file_is_copied_then_brought_up_to_date(path: Path) -> None:
         assert "baton-version-1.sqlite" in notice
         assert [headline.name for headline in store.conversations.recent()] == ["Old"]
         assert store.batches.all() == []
+    assert path.with_name("baton-version-1.sqlite").stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(path.with_name("baton-version-1.sqlite"))) as copy:
         assert copy.execute("SELECT title FROM conversations").fetchall() == [("Old",)]
         assert copy.execute("PRAGMA user_version").fetchone() == (1,)

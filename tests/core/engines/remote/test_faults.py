@@ -26,6 +26,7 @@ from tests.fakes.faulty_server import (
     about,
     end,
     endless,
+    endless_progress,
     error,
     event,
     event_without_end,
@@ -194,6 +195,11 @@ def test_a_stream_without_end_is_ended_at_the_limit() -> None:
         items = write(server, limit=5)
     assert text(items) == "xxxxx"
     assert stop(items) is Stop.LIMIT
+
+
+def test_events_without_end_and_without_text_are_refused() -> None:
+    with FaultyServer(stream(endless_progress)) as server, pytest.raises(EngineRefused, match="keeps writing"):
+        write(server, limit=5)
 
 
 def test_a_server_that_loads_is_waited_for() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.engines.base import Alternative, Message
@@ -54,6 +55,14 @@ def always(answer: object) -> Callable[[str, Mapping[str, Any] | None], Fields]:
 
 
 @given(st.lists(OBJECTS, max_size=4), OBJECTS)
+@example([{"content": "\ud800", "tokens": [1], "tokens_predicted": 1}], {})
+@example([{"choices": [{"text": "\ud800"}]}], {})
+@example([{"choices": [{"text": "a", "logprobs": {"token_logprobs": ["x"], "top_logprobs": [{"a": 1}]}}]}], {})
+@example([{"choices": [{"text": "a", "logprobs": {"top_logprobs": [{"a": "much", "b": None, "c": math.nan}]}}]}], {})
+@example([{"content": "a", "completion_probabilities": [{"top_probs": [{"prob": "x"}, {"prob": math.inf}]}]}], {})
+@example([{"content": "a", "completion_probabilities": [{"logprob": [], "top_logprobs": [{"logprob": {}}]}]}], {})
+@example([{"prompt_progress": {"processed": "x", "total": math.inf}}], {})
+@example([{"usage": {"prompt_tokens": "many", "prompt_tokens_details": 5}, "choices": 5}], {})
 def test_any_events_are_understood_or_refused(events: list[dict[str, Any]], other: dict[str, Any]) -> None:
     parsers: list[AnswerParser] = [LlamaServerAnswer(CARD, always(other), 100), CompletionsAnswer(CARD, True)]
     for parser in parsers:
@@ -132,6 +141,59 @@ ROUTES: dict[str, Any] = about() | {"/v1/models": {"data": [{"id": "m", "owned_b
 def test_a_token_outside_the_vocabulary_is_refused_on_receipt(event: dict[str, Any], words: str) -> None:
     with pytest.raises(EngineRefused, match=words):
         list(LlamaServerAnswer(CARD, always({}), 100).parse(Fields(event)))
+
+
+def test_a_token_outside_the_vocabulary_is_refused_in_every_answer() -> None:
+    """In streams, in what a split character is tokenised to, and in what a server tokenises of a text."""
+    split = {"content": "€", "tokens": [], "tokens_predicted": 3}
+    pieces = {"tokens": [{"id": 999, "piece": "€"}]}
+    with pytest.raises(EngineRefused, match="token 999"):
+        list(LlamaServerAnswer(CARD, always(pieces), 100).parse(Fields(split)))
+    with pytest.raises(EngineRefused, match="token -7"):
+        list(CompletionsAnswer(CARD, False).parse(Fields({"choices": [{"text": "a", "token_ids": [-7]}]})))
+    for protocol in connected():
+        builder = protocol.prompt_builder((Message("user", "Q"),), making_bytes({}))
+        with pytest.raises(EngineRefused, match="token -7"):
+            builder.with_body((Part("so", Author.SMALL),), making_bytes({"so": [-7]}))
+        with pytest.raises(EngineRefused, match="token -7"):
+            protocol.prompt_builder((Message("user", "Q"),), making_bytes({text: [-7] for text in QUESTIONS}))
+
+
+def test_a_question_of_no_tokens_is_refused() -> None:
+    for protocol in connected():
+        with pytest.raises(EngineRefused, match="no tokens of the question"):
+            protocol.prompt_builder((Message("user", "Q"),), making_bytes({text: [] for text in QUESTIONS}))
+
+
+QUESTIONS = ("Q", "Q\n\n", "messages")
+
+
+def connected() -> list[ServerProtocol]:
+    """One protocol of each kind, both of which take token ids."""
+    address = ServerAddress("http://server:1")
+    vllm = {"choices": [{"token_ids": [1]}], "prompt": "<think>", "data": [{"id": "m", "owned_by": "vllm"}]}
+    return [
+        LlamaServerProtocol(address, making_bytes({}, about()), False, None),
+        CompletionsProtocol(address, making_bytes({}, dict.fromkeys(COMPLETIONS, vllm)), RemoteOptions(), False),
+    ]
+
+
+COMPLETIONS = ("/v1/models", "/v1/completions", "/detokenize")
+
+
+def making_bytes(
+    instead: Mapping[str, list[int]], routes: Mapping[str, Any] = MappingProxyType({})
+) -> Callable[[str, Mapping[str, Any] | None], Fields]:
+    """A server whose tokens are bytes, but for these texts; “messages” is a conversation that it renders itself."""
+
+    def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
+        if path != "/tokenize":
+            return Fields(routes.get(path, {}))
+        question = payload or {}
+        text = "messages" if "messages" in question else str(question.get("content", question.get("prompt", "")))
+        return Fields({"tokens": instead.get(text, list(text.encode()))})
+
+    return ask
 
 
 def test_half_a_character_is_replaced() -> None:
