@@ -261,7 +261,10 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
         write_json({"report": results.report_record.model_dump(mode="json", by_alias=True)})
     else:
         write(in_full(found))
-    return ExitCode.FAILED if any(arm.failed for arm in found.arms) else ExitCode.ANSWERED
+    if not (failed := sum(arm.failed for arm in found.arms)):
+        return ExitCode.ANSWERED
+    report(f"{counted(failed, 'error')}. The report has the reasons. To try again: --out {run.folder} --resume")
+    return ExitCode.FAILED
 
 
 def in_full(found: Report) -> str:

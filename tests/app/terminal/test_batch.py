@@ -51,6 +51,16 @@ def test_a_batch_that_is_done_is_only_reported_again(tmp_path: Path) -> None:
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
 
 
+def test_errors_end_a_batch_with_the_way_to_try_again(tmp_path: Path) -> None:
+    problems = tmp_path / "problems.jsonl"
+    short = json.loads(BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])
+    problems.write_text("\n".join(map(json.dumps, (short, short | {"id": "long", "problem": "7 + 8 " * 1000}))))
+    out = str(tmp_path / "out")
+    done = baton("batch", str(problems), "--arm", "large", *TWO, "--out", out)
+    assert done.returncode == 1, done.stderr
+    assert f"1 error. The report has the reasons. To try again: --out {out} --resume" in done.stderr
+
+
 def test_answers_are_graded_again_without_running_anything(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     assert baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out).returncode == 0
