@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
+from app.terminal import batch_folder
 from app.terminal.batch_folder import BatchFolder
 from app.terminal.evidence import ARMS as EVIDENCE_ARMS
 from core.batch.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
-from core.errors import StoreError
+from core.errors import SettingsError, StoreError
+from core.files import private_folder
 from core.thinking.registry import POLICIES
 
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
@@ -165,6 +169,47 @@ def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
     assert sum("holds a batch already" in words for words in said) == 1
     lines = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == 2
+
+
+def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked before either has written."""
+    both_have_looked = threading.Barrier(2)
+
+    def wait(folder: Path) -> None:
+        both_have_looked.wait(20)
+        private_folder(folder)
+
+    monkeypatch.setattr(batch_folder, "private_folder", wait)
+    outcomes: list[str] = []
+
+    def reserve() -> None:
+        try:
+            with BatchFolder(tmp_path / "out").reserved():
+                outcomes.append("taken")
+                both_have_tried.wait(20)
+        except SettingsError as error:
+            outcomes.append(error.message)
+            both_have_tried.wait(20)
+
+    both_have_tried = threading.Barrier(2)
+    threads = [threading.Thread(target=reserve) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [f"{tmp_path / 'out'} holds a batch already.", "taken"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+@pytest.mark.parametrize("has_own_store", [False, True])
+def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, has_own_store: bool) -> None:
+    folder = BatchFolder(tmp_path / "out", has_own_store)
+    with folder.reserved():
+        (file,) = folder.path.iterdir()
+        assert folder.path.stat().st_mode & 0o777 == 0o700
+        assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,16 @@ def test_inspect_opens_its_log(results: Results, tmp_path: Path) -> None:
     assert marks == {(f"p{n}", epoch): "CIC"[n] for n in range(3) for epoch in (1, 2)}
     spans = [event.name for event in opened.samples[0].events if event.event == "span_begin"]
     assert spans[:2] == ["step 1", "small"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+@pytest.mark.parametrize("tool", TOOLS)
+def test_only_the_owner_may_read_what_other_tools_read(results: Results, tmp_path: Path, tool: str) -> None:
+    if tool == "inspect":
+        pytest.importorskip("inspect_ai.log")
+    written = write_for(tool, results, tmp_path / "out")
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
 
 
 def test_without_inspect_a_sentence_says_how_to_get_it(

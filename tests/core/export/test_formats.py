@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -141,6 +142,13 @@ def test_files_are_written_even_with_half_a_surrogate_pair(tmp_path: Path, endin
     path = tmp_path / f"export.{ending}"
     write_file(path, single_run("x", "y", Trace.of(a_run(answer="broken \ud83d"))))
     assert "broken" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+@pytest.mark.parametrize("ending", FORMATS)
+def test_only_the_owner_may_read_an_exported_conversation(tmp_path: Path, exported: Exported, ending: str) -> None:
+    write_file(tmp_path / f"export.{ending}", exported)
+    assert (tmp_path / f"export.{ending}").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exported) -> None:

@@ -27,8 +27,9 @@ def test_a_number_that_was_given_out_again_is_another_program() -> None:
 @pytest.mark.skipif(not psutil.LINUX, reason="only Linux has the start in ticks since boot")
 def test_setting_the_clock_does_not_make_a_live_program_look_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """psutil adds the ticks to the boot time, which moves when the clock is set."""
+    before = this_process()
     monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)
-    assert is_alive(this_process())
+    assert is_alive(before)
 
 
 def test_an_identity_of_an_older_baton_is_still_recognised() -> None:

@@ -153,6 +153,9 @@ def test_a_malformed_trace_raises_our_error_and_no_other(data: st.DataObject) ->
     "line",
     [
         "[" * 100_000,
+        "[1]",
+        '"text"',
+        "null",
         '{"event": "token", "at": 1, "author": "small", "id": 5, "text": ' + "[" * 900 + "]" * 900 + "}",
         '{"event": "noticed", "at": 1e999, "text": "?"}',
         '{"event": "noticed", "at": ' + "9" * 400 + ', "text": "?"}',

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
@@ -313,6 +313,8 @@ MUTATIONS = st.lists(
 
 
 @given(policies, texts, texts, MUTATIONS)
+@example(settings_of("relay"), ["One.", "\n\n", "Wait", "</think>", "\n\n", "A"], ["B.", "</think>"], [("drop", 3)])
+@example(settings_of("relay"), ["Wait", "</think>", "x"], ["so", "\n\n"], [("drop", 3)])
 def test_a_replay_of_a_trace_with_lines_lost_doubled_or_swapped_ends(
     settings: PolicySettings, small: list[str], large: list[str], mutations: list[tuple[str, int]]
 ) -> None:
