@@ -64,6 +64,6 @@ def test_the_right_answer_is_known_for_problems_of_the_demo_pair_alone() -> None
     assert expected_answer("What is 2 + 2?") == ""
 
 
-def test_the_choices_are_distinguished() -> None:
+def test_the_choices_are_told_apart() -> None:
     titles = [choice.title for choice in CHOICES]
     assert len(set(titles)) == len(titles)

@@ -56,7 +56,7 @@ def test_a_formula_is_found_by_its_source_blanks_aside() -> None:
     assert found(document, "then") == ["then"]
 
 
-def test_formulas_side_by_side_are_distinguished() -> None:
+def test_formulas_side_by_side_are_told_apart() -> None:
     document = document_of("$x$$x$$y$ x")
     pattern = pattern_of("y")
     assert pattern
