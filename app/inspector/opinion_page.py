@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QListView, QProgressBar, QVBoxLayout, QWidget
 
 from app.inspector.opinion_text import FORKS, LEGEND, OpinionText, chance
 from app.inspector.token_strip import Alternatives, visible
+from app.shared.background import LatestTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
 from app.shared.labels import opinion_counts, why
@@ -19,6 +20,8 @@ from core.thinking.events import OpinionGiven, TokenWritten
 from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverReview
 
 ABOUT = "The large model reads this answer once and marks where it would have written something else."
+MOST_AT_ONCE = 1_000
+"""Tokens of an opinion that is evaluated in the main thread, in some milliseconds; longer ones in the background."""
 LIST_ROWS, TEXT_HEIGHT = 7, 170
 FORK = f"Fork here with {SIGN[Author.LARGE]}"
 
@@ -40,6 +43,7 @@ class OpinionPage(QWidget):
         super().__init__(parent)
         self._exchange: Exchange | None = None
         self._given: OpinionGiven | None = None
+        self._evaluation = LatestTask(self)
         self._opinions: SecondOpinions | None = None
         self.opinion: Opinion | None = None
         self.note, self.counts = label("", Role.MUTED), label()
@@ -80,10 +84,21 @@ class OpinionPage(QWidget):
         trace = exchange.trace
         if exchange is not self._exchange or trace.opinion is not self._given:
             self._exchange, self._given = exchange, trace.opinion
-            self.opinion = Opinion.of(trace)
-            self.text.show_opinion(trace, self.opinion)
-            self._fill_filter()
-            self._list_places()
+            self._evaluation.cancel()
+            if trace.opinion and len(trace.opinion.tokens) > MOST_AT_ONCE:
+                self._show_opinion(None)
+                self._evaluation.ask(lambda: Opinion.of(trace), self._show_opinion)
+            else:
+                self._show_opinion(Opinion.of(trace))
+        else:
+            self._show_state()
+
+    def _show_opinion(self, opinion: Opinion | None) -> None:
+        assert self._exchange
+        self.opinion = opinion
+        self.text.show_opinion(self._exchange.trace, opinion)
+        self._fill_filter()
+        self._list_places()
         self._show_state()
 
     def _show_state(self) -> None:
@@ -92,9 +107,10 @@ class OpinionPage(QWidget):
         opinions, opinion = self._opinions, self.opinion
         is_read = opinions is not None and opinions.exchange is self._exchange
         obstacle = opinions.obstacle(self._exchange) if opinions else ""
-        is_whole = opinion is not None and opinion.given.length >= self._exchange.trace.length
+        given = self._given
+        is_whole = given is not None and given.length >= self._exchange.trace.length
         self.ask.setVisible(opinions is not None and not is_read and not is_whole)
-        self.ask.setText("Ask again" if opinion else "Ask the large model")
+        self.ask.setText("Ask again" if given else "Ask the large model")
         self.ask.setEnabled(not obstacle)
         self.bar.setVisible(is_read)
         self.stop.setVisible(is_read)
@@ -111,7 +127,7 @@ class OpinionPage(QWidget):
         self._show_place(self.list.currentIndex().row())
 
     def _about(self, is_whole: bool) -> str:
-        if self.opinion is None:
+        if self._given is None:
             return ABOUT
         return "" if is_whole else "Only the beginning of this text was read."
 

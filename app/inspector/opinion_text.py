@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import (
@@ -11,6 +14,7 @@ from PySide6.QtGui import (
     QFocusEvent,
     QKeyEvent,
     QMouseEvent,
+    QResizeEvent,
     QTextCharFormat,
     QTextCursor,
 )
@@ -25,6 +29,8 @@ from core.thinking.trace import Piece, Trace
 
 HOTTEST = 3 * STRONG
 """Nats at which the colour is deepest."""
+BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
+Span = TypeVar("Span")
 LEGEND = "Wavy: missed takeover · line: taken over after it · dots: mild. Arrow keys: next."
 FORKS = "Enter or click: fork there."
 UNDERLINES = {
@@ -57,14 +63,18 @@ class OpinionText(QPlainTextEdit):
         self._pressed: Disagreement | None = None
         self._wide: list[int] = []
         """Characters that count twice for Qt, which counts UTF-16 units."""
+        self._wide_units: list[int] = []
+        """Where Qt has them."""
         current_theme().changed.connect(self._draw)
+        self.verticalScrollBar().valueChanged.connect(self._draw)
 
     def show_opinion(self, trace: Trace, opinion: Opinion | None) -> None:
         self.chosen = self._pressed = None
         self._places = opinion.disagreements if opinion else []
         self._large = [(p.position, p.position + p.length) for p in trace.pieces if p.author is Author.LARGE]
         text = trace.text if opinion else ""
-        self._wide = [index for index, character in enumerate(text) if ord(character) > 0xFFFF]
+        self._wide = [found.start() for found in BEYOND_16_BITS.finditer(text)]
+        self._wide_units = [index + before for before, index in enumerate(self._wide)]
         self._starts = [place.start for place in self._places]
         self.setPlainText(text)
         self._draw()
@@ -133,6 +143,10 @@ class OpinionText(QPlainTextEdit):
         if self.chosen is None and self._places:
             self._choose(self._places[0])
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._draw()
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.FontChange:
@@ -155,11 +169,14 @@ class OpinionText(QPlainTextEdit):
         self.setAccessibleDescription(in_words(self.chosen) if self.chosen else "")
 
     def _draw(self) -> None:
+        """Mark what is in sight: Qt needs a second for all places of 20,000 tokens, each time one of them changes."""
         colours = current_theme().colours
-        marks: list[QTextEdit.ExtraSelection] = []
-        for start, end in self._large:
-            marks.append(self._mark(start, end, colours.large_tint))
-        for place in self._places:
+        begin = self._character(self.firstVisibleBlock().position())
+        corner = QPoint(self.viewport().width(), self.viewport().height())
+        end = self._character(self.cursorForPosition(corner).position()) + 1
+        large = _among(self._large, [start for start, _ in self._large], begin, end)
+        marks = [self._mark(*span, colours.large_tint) for span in large]
+        for place in _among(self._places, self._starts, begin, end):
             heat = min(place.nats / HOTTEST, 1.0)
             mark = self._mark(place.start, place.end, blend(colours.surface, colours.danger, 0.10 + 0.25 * heat))
             mark.format.setUnderlineStyle(UNDERLINES[place.sequel])
@@ -187,7 +204,12 @@ class OpinionText(QPlainTextEdit):
         return min(position + bisect_left(self._wide, position), self.document().characterCount() - 1)
 
     def _character(self, unit: int) -> int:
-        return unit - bisect_left([index + before for before, index in enumerate(self._wide)], unit)
+        return unit - bisect_left(self._wide_units, unit)
+
+
+def _among(spans: Sequence[Span], starts: Sequence[int], begin: int, end: int) -> Sequence[Span]:
+    """Those that lie between `begin` and `end`, and the one before them, which may reach into them."""
+    return spans[max(0, bisect_right(starts, begin) - 1) : bisect_left(starts, end)]
 
 
 def in_words(place: Disagreement) -> str:

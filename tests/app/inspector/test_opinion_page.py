@@ -12,11 +12,16 @@ from PySide6.QtGui import QTextCharFormat
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from app.inspector import opinion_page
 from app.inspector.opinion_page import OpinionPage, PlaceFilter
 from app.inspector.panel import Tab
+from app.shared.background import BackgroundTasks
+from app.shared.conversations.conversation import Exchange
 from app.window.main_window import MainWindow
 from core.engines.body import Author
-from core.thinking.opinion import Sequel
+from core.thinking.events import OpinionGiven
+from core.thinking.limits import Limits
+from core.thinking.opinion import SecondOpinion, Sequel
 from core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
@@ -231,3 +236,65 @@ def test_a_takeover_that_changed_nothing_leads_to_its_step(make_window: Make, qt
     qtbot.keyClick(page.list, Qt.Key.Key_Return)
     assert window.inspector.piece
     assert window.inspector.piece.author is Author.LARGE
+
+
+LONG_STEPS = 60
+
+
+@pytest.fixture
+def long_read(make_window: Make, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> OpinionPage:
+    """The tab of a long answer with a slip in each step, whose opinion has just been given."""
+    monkeypatch.setattr(opinion_page, "MOST_AT_ONCE", 200)
+    loader = OpinionLoader()
+    loader.small = ScriptedEngine("So 2 + 2 is 5.\n\n" * LONG_STEPS)
+    window = make_window(loader)
+    window.preferences.change_run(policy=Never.Settings(), limits=Limits(repetition=False))
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    exchange = window.session.conversation.leaf
+    assert exchange
+    for item in SecondOpinion(window.models.pair.large, None, exchange.trace).read():
+        if isinstance(item, OpinionGiven):
+            exchange.trace.apply(item)
+    window.show_inspector(True)
+    window.inspector.turn_to_opinion()
+    return window.inspector.opinion
+
+
+def test_a_long_opinion_is_evaluated_in_the_background(long_read: OpinionPage, qtbot: QtBot) -> None:
+    assert long_read.opinion is None
+    assert not long_read.ask.isVisible(), "it is there already"
+    assert not long_read.list.isVisible()
+    qtbot.waitUntil(lambda: long_read.opinion is not None)
+    assert long_read.list.isVisible()
+    assert len(rows(long_read)) == LONG_STEPS
+
+
+def test_only_marks_in_sight_are_drawn_and_follow_the_scroll_bar(long_read: OpinionPage, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: long_read.opinion is not None)
+    text, bar = long_read.text, long_read.text.verticalScrollBar()
+
+    def drawn() -> set[int]:
+        return {mark.cursor.selectionStart() for mark in text.extraSelections()}
+
+    def lines_in_sight() -> int:
+        return text.viewport().height() // text.fontMetrics().lineSpacing() + 2
+
+    bar.setValue(0)
+    at_first = drawn()
+    assert 1 < len(at_first) <= lines_in_sight()
+    assert min(at_first) < 20
+    bar.setValue(bar.maximum())
+    at_last = drawn()
+    assert 1 < len(at_last) <= lines_in_sight()
+    assert max(at_last) > len(text.toPlainText()) - 20
+    assert not at_first & at_last
+
+
+def test_another_answer_is_not_given_the_opinion_that_is_still_evaluated(long_read: OpinionPage, qtbot: QtBot) -> None:
+    window = window_of(long_read)
+    other = Exchange("2 + 2?", settings=window.session.settings)
+    long_read.follow(other)
+    qtbot.waitUntil(lambda: not BackgroundTasks.of(long_read).running)
+    assert long_read.opinion is None
