@@ -61,6 +61,8 @@ class ModelsController(QObject):
         self._general = general
         self._library = Library(())
         self.inventory = Inventory((), (), ())
+        self.has_scanned = False
+        """Whether the folders have been looked at."""
         self.loaded: Mapping[Path, ModelCard] = {}
         """The models that are loaded now, and how they really were."""
         self._chosen_when_loaded: dict[Path, tuple[LoadOptions, ModelOverrides]] = {}
@@ -193,7 +195,7 @@ class ModelsController(QObject):
                 self.devices = item
                 self.devices_found.emit()
             else:
-                self.inventory = item
+                self.inventory, self.has_scanned = item, True
                 self.inventory_changed.emit()
 
     def _ended(self, error: BatonError | None) -> None:

@@ -31,6 +31,7 @@ from core.models.fit import Fit, FitKind, estimate, fit, in_gib
 from core.models.hub_listing import Listing, Quantisation, Repository, manifest_for, recommended
 from core.models.loading import LoadOptions
 from core.models.memory import rough_shape
+from core.models.source import HubFile
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")
@@ -53,6 +54,8 @@ class HubSearchTab(QWidget):
         self._controller = controller
         self._question = LatestTask(self, self._say_error)
         self._listing: Listing | None = None
+        self._wanted: HubFile | None = None
+        """What `look_for` is to select once it is listed."""
         self.words = QLineEdit()
         self.words.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
         self.words.setAccessibleName("Search the Hub")
@@ -90,8 +93,15 @@ class HubSearchTab(QWidget):
 
             return Hub(access).search(words)
 
+        self._wanted = None
         self._say("Searching…")
         self._question.ask(find, self._show_results)
+
+    def look_for(self, file: HubFile) -> None:
+        """List its repository and select its quantisation."""
+        self.words.setText(file.repository)
+        self.search()
+        self._wanted = file
 
     def download(self) -> None:
         if self._listing is not None and (choice := self._chosen()) is not None:
@@ -121,13 +131,21 @@ class HubSearchTab(QWidget):
     def _show_results(self, found: tuple[Repository, ...]) -> None:
         self.results.clear()
         self._show_listing(None)
+        wanted: QListWidgetItem | None = None
         for repository in found:
             facts = [size_in(repository.name), repository.licence or "licence not said"]
             facts.append(f"{repository.downloads:,} downloads a month")
             gate = " · terms to agree to" if repository.gated else ""
             item = QListWidgetItem(f"{repository.name}\n{' · '.join(filter(None, facts))}{gate}", self.results)
             item.setData(Qt.ItemDataRole.UserRole, repository.name)
+            if self._wanted and repository.name == self._wanted.repository:
+                wanted = item
         self._say(f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words.")
+        if self._wanted and wanted is None:  # its name may be no match for the Hub's search
+            wanted = QListWidgetItem(self._wanted.repository, self.results)
+            wanted.setData(Qt.ItemDataRole.UserRole, self._wanted.repository)
+        if wanted:
+            self.results.setCurrentItem(wanted)
 
     def _list(self, item: QListWidgetItem | None) -> None:
         if item is None:
@@ -152,6 +170,8 @@ class HubSearchTab(QWidget):
         self._disk_free = judged.disk_free if judged else 0
         choices, places = (judged.listing.choices, judged.places) if judged else ((), ())
         best = recommended(choice for choice, place in zip(choices, places, strict=True) if may_fit(place))
+        asked = self._wanted.quantisation if self._wanted else ""
+        chosen = next((choice for choice in choices if choice.label == asked), best)
         self.choices.setRowCount(len(choices))
         for row, (choice, place) in enumerate(zip(choices, places, strict=True)):
             parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
@@ -159,7 +179,7 @@ class HubSearchTab(QWidget):
             cells = (choice.label, f"{in_gib(choice.bytes)}{parts}", words, "★ recommended" if choice is best else "")
             for column, text in enumerate(cells):
                 self.choices.setItem(row, column, QTableWidgetItem(text))
-            if choice is best:
+            if choice is chosen:
                 self.choices.selectRow(row)
         if listing is not None:
             name = listing.repository.name

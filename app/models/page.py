@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from app.shared.widgets.notice import Toasts
 from core.errors import BatonError
 from core.models.download import DownloadManifest
 from core.models.fit import in_gib
-from core.models.source import DemoModel
+from core.models.source import DemoModel, HubFile
 from core.models.trash import Deletion
 
 
@@ -90,6 +91,12 @@ class ModelsPage(QWidget):
     def access(self) -> HubSettingsTab:
         return self._access.part
 
+    def offer(self, files: Sequence[HubFile]) -> None:
+        """Show where these files are downloaded: the card of their pair, else the first one among what the Hub has."""
+        if files:
+            self.tabs.setCurrentWidget(self._begin)
+            self.begin.offer(files)
+
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if not self._has_looked:
@@ -132,6 +139,7 @@ class ModelsPage(QWidget):
         begin.server_wanted.connect(self.server_wanted)
         begin.pair_wanted.connect(self.pair_wanted)
         begin.download_wanted.connect(self._download)
+        begin.not_offered.connect(self._search_for)
         return begin
 
     def _make_here(self) -> LocalModelsTab:
@@ -152,6 +160,10 @@ class ModelsPage(QWidget):
         downloads.count_changed.connect(self._count_downloads)
         downloads.arrived.connect(self._arrived)
         return downloads
+
+    def _search_for(self, file: HubFile) -> None:
+        self.tabs.setCurrentWidget(self._search)
+        self.search.look_for(file)
 
     def _count_downloads(self, count: int) -> None:
         self.tabs.setTabText(self.tabs.indexOf(self._downloads), f"Downloads ({count})" if count else "Downloads")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
@@ -15,10 +16,11 @@ from app.shared.widgets.controls import button, label
 from core.diagnosis import Check, State, gpu_checks
 from core.engines.body import Author
 from core.errors import BatonError
-from core.models.catalog import CatalogModel, FittingPair, PublishedResult, pairs_that_fit
+from core.models.catalog import CatalogModel, CatalogPair, FittingPair, PublishedResult, pairs_that_fit
 from core.models.devices import Devices, disk_free
 from core.models.download import SPARE_BYTES, DownloadManifest
 from core.models.fit import in_gib
+from core.models.source import HubFile
 
 EVIDENCE = {
     PublishedResult.PAPER: "measured in the paper",
@@ -37,6 +39,16 @@ class FittingPairs(NamedTuple):
     """What `baton doctor` says about GPUs."""
 
 
+class PairCard(NamedTuple):
+    """A pair that fits, on the page."""
+
+    pair: CatalogPair
+    missing: list[CatalogModel]
+    """What its button downloads; if nothing, it uses the pair."""
+    press: QPushButton
+    widget: QWidget
+
+
 class StartTab(QScrollArea):
     demo_wanted = Signal()
     server_wanted = Signal()
@@ -45,8 +57,15 @@ class StartTab(QScrollArea):
     pair_wanted = Signal(object, object)
     """The paths of a small and a large model that are on this machine."""
 
+    not_offered = Signal(object)
+    """A HubFile in no card: of no pair that fits this machine are just the wanted files missing."""
+
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._wanted: tuple[HubFile, ...] = ()
+        """What `offer` waits to show, until the machine has been looked at."""
+        self._cards: list[PairCard] = []
+        self._has_judged = False
         self._controller = controller
         self._question = LatestTask(self, self._say_error)
         self._judging = LatestTask(self, self._say_error)
@@ -91,6 +110,29 @@ class StartTab(QScrollArea):
         controller.inventory_changed.connect(self.refresh)
         self.refresh()
 
+    def offer(self, files: Sequence[HubFile]) -> None:
+        """Scroll to the card that downloads just these files, with the focus on its button; or emit `not_offered`."""
+        self._wanted = tuple(files)
+        if self._has_judged:
+            self._show_wanted()
+
+    def _show_wanted(self) -> None:
+        if not (wanted := self._wanted):
+            return
+        self._wanted = ()
+        card = next((card for card in self._cards if {model.hub_file for model in card.missing} == {*wanted}), None)
+        if card:
+            self._go_to(card)
+        else:
+            self.not_offered.emit(wanted[0])
+
+    def _go_to(self, card: PairCard) -> None:
+        inside = self.widget()
+        assert inside
+        inside.adjustSize()  # the place of a card that was just made is not known before
+        card.press.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.ensureWidgetVisible(card.widget)
+
     def refresh(self) -> None:
         """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
         devices, folder = self._controller.devices, self._controller.folder
@@ -109,17 +151,24 @@ class StartTab(QScrollArea):
         bad = [check for check in judged.gpu_checks if check.state is not State.GOOD]
         self.warnings.setText("\n".join(f"⚠ {check.subject}: {check.finding} {check.remedy}" for check in bad))
         self.warnings.setVisible(bool(bad))
+        focused = next((card.pair for card in self._cards if card.press is self.window().focusWidget()), None)
         while (item := self._pairs.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        for pair in judged.fitting:
-            self._pairs.addWidget(self._pair_card(pair, judged.disk_free))
+        self._cards = [self._pair_card(pair, judged.disk_free) for pair in judged.fitting]
+        for card in self._cards:
+            self._pairs.addWidget(card.widget)
         if not judged.fitting:
             words = "None of the known pairs fits here: search for smaller models, or connect to a server."
             self._pairs.addWidget(label(words, Role.MUTED))
+        self._has_judged = self._controller.has_scanned  # before, all files seem to be missing
+        if kept := next((card for card in self._cards if card.pair == focused), None):
+            self._go_to(kept)  # the cards are made again whenever a file comes or goes
+        if self._has_judged:
+            self._show_wanted()
 
-    def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> QWidget:
+    def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> PairCard:
         pair = fitting.pair
         facts = "\n".join(
             f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_words(place)}"
@@ -132,16 +181,17 @@ class StartTab(QScrollArea):
         memory = f"With 16,384 tokens it takes {in_gib(needed)}."
         good_for = f"{pair.good_for} ({EVIDENCE[pair.evidence]})"
         here = self._here(pair.small), self._here(pair.large)
-        if None not in here:
+        missing = [model for model, path in zip((pair.small, pair.large), here, strict=True) if path is None]
+        if not missing:
             press = button("Use this pair", lambda: self.pair_wanted.emit(*here))
         else:
-            missing = [model for model, path in zip((pair.small, pair.large), here, strict=True) if path is None]
             size = sum(model.bytes for model in missing)
             press = button(f"Download {in_gib(size)}", lambda: self._fetch(missing))
             if size + SPARE_BYTES > room_on_disk:
                 memory += " ✗ The disk has not enough room for it."
         press.setAccessibleName(f"{press.text()}: {pair.small.name} with {pair.large.name}")
-        return _card(f"{pair.small.name} with {pair.large.name}", f"{facts}\n{memory}", press, good_for)
+        card = _card(f"{pair.small.name} with {pair.large.name}", f"{facts}\n{memory}", press, good_for)
+        return PairCard(pair, missing, press, card)
 
     def _here(self, wanted: CatalogModel) -> object:
         """The path of a catalog model that is on this machine already."""

@@ -33,8 +33,8 @@ class WindowDialogs(QObject):
     """Id of a conversation that was read from a file."""
     saved = Signal(str)
     """The path of a file that was written."""
-    downloads_wanted = Signal()
-    """A model was chosen that has to be downloaded first."""
+    downloads_wanted = Signal(list)
+    """HubFiles were chosen, which have to be downloaded first."""
 
     def __init__(
         self,

@@ -329,7 +329,6 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("policy"))
         self.dialogs.imported.connect(self._imported)
-        self.dialogs.downloads_wanted.connect(lambda: self.show_page("models"))
         self.dialogs.saved.connect(lambda path: self.show_saved(Path(path)))
         self.session.failed.connect(self.show_error)
         self.saving_changed.connect(self._say_whether_it_saves)

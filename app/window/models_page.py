@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.shared.background import BackgroundTask, run_in_background
 from app.shared.loaded_models import LoadState
 from app.window.main_window import MainWindow
-from core.models.source import DEMO_FOLDER, ModelSource, file_source
+from core.models.source import DEMO_FOLDER, HubFile, ModelSource, file_source
 from core.thinking.policies.keywords import Keywords
 from core.thinking.registry import POLICIES, settings_for
 
@@ -51,6 +51,7 @@ class LazyModelsPage(QWidget):
         self._controller: ModelsController | None = None
         self._opening: BackgroundTask | None = None
         window.models.changed.connect(self._warn_of_few_cues)
+        window.dialogs.downloads_wanted.connect(self.offer)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
 
@@ -67,6 +68,11 @@ class LazyModelsPage(QWidget):
 
     def _opened(self, _error: object) -> None:
         self.page.show()
+
+    def offer(self, files: list[HubFile]) -> None:
+        """Show where these files are downloaded."""
+        self._window.show_page("models")
+        self.page.offer(files)
 
     def empty_trash(self) -> None:
         """Delete for good what was deleted: the window is closing."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from app.shared.format import short_path, size
 from app.shared.theme import SIGN
 from core.engines.body import Author
-from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
+from core.models.source import DemoModel, LocalFile, ModelSource, parse_source
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def offered_models(
         offered.append(OfferedModel(text, " · ".join(filter(None, (*_name(parse_source(text)), mark or places[text])))))
     names, listed = {Path(path).name for path in here}, {each.source for each in offered}
     for model in known:
-        if model.file not in names and str(_on_hub(model)) not in listed:
+        if model.file not in names and str(model.hub_file) not in listed:
             words = f"{model.name} · on the Hub, {size(model.bytes)}"
-            offered.append(OfferedModel(str(_on_hub(model)), words))
+            offered.append(OfferedModel(str(model.hub_file), words))
     return offered
 
 
@@ -61,7 +61,7 @@ def offered_pairs(here: Sequence[str], pairs: Iterable[CatalogPair]) -> list[Off
     for pair in pairs:
         missing = [model for model in (pair.small, pair.large) if model.file not in paths]
         where = f"{size(sum(model.bytes for model in missing))} to download" if missing else "on this machine"
-        small, large = (paths.get(model.file, str(_on_hub(model))) for model in (pair.small, pair.large))
+        small, large = (paths.get(model.file, str(model.hub_file)) for model in (pair.small, pair.large))
         words = f"{SIGN[Author.SMALL]} {pair.small.name}  {SIGN[Author.LARGE]} {pair.large.name} · {where}"
         found.append((bool(missing), OfferedPair(small, large, words, pair.good_for)))
     return [pair for _, pair in sorted(found, key=lambda each: each[0])]
@@ -77,9 +77,3 @@ def _name(source: ModelSource) -> tuple[str, ...]:
     if isinstance(source, LocalFile):
         return source.path.name, short_path(source.path.parent)
     return (str(source),)
-
-
-def _on_hub(model: CatalogModel) -> HubFile:
-    """Its file, as an address: the quantisation is the last word of the name, before “-00001-of-00003”."""
-    name = model.file.removesuffix(".gguf").partition("-00001-of-")[0]
-    return HubFile(model.repository, name.rpartition("-")[2])

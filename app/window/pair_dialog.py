@@ -31,7 +31,7 @@ from core.engines.body import Author
 from core.engines.servers import KnownServers
 from core.errors import ModelFileError, SettingsError
 from core.models.gguf import read_header
-from core.models.source import DemoModel, ModelSource, ServerUrls, local_path, parse_source
+from core.models.source import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
 from core.settings import DEMO_OF, ModelChoice
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
     failed = Signal(object)
     """A BatonError about a server's settings, for the window's notice."""
-    downloads_wanted = Signal()
-    """A model that was chosen is on the Hub only."""
+    downloads_wanted = Signal(list)
+    """The HubFiles that were chosen: they are on the Hub only."""
 
     def __init__(self, choice: ModelChoice, servers: KnownServers, parent: QWidget) -> None:
         super().__init__(parent)
@@ -129,8 +129,9 @@ class PairDialog(QDialog):
         self.edits[Author.LARGE].setText(pair.large)
 
     def _want_downloads(self) -> None:
+        sources = [self._source(author) for author in self.edits]
         self.reject()
-        self.downloads_wanted.emit()
+        self.downloads_wanted.emit([source for source in sources if isinstance(source, HubFile)])
 
     def done(self, result: int) -> None:
         self._looking.cancel()

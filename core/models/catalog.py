@@ -19,6 +19,7 @@ from core.models.devices import Devices
 from core.models.fit import FitKind, KvType, PairFit, estimate, fit_pair
 from core.models.memory import Block, BlockMemory, ModelShape
 from core.models.overrides import ModelOverrides, ThinkingTags
+from core.models.source import HubFile
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
@@ -55,6 +56,12 @@ class CatalogModel:
     """The page that publishes it."""
     checked: bool
     """Name and exact size were compared with a published listing; `make check-catalog` does it for all."""
+
+    @property
+    def hub_file(self) -> HubFile:
+        """Its address. The quantisation is the last word of the file's name, before “-00001-of-00003”."""
+        name = self.file.removesuffix(".gguf").partition("-00001-of-")[0]
+        return HubFile(self.repository, name.rpartition("-")[2])
 
     @property
     def thinks(self) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.models.page import ModelsPage
@@ -15,8 +15,10 @@ from app.shared.loaded_models import LoadState
 from app.shared.pair_loader import PairLoader
 from app.window.main_window import MainWindow
 from app.window.models_page import add_models_page
+from app.window.pair_dialog import PairDialog
 from core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from core.demo_pair.settings import DEMO_SETTINGS
+from core.engines.body import Author
 from core.engines.local.client import LocalEngine
 from core.models.catalog import read_catalog
 from core.models.fit import in_gib
@@ -27,6 +29,7 @@ from core.paths import Paths
 from core.secrets import Secrets
 from core.thinking.events import Finish
 from core.thinking.trace import Trace
+from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -161,4 +164,50 @@ def test_a_small_model_that_was_found_without_cues_is_warned_of_when_it_is_loade
     (entropy,) = [each for each in window.notice.findChildren(QPushButton) if each.text() == "Use first-token entropy"]
     entropy.click()
     assert window.preferences.value.run.policy.policy == "first-token-entropy"
+    window.close()
+
+
+def ask_for(window: MainWindow, qtbot: QtBot, **sources: str) -> None:
+    """Write these into the fields of the two models, and press the button that leads to the downloads."""
+    window.dialogs.choose_models()
+    (dialog,) = window.findChildren(PairDialog)
+    for author in Author.SMALL, Author.LARGE:
+        dialog.edits[author].setText(sources.get(author.value, ""))
+    qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
+    assert window.preferences.value.window.page == "models"
+
+
+def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(
+    qtbot: QtBot, tmp_path: Path, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
+    window, page = opened(qtbot, tmp_path, secrets)
+    window.resize(760, 480)
+    window.show_page("chat")
+    ask_for(window, qtbot, small="hf:owner/small-GGUF:Q4_K_M", large="hf:owner/large-GGUF:Q4_K_M")
+
+    def is_in_sight(but: QWidget | None = None) -> bool:
+        download = window.focusWidget()
+        if download is but or not isinstance(download, QPushButton) or not download.text().startswith("Download"):
+            return False
+        room = page.begin.viewport()
+        return room.rect().contains(download.mapTo(room, download.rect().center()))
+
+    qtbot.waitUntil(is_in_sight, timeout=60_000)
+    assert page.tabs.currentIndex() == 0
+    page.begin.refresh()  # as when a file came or went: the card is another one
+    before = window.focusWidget()
+    qtbot.waitUntil(lambda: is_in_sight(before), timeout=60_000)
+    window.close()
+
+
+def test_the_button_of_the_chooser_leads_to_one_file_that_is_in_no_pair(
+    qtbot: QtBot, tmp_path: Path, secrets: Secrets, hub: HubServer
+) -> None:
+    window, page = opened(qtbot, tmp_path, secrets)
+    page.controller.change(endpoint=hub.endpoint)
+    ask_for(window, qtbot, large=f"hf:{REPOSITORY}:Q8_0")
+    qtbot.waitUntil(lambda: page.search.fetch.text().startswith("Download Q8_0"), timeout=60_000)
+    assert page.search.isVisible()
+    assert page.search.results.currentItem().text().startswith(REPOSITORY)
     window.close()

@@ -234,9 +234,10 @@ def test_a_known_pair_fills_both_fields_and_leads_to_its_download(
     assert dialog.edits[Author.SMALL].text() == str(small)
     assert parse_source(dialog.edits[Author.LARGE].text()) == HubFile(pair.large.repository, "Q4_K_M")
     assert not dialog.load.isEnabled()
-    with qtbot.waitSignal(window.dialogs.downloads_wanted):
+    with qtbot.waitSignal(window.dialogs.downloads_wanted) as wanted:
         qtbot.mouseClick(dialog.download, Qt.MouseButton.LeftButton)
     assert not dialog.isVisible()
+    assert wanted.args == [[pair.large.hub_file]]
 
 
 def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
