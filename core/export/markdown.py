@@ -25,14 +25,15 @@ def to_markdown(exported: Exported) -> str:
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
-_IMAGE = re.compile(r"!(?=\[)")
+_IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
+"""An exclamation mark that no backslash escapes: one more before `\\!` would escape that backslash instead."""
 
 
 def inert(text: str) -> str:
     """The Markdown without HTML tags and images; fenced code, in which neither works, stays as it is."""
     lines = []
     fence = ""
-    for line in text.split("\n"):
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):  # Markdown's line ends
         mark = _FENCE.match(line)
         if fence:
             closes = mark and mark[1].startswith(fence) and not mark[2].strip()
@@ -47,7 +48,7 @@ def inert(text: str) -> str:
 
 
 def _without_images(text: str) -> str:
-    return _IMAGE.sub(r"\\!", text)
+    return _IMAGE.sub(r"\1\\!", text)
 
 
 def described(each: Answered) -> str:

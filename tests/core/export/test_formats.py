@@ -1,11 +1,15 @@
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from app.shared.theme import colours
 from core.errors import StoreError
@@ -169,7 +173,19 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, exported: Exporte
         ("```html\n<b>\n```\n<b>", "```html\n<b>\n```\n&lt;b>"),
         ("````\n```\n<b>\n````\n<b>", "````\n```\n<b>\n````\n&lt;b>"),
         ("``` `\n<b>", "``` `\n&lt;b>"),
+        ("```<b>\n<b>\n```", "```&lt;b>\n<b>\n```"),
+        ("```\nx\r```\n<b>", "```\nx\n```\n&lt;b>"),
+        (r"\![x](y)", r"\![x](y)"),
+        (r"\\![x](y)", r"\\\![x](y)"),
+        (r"!![x](y) \\\![x](y)", r"!\![x](y) \\\![x](y)"),
     ],
 )
 def test_tags_and_images_of_models_are_text_in_markdown(written: str, exported: str) -> None:
     assert inert(written) == exported
+
+
+@given(st.text(alphabet="<!b>[](x)`~\\\r\n *_-&;#/", max_size=60))
+@example("```\nx\r```\n<b>")
+@example(r"\![x](y)")
+def test_no_markdown_of_a_model_becomes_a_tag_or_an_image(written: str) -> None:
+    assert not re.search(r"<(img|b|!)(?![a-z])", MarkdownIt("commonmark").render(inert(written)))
