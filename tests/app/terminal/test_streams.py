@@ -124,16 +124,20 @@ def test_every_line_on_standard_error_is_bounded_and_cannot_steer_the_terminal(
     assert len(said) < 3_000
 
 
-def test_everything_that_commands_print_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_that_commands_print_cannot_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     attack = "\x9b2J\x1b]52;c;x\x07\u202e"
     write(attack)
     write_table(["model", attack], [["a", attack]])
     write_json({"name": attack})
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    write_table(["a model in a terminal"], [[attack]])
     out = io.StringIO()
     with Progress(console=Console(file=out, force_terminal=True, width=200)) as live:
         ProgressLine("Loading", live).remark(attack)
     said = capsys.readouterr().out + out.getvalue()
-    assert said.count("]52;c;x") == 5
+    assert said.count("]52;c;x") == 6
     assert not {"\x9b", "\x07", "\u202e"} & set(said)
     assert "\x1b]" not in said
 

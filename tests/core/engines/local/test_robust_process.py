@@ -7,8 +7,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 import psutil
 import pytest
@@ -172,6 +173,37 @@ def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch: pytest.
                 ours.recv_bytes()
             assert time.monotonic() < deadline, "it is silent for a second"
         assert ours.poll(20), "and goes on after the step"
+
+
+def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    class Recorded(worker.Outbox):
+        @contextmanager
+        def step(self) -> Iterator[None]:
+            steps.append("begins")
+            yield
+            steps.append("ends")
+
+    class Decoding:
+        idle = False
+
+        def next_turns(self) -> list[str]:
+            return ["one"] if not steps else self.stop()
+
+        def decode(self, turns: list[str], _: object) -> None:
+            steps.extend(turns)
+
+        def stop(self) -> NoReturn:
+            raise KeyboardInterrupt
+
+    ours, theirs = multiprocessing.Pipe()
+    with ours, theirs:
+        monkeypatch.setattr(worker, "Scheduler", lambda *_: Decoding())
+        monkeypatch.setattr(worker.Worker, "_listen", lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            worker.Worker(theirs, Recorded(theirs), Any, Any).run()  # type: ignore[arg-type]
+    assert steps == ["begins", "one", "ends"]
 
 
 def test_loading_is_cancelled_from_its_progress(smollm2: Path) -> None:
