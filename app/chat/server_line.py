@@ -59,5 +59,7 @@ class ServerLine(QWidget):
 def server_words(location: str, doing: ServerStatus) -> str:
     """“office-server: reconnecting (attempt 3 of 6). Connection refused.”"""
     sign, words, _ = STATES[doing.state]
+    if not doing.attempt and location in doing.reason:
+        return f"{sign} {doing.reason}"  # it says all of that
     attempt = f" (attempt {doing.attempt + 1} of {doing.attempts})" if doing.attempt else ""
     return f"{location}: {sign} {words}{attempt}. {doing.reason}".strip()
