@@ -199,7 +199,6 @@ class AnswerView(QWidget):
         head.addStretch()
         head.addWidget(self._fold)
         foot.setSpacing(2)
-        foot.addWidget(self._ending, 1)
         foot.addStretch()
         self._foot = foot
         for press in (self._continue, self._copy, self._again, self._compare, self._export):
@@ -214,6 +213,7 @@ class AnswerView(QWidget):
         column.addWidget(self._card)
         column.addWidget(self.verdict)
         column.addWidget(self.used)
+        column.addWidget(self._ending)
         column.addLayout(foot)
 
     def _offer(self, offered: list[Remedy]) -> None:
