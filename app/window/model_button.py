@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.shared.labels import STATES, retreat_words, state_in_words
@@ -96,11 +96,27 @@ class ModelButton(QPushButton):
 
 
 class StateLabel(QLabel):
-    """Status of a server; as wide as its longest text, so that nothing beside it moves."""
+    """Status of a server; as wide as its longest text, so that nothing beside it moves. Without room for all of that,
+    it shows the sign alone, whose meaning is in the tool tip of the button."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
+        self._widest = 0
+        """Pixels of the longest text."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._widest, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(2 * self.fontMetrics().averageCharWidth(), super().sizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        shown = self.text() if self.width() >= self.fontMetrics().horizontalAdvance(self.text()) else self.text()[:1]
+        painter = QPainter(self)
+        self.style().drawItemText(
+            painter, self.rect(), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
+        )
 
     def show_doing(self, doing: ServerStatus | None, short: bool) -> None:
         """None: the model is not on a server."""
@@ -112,7 +128,8 @@ class StateLabel(QLabel):
             set_role(self, role)
         self.setText(state_in_words(doing, short))
         advance = self.fontMetrics().horizontalAdvance
-        self.setMinimumWidth(max(advance(state_in_words(ServerStatus(state), short)) for state in STATES))
+        self._widest = max(advance(state_in_words(ServerStatus(state), short)) for state in STATES)
+        self.updateGeometry()
 
 
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
