@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -42,16 +41,20 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
+from app.settings.dialog import SettingsDialog
 from app.shared.background import BackgroundTask
 from app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabel
 from app.window.main_window import NARROW, MainWindow
-from app.window.model_button import ModelButton
+from app.window.model_button import ModelButton, StateLabel
 from app.window.models_page import add_models_page
+from core.engines.remote.state import ServerState, ServerStatus
 from core.errors import EngineLost
 from core.secrets import Secrets
 from core.settings import ColourScheme
 from core.thinking.events import OpinionGiven
 from core.thinking.opinion import SecondOpinion
+from tests.app.conftest import LARGE, SMALL, ScriptedLoader
+from tests.fakes.held import HeldPair, Hold
 from tests.fakes.keyrings import NO_KEYRING
 
 SIZES = ((760, 720), (900, 800), (1366, 768), (1920, 1080))
@@ -110,7 +113,7 @@ def squeezed(widget: QWidget) -> Iterator[str]:
     need = QSize()
     match widget:
         case (
-            ElidedLabel() | ElidedButton() | ElidedCheckBox() | ModelButton()
+            ElidedLabel() | ElidedButton() | ElidedCheckBox() | ModelButton() | StateLabel()
         ):  # it shortens its text, and shows all of it in a tool tip
             return
         case QLabel() if widget.text() and widget.wordWrap():
@@ -208,7 +211,10 @@ PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to 
 @pytest.fixture
 def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path) -> tuple[MainWindow, dict[str, Show]]:
     """The window after an answer, a comparison and a batch, and how each of its pages and dialogs is shown."""
-    window = make_window()
+    pair = HeldPair(SMALL, LARGE)
+    loader = ScriptedLoader()
+    loader.small, loader.large = pair.small, pair.large
+    window = make_window(loader)
     models = add_models_page(window, lambda: Secrets(NO_KEYRING), home=tmp_path / "home")
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask(PROBLEM)
@@ -232,6 +238,10 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
 
     def chat(act: Callable[[], object] = lambda: None) -> Show:
         def show() -> QWidget:
+            pair.let_go()
+            pair.large.status = ServerStatus(ServerState.CONNECTED)
+            window.models.servers_changed.emit()
+            qtbot.waitUntil(lambda: window.session.ready)
             window.show_page("chat")
             window.notice.clear()
             window.chat.close_find()
@@ -279,10 +289,26 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         chat()()
         window.chat.compare()
 
-    def show_expert_settings() -> None:
-        window.preferences.change_window(expert=True)
-        window.dialogs.show_settings("run")
-        window.preferences.change_window(expert=False)
+    def ask(where: Hold) -> None:
+        """The same problem in a new conversation, until it is held there."""
+        window.session.new()
+        pair.hold(where)
+        window.session.ask(PROBLEM)
+        exchange = window.session.current
+        assert exchange
+        trace = exchange.trace
+        reached = {
+            Hold.READING: lambda: trace.prefill is not None,
+            Hold.SMALL_WRITES: lambda: trace.tokens > 0,
+            Hold.LARGE_WRITES: lambda: trace.handoffs > 0,
+            Hold.FAILURE: lambda: trace.ended is not None and window.session.ready,
+        }
+        qtbot.waitUntil(reached[where])
+
+    def lose_server() -> None:
+        reason = "Nothing answers at a-server-with-a-long-name.example.org:8080."
+        pair.large.status = ServerStatus(ServerState.LOST, reason=reason)
+        window.models.servers_changed.emit()
 
     found: dict[str, Show] = {
         "empty": chat(window.session.new),
@@ -290,6 +316,11 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         "find": chat(find),
         "compared attempts": chat(compare_attempts),
         "editing": chat(lambda: window.chat.edit_again(exchange)),
+        "a prompt is read": chat(lambda: ask(Hold.READING)),
+        "the small model writes": chat(lambda: ask(Hold.SMALL_WRITES)),
+        "the large model writes": chat(lambda: ask(Hold.LARGE_WRITES)),
+        "failed answer": chat(lambda: ask(Hold.FAILURE)),
+        "server is gone": chat(lose_server),
         **{f"inspector {tab}": inspector(tab) for tab in range(window.inspector.tabs.count())},
         "batch welcome": page("batch", batch._show_welcome),
         "batch preview": page("batch", lambda: batch.setCurrentWidget(batch.preview)),
@@ -300,13 +331,9 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
             f"models {tab}": page("models", lambda tab=tab: models.page.tabs.setCurrentIndex(tab))  # type: ignore[misc]
             for tab in range(models.page.tabs.count())
         },
-        "messages": page("chat", lambda: say(window)),
+        "messages": chat(lambda: say(window)),
         "recent messages": dialog(window.show_recent_messages),
-        **{
-            f"settings {section}": dialog(partial(window.dialogs.show_settings, section))
-            for section in ("appearance", "models", "policy")
-        },
-        "expert settings": dialog(show_expert_settings),
+        "settings": dialog(window.dialogs.show_settings),
         "choose models": dialog(window.dialogs.choose_models),
         "server": dialog(window.dialogs.connect_server),
         "palette": dialog(window.show_palette),
@@ -347,8 +374,10 @@ def test_nothing_is_clipped_and_every_control_has_a_name(places: tuple[MainWindo
             for width, height in SIZES:
                 window.resize(width, height)
                 place = show()
-                for fault in faults_at_rest(place):
-                    found.setdefault(f"{name}: {fault}", []).append(f"{width}/{text_size}/{look.value}")
+                for turned in turns(place):
+                    for fault in faults_at_rest(place):
+                        where = f"{width}/{text_size}/{look.value}"
+                        found.setdefault(f"{name}{turned}: {fault}", []).append(where)
                 if place is not window:
                     if place.width() > width or place.height() > height:
                         found.setdefault(f"{name} is larger than the window", []).append(f"{place.size()}")
@@ -357,6 +386,19 @@ def test_nothing_is_clipped_and_every_control_has_a_name(places: tuple[MainWindo
                     place.deleteLater()
                     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     assert not found, "\n".join(f"{fault} [{', '.join(where)}]" for fault, where in found.items())
+
+
+def turns(place: QWidget) -> Iterator[str]:
+    """Go through the sections of the settings, in the simple and in the expert view: that dialog is slow to open."""
+    if not isinstance(place, SettingsDialog):
+        yield ""
+        return
+    for is_expert in (False, True):
+        place.expert.setChecked(is_expert)
+        for row in range(place.sections.count()):
+            place.sections.setCurrentRow(row)
+            yield f", {place.sections.item(row).text()}{', expert' * is_expert}"
+    place.expert.setChecked(False)
 
 
 def faults_at_rest(place: QWidget, patience: int = 8) -> list[str]:

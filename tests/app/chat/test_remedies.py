@@ -19,6 +19,7 @@ from core.settings import ModelChoice
 from core.thinking.events import Finish
 from core.thinking.policies.keywords import Keywords
 from tests.app.conftest import ScriptedLoader
+from tests.fakes.held import ServedEngine
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
@@ -99,16 +100,6 @@ def test_what_wrote_an_answer_stands_below_it_as_it_was_then(make_window: Make, 
     window.preferences.change_run(seed=9, policy=Keywords.presets["baton"])
     assert view(window).used.text() == "● small  ◆ large · Keywords (paper) · seed 7"
     assert "temperature 0.6" in view(window).used.toolTip()
-
-
-class ServedEngine(ScriptedEngine):
-    """Scripted, with the status of a server."""
-
-    status = ServerStatus(ServerState.CONNECTED)
-    pings = 0
-
-    def ping(self) -> None:
-        self.pings += 1
 
 
 def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window: Make, qtbot: QtBot) -> None:

@@ -1,0 +1,73 @@
+"""A pair of scripted models that can be held while one of them reads or writes, or made to fail."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from core.engines.base import PrefillProgress
+from core.engines.remote.state import ServerState, ServerStatus
+from core.errors import EngineLost
+from tests.fakes.scripted import ScriptedEngine
+
+PATIENCE = 30
+"""Seconds, after which a test that lets nothing go fails."""
+
+
+class Hold(Enum):
+    NOWHERE = auto()
+    READING = auto()
+    """At 43% of the prompt."""
+    SMALL_WRITES = auto()
+    LARGE_WRITES = auto()
+    FAILURE = auto()
+    """Not held: the process of the small model is lost after some words."""
+
+
+class ServedEngine(ScriptedEngine):
+    """Scripted, with the status of a server."""
+
+    status = ServerStatus(ServerState.CONNECTED)
+    pings = 0
+
+    def ping(self) -> None:
+        self.pings += 1
+
+
+class HeldPair:
+    """Each writes its texts, one at a write."""
+
+    def __init__(self, small: tuple[str, ...], large: tuple[str, ...]) -> None:
+        self.small = ScriptedEngine(*small, before_token=self._before_small, prefill=self._prefill)
+        self.large = ServedEngine(*large, name="large", before_token=self._before_large)
+        self._hold = Hold.NOWHERE
+        self._go = threading.Event()
+        self._go.set()
+
+    def hold(self, where: Hold) -> None:
+        self._hold = where
+        if where is not Hold.FAILURE:
+            self._go.clear()
+
+    def let_go(self) -> None:
+        self._hold = Hold.NOWHERE
+        self._go.set()
+
+    def _wait(self, where: Hold) -> None:
+        if self._hold is where:
+            assert self._go.wait(PATIENCE), "nothing let it go"
+
+    def _prefill(self) -> Iterator[PrefillProgress]:
+        if self._hold is Hold.READING:
+            yield PrefillProgress(430, 1000)
+            self._wait(Hold.READING)
+
+    def _before_small(self, body: str) -> None:
+        if self._hold is Hold.FAILURE and body:
+            raise EngineLost("The process of the small model was killed: there is not enough memory.", "Choose less.")
+        if body:
+            self._wait(Hold.SMALL_WRITES)
+
+    def _before_large(self, _body: str) -> None:
+        self._wait(Hold.LARGE_WRITES)
