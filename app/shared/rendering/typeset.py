@@ -16,6 +16,9 @@ from PySide6.QtSvg import QSvgRenderer
 LONGEST_LATEX = 4_000  # characters; longer "formulas" are text that lost its closing delimiter
 LARGEST_SIDE = 8_000.0  # pixels; `\rule{9999cm}{1cm}` must not fill the memory
 LARGEST_AREA = 2_000_000.0  # square pixels, a page or two; the picture takes 4 bytes each, at scale 2 four times that
+MOST_NESTING = 2_048
+"""The sum of 2^depth over all groups of a formula. The time doubles with each level that one chain of groups is nested
+deeper, to seconds at 12 and for ever at 40; a page of fractions in fractions comes to a few hundred."""
 _MARGIN = 1.0  # pixels around the ink, so that antialiasing is not cut off
 
 
@@ -38,6 +41,9 @@ _TAG = re.compile(r"\\tag\*?\s*\{([^{}]*)\}")
 _ALIGNAT = re.compile(r"\\(begin|end)\{alignat(\*?)\}(?:\s*\{\d+\})?")
 _MACRO = re.compile(r"\\(?:def|let|(?:new|renew|provide)command)(?![A-Za-z])")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_GROUP_EDGE = re.compile(
+    r"(?P<opens>\{|\\(?:left|begin)(?![A-Za-z]))|(?P<closes>\}|\\(?:right|end)(?![A-Za-z]))|\\.", re.DOTALL
+)
 
 
 @lru_cache(maxsize=4096)
@@ -46,7 +52,7 @@ def typeset(latex: str, display: bool, size: float) -> Typeset | None:
 
     `size` is that of the letters in pixels. The first formula of all also loads ziamath.
     """
-    if not latex.strip() or len(latex) > LONGEST_LATEX or _MACRO.search(latex):
+    if not latex.strip() or len(latex) > LONGEST_LATEX or _MACRO.search(latex) or _is_nested_too_deeply(latex):
         return None  # macros: four lines of them can ask for a million symbols
     engine = _engine()
     try:
@@ -117,6 +123,19 @@ def warm_up() -> Generator[None, None, None]:
     """Load ziamath, so that the first formula need not: the work of a background task."""
     _engine()
     yield
+
+
+def _is_nested_too_deeply(latex: str) -> bool:
+    depth = cost = 0
+    for edge in _GROUP_EDGE.finditer(latex):
+        if edge["opens"]:
+            depth += 1
+            cost += 2**depth
+            if cost > MOST_NESTING:
+                return True
+        elif edge["closes"]:
+            depth = max(0, depth - 1)
+    return False
 
 
 def _understood(latex: str) -> str:

@@ -61,6 +61,27 @@ def test_what_cannot_be_set_is_refused_without_an_exception(latex: str) -> None:
     assert typeset(latex, False, 16.0) is None
 
 
+@pytest.mark.parametrize("depth", [12, 40, 90])
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [("{", "}"), (r"\sqrt{", "}"), (r"\left(", r"\right)"), (r"\frac{1}{", "}"), (r"\begin{matrix}", r"\end{matrix}")],
+)
+def test_groups_in_groups_are_not_set_if_it_took_exponential_time(opening: str, closing: str, depth: int) -> None:
+    assert typeset(opening * depth + "1" + closing * depth, False, 16.0) is None
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"1+\cfrac{1}{1+\cfrac{1}{1+\cfrac{1}{1+\cfrac{1}{x_{n+1}}}}}",
+        r"\left(\left[\left\{\frac{a_{1}}{b_{1}}\right\}\right]\right)^{2}",
+        r"\sum_{i=1}^{n} \frac{x_{i}^{2}}{\sqrt{1+y_{i}^{2}}} + " * 12 + "1",
+    ],
+)
+def test_what_people_write_is_not_nested_too_deeply(latex: str) -> None:
+    assert typeset(latex, False, 16.0) is not None
+
+
 PIECES = st.sampled_from(
     r"\frac \sqrt { } [ ] ( ) \left \right ^ _ & \\ x 1 = \boxed \text \begin{cases} \end{cases} \begin{aligned}"
     r" \end{aligned} \hline \over \lim \color \hspace \rule \middle | \tag \not \prime ' % < > # ~"
