@@ -18,6 +18,7 @@ from app.chat.sidebar import HistoryRole, day_name
 from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.settings import SettingsFile
+from core.store.store import Store
 from core.thinking.events import Finish, WriteStarted
 from tests.app.conftest import ScriptedLoader
 
@@ -149,6 +150,10 @@ def test_what_was_stopped_inside_a_takeover_is_continued_by_the_large_model(make
     qtbot.waitUntil(lambda: window.session.ready)
     writers = [event.author for event in leaf.trace.events[before:] if isinstance(event, WriteStarted)]
     assert writers[0] is Author.LARGE
+    window.close()
+    with Store.open(window.paths.store) as store:
+        kept = store.runs.trace(leaf.id)
+    assert kept.text == leaf.trace.text, "what was discarded to begin the takeover again is discarded in the store too"
 
 
 def test_an_export_is_read_in_again_as_another_conversation(
