@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -56,18 +57,27 @@ def batch(folder: Path, home: Path) -> str:
 def window(folder: Path, home: Path) -> str:
     expected = f"\\boxed{{{demo_problem(folder)['answer']}}}"
     with a_display() as environment:
-        opened = subprocess.Popen([program(folder, "baton-window")], cwd=home, env=bare(home) | environment)
+        line, settings = [program(folder, "baton-window")], bare(home) | environment
+        opened = subprocess.Popen(line, cwd=home, env=settings, start_new_session=sys.platform != "win32")
         deadline = time.monotonic() + SECONDS
         answer = None
         while answer is None and time.monotonic() < deadline and opened.poll() is None:
             time.sleep(1)
             answer = saved_answer(home)
         ended = opened.poll()
-        opened.kill()
-        opened.wait()
+        kill(opened)
     if answer is None:
         return f"no answer was saved in {SECONDS} s (exit code {ended})"
     return "" if expected in answer else f"{answer!r} is not {expected}"
+
+
+def kill(opened: subprocess.Popen[bytes]) -> None:
+    """With the processes that it is starting: they would not find the home, which is removed next."""
+    if sys.platform == "win32":
+        opened.kill()
+    else:
+        os.killpg(opened.pid, signal.SIGKILL)
+    opened.wait()
 
 
 @contextmanager
