@@ -3,7 +3,7 @@
     PYTHONPATH=.:packaging .venv/bin/python packaging/gpu/pictures.py
 
 `baton doctor` as it prints in a terminal (docs/images/gpu-doctor.svg), and the Models page (gpu-models.png). Both are
-real but for the device, Mesa's software made small by our layer, and for the names of this machine's folders.
+real but for the device, Mesa's software made small by our layer, and for the kernel and the folders of this machine.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def doctor() -> None:
         check=False,
     )
     said = done.stdout.replace(str(Path(sys.prefix).parent), "~/baton").replace(str(Path.home()), "~")
-    lines = ["$ baton doctor", *said.replace(platform.release(), platform.release().partition("-")[0]).splitlines()]
+    lines = ["$ baton doctor", *said.replace(f"{platform.release()} ", "").splitlines()]
     screen = Console(record=True, width=max(len(Text.from_ansi(line).plain) for line in lines) + 2, file=sys.stderr)
     for line in lines:
         screen.print(Text.from_ansi(line), no_wrap=True)
