@@ -6,7 +6,8 @@
 # FIGURES="handoff" and ROUNDS=1 make the bench shorter, PYTEST_ADDOPTS="-k greedy" the tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-backend=${1:-$(if command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
+. packaging/setup/device.sh
+backend=${1:-$(if nvidia_driver && command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
 
 if [ -d wheels ]; then
   [ -x .venv/bin/python ] || python3 -m venv .venv
