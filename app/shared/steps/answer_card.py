@@ -48,7 +48,9 @@ class AnswerText(RichText):
         self.setAccessibleName("Answer")
         self._typesetter = typesetter
         self._length = 0
-        """Characters of the answer that are shown."""
+        """Characters of the answer that were looked at."""
+        self._shown = 0
+        """Those of them that are shown: not a tag that is repeated."""
         self._trace: Trace | None = None
         self._is_set = False
 
@@ -56,12 +58,14 @@ class AnswerText(RichText):
         """Show the answer as it stands; whether there is any."""
         written = sum(piece.length for piece in trace.pieces if piece.in_answer)
         if trace is not self._trace or written < self._length or (self._is_set and written > self._length):
-            self._trace, self._length, self._is_set = trace, 0, False
+            self._trace, self._length, self._shown, self._is_set = trace, 0, 0, False
             self.set_markdown("")
-        if written > self._length:
+        if written > self._length or (written and not live and not self._is_set):
             text = "".join(piece.text for piece in trace.pieces if piece.in_answer)
-            fresh = text[self._length :]
-            self._length = written
+            if trace.closed and trace.closed.tag:
+                text = without_tag(text, trace.closed.tag, live)
+            fresh = text[self._shown :]
+            self._length, self._shown = written, len(text)
             self.append_live(fresh if self.markdown.strip() else fresh.lstrip())
         if not live and written and not self._is_set:
             self._is_set = True
@@ -79,10 +83,15 @@ class AnswerText(RichText):
 
     def _set(self) -> None:
         if self._is_set:
-            closed = self._trace.closed if self._trace else None
-            self.set_markdown(without_tag(self.markdown, closed.tag) if closed else self.markdown)
+            self.set_markdown(self.markdown)
 
 
-def without_tag(text: str, tag: str) -> str:
-    """The text without lines that hold nothing but the tag that closes the thinking: a confused model repeats it."""
-    return "\n".join(line for line in text.split("\n") if line.strip() != tag)
+def without_tag(text: str, tag: str, live: bool) -> str:
+    """The text without lines that hold nothing but the tag that closes the thinking: a confused model repeats it.
+
+    `live`: it is still written; a last line that may become the tag is held back, so that what was shown stays.
+    """
+    *lines, last = text.split("\n")
+    words = last.strip()
+    is_held = bool(words) and (tag.startswith(words) if live else words == tag)
+    return "".join(f"{line}\n" for line in lines if line.strip() != tag) + ("" if is_held else last)

@@ -24,7 +24,7 @@ from core.errors import EngineLost
 from core.thinking.events import Finish, TextDiscarded
 from core.thinking.steps import split
 from tests.app.conftest import ScriptedLoader
-from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.fakes.scripted import Fault, ScriptedEngine, characters
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
@@ -236,6 +236,33 @@ def test_the_heading_counts_takeovers_not_changes_of_the_writer(ask: Ask) -> Non
     answer = window.chat.conversation.answer_of(leaf)
     assert answer
     assert "in 1 takeover" in [words.text() for words in answer.findChildren(ElidedLabel)]
+
+
+def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine("Hm.</think>\n\nOne <\n</think>\n\nTwo <", split=characters)
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    seen: list[str] = []
+    gate = threading.Semaphore(0)
+
+    def before_token(_: str) -> None:
+        assert gate.acquire(timeout=30)
+
+    def look(_: object) -> None:
+        if answer := window.chat.conversation.answer_of(leaf(window)):
+            seen.append(answer.answer.markdown)
+        gate.release()
+
+    loader.small.before_token = before_token
+    window.session.progressed.connect(look)
+    gate.release()
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and leaf(window).trace.finish is Finish.END_OF_TEXT, timeout=30_000)
+    assert any(text.endswith("One ") for text in seen)
+    assert any(text.endswith("Tw") for text in seen)
+    assert not [text for text in seen if "</" in text]
+    assert view(window).answer.markdown.split() == ["One", "<", "Two", "<"]
 
 
 def test_a_narrow_heading_leaves_parts_out_and_cuts_none(ask: Ask, qtbot: QtBot) -> None:
