@@ -31,7 +31,8 @@ class Role(Enum):
     FLAT = "flat"  # a button without edges
     FIGURE = "figure"  # one big number
     LARGE_FIGURE = "large-figure"  # one of the large model
-    FLOATING = "floating"  # a menu with a shadow around it
+    ROUND = "round"  # a menu whose corners are cut
+    FLOATING = "floating"  # a menu with round corners and a shadow around it
     BARE = "bare"  # a field without edges, inside a card that has them
 
 
@@ -174,7 +175,8 @@ def stylesheet(c: Colours, point_size: float) -> str:
     QHeaderView::section {{
         background: {c.surface}; color: {c.muted}; border: none;
         border-bottom: 1px solid {c.border}; padding: 7px 8px; }}
-    QMenu {{ background: {c.surface}; border: 1px solid {c.border}; border-radius: 9px; padding: 4px; }}
+    QMenu {{ background: {c.surface}; border: 1px solid {c.border}; padding: 4px; }}
+    QMenu[role="round"], QMenu[role="floating"] {{ border-radius: 9px; }}
     QMenu[role="floating"] {{ margin: 10px; }}
     QMenu::item {{ padding: 6px 22px 6px 12px; border-radius: 5px; }}
     QMenu::item:selected {{ background: {c.panel}; }}

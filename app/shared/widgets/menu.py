@@ -36,8 +36,8 @@ class Menu(QMenu):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._floats = blends_windows()
+        set_role(self, Role.FLOATING if self._floats else Role.ROUND)
         if self._floats:
-            set_role(self, Role.FLOATING)
             self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
             flags = Qt.WindowType.FramelessWindowHint | Qt.WindowType.NoDropShadowWindowHint
             self.setWindowFlags(self.windowFlags() | flags)
