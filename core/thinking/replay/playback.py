@@ -37,6 +37,8 @@ class Playback:
         """Of each entry played: its characters, the position before it, and whether it stands in the recorded text."""
         self._played: dict[int, int] = {}
         """By index of an entry: how many of the branches discarded before it have been played."""
+        self._rest_of_branch: list[RecordedPart] = []
+        """Of the branch that is being played."""
         self.skips_branch = False
         """Whether the rest of a discarded branch is skipped: the policy has decided."""
         self.is_looking = False
@@ -86,6 +88,7 @@ class Playback:
 
     def go_back(self, characters: int) -> None:
         """Move back by so many characters: the replay discarded them."""
+        self._rest_of_branch = []
         while self._read and (characters > 0 or not self._read[-1][0]):
             length, self._index, self._offset, stands = self._read.pop()
             kept = max(0, length - characters)
@@ -103,7 +106,7 @@ class Playback:
             yield End(Stop.END_OF_TEXT)
             return
         for _ in range(limit):
-            if author is self.default_writer and self._has_branch(self._index):
+            if author is self.default_writer and self._enters_branch():
                 yield from self._play_branch()
                 # The recording has no more of the branch: a policy that still looks has to decide.
                 yield End(Stop.END_OF_TEXT)
@@ -126,13 +129,22 @@ class Playback:
         branches = self.recording.discarded_branches.get(index, [])
         return not self._offset and self._played.get(index, 0) < len(branches)
 
-    def _play_branch(self) -> Generator[Token, None, None]:
+    def _enters_branch(self) -> bool:
+        """Whether a discarded branch comes next, or the rest of one whose beginning was judged and kept."""
+        if self._rest_of_branch and not self.skips_branch:
+            return True
+        if not self._has_branch(self._index):
+            return False
         number = self._played.get(self._index, 0)
         self._played[self._index], self.skips_branch = number + 1, False
-        for entry in self.recording.discarded_branches[self._index][number]:
+        self._rest_of_branch = self.recording.discarded_branches[self._index][number][:]
+        return True
+
+    def _play_branch(self) -> Generator[Token, None, None]:
+        while self._rest_of_branch:
             if self.skips_branch:
                 return
-            self.last = entry
+            self.last = entry = self._rest_of_branch.pop(0)
             self._read.append((len(entry.text), self._index, 0, False))
             yield _token(entry, entry.data)
 

@@ -153,7 +153,7 @@ class Replay(Interruption):
                 return keep()
         if isinstance(move, Write) and move.watched:
             playback.is_looking, playback.skips_branch = True, False
-        elif playback.is_looking:
+        elif playback.is_looking and not isinstance(move, (Judge, Score)):
             playback.is_looking, playback.skips_branch = False, True
         return move
 

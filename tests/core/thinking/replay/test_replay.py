@@ -165,6 +165,14 @@ def test_an_empty_takeover_and_a_written_one_at_one_place_are_both_replayed() ->
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
 
 
+def test_a_step_is_rewritten_though_its_beginning_was_judged_and_kept() -> None:
+    settings = settings_of("step-score", step_cap=2)
+    small = ScriptedEngine("One two three four five", " End.</think>4")
+    made = run(make_policy(settings), small, ScriptedEngine("No.\n\n", name="large", marks=["9", "0"]))
+    assert [took.start for took in recorded(made.trace)][:1] == [0], "the whole step, with what was kept of it"
+    assert replayed(made.trace, lambda: make_policy(settings)) == recorded(made.trace)
+
+
 def test_a_lookahead_that_stood_again_is_no_takeover_in_the_replay_either() -> None:
     settings = settings_of("keywords", n1=2, choose_large=True)
     small = ScriptedEngine("One.\n\nWait, hm", " so it is.\n\nYes, it", " End.</think>4")
