@@ -142,6 +142,7 @@ class RunView(QWidget):
         self.figures.show_arm(arm)
         if self._report:
             self.evidence.show_report(self._report, arm)
+        self._show_parts()  # other captions may need other lines
 
     def _chosen_arm(self) -> ArmReport | None:
         """The selected arm; for “All arms”, the first in which both models wrote."""
@@ -320,8 +321,15 @@ class RunView(QWidget):
         self.charts.setVisible(narrow)
         self.evidence.setVisible(charts or not narrow)
         self.table.setVisible(not (charts and narrow))
-        lowest = self._left.minimumSizeHint().height()
-        self._left.setMaximumHeight(lowest if charts and narrow else WIDGET_SIZE_MAX)
+        self._left.setMaximumHeight(self._lowest() if charts and narrow else WIDGET_SIZE_MAX)
+
+    def _lowest(self) -> int:
+        """Pixels that figures and controls need below each other, with their captions wrapped in this width."""
+        inside, outside = self._left.layout(), self.layout()
+        assert inside
+        assert outside
+        margins = outside.contentsMargins()
+        return inside.totalMinimumHeightForWidth(self.width() - margins.left() - margins.right())
 
     def _connect(self) -> None:
         session = self.session

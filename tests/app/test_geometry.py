@@ -305,6 +305,11 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         }
         qtbot.waitUntil(reached[where])
 
+    def show_results(charts: bool) -> None:
+        batch.setCurrentWidget(batch.view)
+        if batch.view.charts.isChecked() is not charts:
+            batch.view.charts.click()
+
     def lose_server() -> None:
         reason = "Nothing answers at a-server-with-a-long-name.example.org:8080."
         pair.large.status = ServerStatus(ServerState.LOST, reason=reason)
@@ -324,7 +329,8 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         **{f"inspector {tab}": inspector(tab) for tab in range(window.inspector.tabs.count())},
         "batch welcome": page("batch", batch._show_welcome),
         "batch preview": page("batch", lambda: batch.setCurrentWidget(batch.preview)),
-        "batch results": page("batch", lambda: batch.setCurrentWidget(batch.view)),
+        "batch results": page("batch", lambda: show_results(charts=False)),
+        "batch charts": page("batch", lambda: show_results(charts=True)),
         "batch failures": page("batch", batch._show_failures),
         "batch row": dialog(lambda: batch.view.table.activated.emit(batch.view.model.index(0, 0))),
         **{
