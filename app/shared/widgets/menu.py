@@ -45,9 +45,7 @@ class Menu(QMenu):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._floats:
-            self.move(
-                self.pos() - QPoint(SHADOW, SHADOW)
-            )  # so that the menu, not its shadow, is where it was asked for
+            self.move(self.pos() - QPoint(SHADOW, SHADOW))  # the menu, not its shadow, is to be at this place
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
