@@ -29,5 +29,5 @@
         .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .rename  .delete  .restore
 
 Every method may be called from any thread. Writes wait for the one writer thread, and raise StoreError; reads never
-wait. The window does not wait: `put_later`, `show_later`, `record_later` and `append_later` are tried until they work.
+wait. The window does not wait: `put_later` and the like are tried until they work.
 """

@@ -134,7 +134,11 @@ class Batches:
 
     def set_note(self, job: int, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
-        self._change("UPDATE jobs SET note = ? WHERE id = ?", replace_lone_surrogates(note.strip()), job)
+        self._change(_SET_NOTE, *_note_of(job, note))
+
+    def set_note_later(self, job: int, note: str) -> None:
+        """The same without waiting: what the store refuses now is kept as soon as it can be."""
+        self._database.write_later(lambda connection: connection.execute(_SET_NOTE, _note_of(job, note)))
 
     def regrade(self, graded: Iterable[tuple[int, str, Verdict]]) -> None:
         """Replace the answers and verdicts of these jobs, all or none."""
@@ -165,6 +169,13 @@ class Batches:
 
     def _change(self, statement: str, *values: Any) -> int:
         return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
+
+
+_SET_NOTE = "UPDATE jobs SET note = ? WHERE id = ?"
+
+
+def _note_of(job: int, note: str) -> tuple[str, int]:
+    return replace_lone_surrogates(note.strip()), job
 
 
 _BATCHES = """SELECT *,

@@ -93,7 +93,7 @@ def test_a_note_that_was_typed_last_is_kept_when_the_page_is_left(
     store, batch = page.session.store, page.session.batch
     assert store
     assert batch
-    assert [row.note for row in store.batches.results(batch.id) if row.note] == ["odd"]
+    qtbot.waitUntil(lambda: [row.note for row in store.batches.results(batch.id) if row.note] == ["odd"])
 
 
 def test_the_large_model_names_the_first_error_of_each(
