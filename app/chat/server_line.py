@@ -57,7 +57,7 @@ class ServerLine(QWidget):
 
 
 def server_words(location: str, doing: ServerStatus) -> str:
-    """“office-server: reconnecting (attempt 3 of 6). Connection refused.”"""
+    """“office-server: reconnecting (attempt 3 of 7). Connection refused.”"""
     sign, words, _ = STATES[doing.state]
     if not doing.attempt and location in doing.reason:
         return f"{sign} {doing.reason}"  # it says all of that
