@@ -75,17 +75,20 @@ class Writer:
     def submit(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """The result of the change once it is saved, or StoreError."""
         future: Future[T] = Future()
-        if self._closed:
-            future.set_exception(StoreError("The store is closed.", "Start Baton again."))
-        else:
-            self._inbox.put(_Task(change, future))
+        self._accept(_Task(change, future))
         return future
 
     def keep(self, change: Change) -> Future[None]:
         """Make the change now, or as soon as the file can be written again; done when it is saved. Never blocks."""
         future: Future[None] = Future()
-        self._inbox.put(_Kept(change, future))
+        self._accept(_Kept(change, future))
         return future
+
+    def _accept(self, wanted: _Task | _Kept) -> None:
+        if self._closed:
+            wanted.future.set_exception(StoreError("The store is closed.", "Start Baton again."))
+        else:
+            self._inbox.put(wanted)
 
     def gather(self, gathering: Gathering) -> None:
         """Save it soon. Never blocks, never raises."""

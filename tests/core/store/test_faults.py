@@ -319,5 +319,7 @@ def test_a_closed_store_refuses_in_words(path: Path) -> None:
     store.close()
     with pytest.raises(StoreError, match="closed"):
         store.conversations.rename("c", "x")
+    with pytest.raises(StoreError, match="closed"):
+        store.conversations.put_later("c", StoredExchange("e", None, "?")).result(10)
     with Store.open(path) as again:
         assert list(again.runs.events("r")) == [started()]
