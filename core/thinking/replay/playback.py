@@ -6,6 +6,7 @@ recorded text, whichever session is asked to write.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
@@ -37,7 +38,7 @@ class Playback:
         """Of each entry played: its characters, the position before it, and whether it stands in the recorded text."""
         self._played: dict[int, int] = {}
         """By index of an entry: how many of the branches discarded before it have been played."""
-        self._rest_of_branch: list[RecordedPart] = []
+        self._rest_of_branch: deque[RecordedPart] = deque()
         """Of the branch that is being played."""
         self.skips_branch = False
         """Whether the rest of a discarded branch is skipped: the policy has decided."""
@@ -88,7 +89,7 @@ class Playback:
 
     def go_back(self, characters: int) -> None:
         """Move back by so many characters: the replay discarded them."""
-        self._rest_of_branch = []
+        self._rest_of_branch.clear()
         while self._read and (characters > 0 or not self._read[-1][0]):
             length, self._index, self._offset, stands = self._read.pop()
             kept = max(0, length - characters)
@@ -137,14 +138,14 @@ class Playback:
             return False
         number = self._played.get(self._index, 0)
         self._played[self._index], self.skips_branch = number + 1, False
-        self._rest_of_branch = self.recording.discarded_branches[self._index][number][:]
+        self._rest_of_branch = deque(self.recording.discarded_branches[self._index][number])
         return True
 
     def _play_branch(self) -> Generator[Token, None, None]:
         while self._rest_of_branch:
             if self.skips_branch:
                 return
-            self.last = entry = self._rest_of_branch.pop(0)
+            self.last = entry = self._rest_of_branch.popleft()
             self._read.append((len(entry.text), self._index, 0, False))
             yield _token(entry, entry.data)
 
