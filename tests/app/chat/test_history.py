@@ -10,11 +10,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtCore import QModelIndex, QSize, Qt
+from PySide6.QtWidgets import QPushButton, QStyledItemDelegate, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
-from app.chat.sidebar import HistoryRole, day_name
+from app.chat.sidebar import HistoryDelegate, HistoryRole, day_name
 from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.settings import SettingsFile
@@ -101,6 +101,25 @@ def test_an_answer_is_kept_though_another_program_holds_the_history(window: Main
         other.execute("ROLLBACK")
     qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
     assert window.notice.isHidden()
+
+
+def test_a_long_list_asks_the_style_once_for_the_height_of_its_rows(
+    ask: Ask, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = ask("How many fish?").chat.sidebar.list
+    qtbot.waitUntil(lambda: view.model().rowCount() == 2)
+    asked: list[QModelIndex] = []
+
+    def height(_self: object, _option: object, index: QModelIndex) -> QSize:
+        asked.append(index)
+        return QSize(9, 20)
+
+    monkeypatch.setattr(QStyledItemDelegate, "sizeHint", height)
+    delegate, option = HistoryDelegate(), QStyleOptionViewItem()
+    heading, row = (view.model().index(number, 0) for number in range(2))
+    assert {delegate.sizeHint(option, row).height() for _ in range(9)} == {20}
+    assert {delegate.sizeHint(option, heading).height() for _ in range(9)} == {26}
+    assert len(asked) == 2
 
 
 def test_a_new_conversation_leaves_the_old_one_in_the_list(ask: Ask, qtbot: QtBot) -> None:
