@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +16,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             multiprocessing.freeze_support()
         from app.terminal.program import run
 
-        return run(sys.argv[1:] if argv is None else argv)
+        if argv is not None:
+            return run(argv)
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: Python, as it ends, would answer with a traceback
+        return code
     except KeyboardInterrupt:  # while the program itself was being imported
         sys.stderr.write("baton: Stopped.\n")
         return 130

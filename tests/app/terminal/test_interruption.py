@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,6 +34,13 @@ sys.meta_path.insert(0, Interrupt())
 from app.cli import main
 sys.exit(main({arguments!r}))
 """
+AT_EXIT = """
+import atexit, os, signal, sys
+from app.cli import main
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+sys.argv = ["baton", "--version"]
+sys.exit(main())
+"""
 ENDLESS = ("--policy", "never", "-n", "100000", "-c", "100000")
 """Options of a run that writes until it is stopped."""
 
@@ -54,9 +61,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def silent_server() -> Iterator[SilentServer]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as open_connections:
         server.settimeout(LIMIT)
-        yield SilentServer(server)
+        yield SilentServer(server, open_connections)
 
 
 @pytest.fixture
@@ -71,14 +78,19 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 class SilentServer:
     """Takes connections and never answers."""
 
-    def __init__(self, server: socket.socket) -> None:
+    def __init__(self, server: socket.socket, open_connections: ExitStack) -> None:
         self._server = server
+        self._open_connections = open_connections
         self.url = f"http://127.0.0.1:{server.getsockname()[1]}"
 
     def wait_for_a_request(self) -> None:
-        connection, _ = self._server.accept()
-        with connection:
-            assert connection.recv(1)
+        connection = self._open_connections.enter_context(self._server.accept()[0])
+        assert connection.recv(1)
+
+
+def test_when_all_is_done() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=LIMIT)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def stopped_cleanly(terminal: Terminal, code: int = 130) -> None:
