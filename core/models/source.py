@@ -79,7 +79,7 @@ def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
     """The source that a text names; `demo` is what “demo” and an empty text stand for.
 
     Nothing is looked up: a file need not exist. Raises SettingsError for an `hf:` name without owner and repository,
-    and for the home of a user that does not exist.
+    for the home of a user that does not exist, and for a file whose name ends in white space.
     """
     text = text.strip()
     if text in ("", "demo"):
@@ -94,7 +94,10 @@ def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
         return ServerUrls(tuple(url.strip() for url in text.split(",") if url.strip()))
     if _HOST_AND_PORT.match(text):
         return parse_source(f"http://{text}", demo)
-    return LocalFile(expanded(Path(text)))
+    path = expanded(Path(text))
+    if str(path) != str(path).strip():  # text that is typed or kept in settings loses it
+        raise SettingsError(f"The name {path.name!r} ends in white space.", "Rename the file.")
+    return LocalFile(path)
 
 
 def file_source(path: Path) -> DemoModel | LocalFile:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
@@ -59,6 +59,7 @@ def test_only_files_have_a_path() -> None:
 
 
 @given(st.text(max_size=40))
+@example("0\r/")
 def test_any_text_is_a_source_that_parses_to_itself_or_is_refused(text: str) -> None:
     try:
         source = parse_source(text)
