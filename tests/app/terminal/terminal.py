@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Mapping
+from pathlib import Path
 from select import select
 from types import TracebackType
 from typing import Self
@@ -62,9 +63,16 @@ class Terminal:
         No person is that fast.
         """
         self.wait_for(words)
-        program = psutil.Process(self.process.pid)
-        while program.status() != psutil.STATUS_SLEEPING:
+        while not self._reads_input():
             assert self.process.poll() is None, self.screen
+
+    def _reads_input(self) -> bool:
+        """Whether it sleeps in a read of standard input; where Linux does not tell, whether it sleeps."""
+        system_call = Path(f"/proc/{self.process.pid}/syscall")
+        try:
+            return system_call.read_text().split()[1:2] == ["0x0"]  # the first argument: a file descriptor
+        except OSError:
+            return bool(psutil.Process(self.process.pid).status() == psutil.STATUS_SLEEPING)
 
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
