@@ -168,7 +168,7 @@ class ReplayMarks(QWidget):
         font.setBold(True)
         painter.setFont(font)
         drawn = dict.fromkeys(PlaceKind, -CLOSEST)
-        # Asked once: after each call of Qt, Python waits for its turn beside the thread that replays.
+        # Asked once: each call of Qt gives the interpreter lock away, and the thread that replays takes it.
         width = self.width() - 2 * MARGIN
         for kind, place in self._marks:
             x = MARGIN + place * width
