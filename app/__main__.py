@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import gc
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from app import cli
 from app.display import obstacle
-from app.terminal.versions import versions
 
-SWITCH_INTERVAL = 0.001
-"""Seconds after which a thread that sets formulas lets the window go on; Python's own 5 ms would be seen."""
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from app.window.main_window import MainWindow
+
+SWITCH_INTERVAL = 0.0001
+"""Seconds after which a working thread lets the window go on. Each time that Qt calls a Python method the window may
+have to wait so long, a hundred times for one paint: a replay stops it for 25 ms with this, for 140 ms with 1 ms."""
 
 
 @click.command("baton-window", context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True})
@@ -26,6 +32,8 @@ def start(qt_options: tuple[str, ...], version: bool) -> int:
     QT_OPTIONS are passed to Qt, -style Fusion for example. `baton --help` lists the commands for the terminal.
     """
     if version:
+        from app.terminal.versions import versions
+
         click.echo(versions())
         return 0
     if reason := obstacle():
@@ -36,7 +44,10 @@ def start(qt_options: tuple[str, ...], version: bool) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code; wrong usage is one sentence."""
-    multiprocessing.freeze_support()
+    if getattr(sys, "frozen", False):
+        import multiprocessing
+
+        multiprocessing.freeze_support()
     try:
         code: int = start.main(argv, prog_name="baton-window", standalone_mode=False)
     except click.ClickException as error:
@@ -48,15 +59,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def open_window(qt_options: Sequence[str] = ()) -> int:
-    # Imported here: without a display Qt's libraries need not even be there.
+    """Show the window and work until it is closed; returns Qt's exit code."""
     from PySide6.QtCore import QTimer
-    from PySide6.QtWidgets import QApplication
 
     from app.chat.welcome import DEMO_NOTE
+
+    application, window = shown_window(qt_options)
+
+    def begin() -> None:
+        from app.window.models_page import add_models_page
+
+        window.begin_work()
+        add_models_page(window)
+        if window.chat.greet():
+            window.notice.show_message(DEMO_NOTE, ("Choose models…", window.dialogs.choose_models), warns=False)
+
+    QTimer.singleShot(0, window, begin)
+    return application.exec()
+
+
+def shown_window(qt_options: Sequence[str] = ()) -> tuple[QApplication, MainWindow]:
+    """The application and its window, which waits for its first paint; files and models come after it."""
+    gc.disable()  # until MainThreadCollector: what is imported stays, so there is nothing to collect
+    # Imported here: without a display Qt's libraries need not even be there.
+    from PySide6.QtWidgets import QApplication
+
     from app.shared.garbage_collection import MainThreadCollector
     from app.shared.pair_loader import PairLoader
     from app.window.main_window import MainWindow
-    from app.window.models_page import add_models_page
     from core.paths import APPLICATION, Paths
 
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -68,15 +98,7 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
     paths = Paths.of_user()
     window = MainWindow(paths, PairLoader(paths))
     window.show()
-
-    def begin() -> None:
-        window.begin_work()
-        add_models_page(window)
-        if window.chat.greet():
-            window.notice.show_message(DEMO_NOTE, ("Choose models…", window.dialogs.choose_models), warns=False)
-
-    QTimer.singleShot(0, window, begin)
-    return application.exec()
+    return application, window
 
 
 if __name__ == "__main__":

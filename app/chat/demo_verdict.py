@@ -15,7 +15,6 @@ from app.shared.widgets.controls import button, label
 from core.demo_pair import DemoProblem
 from core.engines.base import Conversation
 from core.errors import BatonError
-from core.grading.extraction import answer_of
 from core.models.source import DemoModel
 from core.run import Pair, RunSettings, run
 from core.thinking.control import Control
@@ -61,6 +60,8 @@ class DemoVerdicts(QObject):
                 self.found.emit(exchange, known)
             return
         self._found[exchange.id] = None
+        from core.grading.extraction import answer_of  # not at the start of a window, which it would delay
+
         control = Control()
         messages, settings, answer = exchange.messages(), exchange.settings, answer_of(trace)
 
@@ -84,6 +85,7 @@ def small_alone(messages: Conversation, settings: RunSettings, control: Control)
     """The answer of the demo's small model by itself, with the seed of `settings`. Blocks about a second."""
     from core.batch.recipes import arms_of
     from core.engines.factory import EngineFactory, open_engine
+    from core.grading.extraction import answer_of
     from core.models.loading import LoadOptions
     from core.models.preferences import LocalChoices
 

@@ -16,8 +16,6 @@ from core.export.json_file import read_json
 from core.files import read_text
 from core.store.store import Store
 
-FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
-
 
 class ImportExport(QObject):
     """Exports and imports in background tasks: a long trace takes seconds."""

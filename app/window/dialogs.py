@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.chat.import_export import FILTERS, ImportExport
 from app.shared.conversations.session import ChatSession
 from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
@@ -20,8 +19,10 @@ from core.paths import Paths
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
+    from app.chat.import_export import ImportExport
     from core.models.catalog import CatalogPair
 
+EXPORT_FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
 MOST_RECENT = 8
 """Models that are remembered as recent."""
 
@@ -148,7 +149,7 @@ class WindowDialogs(QObject):
             self._show_error(BatonError("There is nothing to export yet.", "Ask something first."))
             return
         name = f"{shown.name[:40]}.html"
-        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", name, FILTERS)
+        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", name, EXPORT_FILTERS)
         if file:
             self._import_export.write(conversation, Path(file))
 

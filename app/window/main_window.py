@@ -12,7 +12,6 @@ from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropE
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
-from app.chat.import_export import ImportExport
 from app.chat.page import ChatPage
 from app.inspector.panel import Inspector
 from app.servers.monitor import ServerMonitor
@@ -62,7 +61,6 @@ class MainWindow(QMainWindow):
         self._monitor = ServerMonitor(self.models, self)
         self.session = ChatSession(self.models, self.preferences, self)
         self._look = self.preferences.value.appearance
-        self._dress()
         self.topbar = TopBar(self.models, self.preferences)
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
         self.inspector = Inspector()
@@ -82,6 +80,7 @@ class MainWindow(QMainWindow):
         self.commands = commands_of(self)
         install(self, self.commands)
         self._lay_out()
+        self._dress()  # after all is in its place: Qt applies a style sheet again to all that is put into a layout
         self._connect()
         self._restore()
 
@@ -116,6 +115,7 @@ class MainWindow(QMainWindow):
         self.models.load(self.preferences.value.models)
 
     def open_store(self) -> None:
+        from app.chat.import_export import ImportExport
         from core.store.store import Store
 
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
@@ -13,10 +13,12 @@ from app.shared.background import run_in_background
 from app.shared.conversations.conversation import Conversation, Exchange, run_settings
 from core.errors import BatonError
 from core.store.conversations import Found, Headline, StoredExchange
-from core.store.runs import Recorder
-from core.store.store import Store
 from core.thinking.events import Event
 from core.thinking.trace import Trace
+
+if TYPE_CHECKING:
+    from core.store.runs import Recorder
+    from core.store.store import Store
 
 
 class ConversationRepository(QObject):
