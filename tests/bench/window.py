@@ -52,21 +52,17 @@ SECONDS = 12
 STEPS = 20_000
 ROWS = 50_000
 LINE = 50_000
-STARTS = 3
+STARTS = 5
 ANSWERS = 50
 ANSWER_STEPS = 100
 WARM = 5
 """Answers after which everything has been loaded once."""
 START = """
-import time; began = time.perf_counter()
-import sys, tempfile; from pathlib import Path
-from PySide6.QtWidgets import QApplication
-from app.shared.pair_loader import PairLoader; from app.window.main_window import MainWindow
-from core.paths import Paths
-application = QApplication(sys.argv)
-paths = Paths.under(Path(tempfile.mkdtemp()))
-window = MainWindow(paths, PairLoader(paths)); window.show(); application.processEvents()
-print(time.perf_counter() - began)
+import time
+from app.__main__ import shown_window
+application, window = shown_window()
+application.processEvents()
+print(time.monotonic())
 """
 
 
@@ -100,8 +96,8 @@ class Scripted:
 def rows(_: int) -> Iterator[Row]:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     sys.setswitchinterval(SWITCH_INTERVAL)
-    starts = [float(subprocess.check_output([sys.executable, "-c", START], text=True)) for _ in range(STARTS)]
-    yield at_most("P6", "start to first paint", 0.7, starts, unit="s")
+    with tempfile.TemporaryDirectory() as name:
+        yield at_most("P6", "start of the program to first paint", 0.7, starting(Path(name)), unit="s")
     application = QApplication.instance() or QApplication(sys.argv)
     MainThreadCollector(application)
     with tempfile.TemporaryDirectory() as name:
@@ -135,6 +131,20 @@ def stall_row(what: str, gaps: list[float], goal: float | None = 16) -> Row:
     if goal is None:
         return Row("P6", what, "smooth", measured)
     return Row("P6", what, f"< {goal:g} ms", measured, ordered[-1] < goal)
+
+
+def starting(folder: Path) -> list[float]:
+    """Seconds from the start of a process to the first paint of its window, as `baton-window` shows it to a new user.
+    The first start, in which Python compiles what it imports, is not counted."""
+    own = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "PYTHONPYCACHEPREFIX")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {name: str(folder / name) for name in own}
+    took = []
+    for _ in range(STARTS + 1):
+        began = time.monotonic()
+        painted = subprocess.check_output([sys.executable, "-c", START], env=environment, text=True)
+        took.append(float(painted) - began)
+    return took[1:]
 
 
 def story() -> str:
