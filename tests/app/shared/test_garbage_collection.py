@@ -3,10 +3,12 @@
 import gc
 import threading
 import weakref
+from collections.abc import Iterator
 
+import pytest
 from pytestqt.qtbot import QtBot
 
-from app.shared.garbage_collection import MainThreadCollector
+from app.shared.garbage_collection import PAUSE_AT_WORK, MainThreadCollector
 
 
 class Cycle:
@@ -54,15 +56,72 @@ def make_full_collection_due() -> None:
         gc.collect(1)
 
 
-def test_a_full_collection_waits_until_there_is_much_to_collect(collector: MainThreadCollector) -> None:
-    gc.collect()
+class Program:
+    """The clocks of a program between two ticks of its collector."""
+
+    def __init__(self) -> None:
+        self.time = self.worked = 0.0
+
+    def rest(self, seconds: float = 0.1) -> None:
+        self.time += seconds
+
+    def work(self, seconds: float = 0.1) -> None:
+        self.time += seconds
+        self.worked += seconds
+
+
+@pytest.fixture
+def program() -> Program:
+    return Program()
+
+
+@pytest.fixture
+def own(program: Program, collector: MainThreadCollector) -> Iterator[MainThreadCollector]:
+    """A collector whose program rests and works as a test says, after a first full collection."""
+    own = MainThreadCollector(worked=lambda: program.worked, clock=lambda: program.time)
+    kept = many()
     make_full_collection_due()
-    collector.collect_due()  # whatever the tests before have left
+    program.rest()
+    assert own.collect_due() == 2
+    yield own
+    assert kept
+    own.stop()
+    gc.disable()  # as the one of the session has it
+
+
+def many() -> list[list[int]]:
+    """So many that what a test itself makes beside them is next to nothing."""
+    return [[] for _ in range(10_000)]
+
+
+def test_a_full_collection_waits_until_there_is_much_to_collect(own: MainThreadCollector, program: Program) -> None:
     make_full_collection_due()
-    assert collector.collect_due() != 2
-    kept = [[] for _ in range(2 * len(gc.get_objects()))]  # type: ignore[var-annotated]
+    program.rest()
+    assert own.collect_due() != 2
+    kept = many()
+    gc.collect(1)
+    program.rest()
+    assert own.collect_due() == 2
+    assert kept
+
+
+def test_a_full_collection_does_not_interrupt_work(own: MainThreadCollector, program: Program) -> None:
+    kept = many()
     make_full_collection_due()
-    assert collector.collect_due() == 2
+    program.work()
+    assert own.collect_due() != 2
+    program.rest()
+    assert own.collect_due() == 2
+    assert kept
+
+
+def test_work_without_a_rest_is_interrupted_once_a_minute(own: MainThreadCollector, program: Program) -> None:
+    kept = many()
+    make_full_collection_due()
+    program.work(PAUSE_AT_WORK - 1)
+    assert own.collect_due() != 2
+    program.work(1)
+    assert own.collect_due() == 2
     assert kept
 
 
