@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
@@ -25,6 +25,10 @@ from core.thinking.trace import Piece
 GIVEN = "The recorded text is taken as given and nothing is generated."
 NO_MORE_SEEN = "After the first difference, in step {step}, this policy would have read another text."
 LIST_HEIGHT = 240
+
+
+BATCH = 20
+"""Rows that are laid out in one turn of the event loop."""
 
 
 class ReplayPage(QWidget):
@@ -51,6 +55,7 @@ class ReplayPage(QWidget):
         self.list.setUniformItemSizes(True)
         # Qt asks the model once a row; all at once would be 0.4 s for 10,000 while the thread that replays works.
         self.list.setLayoutMode(QListView.LayoutMode.Batched)
+        self.list.setBatchSize(BATCH)
         self.list.setMinimumHeight(LIST_HEIGHT)
         self.list.setAccessibleName("Places where the large model steps in")
         self._lay_out()
@@ -103,12 +108,12 @@ class ReplayPage(QWidget):
             return
         self._outcome = outcome
         pieces = self._exchange.trace.pieces
-        kinds = [place.kind for place in outcome.places]
-        self.would_be.set_segments(outcome.segments)
-        self.marks.show_marks(list(zip(kinds, outcome.marks, strict=True)))
-        words = [f"{SIGNS[kind]} {kinds.count(kind):,} {kind.value}" for kind in PlaceKind]
+        counts = outcome.counts
+        self.would_be.set_segments(outcome.segments, outcome.layout)
+        self.marks.show_marks(outcome.marks)
+        words = [f"{SIGNS[kind]} {counts[kind]:,} {kind.value}" for kind in PlaceKind]
         self.counts.setText("   ".join(words) + ("" if outcome.is_whole else "   so far…"))
-        self.marks.setAccessibleDescription(", ".join(f"{kinds.count(kind):,} {kind.value}" for kind in PlaceKind))
+        self.marks.setAccessibleDescription(", ".join(f"{counts[kind]:,} {kind.value}" for kind in PlaceKind))
         first = next((place for place in outcome.places if place.kind is not PlaceKind.BOTH), None)
         piece = piece_at(pieces, first.takeover.start) if first else None
         seen = [NO_MORE_SEEN.format(step=piece.step + 1)] if piece else []
@@ -143,14 +148,14 @@ MARGIN = 3
 class ReplayMarks(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._marks: Sequence[tuple[PlaceKind, float]] = ()
+        self._marks: Mapping[PlaceKind, Sequence[float]] = {}
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Where the large model would have stepped in")
         set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self.update)
 
-    def show_marks(self, marks: Sequence[tuple[PlaceKind, float]]) -> None:
-        """Each with its place along the text, 0 to 1, in order."""
+    def show_marks(self, marks: Mapping[PlaceKind, Sequence[float]]) -> None:
+        """Where the places of each kind lie along the text, 0 to 1, in order."""
         self._marks = marks
         self.update()
 
@@ -167,17 +172,15 @@ class ReplayMarks(QWidget):
         font = painter.font()
         font.setBold(True)
         painter.setFont(font)
-        drawn = dict.fromkeys(PlaceKind, -CLOSEST)
-        # Asked once: each call of Qt gives the interpreter lock away, and the thread that replays takes it.
-        width = self.width() - 2 * MARGIN
-        for kind, place in self._marks:
-            x = MARGIN + place * width
-            if x - drawn[kind] < CLOSEST:
-                continue
-            drawn[kind] = x
+        width = max(self.width() - 2 * MARGIN, 1)
+        for kind, places in self._marks.items():
             painter.setPen(QColor(inks[kind]))
-            at = QRectF(x - ROW / 2, ROWS[kind] * ROW - 2, ROW, ROW + 4)
-            painter.drawText(at, Qt.AlignmentFlag.AlignCenter, SIGNS[kind])
+            index = 0
+            while index < len(places):  # there may be thousands, of which a few dozen are drawn
+                middle = MARGIN + places[index] * width
+                at = QRectF(middle - ROW / 2, ROWS[kind] * ROW - 2, ROW, ROW + 4)
+                painter.drawText(at, Qt.AlignmentFlag.AlignCenter, SIGNS[kind])
+                index = bisect_left(places, places[index] + CLOSEST / width, index + 1)
 
 
 Index = QModelIndex | QPersistentModelIndex

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.shared.background import BackgroundTask, run_in_background
 from app.shared.steps.ribbon_follower import segment_of
-from app.shared.widgets.ribbon import RibbonSegment
+from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment
 from core.engines.body import Author
 from core.errors import BatonError
 from core.run import RunSettings
@@ -19,7 +19,7 @@ from core.thinking.events import Event
 from core.thinking.policy import Policy, PolicyContext
 from core.thinking.registry import POLICIES, make_policy
 from core.thinking.replay.recording import Recording, Takeover
-from core.thinking.replay.replay import Place, Replay, compare, recordings_of, remarks, stretches
+from core.thinking.replay.replay import Place, PlaceKind, Replay, compare, recordings_of, remarks, stretches
 from core.thinking.trace import Trace
 
 SOON_MS = 60
@@ -34,14 +34,18 @@ class ReplayRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """So far, or to the end: then with the ribbon as it would be."""
+    """So far, or to the end: then with the ribbon as it would be. All that is shown is worked out here, in the thread,
+    since there may be tens of thousands of places."""
 
     places: Sequence[Place]
+    counts: Mapping[PlaceKind, int]
+    """How many places there are of each kind."""
     segments: list[RibbonSegment]
+    layout: RibbonLayout
     positions: list[int]
     """Where each segment begins in the text."""
-    marks: list[float]
-    """Where each place lies along the text, 0 to 1."""
+    marks: Mapping[PlaceKind, list[float]]
+    """Where the places of each kind lie along the text, 0 to 1, in order."""
     remarks: Sequence[str]
     is_whole: bool
 
@@ -143,10 +147,20 @@ def outcome(
     parts = list(stretches(trace, drawn, default_writer))
     segments = [segment_of(part) for part in parts]
     total = sum(segment.tokens for segment in segments) or 1
-    marks, index, before = [], 0, 0
+    marks: dict[PlaceKind, list[float]] = {kind: [] for kind in PlaceKind}
+    index = before = 0
     for place in places:
         while index + 1 < len(parts) and parts[index + 1].position <= place.takeover.start:
             before += segments[index].tokens
             index += 1
-        marks.append(before / total)
-    return ReplayOutcome(places, segments, [part.position for part in parts], marks, notes, is_whole)
+        marks[place.kind].append(before / total)
+    return ReplayOutcome(
+        places,
+        {kind: len(found) for kind, found in marks.items()},
+        segments,
+        RibbonLayout(segments),
+        [part.position for part in parts],
+        marks,
+        notes,
+        is_whole,
+    )
