@@ -64,6 +64,8 @@ class ChatPage(QSplitter):
         """Whether the sidebar is away to make room for columns."""
         self._edited: Exchange | None = None
         """The exchange whose problem is being edited in the composer."""
+        self._hidden: dict[str, Exchange] = {}
+        """By id: what has grown behind a comparison, and is shown when it is left."""
         self.sidebar = Sidebar()
         self.conversation = ConversationView(self._typesetter)
         self.system = SystemPromptRow()
@@ -307,6 +309,9 @@ class ChatPage(QSplitter):
         conversation = self._session.conversation
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
+        while self._hidden:
+            _, exchange = self._hidden.popitem()
+            self.conversation.refresh(exchange, self._session.writes(exchange))
         self.finder.look_at(self.conversation.searched())
         self.sidebar.show_current(conversation.id)
         self.system.show_prompt(self._session.system)
@@ -318,7 +323,10 @@ class ChatPage(QSplitter):
 
     def _show_progress(self, exchange: Exchange) -> None:
         live = self._session.writes(exchange)
-        self.conversation.refresh(exchange, live)
+        if self.is_comparing:
+            self._hidden[exchange.id] = exchange
+        else:
+            self.conversation.refresh(exchange, live)
         if exchange is self._session.current:
             if not live:
                 self._verdicts.ask(exchange)

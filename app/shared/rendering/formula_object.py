@@ -21,7 +21,7 @@ from app.shared.rendering.typeset import Typeset, picture, typeset
 OBJECT_CHARACTER = "\ufffc"
 _FORMULA_OBJECT = QTextFormat.ObjectTypes.UserObject.value + 1
 _FIRST = QTextFormat.Property.UserProperty.value + 1
-_LATEX, _DISPLAY, _SOURCE, _SIZE, _STRUT = range(_FIRST, _FIRST + 5)
+_LATEX, _DISPLAY, _SOURCE, _SIZE, _STRUT, _DESCENT = range(_FIRST, _FIRST + 6)
 _SMALLEST_SHRINK = 0.6  # a formula wider than the page shrinks to it, but stays legible
 
 
@@ -45,7 +45,9 @@ def insert_formula(cursor: QTextCursor, formula: Formula, style: TextStyle) -> b
     char_format.setProperty(_SIZE, size)
     char_format.setProperty(_STRUT, QFontMetricsF(style.font).ascent())
     char_format.setForeground(QColor(style.ink))
-    char_format.setFont(_font_that_descends(style.font, result.descent))
+    font = _font_that_descends(style.font, result.descent)
+    char_format.setFont(font)
+    char_format.setProperty(_DESCENT, QFontMetricsF(font).descent())
     char_format.setVerticalAlignment(QTextCharFormat.VerticalAlignment.AlignBaseline)
     cursor.insertText(OBJECT_CHARACTER, char_format)
     return True
@@ -85,7 +87,7 @@ class _FormulaObject(QPyTextObject):
         shrink = _shrink(document, position, formula)
         # Never lower than letters: a cell with only a formula keeps the line of its neighbours.
         ascent = max(formula.ascent * shrink, float(char_format.property(_STRUT)))
-        return QSizeF(formula.width * shrink, ascent + _descent(char_format))
+        return QSizeF(formula.width * shrink, ascent + float(char_format.property(_DESCENT)))
 
     def drawObject(
         self,
@@ -98,7 +100,7 @@ class _FormulaObject(QPyTextObject):
         formula = _typeset_as(char_format)
         shrink = _shrink(document, position, formula)
         place = QRectF(rect)
-        top = place.bottom() - _descent(char_format) - formula.ascent * shrink
+        top = place.bottom() - float(char_format.property(_DESCENT)) - formula.ascent * shrink
         scale = painter.device().devicePixelRatioF() * painter.worldTransform().m11()
         # In the colour of now, not of when it was inserted: it may be selected.
         colour = char_format.toCharFormat().foreground().color().name()
@@ -114,10 +116,6 @@ def _typeset_as(char_format: QTextFormat) -> Typeset:
     result = typeset(formula.latex, formula.display, float(char_format.property(_SIZE)))
     assert result is not None  # it was set before it was inserted
     return result
-
-
-def _descent(char_format: QTextFormat) -> float:
-    return QFontMetricsF(char_format.toCharFormat().font()).descent()
 
 
 def _shrink(document: QTextDocument, position: int, formula: Typeset) -> float:

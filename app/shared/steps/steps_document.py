@@ -7,7 +7,8 @@ a few kilobytes each, and only what is on the screen is painted (docs/window.md)
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -16,6 +17,7 @@ from PySide6.QtGui import QColor, QTextBlock, QTextBlockFormat, QTextCharFormat,
 from app.shared.conversations.conversation import run_settings
 from app.shared.rendering import TextStyle, append_plain, render_at
 from app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, SPACED
+from app.shared.rendering.document import LONGEST_BLOCK
 from app.shared.steps.formula_spans import FormulaSpans
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Colours
@@ -145,6 +147,28 @@ class StepsDocument(QObject):
         if self._style is None:
             return
         self._drop_what_went()
+        with self._laid_out_once():
+            first_changed = self._bring_up_to_date()
+        self.grown.emit(first_changed)
+
+    @contextmanager
+    def _laid_out_once(self) -> Iterator[None]:
+        """All edits as one for Qt, which lays out and resizes once; not with a long line, which is continued in a block
+        of its own by how it was laid out."""
+        first = max(0, len(self.shown) - 1)
+        coming = self._pieces[first : first + self._at_once + 1]
+        if any(piece.length > LONGEST_BLOCK for piece in coming):
+            yield
+            return
+        edit = QTextCursor(self._document)
+        edit.beginEditBlock()
+        try:
+            yield
+        finally:
+            edit.endEditBlock()
+
+    def _bring_up_to_date(self) -> int:
+        """Returns the first piece that has changed."""
         first_changed = max(0, len(self.shown) - 1)
         for _ in range(self._at_once):
             if self.complete:
@@ -158,7 +182,7 @@ class StepsDocument(QObject):
             self._grow_last()
             if not self._live:
                 self._close_last()
-        self.grown.emit(first_changed)
+        return first_changed
 
     def _drop_what_went(self) -> None:
         """Only the end of a trace changes: go back from there to the first piece that is as it was."""

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from app.shared.rendering import RichText
@@ -93,15 +93,20 @@ class StepsView(RichText):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours = current_theme().colours
+        colours, shown = current_theme().colours, self.shown
+        fonts = MarginFonts(self.document().defaultFont())
         first = self._index_at(event.rect().top())
-        for index in range(first or 0, len(self.shown)):
+        for index in range(first or 0, len(shown)):
             place = self._place(index)
             if place.top() > event.rect().bottom():
                 break
-            self._paint_margin(painter, self.shown[index], place, colours)
-            if not index or self.shown[index - 1].piece.step != self.shown[index].piece.step:
-                self._paint_number(painter, self.shown[index].piece.step + 1, place, colours)
+            self._paint_margin(painter, shown[index], place, colours, fonts)
+            if not index or shown[index - 1].piece.step != shown[index].piece.step:
+                painter.setFont(fonts.number)
+                painter.setPen(QColor(colours.muted))
+                room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
+                at_right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                painter.drawText(room, at_right, str(shown[index].piece.step + 1))
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
@@ -182,7 +187,9 @@ class StepsView(RichText):
         bottom = self.top_of(index + 1) - below.free - 2 if below else self.document().size().height() - 1
         return QRectF(0, top, self.viewport().width(), bottom - top)
 
-    def _paint_margin(self, painter: QPainter, shown: ShownPiece, place: QRectF, colours: Colours) -> None:
+    def _paint_margin(
+        self, painter: QPainter, shown: ShownPiece, place: QRectF, colours: Colours, fonts: MarginFonts
+    ) -> None:
         author, chosen = shown.piece.author, shown.piece is self._selected
         ink = QColor(ink_of(author, colours))
         painter.setPen(Qt.PenStyle.NoPen)
@@ -199,11 +206,8 @@ class StepsView(RichText):
             painter.setPen(QPen(ink, 1.2))
             painter.drawRoundedRect(place.adjusted(0.6, 0.6, -1.6, -0.6), 5, 5)
         painter.setPen(ink)
-        font = QFont(self.document().defaultFont())
-        font.setPointSizeF(font.pointSizeF() * (1.0 if author is Author.INSERTED else 0.95))
-        painter.setFont(font)
-        line = painter.fontMetrics().height() * 1.18
-        sign = QRectF(NUMBER_END, place.top() + PAD, 16 if shown.change else 22, line)
+        painter.setFont(fonts.inserted if author is Author.INSERTED else fonts.sign)
+        sign = QRectF(NUMBER_END, place.top() + PAD, 16 if shown.change else 22, fonts.line)
         painter.drawText(sign, Qt.AlignmentFlag.AlignCenter, SIGN[author])
         if shown.change:
             self._paint_change(painter, shown, sign, colours)
@@ -234,12 +238,15 @@ class StepsView(RichText):
             room = QRectF(left, top.y(), self.viewport().width() - left, last.height())
             painter.drawText(room, at_left, words)
 
-    def _paint_number(self, painter: QPainter, number: int, place: QRectF, colours: Colours) -> None:
-        """The number of a step, beside its first piece."""
-        font = QFont(self.document().defaultFont())
-        line = self.fontMetrics().height() * 1.18
-        font.setPointSizeF(font.pointSizeF() * SMALL_PRINT)
-        painter.setFont(font)
-        painter.setPen(QColor(colours.muted))
-        room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, line)
-        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))
+
+class MarginFonts:
+    """What is written in the margin of a text in this font, made once for all pieces that are painted."""
+
+    def __init__(self, text: QFont) -> None:
+        def scaled(factor: float) -> QFont:
+            font = QFont(text)
+            font.setPointSizeF(text.pointSizeF() * factor)
+            return font
+
+        self.inserted, self.sign, self.number = text, scaled(0.95), scaled(SMALL_PRINT)
+        self.line = QFontMetricsF(text).height() * 1.18

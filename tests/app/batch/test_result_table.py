@@ -98,7 +98,7 @@ def test_a_text_that_is_written_is_seen_to_grow(model: ResultTable, qtbot: QtBot
         model.grow(JobGrew(1, RunMetrics(2.0, 30, 10, ribbon=(Segment(Author.SMALL, 30), Segment(Author.LARGE, 10)))))
     assert model.index(1, ResultColumn.MARK).data() == "running…"
     assert model.index(1, ResultColumn.SHARE).data() == "25%"
-    assert model.index(1, ResultColumn.RIBBON).data(RIBBON_ROLE).share(Author.LARGE) == 0.25
+    assert model.index(1, ResultColumn.RIBBON).data(RIBBON_ROLE).place(1, 100) == (75, 100)
 
 
 def test_sorting_turns_the_rows_and_clears_again(model: ResultTable) -> None:
