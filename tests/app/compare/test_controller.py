@@ -14,6 +14,7 @@ from app.chat.remedies import AnswerAction
 from app.compare.rows import WIDTH
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity
+from app.shared.labels import run_in_brief
 from app.shared.steps.steps_document import ShownPiece
 from app.window.main_window import MainWindow
 from core.engines.body import Author
@@ -257,6 +258,27 @@ def test_back_to_the_conversation_and_the_tries_side_by_side_again(compare: Comp
     settle(window, qtbot)
     assert [column.exchange for column in view_of(window).columns] == attempts(window)
     assert [engine.written for engine in written if isinstance(engine, ScriptedEngine)] == counts
+
+
+def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    gate.set()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    window.session.ask(PROBLEM)
+    qtbot.waitUntil(lambda: window.session.ready)
+    gate.clear()
+    window.session.ask_again(attempts(window)[0])
+    again = attempts(window)[1]
+    qtbot.waitUntil(lambda: again.trace.tokens > 3)
+    window.chat.comparison.show_attempts(again)
+    gate.set()
+    settle(window, qtbot)
+    window.chat.comparison.leave()
+    answer = window.chat.conversation.answer_of(again)
+    assert answer
+    assert sum(segment.tokens for segment in answer.ribbon.segments) == again.trace.tokens
+    assert answer.brief.text() == run_in_brief(again.trace)
 
 
 def test_leaving_returns_to_the_answer_that_was_compared(compare: Compare, qtbot: QtBot) -> None:

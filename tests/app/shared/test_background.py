@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -44,6 +44,26 @@ def test_results_arrive_in_the_thread_of_the_window(qtbot: QtBot) -> None:
     with qtbot.waitSignal(task.ended):
         task.start()
     assert threads == [threading.main_thread()]
+
+
+def test_two_tasks_deliver_in_turns_of_their_own(qtbot: QtBot) -> None:
+    """What the first one brought is painted before the second one's."""
+    turn = 0
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+
+    turns = QTimer()
+    turns.timeout.connect(count)
+    turns.start(0)
+    delivered: list[int] = []
+    tasks = [BackgroundTask(name, lambda: (number for number in (1,))) for name in ("one", "other")]
+    for task in tasks:
+        task.arrived.connect(lambda _: delivered.append(turn))
+        task.start()
+    qtbot.waitUntil(lambda: len(delivered) == 2)
+    assert delivered[1] > delivered[0] + 1
 
 
 def test_an_error_of_ours_is_handed_on(qtbot: QtBot) -> None:

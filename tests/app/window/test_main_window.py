@@ -40,6 +40,7 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:
     slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
+    slow |= {"core.store.store", "core.store.runs", "core.grading.extraction"}
     code = "import sys, app.window.main_window, app.shared.pair_loader; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "PySide6" in imported
