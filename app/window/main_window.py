@@ -61,6 +61,7 @@ class MainWindow(QMainWindow):
         self._monitor = ServerMonitor(self.models, self)
         self.session = ChatSession(self.models, self.preferences, self)
         self._look = self.preferences.value.appearance
+        self._dress(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
         self.inspector = Inspector()
@@ -80,7 +81,7 @@ class MainWindow(QMainWindow):
         self.commands = commands_of(self)
         install(self, self.commands)
         self._lay_out()
-        self._dress()  # after all is in its place: Qt applies a style sheet again to all that is put into a layout
+        self._dress()
         self._connect()
         self._restore()
 
@@ -110,7 +111,7 @@ class MainWindow(QMainWindow):
         """Start what may come after the first paint: store, models, typesetter."""
         from app.shared.rendering import warm_up
 
-        run_in_background(self, "load ziamath", warm_up, waits=False)
+        run_in_background(self, "load what renders texts", warm_up, waits=False)
         self.open_store()
         self.models.load(self.preferences.value.models)
 
@@ -344,7 +345,7 @@ class MainWindow(QMainWindow):
         self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
-        self.preferences.changed.connect(self._dress)
+        self.preferences.changed.connect(lambda: self._dress())
         current_theme().changed.connect(self._fit_inspector)
         application = QApplication.instance()
         assert isinstance(application, QApplication)
@@ -374,11 +375,11 @@ class MainWindow(QMainWindow):
         self.show_page(state.page)
         self.chat.composer.edit.setFocus()
 
-    def _dress(self) -> None:
+    def _dress(self, with_sheet: bool = True) -> None:
         appearance = self.preferences.value.appearance
         application = QApplication.instance()
         if isinstance(application, QApplication) and (appearance != self._look or not application.styleSheet()):
-            apply(application, appearance.look, appearance.text_size)
+            apply(application, appearance.look, appearance.text_size, with_sheet)
         self._look = appearance
 
     def _toast_room(self) -> QRect:

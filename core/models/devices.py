@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-import psutil
-
 from core.child_process import NoAnswer, answered_apart
 from core.models.ggml_backends import has_gpu_backend, log_quietly, registry
 
@@ -66,6 +64,8 @@ class Devices:
 
 def find_devices() -> Devices:
     """Ask the machine now. Instant without a GPU backend; with one, a second or two: not on a main thread."""
+    import psutil  # takes 10 ms, which the start of a window would wait for
+
     memory = psutil.virtual_memory()
     found = ask_in_a_process() if has_gpu_backend() else ()
     return Devices(memory.total, memory.available, offloaded_to(found))
@@ -80,6 +80,8 @@ def offloaded_to(found: Iterable[Device]) -> tuple[Device, ...]:
 
 def disk_free(folder: Path) -> int:
     """Free bytes on the disk that holds `folder`, which need not exist yet."""
+    import psutil
+
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return int(psutil.disk_usage(str(existing)).free)
 

@@ -13,11 +13,10 @@ from app.shared.rendering.copying import (
     converted,
     written_as,
 )
-from app.shared.rendering.document import append_plain, prepare, render_at, render_into
+from app.shared.rendering.document import append_plain, prepare, render_at, render_into, warm_up
 from app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
 from app.shared.rendering.formulas import closed_in, left_open
 from app.shared.rendering.style import TextStyle
-from app.shared.rendering.typeset import warm_up
 from app.shared.rendering.view import LiveText, RichText
 
 __all__ = [

@@ -3,17 +3,23 @@
 Raw HTML is shown as text, pictures as links, links only if they lead to http or https. Nothing is fetched.
 """
 
-from functools import cache
+from __future__ import annotations
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from collections.abc import Generator
+from functools import cache
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextDocument
 
 from app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, Blocks
 from app.shared.rendering.formulas import Formula, lift_formulas, put_back, split_at_formulas
 from app.shared.rendering.style import TextStyle
-from app.shared.rendering.typeset import typeset
+from app.shared.rendering.typeset import load_ziamath, typeset
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 LONGEST_BLOCK = 2_000
 """Characters of a paragraph that is still being written, from which it is continued in another block."""
@@ -80,8 +86,17 @@ def prepare(markdown: str, formula_size: float) -> None:
         typeset(formula.latex, formula.display, formula_size)
 
 
+def warm_up() -> Generator[None, None, None]:
+    """Load markdown-it and ziamath, so that the first text need not: the work of a background task."""
+    _reader()
+    load_ziamath()
+    yield
+
+
 @cache
 def _reader() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # not at the start of a window, which it would delay
+
     reader = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     # Models indent formulas and underline with dashes; neither means code or a heading.
     return reader.disable(["code", "lheading", "reference"])

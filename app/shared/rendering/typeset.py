@@ -1,11 +1,10 @@
 """Renders LaTeX: ziamath typesets it, Qt paints it, and both results are cached.
 
-ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `warm_up` once the window stands.
+ziamath takes about 0.2 s to load, so it is loaded at the first formula, or by `load_ziamath` once the window stands.
 """
 
 import re
 from collections import OrderedDict
-from collections.abc import Generator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -119,10 +118,9 @@ def _drawn(formula: Typeset, colour: str, scale: float) -> QImage:
     return image
 
 
-def warm_up() -> Generator[None, None, None]:
-    """Load ziamath, so that the first formula need not: the work of a background task."""
+def load_ziamath() -> None:
+    """So that the first formula need not; may run in any thread."""
     _engine()
-    yield
 
 
 def _is_nested_too_deeply(latex: str) -> bool:

@@ -1,6 +1,6 @@
 """The current theme and how it changes: light, dark, or as the system."""
 
-from PySide6.QtCore import QDir, QObject, Qt, Signal, Slot
+from PySide6.QtCore import QDir, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from app.shared.theme.colours import DARK, LIGHT, Colours
@@ -38,18 +38,22 @@ class Theme(QObject):
         """1.0 is the system's own size."""
         return self._text_size
 
-    def wear(self, scheme: ColourScheme, text_size: float = 1.0) -> None:
-        """Dresses the whole application; `text_size` is a factor, held between 0.7 and 2.5."""
+    def wear(self, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> None:
+        """Dresses the whole application; `text_size` is a factor, held between 0.7 and 2.5.
+
+        `with_sheet=False` is for a window that is being built: Qt would apply a style sheet again to each widget that
+        is put into a layout. Style, colours and font must be there before the widgets are.
+        """
         self._scheme = scheme
         self._text_size = min(max(text_size, 0.7), 2.5)
         hints = self._application.styleHints()
         hints.setColorScheme(_ASKED_OF_QT[scheme])  # for the title bar and the system's own dialogs
         if scheme is ColourScheme.SYSTEM:
-            self._dress(_colours_under(hints.colorScheme()))
+            self._dress(_colours_under(hints.colorScheme()), with_sheet)
         else:
-            self._dress(DARK if scheme is ColourScheme.DARK else LIGHT)
+            self._dress(DARK if scheme is ColourScheme.DARK else LIGHT, with_sheet)
 
-    def _dress(self, colours: Colours) -> None:
+    def _dress(self, colours: Colours, with_sheet: bool = True) -> None:
         self.colours = colours
         QDir.setSearchPaths("icons", [str(ICON_FOLDER)])
         font = reading_font(self._text_size)
@@ -59,7 +63,12 @@ class Theme(QObject):
             self._application.setStyle(QStyleFactory.create("Fusion"))
         self._application.setPalette(palette(colours))
         self._application.setFont(font)
-        self._application.setStyleSheet(stylesheet(colours, font.pointSizeF()))
+        if with_sheet:
+            self._application.setStyleSheet(stylesheet(colours, font.pointSizeF()))
+        else:
+            for widget in self._application.topLevelWidgets():  # to which Qt tells this only once its event loop runs
+                for change in (QEvent.Type.ApplicationFontChange, QEvent.Type.ApplicationPaletteChange):
+                    QApplication.sendEvent(widget, QEvent(change))
         self.changed.emit()
 
     @Slot(Qt.ColorScheme)
@@ -74,10 +83,10 @@ def _colours_under(system: Qt.ColorScheme) -> Colours:
     return DARK if system is Qt.ColorScheme.Dark else LIGHT
 
 
-def apply(application: QApplication, scheme: ColourScheme, text_size: float = 1.0) -> Theme:
-    """Apply a theme to the application; returns the same Theme object each time."""
+def apply(application: QApplication, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> Theme:
+    """Apply a theme to the application (`Theme.wear`); returns the same Theme object each time."""
     theme = _theme_of(application)
-    theme.wear(scheme, text_size)
+    theme.wear(scheme, text_size, with_sheet)
     return theme
 
 

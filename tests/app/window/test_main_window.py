@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
 from app.shared.loaded_models import LoadState
+from app.shared.theme.colours import DARK
 from app.window.commands import ELSEWHERE, CommandPalette, ShortcutList
 from app.window.main_window import MainWindow, first_size
 from app.window.offered_models import known_models
@@ -40,11 +42,33 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:
     slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
-    slow |= {"core.store.store", "core.store.runs", "core.grading.extraction"}
+    slow |= {"core.store.store", "core.store.runs", "core.grading.extraction", "markdown_it", "psutil"}
     code = "import sys, app.window.main_window, app.shared.pair_loader; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "PySide6" in imported
     assert slow & set(imported) == set()
+
+
+FIRST_WINDOW = """
+from app.__main__ import shown_window
+from PySide6.QtWidgets import QLabel
+application, window = shown_window()
+application.processEvents()
+words = window.chat.welcome.findChildren(QLabel)
+print({label.font().family() for label in words}, {label.palette().window().color().name() for label in words})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux")
+def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_runs(tmp_path: Path) -> None:
+    """Until then Qt tells no widget that exists already of another font or other colours."""
+    config = tmp_path / "config" / "baton"
+    config.mkdir(parents=True)
+    (config / "settings.json").write_text('{"appearance": {"look": "dark"}}', encoding="utf-8")
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(config.parent)}
+    command = [sys.executable, "-c", FIRST_WINDOW]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert shown.split("\n")[0] == f"{{'Inter'}} {{'{DARK.background}'}}"
 
 
 def test_keys_are_given_once(window: MainWindow) -> None:

@@ -1,5 +1,7 @@
 """Markdown of models becomes a document that shows what was meant."""
 
+import subprocess
+import sys
 from threading import Thread
 
 import pytest
@@ -212,3 +214,10 @@ def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextS
     render_into(document, "".join(pieces), style)
     for copied in (as_plain_text(document), as_markdown(document), as_latex(document)):
         assert copied.count("\ufffc") <= pieces.count("\ufffc")  # no formula is left as a gap
+
+
+def test_warming_up_loads_what_the_first_text_needs() -> None:
+    code = (
+        "import sys, app.shared.rendering as r; list(r.warm_up()); print({'markdown_it', 'ziamath'} - set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
-from app.shared.rendering.typeset import LONGEST_LATEX, PictureCache, Typeset, picture, typeset, warm_up
+from app.shared.rendering.typeset import LONGEST_LATEX, PictureCache, Typeset, picture, typeset
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,3 @@ def test_the_same_formula_is_set_only_once() -> None:
 def test_the_window_does_not_pay_for_loading_ziamath() -> None:
     code = "import sys, app.shared.rendering, app.shared.theme; sys.exit('ziamath' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_warming_up_loads_ziamath() -> None:
-    list(warm_up())
-    assert "ziamath" in sys.modules
