@@ -66,7 +66,7 @@ class Theme(QObject):
         if with_sheet:
             self._application.setStyleSheet(stylesheet(colours, font.pointSizeF()))
         else:
-            for widget in self._application.topLevelWidgets():  # to which Qt tells this only once its event loop runs
+            for widget in self._application.topLevelWidgets():  # which Qt itself informs only once its event loop runs
                 for change in (QEvent.Type.ApplicationFontChange, QEvent.Type.ApplicationPaletteChange):
                     QApplication.sendEvent(widget, QEvent(change))
         self.changed.emit()
