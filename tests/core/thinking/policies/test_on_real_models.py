@@ -17,7 +17,7 @@ from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
 pytestmark = [pytest.mark.real_models, pytest.mark.slow]
-PROBLEM = "Write the numbers from one to nine as words, each in a line of its own. Then check the list."
+PROBLEM = "Tell me a story about a fox, a crow and a river, in short sentences."
 TOKENS = 64
 SHORT = {"n1": 6, "n2": 8, "n3": 8, "step_cap": 24, "sentence_cap": 8, "p": 0.5, "every": 2, "opening": 8, "sure": 1.0}
 """Lengths with which a short answer has several takeovers."""
