@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,14 +24,15 @@ from core.run import Pair, RunSettings
 from core.serve.access import AccessRules
 from core.serve.endpoint import MAX_BODY, Arms, Endpoint
 from core.serve.server import EndpointServer
+from core.thinking.limits import Limits
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 SMALL_TEXT = "It is two and two.\n\nSo it is 4.</think>\n\nThe answer is \\boxed{4}."
 LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
 
 
-def settings() -> Mapping[str, RunSettings]:
-    return {arm.name: arm.settings for arm in arms_of(["baton", "small", "large"], RunSettings(instruction=""))}
+def settings(base: RunSettings | None = None) -> Mapping[str, RunSettings]:
+    return {arm.name: arm.settings for arm in arms_of(["baton", "small", "large"], base or RunSettings(instruction=""))}
 
 
 @contextmanager
@@ -198,14 +200,21 @@ def test_a_page_whose_origin_is_allowed_asks_with_the_key() -> None:
 
 MANY = 1_000_000
 """Words of an answer that is not waited for."""
+ENDLESS = RunSettings(instruction="", max_tokens=MANY, limits=Limits(repetition=False))
+"""Neither its length nor the same word again and again is a reason to end it."""
 LONG: list[Any] = [{"role": "user", "content": "long"}]
 
 
 def long_winded(begun: threading.Event) -> ScriptedEngine:
-    """Answers the question “long” with `MANY` words."""
+    """Answers the question “long” with `MANY` words. As a model does while it decodes, it lets other threads work."""
+
+    def begin(_text: str) -> None:
+        begun.set()
+        time.sleep(0)
+
     return ScriptedEngine(
         continue_with=lambda asked, _: ["so "] * MANY if asked[-1].content == "long" else SMALL_TEXT,
-        before_token=lambda _: begun.set(),
+        before_token=begin,
         thinking=THINK,
         context=2 * MANY,
     )
@@ -215,7 +224,7 @@ def test_a_client_that_leaves_before_the_answer_frees_its_place() -> None:
     small = long_winded(begun := threading.Event())
     body = json.dumps({"model": "small", "messages": LONG})
     request = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    with serving(Pair(small, None), settings()) as server, client_of(server) as client:
+    with serving(Pair(small, None), settings(ENDLESS)) as server, client_of(server) as client:
         with socket.create_connection((server.host, server.port)) as connection:
             connection.sendall(request.encode())
             begun.wait()
@@ -232,7 +241,11 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream: bool) -> 
         for _ in given if stream else ():
             pass
 
-    with serving(Pair(small, None), settings()) as server, client_of(server) as client, ThreadPoolExecutor() as pool:
+    with (
+        serving(Pair(small, None), settings(ENDLESS)) as server,
+        client_of(server) as client,
+        ThreadPoolExecutor() as pool,
+    ):
         answers = [pool.submit(answer, client) for _ in range(2)]  # one is written, one waits for the place
         begun.wait()
         server.stop()
