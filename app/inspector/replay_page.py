@@ -25,10 +25,9 @@ from core.thinking.trace import Piece
 GIVEN = "The recorded text is taken as given and nothing is generated."
 NO_MORE_SEEN = "After the first difference, in step {step}, this policy would have read another text."
 LIST_HEIGHT = 240
-
-
-BATCH = 20
-"""Rows that are laid out in one turn of the event loop."""
+ROWS_AT_ONCE = 20
+"""Rows of the list that are laid out in one turn of the event loop. Qt asks the model once a row and may wait each time
+for the thread that replays."""
 
 
 class ReplayPage(QWidget):
@@ -53,9 +52,8 @@ class ReplayPage(QWidget):
         self.list = QListView()
         self.list.setModel(self.places)
         self.list.setUniformItemSizes(True)
-        # Qt asks the model once a row; all at once would be 0.4 s for 10,000 while the thread that replays works.
         self.list.setLayoutMode(QListView.LayoutMode.Batched)
-        self.list.setBatchSize(BATCH)
+        self.list.setBatchSize(ROWS_AT_ONCE)
         self.list.setMinimumHeight(LIST_HEIGHT)
         self.list.setAccessibleName("Places where the large model steps in")
         self._lay_out()
@@ -108,7 +106,7 @@ class ReplayPage(QWidget):
             return
         self._outcome = outcome
         pieces = self._exchange.trace.pieces
-        counts = outcome.counts
+        counts = {kind: len(marks) for kind, marks in outcome.marks.items()}
         self.would_be.set_segments(outcome.segments, outcome.layout)
         self.marks.show_marks(outcome.marks)
         words = [f"{SIGNS[kind]} {counts[kind]:,} {kind.value}" for kind in PlaceKind]

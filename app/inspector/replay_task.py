@@ -38,8 +38,6 @@ class ReplayOutcome:
     since there may be tens of thousands of places."""
 
     places: Sequence[Place]
-    counts: Mapping[PlaceKind, int]
-    """How many places there are of each kind."""
     segments: list[RibbonSegment]
     layout: RibbonLayout
     positions: list[int]
@@ -156,7 +154,6 @@ def outcome(
         marks[place.kind].append(before / total)
     return ReplayOutcome(
         places,
-        {kind: len(found) for kind, found in marks.items()},
         segments,
         RibbonLayout(segments),
         [part.position for part in parts],

@@ -345,7 +345,7 @@ class MainWindow(QMainWindow):
         self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
-        self.preferences.changed.connect(lambda: self._dress())
+        self.preferences.changed.connect(self._dress)
         current_theme().changed.connect(self._fit_inspector)
         application = QApplication.instance()
         assert isinstance(application, QApplication)

@@ -102,11 +102,7 @@ class StepsView(RichText):
                 break
             self._paint_margin(painter, shown[index], place, colours, fonts)
             if not index or shown[index - 1].piece.step != shown[index].piece.step:
-                painter.setFont(fonts.number)
-                painter.setPen(QColor(colours.muted))
-                room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
-                at_right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                painter.drawText(room, at_right, str(shown[index].piece.step + 1))
+                self._paint_number(painter, shown[index].piece.step + 1, place, colours, fonts)
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
@@ -237,6 +233,15 @@ class StepsView(RichText):
         if left + painter.fontMetrics().horizontalAdvance(words) < self.viewport().width():
             room = QRectF(left, top.y(), self.viewport().width() - left, last.height())
             painter.drawText(room, at_left, words)
+
+    def _paint_number(
+        self, painter: QPainter, number: int, place: QRectF, colours: Colours, fonts: MarginFonts
+    ) -> None:
+        """The number of a step, beside its first piece."""
+        painter.setFont(fonts.number)
+        painter.setPen(QColor(colours.muted))
+        room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))
 
 
 class MarginFonts:
