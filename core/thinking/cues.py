@@ -61,7 +61,7 @@ class Lexicon:
 
     @cached_property
     def _patterns(self) -> Mapping[Category, re.Pattern[str]]:
-        """Compiled at the first search, since a window opens without one and the paper's cues take 60 ms."""
+        """Compiled at the first search: a window opens without one."""
         return {category: self._pattern(words) for category, words in self.cues.items() if words}
 
     def _pattern(self, words: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
@@ -72,7 +72,8 @@ class Lexicon:
             return re.compile(either, re.IGNORECASE)
         compound = rf"(?<!\w-)(?:{either})(?!-\w)" if self.match is Match.INFLECTED else f"(?:{either})"
         first_cjk = rf"(?:(?<!{_WORD})|(?=[{CJK}]))"
-        return re.compile(rf"{first_cjk}{compound}(?:(?!{_WORD})|(?<=[{CJK}]))", re.IGNORECASE)
+        # Only the words ignore case: to ignore it in the 40,000 characters of CJK as well took 20 ms a pattern.
+        return re.compile(rf"{first_cjk}(?i:{compound})(?:(?!{_WORD})|(?<=[{CJK}]))")
 
     def find(self, text: str, complete: bool = True) -> list[Cue]:
         """All cues in order of place. In a text that is still growing (`complete` false) a word at its very end
