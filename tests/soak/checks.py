@@ -164,7 +164,8 @@ def _compared(
         if expected and found.text != expected.text:
             texts += 1
             at = next((n for n, (a, b) in enumerate(zip(found.text, expected.text, strict=False)) if a != b), -1)
-            details.append(f"{run}: other text at {at}: {found.text[at - 20 : at + 40]!r}")
+            part = slice(max(0, at - 20), at + 40)
+            details.append(f"{run}: other text at {at}: {found.text[part]!r} instead of {expected.text[part]!r}")
     return Findings(0, policies, texts, answers, rewritten, tuple(messages), tuple(details))
 
 
