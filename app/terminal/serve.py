@@ -15,9 +15,11 @@ from app.terminal.servers import ServerOptions, server_options
 from core.batch.recipes import RECIPES
 from core.errors import SettingsError
 from core.run import RunSettings
+from core.version import DISTRIBUTION
 
 ARMS = ("baton", "small", "large", "paper", "reference", "random", "chosen")
-NOT_INSTALLED = "The packages of the endpoint are not installed."
+NOT_INSTALLED = "The packages that the endpoint needs are not installed."
+INSTALL_THEM = f'In the environment that Baton is installed in, run: pip install "{DISTRIBUTION}[serve]"'
 
 
 @command("serve")
@@ -55,7 +57,7 @@ def serve(
         from core.serve.endpoint import Arms, Endpoint
         from core.serve.server import EndpointServer
     except ModuleNotFoundError as error:
-        raise SettingsError(NOT_INSTALLED, f"Install {error.name}, or Baton with its extra: baton[serve].") from error
+        raise SettingsError(NOT_INSTALLED, INSTALL_THEM) from error
     rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))
     arms = offered_arms([*ARMS, *more_arms], run_settings(method, is_demo=models.is_demo))
     server = EndpointServer(host, port)

@@ -6,14 +6,19 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import openai
 import pytest
 
+from app.cli import main
 from core.demo_pair import held_out_problems
 from core.grading.extraction import extract_answer
+
+ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
@@ -86,3 +91,16 @@ def test_what_cannot_be_served_is_one_sentence(options: tuple[str, ...], sentenc
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`baton` alone is another project, which would overwrite this one."""
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    for name in [name for name in sys.modules if name.startswith(("starlette.", "core.serve."))]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main(["serve"]) == 2
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "serve" in project["optional-dependencies"]
+    assert f'pip install "{project["name"]}[serve]"' in capsys.readouterr().err
