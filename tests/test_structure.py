@@ -1,25 +1,15 @@
-"""The structure of the source, checked: a name stands for one thing, files are short, imports make no circle."""
+"""Check the structure of the source: a class name exists once, and imports make no circle."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path for top in ("app", "core") for path in (ROOT / top).rglob("*.py") if path.stat().st_size)
-LONGEST = 450
-"""Lines of a source file."""
-WORDS_TO_AVOID = re.compile(
-    r"\b(anew|nobody|somebody|tells|told|had back|for (?:want|lack) of|(?:goes|went) round|mended|errand)\b",
-    re.IGNORECASE,
-)
-"""Phrases that a reader would not search for; CONTRIBUTING.md names what to write instead."""
 
 
 def module_of(path: Path) -> str:
@@ -72,19 +62,3 @@ def test_packages_import_each_other_in_one_direction() -> None:
         package = ".".join(module.split(".")[:2])
         graph[package] |= {".".join(name.split(".")[:2]) for name in named} - {package}
     assert not circle_in(graph)
-
-
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_a_file_is_short_enough_to_be_read_at_once(path: Path) -> None:
-    assert path.read_text(encoding="utf-8").count("\n") <= LONGEST
-
-
-def phrases_to_avoid() -> Iterator[str]:
-    for module, path in MODULES.items():
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if found := WORDS_TO_AVOID.search(line):
-                yield f"{module}:{number}: {found.group()}"
-
-
-def test_the_source_is_written_in_words_that_can_be_searched_for() -> None:
-    assert not list(phrases_to_avoid())

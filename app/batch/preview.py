@@ -164,7 +164,7 @@ class Preview(QWidget):
         )
         self.columns_wanted.emit(chosen)
 
-    def _lay_out(self) -> None:
+    def _lay_out(self) -> None:  # noqa: PLR0915
         columns, run = QFormLayout(), QFormLayout()
         for form in (columns, run):
             form.setLabelAlignment(Qt.AlignmentFlag.AlignVCenter)

@@ -89,7 +89,7 @@ NEW_BATCH_ONLY = (
 @model_options
 @loading_options
 @server_options
-def batch(
+def batch(  # noqa: PLR0913
     file: Path | None,
     arm: tuple[str, ...],
     guide: tuple[str, ...],

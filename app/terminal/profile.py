@@ -44,7 +44,7 @@ _FILE = click.Path(path_type=Path)
 @option("--relay-out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the list proposed for relay here.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
 @server_options
-def profile_model(
+def profile_model(  # noqa: PLR0913
     model: str,
     problems: Path | None,
     limit: int,

@@ -34,7 +34,7 @@ INSTALL_THEM = f'In the environment that Baton is installed in, run: pip install
 @model_options
 @loading_options
 @server_options
-def serve(
+def serve(  # noqa: PLR0913
     host: str,
     port: int,
     parallel: int,

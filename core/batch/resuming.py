@@ -61,7 +61,7 @@ def resumption_of(recorded: Trace, settings: RunSettings) -> Resumption:
     return Resumption(place.move, tuple(changes))
 
 
-def _last_decision(events: Sequence[Event], settings: RunSettings) -> _Place:
+def _last_decision(events: Sequence[Event], settings: RunSettings) -> _Place:  # noqa: C901
     """The last place whose decision is recorded."""
     lookahead = getattr(settings.policy, "n1", 0)
     fixed = 0 if getattr(settings.policy, "stop_at_first_cue", True) else lookahead

@@ -112,7 +112,7 @@ class Loop:
             case Finished():
                 return move
 
-    def _go_on(self, look: Write) -> MoveGenerator:
+    def _go_on(self, look: Write) -> MoveGenerator:  # noqa: C901
         """The default writer writes until a policy, a person, a limit or its own end stops it.
 
         A lookahead of fixed length may run over a boundary: that boundary is decided once the lookahead is.

@@ -122,7 +122,7 @@ class Trace:
         """Tokens the large model wrote / all tokens written, 0 to 1 (the paper's modify ratio)."""
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0915
         """Add the next event. `PrefillProgressed` only sets `prefill` and is not kept."""
         if isinstance(event, PrefillProgressed):
             self.prefill, self.seconds = event, self._offset + event.at

@@ -209,7 +209,7 @@ PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to 
 
 
 @pytest.fixture
-def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path) -> tuple[MainWindow, dict[str, Show]]:
+def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path) -> tuple[MainWindow, dict[str, Show]]:  # noqa: C901, PLR0915
     """The window after an answer, a comparison and a batch, and how each of its pages and dialogs is shown."""
     pair = HeldPair(SMALL, LARGE)
     loader = ScriptedLoader()

@@ -261,7 +261,7 @@ class ScriptedEngine:
     wait for another thread, or to press a button). `prefill`: the progress that each write reports before its handoff.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         *texts: Text,
         continue_with: Callable[[Conversation, str], Text] | None = None,

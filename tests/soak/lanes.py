@@ -210,7 +210,7 @@ class Lane(ABC):
             self.report.count(HANGS, 1, f"{self.name}: {fault.value}: {seconds:.1f} s")
         self.report.took(fault, seconds)
 
-    def _caused(self, fault: Fault) -> AbstractContextManager[object]:
+    def _caused(self, fault: Fault) -> AbstractContextManager[object]:  # noqa: C901
         """What goes wrong, as long as this is open."""
         models = sorted(faults.model_processes(self._pid).items())
         name, model = self.chance.choice(models) if models else ("small", None)

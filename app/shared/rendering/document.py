@@ -109,7 +109,7 @@ class _Writer:
         self._blocks = blocks
         self._formulas = formulas
 
-    def write(self, tokens: list[Token]) -> None:
+    def write(self, tokens: list[Token]) -> None:  # noqa: C901
         blocks = self._blocks
         for index, token in enumerate(tokens):
             match token.type:

@@ -92,7 +92,7 @@ class Recording:
         branches = (branch for at_place in self.discarded_branches.values() for branch in at_place)
         return len(self.entries) + sum(len(branch) for branch in branches)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event) -> None:  # noqa: C901
         match event:
             case RunStarted():
                 self.started = event
