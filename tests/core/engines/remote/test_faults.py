@@ -329,3 +329,9 @@ def test_a_cap_shortens_the_last_write_and_refuses_the_next(options: RemoteOptio
             with pytest.raises(EngineRefused, match=words):
                 list(session.write([], 30, seed=1))
             assert engine.state is ServerState.REFUSED
+
+
+def test_a_server_that_lists_no_slots_is_not_taken_for_a_busy_one() -> None:
+    with FaultyServer(stream(end(0)), routes={"/slots": lambda wire: wire.json([])}) as server:
+        LlamaServerEngine(server.url).close()
+    assert [request.path for request in server.requests].count("/slots") == 1
