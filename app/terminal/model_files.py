@@ -13,7 +13,6 @@ from app.shared.format import duration, short_path, size
 from app.terminal.output import progress, remark
 from core.errors import DownloadError, SettingsError
 from core.models.download import Downloader, DownloadManifest, Stage
-from core.models.hub import Hub
 from core.models.hub_files import catalog_models, catalog_source, downloaded, find_download
 from core.models.hub_listing import HubAccess
 from core.models.preferences import load_preferences
@@ -61,6 +60,8 @@ def file_of(source: HubFile, yes: bool = False) -> Path:
 
 def look_up(source: HubFile) -> DownloadManifest:
     """What is to be downloaded, asked of the Hub. Raises DownloadError."""
+    from core.models.hub import Hub  # it takes a third of a second to import
+
     access = hub_access()
     with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
         return find_download(Hub(access), source, models_folder())

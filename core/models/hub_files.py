@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import DownloadError
 from core.models.catalog import CatalogModel, catalog
 from core.models.download import DownloadManifest
 from core.models.gguf_format import shard_group
-from core.models.hub import Hub
 from core.models.hub_listing import Quantisation, label_of, manifest_for, recommended
 from core.models.source import HubFile
+
+if TYPE_CHECKING:
+    from core.models.hub import Hub  # it takes a third of a second to import
 
 
 def catalog_models() -> dict[str, CatalogModel]:

@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 import psutil
 
 from core.child_process import signals_held, start_shielded
-from core.engines.local import worker
+from core.engines.local.child import run_worker
 from core.engines.local.messages import (
     CacheDump,
     Failed,
@@ -140,7 +140,7 @@ class ModelProcess:
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
         self._process = context.Process(
-            target=worker.main, args=(self._theirs, options, self._their_log), name=f"baton {self.name}", daemon=True
+            target=run_worker, args=(self._theirs, options, self._their_log), name=f"baton {self.name}", daemon=True
         )
         self._heartbeat = Heartbeat()
         self._has_spoken = False
