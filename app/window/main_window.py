@@ -60,7 +60,7 @@ class MainWindow(QMainWindow):
         self.models = LoadedModels(loader, self)
         self._monitor = ServerMonitor(self.models, self)
         self.session = ChatSession(self.models, self.preferences, self)
-        self._look = self.preferences.value.appearance
+        self._look: tuple[ColourScheme, float] | None = None
         self._dress(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
@@ -377,10 +377,11 @@ class MainWindow(QMainWindow):
 
     def _dress(self, with_sheet: bool = True) -> None:
         appearance = self.preferences.value.appearance
+        look = appearance.look, appearance.text_size
         application = QApplication.instance()
-        if isinstance(application, QApplication) and (appearance != self._look or not application.styleSheet()):
-            apply(application, appearance.look, appearance.text_size, with_sheet)
-        self._look = appearance
+        if isinstance(application, QApplication) and (look != self._look or not application.styleSheet()):
+            apply(application, *look, with_sheet)
+        self._look = look
 
     def _toast_room(self) -> QRect:
         """Below the top bar, and above the composer, which is never covered."""
