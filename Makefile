@@ -1,12 +1,13 @@
 # The two commands of the README: `make run` and `make test`. Everything else is for those who work on Baton.
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
 venv_python := .venv/bin/python
-fuzzed := tests/core/thinking/test_steps.py tests/core/thinking/test_trace_json.py tests/core/thinking/replay \
-	tests/core/batch/test_readers_fuzz.py tests/app/shared/rendering tests/core/engines/local/test_ledger.py \
-	tests/core/models/test_gguf_fuzz.py tests/core/models/test_hub.py tests/core/engines/remote/test_senseless_answers.py \
-	tests/core/test_settings.py tests/core/store/test_runs.py
+pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
+# A process for each core, but not more than the memory for real models allows; each test file runs in one of them, so
+# that what a module sets up is set up once. Slow files come first in their folders' order, not by their number of tests.
+parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick fuzz soak setup test-gpu gpu-check frozen check check-catalog bench screenshots demo-pair lock clean
+.PHONY: run test quick test-long coverage soak setup test-gpu gpu-check frozen check check-catalog bench screenshots \
+	demo-pair lock clean
 
 run: setup
 	@$(venv_python) -m app
@@ -16,17 +17,22 @@ setup:
 
 test:
 	@packaging/setup.sh test
-	@QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
+	@$(pytest) $(parallel) --durations 20
 
-# All tests but the slow ones: what to run while working.
+# What to run while working: no real models, no other programs.
 quick:
 	@packaging/setup.sh test
-	@QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest -m "not slow"
+	@$(pytest) $(parallel) -m "not slow and not long and not real_models"
 
-# The tests that draw texts, files and traces at random, with 5,000 draws each instead of 100.
-fuzz:
+# What needs size rather than logic: hundreds of problems, the commands of the docs, every size of window with every
+# theme, all policies on real models, wheels, and 5,000 draws of each randomised test instead of 30.
+test-long:
 	@packaging/setup.sh test
-	@HYPOTHESIS_PROFILE=fuzz QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest $(fuzzed)
+	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -m "long or scaled or hypothesis"
+
+coverage:
+	@packaging/setup.sh test
+	@$(pytest) $(parallel) --cov --cov-report term:skip-covered
 
 # 1,000 faults in a running batch and a running chat; the report goes into docs/reliability.md. Ctrl+C ends it early.
 soak:

@@ -12,14 +12,18 @@ import pytest
 from hypothesis import is_hypothesis_test, settings
 
 from core.models.packaged import gemma_path, smollm2_path
+from tests.tiers import size
 
 MOST_SECONDS = timedelta(seconds=20)
 """For one draw, so far above the usual milliseconds that a busy machine makes no difference."""
 MOST_GROWTH = 1024
 """MiB by which a randomised test may raise the program's peak memory."""
-settings.register_profile("bounded", deadline=MOST_SECONDS)
-settings.register_profile("fuzz", deadline=MOST_SECONDS, max_examples=5_000)  # `make fuzz`
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
+settings.register_profile("tier", deadline=MOST_SECONDS, max_examples=size(30, long=5_000))
+settings.load_profile("tier")
+
+# Programs that tests start compile Baton once, not each time, also where the environment forbids byte code.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell ignores these for what it runs in the background, and so would each program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
