@@ -1,15 +1,18 @@
 """One history: what the terminal writes opens in the window, and what the window writes opens in the terminal.
 
-`baton` runs as a process of its own, on the demo pair; it and the window share nothing but the store on the disk.
+What `baton` writes it writes as a process of its own, on the demo pair, so that it and the window share nothing but the
+store on the disk.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from pytestqt.qtbot import QtBot
 
 from app.batch.row_order import ResultColumn
 from app.chat.sidebar import HistoryRole
+from app.cli import main
 from app.shared.background import BackgroundTask
 from app.window.main_window import MainWindow
 from core.demo_pair import BATCH_PROBLEMS, DemoProblem
@@ -27,6 +31,7 @@ from core.paths import Paths
 PROBLEM = DemoProblem(836, 100)
 Make = Callable[..., MainWindow]
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.qt_log_ignore("This plugin does not support"),
     pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux"),
 ]
@@ -53,8 +58,14 @@ def baton(*arguments: str) -> str:
     return done.stdout
 
 
+def history(*arguments: str) -> str:
+    with redirect_stdout(io.StringIO()) as output:
+        assert main(["history", *arguments]) == 0
+    return output.getvalue()
+
+
 def in_terminal(*arguments: str) -> list[dict[str, str]]:
-    return [json.loads(line) for line in baton("history", *arguments, "--json").splitlines()]
+    return [json.loads(line) for line in history(*arguments, "--json").splitlines()]
 
 
 def in_sidebar(window: MainWindow) -> list[str]:
@@ -96,6 +107,7 @@ def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(
     assert entry["size"] == "2", "the conversation has both answers now"
 
 
+@pytest.mark.long
 def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
     open_window: Callable[[], MainWindow], qtbot: QtBot
 ) -> None:
@@ -115,6 +127,7 @@ def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
     assert earlier_batch(window, "2 problems · small")
 
 
+@pytest.mark.long
 def test_a_batch_of_the_terminal_opens_in_the_window(
     open_window: Callable[[], MainWindow], qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -144,11 +157,11 @@ def test_an_answer_of_the_window_opens_in_the_terminal(
     (entry,) = in_terminal("list")
     assert (entry["kind"], entry["name"]) == ("answer", "How many fish are there?")
     assert entry["id"] == window.session.conversation.id
-    shown = baton("history", "show", entry["id"][:8])
+    shown = history("show", entry["id"][:8])
     assert "● First step." in shown
     assert "◆ Wait, let me see: two and two" in shown
     assert [found["id"] for found in in_terminal("search", "fish")] == [entry["id"]]
-    baton("history", "export", entry["id"], str(tmp_path / "fish.md"))
+    history("export", entry["id"], str(tmp_path / "fish.md"))
     assert "How many fish are there?" in (tmp_path / "fish.md").read_text(encoding="utf-8")
 
 
@@ -166,9 +179,9 @@ def test_a_batch_of_the_window_opens_in_the_terminal(
     for name, box in page.preview.arms.items():
         box.setChecked(name == "small")
     page.preview.start.click()
-    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running)
     entry = next(entry for entry in in_terminal("list") if entry["kind"] == "batch")
     assert entry["size"] == "2 of 2"
-    assert "2 problems" in baton("history", "show", entry["id"])
-    baton("history", "export", entry["id"], str(tmp_path / "out.jsonl"))
+    assert "2 problems" in history("show", entry["id"])
+    history("export", entry["id"], str(tmp_path / "out.jsonl"))
     assert len((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()) == 2

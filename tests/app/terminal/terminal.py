@@ -18,7 +18,7 @@ import psutil
 
 CTRL_C = "\x03"
 CTRL_D = "\x04"
-LIMIT = 90.0
+LIMIT = 240.0
 """Seconds without a word after which a test has failed."""
 
 
@@ -84,9 +84,9 @@ class Terminal:
         return self.process.wait(LIMIT)
 
     def processes_left(self) -> list[str]:
-        """Processes of its session that still run some seconds after it has ended."""
+        """Processes of its session that do not end."""
         mine = [process for process in psutil.process_iter() if _session(process) == self.process.pid]
-        _, alive = psutil.wait_procs(mine, timeout=5)
+        _, alive = psutil.wait_procs(mine, timeout=LIMIT / 4)
         return [str(process) for process in alive]
 
     def _read(self) -> bool:

@@ -19,6 +19,7 @@ from core.thinking.trace_json import trace_from_lines
 from tests.core.thinking.oracles.authors import Decision, Schedule
 from tests.core.thinking.oracles.test_authors import LENGTHS, WORLDS, authors_by_character, decisions
 from tests.fakes.world_server import problem_of, world_server
+from tests.tiers import size
 
 LENGTHS_BY_OPTION = [
     option
@@ -27,11 +28,11 @@ LENGTHS_BY_OPTION = [
     for option in ("--set", f"{name}={value}")
 ]
 METHOD = ["--policy", "keywords", "--preset", "reference", *LENGTHS_BY_OPTION, "-n", "100000", "--no-history"]
-SOLVED = WORLDS[:24]
-IN_BATCHES = WORLDS[24:60]
+SOLVED = WORLDS[: size(6, long=24)]
+IN_BATCHES = WORLDS[24 : 24 + size(12, long=36)]
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.scaled]
 
 
 @contextmanager
@@ -71,7 +72,7 @@ def test_a_batch_takes_the_authors_decisions_in_each_of_its_texts(tagged: bool, 
         options = ["--ungraded", "--parallel", "1", "--out", str(out), *METHOD, *models]
         assert main(["batch", str(problems), *options]) == 0
     lines = [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
-    assert len(lines) == len(worlds) == 18
+    assert len(lines) == len(worlds) == len(IN_BATCHES) // 2
     for world, line in zip(worlds, lines, strict=True):
         expected = Schedule(world, LENGTHS).run()
         assert line["text"] == expected.text, world

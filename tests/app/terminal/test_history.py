@@ -13,6 +13,8 @@ from core.paths import Paths
 from core.store.runs import RunState
 from core.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 PROBLEM = DemoProblem(836, 100)
 
 

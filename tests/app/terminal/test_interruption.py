@@ -41,6 +41,7 @@ atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
 sys.argv = ["baton", "--version"]
 sys.exit(main())
 """
+pytestmark = pytest.mark.slow
 ENDLESS = ("--policy", "never", "-n", "100000", "-c", "100000")
 """Options of a run that writes until it is stopped."""
 
@@ -115,20 +116,20 @@ def ranges(hub: HubServer) -> list[str | None]:
     ("module", "command"),
     [
         ("click", "solve 1+1"),
-        ("app.terminal.solve", "solve 1+1"),
+        pytest.param("app.terminal.solve", "solve 1+1", marks=pytest.mark.long),
         ("core.run", "solve 1+1"),
-        ("numpy", "solve 1+1"),
+        pytest.param("numpy", "solve 1+1", marks=pytest.mark.long),
         ("core.engines.local.client", "solve 1+1"),
         ("core.batch.runner", "batch problems.jsonl"),
-        ("core.cue_profiler", "profile model.gguf"),
-        ("core.engines.server_check", "connect http://127.0.0.1:9"),
+        pytest.param("core.cue_profiler", "profile model.gguf", marks=pytest.mark.long),
+        pytest.param("core.engines.server_check", "connect http://127.0.0.1:9", marks=pytest.mark.long),
         ("starlette", "serve"),
-        ("huggingface_hub", "models get hf:a/b"),
-        ("sqlite3", "history list"),
-        ("core.thinking.replay", "replay trace.jsonl"),
-        ("core.diagnosis", "doctor"),
-        ("core.grading", "demo"),
-        ("core.grading", "evidence"),
+        pytest.param("huggingface_hub", "models get hf:a/b", marks=pytest.mark.long),
+        pytest.param("sqlite3", "history list", marks=pytest.mark.long),
+        pytest.param("core.thinking.replay", "replay trace.jsonl", marks=pytest.mark.long),
+        pytest.param("core.diagnosis", "doctor", marks=pytest.mark.long),
+        pytest.param("core.grading", "demo", marks=pytest.mark.long),
+        pytest.param("core.grading", "evidence", marks=pytest.mark.long),
     ],
 )
 def test_while_the_program_is_imported(module: str, command: str) -> None:
@@ -136,9 +137,18 @@ def test_while_the_program_is_imported(module: str, command: str) -> None:
         stopped_cleanly(terminal)
 
 
-@pytest.mark.parametrize("model", ["small.gguf", "large.gguf"])
-@pytest.mark.parametrize("command", [["solve", PROBLEM], ["batch", str(BATCH_PROBLEMS)], ["serve", "--port", "0"]])
-def test_while_a_model_is_loaded(model: str, command: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [
+        (["solve", PROBLEM], "small.gguf"),
+        (["batch", str(BATCH_PROBLEMS)], "large.gguf"),
+        pytest.param(["solve", PROBLEM], "large.gguf", marks=pytest.mark.long),
+        pytest.param(["batch", str(BATCH_PROBLEMS)], "small.gguf", marks=pytest.mark.long),
+        pytest.param(["serve", "--port", "0"], "small.gguf", marks=pytest.mark.long),
+        pytest.param(["serve", "--port", "0"], "large.gguf", marks=pytest.mark.long),
+    ],
+)
+def test_while_a_model_is_loaded(command: list[str], model: str) -> None:
     with Terminal(*command, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL)) as terminal:
         terminal.wait_for(f"Loading {model}")
         terminal.press(CTRL_C)
@@ -152,6 +162,7 @@ def test_while_standard_input_is_read() -> None:
         stopped_cleanly(terminal)
 
 
+@pytest.mark.long
 def test_while_a_server_is_waited_for(silent_server: SilentServer) -> None:
     with Terminal("solve", PROBLEM, "--small", str(SMALL_MODEL), "--large", silent_server.url) as terminal:
         terminal.wait_for("Connecting to")
@@ -167,6 +178,7 @@ def test_while_a_server_is_tested(silent_server: SilentServer) -> None:
         stopped_cleanly(terminal)
 
 
+@pytest.mark.long
 def test_while_a_model_is_profiled() -> None:
     with Terminal("profile", str(SMALL_MODEL), "--tokens", "100000", "-c", "100000") as terminal:
         terminal.wait_for("problem 1 of 4")
@@ -218,6 +230,7 @@ def test_while_an_answer_is_written() -> None:
         assert "ended by: stopped" in terminal.screen
 
 
+@pytest.mark.long
 def test_while_the_demo_is_written() -> None:
     with Terminal("demo") as terminal:
         terminal.wait_for("── Large model alone")
@@ -225,6 +238,7 @@ def test_while_the_demo_is_written() -> None:
         ended_cleanly(terminal)
 
 
+@pytest.mark.long
 def test_while_the_endpoint_serves() -> None:
     with Terminal("serve", "--port", "0", "-c", "1024") as terminal:
         terminal.wait_for("Serving")
@@ -247,11 +261,18 @@ def test_while_the_endpoint_writes_an_answer() -> None:
             stopped_cleanly(terminal)
 
 
-@pytest.mark.parametrize("command", [["batch", str(BATCH_PROBLEMS), "--arm", "small"], ["evidence"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "8"],
+        pytest.param(["evidence"], marks=pytest.mark.long),
+    ],
+    ids=["batch", "evidence"],
+)
 def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folder: Path) -> None:
     out = str(folder / "out")
     with Terminal(*command, "--parallel", "2", "-c", "1024", "--out", out) as terminal:
-        terminal.wait_for(" of 300" if command[0] == "batch" else " errors")
+        terminal.wait_for(" of 8" if command[0] == "batch" else " errors")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
         assert "--resume" in terminal.screen
@@ -260,6 +281,7 @@ def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folde
             assert terminal.exit_code() == 0, terminal.screen
 
 
+@pytest.mark.long
 def test_a_large_batch_is_stopped_at_once_and_reported_on_demand(folder: Path) -> None:
     out = folder / "out"
     arms = ("--arm", "small", "--seeds", "7", "--parallel", "2", "-c", "1024", "--out", str(out))
@@ -287,7 +309,9 @@ def test_while_a_long_prompt_is_read(smollm2: Path) -> None:
         assert "ended by: stopped" in terminal.screen
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long)]
+)
 def test_other_signals_stop_in_the_same_way(number: signal.Signals, code: int) -> None:
     with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")

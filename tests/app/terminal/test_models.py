@@ -20,6 +20,8 @@ from core.settings import ModelChoice, Settings, SettingsFile
 from core.thinking.trace_json import trace_from_lines
 from tests.core.models.hub_server import HubServer, running_hub
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = "tiny/demo-GGUF"
 PROBLEM = DemoProblem(836, 100).question
 

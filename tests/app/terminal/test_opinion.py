@@ -13,6 +13,8 @@ from app.terminal.recording import open_history
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from core.thinking.trace_json import event_from_json, trace_from_lines
 
+pytestmark = pytest.mark.slow
+
 Say = Callable[..., list[str]]
 PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
 

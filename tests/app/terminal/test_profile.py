@@ -9,6 +9,8 @@ from app.cli import main
 from core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from core.thinking.cues import Category, parse_lexicon
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_model_is_profiled_and_its_cue_list_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "cues.json"

@@ -15,6 +15,8 @@ from app.display import obstacle
 from app.terminal.program import COMMANDS
 from core.version import version
 
+pytestmark = pytest.mark.slow
+
 LINE = ["solve", "1+1?", "-q", "--no-history", "--policy", "never"]
 
 
@@ -80,9 +82,12 @@ def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_completes_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shell_has_its_script_of_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     assert "_BATON_COMPLETE" in capsys.readouterr().out
+
+
+def test_a_shell_completes_options() -> None:
     question = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton solve --temp", "COMP_CWORD": "2"}
     done = subprocess.run(
         [sys.executable, "-m", "app.cli"], capture_output=True, text=True, timeout=60, env=os.environ | question

@@ -11,6 +11,8 @@ from app.cli import main
 from core.demo_pair import held_out_problems
 from core.thinking.trace_json import trace_from_lines
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:

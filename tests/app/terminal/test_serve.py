@@ -17,6 +17,9 @@ import pytest
 from app.cli import main
 from core.demo_pair import held_out_problems
 from core.grading.extraction import extract_answer
+from tests.app.terminal.conftest import Baton
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,6 +55,7 @@ def test_the_endpoint_answers_until_it_is_interrupted() -> None:
 
 
 @pytest.mark.real_models
+@pytest.mark.long
 def test_an_interrupt_ends_the_endpoint_while_it_answers() -> None:
     problem = next(held_out_problems(seed=11))
     with serving("--temperature", "0") as (url, process):
@@ -85,12 +89,11 @@ def stopped_cleanly(process: subprocess.Popen[str], interrupt: bool = True) -> N
         (("--port", "70000"), "70000"),
     ],
 )
-def test_what_cannot_be_served_is_one_sentence(options: tuple[str, ...], sentence: str) -> None:
-    words = [sys.executable, "-m", "app.cli", "serve", *options]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def test_what_cannot_be_served_is_one_sentence(options: tuple[str, ...], sentence: str, baton: Baton) -> None:
+    done = baton("serve", *options)
     assert done.returncode == 2
     assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "unexpected" not in done.stderr
 
 
 def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(

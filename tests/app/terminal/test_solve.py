@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,24 +18,17 @@ from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
 from core.models.preferences import ModelPreferences, save_preferences
 from core.thinking.trace_json import trace_from_lines
+from tests.app.terminal.conftest import Baton
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import world_server
+
+pytestmark = pytest.mark.slow
 
 PROBLEM = DemoProblem(836, 100)
 SERVER = "http://127.0.0.1:9"
 
 
-def baton(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        timeout=60,
-    )
-
-
-def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary() -> None:
+def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -48,12 +40,12 @@ def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary() 
     assert "</think>" not in done.stdout
 
 
-def test_drafts_are_turned_on_for_one_run() -> None:
+def test_drafts_are_turned_on_for_one_run(baton: Baton) -> None:
     trace = trace_from_lines(baton("solve", PROBLEM.question, "--json", "--drafts", "on").stdout.splitlines())
     assert trace.totals[Author.LARGE].drafts > 0
 
 
-def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last() -> None:
+def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--json")
     *events, last = map(json.loads, done.stdout.splitlines())
     assert events[0]["event"] == "run_started"
@@ -64,7 +56,9 @@ def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last() -> None:
     assert rebuilt.large_share == pytest.approx(last["large_share"])
 
 
-def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(tmp_path: Path) -> None:
+def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(
+    tmp_path: Path, baton: Baton
+) -> None:
     chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadOptions(context=700))
     chosen = chosen.with_overrides(SMALL_MODEL, ModelOverrides(temperature=0.25))
     paths = {"XDG_CONFIG_HOME": str(tmp_path)}
@@ -81,20 +75,20 @@ def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherw
     assert small_card("--context", "600").context == 600
 
 
-def test_the_same_seed_gives_the_same_text() -> None:
+def test_the_same_seed_gives_the_same_text(baton: Baton) -> None:
     first, again = (baton("solve", PROBLEM.question, "--json", "--seed", "5").stdout.splitlines()[-1] for _ in "ab")
     assert [piece["text"] for piece in json.loads(first)["pieces"]] == [
         piece["text"] for piece in json.loads(again)["pieces"]
     ]
 
 
-def test_small_only_needs_no_large_model() -> None:
+def test_small_only_needs_no_large_model(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--policy", "never", "--small", str(SMALL_MODEL), "--large", "nothing.gguf")
     assert done.returncode == 0, done.stderr
     assert "◆" not in done.stdout
 
 
-def test_a_limit_has_an_exit_code_of_its_own() -> None:
+def test_a_limit_has_an_exit_code_of_its_own(baton: Baton) -> None:
     assert baton("solve", PROBLEM.question, "--max-tokens", "20").returncode == 3
 
 
@@ -115,7 +109,9 @@ def test_a_limit_has_an_exit_code_of_its_own() -> None:
         (["solve", "word " * 3000], 3, "prompt"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence_on_standard_error(arguments: list[str], code: int, words: str) -> None:
+def test_what_is_wrong_is_said_in_a_sentence_on_standard_error(
+    arguments: list[str], code: int, words: str, baton: Baton
+) -> None:
     done = baton(*arguments)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
@@ -123,6 +119,7 @@ def test_what_is_wrong_is_said_in_a_sentence_on_standard_error(arguments: list[s
 
 
 @pytest.mark.real_models
+@pytest.mark.long
 def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: Path) -> None:
     command = [sys.executable, "-m", "app.cli", "solve", "Tell a story without end.", "--small", str(smollm2)]
     process = subprocess.Popen([*command, "--policy", "never", "--json"], stdout=subprocess.PIPE, text=True)
@@ -138,13 +135,13 @@ def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: 
     process.stdout.close()
 
 
-def test_both_files_may_be_the_same_model(tmp_path: Path) -> None:
+def test_both_files_may_be_the_same_model(tmp_path: Path, baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), "--json")
     handoffs = [e for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
     assert {handoff["passing"] for handoff in handoffs} == {"ids"}
 
 
-def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: Path) -> None:
+def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: Path, baton: Baton) -> None:
     cues = tmp_path / "cues.json"
     cues.write_text('{"reflection": {"term 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
     done = baton("solve", PROBLEM.question, "--cues", str(cues))

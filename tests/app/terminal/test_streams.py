@@ -18,8 +18,11 @@ from app.terminal.command_line import LazyCommand, command
 from app.terminal.output import ProgressLine, write, write_table
 from app.terminal.program import COMMANDS
 from app.terminal.streams import report, write_json
+from tests.app.terminal.conftest import Baton
 from tests.app.terminal.terminal import Terminal
 from tests.fakes.faulty_server import FaultyServer, error
+
+pytestmark = pytest.mark.slow
 
 BATON = f"'{sys.executable}' -m app.cli"
 SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5"
@@ -29,7 +32,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(["bash", "-c", line], capture_output=True, env=os.environ | environment, timeout=60)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.long)])
 def test_output_in_any_encoding_keeps_the_authors_apart(encoding: str) -> None:
     done = shell(f"{BATON} demo", PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
@@ -53,25 +56,35 @@ def test_json_in_ascii_loses_nothing() -> None:
         (f"{SOLVE} >&-", 2, "Standard output is closed"),
         (f"{BATON} solve - <&-", 2, "Standard input is closed"),
         (f"printf '\\x80' | {BATON} solve -", 2, "not text in UTF-8"),
-        (f"{SOLVE} --cues /dev/zero", 2, "larger than 256 MiB"),
-        (f"{SOLVE} --cues '~no_such_user/x'", 2, "there is no such user"),
-        (f"{BATON} solve x --small '~no_such_user/x' --large demo", 2, "there is no such user"),
-        (f"{BATON} batch '~no_such_user/x'", 2, "there is no such user"),
-        (f"{SOLVE} --set policy=zzz", 2, "names no setting"),
-        (f"{SOLVE} --seed 1234567890123456789012", 2, "is not in the range"),
-        (f"{BATON} profile x.gguf --seed -1", 2, "is not in the range"),
-        (f"{BATON} connect http://127.0.0.1:9 --proxy socks9://x", 1, "The proxy for 127.0.0.1:9 cannot be used"),
-        (f"{BATON} connect http://127.0.0.1:9 --proxy 'http://[::1'", 1, "The proxy for 127.0.0.1:9 cannot be used"),
-        (f"HTTPS_PROXY=socks9://x {BATON} connect https://192.0.2.1", 1, "The proxy for 192.0.2.1 cannot be used"),
     ],
 )
-def test_odd_streams_files_and_values_are_a_sentence(line: str, code: int, said: str) -> None:
+def test_odd_streams_are_a_sentence(line: str, code: int, said: str) -> None:
     done = shell(line)
     words = done.stderr.decode()
     assert done.returncode == code, words
     assert said in words
     assert "Traceback" not in words
     assert "unexpected" not in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("solve x --cues /dev/zero", 2, "larger than 256 MiB"),
+        ("solve x --cues ~no_such_user/x", 2, "there is no such user"),
+        ("solve x --small ~no_such_user/x --large demo", 2, "there is no such user"),
+        ("batch ~no_such_user/x", 2, "there is no such user"),
+        ("solve x --set policy=zzz", 2, "names no setting"),
+        ("connect http://127.0.0.1:9 --proxy socks9://x", 1, "The proxy for 127.0.0.1:9 cannot be used"),
+        ("connect http://127.0.0.1:9 --proxy http://[::1", 1, "The proxy for 127.0.0.1:9 cannot be used"),
+        ("connect https://192.0.2.1", 1, "The proxy for 192.0.2.1 cannot be used"),
+    ],
+)
+def test_odd_files_and_values_are_a_sentence(arguments: str, code: int, said: str, baton: Baton) -> None:
+    done = baton(*arguments.split(), HTTPS_PROXY="socks9://x")
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "unexpected" not in done.stderr
 
 
 def test_closed_standard_error_is_no_obstacle() -> None:
