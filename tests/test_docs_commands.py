@@ -148,7 +148,7 @@ def hub() -> Iterator[HubServer]:
         yield server
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a POSIX shell")
 @pytest.mark.parametrize("page", ["README.md", "docs/terminal.md"])
 def test_the_commands_of_a_page_run_one_after_the_other(page: str, folder: Path) -> None:

@@ -25,6 +25,8 @@ from core.thinking.events import Finish, TakeoverStarted
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run as run_scripted
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 

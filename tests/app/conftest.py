@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; tests touch no display
 
 import pytest
 import shiboken6
 from PySide6.QtCore import QEvent, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.shared.garbage_collection import MainThreadCollector
@@ -37,6 +38,38 @@ LARGE = (
     "Wait, let me see: two and two, which are what the problem gives us here, make four. "
     "No more of this is written, since the takeover ends with the sentence above.",
 )
+
+
+PATIENCE = 120_000
+"""Milliseconds that a test waits for something to happen: nothing takes as long, but the machine may be busy."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole windows are slow: half a second each."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "make_window" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
+
+
+class PatientQtBot(QtBot):
+    """Waits long where pytest-qt gives up after five seconds."""
+
+    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = PATIENCE) -> None:
+        super().waitUntil(callback, timeout=timeout)
+
+    def waitSignal(self, signal: Any, *, timeout: int = PATIENCE, **options: Any) -> Any:
+        return super().waitSignal(signal, timeout=timeout, **options)
+
+    def waitSignals(self, signals: Any, *, timeout: int = PATIENCE, **options: Any) -> Any:
+        return super().waitSignals(signals, timeout=timeout, **options)
+
+    def waitActive(self, widget: QWidget, *, timeout: int = PATIENCE) -> Any:
+        return super().waitActive(widget, timeout=timeout)
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    return PatientQtBot(request)
 
 
 class ScriptedLoader:
@@ -97,7 +130,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     assert not started, f"processes left: {started}"
 
 
-def threads_left(before: Collection[threading.Thread], patience: float = 10.0) -> list[str]:
+def threads_left(before: Collection[threading.Thread], patience: float = PATIENCE / 1000) -> list[str]:
     """Names of threads that were not there before and do not end, daemon or not.
 
     `patience`: seconds that all of them together have, since a closing window does not wait for a silent server.

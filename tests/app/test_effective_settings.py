@@ -18,7 +18,7 @@ from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import matching_preset
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 OTHER_PAIR = ModelChoice(small=LocalFile(Path("small.gguf")), large=LocalFile(Path("large.gguf")))
 DEMO_PAIR = ModelChoice()
 

@@ -1,7 +1,8 @@
-"""Every page and dialog at every width, scale, text size and theme: nothing is clipped, every control has a name.
+"""Pages and dialogs by width, scale, text size and theme: nothing is clipped, every control has a name.
 
-Judged by geometry in device-independent pixels, not by pictures. The double scale runs in a process of its own, since
-Qt reads the scale when it starts.
+Each page is shown at each size, text size and theme; all combinations of them are for the long tier. Judged by geometry
+in device-independent pixels, not by pictures. The double scale runs in a process of its own, since Qt reads the scale
+when it starts.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ from core.thinking.opinion import SecondOpinion
 from tests.app.conftest import LARGE, SMALL, ScriptedLoader
 from tests.fakes.held import HeldPair, Hold
 from tests.fakes.keyrings import NO_KEYRING
+from tests.tiers import IS_LONG
 
 SIZES = ((760, 720), (900, 800), (1366, 768), (1920, 1080))
 SLACK = 1
@@ -64,7 +66,9 @@ SIDEWAYS = {"Arms", "Steps side by side"}
 """Areas of columns that scroll sideways, together, where not all columns fit."""
 TWICE = "QT_SCALE_FACTOR"
 LOOKS = [(look, size) for look in (ColourScheme.LIGHT, ColourScheme.DARK) for size in (1.0, 1.5)]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+if TWICE in os.environ and not IS_LONG:
+    LOOKS = LOOKS[3:]
+pytestmark = [pytest.mark.slow, pytest.mark.scaled, pytest.mark.qt_log_ignore("This plugin does not support")]
 
 
 def faults(root: QWidget) -> Iterator[str]:
@@ -373,11 +377,11 @@ def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:
 def test_nothing_is_clipped_and_every_control_has_a_name(places: tuple[MainWindow, dict[str, Show]]) -> None:
     window, shown = places
     found: dict[str, list[str]] = {}
-    for look, text_size in LOOKS:
+    for turn, (look, text_size) in enumerate(LOOKS):
         appearance = window.preferences.value.appearance.model_copy(update={"look": look, "text_size": text_size})
         window.preferences.change(appearance=appearance)
-        for name, show in shown.items():
-            for width, height in SIZES:
+        for number, (name, show) in enumerate(shown.items()):
+            for width, height in SIZES if IS_LONG else [SIZES[(number + turn) % len(SIZES)]]:
                 window.resize(width, height)
                 place = show()
                 for turned in turns(place):
@@ -424,7 +428,7 @@ def test_nothing_is_clipped_at_twice_the_scale(tmp_path: Path) -> None:
     screen |= {"logicalDpi": 96, "logicalBaseDpi": 96, "dpr": 1}
     (tmp_path / "screens.json").write_text(json.dumps({"screens": [screen]}))
     platform = f"offscreen:configfile={tmp_path / 'screens.json'}"
-    again = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    again = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__]
     environment = os.environ | {TWICE: "2", "QT_QPA_PLATFORM": platform}
     run = subprocess.run(again, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout

@@ -43,6 +43,7 @@ def test_every_setting_of_the_simulation_has_its_row() -> None:
     assert [setting.title for setting in SETTINGS if f"| {setting.title} |" not in BATCH] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["second_holdout", "fourth_holdout"])
 def test_the_table_of_grading_is_what_the_grader_does(part: str) -> None:
     cells = row_of_grading(part, "Baton", figures_of(list(graded_by_baton(read_cases(part))))).split(" | ")

@@ -6,6 +6,8 @@ import pytest
 
 from tests.packaging.sandbox import Machine
 
+pytestmark = pytest.mark.slow
+
 INSTALLED = ("install packaging/lock/run.txt", "install baton")
 
 

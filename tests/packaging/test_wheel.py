@@ -16,6 +16,15 @@ PROGRAM = ("app", "core", "resources", "packaging/launcher", "pyproject.toml", "
 OTHERS_CORE = "WHOSE = 'of another project'\n"
 
 
+def test_every_package_is_inside_the_one_that_is_installed() -> None:
+    """The names that setuptools would install, without building anything."""
+    listing = "import setuptools; setuptools.setup = lambda **given: print(*given['packages']); import setup"
+    done = subprocess.run([sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)
+    packages = done.stdout.split()
+    assert {"baton", "baton.app.window", "baton.core.thinking.policies", "baton.resources"} <= set(packages)
+    assert {name.partition(".")[0] for name in packages} == {"baton"}
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with Baton's wheel, its dependencies, and another project's package `core`."""
@@ -35,29 +44,35 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment
 
 
+@pytest.mark.long
 def test_only_one_package_is_installed(installed: Path) -> None:
     names = {path.name for path in site_packages(installed).iterdir()} - {"core", "dependencies.pth", "__pycache__"}
     assert names == {"baton", f"baton_reasoning-{version()}.dist-info"}
 
 
+@pytest.mark.long
 def test_the_command_works_from_another_folder(installed: Path, tmp_path: Path) -> None:
     assert "solve" in output(tmp_path, command(installed, "baton"), "--help")
 
 
+@pytest.mark.long
 def test_python_m_baton_is_the_command(installed: Path, tmp_path: Path) -> None:
     assert "solve" in output(tmp_path, command(installed, "python"), "-m", "baton", "--help")
 
 
+@pytest.mark.long
 def test_child_processes_find_the_program(installed: Path, tmp_path: Path) -> None:
     """Each model of the demo runs in a process of its own."""
     assert "\\boxed" in output(tmp_path, command(installed, "baton"), "demo")
 
 
+@pytest.mark.long
 def test_data_and_version_come_with_it(installed: Path, tmp_path: Path) -> None:
     script = "import baton; baton.add_program_to_path(); import core.version; print(core.version.version())"
     assert output(tmp_path, command(installed, "python"), "-c", script).strip() == version()
 
 
+@pytest.mark.long
 def test_another_project_s_core_survives(installed: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     shutil.copytree(installed, mine, symlinks=True)

@@ -23,7 +23,7 @@ from tests.fakes.scripted import ScriptedEngine
 HELLO = "Hello to you, too.</think>\n\nGood day."
 BATCH, CHAT = "First we count.", "Hello to you"
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 
 
 class HeldLoader(ScriptedLoader):
@@ -64,7 +64,7 @@ def batch_page(window: MainWindow, qtbot: QtBot, path: Path) -> BatchPage:
 
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running)
 
 
 def ask(window: MainWindow, qtbot: QtBot) -> None:

@@ -40,6 +40,8 @@ from tests.core.batch.data_hub import DataHub
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.scripted import Fault
 
+pytestmark = pytest.mark.slow
+
 
 def preview(page: BatchPage, qtbot: QtBot, path: Path) -> None:
     with qtbot.waitSignal(page.session.read):
@@ -56,7 +58,7 @@ def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
     """No errand is left: nothing is opened, run or reported."""
-    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running, timeout=20_000)
+    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running)
 
 
 def marks(page: BatchPage) -> list[str]:

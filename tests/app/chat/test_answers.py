@@ -258,7 +258,7 @@ def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window:
     window.session.progressed.connect(look)
     gate.release()
     window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and leaf(window).trace.finish is Finish.END_OF_TEXT, timeout=30_000)
+    qtbot.waitUntil(lambda: window.session.ready and leaf(window).trace.finish is Finish.END_OF_TEXT)
     assert any(text.endswith("One ") for text in seen)
     assert any(text.endswith("Tw") for text in seen)
     assert not [text for text in seen if "</" in text]

@@ -16,7 +16,7 @@ from core.paths import Paths
 from core.thinking.events import Finish
 from tests.app.compare.conftest import dialog, settle, view_of
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 PATIENCE_MS = 60_000
 
 

@@ -27,7 +27,7 @@ from core.models.preferences import load_preferences
 from core.paths import Paths
 from tests.app.models.test_page import choose
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 WAITING = "Begin.\n\n" + "Wait, is it so?\n\nHence it is.\n\n" * 15
 PLAIN = "Begin.\n\n" + "Hence it is.\n\nThen it is.\n\n" * 15
 
@@ -106,7 +106,7 @@ def test_a_prompt_is_shown_with_signs_where_it_differs_from_the_known_one(page: 
     model = choose(page, SMALL_MODEL)
     object.__setattr__(model.header, "name", "Qwen3 1.7B")
     view.show_header(model.header)
-    qtbot.waitUntil(lambda: bool(view.prompt.toPlainText()), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(view.prompt.toPlainText()))
     assert view.sentence.text().startswith("⚠ Other than what Qwen3 models")
     signs = {line[0] for line in view.prompt.toPlainText().splitlines()}
     assert {"+", "−"} <= signs
@@ -125,7 +125,6 @@ def test_a_template_that_never_ends_is_said_and_the_window_goes_on(
     view.show_header(model.header)
     qtbot.waitUntil(
         lambda: view.sentence.text().startswith("✗ The model's chat template cannot be used: it did not finish"),
-        timeout=30_000,
     )
     BackgroundTasks.of(view).close()
 
@@ -145,17 +144,17 @@ def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: Cue
     found.tokens.setValue(64)
     found.begin.click()
     assert found.stop.isVisibleTo(found)
-    qtbot.waitUntil(lambda: found.findings.table.rowCount() > 0, timeout=60_000)
-    qtbot.waitUntil(lambda: found.begin.isEnabled(), timeout=60_000)
+    qtbot.waitUntil(lambda: found.findings.table.rowCount() > 0)
+    qtbot.waitUntil(lambda: found.begin.isEnabled())
     assert "boundaries. " in found.said.text()
 
 
 def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
     page.controller.change_loading(SMALL_MODEL, LoadOptions(context=1024, threads=1))
     found.begin.click()
-    qtbot.waitUntil(lambda: found.bar.value() > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: found.bar.value() > 0)
     found.stop.click()
-    qtbot.waitUntil(lambda: "boundaries" in found.said.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "boundaries" in found.said.text())
 
 
 def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(

@@ -32,7 +32,7 @@ from core.thinking.trace import Trace
 from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 
 
 SMALL, LARGE = "tiny-small-Q4_K_M.gguf", "tiny-large-Q4_K_M.gguf"
@@ -59,7 +59,7 @@ def press(page: ModelsPage, words: str) -> QPushButton:
 
 def answered(window: MainWindow, qtbot: QtBot) -> Trace:
     """A problem asked in the chat, and its run to the end."""
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=60_000)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     window.preferences.change(run=DEMO_SETTINGS)
     problem = json.loads(READY_PROBLEMS.read_text().splitlines()[0])["problem"]
     window.chat.composer.set_text(problem)
@@ -69,7 +69,7 @@ def answered(window: MainWindow, qtbot: QtBot) -> Trace:
         assert window.session.current is not None
         return window.session.current.trace
 
-    qtbot.waitUntil(lambda: window.session.current is not None and trace().ended is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: window.session.current is not None and trace().ended is not None)
     return trace()
 
 
@@ -110,14 +110,14 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     monkeypatch.setattr("core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.change(endpoint=hub.endpoint)
-    qtbot.waitUntil(lambda: "Tiny small with Tiny large" in words_on(page), timeout=60_000)
+    qtbot.waitUntil(lambda: "Tiny small with Tiny large" in words_on(page))
     told = words_on(page)
     assert f"● Tiny small: {in_gib(SMALL_MODEL.stat().st_size)}, Apache 2.0, ✓ fits" in told
     assert "With 16,384 tokens it takes" in told
     assert "A walk. (no published benchmarks)" in told
     press(page, "Download").click()
-    qtbot.waitUntil(lambda: page.controller.inventory.models[2:] != (), timeout=60_000)
-    qtbot.waitUntil(lambda: "Use this pair" in words_on(page), timeout=60_000)
+    qtbot.waitUntil(lambda: page.controller.inventory.models[2:] != ())
+    qtbot.waitUntil(lambda: "Use this pair" in words_on(page))
     page.controller.change_loading(page.controller.folder / "owner" / "small-GGUF" / SMALL, LoadOptions(context=1024))
     press(page, "Use this pair").click()
     trace = answered(window, qtbot)
@@ -133,6 +133,7 @@ def words_on(page: ModelsPage) -> str:
     return "\n".join(labels + [each.text() for each in page.begin.findChildren(QPushButton)])
 
 
+@pytest.mark.long
 def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, secrets: Secrets) -> None:
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.change_loading(SMALL_MODEL, LoadOptions(context=1024, batch=64))
@@ -160,7 +161,7 @@ def test_a_small_model_that_was_found_without_cues_is_warned_of_when_it_is_loade
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.keep_cue_share(SMALL_MODEL, 0.0)
     press(page, "Use the demo pair").click()
-    qtbot.waitUntil(lambda: "gives hardly any cues" in window.notice.text, timeout=60_000)
+    qtbot.waitUntil(lambda: "gives hardly any cues" in window.notice.text)
     (entropy,) = [each for each in window.notice.findChildren(QPushButton) if each.text() == "Use first-token entropy"]
     entropy.click()
     assert window.preferences.value.run.policy.policy == "first-token-entropy"
@@ -193,11 +194,11 @@ def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(
         room = page.begin.viewport()
         return room.rect().contains(download.mapTo(room, download.rect().center()))
 
-    qtbot.waitUntil(is_in_sight, timeout=60_000)
+    qtbot.waitUntil(is_in_sight)
     assert page.tabs.currentIndex() == 0
     page.begin.refresh()  # as when a file came or went: the card is another one
     before = window.focusWidget()
-    qtbot.waitUntil(lambda: is_in_sight(before), timeout=60_000)
+    qtbot.waitUntil(lambda: is_in_sight(before))
     window.close()
 
 
@@ -207,7 +208,7 @@ def test_the_button_of_the_chooser_leads_to_one_file_that_is_in_no_pair(
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.change(endpoint=hub.endpoint)
     ask_for(window, qtbot, large=f"hf:{REPOSITORY}:Q8_0")
-    qtbot.waitUntil(lambda: page.search.fetch.text().startswith("Download Q8_0"), timeout=60_000)
+    qtbot.waitUntil(lambda: page.search.fetch.text().startswith("Download Q8_0"))
     assert page.search.isVisible()
     assert page.search.results.currentItem().text().startswith(REPOSITORY)
     window.close()

@@ -32,7 +32,7 @@ from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
 # Without a screen there are no windows whose size a window system could hold.
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 
 
 def drop(page: ModelsPage, *paths: Path) -> None:
@@ -366,6 +366,6 @@ def unused_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(
     unused_gpu: None, page: ModelsPage, qtbot: QtBot
 ) -> None:
-    qtbot.waitUntil(lambda: page.begin.warnings.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: page.begin.warnings.isVisible())
     assert "NVIDIA Example 9000 is here, and this build of llama.cpp cannot use it." in page.begin.warnings.text()
     assert "docs/install.md" in page.begin.warnings.text()

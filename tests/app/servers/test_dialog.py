@@ -20,11 +20,13 @@ from core.engines.usage import Cap
 from core.errors import EngineRefused
 from core.models.source import DemoModel, LocalFile
 from core.secrets import Secrets
-from tests.app.servers.conftest import PATIENT, Open
+from tests.app.servers.conftest import Open
 from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY, LlamaServer
+
+pytestmark = pytest.mark.slow
 
 Tested = Callable[[ServerDialog], str]
 
@@ -120,7 +122,7 @@ def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBo
     with FaultyServer(stream(), routes={"/props": hold}) as server:
         dialog = open_dialog(server.url)
         dialog.test.click()
-        qtbot.waitUntil(lambda: bool(server.requests), timeout=PATIENT)
+        qtbot.waitUntil(lambda: bool(server.requests))
         assert not dialog.test.isEnabled()
         dialog.reject()
         assert not dialog.isVisible()
@@ -132,7 +134,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, se
     tokens = dialog.form.editor("answer_cap", "tokens")
     assert isinstance(tokens, QSpinBox)
     tokens.setValue(500)
-    with qtbot.waitSignal(dialog.use_wanted, timeout=PATIENT) as used:
+    with qtbot.waitSignal(dialog.use_wanted) as used:
         dialog.ways[-1].click()
     assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
     for url in ("http://a:1", "http://b:2"):
@@ -147,7 +149,7 @@ def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, serve
     assert dialog.key.typed == ""
     assert "kept" in dialog.key.edit.placeholderText()
     dialog.key.forget.click()
-    qtbot.waitUntil(lambda: "forgotten" in dialog.key.message.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "forgotten" in dialog.key.message.text())
     assert servers.key("http://a:1") is None
     assert dialog.key.forget.isHidden()
 
@@ -156,11 +158,11 @@ def test_a_person_is_told_how_long_a_key_is_kept(
     open_dialog: Open, servers: KnownServers, qtbot: QtBot, tmp_path: Path
 ) -> None:
     dialog = open_dialog()
-    qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.message.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "kept in the system's keyring" in dialog.key.message.text())
     keyless = ServerDialog(
         KnownServers(tmp_path / "other.json", lambda: Secrets(NO_KEYRING)), "", tuple, Purpose.KEEP, dialog
     )
-    qtbot.waitUntil(lambda: "until Baton is closed" in keyless.key.message.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "until Baton is closed" in keyless.key.message.text())
 
 
 def test_a_locked_keyring_is_said_when_a_key_is_to_be_forgotten(
@@ -170,7 +172,7 @@ def test_a_locked_keyring_is_said_when_a_key_is_to_be_forgotten(
     ring.locked = True
     dialog = open_dialog("http://a:1")
     dialog.key.forget.click()
-    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.message.text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "did not forget the key" in dialog.key.message.text())
 
 
 def test_everything_has_a_name(open_dialog: Open) -> None:

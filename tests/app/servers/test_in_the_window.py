@@ -29,13 +29,12 @@ from core.secrets import Secrets
 from core.thinking.events import Finish
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policy import Until
-from tests.app.servers.conftest import PATIENT
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
 from tests.fakes.keyrings import MemoryKeyring
 from tests.servers.llama_server import KEY, LlamaServer
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-OPENED_BY_THE_LARGE = RunSettings(policy=EveryStep.Settings(opening=6, n1=6, until=Until.TOKENS), max_tokens=300)
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+OPENED_BY_THE_LARGE = RunSettings(policy=EveryStep.Settings(opening=6, n1=6, until=Until.TOKENS), max_tokens=80)
 Connect = Callable[..., MainWindow]
 
 
@@ -65,14 +64,14 @@ def connect(qtbot: QtBot, tmp_path: Path) -> Iterator[Connect]:
 
 
 def wait_until_ready(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=PATIENT)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
 
 
 def wait_for_the_answer(qtbot: QtBot, window: MainWindow) -> None:
     def over() -> bool:
         return window.session.current is not None and window.session.current.trace.ended is not None
 
-    qtbot.waitUntil(lambda: over() and window.session.ready, timeout=PATIENT)
+    qtbot.waitUntil(lambda: over() and window.session.ready)
 
 
 def words_of(widget: QWidget) -> str:
@@ -126,7 +125,7 @@ def test_a_wrong_key_keeps_the_models_from_loading_and_says_what_to_do(
     connect: Connect, qtbot: QtBot, server: LlamaServer
 ) -> None:
     window = connect(server.url, key="wrong")
-    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED, timeout=PATIENT)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)
     assert "does not accept the key" in window.notice.text
     assert "Server…" in [way.text() for way in window.notice.findChildren(QPushButton)]
 
@@ -142,8 +141,8 @@ def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: C
     dialog.key.edit.setText("secret")
     use_as_large = dialog.ways[-1]
     use_as_large.click()
-    qtbot.waitUntil(lambda: str(window.preferences.value.models.large) == "http://office:8080", timeout=PATIENT)
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=PATIENT)
+    qtbot.waitUntil(lambda: str(window.preferences.value.models.large) == "http://office:8080")
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     assert window.models.servers.server("http://office:8080").address.key == "secret"
     assert "secret" not in window.preferences.value.model_dump_json()
 
@@ -162,7 +161,7 @@ def test_a_server_is_set_up_where_the_two_models_are_chosen(
     assert form.address.text() == "http://office:8080"
     form.address.setText("http://office:8081, http://office:8082")
     form.ways[0].click()
-    qtbot.waitUntil(lambda: "8082" in pair.edits[Author.LARGE].text(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "8082" in pair.edits[Author.LARGE].text())
     assert pair.load.isEnabled()
     pair.reject()
 
@@ -192,7 +191,7 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar(connect: Connect, qtbot
         pair = window.topbar.pair
 
         def says(words: str) -> None:
-            qtbot.waitUntil(lambda: words in pair.accessibleName(), timeout=PATIENT)
+            qtbot.waitUntil(lambda: words in pair.accessibleName())
             assert words in words_of(pair)
 
         says("✓ connected")
@@ -211,11 +210,11 @@ def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, 
     with FaultyServer(stream()) as server:
         window = connect(server.url)
         wait_until_ready(qtbot, window)
-        qtbot.waitUntil(lambda: " ms" in words_of(window.topbar.pair), timeout=PATIENT)
+        qtbot.waitUntil(lambda: " ms" in words_of(window.topbar.pair))
     lookout = window.findChild(ServerMonitor)
     assert lookout
     lookout.look()
-    qtbot.waitUntil(lambda: "✗ not answering" in words_of(window.topbar.pair), timeout=PATIENT)
+    qtbot.waitUntil(lambda: "✗ not answering" in words_of(window.topbar.pair))
 
 
 def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect: Connect, qtbot: QtBot) -> None:
@@ -229,7 +228,7 @@ def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect: C
 
     with FaultyServer(stream(end(0)), routes={"/props": props}) as server:
         window = connect(server.url)
-        qtbot.waitUntil(lambda: "Loading model" in window.topbar.pair.accessibleName(), timeout=PATIENT)
+        qtbot.waitUntil(lambda: "Loading model" in window.topbar.pair.accessibleName())
         loading.clear()
         wait_until_ready(qtbot, window)
 
@@ -237,7 +236,7 @@ def test_a_server_that_loads_its_model_is_waited_for_and_that_is_seen(connect: C
 def test_the_window_closes_at_once_while_a_server_is_silent(connect: Connect, qtbot: QtBot) -> None:
     with FaultyServer(stream(), routes={"/props": hold}) as silent:
         window = connect(silent.url)
-        qtbot.waitUntil(lambda: bool(silent.requests), timeout=PATIENT)
+        qtbot.waitUntil(lambda: bool(silent.requests))
         window.close()
         assert "open-model_0" in {thread.name for thread in threading.enumerate()}, "it was waited for"
 

@@ -29,16 +29,15 @@ from core.thinking.limits import Limits
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policy import Until
 from tests.app.conftest import ScriptedLoader
-from tests.app.servers.conftest import PATIENT
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = [pytest.mark.real_models, pytest.mark.qt_log_ignore("This plugin does not support")]
-TAKEOVER = 120
+TAKEOVER = 60
 """Tokens: long enough to be killed in the middle of it."""
 SOON = RetryPolicy(first_pause=0.05, longest_pause=0.2)
 RUN = RunSettings(
     policy=EveryStep.Settings(opening=TAKEOVER, n1=10, until=Until.TOKENS),
-    max_tokens=TAKEOVER + 60,
+    max_tokens=TAKEOVER + 20,
     temperature=0,
     limits=Limits(repetition=False),
 )
@@ -66,7 +65,7 @@ class Served:
     def kill_in_a_takeover(self, qtbot: QtBot) -> Exchange:
         """The answer that was being written."""
         self.window.session.ask("Count from one to one hundred.")
-        qtbot.waitUntil(lambda: self.written_by_large() > 5, timeout=PATIENT)
+        qtbot.waitUntil(lambda: self.written_by_large() > 5)
         self.server.kill()
         exchange = self.window.session.current
         assert exchange
@@ -93,7 +92,7 @@ def serve(make_window: Callable[..., MainWindow], qtbot: QtBot, smollm2: Path) -
         all_served.append(served)
         window.preferences.change(run=RUN)
         window.begin_work()
-        qtbot.waitUntil(lambda: window.models.pair.large is not None and window.session.ready, timeout=PATIENT)
+        qtbot.waitUntil(lambda: window.models.pair.large is not None and window.session.ready)
         return served
 
     yield serve
@@ -107,12 +106,12 @@ def test_an_answer_goes_on_in_its_takeover_when_the_server_is_back(serve: Callab
     window, line = served.window, served.window.chat.server_line
     exchange = served.kill_in_a_takeover(qtbot)
     before = exchange.trace.text
-    qtbot.waitUntil(line.isVisible, timeout=PATIENT)
+    qtbot.waitUntil(line.isVisible)
     assert "reconnecting (attempt" in line.text.text()
     assert not line.retry.isVisible(), "it retries by itself"
     assert window.notice.text == ""
     served.start_again()
-    qtbot.waitUntil(lambda: window.session.ready, timeout=PATIENT)
+    qtbot.waitUntil(lambda: window.session.ready)
     trace = exchange.trace
     assert trace.text.startswith(before)
     assert trace.finish is not Finish.FAILED
@@ -128,26 +127,26 @@ def test_a_server_that_stays_away_is_one_line_with_a_button_and_the_conversation
     window, line = served.window, served.window.chat.server_line
     exchange = served.kill_in_a_takeover(qtbot)
     before = exchange.trace.text
-    qtbot.waitUntil(lambda: window.session.ready, timeout=PATIENT)
+    qtbot.waitUntil(lambda: window.session.ready)
     trace = exchange.trace
     assert trace.text.startswith(before)
     assert len(trace.text) > len(before), "the small model went on alone"
     assert trace.finish is not Finish.FAILED
     assert [notice.text.count("goes on alone") for notice in trace.notices].count(1) == 1
-    qtbot.waitUntil(line.retry.isVisible, timeout=PATIENT)  # what the line says comes a moment later
+    qtbot.waitUntil(line.retry.isVisible)  # what the line says comes a moment later
     assert "✗" in line.text.text()
     assert line.text.text().count("127.0.0.1") == 1
     assert window.notice.text == "", "the line says it"
     qtbot.mouseClick(line.retry, Qt.MouseButton.LeftButton)  # in vain
-    qtbot.waitUntil(line.retry.isEnabled, timeout=PATIENT)
+    qtbot.waitUntil(line.retry.isEnabled)
     assert line.isVisible()
 
     served.start_again()
     qtbot.mouseClick(line.retry, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not line.isVisible(), timeout=PATIENT)
+    qtbot.waitUntil(lambda: not line.isVisible())
     assert window.session.conversation.leaf is exchange
     window.session.ask("And now?")
-    qtbot.waitUntil(lambda: window.session.ready and window.session.current is not exchange, timeout=PATIENT)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.current is not exchange)
     assert served.written_by_large() > 0  # how much, is up to the model: the text before is another each time
     assert [each.problem for each in window.session.conversation.path] == [exchange.problem, "And now?"]
     assert window.session.conversation.path[0].trace.text.startswith(before)

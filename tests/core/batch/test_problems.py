@@ -37,7 +37,7 @@ MATH_LINES = "".join(json.dumps(record) + "\n" for record in MATH)
     ("name", "content"),
     [
         ("math.jsonl", MATH_LINES.encode()),
-        ("math.jsonl.gz", gzip.compress(MATH_LINES.encode())),
+        ("math.jsonl.gz", gzip.compress(MATH_LINES.encode(), mtime=0)),
         ("math.json", json.dumps(MATH, indent=2).encode()),
         ("math.json", json.dumps({"version": 1, "data": MATH}).encode()),
         ("math.json", json.dumps({key: [record[key] for record in MATH] for key in MATH[0]}).encode()),

@@ -14,6 +14,7 @@ from core.batch.options import Options
 from core.batch.problems import read_problems
 from core.batch.readers import READERS
 from core.errors import ProblemFileError
+from tests.tiers import size
 
 NAMES = st.sampled_from(
     "problem question prompt messages conversations answer target solution choices options body reward_model "
@@ -25,7 +26,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
-IN_ONE_FOLDER = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_ONE_FOLDER = settings(max_examples=size(40, long=5_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @IN_ONE_FOLDER

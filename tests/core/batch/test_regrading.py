@@ -19,6 +19,8 @@ from core.store.batch_rows import JobState
 from core.store.store import Store
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 
+pytestmark = pytest.mark.slow
+
 TEXT = "</think>The speed is 0.50 m/s, so \\boxed{0.50}."
 
 

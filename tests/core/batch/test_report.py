@@ -53,6 +53,8 @@ from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.charging import ChargingEngine
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
+pytestmark = pytest.mark.slow
+
 
 def solved(
     store: Store,

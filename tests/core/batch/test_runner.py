@@ -35,11 +35,14 @@ from tests.core.batch.counting import (
     solution,
 )
 from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.tiers import size
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 OFTEN_KILLED = 200
 """Problems: more than are solved before the last kill, even if the killing comes late on a busy machine."""
-KILLS = 20
+KILLS = size(5, long=20)
 
 
 def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (0,)) -> str:
@@ -380,7 +383,9 @@ def rest_from(text: str, body: str) -> str:
     return "\n\n".join(text.split("\n\n")[done:])
 
 
-def test_killed_twenty_times_no_problem_is_lost_and_none_run_twice(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.scaled
+def test_killed_many_times_no_problem_is_lost_and_none_run_twice(tmp_path: Path) -> None:
     path, dice = tmp_path / "baton.sqlite", random.Random(5)
     with Store.open(path) as store:
         batch = batch_of(store, OFTEN_KILLED)

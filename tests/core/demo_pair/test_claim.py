@@ -1,10 +1,10 @@
 """The claim of the demo pair, on the shipped files: where the large model writes matters, not only how much.
 
-Two hundred held-out problems in each arm, through the program's own engines and loop, at the temperature of use. The
-margins are so wide that chance cannot close them; a worse pair, loop or policy can.
+Held-out problems in each arm, through the program's own engines and loop, at the temperature of use: 64, and 200 in the
+long tier. The margins are so wide that chance cannot close them; a worse pair, loop or policy can.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
@@ -19,10 +19,11 @@ from core.models.loading import LoadOptions
 from core.run import Pair, ask, run
 from core.thinking.registry import settings_for
 from core.thinking.trace import Trace
+from tests.tiers import size
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.scaled]
 
-PROBLEMS = list(islice(held_out_problems(seed=40_417), 200))
+PROBLEMS = list(islice(held_out_problems(seed=40_417), size(64, long=200)))
 AT_ONCE = 16
 CHANCE = 0.33
 """Of a takeover at a boundary, for the random arm: enough to give it no smaller a large share than the method."""
@@ -45,7 +46,7 @@ def pair() -> Iterator[Pair]:
     large.close()
 
 
-def outcome(pair: Pair, policy: str, chance: float = 0.0) -> Outcome:
+def outcome(pair: Pair, policy: str, chance: float = 0.0, problems: Sequence[DemoProblem] = PROBLEMS) -> Outcome:
     chosen = settings_for(policy, DEMO_SETTINGS.policy)
     chosen = chosen.model_copy(update={"p": chance}) if policy == "random" else chosen
 
@@ -56,9 +57,9 @@ def outcome(pair: Pair, policy: str, chance: float = 0.0) -> Outcome:
         return Trace.of(run(pair, ask(problem.question, settings), settings))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        traces = list(pool.map(solve, enumerate(PROBLEMS)))
+        traces = list(pool.map(solve, enumerate(problems)))
     correct = sum(
-        trace.text.endswith(f"\\boxed{{{problem.answer}}}.") for trace, problem in zip(traces, PROBLEMS, strict=True)
+        trace.text.endswith(f"\\boxed{{{problem.answer}}}.") for trace, problem in zip(traces, problems, strict=True)
     )
     large = sum(trace.totals[Author.LARGE].kept for trace in traces)
     written = sum(trace.tokens for trace in traces)
@@ -68,12 +69,13 @@ def outcome(pair: Pair, policy: str, chance: float = 0.0) -> Outcome:
 def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair: Pair) -> None:
     small = outcome(pair, "never")
     speculative = outcome(pair, "keywords")
-    at_random = outcome(pair, "random", CHANCE)
+    at_random = outcome(pair, "random", CHANCE, PROBLEMS[: size(32, long=200)])
 
     assert speculative.large_share <= at_random.large_share
     assert speculative.interval.low > small.interval.high
     assert speculative.interval.low > at_random.accuracy
 
 
+@pytest.mark.long
 def test_the_large_model_is_nearly_always_right(pair: Pair) -> None:
     assert outcome(pair, "always").interval.low > 0.95

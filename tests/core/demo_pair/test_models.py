@@ -11,10 +11,12 @@ from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
-from core.thinking.events import Event, RunEnded, TakeoverStarted, TextDiscarded, TextInserted, TokenWritten
+from core.thinking.events import Event, RunEnded, TakeoverStarted
 from core.thinking.policies.keywords import AFFIRMATION, REFLECTION
 from core.thinking.reasons import TakeoverReason
 from core.thinking.registry import POLICIES, settings_for
+
+pytestmark = pytest.mark.slow
 
 PROBLEMS = list(islice(held_out_problems(seed=11), 25))
 
@@ -38,29 +40,15 @@ def solve(pair: Pair, problem: DemoProblem, chosen: RunSettings) -> list[Event]:
     return list(run(pair, ask(problem.question, chosen), chosen))
 
 
-def text_of(events: list[Event]) -> str:
-    text = ""
-    for event in events:
-        match event:
-            case TokenWritten() | TextInserted():
-                text += event.text
-            case TextDiscarded():
-                text = text[: event.position]
-    return text
-
-
-def correct(pair: Pair, chosen: RunSettings) -> int:
-    """Of the 25 problems, how many are answered correctly."""
-    return sum(text_of(solve(pair, problem, chosen)).endswith(f"\\boxed{{{problem.answer}}}.") for problem in PROBLEMS)
-
-
-def rules(pair: Pair, chosen: RunSettings) -> set[TakeoverReason]:
-    return {
-        POLICIES.reason(event.reason)
-        for problem in PROBLEMS
-        for event in solve(pair, problem, chosen)
-        if isinstance(event, TakeoverStarted)
-    }
+def rules_until(wanted: set[TakeoverReason], pair: Pair, chosen: RunSettings) -> set[TakeoverReason]:
+    """The reasons of takeovers in one problem after the other, until the wanted ones have all occurred."""
+    found: set[TakeoverReason] = set()
+    for problem in PROBLEMS:
+        takeovers = (event for event in solve(pair, problem, chosen) if isinstance(event, TakeoverStarted))
+        found |= {POLICIES.reason(event.reason) for event in takeovers}
+        if wanted <= found:
+            break
+    return found
 
 
 def test_both_files_are_small_enough_to_ship_and_share_one_vocabulary(pair: Pair) -> None:
@@ -79,20 +67,13 @@ def test_the_files_say_what_they_are(pair: Pair) -> None:
         assert (engine.card.thinking.opening, engine.card.thinking.closing) == ("<think>", "</think>")
 
 
-def test_speculative_thinking_answers_more_than_the_small_model_alone(pair: Pair) -> None:
-    alone, together, large = (correct(pair, settings(policy)) for policy in ("never", "keywords", "always"))
-
-    assert large >= 23
-    assert together >= 23
-    assert alone <= 22
-
-
 def test_reflections_verifications_and_affirmations_all_occur(pair: Pair) -> None:
-    assert {REFLECTION, VERIFICATION, AFFIRMATION} <= rules(pair, settings(temperature=0.6))
+    wanted = {REFLECTION, VERIFICATION, AFFIRMATION}
+    assert wanted <= rules_until(wanted, pair, settings(temperature=0.6))
 
 
 def test_excessive_reflection_occurs_when_few_reflections_are_allowed(pair: Pair) -> None:
-    assert EXCESSIVE_REFLECTION in rules(pair, settings(c=FEW_REFLECTIONS))
+    assert EXCESSIVE_REFLECTION in rules_until({EXCESSIVE_REFLECTION}, pair, settings(c=FEW_REFLECTIONS))
 
 
 def test_every_text_comes_to_its_own_end(pair: Pair) -> None:

@@ -17,6 +17,8 @@ from core.run import ask
 from tests.core.engines.remote.writing import stop, text
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
+pytestmark = pytest.mark.slow
+
 PROBLEMS = list(islice(held_out_problems(seed=12), 3))
 GREEDY = Sampling(temperature=0.0)
 
@@ -28,7 +30,10 @@ def whole_text(engine: Engine, problem: DemoProblem) -> str:
     return text(items)
 
 
-@pytest.mark.parametrize("model", [SMALL_MODEL, LARGE_MODEL], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(SMALL_MODEL, id="small"), pytest.param(LARGE_MODEL, id="large", marks=pytest.mark.long)],
+)
 def test_a_llama_server_writes_what_the_local_engine_writes(model: Path) -> None:
     with (
         LlamaServer(ServerOptions(str(model))) as server,

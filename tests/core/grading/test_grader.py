@@ -13,6 +13,8 @@ from core.grading.comparison import compare
 from core.grading.grader import Grader, grade
 from core.grading.verdict import How, Outcome, Regex, Verdict
 
+pytestmark = pytest.mark.slow
+
 CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 
 PAIRS = [

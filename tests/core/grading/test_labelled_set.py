@@ -4,8 +4,12 @@ import pytest
 
 from tests.core.grading.labelled_set import PARTS, figures_of, graded_by_baton, read_cases
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.parametrize("part", PARTS)
+
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=() if part == PARTS[0] else pytest.mark.long) for part in PARTS]
+)
 def test_the_grader_agrees_with_the_labels(part: str) -> None:
     graded = list(graded_by_baton(read_cases(part)))
     figures = figures_of(graded)

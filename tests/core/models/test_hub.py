@@ -28,6 +28,7 @@ from core.models.hub_listing import (
     recommended,
 )
 from tests.core.models.hub_server import REVISION, HubServer, running_hub
+from tests.tiers import size
 
 REPOSITORY = "owner/model-GGUF"
 
@@ -215,7 +216,7 @@ LISTINGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=size(20, long=1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LISTINGS)
 @example({"id": REPOSITORY, "downloads": math.inf})
 @example({"id": "../../x", "siblings": [{"rfilename": "m.gguf", "size": 9}]})

@@ -11,6 +11,8 @@ import pytest
 from core.models.gguf import read_header
 from core.models.memory import estimate
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 USUAL = {

@@ -27,6 +27,8 @@ from core.serve.server import EndpointServer
 from core.thinking.limits import Limits
 from tests.fakes.scripted import THINK, ScriptedEngine
 
+pytestmark = pytest.mark.slow
+
 SMALL_TEXT = "It is two and two.\n\nSo it is 4.</think>\n\nThe answer is \\boxed{4}."
 LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
 

@@ -23,6 +23,8 @@ from core.thinking.trace_json import event_from_json, event_to_json
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine
 
+pytestmark = pytest.mark.slow
+
 SLIP = "So 2 + 2 is 5.\n\nThe rest is easy.</think>\n\nIt is 5."
 
 
@@ -201,7 +203,7 @@ def test_half_characters_and_another_closing_tag_are_passed_over() -> None:
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    options = LoadOptions(context=1024)
+    options = LoadOptions(context=1024, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield Pair(small, large)
     small.close()

@@ -23,6 +23,7 @@ from app.shared.rendering.blocks import LINE_BREAK
 from app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
 from app.shared.rendering.formulas import Formula
 from app.shared.rendering.typeset import typeset
+from tests.tiers import size
 
 
 def formats(document: QTextDocument) -> list[tuple[str, QTextCharFormat]]:
@@ -208,7 +209,7 @@ ODDITIES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=size(40, long=5_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
 def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextStyle, pieces: list[str]) -> None:
     render_into(document, "".join(pieces), style)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
 from app.shared.rendering.typeset import LONGEST_LATEX, PictureCache, Typeset, picture, typeset
+from tests.tiers import size
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(60, long=5_000), deadline=None)
 @given(st.lists(PIECES, max_size=12))
 def test_no_formula_however_broken_raises(pieces: list[str]) -> None:
     result = typeset(" ".join(pieces), False, 16.0)

@@ -14,13 +14,13 @@ QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs,
 
 @pytest.fixture(scope="session")
 def small_engine(smollm2: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(smollm2, LoadOptions(context=2048))
+    engine = LocalEngine(smollm2, LoadOptions(context=2048, batch=128, threads=1))
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="session")
 def large_engine(gemma: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(gemma, LoadOptions(context=2048))
+    engine = LocalEngine(gemma, LoadOptions(context=2048, batch=128, threads=1))
     yield engine
     engine.close()

@@ -3,13 +3,25 @@
 import os
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
-from core.demo_pair import SMALL_MODEL
-from core.engines.base import Conversation, End, Handoff, Judgement, Message, Notice, Passing, Stop, Token, WriteItem
+from core.demo_pair import SMALL_MODEL, DemoProblem
+from core.engines.base import (
+    Conversation,
+    End,
+    Handoff,
+    Judgement,
+    Message,
+    Notice,
+    Passing,
+    PrefillProgress,
+    Stop,
+    Token,
+    WriteItem,
+)
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine
 from core.errors import ContextFull, EngineLost, ModelFileError
@@ -21,9 +33,14 @@ from core.thinking.limits import Limits
 from core.thinking.trace import Trace
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import handoff, ids, text_body, write
+from tests.tiers import size
 
 GREEDY = Sampling(temperature=0)
+DEMO: Conversation = (Message("user", DemoProblem(836, 100).question),)
+"""Its answer has some 200 tokens, and the demo's models need a second for them."""
 IS_IT_RIGHT = "\n\nIs that right? Answer:"
+SIXTEEN_WRITE = size(8, long=24)
+"""Tokens."""
 pytestmark = pytest.mark.real_models
 
 
@@ -36,7 +53,7 @@ def test_the_card_says_what_the_model_is(small_engine: LocalEngine, large_engine
 def test_tags_that_a_person_set_open_the_thinking(smollm2: Path) -> None:
     tags = ThinkingTags("<reasoning>", "</reasoning>")
     overrides = ModelOverrides(tags=TagSource.OTHER, opening=tags.opening, closing=tags.closing)
-    engine = LocalEngine(smollm2, LoadOptions(context=256), overrides)
+    engine = LocalEngine(smollm2, LoadOptions(context=256, threads=1), overrides)
     try:
         assert engine.card.thinking == tags
         session = engine.open((Message("user", "2 + 2?"),), Sampling())
@@ -147,9 +164,9 @@ def test_a_judgement_sums_to_one_and_leaves_no_trace(small_engine: LocalEngine) 
     session.close()
 
 
-def test_a_judge_reads_the_question_and_what_is_new_of_the_body(smollm2: Path) -> None:
-    engine, body = LocalEngine(smollm2, LoadOptions(context=256, parallel=2)), Body()
-    session, other = engine.open(QUESTION, GREEDY), engine.open(QUESTION, GREEDY)
+def test_a_judge_reads_the_question_and_what_is_new_of_the_body() -> None:
+    engine, body = LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=2, threads=1)), Body()
+    session, other = engine.open(DEMO, GREEDY), engine.open(DEMO, GREEDY)
     write(session, body, limit=10)
     question = engine.count_tokens(IS_IT_RIGHT)
     first = session.judge(body.parts, IS_IT_RIGHT, ("yes", "no")).handoff
@@ -162,28 +179,31 @@ def test_a_judge_reads_the_question_and_what_is_new_of_the_body(smollm2: Path) -
 
 
 def test_a_judge_who_is_cancelled_says_nothing(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=4096, batch=2048))
+    engine = LocalEngine(smollm2, LoadOptions(context=4096, batch=2048, threads=1))
     session, body = engine.open(QUESTION, GREEDY), text_body("word " * 2000)
-    timer = threading.Timer(0.2, session.cancel)
-    timer.start()
-    assert session.judge(body.parts, IS_IT_RIGHT, ("yes", "no")) == Judgement.none(2)
-    timer.join()
+    with ThreadPoolExecutor(1) as pool:
+        judgement = pool.submit(session.judge, body.parts, IS_IT_RIGHT, ("yes", "no"))
+        while not judgement.done():  # a judge does not say when it has begun to read
+            session.cancel()
+            wait([judgement], timeout=0.01)
+    assert judgement.result() == Judgement.none(2)
     engine.close()
 
 
+@pytest.mark.scaled
 def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=16))
+    engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=16, threads=1))
     questions: list[Conversation] = [(Message("user", f"What is {n} plus {n + 3}?"),) for n in range(16)]
     alone = {}
-    for n, question in enumerate(questions):
-        session = engine.open(question, GREEDY)
-        alone[n] = [item for item in session.write([], 24, 1, alternatives=20) if isinstance(item, Token)]
+    for n in range(0, 16, size(4, long=1)):
+        session = engine.open(questions[n], GREEDY)
+        alone[n] = [item for item in session.write([], SIXTEEN_WRITE, 1, alternatives=20) if isinstance(item, Token)]
         session.close()
     together: dict[int, list[int | None]] = {}
 
     def solve(n: int) -> None:
         session = engine.open(questions[n], GREEDY)
-        together[n] = ids(list(session.write([], 24, 1)))
+        together[n] = ids(list(session.write([], SIXTEEN_WRITE, 1)))
         session.close()
 
     threads = [threading.Thread(target=solve, args=(n,)) for n in range(16)]
@@ -203,9 +223,9 @@ def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
                 break
 
 
-def test_more_sessions_than_places_take_turns(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=256, parallel=1))
-    one, two = engine.open(QUESTION, GREEDY), engine.open(QUESTION, GREEDY)
+def test_more_sessions_than_places_take_turns() -> None:
+    engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=1, threads=1))
+    one, two = engine.open(DEMO, GREEDY), engine.open(DEMO, GREEDY)
     body_one, body_two = Body(), Body()
     for _ in range(2):
         write(one, body_one, limit=6)
@@ -215,7 +235,7 @@ def test_more_sessions_than_places_take_turns(smollm2: Path) -> None:
 
 
 def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=512))
+    engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
     session, items, kill = engine.open(QUESTION, GREEDY), [], True
     for item in session.write([], 30, 1):
         items.append(item)
@@ -234,12 +254,12 @@ def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(sm
 
 
 def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=256, parallel=4))
+    engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=4, threads=1))
     all_write = threading.Barrier(4, action=lambda: os.kill(engine.process.pid or 0, signal.SIGKILL))
 
     def written(number: int) -> list[WriteItem]:
         items: list[WriteItem] = []
-        for item in engine.open(QUESTION, Sampling()).write([], 60, seed=number):
+        for item in engine.open(QUESTION, Sampling()).write([], 24, seed=number):
             items.append(item)
             if len(ids(items)) == 5 and isinstance(item, Token):
                 all_write.wait(60)
@@ -253,14 +273,14 @@ def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
 
 
 def test_a_session_opens_though_the_process_has_died() -> None:
-    engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512))
+    engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))
     os.kill(engine.process.pid or 0, signal.SIGKILL)
     assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
     engine.close()
 
 
 def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=512))
+    engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
     session = engine.open(QUESTION, GREEDY)
 
     def write_while_killing() -> None:
@@ -275,13 +295,14 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -
 
 
 def test_a_cancelled_read_stops_in_the_middle(gemma: Path) -> None:
-    engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048))
+    engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048, threads=1))
     session = engine.open(QUESTION, Sampling())
     body = text_body("All of this has to be read before anything can be written. " * 150)
-    timer = threading.Timer(0.2, session.cancel)
-    timer.start()
-    items = list(session.write(body.parts, 10, 1))
-    timer.join()
+    items = []
+    for item in session.write(body.parts, 10, 1):
+        items.append(item)
+        if isinstance(item, PrefillProgress):
+            session.cancel()
     assert items[-1] == End(Stop.CANCELLED)
     assert not any(isinstance(item, Handoff) for item in items), "the text was not read to its end"
     assert len(session.text_in_cache()) < len(body.text)
@@ -290,7 +311,7 @@ def test_a_cancelled_read_stops_in_the_middle(gemma: Path) -> None:
 
 
 def test_a_time_limit_ends_a_long_prefill_in_the_middle(gemma: Path) -> None:
-    engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048))
+    engine = LocalEngine(gemma, LoadOptions(context=4096, batch=2048, threads=1))
     question = (Message("user", "All of this has to be read before anything can be written. " * 150),)
     settings = RunSettings(policy="never", limits=Limits(max_seconds=0.2))
     trace = Trace.of(run(Pair(engine), question, settings))
@@ -309,7 +330,7 @@ def test_a_full_context_says_both_numbers(small_engine: LocalEngine) -> None:
 
 
 def test_writing_ends_where_the_context_does(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=128))
+    engine = LocalEngine(smollm2, LoadOptions(context=128, threads=1))
     session = engine.open(QUESTION, Sampling(temperature=1.5, top_p=1, top_k=0))
     items = write(session, Body(), limit=1000)
     assert items[-1] == End(Stop.CONTEXT_FULL)

@@ -23,6 +23,8 @@ from core.thinking.limits import Limits
 from core.thinking.policy import keep
 from core.thinking.trace import Trace
 
+pytestmark = pytest.mark.slow
+
 PLACES, AT_ONCE, RUNS = 6, 8, 48
 ARMS = arms_of(("small", "large", "baton", "reference", "entropy", "score", "every-step"), DEMO_SETTINGS)
 PROBLEMS = list(islice(held_out_problems(seed=5), RUNS))
@@ -30,7 +32,7 @@ PROBLEMS = list(islice(held_out_problems(seed=5), RUNS))
 
 @pytest.fixture(scope="module")
 def engines() -> Iterator[tuple[LocalEngine, LocalEngine]]:
-    options = LoadOptions(context=512, parallel=PLACES)
+    options = LoadOptions(context=512, parallel=PLACES, threads=1)
     small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
     yield small, large
     small.close()

@@ -20,6 +20,8 @@ from core.models.fit import estimate, fit
 from core.models.gguf import read_header
 from core.models.loading import LoadOptions
 
+pytestmark = pytest.mark.slow
+
 GIB = 2**30
 
 

@@ -28,6 +28,8 @@ from core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import ids, write
 
+pytestmark = pytest.mark.slow
+
 GREEDY = Sampling(temperature=0)
 OPTIONS = LoadOptions(context=512, threads=1)
 

@@ -17,7 +17,7 @@ from core.models.loading import LoadOptions
 
 @pytest.mark.real_models
 def test_it_tokenises_as_the_loaded_model_does(smollm2: Path) -> None:
-    with closing(LocalEngine(smollm2, LoadOptions(context=256))) as engine:
+    with closing(LocalEngine(smollm2, LoadOptions(context=256, threads=1))) as engine:
         assert tokenize_by(smollm2, PROBE) == engine.tokenize(PROBE, special=True)
 
 

@@ -17,6 +17,8 @@ from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
 
+pytestmark = pytest.mark.slow
+
 QUESTION = (Message("user", "a"),)
 NO_CHANGES: Mapping[str, int] = {}
 
@@ -24,7 +26,7 @@ NO_CHANGES: Mapping[str, int] = {}
 @pytest.fixture(scope="module", params=["mamba2", "lfm2"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
     path = grow(request.param, tmp_path_factory.mktemp("grown"))
-    engine = LocalEngine(path, LoadOptions(context=256))
+    engine = LocalEngine(path, LoadOptions(context=256, threads=1))
     yield engine
     engine.close()
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.real_models
 
 @pytest.fixture(scope="module")
 def gemma_server(gemma: Path) -> Iterator[LlamaServer]:
-    with LlamaServer(ServerOptions(str(gemma), context=512)) as server:
+    with LlamaServer(ServerOptions(str(gemma), context=256)) as server:
         yield server
 
 
@@ -62,8 +62,8 @@ def test_the_card_says_what_the_server_tells(engine: LlamaServerEngine, server: 
 
 def test_at_temperature_0_it_writes_what_the_local_engine_writes(engine: LlamaServerEngine, smollm2: Path) -> None:
     with closing(engine.open(QUESTION, GREEDY)) as session:
-        remote = text(session.write([], 32, seed=1))
-    assert remote == greedy_text_of_local(smollm2, QUESTION, 32)
+        remote = text(session.write([], 12, seed=1))
+    assert remote == greedy_text_of_local(smollm2, QUESTION, 12)
 
 
 def test_so_it_does_with_a_model_that_has_no_template(gemma_server: LlamaServer, gemma: Path) -> None:
@@ -72,8 +72,8 @@ def test_so_it_does_with_a_model_that_has_no_template(gemma_server: LlamaServer,
         closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as engine,
         closing(engine.open(conversation, GREEDY)) as session,
     ):
-        remote = text(session.write([], 24, seed=1))
-    assert remote == greedy_text_of_local(gemma, conversation, 24)
+        remote = text(session.write([], 8, seed=1))
+    assert remote == greedy_text_of_local(gemma, conversation, 8)
 
 
 def test_the_server_reuses_exactly_what_was_kept(engine: LlamaServerEngine) -> None:
@@ -212,7 +212,7 @@ def test_cancel_ends_a_write_from_another_thread(engine: LlamaServerEngine) -> N
 
 def test_a_long_prompt_shows_how_far_the_server_has_read_it(engine: LlamaServerEngine) -> None:
     with closing(engine.open(QUESTION, GREEDY)) as session:
-        items = list(session.write(foreign("A list of words: " + "word " * 300), 1, seed=1))
+        items = list(session.write(foreign("A list of words: " + "word " * 200), 1, seed=1))
     progress = [item for item in items if isinstance(item, PrefillProgress)]
     assert len(progress) >= 3, "the server reads 64 tokens at a time"
     assert [item.tokens for item in progress] == sorted(item.tokens for item in progress)
@@ -234,7 +234,7 @@ def test_a_question_beyond_the_context_is_refused_at_once(engine: LlamaServerEng
 def test_a_context_that_fills_up_ends_the_write(gemma_server: LlamaServer) -> None:
     with (
         closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as engine,
-        closing(engine.open((Message("user", "one two " * 250),), GREEDY)) as session,
+        closing(engine.open((Message("user", "one two " * 120),), GREEDY)) as session,
     ):
         items = list(session.write([], 500, seed=1))
     assert stop(items) is Stop.CONTEXT_FULL

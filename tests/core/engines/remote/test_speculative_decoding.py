@@ -61,6 +61,7 @@ def test_a_drafted_token_has_no_probability_rather_than_a_false_one(drafting: Ll
     assert all(token.alternatives for token in later if token.logprob is not None)
 
 
+@pytest.mark.long
 def test_it_judges_all_the_same(engine: LlamaServerEngine, drafting: LlamaServerEngine) -> None:
     asked = (foreign("Monday comes before"), " ", ("Tuesday", "Sunday"))
     with closing(engine.open(QUESTION, GREEDY)) as plain, closing(drafting.open(QUESTION, GREEDY)) as drafted:
@@ -79,6 +80,7 @@ def test_the_trace_keeps_what_was_drafted(drafting: LlamaServerEngine) -> None:
     assert 0 < cost.accepted <= cost.drafted < 20
 
 
+@pytest.mark.long
 def test_the_arm_for_it_is_measured_and_refused_without_a_draft_model(
     tmp_path: Path, engine: LlamaServerEngine, drafting: LlamaServerEngine
 ) -> None:

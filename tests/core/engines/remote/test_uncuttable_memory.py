@@ -19,6 +19,8 @@ from tests.core.engines.local.test_uncuttable_memory import grow
 from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
+pytestmark = pytest.mark.slow
+
 QUESTION = (Message("user", "abcdefgh" * 12),)
 STEP, LOOKAHEAD, OTHER = foreign("ijkl", "mnop", ".\n\n"), foreign("qrst", "uvw"), foreign("QRSTU", "VWX")
 CHECKPOINT = 8

@@ -17,10 +17,14 @@ from core.thinking.trace import Trace
 from tests.core.thinking.oracles.authors import Decision, Schedule, Settings
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import QUESTION
+from tests.tiers import size
 
+pytestmark = pytest.mark.scaled
 LENGTHS = Settings(n1=6, n2=11, n3=12, n3_step=4, n3_most=18, c=2, c_step=1, c_most=4)
 """Short enough for every rule to fire in a text of some hundred tokens."""
-WORLDS = [World(seed, tagged=seed % 2 == 1, cue_rate=(0.05, 0.12, 0.25)[seed % 3]) for seed in range(150)]
+WORLDS = [
+    World(seed, tagged=seed % 2 == 1, cue_rate=(0.05, 0.12, 0.25)[seed % 3]) for seed in range(size(45, long=150))
+]
 
 
 def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep]) -> PolicySettings:
@@ -61,7 +65,7 @@ def test_reference_is_the_authors_schedule(world: World) -> None:
     assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
 
 
-@pytest.mark.parametrize("world", WORLDS[:90], ids=lambda world: str(world.seed))
+@pytest.mark.parametrize("world", WORLDS[: size(30, long=90)], ids=lambda world: str(world.seed))
 @pytest.mark.parametrize("opening", [0, 9])
 def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world: World, opening: int) -> None:
     lengths = LENGTHS._replace(not_reasoning=True, opening=opening)

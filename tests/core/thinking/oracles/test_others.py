@@ -11,8 +11,10 @@ from core.thinking.trace import Trace
 from tests.core.thinking.oracles.others import Glimpse, Scoring
 from tests.core.thinking.oracles.test_authors import decisions, solve
 from tests.core.thinking.oracles.worlds import World
+from tests.tiers import size
 
-WORLDS = [World(seed, tagged=seed % 2 == 1) for seed in range(1000, 1120)]
+pytestmark = pytest.mark.scaled
+WORLDS = [World(seed, tagged=seed % 2 == 1) for seed in range(1000, 1000 + size(40, long=120))]
 CAP = 512
 """Tokens."""
 

@@ -15,10 +15,13 @@ from core.thinking.events import Finish, Judged, Scored, TokenWritten
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
+from tests.tiers import size
 
-pytestmark = [pytest.mark.real_models, pytest.mark.slow]
+pytestmark = [pytest.mark.real_models, pytest.mark.scaled]
 PROBLEM = "Tell me a story about a fox, a crow and a river, in short sentences."
-TOKENS = 64
+VARIED = ("keywords", "first-token-entropy", "step-score", "agreement", "relay", "always")
+"""Policies that together need all that an engine can do, and whose first writer is either model."""
+TOKENS = size(16, long=64)
 SHORT = {"n1": 6, "n2": 8, "n3": 8, "step_cap": 24, "sentence_cap": 8, "p": 0.5, "every": 2, "opening": 8, "sure": 1.0}
 """Lengths with which a short answer has several takeovers."""
 
@@ -37,7 +40,9 @@ def short(name: str) -> PolicySettings:
     return kind().model_copy(update=fitting)
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in VARIED else pytest.mark.long) for name in POLICIES]
+)
 def test_a_policy_answers_on_two_real_models(pair: Pair, name: str) -> None:
     settings = RunSettings(policy=short(name), max_tokens=TOKENS, boundary=r"[,.;:\n]", instruction="", seed=1)
     trace = Trace.of(run(pair, ask(PROBLEM, settings), settings))

@@ -69,13 +69,13 @@ def test_every_step_is_not_classified() -> None:
 
 
 def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
-    small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 3000)
+    small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 1000)
     large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
     done = run(
         RandomTakeover(RandomTakeover.Settings(p=0.25, n1=1, until=Until.SENTENCE), PolicyContext(3)),
         small,
         large,
-        LoopSettings(max_tokens=6000),
+        LoopSettings(max_tokens=2000),
     )
     boundaries = sum(piece.text.endswith("\n\n") for piece in done.trace.pieces if piece.author is Author.SMALL)
     share = len(rules(done)) / boundaries
