@@ -118,7 +118,6 @@ def ranges(hub: HubServer) -> list[str | None]:
         ("click", "solve 1+1"),
         pytest.param("app.terminal.solve", "solve 1+1", marks=pytest.mark.long),
         ("core.run", "solve 1+1"),
-        pytest.param("numpy", "solve 1+1", marks=pytest.mark.long),
         ("core.engines.local.client", "solve 1+1"),
         ("core.batch.runner", "batch problems.jsonl"),
         pytest.param("core.cue_profiler", "profile model.gguf", marks=pytest.mark.long),
