@@ -158,7 +158,7 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: str, folder: Path)
             local = line
             for named, here in HERE.items():
                 local = local.replace(named, here)
-            done = subprocess.run(["bash", "-c", local], cwd=folder, capture_output=True, text=True, timeout=300)
+            done = subprocess.run(["bash", "-c", local], cwd=folder, capture_output=True, text=True, timeout=3_600)
             # 3: the demo pair under another name has nobody who shortens its answers
             assert done.returncode in ((0, 3) if "solve" in line else (0,)), f"{local}\n{done.stderr}"
             assert "Traceback" not in done.stderr

@@ -430,5 +430,5 @@ def test_nothing_is_clipped_at_twice_the_scale(tmp_path: Path) -> None:
     platform = f"offscreen:configfile={tmp_path / 'screens.json'}"
     again = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__]
     environment = os.environ | {TWICE: "2", "QT_QPA_PLATFORM": platform}
-    run = subprocess.run(again, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    run = subprocess.run(again, env=environment, capture_output=True, text=True, timeout=3_600, check=False)
     assert run.returncode == 0, run.stdout
