@@ -83,6 +83,7 @@ def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path
     assert all(arm["compute"] for arm in report["arms"])
 
 
+@pytest.mark.long
 def test_two_small_and_two_large_models_are_compared_in_one_batch(tmp_path: Path, baton: Baton) -> None:
     """The files of the demo pair in exchanged roles: another small and another large model."""
     arms = ("--arm", "small", "--arm", "large", "--arm", "paper")
@@ -157,6 +158,7 @@ def test_a_resume_refuses_options_that_it_would_ignore(
     assert f"{option[0]} cannot be changed by --resume" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app.cli", "batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO]
     both = [

@@ -33,14 +33,11 @@ from core.thinking.limits import Limits
 from core.thinking.trace import Trace
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import handoff, ids, text_body, write
-from tests.tiers import size
 
 GREEDY = Sampling(temperature=0)
 DEMO: Conversation = (Message("user", DemoProblem(836, 100).question),)
 """Its answer has some 200 tokens, and the demo's models need a second for them."""
 IS_IT_RIGHT = "\n\nIs that right? Answer:"
-SIXTEEN_WRITE = size(8, long=24)
-"""Tokens."""
 pytestmark = pytest.mark.real_models
 
 
@@ -190,20 +187,20 @@ def test_a_judge_who_is_cancelled_says_nothing(smollm2: Path) -> None:
     engine.close()
 
 
-@pytest.mark.scaled
+@pytest.mark.long
 def test_sixteen_at_once_write_what_each_would_alone(smollm2: Path) -> None:
     engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=16, threads=1))
     questions: list[Conversation] = [(Message("user", f"What is {n} plus {n + 3}?"),) for n in range(16)]
     alone = {}
-    for n in range(0, 16, size(4, long=1)):
+    for n in range(16):
         session = engine.open(questions[n], GREEDY)
-        alone[n] = [item for item in session.write([], SIXTEEN_WRITE, 1, alternatives=20) if isinstance(item, Token)]
+        alone[n] = [item for item in session.write([], 24, 1, alternatives=20) if isinstance(item, Token)]
         session.close()
     together: dict[int, list[int | None]] = {}
 
     def solve(n: int) -> None:
         session = engine.open(questions[n], GREEDY)
-        together[n] = ids(list(session.write([], SIXTEEN_WRITE, 1)))
+        together[n] = ids(list(session.write([], 24, 1)))
         session.close()
 
     threads = [threading.Thread(target=solve, args=(n,)) for n in range(16)]
