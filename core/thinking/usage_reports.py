@@ -39,7 +39,8 @@ class UsageReports:
     def _changes(self, at: float) -> Iterator[Event]:
         for author, session in self._reporting.items():
             for began, seconds, tokens in session.take_prefetched():
-                yield Prefetched(at, author, began - self._began, seconds, tokens)
+                ended = began - self._began + seconds  # in another thread, so perhaps since `at` was read
+                yield Prefetched(max(at, ended), author, began - self._began, seconds, tokens)
             if (usage := session.usage) != self._reported[author]:
                 self._reported[author] = usage
                 yield UsageReported(at, author, usage)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from core.engines.body import Author
@@ -13,7 +15,7 @@ from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import Until
 from core.thinking.trace import Trace
 from core.thinking.trace_json import trace_to_json
-from tests.fakes.charging import ChargingEngine
+from tests.fakes.charging import ChargingEngine, ChargingSession
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
@@ -88,3 +90,12 @@ def test_a_run_that_is_stopped_is_billed_all_the_same(large: ChargingEngine) -> 
     )
     trace = Trace.of(run(Pair(small, large), QUESTION, SETTINGS, control=control))
     assert trace.usage == {LARGE: large.usage}
+
+
+def test_a_reading_that_ends_while_it_is_reported_is_not_reported_before_its_end(
+    large: ChargingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends_later = [(time.perf_counter() + 1_000, 0.5, 3)]
+    monkeypatch.setattr(ChargingSession, "take_prefetched", lambda _: [ends_later.pop()] if ends_later else [])
+    (reading,) = run_with(large).prefetches
+    assert reading.began + reading.seconds <= reading.at
