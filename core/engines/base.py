@@ -153,13 +153,15 @@ class Session(Protocol):
         ...
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
     ) -> Generator[WriteItem, None, None]:
         """Read the body, then write at most `limit` tokens after it.
 
         Yields a Handoff first (after PrefillProgress, if the text is long), then Tokens (and Notices), then an End.
         Closing the iterator stops the engine within one token. The end-of-text token is not part of the text and is
-        not yielded. The same body, seed and sampling give the same tokens on the same engine, alone in its batch.
+        not yielded. Each token is drawn by the number at its place, the first one at `position`, of the stream `seed`
+        (random_numbers.py). So the same body, seed, position and sampling give the same tokens on the same engine,
+        alone in its batch; what a server's sampling cannot repeat is said in docs/engines.md.
         `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position.
         Raises ContextFull, EngineLost, EngineRefused.
         """

@@ -191,9 +191,9 @@ class LlamaServerProtocol:
             "return_tokens": True,
             "return_progress": True,
             "n_probs": request.alternatives,
-            "seed": request.seed,
+            "seed": request.server_seed,
             # Every value: the server's defaults differ, and may have been changed when it was started.
-            "samplers": ["top_k", "top_p", "temperature"],
+            "samplers": ["top_k", "temperature", "top_p"],
             "temperature": request.sampling.temperature,
             "top_p": request.sampling.top_p,
             "top_k": request.sampling.top_k,

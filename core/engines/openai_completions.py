@@ -116,7 +116,7 @@ class CompletionsProtocol:
             "max_tokens": self._limit(prompt, request),
             "temperature": request.sampling.temperature,
             "top_p": request.sampling.top_p,
-            "seed": request.seed,
+            "seed": request.server_seed,
             "stream": True,
         }
         if can.top_k is not None:

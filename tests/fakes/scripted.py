@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import count
 from typing import NamedTuple
 
 from core.engines.base import (
@@ -38,8 +39,10 @@ from core.engines.base import (
 )
 from core.engines.body import Part, rendered_runs
 from core.engines.model_card import ModelCard, Placement
+from core.engines.random_numbers import number_at
 from core.errors import BatonError, ContextFull, EngineLost
 from core.models.overrides import ModelOverrides, Sampling, ThinkingTags
+from core.thinking.steps import Decoder
 
 Text = str | Sequence[str | bytes]
 """A text to be split into tokens, or its tokens."""
@@ -104,6 +107,7 @@ class Call(NamedTuple):
     limit: int = 0
     seed: int = 0
     alternatives: int = 0
+    position: int = 0
 
 
 class ScriptedSession:
@@ -145,18 +149,18 @@ class ScriptedSession:
             self._read(body, Kind.READ_ALONG)
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
     ) -> Generator[WriteItem, None, None]:
         self._cancelled.clear()
-        handoff = self._read(body, Kind.WRITE, limit, seed, alternatives)
+        handoff = self._read(body, Kind.WRITE, limit, seed, alternatives, position)
         for progress in self.engine.prefill():
             yield progress
             if self._cancelled.is_set():
                 yield End(Stop.CANCELLED)
                 return
         yield handoff
-        text = "".join(part.text for part in body)
-        for index, data in enumerate(self._tokens(text)):
+        text, decoder = "".join(part.text for part in body), Decoder()
+        for index, data in enumerate(self._tokens(text, seed, position)):
             if index == limit:
                 yield End(Stop.LIMIT)
                 return
@@ -174,7 +178,7 @@ class ScriptedSession:
             self._cache.append(token_id(data))
             self.written += 1
             self.engine.count_token()
-            text += data.decode(errors="ignore")
+            text += decoder.feed(data)
             yield token
         yield End(Stop.LIMIT if limit == 0 else Stop.END_OF_TEXT)
 
@@ -203,7 +207,9 @@ class ScriptedSession:
     def close(self) -> None:
         self.closed = True
 
-    def _tokens(self, text: str) -> list[bytes]:
+    def _tokens(self, text: str, seed: int, position: int) -> Iterable[bytes]:
+        if self.engine.draw:
+            return self._drawn(self.engine.draw, text, seed, position)
         if self.engine.continue_with:
             continuation = self.engine.continue_with(self.conversation, text)
         else:
@@ -211,6 +217,16 @@ class ScriptedSession:
         if isinstance(continuation, str):
             return self.engine.split(continuation)
         return [piece.encode() if isinstance(piece, str) else piece for piece in continuation]
+
+    def _drawn(
+        self, draw: Callable[[str, int], bytes | None], text: str, seed: int, position: int
+    ) -> Generator[bytes, None, None]:
+        decoder = Decoder()
+        for place in count(position):
+            if (data := draw(text, number_at(seed, place))) is None:
+                return
+            yield data
+            text += decoder.feed(data)
 
     def _token(self, data: bytes, text: str, alternatives: int) -> Token:
         id = token_id(data) if self.card.returns_token_ids else None
@@ -221,7 +237,15 @@ class ScriptedSession:
         others = (Alternative(n, f"other {n}", logprob) for n, logprob in enumerate(logprobs[1:], 1))
         return Token(id, data, logprobs[0], (written, *others))
 
-    def _read(self, body: Sequence[Part], kind: Kind, limit: int = 0, seed: int = 0, alternatives: int = 0) -> Handoff:
+    def _read(
+        self,
+        body: Sequence[Part],
+        kind: Kind,
+        limit: int = 0,
+        seed: int = 0,
+        alternatives: int = 0,
+        position: int = 0,
+    ) -> Handoff:
         if self.closed:
             raise AssertionError("a closed session was asked to read")
         self.engine.fail_if_gone()
@@ -237,7 +261,7 @@ class ScriptedSession:
         passing = Passing.TEXT if any(isinstance(run, str) for run in runs) else Passing.IDS
         handoff = Handoff(reused, len(ids) - reused, 0.0, passing)
         text = "".join(part.text for part in body)
-        self.calls.append(Call(kind, text, reused, len(ids) - reused, limit, seed, alternatives))
+        self.calls.append(Call(kind, text, reused, len(ids) - reused, limit, seed, alternatives, position))
         return handoff
 
     def _refuse_beyond(self, tokens: int) -> None:
@@ -252,7 +276,8 @@ class ScriptedEngine:
     """A model that writes what the test says. Every argument has a harmless default.
 
     `texts`: of each session, one a write; then nothing but the end of text. `continue_with`: conversation and body
-    so far → what the model writes next. `chances`: body so far → probabilities of the likeliest tokens there, the
+    so far → what the model writes next. `draw`: body so far and the random number of the next token → that token, or
+    None for the end of text. `chances`: body so far → probabilities of the likeliest tokens there, the
     written one first. `marks`: the large model's answers as a judge, one after the other, then the last choice.
     `scored`: body so far and a token → the log-probability that `score` gives the token there. `expects`: body so far
     and a token → what the model would have written there; if that is another token, the one that stands there has a
@@ -265,6 +290,7 @@ class ScriptedEngine:
         self,
         *texts: Text,
         continue_with: Callable[[Conversation, str], Text] | None = None,
+        draw: Callable[[str, int], bytes | None] | None = None,
         name: str = "small",
         vocabulary: str = "scripted",
         thinking: ThinkingTags | None = THINK,
@@ -285,6 +311,7 @@ class ScriptedEngine:
     ) -> None:
         self.texts = texts
         self.continue_with = continue_with
+        self.draw = draw
         self.split = split
         self.chances = chances
         self.scored = scored

@@ -228,15 +228,17 @@ class LocalSession:
         """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
     ) -> Generator[WriteItem, None, None]:
         written: list[int] = []
-        plain_tokens = self._drafter.begin(DraftedWrite(body, written, self._sampling, seed)) if self._drafter else None
+        drafted = DraftedWrite(body, written, self._sampling, seed, position)
+        plain_tokens = self._drafter.begin(drafted) if self._drafter else None
         asking = self._asking(
             body,
             limit=limit,
             sampling=self._sampling,
             seed=seed,
+            position=position,
             alternatives=alternatives,
             plain_tokens=plain_tokens,
         )
@@ -300,7 +302,7 @@ class LocalSession:
             limit=count,
             sampling=write.sampling,
             seed=write.seed,
-            draws=len(written),
+            position=write.position + len(written),
         )
         ids: list[int] = []
         for item in self._stream(asking):
@@ -364,7 +366,7 @@ class LocalSession:
                 going_on = asking._replace(
                     runs=[*asking.runs, tuple(written)],
                     limit=asking.limit - len(written),
-                    seed=asking.seed + len(written),
+                    position=asking.position + len(written),
                 )
                 with closing(self._stream(going_on)) as items:
                     for item in items:

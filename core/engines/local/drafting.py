@@ -100,6 +100,8 @@ class DraftedWrite(NamedTuple):
     """Its tokens so far; this grows."""
     sampling: Sampling = Sampling()
     seed: int = 0
+    position: int = 0
+    """Tokens of the body before it."""
 
 
 class Drafter:

@@ -9,7 +9,8 @@ import ctypes
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -56,6 +57,13 @@ class BatchEntry(NamedTuple):
     position: int
     sequence: int
     wants_logits: bool
+
+
+class Sampler(NamedTuple):
+    """A native chain of filters. Each draw has a random number of its own."""
+
+    chain: Any
+    is_greedy: bool
 
 
 class Decoded:
@@ -258,52 +266,42 @@ class Llama(Tokenizer):
 
     # Sampling ----------------------------------------------------------------------------------------------------
 
-    def make_sampler(self, sampling: Sampling, seed: int) -> Any:
-        """A native chain: top-k, top-p, temperature, draw; greedy at temperature 0. Free it with `free_sampler`."""
+    def make_sampler(self, sampling: Sampling) -> Sampler:
+        """The filters in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p. The
+        temperature changes no order, so that top-k may come first, which leaves less to do. Free it with
+        `free_sampler`."""
         params = ll.llama_sampler_chain_default_params()
         params.no_perf = True
         chain = ll.llama_sampler_chain_init(params)
         if sampling.temperature <= 0:
             ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_greedy())
-            return chain
+            return Sampler(chain, is_greedy=True)
         if sampling.top_k > 0:
             ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_k(sampling.top_k))
+        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
         if sampling.top_p < 1:
             ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_p(sampling.top_p, 1))
-        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
-        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_dist(seed))
-        return chain
+        return Sampler(chain, is_greedy=False)
 
-    def copy_sampler(self, chain: Any) -> Any:
-        """With the same random numbers to come."""
-        return ll.llama_sampler_clone(chain)
+    def free_sampler(self, sampler: Sampler) -> None:
+        ll.llama_sampler_free(sampler.chain)
 
-    def skip_draws(self, chain: Any, draws: int) -> None:
-        """Use up as many random numbers as so many tokens take: one each, also where a filter leaves a single one."""
-        last = ll.llama_sampler_chain_get(chain, ll.llama_sampler_chain_n(chain) - 1)
-        candidates = (ll.llama_token_data * 1)()
-        array = ll.llama_token_data_array(data=candidates, size=1, selected=-1, sorted=False)
-        for _ in range(draws):
-            ll.llama_sampler_apply(last, ctypes.byref(array))
-
-    def free_sampler(self, chain: Any) -> None:
-        ll.llama_sampler_free(chain)
-
-    def sample(self, chain: Any, entry: int) -> int:
-        """Draw from the logits of this entry of the last batch."""
-        token: int = ll.llama_sampler_sample(chain, self.context, entry)
+    def sample(self, sampler: Sampler, entry: int, number: int) -> int:
+        """Draw, by this random number, from the logits of this entry of the last batch."""
+        with _drawing(sampler, number):
+            token: int = ll.llama_sampler_sample(sampler.chain, self.context, entry)
         return token
 
-    def sample_from(self, chain: Any, logits: Logits) -> int:
+    def sample_from(self, sampler: Sampler, logits: Logits, number: int) -> int:
         """Draw from logits that were kept."""
         candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
         data = candidates.ctypes.data_as(ctypes.POINTER(ll.llama_token_data))
         array = ll.llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
-        ll.llama_sampler_apply(chain, ctypes.byref(array))
+        with _drawing(sampler, number):
+            ll.llama_sampler_apply(sampler.chain, ctypes.byref(array))
         token: int = array.data[array.selected].id
-        ll.llama_sampler_accept(chain, token)
         return token
 
     def likeliest(self, logits: Logits, count: int, chosen: int) -> tuple[float, tuple[Alternative, ...]]:
@@ -317,6 +315,20 @@ class Llama(Tokenizer):
             for id in largest(logits, count)
         )
         return float(logits[chosen]) - total, others
+
+
+@contextmanager
+def _drawing(sampler: Sampler, number: int) -> Iterator[None]:
+    """The chain ends with a draw by this number: the seed of a generator that is used once."""
+    if sampler.is_greedy:
+        yield
+        return
+    end = ll.llama_sampler_chain_n(sampler.chain)
+    ll.llama_sampler_chain_add(sampler.chain, ll.llama_sampler_init_dist(number))
+    try:
+        yield
+    finally:
+        ll.llama_sampler_free(ll.llama_sampler_chain_remove(sampler.chain, end))
 
 
 def largest(values: Logits, count: int) -> list[int]:

@@ -45,8 +45,8 @@ class Read(NamedTuple):
     """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
 
     `base` keeps so many tokens of the session's last text, and `runs` follow them instead of the prompt.
+    Tokens are drawn by the numbers of the stream `seed`, the first one by that at `position` (random_numbers.py).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
-    `draws`: the tokens are drafts for a write of another model, and are drawn by its random numbers, after so many.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
     """
 
@@ -56,13 +56,13 @@ class Read(NamedTuple):
     limit: int = 0
     sampling: Sampling = Sampling()
     seed: int = 0
+    position: int = 0
     alternatives: int = 0
     question: str = ""
     choices: tuple[str, ...] = ()
     score_from: int | None = None
     base: int | None = None
     plain_tokens: int | None = None
-    draws: int | None = None
 
 
 class Drafts(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,8 @@ from core.engines.local.messages import (
     Wrote,
 )
 from core.engines.local.prompt_cache import PromptCache
-from core.engines.local.tasks import CachedSequence, DraftSampler, Task, ages
+from core.engines.local.tasks import CachedSequence, Task, ages
+from core.engines.random_numbers import number_at
 
 SCORED_AT_ONCE = 128
 """Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
@@ -68,7 +68,6 @@ class Scheduler:
             return
         for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
             self._finish(task, Done(task.request.request, Stop.CANCELLED))
-        self._free_draft_sampler(sequence)
         self.cache.close(sequence)
 
     def text_in_cache(self, session: int) -> bytes:
@@ -349,7 +348,7 @@ class Scheduler:
         seconds = time.perf_counter() - task.began
         self.reply(CacheReady(request.request, len(task.target) - task.prefilled, task.prefilled, seconds))
         if request.limit:
-            task.sampler = self._sampler(request, sequence)
+            task.sampler = self.llama.make_sampler(request.sampling)
             self._write_token(task, entry)
             return
         if entry is not None:
@@ -363,11 +362,12 @@ class Scheduler:
         """Draw the next token; None if it ends the text. It counts as drafted if it is the draft, the first of
         `drafts`; else all of these are rejected."""
         request, sequence, llama = task.request, task.sequence, self.llama
+        number = number_at(request.seed, request.position + task.written)
         if entry is None:
             assert sequence.logits is not None
-            logits, token = sequence.logits, llama.sample_from(task.sampler, sequence.logits)
+            logits, token = sequence.logits, llama.sample_from(task.sampler, sequence.logits, number)
         else:
-            logits, token = llama.logits(entry), llama.sample(task.sampler, entry)
+            logits, token = llama.logits(entry), llama.sample(task.sampler, entry, number)
         if llama.ends_text(token):
             self._finish(task, Done(request.request, Stop.END_OF_TEXT))
             return None
@@ -383,22 +383,6 @@ class Scheduler:
         elif len(sequence.ledger.ids) + 1 >= self.options.load.context:
             self._finish(task, Done(request.request, Stop.CONTEXT_FULL))
         return token
-
-    def _sampler(self, request: Read, sequence: CachedSequence) -> Any:
-        if request.draws is None:
-            return self.llama.make_sampler(request.sampling, request.seed)
-        last = sequence.draft_sampler
-        if last is None or last.seed != request.seed or last.draws > request.draws:
-            self._free_draft_sampler(sequence)
-            last = DraftSampler(request.seed, 0, self.llama.make_sampler(request.sampling, request.seed))
-        self.llama.skip_draws(last.chain, request.draws - last.draws)
-        sequence.draft_sampler = last._replace(draws=request.draws)
-        return self.llama.copy_sampler(last.chain)
-
-    def _free_draft_sampler(self, sequence: CachedSequence) -> None:
-        if sequence.draft_sampler:
-            self.llama.free_sampler(sequence.draft_sampler.chain)
-            sequence.draft_sampler = None
 
     def _weigh(self, choices: tuple[str, ...], logits: Logits | None) -> tuple[float, ...]:
         """Chances of each choice to come next, with or without a blank before it; they sum to 1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.engines.local.ledger import Ledger
 from core.engines.local.llama import Logits
@@ -13,14 +13,6 @@ from core.engines.local.messages import Read
 
 ages = count()
 """Grows with each use of a session: the smallest is the one that has been idle longest."""
-
-
-class DraftSampler(NamedTuple):
-    """The sampler of another model's write, after so many of its draws."""
-
-    seed: int
-    draws: int
-    chain: Any
 
 
 @dataclass(eq=False)
@@ -34,8 +26,6 @@ class CachedSequence:
     slot: int | None = None
     logits: Logits | None = None
     """After the last token in the cache, if nothing was decoded since."""
-    draft_sampler: DraftSampler | None = None
-    """If this text is drafted for another model."""
     used: int = field(default_factory=lambda: next(ages))
 
 

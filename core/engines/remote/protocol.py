@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
 from core.engines.body import Part, rendered_runs
 from core.engines.model_card import ModelCard
+from core.engines.random_numbers import number_at
 from core.engines.remote.failures import foreign_token
 from core.engines.remote.fields import Fields
 from core.errors import EngineRefused
@@ -58,6 +59,14 @@ class CompletionRequest:
     alternatives: int = 0
     choices: tuple[str, ...] = ()
     """Not empty: one token is sampled, only for the probabilities of these choices."""
+    position: int = 0
+    """Tokens of the body before it."""
+
+    @property
+    def server_seed(self) -> int:
+        """Of the request: the number of its first token. The server draws the others in its own way, so that a text
+        that another request goes on with is not the text of one request."""
+        return number_at(self.seed, self.position)
 
 
 class PromptBuilder(Protocol):

@@ -154,10 +154,11 @@ class RemoteSession:
             self._prefetch.wait()
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
     ) -> Generator[WriteItem, None, None]:
         with self._call():
-            yield from self._write(body, CompletionRequest(limit, seed, self._sampling, alternatives))
+            request = CompletionRequest(limit, seed, self._sampling, alternatives, position=position)
+            yield from self._write(body, request)
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         if not self.card.returns_alternatives:
@@ -296,8 +297,7 @@ class RemoteSession:
                 if kept and len(kept) >= request.limit:
                     yield End(Stop.LIMIT)
                     return
-                # Another seed after a break: otherwise the same random numbers would be drawn again.
-                rest = replace(request, limit=request.limit - len(kept), seed=(request.seed + len(kept)) % 2**31)
+                rest = replace(request, limit=request.limit - len(kept), position=request.position + len(kept))
                 with closing(self._answer(extended(prompt, kept), rest, passing)) as items:
                     for item in items:
                         if isinstance(item, End):

@@ -181,6 +181,7 @@ class RecordedSession:
         limit: int,
         seed: int,  # noqa: ARG002
         alternatives: int = 0,  # noqa: ARG002
+        position: int = 0,  # noqa: ARG002
     ) -> Generator[WriteItem, None, None]:
         return self._playback.read(self._author, limit)
 
