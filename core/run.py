@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.engines.base import Conversation, Engine, Message, Session, UsesDrafts
-from core.engines.body import Author, Part
+from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.errors import BatonError, ContextFull, SettingsError
 from core.models.overrides import Sampling
@@ -18,8 +19,9 @@ from core.thinking.cues import Lexicon, parse_lexicon
 from core.thinking.events import Event, Finish, RunEnded, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
-from core.thinking.policy import Move, Policy, PolicyContext
+from core.thinking.policy import Interruption, Move, Policy, PolicyContext
 from core.thinking.registry import POLICIES, AnyPolicySettings, default_settings, make_policy, with_advice
+from core.thinking.resume import Resumption, asked_by_person
 from core.thinking.schema_1 import upgrade_settings
 from core.thinking.steps import BOUNDARY, boundary_pattern
 from core.thinking.trace import Trace
@@ -135,43 +137,55 @@ def run(
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
-    `resume_trace`: a text to continue (after a stop, or a fork), with the counters of its policy; `first_move`: a move
-    to begin with instead of the policy's. Raises SettingsError if the policy needs a model or a capability that is
+    `resume_trace`: a text to continue, after a stop, a kill or a fork. Under the settings that it was begun with it
+    goes on exactly where it was (resume.py); under others it is taken up as it stands, with what was counted.
+    `first_move`: what a person wants there. Raises SettingsError if the policy needs a model or a capability that is
     missing.
     """
     engines = _engines_needed(pair, settings)
     settings = effective_settings(settings, small=pair.small.card if pair.small else None)
-    policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
-    limits = settings.limits.model_copy(update={"repetition": settings.limits.repetition and policy.stops_repetition})
-    guard, written = LimitsGuard(limits), list[Part]()
-    if resume_trace:
-        policy.resume_from(resume_trace)
-        guard.resume_from(resume_trace)
-        written = resume_trace.parts()
     sessions: dict[Author, Session] = {}
+
+    def make_loop(over: Mapping[Author, Session], interruptions: Sequence[Interruption], before: Trace) -> Loop:
+        policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
+        guard = LimitsGuard(_limits(settings, policy))
+        if before.pieces:
+            policy.resume_from(before)
+            guard.resume_from(before)
+        loop_settings = LoopSettings(
+            settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone, settings.boundary
+        )
+        sources = [*([control] if control else []), *interruptions, guard]
+        return Loop(over, policy, loop_settings, sources, before.parts())
+
     try:
         failure = _open_sessions(sessions, engines, conversation, settings)
-        yield _started(pair, conversation, settings, list(sessions.values()))
+        started = _started(pair, conversation, settings, list(sessions.values()))
         if failure:
+            yield started
             finish = Finish.CONTEXT_FULL if isinstance(failure, ContextFull) else Finish.FAILED
             yield RunEnded(0.0, finish, str(failure))
             return
         if control:
             control.attach(sessions.values())
-        loop = Loop(
-            sessions,
-            policy,
-            LoopSettings(
-                settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone, settings.boundary
-            ),
-            interruptions=[*([control] if control else []), guard],
-            written=written,
-        )
-        with guard.watching(sessions.values()):
-            yield from UsageReports(sessions, loop.stream.began).added_to(loop.run(first_move))
+        is_begun = resume_trace is not None and resume_trace.started is not None
+        resumption = Resumption(resume_trace, sessions, make_loop, first_move) if is_begun and resume_trace else None
+        if resumption and resumption.catch_up():
+            started = replace(started, resumed=True)
+            loop, happening = resumption.loop, resumption.run()
+        else:
+            loop = make_loop(sessions, (), resume_trace or Trace())
+            happening = loop.run(asked_by_person(first_move))
+        yield started
+        with LimitsGuard(settings.limits).watching(sessions.values()):
+            yield from UsageReports(sessions, loop.stream.began).added_to(happening)
     finally:
         for session in sessions.values():
             session.close()
+
+
+def _limits(settings: RunSettings, policy: Policy) -> Limits:
+    return settings.limits.model_copy(update={"repetition": settings.limits.repetition and policy.stops_repetition})
 
 
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:

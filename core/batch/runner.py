@@ -27,7 +27,6 @@ from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.conditions import LoadMeter, LoadReading, threads_of
 from core.batch.provenance import sha256_of
 from core.batch.regrading import verdict_on
-from core.batch.resuming import resumption_of
 from core.engines.body import Author
 from core.errors import BatonError, EngineError, StoreError
 from core.grading.extraction import answer_of
@@ -267,18 +266,12 @@ class Runner:
         if trace.finish not in (None, Finish.STOPPED):
             return trace  # the program was killed between the last token and the grade
         settings = _for_job(self._arms[job.arm.name].settings, job.seed, job.position)
-        move, changes = resumption_of(trace, settings)
         recorder = self.store.runs.record(job.run)
-        recorder.record(changes)
-        for change in changes:
-            trace.apply(change)
         reported = time.monotonic()
         try:
             with self._controlled() as control:
                 conversation = ask(job.problem.text, settings)
-                for event in run(
-                    self.pair, conversation, settings, control=control, resume_trace=trace, first_move=move
-                ):
+                for event in run(self.pair, conversation, settings, control=control, resume_trace=trace):
                     trace.apply(event)
                     recorder.record([event])
                     if time.monotonic() - reported > PROGRESS_SECONDS:

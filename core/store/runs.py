@@ -12,6 +12,7 @@ from itertools import groupby, repeat
 from typing import NamedTuple
 
 import msgspec
+from msgspec import to_builtins
 
 from core.engines.base import Alternative
 from core.engines.body import Author
@@ -23,7 +24,7 @@ from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed, TokenWritten
+from core.thinking.events import PASSING, Event, Finish, OpinionGiven, TokenWritten
 from core.thinking.trace import Trace
 from core.thinking.trace_json import Json, event_from_json, event_to_json
 
@@ -223,9 +224,9 @@ class Recorder:
     def record(self, events: Iterable[Event]) -> None:
         """Save the events within half a second. Never blocks and never raises; a failed save is retried.
 
-        The progress of a prefill is not saved: there is an event for each chunk, and the handoff says what it cost.
+        What only says how it stands just now is not saved.
         """
-        if fresh := [event for event in events if not isinstance(event, PrefillProgressed)]:
+        if fresh := [event for event in events if not isinstance(event, PASSING)]:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
             self._writer.gather(self)
@@ -318,6 +319,10 @@ def _tokens_line(author: Author, tokens: list[TokenWritten]) -> Json:
         line["drafted"] = drafted
     if rejected := [(index, token.rejected_drafts) for index, token in enumerate(tokens) if token.rejected_drafts]:
         line["rejected_drafts"] = rejected
+    if restored := [index for index, token in enumerate(tokens) if token.restored]:
+        line["restored"] = restored
+    if data := [(index, to_builtins(token.data)) for index, token in enumerate(tokens) if token.data]:
+        line["data"] = data
     return line
 
 
@@ -333,6 +338,8 @@ class _TokensLine(msgspec.Struct):
     ends_step: list[int] = []
     drafted: list[int] = []
     rejected_drafts: list[tuple[int, int]] = []
+    restored: list[int] = []
+    data: list[tuple[int, bytes]] = []
 
 
 def _tokens(line: Json) -> Iterator[TokenWritten]:
@@ -342,13 +349,18 @@ def _tokens(line: Json) -> Iterator[TokenWritten]:
         columns = (found.at, found.id, found.logprob or found.text, found.alternatives or found.text)
         if any(len(column) != count for column in columns):
             raise ValueError("columns of different lengths")
-        ends, drafted, rejected = [False] * count, [False] * count, [0] * count
+        ends, drafted, rejected, restored = [False] * count, [False] * count, [0] * count, [False] * count
         for index in found.ends_step:
             ends[index] = True
         for index in found.drafted:
             drafted[index] = True
         for index, number in found.rejected_drafts:
             rejected[index] = number
+        for index in found.restored:
+            restored[index] = True
+        data = [b""] * count
+        for index, each in found.data:
+            data[index] = each
     except (msgspec.ValidationError, ValueError, IndexError) as error:
         raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error
     return map(
@@ -362,4 +374,6 @@ def _tokens(line: Json) -> Iterator[TokenWritten]:
         ends,
         drafted,
         rejected,
+        restored,
+        data,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 
 from core.engines.base import Session
-from core.thinking.events import Finish
+from core.thinking.events import AskedBy, Finish
 from core.thinking.policy import WITHOUT_END, Finished, Interruption, Move, Until, View, keep, take_over
 from core.thinking.reasons import PERSON
 
@@ -24,6 +24,8 @@ class Wish(Enum):
 
 class Control(Interruption):
     """For one run. The last request counts; it is carried out after the next token, or at the next boundary."""
+
+    asked_by = AskedBy.PERSON
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -116,6 +116,7 @@ class CuePolicy(Policy):
     """Subclasses say what happens at a boundary where rule 3 does not fire (`at_step`)."""
 
     reads_cues = True
+    rewrites = False
     settings: CueSettings
     sentence_reasons: ClassVar[tuple[TakeoverReason, ...]]
     """Takeovers after which the sentence that stands is counted, and may be verified."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
 
-from core.engines.base import Alternative, Conversation, Passing, ScoredToken
+from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop
 from core.engines.body import Author as Author
 from core.engines.model_card import ModelCard
 from core.engines.usage import Usage
@@ -42,6 +42,27 @@ class Finish(Enum):
     FAILED = "failed"
 
 
+class Until(Enum):
+    """Where a takeover ends once it has its tokens."""
+
+    TOKENS = "tokens"
+    """Right there, even inside a word (authors' code)."""
+    SENTENCE = "sentence"
+    """At the next end of a sentence or step, at most `slack` tokens later."""
+    STEP = "step"
+    """At the first step boundary; the tokens are a cap."""
+    FIRST_SENTENCE = "first sentence"
+    """At the first end of a sentence or step; the tokens are a cap."""
+
+
+class AskedBy(Enum):
+    """Whose decision it was."""
+
+    POLICY = "policy"
+    PERSON = "person"
+    LIMIT = "limit"
+
+
 class _Event(Struct, frozen=True, omit_defaults=True, tag_field="event"):
     """JSON: the tag as `event`, then the fields; those with their default are left out."""
 
@@ -59,6 +80,9 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
     """Of the first model that has a prompt; each model renders its own."""
     thinking: bool
     """Whether the body begins inside thinking."""
+    resumed: bool = False
+    """Whether the text goes on exactly where it was interrupted, so that this start is no part of how it came about
+    (resume.py). Otherwise a text that stood already was taken up as it was."""
 
 
 class WriteStarted(_Event, frozen=True, tag="write_started"):
@@ -67,6 +91,14 @@ class WriteStarted(_Event, frozen=True, tag="write_started"):
     reason: str | None
     """Id of a TakeoverReason; None for the default writer."""
     position: Count
+    asked_by: AskedBy = AskedBy.POLICY
+
+
+class WriteEnded(_Event, frozen=True, tag="write_ended"):
+    """A model stopped writing by itself. A write that the loop ended has no such event."""
+
+    at: Seconds
+    stop: Stop
 
 
 class HandedOver(_Event, frozen=True, tag="handed_over"):
@@ -114,6 +146,30 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     """Drafts of the small model that this token made useless."""
     restored: bool = False
     """True if it was written before, then discarded, and stands again: it was not decoded twice."""
+    data: bytes = b""
+    """Its bytes, where they are not those of `text`: a token that ends inside a character has no text yet, and the one
+    that completes it has all of it."""
+
+    @property
+    def encoded(self) -> bytes:
+        return self.data or self.text.encode(errors="replace")
+
+
+class StepEnded(_Event, frozen=True, tag="step_ended"):
+    """A step ended at its cap, without a boundary; what follows is a step of its own."""
+
+    at: Seconds
+    position: Count
+
+
+class TextSettled(_Event, frozen=True, tag="text_settled"):
+    """No policy or limit will discard what stands before `position` any more. (A person may have it rewritten.)
+
+    For whoever passes the text on and cannot take it back. Like `PrefillProgressed` it is not kept.
+    """
+
+    at: Seconds
+    position: Count
 
 
 class TextDiscarded(_Event, frozen=True, tag="text_discarded"):
@@ -134,11 +190,21 @@ class TakeoverStarted(_Event, frozen=True, tag="takeover_started"):
     """Planned length (n1, n2, n3 …)."""
     position: Count
     author: Author = Author.LARGE
+    until: Until = Until.TOKENS
+    slack: Count = 0
+    """Of `Until.SENTENCE`: tokens that it may be longer."""
+    rewrites: bool = False
+    """Whether the step from `position` on is discarded, and written again."""
+    asked_by: AskedBy = AskedBy.POLICY
 
 
 class TakeoverEnded(_Event, frozen=True, tag="takeover_ended"):
+    """Missing where a run was stopped, or had no room left, inside the takeover: it goes on there."""
+
     at: Seconds
     tokens: Count
+    asked_by: AskedBy = AskedBy.POLICY
+    """Who ended it: a person or a limit, or else its own length."""
 
 
 class TextInserted(_Event, frozen=True, tag="text_inserted"):
@@ -214,6 +280,8 @@ class UsageReported(_Event, frozen=True, tag="usage"):
 class Noticed(_Event, frozen=True, tag="noticed"):
     at: Seconds
     text: str
+    lost: Author | None = None
+    """The model that failed for good, if that is what it says: the other one goes on alone."""
 
 
 class RunEnded(_Event, frozen=True, tag="run_ended"):
@@ -253,9 +321,12 @@ class OpinionGiven(_Event, frozen=True, tag="opinion"):
 Event = (
     RunStarted
     | WriteStarted
+    | WriteEnded
     | HandedOver
     | PrefillProgressed
     | TokenWritten
+    | StepEnded
+    | TextSettled
     | TextDiscarded
     | TakeoverStarted
     | TakeoverEnded
@@ -270,3 +341,6 @@ Event = (
     | RunEnded
     | OpinionGiven
 )
+
+PASSING = (PrefillProgressed, TextSettled)
+"""Kinds that say how it stands just now. No trace keeps them, and no store saves them."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.engines.base import Session
 from core.engines.body import Author
-from core.thinking.events import Finish
+from core.thinking.events import AskedBy, Finish
 from core.thinking.policy import Close, Finished, Interruption, Move, Until, View, Write, keep, take_over
 from core.thinking.reasons import BUDGET, REPETITION
 from core.thinking.trace import Trace
@@ -42,6 +42,8 @@ class Limits(BaseModel):
 
 class LimitsGuard(Interruption):
     """Holds one run to its limits."""
+
+    asked_by = AskedBy.LIMIT
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

@@ -20,13 +20,14 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import InitVar, dataclass, field, replace
 from typing import TypeGuard
 
 from core.engines.base import Session, Stop
 from core.engines.body import Author, Part
 from core.errors import BatonError, ContextFull
 from core.thinking import events
-from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
+from core.thinking.events import AskedBy, Event, Finish, PrefillProgressed, TokenWritten, Until
 from core.thinking.policy import (
     WITHOUT_END,
     Close,
@@ -41,6 +42,7 @@ from core.thinking.policy import (
     View,
     Write,
     keep,
+    look_on,
     take_over,
 )
 from core.thinking.reasons import ANSWER, LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED, TakeoverReason
@@ -53,6 +55,32 @@ MoveGenerator = Generator[Event, None, Move]
 
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """What the default writer has written and the policy has not decided on."""
+
+    move: InitVar[Write]
+    start: int
+    seen: list[TokenWritten] = field(default_factory=list)
+    undecided: int = 0
+    """Of the tokens seen, how many came before the boundary that waits for a decision."""
+    watched: bool = field(init=False)
+    """Whether it is a lookahead."""
+    within_step: bool = field(init=False)
+
+    def __post_init__(self, move: Write) -> None:
+        self.watched, self.within_step = move.watched, move.within_step
+
+    def add(self, token: TokenWritten) -> None:
+        self.seen.append(token)
+        self.undecided = len(self.seen) if token.ends_step else self.undecided
+
+    def begin(self, move: Write, start: int, seen: Sequence[TokenWritten] = ()) -> None:
+        """What came before `start` is decided."""
+        self.watched, self.within_step = move.watched, move.within_step
+        self.start, self.seen, self.undecided = start, list(seen), 0
 
 
 class Loop:
@@ -77,16 +105,32 @@ class Loop:
         self._counters = dict(policy.counters())
         self._replaced: tuple[int, str, Sequence[TokenWritten]] = (0, "", ())
         """Position, text and tokens of the lookahead that the last takeover replaced."""
+        self._in_takeover: list[TokenWritten] | None = None
+        """What was written of the takeover under way."""
+        self._interrupted_by = AskedBy.POLICY
+        """Who ended the last takeover, if it was not its length."""
+        self._settled = self.text.position
 
     def run(self, first_move: Move | None = None) -> Iterator[Event]:
         """Everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
-        move = first_move or self.policy.opening(self.view(Author.INSERTED, 0))
+        move = first_move or self._beginning()
+        yield from self._count()
         while not isinstance(move := self._possible(self._admit(move)), Finished):
             try:
                 move = yield from self._carry_out(move)
             except BatonError as error:
                 move = yield from self._after_failure(move, error)
+        yield from self._settle(self.text.position, rewritable=False)
         yield events.RunEnded(self.now(), move.finish, move.reason)
+
+    def _beginning(self) -> Move:
+        """The policy's opening or, of a text that stands already, its decision at the step boundary at its end."""
+        text = self.text
+        if not text.position:
+            return self.policy.opening(self.view(Author.INSERTED, 0))
+        if not text.at_boundary:
+            return keep()
+        return self.policy.at_boundary(self.view(self.policy.default_writer, text.last_step_start))
 
     def _carry_out(self, move: Move) -> MoveGenerator:
         match move:
@@ -112,110 +156,131 @@ class Loop:
             case Finished():
                 return move
 
-    def _go_on(self, look: Write) -> MoveGenerator:  # noqa: C901
-        """The default writer writes until a policy, a person, a limit or its own end stops it.
-
-        A lookahead of fixed length may run over a boundary: that boundary is decided once the lookahead is.
-        """
-        text, policy, author, start = self.text, self.policy, self.policy.default_writer, self.text.position
-        seen: list[TokenWritten] = []
-        looking = look.watched
-        undecided = 0  # of the tokens seen, how many came before the boundary that waits for a decision
-        with closing(self.stream.write(author, WITHOUT_END, alternatives=policy.needs.alternatives)) as writing:
+    def _go_on(self, move: Write) -> MoveGenerator:
+        """The default writer writes until a policy, a person, a limit or its own end stops it."""
+        text, policy, author = self.text, self.policy, self.policy.default_writer
+        yield from self._end_step(move)
+        look, alternatives = _Look(move, text.position), policy.needs.alternatives
+        with closing(self.stream.write(author, WITHOUT_END, None, alternatives, move.asked_by)) as writing:
             for event in writing:
                 yield event
                 if isinstance(event, PrefillProgressed) and (
-                    interruption := self._interruption(self.view(author, start))
+                    interruption := self._interruption(self.view(author, look.start))
+                ):
+                    return interruption
+                if not isinstance(event, TokenWritten):
+                    continue
+                look.add(event)
+                if text.inside_character:
+                    continue
+                if next_move := (yield from self._decide(look)):
+                    return next_move
+                yield from self._settle(look.start if look.watched else text.position, undecided=look.undecided > 0)
+        if look.watched and self.stream.stop is Stop.END_OF_TEXT:
+            next_move = self._admit(policy.on_lookahead(self.view(author, look.start, look.seen, text_ended=True)))
+            yield from self._count()
+            if not _goes_on(next_move) or next_move.discard:
+                return (yield from self._leave_lookahead(next_move, look.start, look.seen))
+        return self._after_stop(author)
+
+    def _decide(self, look: _Look) -> Generator[Event, None, Move | None]:
+        """The move that follows from the token just written; None if the default writer goes on without a break.
+
+        A lookahead of fixed length may run over a boundary: that boundary is decided once the lookahead is.
+        """
+        text, policy, author = self.text, self.policy, self.policy.default_writer
+        if tag := text.close_thinking():
+            yield self._closed(author, tag)
+            view = self.view(author, look.start, look.seen, in_lookahead=look.watched)
+            move = self._admit(policy.on_thinking_closed(view))
+            if not _goes_on(move):
+                return (yield from self._leave_lookahead(move, look.start)) if look.watched else move
+            look.watched, look.within_step = look.watched and move.watched, move.within_step
+        if interruption := self._interruption(self.view(author, look.start, look.seen)):
+            return interruption
+        if look.watched and not (look.undecided and look.within_step):
+            move = self._admit(policy.on_lookahead(self.view(author, look.start, look.seen)))
+            yield from self._count()
+            if _goes_on(move) and move.watched:
+                yield from self._end_step(move)
+                look.within_step = move.within_step
+                if move.settles:
+                    look.begin(move, text.position)
+                return None
+            if move != keep():
+                return (yield from self._leave_lookahead(move, look.start, look.seen))
+            look.watched = False
+        if look.undecided:
+            step = self.view(author, text.last_step_start, look.seen[: look.undecided], at_boundary=True)
+            move = self._admit(policy.at_boundary(step))
+            yield from self._count()
+            if not _goes_on(move):
+                if text.step_begun and not isinstance(move, Finished):
+                    yield self.stream.discard(text.step_start)
+                return move
+            look.begin(move, text.step_start, look.seen[look.undecided :])
+        return None
+
+    def _take_over(self, move: Write) -> MoveGenerator:
+        """A model writes its tokens; boundaries inside count as steps and bring no decision."""
+        text = self.text
+        start = text.rewritable_from if move.rewrite_step else text.position
+        yield self._takeover_started(move, start)
+        if move.rewrite_step:
+            yield self.stream.discard(start)
+        seen = self._in_takeover = list[TokenWritten]()
+        next_move = yield from self._write_takeover(move, start, seen)
+        if not next_move and self.stream.stop is Stop.LIMIT and self.stream.room <= 0:
+            next_move = self._out_of_room()
+        if isinstance(next_move, Finished):
+            return next_move
+        self._in_takeover = None
+        yield events.TakeoverEnded(self.now(), len(seen), self._interrupted_by)
+        return next_move or (yield from self._after_takeover(move, start, seen))
+
+    def _write_takeover(self, move: Write, start: int, seen: list[TokenWritten]) -> Generator[Event, None, Move | None]:
+        """The move that ended it before its time, if one did. `seen` is filled with its tokens."""
+        assert move.author
+        assert move.reason
+        text, author, next_move = self.text, move.author, None
+        self._interrupted_by = AskedBy.POLICY
+        with closing(self.stream.write(author, move.limit + UTF8_REST, move.reason.id)) as writing:
+            for event in writing:
+                yield event
+                if isinstance(event, PrefillProgressed) and (
+                    interruption := self._interruption(self.view(author, start, takeover=move))
                 ):
                     return interruption
                 if not isinstance(event, TokenWritten):
                     continue
                 seen.append(event)
-                undecided = len(seen) if event.ends_step else undecided
                 if text.inside_character:
                     continue
                 if tag := text.close_thinking():
                     yield self._closed(author, tag)
-                    move = self._admit(policy.on_thinking_closed(self.view(author, start, seen, in_lookahead=looking)))
-                    if not _goes_on(move):
-                        return (yield from self._leave_lookahead(move, start)) if looking else move
-                    look, looking = move, looking and move.watched
-                if interruption := self._interruption(self.view(author, start, seen)):
-                    return interruption
-                if looking and not (undecided and look.within_step):
-                    move = self._admit(policy.on_lookahead(self.view(author, start, seen)))
-                    yield from self._count()
-                    if _goes_on(move) and move.watched:
-                        look = move
-                        if move.settles:
-                            start, seen, undecided = text.position, [], 0
-                        continue
-                    if move != keep():
-                        return (yield from self._leave_lookahead(move, start, seen))
-                    looking = False
-                if undecided:
-                    step = self.view(author, text.last_step_start, seen[:undecided], at_boundary=True)
-                    move = self._admit(policy.at_boundary(step))
-                    yield from self._count()
-                    if not _goes_on(move):
-                        if text.step_begun:
-                            yield self.stream.discard(text.step_start)
-                        return move
-                    look, looking, start, seen, undecided = move, move.watched, text.step_start, seen[undecided:], 0
-        if looking and self.stream.stop is Stop.END_OF_TEXT:
-            move = self._admit(policy.on_lookahead(self.view(author, start, seen, text_ended=True)))
-            yield from self._count()
-            if not _goes_on(move) or move.discard:
-                return (yield from self._leave_lookahead(move, start, seen))
-        return self._after_stop(author)
+                    after = self.policy.on_thinking_closed(self.view(author, start, seen, takeover=move))
+                    next_move = None if _goes_on(after) else after
+                next_move = self._interruption(self.view(author, start, seen, takeover=move)) or next_move
+                if next_move or move.is_over(len(seen), text.body.text, start, text.at_boundary):
+                    return next_move
+                if move.tokens >= WITHOUT_END:
+                    yield from self._settle(text.position, rewritable=False)
+        if self.stream.stop is not Stop.CANCELLED:
+            return None
+        return self._interruption(self.view(author, start, seen, takeover=move)) or Finished(Finish.STOPPED)
 
-    def _take_over(self, move: Write) -> MoveGenerator:
-        """A model writes its tokens; boundaries inside count as steps and bring no decision."""
+    def _after_takeover(self, move: Write, start: int, seen: Sequence[TokenWritten]) -> MoveGenerator:
         assert move.author
-        assert move.reason
-        text, author, reason = self.text, move.author, move.reason.id
-        next_move: Move | None = None
-        if move.rewrite_step:
-            yield self.stream.discard(text.rewritable_from)
-        start = text.position
-        seen: list[TokenWritten] = []
-        yield events.TakeoverStarted(self.now(), reason, move.cue, move.tokens, start, author)
-        try:
-            with closing(self.stream.write(author, move.limit + UTF8_REST, reason)) as writing:
-                for event in writing:
-                    yield event
-                    if isinstance(event, PrefillProgressed) and (
-                        next_move := self._interruption(self.view(author, start, takeover=move))
-                    ):
-                        break
-                    if not isinstance(event, TokenWritten):
-                        continue
-                    seen.append(event)
-                    if text.inside_character:
-                        continue
-                    view = self.view(author, start, seen, takeover=move)
-                    if tag := text.close_thinking():
-                        yield self._closed(author, tag)
-                        view = self.view(author, start, seen, takeover=move)
-                        after = self.policy.on_thinking_closed(view)
-                        next_move = None if _goes_on(after) else after
-                    next_move = self._interruption(view) or next_move
-                    if next_move or move.is_over(len(seen), text.body.text, text.at_boundary):
-                        break
-        except BatonError:
-            yield events.TakeoverEnded(self.now(), len(seen))
-            raise
-        yield events.TakeoverEnded(self.now(), len(seen))
-        if next_move:
-            return next_move
         is_empty = self.stream.stop is Stop.END_OF_TEXT and not seen and move.tokens < WITHOUT_END
         if is_empty and self.policy.hands_back_empty and not move.rewrite_step:
             # Without asking about this boundary, or this step, again: that could go on for ever.
             replaces = self._replaced[0] == start and bool(self._replaced[1])
             return Restore(keep()) if replaces else keep()
         if self.stream.stop not in (None, Stop.LIMIT):
-            return self._after_stop(author)
-        next_move = self.policy.on_takeover_end(self.view(author, start, seen, takeover=move))
+            return self._after_stop(move.author)
+        if move.until is Until.STEP and not self.text.at_boundary:
+            yield from self._end_step(look_on(ends_step=True))
+        next_move = self.policy.on_takeover_end(self.view(move.author, start, seen, takeover=move))
         yield from self._count()
         return next_move
 
@@ -287,7 +352,10 @@ class Loop:
         alone = Author.SMALL if lost is Author.LARGE else Author.LARGE
         is_wanted = self.settings.small_alone if lost is Author.LARGE else lost is not self.policy.default_writer
         if lost and is_wanted and alone in self.sessions:
-            yield events.Noticed(self.now(), f"{error} The {alone.value} model goes on alone.")
+            if self._in_takeover is not None:
+                yield events.TakeoverEnded(self.now(), len(self._in_takeover))
+                self._in_takeover = None
+            yield events.Noticed(self.now(), f"{error} The {alone.value} model goes on alone.", lost)
             self.policy = Policy()
             self.policy.default_writer = alone
             return keep()
@@ -297,7 +365,7 @@ class Loop:
     def _possible(self, move: Move) -> Move:
         """The move, or what is left of it when there is no room or only one model."""
         if self.stream.room <= 0 and not isinstance(move, Finished):
-            return Finished(Finish.MAX_TOKENS)
+            return self._out_of_room()
         author = self._author_of(move)
         if author is None or author in self.sessions:
             return move
@@ -306,6 +374,13 @@ class Loop:
             return take_over(WITHOUT_END, reason, author=other)
         return keep()
 
+    def _out_of_room(self) -> Finished:
+        kept, most = self.stream.kept, self.settings.max_tokens
+        if kept >= most:
+            return Finished(Finish.MAX_TOKENS)
+        reason = f"Stopped: {self.stream.decoded:,} tokens were written, and only {kept:,} of them were kept."
+        return Finished(Finish.MAX_TOKENS, reason)
+
     def _author_of(self, move: Move) -> Author | None:
         """The model that the move needs."""
         if isinstance(move, Write):
@@ -313,7 +388,29 @@ class Loop:
         return move.author if isinstance(move, Judge | Score) else None
 
     def _interruption(self, view: View) -> Move | None:
-        return next((move for source in self.interruptions if (move := source.interrupt(view))), None)
+        for source in self.interruptions:
+            if move := source.interrupt(view):
+                self._interrupted_by = source.asked_by
+                return replace(move, asked_by=source.asked_by) if isinstance(move, Write) else move
+        return None
+
+    def _settle(self, before: int, *, rewritable: bool = True, undecided: bool = False) -> Iterator[Event]:
+        """Say that the text before this position stays.
+
+        `rewritable`: the policy may yet have its last step rewritten; `undecided`: and the one before, since it has not
+        been asked about the boundary between them.
+        """
+        text = self.text
+        if rewritable and self.policy.rewrites and len(self.sessions) > 1:
+            before = min(before, text.last_step_start if undecided else text.step_start)
+        if (before := min(before, text.before_tag)) > self._settled:
+            self._settled = before
+            yield events.TextSettled(self.now(), before)
+
+    def _end_step(self, move: Write) -> Iterator[Event]:
+        if move.ends_step and self.text.step_begun:
+            self.text.end_step()
+            yield events.StepEnded(self.now(), self.text.position)
 
     def _admit(self, move: Move) -> Move:
         for source in self.interruptions:
@@ -324,6 +421,23 @@ class Loop:
         if (counters := self.policy.counters()) != self._counters:
             self._counters = dict(counters)
             yield events.CountersChanged(self.now(), self._counters)
+
+    def _takeover_started(self, move: Write, position: int) -> Event:
+        assert move.author
+        assert move.reason
+        slack = move.slack if move.until is Until.SENTENCE else 0
+        return events.TakeoverStarted(
+            self.now(),
+            move.reason.id,
+            move.cue,
+            move.tokens,
+            position,
+            move.author,
+            move.until,
+            slack,
+            move.rewrite_step,
+            move.asked_by,
+        )
 
     def _closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)

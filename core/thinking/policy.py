@@ -8,33 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from core.engines.body import Author
 from core.thinking.cues import Cue, Lexicon
-from core.thinking.events import Finish, TokenWritten
+from core.thinking.events import AskedBy, Finish, TokenWritten
+from core.thinking.events import Until as Until
 from core.thinking.reasons import ANSWER, TakeoverReason
 from core.thinking.steps import BOUNDARY, ends_sentence, same_step_twice
 from core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
 """Tokens of a takeover that only the end of the text (or a person) ends."""
-
-
-class Until(Enum):
-    """Where a takeover ends once it has its tokens."""
-
-    TOKENS = "tokens"
-    """Right there, even inside a word (authors' code)."""
-    SENTENCE = "sentence"
-    """At the next end of a sentence or step, at most `slack` tokens later."""
-    STEP = "step"
-    """At the first step boundary; the tokens are a cap."""
-    FIRST_SENTENCE = "first sentence"
-    """At the first end of a sentence or step; the tokens are a cap."""
 
 
 SLACK = 32
@@ -58,6 +45,8 @@ class Write:
     """A lookahead ends at a boundary, where `at_boundary` is asked; else it may run over one, decided after it."""
     settles: bool = False
     """What was looked at so far stays, and a new lookahead begins after it."""
+    ends_step: bool = False
+    """The step ends here, at its cap, and what follows is a new one. Nothing at a boundary."""
     discard: bool = False
     """The lookahead is discarded and sampled again."""
     keep_lookahead: bool = False
@@ -66,6 +55,7 @@ class Write:
     """The last step is discarded, and written by this author."""
     slack: int = SLACK
     """Of `Until.SENTENCE`: tokens that it may be longer."""
+    asked_by: AskedBy = AskedBy.POLICY
 
     @property
     def is_takeover(self) -> bool:
@@ -75,12 +65,17 @@ class Write:
     def limit(self) -> int:
         return self.tokens + (self.slack if self.until is Until.SENTENCE else 0)
 
-    def is_over(self, written: int, text: str, at_boundary: bool) -> bool:
-        if written >= self.limit or (self.until is Until.STEP and at_boundary):
+    def is_over(self, written: int, body: str, start: int, at_boundary: bool) -> bool:
+        """Whether a takeover that began at `start` ends here. White space alone is no sentence and no step: a model
+        that begins with an indented line is not at the end of anything."""
+        if written >= self.limit:
             return True
-        if self.until is Until.FIRST_SENTENCE:
-            return at_boundary or ends_sentence(text)
-        return self.until is Until.SENTENCE and written >= self.tokens and (at_boundary or ends_sentence(text))
+        if self.until is Until.TOKENS or not body[start:].strip():
+            return False
+        if self.until is Until.STEP:
+            return at_boundary
+        is_long_enough = self.until is Until.FIRST_SENTENCE or written >= self.tokens
+        return is_long_enough and (at_boundary or ends_sentence(body))
 
 
 def keep(discard: bool = False) -> Write:
@@ -88,13 +83,13 @@ def keep(discard: bool = False) -> Write:
     return Write(discard=discard)
 
 
-def look_on(within_step: bool = False, settles: bool = False) -> Write:
+def look_on(within_step: bool = False, settles: bool = False, ends_step: bool = False) -> Write:
     """The default writer goes on, and the policy is asked again after each of its tokens.
 
     `within_step`: at a boundary `at_boundary` is asked instead; else a lookahead may run over one. `settles`: what was
-    looked at so far stays, and a new lookahead begins after it.
+    looked at so far stays, and a new lookahead begins after it. `ends_step`: and it is a step of its own (at its cap).
     """
-    return Write(watched=True, within_step=within_step, settles=settles)
+    return Write(watched=True, within_step=within_step, settles=settles or ends_step, ends_step=ends_step)
 
 
 def take_over(
@@ -277,6 +272,8 @@ class Policy:
     """Those that decide where it takes over, for a view with little room; empty means all."""
     reads_cues: ClassVar[bool] = False
     """Whether it reads the run's cue list."""
+    rewrites: ClassVar[bool] = True
+    """Whether it may have a step rewritten once it has ended. If not, a text can be passed on sooner."""
 
     class Settings(PolicySettings):
         """None."""
@@ -298,8 +295,8 @@ class Policy:
         return True
 
     def resume_from(self, trace: Trace) -> None:
-        """The text does not begin with this run: take up what earlier runs counted (`trace.counters`). Called once,
-        before anything else."""
+        """The text was begun under other settings, or by another policy: take up what was counted (`trace.counters`).
+        Called once, before anything else. A text that was only interrupted needs none of it (resume.py)."""
         return
 
     def opening(self, view: View) -> Move:
@@ -341,6 +338,8 @@ class Policy:
 
 class Interruption(Protocol):
     """Another source of moves, asked after every token: a person, or the limits of a run."""
+
+    asked_by: AskedBy
 
     def interrupt(self, view: View) -> Move | None: ...
 

@@ -18,7 +18,8 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
 from core.errors import SettingsError
-from core.thinking.policy import Policy, PolicyContext, PolicySettings
+from core.thinking.events import TakeoverStarted
+from core.thinking.policy import Policy, PolicyContext, PolicySettings, Write, take_over
 from core.thinking.reasons import SHARED_REASONS, TakeoverReason
 
 PACKAGE = "core.thinking.policies"
@@ -76,6 +77,19 @@ POLICIES = PolicyRegistry()
 def reason_label(id: str) -> str:
     """What a view says of a takeover's reason. Never raises: a reason that is not registered is named by its id."""
     return POLICIES.reason(id).label
+
+
+def takeover_of(started: TakeoverStarted) -> Write:
+    """The move that a recorded takeover came of."""
+    return take_over(
+        started.tokens,
+        POLICIES.reason(started.reason),
+        started.cue,
+        started.until,
+        author=started.author,
+        rewrite_step=started.rewrites,
+        slack=started.slack,
+    )
 
 
 def make_policy(settings: PolicySettings, context: PolicyContext | None = None) -> Policy:

@@ -22,6 +22,10 @@ class TextState:
         self.answer_start: int | None = None
         """Just after the closing tag; None inside the thinking."""
         self.tokens = {author: sum(p.author is author for p in written) for author in Author}
+        self.discards = 0
+        """How often text was discarded."""
+        self._capped: set[int] = set()
+        """Starts of steps before which no boundary stands."""
         self._splitter = Splitter(self.body.text, boundary)
         self._decoder = Decoder()
         steps = split(self.body.text, boundary)
@@ -77,6 +81,12 @@ class TextState:
             self._step_starts.append(self.position - self._splitter.after)
         return text, ends_step
 
+    def end_step(self) -> None:
+        """End the step here, at its cap, though no boundary stands here."""
+        self._step_starts.append(self.position)
+        self._capped.add(self.position)
+        self._splitter = Splitter("", self.boundary)
+
     def insert(self, text: str) -> None:
         self.body.append(Part(text, Author.INSERTED))
         if self._splitter.feed(text):
@@ -86,6 +96,7 @@ class TextState:
         """Cut the text at `position`; returns the discarded text and its number of tokens."""
         before = len(self.body.parts)
         gone = self.body.cut(position)
+        self.discards += 1
         # A token that lies across the cut stays, as much of it as is left.
         whole = gone[len(gone) - (before - len(self.body.parts)) :]
         for part in whole:
@@ -94,7 +105,9 @@ class TextState:
             self._step_starts.pop()
         if self.answer_start is not None and position < self.answer_start:
             self.answer_start = None
-        self._splitter = Splitter(self.body.text[self.last_step_start :], self.boundary)
+        self._capped = {start for start in self._capped if start <= position}
+        begins = self.step_start if self.step_start in self._capped else self.last_step_start
+        self._splitter = Splitter(self.body.text[begins:], self.boundary)
         self._decoder = Decoder()
         return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in whole)
 
@@ -107,8 +120,18 @@ class TextState:
         forgotten = self.position - sum(len(part.text) for part in kept)
         self.body = Body(kept)
         self._step_starts = [start - forgotten for start in self._step_starts[-2:]]
+        self._capped = {start - forgotten for start in self._capped if start >= forgotten}
         if self.answer_start is not None:
             self.answer_start = max(0, self.answer_start - forgotten)
+
+    @property
+    def before_tag(self) -> int:
+        """Where a closing tag may have begun that is not complete yet; the end of the text if none has."""
+        tail = self.body.text[-max(map(len, self.closing_tags), default=0) :] if self.thinking else ""
+        for length in range(len(tail), 0, -1):
+            if any(tag.startswith(tail[-length:]) for tag in self.closing_tags):
+                return self.position - length
+        return self.position
 
     def close_thinking(self) -> str:
         """If the text has just completed a closing tag: the thinking is over. Returns the tag, or "".

@@ -27,10 +27,12 @@ from core.thinking.events import (
     RunEnded,
     RunStarted,
     Scored,
+    StepEnded,
     TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
     TextInserted,
+    TextSettled,
     ThinkingClosed,
     TokenWritten,
     UsageReported,
@@ -71,11 +73,15 @@ class Trace:
         self._writer: Author | None = None
         self._new_piece = True
         self._step_over = False
+        self._capped: set[int] = set()
+        """Positions at which a step ended without a boundary."""
         self._write: WriteStarted | None = None
         self._takeover: TakeoverStarted | None = None
         self._handoff: HandedOver | None = None
         self._judged: Judged | None = None
         self._replaced: list[TextDiscarded] = []
+        self._came_to_nothing = False
+        """Whether no token came of the last takeover."""
         self._last_at = 0.0
 
     @classmethod
@@ -123,9 +129,11 @@ class Trace:
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0915
-        """Add the next event. `PrefillProgressed` only sets `prefill` and is not kept."""
+        """Add the next event. `PrefillProgressed` only sets `prefill`; neither it nor `TextSettled` is kept."""
         if isinstance(event, PrefillProgressed):
             self.prefill, self.seconds = event, self._offset + event.at
+            return
+        if isinstance(event, TextSettled):
             return
         if isinstance(event, OpinionGiven):  # after the run: none of its seconds
             self.events.append(event)
@@ -150,14 +158,17 @@ class Trace:
             case TakeoverStarted(author=author):
                 self._takeover = event
                 self.totals[author].takeovers += 1
-            case TakeoverEnded():
-                self._takeover, self._new_piece = None, True
+            case TakeoverEnded(tokens=tokens):
+                self._takeover, self._new_piece, self._came_to_nothing = None, True, not tokens
             case TextInserted(text=text, reason=reason):
                 self._begin_piece(Author.INSERTED, reason, self.seconds).insert(text)
                 self.length += len(text)
                 self._new_piece, self._step_over = True, Splitter(text).at_boundary
             case TextDiscarded():
                 self._discard(event)
+            case StepEnded(position=position):
+                self._capped.add(position)
+                self._step_over = True
             case ThinkingClosed():
                 self.closed, self._step_over = event, True
             case Judged(author=author, reused=reused, prefilled=prefilled):
@@ -187,13 +198,10 @@ class Trace:
 
         Raises StoreError if the thinking is closed where no closing tag stands.
         """
-        started, closed, body = self.started, self.closed, Body()
-        models = {Author.SMALL: started.small, Author.LARGE: started.large} if started else {}
+        closed, body = self.closed, Body()
         for piece in self.pieces:
-            model = models.get(piece.author)
             for text, id in [(token.text, token.id) for token in piece.tokens] or [(piece.text, None)]:
-                vocabulary = model.vocabulary if model and id is not None else ""
-                body.append(Part(text, piece.author, id, vocabulary))
+                body.append(Part(text, piece.author, id, piece.vocabulary if id is not None else ""))
                 if closed and len(body) >= closed.position:
                     if closed.tag not in body.text:
                         raise StoreError("The trace closes the thinking where no closing tag stands.", "It is damaged.")
@@ -214,6 +222,8 @@ class Trace:
             or (self._step_over and not event.text.isspace())
         ):
             reason = self._write.reason if self._write and not event.restored else None
+            if event.restored and self._came_to_nothing:
+                self._replaced = []  # the lookahead stands again, and was replaced by nothing
             self._begin_piece(event.author, reason, self._last_at)
         piece = self.pieces[-1]
         piece.append(event)
@@ -235,6 +245,7 @@ class Trace:
             replaced="".join(gone.text for gone in self._replaced),
             replaced_tokens=sum(gone.tokens for gone in self._replaced),
             counters=self.counters,
+            vocabulary=self._vocabulary_of(author),
             in_answer=self.closed is not None,
             judged=self._judged if self._replaced else None,
             end=start,
@@ -246,6 +257,12 @@ class Trace:
             self.steps.append(Step(step, []))
         self.steps[step].pieces.append(piece)
         return piece
+
+    def _vocabulary_of(self, author: Author) -> str:
+        """Of the model that writes now: a text may be continued by another pair."""
+        models = {Author.SMALL: self.started.small, Author.LARGE: self.started.large} if self.started else {}
+        model = models.get(author)
+        return model.vocabulary if model else ""
 
     def _handed_over(self, event: HandedOver, total: Totals) -> None:
         self._handoff, self._last_at = event, self.seconds
@@ -269,6 +286,7 @@ class Trace:
                 self.steps.pop()
         if self.closed and event.position < self.closed.position:
             self.closed = None
+        self._capped = {position for position in self._capped if position <= event.position}
         if self.opinion and event.position < self.opinion.length:
             self.opinion = None
         self._replaced.append(event)
@@ -278,7 +296,7 @@ class Trace:
         if not self.pieces:
             return False
         closed_here = self.closed is not None and not self.pieces[-1].in_answer
-        return closed_here or self.steps[-1].is_over
+        return closed_here or self.length in self._capped or self.steps[-1].is_over
 
 
 @dataclass(slots=True)
@@ -303,6 +321,8 @@ class Piece:
     replaced_tokens: int = 0
     counters: Mapping[str, float] = field(default_factory=dict)
     """What the policy had counted when the piece began."""
+    vocabulary: str = ""
+    """Of its token ids."""
     in_answer: bool = False
     judged: Judged | None = None
     """The large model's score of the step that ends with this piece, or that it replaced."""

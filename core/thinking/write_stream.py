@@ -11,13 +11,16 @@ from msgspec.structs import replace
 
 from core.engines.base import End, Handoff, Notice, PrefillProgress, Session, Stop, Token
 from core.engines.body import Author
+from core.engines.random_numbers import stream_of
 from core.thinking.events import (
+    AskedBy,
     Event,
     HandedOver,
     Noticed,
     PrefillProgressed,
     TextDiscarded,
     TokenWritten,
+    WriteEnded,
     WriteStarted,
 )
 from core.thinking.policy import View, Write
@@ -28,6 +31,9 @@ PREFETCH_EVERY = 4
 """Tokens of the default writer after which the other model is offered to read along."""
 LONG_PREFILL = 512
 """Tokens from which the progress of a prefill is an event. An ordinary handoff reads fewer."""
+DECODED_AT_MOST = 4
+"""Times `max_tokens`. Policies discard lookaheads and steps, but less than they keep; one that does nothing else would
+never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ class WriteStream:
         self.settings = settings
         self.stop: Stop | None = None
         """Why the last write ended; None if it was ended from outside."""
-        self._writes = 0
+        self.decoded = 0
+        """Tokens that the models wrote, kept or not."""
         self.began = time.perf_counter()
 
     def now(self) -> float:
@@ -60,25 +67,34 @@ class WriteStream:
         return time.perf_counter() - self.began
 
     @property
+    def kept(self) -> int:
+        """Tokens of the body."""
+        return self.text.tokens[Author.SMALL] + self.text.tokens[Author.LARGE]
+
+    @property
     def room(self) -> int:
         """Tokens that may still be written."""
-        return self.settings.max_tokens - self.text.tokens[Author.SMALL] - self.text.tokens[Author.LARGE]
+        return min(self.settings.max_tokens - self.kept, DECODED_AT_MOST * self.settings.max_tokens - self.decoded)
 
     def write(
-        self, author: Author, limit: int, reason: str | None = None, alternatives: int = 0
+        self,
+        author: Author,
+        limit: int,
+        reason: str | None = None,
+        alternatives: int = 0,
+        asked_by: AskedBy = AskedBy.POLICY,
     ) -> Generator[Event, None, None]:
         """One write of one model: each token is in the text before its event is yielded. `reason`: of a takeover."""
         session, self.stop = self.sessions[author], None
-        self._writes += 1
         if self.text.inside_character:
             # The other model was lost in the middle of a character: no tokenizer can continue from there.
             yield self.discard(self.text.position)
-        yield WriteStarted(self.now(), author, reason, self.text.position)
+        yield WriteStarted(self.now(), author, reason, self.text.position, asked_by)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.room),
-            # Every write has its own seed: a discarded lookahead must not come back word for word.
-            seed=(self.settings.seed * 1_000_003 + self._writes) % 2**31,
+            seed=stream_of(self.settings.seed, author.value, self.text.discards),
+            position=self.kept,
             alternatives=max(self.settings.alternatives, alternatives),
         )
         with closing(items):
@@ -86,9 +102,11 @@ class WriteStream:
                 match item:
                     case Token(id, _, logprob, others, drafted, rejected):
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
-                        yield TokenWritten(
+                        self.decoded += 1
+                        token = TokenWritten(
                             self.now(), author, id, written, logprob, others, ends_step, drafted, rejected
                         )
+                        yield token if token.encoded == item.data else replace(token, data=item.data)
                         self._offer_prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case PrefillProgress(tokens, total) if total >= LONG_PREFILL:
                         yield PrefillProgressed(self.now(), author, tokens, total)
@@ -98,6 +116,7 @@ class WriteStream:
                         yield Noticed(self.now(), sentence)
                     case End(stop):
                         self.stop = stop
+                        yield WriteEnded(self.now(), stop)
 
     def discard(self, position: int) -> Event:
         text, tokens = self.text.discard(position)
@@ -109,7 +128,7 @@ class WriteStream:
         first = [TokenWritten(self.now(), author, None, rest)] if rest else []
         for token in (*first, *(replace(token, at=self.now(), restored=True) for token in tokens)):
             vocabulary = self.sessions[author].card.vocabulary
-            self.text.append(Token(token.id, token.text.encode(errors="replace")), author, vocabulary)
+            self.text.append(Token(token.id, token.encoded), author, vocabulary)
             yield token
 
     def view(

@@ -9,24 +9,21 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal
 
 from app.shared.conversations.answer_task import AnswerTask
-from app.shared.conversations.branching import move_of, trace_before, trace_until
+from app.shared.conversations.branching import move_of, trace_until
 from app.shared.conversations.conversation import Conversation, Exchange
 from app.shared.conversations.opinions import SecondOpinions
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
-from core.batch.resuming import resumption_of
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings, effective_settings
-from core.thinking.events import Event, Finish, OpinionGiven
+from core.thinking.events import Event, OpinionGiven
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
-from core.thinking.policy import Move, keep
+from core.thinking.policy import Move
 from core.thinking.registry import POLICIES, settings_for
 from core.thinking.trace import Piece
-
-INTERRUPTED = (None, Finish.STOPPED, Finish.FAILED)
 
 
 class Activity(Enum):
@@ -160,42 +157,31 @@ class ChatSession(QObject):
     def ask_again(self, exchange: Exchange, problem: str = "", policy: str = "") -> None:
         """The same place in the conversation once more: with another seed, problem, or policy (by its name)."""
         settings = self._settings_with(policy)
-        if not problem and settings == exchange.settings:
-            settings = settings.model_copy(update={"seed": max(self._seeds(exchange)) + 1})
+        if not problem:
+            settings = self._another_seed(settings, exchange)
         self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
 
     def go_on(self, exchange: Exchange, author: Author | None = None, more_tokens: bool = False) -> None:
-        """Continue in the same text. What was stopped, failed or was killed goes on as its policy would have without
-        that (core/batch/resuming.py).
+        """Continue in the same text, as its policy would have without the interruption (core/thinking/resume.py).
 
         `author` writes the next step; `more_tokens`: the answer may have twice as many as before.
         """
-        settings, trace = exchange.settings, exchange.trace
+        if not self.ready:
+            return
+        settings = exchange.settings
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
-        if author:
-            first: Move | None = move_of(author, POLICIES.of(settings.policy).default_writer)
-        elif trace.finish in INTERRUPTED:
-            first, changes = resumption_of(trace, settings)
-            for event in changes:
-                trace.apply(event)
-            self._record(exchange, list(changes))
-        else:
-            first = keep()
-        self._start(exchange, first if trace.pieces else None)
+        self._start(exchange, move_of(author, POLICIES.of(settings.policy).default_writer) if author else None)
 
     def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
         """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
-        trace = trace_before(exchange.trace, piece)
-        settings = with_author(self.settings, author)
-        move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
-        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
+        self.fork_at(exchange, piece.position, author)
 
-    def fork_at(self, exchange: Exchange, position: int) -> None:
-        """Another answer that begins like this one up to a place in its text, where the large model continues."""
-        settings = with_author(self.settings, Author.LARGE)
+    def fork_at(self, exchange: Exchange, position: int, author: Author | None = Author.LARGE) -> None:
+        """Another answer that begins like this one up to a place in its text."""
+        settings = self._another_seed(with_author(self.settings, author), exchange)
+        move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
         trace = trace_until(exchange.trace, position)
-        move = move_of(Author.LARGE, POLICIES.of(settings.policy).default_writer)
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
 
     def stop(self) -> None:
@@ -250,8 +236,12 @@ class ChatSession(QObject):
         settings = self.preferences.value
         return settings.appearance.demo_pace if settings.models.is_demo else 0
 
-    def _seeds(self, exchange: Exchange) -> list[int]:
-        return [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
+    def _another_seed(self, settings: RunSettings, exchange: Exchange) -> RunSettings:
+        """The same settings would write the same answer again."""
+        if settings != exchange.settings:
+            return settings
+        seeds = [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
+        return settings.model_copy(update={"seed": max(seeds) + 1})
 
     def _open(self, conversation: Conversation) -> None:
         self.conversation = conversation

@@ -15,6 +15,7 @@ class Always(Policy):
     summary = "The large model writes everything."
     needs = Needs(small=False)
     is_control = True
+    rewrites = False
 
     class Settings(PolicySettings):
         policy: Literal["always"] = "always"

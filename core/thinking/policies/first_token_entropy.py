@@ -82,7 +82,7 @@ class FirstTokenEntropy(Policy):
             return keep() if view.text_ended else look_on(within_step=True)
         if first is view.tokens[-1] and self._is_unsure(first):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
-        return look_on(within_step=True, settles=len(view.tokens) >= self.settings.step_cap)
+        return look_on(within_step=True, ends_step=len(view.tokens) >= self.settings.step_cap)
 
     def on_takeover_end(self, view: View) -> Move:
         """At a boundary or at the cap: a new step begins."""

@@ -13,6 +13,7 @@ class Never(Policy):
     summary = "The small model writes everything."
     needs = Needs(large=False)
     is_control = True
+    rewrites = False
 
     class Settings(PolicySettings):
         policy: Literal["never"] = "never"

@@ -19,6 +19,7 @@ class Periodic(Policy):
     title = "Every n-th step"
     summary = "The large model writes every n-th step, wherever that falls."
     is_control = True
+    rewrites = False
     reasons = (PERIODIC,)
 
     class Settings(PolicySettings):

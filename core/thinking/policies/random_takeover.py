@@ -21,6 +21,7 @@ class RandomTakeover(Policy):
     title = "Random takeover"
     summary = "The large model writes at boundaries drawn by chance: the control for every other policy."
     is_control = True
+    rewrites = False
     reasons = (RANDOM,)
 
     class Settings(PolicySettings):

@@ -27,6 +27,7 @@ class Relay(Policy):
     reasons = (RELAY,)
     reads_cues = True
     default_writer = Author.LARGE
+    rewrites = False
 
     class Settings(PolicySettings):
         policy: Literal["relay"] = "relay"

@@ -115,4 +115,4 @@ class StepScore(Policy):
     def _after_step(self, view: View) -> Move:
         if not view.thinking:
             return keep()
-        return Close(REPETITION) if view.repeats_step else look_on(within_step=True)
+        return Close(REPETITION) if view.repeats_step else look_on(within_step=True, ends_step=True)

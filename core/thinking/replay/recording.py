@@ -10,9 +10,9 @@ from typing import NamedTuple
 from core.engines.body import Author, Body, Part
 from core.thinking import events
 from core.thinking.cues import Cue
-from core.thinking.events import Event, Finish, Judged, RunStarted, Scored, TokenWritten
-from core.thinking.policy import WITHOUT_END, Close, Move, Until, keep, take_over
-from core.thinking.registry import POLICIES
+from core.thinking.events import AskedBy, Event, Finish, Judged, RunStarted, Scored, TokenWritten
+from core.thinking.policy import WITHOUT_END, Close, Move, keep
+from core.thinking.registry import POLICIES, takeover_of
 
 
 class Takeover(NamedTuple):
@@ -71,8 +71,6 @@ class Recording:
         self._open: events.TakeoverStarted | None = None
         self._given_back: RecordedPart | None = None
         """The last entry of a takeover without end: if the default writer is next, a person gave the baton back."""
-        self._split: list[RecordedPart] = []
-        self._discarded_step = False
         for event in events_of_start:
             self._take(event)
         self._close_takeover()
@@ -97,8 +95,7 @@ class Recording:
             case RunStarted():
                 self.started = event
             case TokenWritten(text=text):
-                self._append(RecordedPart(text, self._position, text.encode(errors="replace"), event))
-                self._share_character()
+                self._append(RecordedPart(text, self._position, event.encoded, event))
             case events.TextInserted(text=text, reason=id):
                 self._given_back = None
                 reason = POLICIES.reason(id)
@@ -107,14 +104,10 @@ class Recording:
                 self._append(RecordedPart(text, self._position, text.encode(errors="replace"), None, id))
             case events.TextDiscarded(position=position):
                 self._discard(position)
-            case events.TakeoverStarted(reason=id, tokens=tokens, author=author):
+            case events.TakeoverStarted():
                 self._open, self._given_back = event, None
-                reason = POLICIES.reason(id)
-                if not reason.by_policy:
-                    until = Until.STEP if tokens < WITHOUT_END else Until.TOKENS
-                    self._happens(
-                        take_over(tokens, reason, until=until, author=author, rewrite_step=self._discarded_step)
-                    )
+                if event.asked_by is not AskedBy.POLICY:
+                    self._happens(takeover_of(event))
             case events.TakeoverEnded():
                 self._given_back = self._last if self._open and self._open.tokens >= WITHOUT_END else None
                 self._close_takeover()
@@ -134,19 +127,7 @@ class Recording:
     def _append(self, entry: RecordedPart) -> None:
         self.entries.append(entry)
         self._position = entry.end
-        self._last, self._discarded_step = entry, False
-
-    def _share_character(self) -> None:
-        """Tokens that ended inside a character hold no text; here each gets a byte of it, as it had in the run."""
-        entry = self.entries[-1]
-        if not entry.text:
-            self._split.append(entry)
-        elif self._split:
-            character = entry.text[0].encode(errors="replace")
-            for shared, earlier in enumerate(self._split[: len(character) - 1]):
-                earlier.data = character[shared : shared + 1]
-            entry.data = entry.data[min(len(self._split), len(character) - 1) :]
-            self._split.clear()
+        self._last = entry
 
     def _happens(self, move: Move) -> None:
         if self._last:
@@ -169,11 +150,9 @@ class Recording:
         self.takeovers = [took for took in self.takeovers if took.start < position]
         if all(entry.token and entry.token.author is self.default_writer for entry in gone):
             self.discarded_branches.setdefault(index, []).append(gone[::-1])
-            self._discarded_step = True
         else:
             self._last = self.entries[-1] if self.entries else None
         self.start, self._position = min(self.start, position), position
-        self._split.clear()
 
     def _close_takeover(self) -> None:
         took, self._open = self._open, None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from core.engines.body import Author
 from core.thinking import events
-from core.thinking.events import Event, Finish, RunStarted
+from core.thinking.events import AskedBy, Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policy import (
@@ -36,6 +36,7 @@ from core.thinking.reasons import UNCLOSED
 from core.thinking.registry import POLICIES
 from core.thinking.replay.playback import Playback
 from core.thinking.replay.recording import Recording, Takeover
+from core.thinking.resume import undisturbed
 from core.thinking.steps import BOUNDARY
 from core.thinking.trace import Trace
 
@@ -61,7 +62,8 @@ class Place(NamedTuple):
 
 
 def recordings_of(run: Sequence[Event]) -> list[Recording]:
-    """One for each start of the run."""
+    """One for each start of the run, but for those that only went on where it was interrupted."""
+    run = undisturbed(run)
     starts = [index for index, event in enumerate(run) if isinstance(event, RunStarted)] or [0]
     return [
         Recording(run[start:end], Trace.of(run[:start]).parts() if start else ())
@@ -74,6 +76,8 @@ class Replay(Interruption):
 
     Where a lookahead stood again (`choose_large`), the recorded text is read as what the large model wrote there.
     """
+
+    asked_by = AskedBy.PERSON
 
     def __init__(self, recordings: Sequence[Recording], make_policy: Callable[[], Policy], limits: Limits) -> None:
         """`make_policy`: called once, since a run that was resumed kept the counters of its policy.

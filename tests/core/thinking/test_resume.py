@@ -1,132 +1,172 @@
-"""Wherever a batch is killed, its texts go on as they would have gone on: the same policy, the same writers."""
+"""Wherever a text is interrupted, it goes on as it would have gone on: the same policy, the same writers."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from core.batch.recipes import arms_of
-from core.batch.resuming import resumption_of
 from core.batch.runner import Runner
-from core.engines.base import Conversation
 from core.engines.body import Author
 from core.grading.grader import Grader
 from core.run import Pair, RunSettings, ask, run
 from core.store.store import Store
-from core.thinking.events import RunStarted, TakeoverStarted, TokenWritten
+from core.thinking.control import Control
+from core.thinking.events import AskedBy, Finish, Noticed, RunStarted, TakeoverStarted, TokenWritten
+from core.thinking.policies.every_step import EVERY_STEP
+from core.thinking.policy import Move, View, take_over
+from core.thinking.reasons import PERSON
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
-from tests.core.batch.counting import problems, rest
-from tests.fakes.scripted import ScriptedEngine
+from tests.core.batch.counting import problems
+from tests.core.thinking.drawn import outcome, settings_of, written
+from tests.core.thinking.oracles.worlds import World
+from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.tiers import size
 
-STEPS = [
-    "We begin with two numbers, and we add them.",
-    "Wait, that is not quite right, so look.",
-    "They are one and two, which is plain to see.",
-    "Alternatively, we verify it once more by hand.",
-    "Yes, so it is three and nothing else.",
-    "That is the end of it, as far as we can see.",
-]
-ANSWER = "\n\nIt is \\boxed{3}."
-SENTENCE = " The large one says so, and verifies it."
+pytestmark = pytest.mark.scaled
+
+WORLD = World(5, tagged=True, drawn=True)
 
 
-def small() -> ScriptedEngine:
-    """Writes the next step, whoever wrote the last one; a step that was begun is completed."""
-    return ScriptedEngine(continue_with=small_text)
+def some(places: range) -> list[int]:
+    """Of the places at which a text may be interrupted."""
+    return random.Random(7).sample(places, min(len(places), size(8, long=10_000)))
 
 
-def small_text(_: Conversation, body: str) -> str:
-    if "</think>" in body:
-        return rest(ANSWER, body.partition("</think>")[2])
-    done, _sep, begun = body.rpartition("\n\n")
-    number = done.count("\n\n") + 1 if done else 0
-    if number >= len(STEPS):
-        return f"</think>{ANSWER}"
-    step = STEPS[number]
-    end = step[len(begun) :] if step.startswith(begun) else " and so on."
-    return "\n\n".join([end, *STEPS[number + 1 :]]) + f"\n\n</think>{ANSWER}"
-
-
-def large(alone: bool = False) -> ScriptedEngine:
-    """Writes one sentence a takeover; a sentence that was begun is completed. `alone`: then it has no more to say."""
-
-    def text(_: Conversation, body: str) -> str:
-        if "</think>" in body:
-            return rest(ANSWER, body.partition("</think>")[2])
-        begun = max(n for n in range(len(SENTENCE) + 1) if body.endswith(SENTENCE[:n]))
-        return SENTENCE if begun == len(SENTENCE) and not alone else SENTENCE[begun:]
-
-    return ScriptedEngine(name="large", continue_with=text)
-
-
-class Spans(NamedTuple):
-    """Who wrote what, neighbours joined."""
-
-    spans: tuple[tuple[Author, str], ...]
-
-    @classmethod
-    def of(cls, trace: Trace) -> Spans:
-        spans: list[tuple[Author, str]] = []
-        for piece in trace.pieces:
-            if spans and spans[-1][0] is piece.author:
-                spans[-1] = (piece.author, spans[-1][1] + piece.text)
-            else:
-                spans.append((piece.author, piece.text))
-        return cls(tuple(spans))
-
-
-def whole(settings: RunSettings, resume_trace: Trace | None = None) -> Trace:
-    """The text written to its end, from where a kill left it."""
-    trace = resume_trace or Trace()
-    move, changes = resumption_of(trace, settings)
-    for event in changes:
-        trace.apply(event)
-    pair = Pair(small(), large(alone=settings.policy.policy in ("always", "first-token-entropy")))
-    for event in run(pair, ask("Add.", settings), settings, resume_trace=trace, first_move=move):
-        trace.apply(event)
-    return trace
-
-
-@pytest.mark.parametrize(
-    "arm", ["small", "large", "baton", "paper", "every-step", "c", "opening", "entropy", "periodic", "score"]
-)
-def test_a_text_that_is_killed_after_any_event_ends_as_if_it_had_not_been(arm: str) -> None:
-    settings = arms_of([arm], RunSettings())[0].settings
-    undisturbed = whole(settings)
-    for count in range(1, len(undisturbed.events)):
-        resumed = whole(settings, Trace.of(undisturbed.events[:count]))
-        assert Spans.of(resumed) == Spans.of(undisturbed), f"killed after {undisturbed.events[count - 1]}"
-        assert resumed.counters == undisturbed.counters
+def settings_for(arm: str) -> RunSettings:
+    return settings_of(arms_of([arm], RunSettings())[0].settings.policy, seed=1)
 
 
 def test_a_text_killed_inside_a_takeover_goes_on_with_the_large_model(tmp_path: Path) -> None:
-    settings = arms_of(["baton"], RunSettings())[0].settings
-    events = whole(settings).events
-    start = next(number for number, event in enumerate(events) if isinstance(event, TakeoverStarted))
-    tokens = [number for number, event in enumerate(events) if number > start and isinstance(event, TokenWritten)]
+    base = settings_for("baton")
+    (arm,) = arms_of(["baton"], base)
     with Store.open(tmp_path / "b.sqlite") as store, Grader() as grader:
-        batch = store.batches.create("b", {}, problems(1), [arm.stored() for arm in arms_of(["baton"], RunSettings())])
-        (job,) = store.batches.claim(batch)
+        batch = store.batches.create("b", {}, problems(1), [arm.stored()])
+        list(Runner(store, batch, Pair(*WORLD.engines), grader).run())
+        (row,) = store.batches.results(batch, "baton")
+        events = list(store.runs.events(row.run))
+        start = next(number for number, event in enumerate(events) if isinstance(event, TakeoverStarted))
+        tokens = [number for number, event in enumerate(events) if number > start and isinstance(event, TokenWritten)]
+        again = store.batches.create("again", {}, problems(1), [arm.stored()])
+        (job,) = store.batches.claim(again)
         recorder = store.runs.record(job.run)
         recorder.record(events[: tokens[2]])
         recorder.finish().result()
         store.batches.give_back(job)
-        list(Runner(store, batch, Pair(small(), large()), grader).run())
+        list(Runner(store, again, Pair(*WORLD.engines), grader).run())
         resumed = list(store.runs.events(job.run))
-        again = [number for number, event in enumerate(resumed) if isinstance(event, RunStarted)][-1]
-        first = next(event for event in resumed[again:] if isinstance(event, TokenWritten))
-        assert first.author is Author.LARGE
-        assert Spans.of(Trace.of(resumed)) == Spans.of(Trace.of(events))
+    restarted = [number for number, event in enumerate(resumed) if isinstance(event, RunStarted)][-1]
+    first = next(event for event in resumed[restarted:] if isinstance(event, TokenWritten))
+    assert first.author is Author.LARGE
+    assert outcome(Trace.of(resumed)) == outcome(Trace.of(events))
 
 
-def test_a_long_text_of_one_model_loses_not_a_token() -> None:
-    settings = arms_of(["large"], RunSettings())[0].settings
-    events = whole(settings).events
-    recorded = Trace.of(events[:-3])
-    length = recorded.length
-    move, changes = resumption_of(recorded, settings)
-    assert changes == ()
-    assert move is not None
-    assert recorded.length == length
+class Person(Control):
+    """Wishes for something once the text has so many characters."""
+
+    def __init__(self, *wishes: tuple[int, Callable[[Control], None]]) -> None:
+        super().__init__()
+        self._wishes = list(wishes)
+
+    def interrupt(self, view: View) -> Move | None:
+        if self._wishes and len(view.body) >= self._wishes[0][0]:
+            self._wishes.pop(0)[1](self)
+        return super().interrupt(view)
+
+
+@pytest.mark.parametrize("arm", ["baton", "paper", "score", "entropy"])
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        [(60, Control.rewrite_step)],
+        [(60, Control.take_over), (90, Control.give_back)],
+        [(60, Control.take_over), (80, Control.rewrite_step)],
+    ],
+    ids=["rewrite", "take over and give back", "take over and rewrite"],
+)
+def test_what_a_person_asked_for_is_done_again(arm: str, wishes: list[tuple[int, Callable[[Control], None]]]) -> None:
+    settings = settings_for(arm)
+    undisturbed = written(WORLD, settings, control=Person(*wishes))
+    asked = [n for n, event in enumerate(undisturbed.events) if getattr(event, "asked_by", None) is AskedBy.PERSON]
+    assert asked
+    for count in some(range(asked[-1] + 1, len(undisturbed.events))):
+        resumed = written(WORLD, settings, Trace.of(undisturbed.events[:count]))
+        assert outcome(resumed) == outcome(undisturbed), f"killed after {undisturbed.events[count - 1]}"
+
+
+def test_a_takeover_that_is_stopped_goes_on_and_counts_once() -> None:
+    settings, stopped, control = settings_for("baton"), Trace(), Control()
+    for event in run(Pair(*WORLD.engines), ask("Add.", settings), settings, control=control):
+        stopped.apply(event)
+        if isinstance(event, TokenWritten) and event.author is Author.LARGE:
+            control.stop()
+    assert stopped.finish is Finish.STOPPED
+    assert outcome(written(WORLD, settings, stopped)) == outcome(written(WORLD, settings))
+
+
+def test_a_small_model_that_went_on_alone_stays_alone() -> None:
+    settings = settings_for("baton")
+    small, _ = WORLD.engines
+    failing = ScriptedEngine("x", name="large", faults=[Fault(0, for_good=True)])
+    undisturbed = Trace.of(run(Pair(small, failing), ask("Add.", settings), settings))
+    lost = next(n for n, event in enumerate(undisturbed.events) if isinstance(event, Noticed))
+    for count in some(range(lost + 1, len(undisturbed.events))):
+        resumed = written(WORLD, settings, Trace.of(undisturbed.events[:count]))
+        assert outcome(resumed) == outcome(undisturbed)
+
+
+@pytest.mark.parametrize("arm", ["paper", "step-score", "always"])
+def test_an_answer_that_may_have_more_tokens_is_the_longer_answer(arm: str) -> None:
+    settings = settings_of(POLICIES[arm].Settings() if arm in POLICIES else settings_for(arm).policy, seed=1)
+    longer = written(WORLD, settings)
+    for most in some(range(1, longer.tokens)):
+        shorter = written(WORLD, settings.model_copy(update={"max_tokens": most}))
+        assert shorter.finish is Finish.MAX_TOKENS
+        assert outcome(written(WORLD, settings, shorter)) == outcome(longer)
+
+
+def test_under_other_settings_a_text_is_taken_up_at_the_decision_at_its_end() -> None:
+    begun = written(WORLD, settings_for("small")).events
+    first = next(n for n, event in enumerate(begun) if isinstance(event, TokenWritten) and event.ends_step)
+    every_step = settings_for("every-step")
+    before = Trace.of(begun[: first + 1])
+    position = before.length
+    trace = written(WORLD, every_step, before)
+    assert [event.resumed for event in trace.events if isinstance(event, RunStarted)] == [False, False]
+    took = next(event for event in trace.events if isinstance(event, TakeoverStarted))
+    assert (took.reason, took.position) == (EVERY_STEP.id, position), "no opening in the middle of a text"
+    for count in some(range(first + 2, len(trace.events))):
+        assert outcome(written(WORLD, every_step, Trace.of(trace.events[:count]))) == outcome(trace)
+
+
+def test_a_wish_at_the_place_of_the_interruption_is_carried_out_there() -> None:
+    settings = settings_for("baton")
+    events = written(WORLD, settings).events
+    for count in some(range(2, len(events))):
+        position = Trace.of(events[:count]).length
+        trace = written(WORLD, settings, Trace.of(events[:count]), take_over(3, PERSON))
+        number, asked = next(
+            (number, event)
+            for number, event in enumerate(trace.events)
+            if isinstance(event, TakeoverStarted) and event.asked_by is AskedBy.PERSON
+        )
+        assert asked.position == position
+        for again in some(range(number + 1, len(trace.events)))[:3]:
+            assert outcome(written(WORLD, settings, Trace.of(trace.events[:again]))) == outcome(trace)
+
+
+def test_the_ids_of_another_vocabulary_stay_those_of_their_model() -> None:
+    settings = RunSettings(policy="never", max_tokens=3)
+    first, second = (
+        ScriptedEngine("One two three", vocabulary="first"),
+        ScriptedEngine(" four five", vocabulary="second"),
+    )
+    trace = Trace.of(run(Pair(first), ask("Add.", settings), settings))
+    more = settings.model_copy(update={"max_tokens": 5})
+    for event in run(Pair(second), ask("Add.", settings), more, resume_trace=trace):
+        trace.apply(event)
+    assert [part.vocabulary for part in trace.parts()] == ["first"] * 3 + ["second"] * 2

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Alternative, Message, Passing, ScoredToken
+from core.engines.base import Alternative, Message, Passing, ScoredToken, Stop
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.engines.usage import RequestUsage, Usage
@@ -50,15 +50,21 @@ ONE_OF_EACH: list[Event] = [
         thinking=True,
     ),
     events.WriteStarted(0.5, Author.LARGE, REFLECTION.id, 10),
+    events.WriteStarted(0.5, Author.SMALL, None, 10, events.AskedBy.PERSON),
+    events.WriteEnded(0.75, Stop.END_OF_TEXT),
     events.HandedOver(0.25, Author.LARGE, 10, 3, 0.125, Passing.TEXT),
     events.PrefillProgressed(0.25, Author.LARGE, 440, 1024),
     events.TokenWritten(
         1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), True
     ),
-    events.TokenWritten(1.5, Author.LARGE, None, ""),
+    events.TokenWritten(1.5, Author.LARGE, None, "", data="ü".encode()[:1]),
+    events.StepEnded(1.5, 12),
+    events.TextSettled(1.5, 12),
     events.TextDiscarded(2.0, 4, "Wait,", 2),
     events.TakeoverStarted(2.0, VERIFICATION.id, CUE, 125, 4),
-    events.TakeoverStarted(2.0, PERSON.id, None, 125, 4),
+    events.TakeoverStarted(
+        2.0, PERSON.id, None, 125, 4, until=events.Until.STEP, rewrites=True, asked_by=events.AskedBy.PERSON
+    ),
     events.TakeoverEnded(3.0, 20),
     events.TextInserted(3.0, "Let us check.", EXCESSIVE_REFLECTION.id),
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
@@ -69,6 +75,7 @@ ONE_OF_EACH: list[Event] = [
     events.UsageReported(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
     events.UsageReported(4.0, Author.SMALL, Usage()),
     events.Noticed(4.5, "The large model was started again."),
+    events.Noticed(4.5, "The large model ended. The small model goes on alone.", Author.LARGE),
     events.RunEnded(5.0, Finish.END_OF_TEXT),
     events.RunEnded(5.0, Finish.FAILED, "It broke."),
     events.OpinionGiven(

@@ -1,4 +1,4 @@
-"""Random worlds for the oracles: two models whose next token follows from the text so far, and from nothing else.
+"""Random worlds: two models whose next token follows from the text so far or, in a drawn world, from a random number.
 
 Whatever a schedule discards or takes over, both models continue in the same way in any implementation of it, so that
 decisions and text can be compared token by token. Tokens hold cues, words that only contain one ("Bayes", "awaiting",
@@ -46,6 +46,7 @@ CUES = (
     " think again",
 )
 BOUNDARIES = ("\n\n", ".\n\n", "\n", " \n", "\n \n\n")
+HALF_A_CHARACTER = "é".encode()[:1]
 LONGEST = 1_500
 """Characters after which every model closes its thinking and ends."""
 
@@ -57,10 +58,14 @@ class World:
     seed: int
     tagged: bool = False
     cue_rate: float = 0.12
+    drawn: bool = False
+    """Whether the next token follows from its random number, as with a real model."""
 
-    def next_token(self, author: Author, body: str) -> str | None:
+    def next_token(self, author: Author, body: str, number: int | None = None) -> str | None:
         """The token that this model writes after the body; None is the end of text."""
-        dice = random.Random(f"{self.seed} {author.value} {len(body)} {body[-60:]}")
+        body = plain(body)
+        place = f"{len(body)} {body[-60:]}" if number is None else str(number)
+        dice = random.Random(f"{self.seed} {author.value} {place}")
         closed = not self.tagged or THINK.closing in body
         if not closed and (len(body) > LONGEST or (len(body) > 300 and dice.random() < 0.01)):
             return THINK.closing
@@ -79,12 +84,17 @@ class World:
 
     def chances(self, body: str) -> tuple[float, ...]:
         """Probabilities of the likeliest tokens of the small model after the body, the written one first."""
+        body = plain(body)
         dice = random.Random(f"{self.seed} chances {len(body)} {body[-60:]}")
         return dice.choice(((1.0,), (0.9, 0.1), (0.3, 0.3, 0.2, 0.2), (0.6, 0.2, 0.2)))
 
     def digit(self, body: str) -> int:
         """The score that the large model gives the last step of the body."""
         return random.Random(f"{self.seed} digit {body[-60:]}").randrange(10)
+
+    def logprob(self, before: str, token: str) -> float:
+        """Of a token that the large model reads."""
+        return random.Random(f"{self.seed} logprob {before[-20:]} {token}").choice((-0.1, -0.5, -2.0))
 
     @cached_property
     def engines(self) -> tuple[ScriptedEngine, ScriptedEngine]:
@@ -94,16 +104,32 @@ class World:
             def continue_with(_: Conversation, body: str) -> list[str]:
                 return list(self.tokens(author, body))
 
+            def draw(body: str, number: int) -> bytes | None:
+                if number % 43 == 0:
+                    return HALF_A_CHARACTER
+                token = self.next_token(author, body, number)
+                return token.encode() if token is not None else None
+
             engine = ScriptedEngine(
                 continue_with=continue_with,
+                draw=draw if self.drawn else None,
+                scored=self.logprob,
                 name=author.value,
                 thinking=THINK if self.tagged else None,
                 chances=self.chances,
             )
-            engine.judged = lambda body, choices: [float(n == self.digit(body)) for n in range(len(choices))]  # type: ignore[method-assign]
+            engine.judged = lambda body, choices: [  # type: ignore[method-assign]
+                float(n == self.digit(body) % len(choices)) for n in range(len(choices))
+            ]
             return engine
 
         return engine(Author.SMALL), engine(Author.LARGE)
+
+
+def plain(body: str) -> str:
+    """Without what stands for half a character: a model sees the bytes, and a body that is continued has none of them
+    until the character is complete."""
+    return body.replace("\ufffd", "")
 
 
 ENGLISH = {category: tuple(words) for category, words in english().cues.items()}

@@ -165,11 +165,12 @@ def test_an_empty_takeover_and_a_written_one_at_one_place_are_both_replayed() ->
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
 
 
-def test_a_step_is_rewritten_though_its_beginning_was_judged_and_kept() -> None:
+def test_what_was_judged_and_kept_at_its_cap_is_a_step_of_its_own() -> None:
     settings = settings_of("step-score", step_cap=2)
     small = ScriptedEngine("One two three four five", " End.</think>4")
     made = run(make_policy(settings), small, ScriptedEngine("No.\n\n", name="large", marks=["9", "0"]))
-    assert [took.start for took in recorded(made.trace)][:1] == [0], "the whole step, with what was kept of it"
+    assert [took.start for took in recorded(made.trace)][:1] == [len("One two")]
+    assert made.trace.text.startswith("One twoNo.")
     assert replayed(made.trace, lambda: make_policy(settings)) == recorded(made.trace)
 
 

@@ -1,0 +1,290 @@
+"""A text that was interrupted goes on as if it had not been.
+
+Nothing is guessed about where it stood. The loop runs again over what was recorded: the sessions give back the recorded
+tokens, judgements and scores, the policy and the limits decide on them once more, and a person's wishes come at their
+places. Where the record ends, be it in the middle of a write, the models go on.
+
+If the loop then decides otherwise than recorded, the text was begun under other settings. It is taken up as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from msgspec.structs import replace as changed
+
+from core.engines.base import End, Handoff, Judgement, ScoredToken, Scores, Session, Stop, Token, WriteItem
+from core.engines.body import Author, Part
+from core.engines.model_card import ModelCard
+from core.errors import EngineLost
+from core.thinking.events import (
+    AskedBy,
+    CountersChanged,
+    Event,
+    Judged,
+    Noticed,
+    RunEnded,
+    RunStarted,
+    Scored,
+    StepEnded,
+    TakeoverEnded,
+    TakeoverStarted,
+    TextDiscarded,
+    TextInserted,
+    ThinkingClosed,
+    TokenWritten,
+    WriteEnded,
+    WriteStarted,
+)
+from core.thinking.loop import Loop
+from core.thinking.policy import Interruption, Move, View, Write, keep
+from core.thinking.registry import takeover_of
+from core.thinking.trace import Trace
+
+MakeLoop = Callable[[Mapping[Author, Session], Sequence[Interruption], Trace], Loop]
+"""A loop over these sessions, with these interruptions before its own; the trace holds a text to take up."""
+
+_FORMATIVE = (
+    RunStarted,
+    WriteStarted,
+    WriteEnded,
+    TokenWritten,
+    StepEnded,
+    TextDiscarded,
+    TakeoverStarted,
+    TakeoverEnded,
+    TextInserted,
+    ThinkingClosed,
+    Judged,
+    Scored,
+    CountersChanged,
+    RunEnded,
+)
+"""Kinds that say how a text came about. The others say what that cost."""
+
+
+class Diverged(Exception):
+    """The loop decided otherwise than recorded."""
+
+
+def undisturbed(events: Iterable[Event]) -> list[Event]:
+    """How a text came about, as if it had never been interrupted."""
+    formed: list[Event] = []
+    for event in events:
+        if isinstance(event, RunStarted) and event.resumed:
+            take_back_end(formed)
+        elif _is_formative(event):
+            formed.append(event)
+    return formed
+
+
+def take_back_end(events: list[Event]) -> None:
+    """Remove what only says that the run was ended."""
+    if events and isinstance(events[-1], RunEnded):
+        events.pop()
+        if events and isinstance(events[-1], WriteEnded):
+            events.pop()
+
+
+class Record:
+    """How a text came about, event by event."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        """`events`: of a whole trace. What came before the last start that took a text up is only its text."""
+        starts = [n for n, event in enumerate(events) if isinstance(event, RunStarted) and not event.resumed] or [0]
+        self.before = Trace.of(events[: starts[-1]])
+        formed = undisturbed(events[starts[-1] :])
+        take_back_end(formed)
+        self._events = [event for event in formed if not isinstance(event, RunStarted)]
+        self._place = 0
+
+    @property
+    def next(self) -> Event | None:
+        """None at its end."""
+        return self._events[self._place] if self._place < len(self._events) else None
+
+    def take(self, event: Event) -> None:
+        """The loop did what comes next. Raises Diverged if it did something else."""
+        if not _is_formative(event):
+            return
+        if self.next is None or not _is_same(event, self.next):
+            raise Diverged(f"{event} instead of {self.next}")
+        self._place += 1
+
+    def failure_of(self, author: Author) -> EngineLost | None:
+        """The failure of this model, if that is what comes next."""
+        following = self._events[self._place : self._place + 2]
+        if following and isinstance(following[0], TakeoverEnded):
+            following = following[1:]
+        failed = following and isinstance(notice := following[0], Noticed) and notice.lost is author
+        return EngineLost("The model was lost.", "") if failed else None
+
+    def wish(self, in_takeover: bool) -> Move | None:
+        """What a person asked for at this place."""
+        match self.next:
+            case TakeoverStarted(asked_by=AskedBy.PERSON) as started:
+                return takeover_of(started)
+            case TakeoverEnded(asked_by=AskedBy.PERSON) if in_takeover:
+                after = self._events[self._place + 1 : self._place + 2]
+                is_other = after and isinstance(started := after[0], TakeoverStarted)
+                return takeover_of(started) if is_other and started.asked_by is AskedBy.PERSON else keep()
+            case WriteStarted(asked_by=AskedBy.PERSON):
+                return keep()
+        return None
+
+
+class Resumption:
+    """A loop that is brought to where a recorded text was interrupted, and goes on from there."""
+
+    def __init__(
+        self,
+        recorded: Trace,
+        sessions: Mapping[Author, Session],
+        make_loop: MakeLoop,
+        first_move: Move | None = None,
+    ) -> None:
+        """`first_move`: what a person wants at the place where the record ends."""
+        self.record = record = Record(recorded.events)
+        wish, first = _Wish(record, first_move), record.wish(in_takeover=False)
+        if record.next is None and first_move:
+            first = wish.take()
+        resumed = {author: ResumedSession(author, session, record, wish) for author, session in sessions.items()}
+        self.loop = loop = make_loop(resumed, [wish], record.before)
+        for session in resumed.values():
+            session.body = lambda: loop.text.body.parts
+        self._happening = loop.run(first)
+        self._ended: list[Event] = []
+
+    def catch_up(self) -> bool:
+        """Bring the loop to the end of the record; False if it decides otherwise than recorded."""
+        try:
+            while self.record.next is not None:
+                event = next(self._happening)
+                if isinstance(event, RunEnded):  # stopped, or at a limit that is lower now
+                    self._ended = [event]
+                    break
+                self.record.take(event)
+        except Diverged:
+            return False
+        return True
+
+    def run(self) -> Iterator[Event]:
+        """What happens from there on; the last event is `RunEnded`."""
+        yield from self._ended
+        yield from self._happening
+
+
+class _Wish(Interruption):
+    """What a person asked for, at its place in the record; and what one asks for now, at its end."""
+
+    asked_by = AskedBy.PERSON
+
+    def __init__(self, record: Record, now: Move | None) -> None:
+        self._record = record
+        self._now = now
+
+    @property
+    def is_due(self) -> bool:
+        return self._now is not None and self._record.next is None
+
+    def take(self) -> Move | None:
+        move, self._now = self._now, None
+        return asked_by_person(move)
+
+    def interrupt(self, view: View) -> Move | None:
+        return self.take() if self.is_due else self._record.wish(in_takeover=view.takeover is not None)
+
+
+class ResumedSession:
+    """A session that first gives back what was recorded of it, and then goes on itself."""
+
+    def __init__(self, author: Author, session: Session, record: Record, wish: _Wish) -> None:
+        self._author = author
+        self._session = session
+        self._record = record
+        self._wish = wish
+        self.body: Callable[[], Sequence[Part]] = tuple
+        """The text as it stands."""
+
+    @property
+    def card(self) -> ModelCard:
+        return self._session.card
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self._session.prompt_tokens
+
+    def read(self, body: Sequence[Part]) -> Handoff:
+        return self._session.read(body)
+
+    def prefetch(self, body: Sequence[Part]) -> None:
+        if self._record.next is None:
+            self._session.prefetch(body)
+
+    def write(
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
+    ) -> Generator[WriteItem, None, None]:
+        given = 0
+        while (event := self._record.next) is not None:
+            if isinstance(event, TokenWritten) and event.author is self._author and not event.restored:
+                given += 1
+                yield _token(event)
+            elif isinstance(event, WriteEnded):
+                yield End(event.stop)
+                return
+            elif failure := self._record.failure_of(self._author):
+                raise failure
+            else:
+                raise Diverged(f"{self._author} writes instead of {event}")
+        if self._wish.is_due:
+            yield End(Stop.CANCELLED)
+        elif given < limit:
+            rest = tuple(self.body()) if given else body
+            yield from self._session.write(rest, limit - given, seed, alternatives, position + given)
+        else:
+            yield End(Stop.LIMIT)
+
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
+        match self._record.next:
+            case None:
+                return self._session.judge(body, question, choices)
+            case Judged(author=self._author, probabilities=probabilities):
+                return Judgement(probabilities)
+        raise self._record.failure_of(self._author) or Diverged("no judgement was recorded here")
+
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
+        match self._record.next:
+            case None:
+                return self._session.score(body, start, alternatives)
+            case Scored(author=self._author, mean_logprob=mean):
+                return Scores((ScoredToken(None, "", mean),))
+        raise self._record.failure_of(self._author) or Diverged("no score was recorded here")
+
+    def cancel(self) -> None:
+        self._session.cancel()
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def asked_by_person(move: Move | None) -> Move | None:
+    return replace(move, asked_by=AskedBy.PERSON) if isinstance(move, Write) else move
+
+
+def _is_formative(event: Event) -> bool:
+    return isinstance(event, _FORMATIVE) or (isinstance(event, Noticed) and event.lost is not None)
+
+
+def _is_same(event: Event, recorded: Event) -> bool:
+    """But for the time, and for what only a model knows."""
+    match event, recorded:
+        case (Judged(), Judged()) | (Scored(), Scored()):
+            return event.author is recorded.author
+        case Noticed(), Noticed():
+            return event.lost is recorded.lost
+    return changed(event, at=0.0) == changed(recorded, at=0.0)
+
+
+def _token(event: TokenWritten) -> Token:
+    return Token(event.id, event.encoded, event.logprob, event.alternatives, event.drafted, event.rejected_drafts)

@@ -1,0 +1,64 @@
+"""Runs in worlds whose tokens are drawn by random numbers, as a model's are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from core.engines.body import Author
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.control import Control
+from core.thinking.events import Event
+from core.thinking.policy import Move, PolicySettings
+from core.thinking.trace import Trace
+from tests.core.thinking.oracles.worlds import World
+
+MOST = 160
+"""Tokens of a text."""
+
+
+def settings_of(policy: PolicySettings, seed: int) -> RunSettings:
+    """With short steps, so that caps are met, and small numbers, so that each rule fires."""
+    dice = random.Random(seed)
+    changes = {"step_cap": dice.choice((6, 512)), "n1": dice.choice((4, 20)), "n2": 12, "n3": 12, "n3_step": 3}
+    changes |= {"n3_most": 18, "c": 2, "c_step": 1, "c_most": 3, "opening": dice.choice((0, 9)), "sentence_cap": 9}
+    fitting = {name: value for name, value in changes.items() if name in type(policy).model_fields}
+    return RunSettings(policy=policy.model_copy(update=fitting), seed=seed, max_tokens=MOST, alternatives=4)
+
+
+def written(
+    world: World,
+    settings: RunSettings,
+    before: Trace | None = None,
+    move: Move | None = None,
+    control: Control | None = None,
+) -> Trace:
+    """The text to its end, from where `before` was interrupted."""
+    trace = before or Trace()
+    for event in happening(world, settings, trace, move, control):
+        trace.apply(event)
+    return trace
+
+
+def happening(
+    world: World,
+    settings: RunSettings,
+    before: Trace | None = None,
+    move: Move | None = None,
+    control: Control | None = None,
+) -> Sequence[Event]:
+    asked = ask("Add.", settings)
+    return list(run(Pair(*world.engines), asked, settings, control=control, resume_trace=before, first_move=move))
+
+
+def outcome(trace: Trace) -> tuple[object, ...]:
+    """What must not depend on an interruption."""
+    spans: list[tuple[Author, str]] = []
+    for piece in trace.pieces:
+        if spans and spans[-1][0] is piece.author:
+            spans[-1] = piece.author, spans[-1][1] + piece.text
+        else:
+            spans.append((piece.author, piece.text))
+    takeovers = [(took.reason, took.position) for took in trace.events if getattr(took, "slack", None) is not None]
+    kept = {author: (total.kept, total.takeovers) for author, total in trace.totals.items()}
+    return spans, takeovers, kept, dict(trace.counters), trace.finish

@@ -1,0 +1,94 @@
+"""What holds of every policy and preset, in worlds whose tokens are drawn by random numbers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from core.store.runs import pack, unpack
+from core.thinking.events import PASSING, RunStarted, TextSettled, TokenWritten
+from core.thinking.limits import Limits
+from core.thinking.policy import PolicyContext, PolicySettings
+from core.thinking.registry import POLICIES, make_policy
+from core.thinking.replay.replay import Replay, recordings_of
+from core.thinking.trace import Trace
+from core.thinking.write_stream import DECODED_AT_MOST
+from tests.core.thinking.drawn import MOST, happening, outcome, settings_of, written
+from tests.core.thinking.oracles.worlds import World
+from tests.tiers import size
+
+pytestmark = pytest.mark.scaled
+
+CASES = [
+    pytest.param(settings, id=f"{name} {preset}".strip())
+    for name, policy in POLICIES.items()
+    for preset, settings in (policy.presets or {"": policy.Settings()}).items()
+]
+every_policy = pytest.mark.parametrize("policy", CASES)
+in_worlds = pytest.mark.parametrize("seed", range(size(4, long=100)))
+
+
+@every_policy
+@in_worlds
+def test_a_text_killed_after_any_event_and_resumed_is_the_undisturbed_text(policy: PolicySettings, seed: int) -> None:
+    world, settings = World(seed, tagged=True, drawn=True), settings_of(policy, seed)
+    undisturbed = written(world, settings)
+    ends = range(1, len(undisturbed.events))
+    for end in random.Random(seed).sample(ends, min(len(ends), size(10, long=60))):
+        once = Trace.of(undisturbed.events[:end])
+        written(world, settings, once)
+        assert outcome(once) == outcome(undisturbed), f"killed after {undisturbed.events[end - 1]}"
+        again = Trace.of(once.events[: random.Random(end).randrange(end, len(once.events))])
+        written(world, settings, again)
+        assert outcome(again) == outcome(undisturbed), "killed again"
+
+
+@every_policy
+@in_worlds
+def test_a_stored_trace_equals_the_live_one_in_every_count(policy: PolicySettings, seed: int) -> None:
+    live = written(World(seed, tagged=True, drawn=True), settings_of(policy, seed))
+    stored = Trace.of(unpack(pack(live.events)))
+    assert stored.events == live.events
+    assert (stored.totals, stored.handoffs, stored.seconds) == (live.totals, live.handoffs, live.seconds)
+    assert stored.pieces == live.pieces
+
+
+@every_policy
+@in_worlds
+def test_every_run_ends_within_its_bound_of_decoded_tokens(policy: PolicySettings, seed: int) -> None:
+    trace = written(World(seed, tagged=True, drawn=True, cue_rate=0.5), settings_of(policy, seed))
+    assert trace.ended
+    assert sum(total.decoded for total in trace.totals.values()) <= DECODED_AT_MOST * MOST
+
+
+@every_policy
+@in_worlds
+def test_settled_text_is_never_discarded(policy: PolicySettings, seed: int) -> None:
+    events = happening(World(seed, tagged=True, drawn=True), settings_of(policy, seed))
+    trace, settled = Trace(), ""
+    for event in events:
+        trace.apply(event)
+        assert trace.text.startswith(settled)
+        if isinstance(event, TextSettled):
+            assert event.position > len(settled)
+            settled = trace.text[: event.position]
+    assert settled == trace.text
+
+
+@every_policy
+@in_worlds
+def test_a_replay_of_the_same_policy_takes_over_where_the_run_did(policy: PolicySettings, seed: int) -> None:
+    settings = settings_of(policy, seed)
+    trace = written(World(seed, tagged=True, drawn=True), settings)
+    recordings = recordings_of(trace.events)
+    context = PolicyContext(settings.seed)
+    replay = Replay(recordings, lambda: make_policy(settings.policy, context), Limits())
+    assert list(replay.takeovers()) == [took for recording in recordings for took in recording.takeovers]
+
+
+def test_passing_events_are_in_no_trace() -> None:
+    trace = written(World(1, tagged=True, drawn=True), settings_of(POLICIES["keywords"].Settings(), 1))
+    assert not any(isinstance(event, PASSING) for event in trace.events)
+    assert isinstance(trace.events[0], RunStarted)
+    assert any(isinstance(event, TokenWritten) for event in trace.events)
