@@ -85,6 +85,15 @@ def primary_code(error: sqlite3.Error) -> int:
     return code & 0xFF if code >= 0 else -1
 
 
+def is_of_the_file(error: Exception) -> bool:
+    """Whether the disk, the file or another program refused a change, so that it may be accepted later.
+
+    The other classes (PEP 249) mean that SQLite cannot take the values themselves.
+    """
+    of_the_values = sqlite3.DataError | sqlite3.IntegrityError | sqlite3.InterfaceError | sqlite3.ProgrammingError
+    return isinstance(error, sqlite3.Error) and not isinstance(error, of_the_values)
+
+
 def store_error(error: Exception, path: Path) -> StoreError:
     """A sentence for one of the `UNREADABLE` errors."""
     if not isinstance(error, sqlite3.Error):

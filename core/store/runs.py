@@ -66,12 +66,12 @@ class Runs:
     def events(self, run: str) -> Iterator[Event]:
         """All events in order; none if there is no such run. Raises StoreError at a damaged part."""
         with self._database.reading() as connection:
-            yield from _events(connection, run)
+            yield from self._events(connection, run)
 
     def trace(self, run: str) -> Trace:
         """Raises StoreError."""
         with self._database.reading() as connection:
-            return Trace.of(_events(connection, run))
+            return Trace.of(self._events(connection, run))
 
     def summary(self, run: str) -> RunSummary:
         """Raises StoreError if there is no such run."""
@@ -108,6 +108,13 @@ class Runs:
     def recover(self) -> None:
         """Conclude the runs whose program has ended; in the writer's thread, without blocking."""
         self._database.writer.submit(_recover)
+
+    def _events(self, connection: sqlite3.Connection, run: str) -> Iterator[Event]:
+        """Those that are saved, then those that can never be."""
+        yield from _events(connection, run)
+        for each in self._database.writer.unsavable:
+            if isinstance(each, Recorder) and each.run == run:
+                yield from each.unsaved
 
 
 def conclude(connection: sqlite3.Connection, run: str, state: RunState = RunState.ENDED) -> RunSummary:
@@ -222,7 +229,7 @@ class Recorder:
         """The number of its chunk."""
 
     def record(self, events: Iterable[Event]) -> None:
-        """Save the events within half a second. Never blocks and never raises; a failed save is retried.
+        """Save the events within half a second. Never blocks and never raises; what the disk refuses is saved later.
 
         What only says how it stands just now is not saved.
         """
@@ -230,6 +237,11 @@ class Recorder:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
             self._writer.gather(self)
+
+    @property
+    def unsaved(self) -> list[Event]:
+        """The events that are not saved yet."""
+        return self._unsaved[:]
 
     def finish(self) -> Future[RunSummary]:
         """Save the remaining events and conclude the run. After StoreError nothing is lost: the writer does it as soon

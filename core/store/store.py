@@ -31,7 +31,7 @@ class Store:
     @classmethod
     def open(cls, path: Path, on_trouble: Trouble | None = None) -> Store:
         """Open the file, or create it. `on_trouble` is called in the writer's thread with a StoreError when saving
-        begins to fail, and with None when it works again. Raises StoreError."""
+        begins to fail or something can never be saved, and with None when all is saved again. Raises StoreError."""
         store = cls(Database(path, on_trouble))
         store.runs.recover()
         store.purge()

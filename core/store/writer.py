@@ -2,11 +2,13 @@
 
 A change whose result is wanted is a task. Anything else registers as a `Gathering`: streamed events are saved
 together half a second later, a kept change at once. If the disk refuses or another program holds the file, each keeps
-its data and is saved again every two seconds.
+its data and is saved again every two seconds. One whose own data cannot be written (a number that SQLite cannot hold)
+does not keep the others from being saved: it is reported, kept in memory, and tried once more when the store closes.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -17,15 +19,19 @@ from threading import Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from core.errors import StoreError
-from core.store.damage import UNREADABLE, store_error
+from core.store.damage import is_of_the_file, reported_as_store_error, store_error
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]
 Trouble = Callable[[StoreError | None], None]
-"""Called in the writer's thread with the error when saving begins to fail, and with None when it works again."""
+"""Called in the writer's thread with the error when saving begins to fail or something can never be saved, and with
+None when everything is saved again."""
+
+_log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.5
 RETRY_SECONDS = 2.0
+UNSAVED = "An answer, or a change to one, could not be saved"
 
 
 class Gathering(Protocol):
@@ -55,7 +61,8 @@ class _Kept(NamedTuple):
         self.change(connection)
 
     def saved(self) -> None:
-        self.future.set_result(None)
+        if not self.future.done():
+            self.future.set_result(None)
 
 
 class Writer:
@@ -65,6 +72,7 @@ class Writer:
         self._on_trouble = on_trouble
         self._inbox: SimpleQueue[_Task | Gathering | None] = SimpleQueue()
         self._waiting: dict[int, Gathering] = {}
+        self._unsavable: dict[int, Gathering] = {}
         self._due = float("inf")
         self._trouble: StoreError | None = None
         self._closed = False
@@ -79,7 +87,10 @@ class Writer:
         return future
 
     def keep(self, change: Change) -> Future[None]:
-        """Make the change now, or as soon as the file can be written again; done when it is saved. Never blocks."""
+        """Make the change now, or as soon as the file can be written again; done when it is saved. Never blocks.
+
+        The future has StoreError if the change can never be saved.
+        """
         future: Future[None] = Future()
         self._accept(_Kept(change, future))
         return future
@@ -94,42 +105,63 @@ class Writer:
         """Save it soon. Never blocks, never raises."""
         self._inbox.put(gathering)
 
+    @property
+    def unsavable(self) -> tuple[Gathering, ...]:
+        """Buffers whose own data cannot be written, as long as the program lives."""
+        return tuple(self._unsavable.values())
+
     def close(self) -> None:
         """Save everything and end the thread. Raises StoreError if something could not be saved."""
         if not self._closed:
             self._closed = True
             self._inbox.put(None)
         self._thread.join()
-        if self._waiting and self._trouble:
-            raise self._trouble
+        if self._trouble:
+            raise StoreError(f"{UNSAVED}. {self._trouble.message}", self._trouble.advice)
+        if self._unsavable or self._waiting:
+            raise StoreError(f"{UNSAVED}, and is lost.", "Please report this.")
 
     def _work(self) -> None:
-        while True:
-            try:
-                item = self._inbox.get(timeout=self._seconds_until_due())
-            except Empty:
+        # What a failing task leaves behind comes after the None of `close`, so the inbox decides.
+        while not self._closed or not self._inbox.empty():
+            self._survive(self._do_next)
+        self._waiting = self._unsavable | self._waiting
+        self._unsavable = {}
+        self._survive(self._save_gathered)
+        self._connection.close()
+
+    def _survive(self, work: Callable[[], None]) -> None:
+        """No error may end the only thread that saves, not even one of the caller's `on_trouble`."""
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - it is logged
+            _log.exception("The store's writer goes on after an error.")
+
+    def _do_next(self) -> None:
+        try:
+            item = self._inbox.get(timeout=self._seconds_until_due())
+        except Empty:
+            self._save_gathered()
+            return
+        if isinstance(item, _Task):
+            if self._trouble:  # what was refused comes first, if it can be saved now
                 self._save_gathered()
-                continue
-            if item is None:
-                self._save_gathered()
-                self._connection.close()
-                return
-            if isinstance(item, _Task):
-                self._run(item)
-            else:
-                self._waiting[id(item)] = item
-                soon = 0.0 if isinstance(item, _Kept) else GATHER_SECONDS
-                self._due = min(self._due, time.monotonic() + soon)
-            # A busy inbox must not delay the buffers.
-            if time.monotonic() >= self._due:
-                self._save_gathered()
+            self._run(item)
+        elif item is not None and id(item) not in self._unsavable:
+            self._waiting[id(item)] = item
+            soon = 0.0 if isinstance(item, _Kept) else GATHER_SECONDS
+            self._due = min(self._due, time.monotonic() + soon)
+        # A busy inbox must not delay the buffers.
+        if time.monotonic() >= self._due:
+            self._save_gathered()
 
     def _seconds_until_due(self) -> float | None:
         return None if self._due == float("inf") else max(0.0, self._due - time.monotonic())
 
     def _run(self, task: _Task) -> None:
         try:
-            result = self._in_transaction(task.change)
+            with reported_as_store_error(self._path):
+                result = self._in_transaction(task.change)
         except BaseException as error:  # noqa: BLE001 - the future hands it to its caller
             task.future.set_exception(error)
         else:
@@ -137,24 +169,67 @@ class Writer:
 
     def _save_gathered(self) -> None:
         self._due = float("inf")
-        gathered = list(self._waiting.values())
-        if not gathered:
+        if not self._waiting:
             return
+        trouble: StoreError | None = None
         try:
-            self._in_transaction(lambda connection: _save(gathered, connection))
-        except StoreError as error:
+            self._save(list(self._waiting.values()))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not keep the others from being saved
+            trouble = store_error(error, self._path) if is_of_the_file(error) else self._save_each()
+        if trouble:
             self._due = time.monotonic() + RETRY_SECONDS
-            self._report(error)
-            return
+        self._report(trouble)
+
+    def _save_each(self) -> StoreError | None:
+        """Save each in a transaction of its own, and set apart what can never be saved; returns why the rest wait."""
+        trouble: StoreError | None = None
+        for each in list(self._waiting.values()):
+            try:
+                self._save([each])
+            except StoreError as error:
+                trouble = error
+            except Exception as error:  # noqa: BLE001 - see above
+                if is_of_the_file(error):
+                    return store_error(error, self._path)
+                self._set_apart(each, error)
+        return trouble
+
+    def _save(self, gathered: list[Gathering]) -> None:
+        """All of them in one transaction."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            for each in gathered:
+                each.save(connection)
+
+        self._in_transaction(change)
         for each in gathered:
+            del self._waiting[id(each)]
             each.saved()
-        self._waiting.clear()
-        self._report(None)
+
+    def _set_apart(self, gathering: Gathering, error: Exception) -> None:
+        """A retry would fail again."""
+        _log.error("%s", UNSAVED, exc_info=error)
+        failure = StoreError(
+            f"{UNSAVED} ({type(error).__name__}: {error}).",
+            "Copy or export it now: it is lost when Baton is closed. Please report this.",
+        )
+        failure.__cause__ = error
+        self._unsavable[id(gathering)] = self._waiting.pop(id(gathering))
+        if isinstance(gathering, _Kept) and not gathering.future.done():
+            gathering.future.set_exception(failure)
+        self._tell(failure)
 
     def _report(self, trouble: StoreError | None) -> None:
-        if self._on_trouble and (trouble is None) != (self._trouble is None):
-            self._on_trouble(trouble)
-        self._trouble = trouble
+        before, self._trouble = self._trouble, trouble
+        if trouble and not before:
+            retry = "What is not saved is kept in memory, and tried again every two seconds."
+            self._tell(StoreError(trouble.message, f"{trouble.advice} {retry}".lstrip()))
+        elif before and not trouble and not self._unsavable:
+            self._tell(None)
+
+    def _tell(self, trouble: StoreError | None) -> None:
+        if on_trouble := self._on_trouble:
+            self._survive(lambda: on_trouble(trouble))
 
     def _in_transaction(self, change: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._connection
@@ -164,23 +239,15 @@ class Writer:
                 f"{self._path} was deleted or moved while it was in use.",
                 "Put it back if you can; otherwise what was not saved elsewhere is lost.",
             )
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = change(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        except UNREADABLE as error:
-            raise store_error(error, self._path) from error
+            result = change(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
         return result
-
-
-def _save(gathered: list[Gathering], connection: sqlite3.Connection) -> None:
-    for each in gathered:
-        each.save(connection)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

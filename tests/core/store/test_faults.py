@@ -1,13 +1,11 @@
 """Kills, full disks, damage, newer files and two programs at once: none of them made up."""
 
 import random
-import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 
@@ -24,6 +22,7 @@ from core.store.store import Store
 from core.thinking.events import TokenWritten
 from core.thinking.trace import Trace
 from tests.core.store.made import a_run, started
+from tests.fakes.full_disk import a_full_disk
 from tests.tiers import size
 
 pytestmark = pytest.mark.slow
@@ -94,17 +93,6 @@ def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path: Path) -> No
         assert store.runs.summary("e").state is RunState.INTERRUPTED
 
 
-@contextmanager
-def a_full_disk(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
     troubles: list[StoreError | None] = []
     refused, accepted = Event(), Event()
@@ -116,7 +104,7 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
     events = a_run(steps=400)
     with Store.open(path, on_trouble) as store:
         recorder = store.runs.record("r")
-        with a_full_disk(4096):
+        with a_full_disk():
             recorder.record(events[:500])
             assert refused.wait(10)
             with pytest.raises(StoreError, match="disk"):
@@ -135,7 +123,7 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
 def test_what_nobody_waits_for_is_saved_once_the_disk_has_room(path: Path) -> None:
     refused, accepted = Event(), Event()
     with Store.open(path, lambda trouble: (refused if trouble else accepted).set()) as store:
-        with a_full_disk(4096):
+        with a_full_disk():
             put = store.conversations.put_later("c", StoredExchange("e", None, "How many?"))
             store.conversations.show_later("c", "e")
             recorder = store.runs.record_later("e")
@@ -150,6 +138,26 @@ def test_what_nobody_waits_for_is_saved_once_the_disk_has_room(path: Path) -> No
         assert store.conversations.open("c").leaf == "e"
         assert store.runs.summary("e").state is RunState.ENDED
         assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
+
+
+def test_what_the_disk_refused_is_saved_before_the_next_change(path: Path) -> None:
+    refused = Event()
+    with Store.open(path, lambda _: refused.set()) as store:
+        with a_full_disk():
+            store.conversations.put_later("c", StoredExchange("e", None, "How many?"))
+            assert refused.wait(10)
+        store.conversations.rename("c", "Eleven")
+        assert store.conversations.open("c").title == "Eleven"
+
+
+def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lost(path: Path) -> None:
+    store = Store.open(path)
+    recorder = store.runs.record("r")
+    with a_full_disk():
+        recorder.record(a_run(steps=400))
+        recorder.finish()
+        with pytest.raises(StoreError, match="could not be saved"):
+            store.close()
 
 
 def test_an_up_to_date_store_opens_while_another_program_writes(path: Path) -> None:
