@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from dataclasses import astuple, dataclass, replace
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
+from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from core.errors import EngineRefused
+
+MOST_COUNTED = 2**53
+"""A JSON reader and SQLite hold so many exactly."""
+MOST_MEASURED = 1e12
+
+Count = Annotated[int, Meta(ge=0, le=MOST_COUNTED)]
+Seconds = Annotated[float, Meta(ge=0, le=MOST_MEASURED)]
+Money = Annotated[float, Meta(ge=0, le=MOST_MEASURED)]
+"""Bounds hold for what is read from a file; a value of this program is not checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,34 +28,26 @@ class RequestUsage:
     and `read` (prefilled); `written` by the model; `drafted` by a draft model, of which `accepted`. Bytes over the
     network, without headers."""
 
-    requests: int = 1
-    sent: int = 0
-    reused: int = 0
-    read: int = 0
-    written: int = 0
-    drafted: int = 0
-    accepted: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    seconds_waited: float = 0.0
+    requests: Count = 1
+    sent: Count = 0
+    reused: Count = 0
+    read: Count = 0
+    written: Count = 0
+    drafted: Count = 0
+    accepted: Count = 0
+    bytes_sent: Count = 0
+    bytes_received: Count = 0
+    seconds_waited: Seconds = 0.0
     """Until the first token."""
     estimated: bool = False
     """The server reported no counts: estimated as four bytes a token."""
 
     def plus(self, other: RequestUsage) -> RequestUsage:
-        return RequestUsage(
-            self.requests + other.requests,
-            self.sent + other.sent,
-            self.reused + other.reused,
-            self.read + other.read,
-            self.written + other.written,
-            self.drafted + other.drafted,
-            self.accepted + other.accepted,
-            self.bytes_sent + other.bytes_sent,
-            self.bytes_received + other.bytes_received,
-            self.seconds_waited + other.seconds_waited,
-            self.estimated or other.estimated,
-        )
+        """The sum, each number up to the bound of its type."""
+        pairs = zip(astuple(self)[:-2], astuple(other)[:-2], strict=True)
+        counts = (min(mine + theirs, MOST_COUNTED) for mine, theirs in pairs)
+        seconds = min(self.seconds_waited + other.seconds_waited, MOST_MEASURED)
+        return replace(RequestUsage(*counts), seconds_waited=seconds, estimated=self.estimated or other.estimated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ class Usage:
     """Total usage and its price. `money` is 0 and `currency` empty where no prices are known."""
 
     cost: RequestUsage = RequestUsage(requests=0)
-    money: float = 0.0
+    money: Money = 0.0
     currency: str = ""
 
     def plus(self, other: Usage) -> Usage:
-        return Usage(self.cost.plus(other.cost), self.money + other.money, self.currency or other.currency)
+        """The sum, up to the bounds."""
+        money = min(self.money + other.money, MOST_MEASURED)
+        return Usage(self.cost.plus(other.cost), money, self.currency or other.currency)
 
 
 class PrefetchedText(NamedTuple):
@@ -94,7 +98,7 @@ _MONEY: JsonDict = {"decimals": 4}
 class Prices(BaseModel):
     """Money for a million tokens."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     read: float = Field(0.0, ge=0, title="Read", description="Prompt tokens.", json_schema_extra=_MONEY)
     reused: float = Field(

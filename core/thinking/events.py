@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop
 from core.engines.body import Author as Author
 from core.engines.model_card import ModelCard
-from core.engines.usage import Usage
+from core.engines.usage import Count, Seconds, Usage
 from core.thinking.cues import Cue
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ else:
 
 SCHEMA = 2
 """Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
-
-
-Seconds = Annotated[float, Meta(ge=0, le=1e12)]
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-"""Bounds hold for what is read; an event of this program is not checked."""
 
 
 class Finish(Enum):

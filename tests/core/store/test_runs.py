@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engines.body import Author
+from core.engines.usage import RequestUsage, Usage
 from core.errors import StoreError
 from core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
 from core.store.runs import RunState, pack, unpack
 from core.store.store import Store
-from core.thinking.events import Finish, PrefillProgressed, TokenWritten, WriteStarted
+from core.thinking.events import Finish, PrefillProgressed, TokenWritten, UsageReported, WriteStarted
 from core.thinking.trace import Trace
 from tests.core.store.made import a_run, started
 
@@ -42,6 +43,14 @@ def test_a_summary_says_what_the_run_came_to(store: Store) -> None:
     assert summary.figures.large_share == 6 / 14
     assert summary.answer == "It is 4."
     assert [segment.author for segment in summary.figures.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
+
+
+def test_a_run_of_any_usage_is_saved(store: Store) -> None:
+    report = UsageReported(1.0, Author.LARGE, Usage(RequestUsage(read=2**53, written=2**53)))
+    recorder = store.runs.record("r")
+    recorder.record([started(), report] * 600)
+    assert recorder.finish().result().figures.remote_tokens == 2**54
+    assert list(store.runs.events("r")) == [started(), report] * 600
 
 
 def test_an_outline_is_the_trace_without_its_tokens(store: Store) -> None:

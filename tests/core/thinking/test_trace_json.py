@@ -123,6 +123,13 @@ def test_fields_and_kinds_of_a_newer_version_are_passed_over() -> None:
     [
         {"event": "token", "at": 1, "author": "small", "id": 5},
         {"event": "token", "at": 1, "author": "nobody", "id": 5, "text": "a"},
+        {"event": "noticed", "at": float("nan"), "text": ""},
+        {"event": "noticed", "at": float("inf"), "text": ""},
+        {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"sent": 2**70}}},
+        {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"read": -1}}},
+        {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {"seconds_waited": float("nan")}}},
+        {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {}, "money": float("inf")}},
+        {"event": "usage", "at": 1, "author": "large", "usage": {"cost": {}, "money": float("nan")}},
         {"event": "token", "at": "soon", "author": "small", "id": 5, "text": "a"},
         {"event": "token", "at": 1, "author": "small", "id": 5, "text": 7},
         {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "seconds": 0},
