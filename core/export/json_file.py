@@ -36,6 +36,8 @@ def read_json(text: str) -> Exported:
             raise StoreError("This file is not a conversation that Baton exported.", "Choose another file.")
         if data["version"] > _VERSION:
             raise StoreError("This conversation was exported by a newer Baton.", "Update Baton.")
+        if not isinstance(data["leaf"], str | None):
+            raise TypeError("a leaf that is no id")
         return Exported(
             str(data["name"]),
             tuple(map(_exchange_from_json, data["exchanges"])),
