@@ -217,6 +217,8 @@ class Runner:
             try:
                 self._carry_out(jobs[0])
             except BaseException:
+                # Otherwise it would belong to this program until that ends, and a resume would pass over it.
+                self.store.batches.give_back_later(jobs[0])
                 self.stop()
                 raise
 

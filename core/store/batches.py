@@ -121,7 +121,11 @@ class Batches:
 
     def give_back(self, job: Job) -> None:
         """Let a job that was stopped wait again."""
-        self._change("UPDATE jobs SET state = 'waiting', owner = '' WHERE id = ? AND state = 'claimed'", job.id)
+        self._change(_GIVE_BACK, job.run, job.attempt)
+
+    def give_back_later(self, job: Job) -> None:
+        """The same without waiting: what the store refuses now is done before its next change that succeeds."""
+        self._database.write_later(lambda connection: connection.execute(_GIVE_BACK, (job.run, job.attempt)))
 
     def retry_failed(self, batch: str) -> int:
         """Let the jobs that ended in an error wait again, each with a new run; returns how many."""
@@ -170,6 +174,9 @@ class Batches:
     def _change(self, statement: str, *values: Any) -> int:
         return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
 
+
+_GIVE_BACK = "UPDATE jobs SET state = 'waiting', owner = '' WHERE run = ? AND attempt = ? AND state = 'claimed'"
+"""Run and attempt name one claim: a later claim of the same job stays."""
 
 _SET_NOTE = "UPDATE jobs SET note = ? WHERE id = ?"
 

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from core.batch.report import report_of
 from core.batch.report_text import footnotes
 from core.batch.runner import Runner
 from core.engines.base import Conversation
-from core.errors import EngineLost, EngineRefused, SettingsError
+from core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import Outcome
 from core.problem import Problem
@@ -34,6 +35,7 @@ from tests.core.batch.counting import (
     small_engine,
     solution,
 )
+from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.tiers import size
 
@@ -282,6 +284,20 @@ def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
     started = [each for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobStarted)]
     assert [each.job.position for each in started] == [0]
     assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
+
+
+def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 2)
+    with ExitStack() as disk:
+        engine = ScriptedEngine(
+            continue_with=small_engine().continue_with,
+            before_token=lambda body: None if body else disk.enter_context(a_full_disk()),
+        )
+        with pytest.raises(StoreError, match="disk"):
+            run_all(store, batch, Pair(engine), grader, parallel=1)
+    run_all(store, batch, counting_pair(), grader)
+    assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [solution(0), solution(2)]
+    assert [row.state for row in rows(store, batch)] == [JobState.DONE] * 2
 
 
 def test_stopped_in_the_middle_of_a_text_it_goes_on_from_there(store: Store, grader: Grader) -> None:

@@ -90,6 +90,17 @@ def test_a_job_that_is_given_back_waits_again_with_the_same_run(store: Store) ->
     assert (again.id, again.run, again.attempt) == (job.id, job.run, 2)
 
 
+def test_a_job_that_is_given_back_late_stays_with_who_has_claimed_it_since(store: Store) -> None:
+    batch = create(store)
+    (job,) = store.batches.claim(batch)
+    store.batches.give_back(job)
+    (again,) = store.batches.claim(batch)
+    store.batches.give_back_later(job)
+    assert again.id not in {each.id for each in store.batches.claim(batch, 100)}
+    store.batches.give_back_later(again)
+    assert [each.id for each in store.batches.claim(batch)] == [job.id]
+
+
 def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> None:
     batch = create(store)
     right, failed = store.batches.claim(batch, 2)
