@@ -128,10 +128,11 @@ class Batches:
         self._database.write_later(lambda connection: connection.execute(_GIVE_BACK, (job.run, job.attempt)))
 
     def retry_failed(self, batch: str) -> int:
-        """Let the jobs that ended in an error wait again, each with a new run; returns how many."""
+        """Let the jobs that ended in an error wait again, each with a new run and from its first attempt; returns how
+        many."""
         return self._change(
             f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = '',
-                started = '', ended = '', run = {_NEW_RUN}
+                started = '', ended = '', attempt = 0, run = {_NEW_RUN}
                 WHERE batch = ? AND state = 'done' AND error <> ''""",
             batch,
         )

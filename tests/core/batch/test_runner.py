@@ -284,6 +284,7 @@ def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
     started = [each for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobStarted)]
     assert [each.job.position for each in started] == [0]
     assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
+    assert not any(row.conditions.resumed for row in rows(store, batch) if row.conditions), "nothing was interrupted"
 
 
 def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store: Store, grader: Grader) -> None:

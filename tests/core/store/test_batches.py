@@ -108,7 +108,7 @@ def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> N
     store.batches.finish(failed, "", None, error="The model ran out of memory.")
     assert store.batches.retry_failed(batch) == 1
     (again,) = store.batches.claim(batch)
-    assert again.id == failed.id
+    assert (again.id, again.attempt) == (failed.id, 1)
     assert again.run != failed.run
 
 
