@@ -56,7 +56,7 @@ def history() -> None:
 @as_json
 def list_history(limit: int, json: bool) -> int:
     """Answers and batches, the newest first."""
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
     for entry in entries if json else ():
         write_json({**entry._asdict(), "changed": entry.changed.isoformat()})
@@ -71,7 +71,7 @@ def list_history(limit: int, json: bool) -> int:
 @as_json
 def show(id: str, json: bool) -> int:
     """An answer with its problem, signs and figures, or the report of a batch. ID is one of `baton history list`."""
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         entry = _named(store, id)
         if entry.kind == "batch":
             results = Results.read(store, entry.id)
@@ -89,7 +89,7 @@ def show(id: str, json: bool) -> int:
 @as_json
 def search(words: tuple[str, ...], json: bool) -> int:
     """Answers whose problem or text has all these words, or words that begin so."""
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
     for each in found:
         excerpt = " ".join(each.excerpt.replace(MARK_START, "").replace(MARK_END, "").split())
@@ -109,7 +109,7 @@ def export_one(id: str, file: Path) -> int:
     Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .md, .json, .svg.
     """
     target = expanded(file)
-    with open_history() as store:
+    with open_history(to_read=True) as store:
         entry = _named(store, id)
         endings = [*EXPORTS] if entry.kind == "batch" else [f".{name}" for name in FORMATS]
         if target.suffix.lower() not in endings:

@@ -20,9 +20,10 @@ NOT_KEPT = "The answer is not in the history."
 
 
 @contextmanager
-def open_history() -> Iterator[Store]:
-    """The store of the window, created if it is missing. Raises StoreError."""
-    with Store.open(Paths.of_user().store) as store:
+def open_history(to_read: bool = False) -> Iterator[Store]:
+    """The store of the window, created if it is missing. `to_read`: also on a full disk. Raises StoreError."""
+    path = Paths.of_user().store
+    with Store.open_to_read(path) if to_read else Store.open(path) as store:
         for notice in store.notices:
             report(notice)
         yield store

@@ -33,23 +33,23 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, on_trouble: Trouble | None = None, migrations: Sequence[Migration] = MIGRATIONS
+        self,
+        path: Path,
+        on_trouble: Trouble | None = None,
+        migrations: Sequence[Migration] = MIGRATIONS,
+        as_it_stands: bool = False,
     ) -> None:
+        """`as_it_stands`: only to be read, without a lock or a journal, which need room on the disk."""
         self.path = path
         self.notices: tuple[str, ...] = ()
-        try:
-            private_folder(path.parent)
-        except OSError as error:
-            raise StoreError(
-                f"The folder {path.parent} cannot be made: {error.strerror}.", "Choose another data folder."
-            ) from error
-        if is_damaged(path):
-            self.notices = (set_aside(path),)
-        make_private(path)
+        self._address = f"{path.absolute().as_uri()}{'?mode=ro&immutable=1' if as_it_stands else ''}"
+        if not as_it_stands:
+            self._make_ready()
         connection = self._connect()
         try:
             with reported_as_store_error(path):
-                _use_wal(connection)
+                if not as_it_stands:
+                    _use_wal(connection)
                 self._migrate(connection, migrations)
         except StoreError:
             connection.close()
@@ -95,9 +95,23 @@ class Database:
             while not self._idle.empty():
                 self._idle.get_nowait().close()
 
+    def _make_ready(self) -> None:
+        """Make the folder, set a damaged file aside, and keep the file to its owner."""
+        try:
+            private_folder(self.path.parent)
+        except OSError as error:
+            raise StoreError(
+                f"The folder {self.path.parent} cannot be made: {error.strerror}.", "Choose another data folder."
+            ) from error
+        if is_damaged(self.path):
+            self.notices = (set_aside(self.path),)
+        make_private(self.path)
+
     def _connect(self, read_only: bool = False) -> sqlite3.Connection:
         with reported_as_store_error(self.path):
-            connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self._address, timeout=_PATIENCE, isolation_level=None, check_same_thread=False, uri=True
+            )
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = NORMAL")

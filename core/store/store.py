@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
+from core.errors import StoreError
 from core.store.batches import Batches
 from core.store.conversations import Conversations
 from core.store.database import Database
@@ -36,6 +38,19 @@ class Store:
         store.runs.recover()
         store.purge()
         return store
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Store:
+        """Open the file even where nothing can be written: on a full disk, or without permission. Raises StoreError."""
+        try:
+            return cls.open(path)
+        except StoreError:
+            journal = path.with_name(f"{path.name}-wal")
+            # What a killed program left in its journal would not be seen.
+            if not (journal.exists() and journal.stat().st_size):
+                with suppress(StoreError):
+                    return cls(Database(path, as_it_stands=True))
+            raise
 
     def purge(self, older_than: timedelta = KEEP_DELETED) -> Future[None]:
         """Remove permanently what was deleted so long ago; in the writer's thread, without blocking."""

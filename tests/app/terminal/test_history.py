@@ -10,8 +10,10 @@ import pytest
 from app.cli import main
 from core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from core.paths import Paths
+from core.store.conversations import StoredExchange
 from core.store.runs import RunState
 from core.store.store import Store
+from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +67,13 @@ def test_a_store_that_cannot_be_opened_does_not_stop_the_run(paths: Paths, capsy
     said = capsys.readouterr()
     assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
     assert "The answer is not in the history." in said.err
+
+
+def test_the_history_can_be_read_on_a_full_disk(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store.open(paths.store) as store:
+        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+    with a_full_disk():
+        assert [entry["name"] for entry in listed(capsys)] == ["How many?"]
 
 
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

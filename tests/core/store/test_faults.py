@@ -160,6 +160,28 @@ def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lo
             store.close()
 
 
+def test_a_store_can_be_read_on_a_full_disk(path: Path) -> None:
+    with Store.open(path) as store:
+        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+    with a_full_disk():
+        with pytest.raises(StoreError, match="disk"):
+            Store.open(path)
+        with Store.open_to_read(path) as store:
+            assert [headline.name for headline in store.conversations.recent()] == ["How many?"]
+            with pytest.raises(StoreError):
+                store.conversations.rename("c", "x")
+
+
+def test_a_store_to_be_read_does_not_hide_what_a_killed_program_left_in_its_journal(path: Path) -> None:
+    with Store.open(path) as store:
+        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+        copy = path.with_name("copy.sqlite")
+        for suffix in ("", "-wal"):
+            copy.with_name(copy.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
+    with a_full_disk(), pytest.raises(StoreError, match="disk"):
+        Store.open_to_read(copy)
+
+
 def test_an_up_to_date_store_opens_while_another_program_writes(path: Path) -> None:
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?"))
