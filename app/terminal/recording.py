@@ -19,6 +19,26 @@ Record = Callable[[Event], object]
 NOT_KEPT = "The answer is not in the history."
 
 
+class AnswerRecording:
+    """Keeps the events that it is called with. What cannot be saved is reported; the run itself goes on."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self.failed = False
+
+    def __call__(self, event: Event) -> None:
+        if self.recorder:
+            self.recorder.record([event])
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self.failed = True
+            report(f"{NOT_KEPT} {error}")
+
+
 @contextmanager
 def open_history(to_read: bool = False) -> Iterator[Store]:
     """The store of the window, created if it is missing. `to_read`: also on a full disk. Raises StoreError."""
@@ -30,27 +50,22 @@ def open_history(to_read: bool = False) -> Iterator[Store]:
 
 
 @contextmanager
-def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Iterator[Record]:
-    """Keeps the events that are given to it as a conversation of one answer.
-
-    What cannot be saved is reported; the run itself goes on.
-    """
+def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Iterator[AnswerRecording]:
+    """Records a run as a conversation of one answer."""
+    recording = AnswerRecording()
     with ExitStack() as stack:
-        recorder = _begin(stack, problem, settings) if is_kept else None
-        yield lambda event: recorder.record([event]) if recorder else None
-        if recorder:
-            try:
-                recorder.finish().result()
-            except StoreError as error:
-                report(f"{NOT_KEPT} {error}")
+        if is_kept:
+            with recording.reporting():
+                recording.recorder = _begin(stack, problem, settings)
+        yield recording
+        with recording.reporting():
+            if recording.recorder:
+                recording.recorder.finish()
+            stack.close()  # saves the answer, or raises
 
 
-def _begin(stack: ExitStack, problem: str, settings: RunSettings) -> Recorder | None:
-    try:
-        store = stack.enter_context(open_history())
-        exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
-        store.conversations.put(uuid.uuid4().hex, exchange)
-        return store.runs.record(exchange.id)
-    except StoreError as error:
-        report(f"{NOT_KEPT} {error}")
-        return None
+def _begin(stack: ExitStack, problem: str, settings: RunSettings) -> Recorder:
+    store = stack.enter_context(open_history())
+    exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
+    store.conversations.put(uuid.uuid4().hex, exchange)
+    return store.runs.record(exchange.id)

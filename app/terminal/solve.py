@@ -73,7 +73,7 @@ def solve(
                 write(line)
     if trace.ended and trace.ended.reason:
         report(trace.ended.reason)
-    return exit_code_of(trace)
+    return ExitCode.FAILED if record.failed else exit_code_of(trace)
 
 
 def exit_code_of(trace: Trace) -> int:

@@ -61,10 +61,10 @@ def set_aside(path: Path) -> str:
 
 
 _DESCRIPTIONS = {
-    sqlite3.SQLITE_FULL: ("The disk is full, so {name} cannot be saved.", "Free some space; nothing is lost so far."),
+    sqlite3.SQLITE_FULL: ("The disk is full, so {name} cannot be saved.", "Free some space."),
     sqlite3.SQLITE_IOERR: (
         "The disk did not accept a write to {name}.",
-        "Check whether it is full or was removed. Nothing is lost so far.",
+        "Check whether it is full or was removed.",
     ),
     sqlite3.SQLITE_READONLY: (
         "{path} may not be written to.",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
+from app.terminal.exit_codes import ExitCode
+from app.terminal.recording import recorded
 from core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from core.paths import Paths
+from core.run import RunSettings
 from core.store.conversations import StoredExchange
 from core.store.runs import RunState
 from core.store.store import Store
+from tests.core.store.made import a_run
 from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
@@ -63,10 +68,32 @@ def test_an_answer_can_be_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_store_that_cannot_be_opened_does_not_stop_the_run(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     paths.store.mkdir(parents=True)
-    assert main(["solve", PROBLEM.question]) == 0
+    assert main(["solve", PROBLEM.question]) == ExitCode.FAILED, "the history lacks it"
     said = capsys.readouterr()
     assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
     assert "The answer is not in the history." in said.err
+
+
+def test_an_answer_that_a_full_disk_refuses_is_said_to_be_missing(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_full_disk():
+        assert main(["solve", PROBLEM.question]) == ExitCode.FAILED
+    said = capsys.readouterr()
+    assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
+    assert "The answer is not in the history." in said.err
+    assert "othing is lost" not in said.err
+
+
+def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as disk, recorded("What is 2 + 2?", RunSettings()) as record:
+        disk.enter_context(a_full_disk())
+        for event in a_run(steps=400):
+            record(event)
+    assert record.failed
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "The answer is not in the history." in said
+    assert "othing is lost" not in said
 
 
 def test_the_history_can_be_read_on_a_full_disk(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
