@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -48,13 +49,14 @@ def private_folder(folder: Path) -> None:
 def make_private(file: Path) -> None:
     """Let only its owner read and write this file (0600), which is created empty if it is missing.
 
-    A file of another owner stays as it is, and so does one that cannot be created: opening it reports the error.
+    A link, a device or a folder stays as it is, and so do a file of another owner and one that cannot be created:
+    opening it reports the error.
     """
-    if file.is_dir():
-        return
     with suppress(OSError):
-        file.touch(mode=0o600)
-        file.chmod(0o600)
+        file.touch(mode=0o600, exist_ok=False)  # creates nothing behind a link that leads nowhere
+    with suppress(OSError):
+        if stat.S_ISREG(file.lstat().st_mode):
+            file.chmod(0o600)
 
 
 Value = TypeVar("Value", bound=BaseModel)
