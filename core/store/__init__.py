@@ -5,9 +5,9 @@
     store.close()                                   # saves what is buffered
 
     store.conversations                             # conversations.py; ids are uuid4().hex, made by the caller
-        .put(conversation_id, Exchange(id, parent, problem, settings))   adds to the tree, makes it the shown leaf
+        .put(conversation_id, StoredExchange(id, parent, problem, settings))   adds to the tree, makes it the shown leaf
         .show(conversation_id, exchange_id)         the leaf to open on next time
-        .open(conversation_id) -> Conversation      title, exchanges (parents first), leaf
+        .open(conversation_id) -> StoredConversation   title, exchanges (parents first), leaf
         .recent(limit) -> list[Headline]            newest first; by_day(headlines) groups them
         .search(words, limit) -> list[Found]        full text over problems and answers, never thinking
         .rename(id, title)  .delete(id)  .restore(id)
@@ -21,12 +21,12 @@
     Recorder.finish() -> Future[RunSummary]         result() raises StoreError; it is done later, or ask again
 
     store.batches                                   # batches.py
-        .create(name, settings, problems, arms=[Arm(name, settings)], seeds=[0]) -> batch id
+        .create(name, settings, problems, arms=[StoredArm(name, settings)], seeds=[0]) -> batch id
         .claim(batch, limit, arms=None) -> list[Job]  each job to one claimant, also across programs
         .finish(job, answer, verdict, error)        .give_back(job)      .retry_failed(batch)
         .regrade([(job_id, answer, verdict)])       .results(batch) -> Iterator[ResultRow]
         .totals(batch) -> list[ArmTotals]
-        .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .rename  .delete  .restore
+        .problems(batch)  .open(batch) -> Batch  .all() -> list[Batch]  .delete  .restore
 
 Every method may be called from any thread. Writes wait for the one writer thread, and raise StoreError; reads never
 wait. The window does not wait: `put_later` and the like are tried until they work.
