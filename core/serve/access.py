@@ -28,6 +28,8 @@ class Refusal(NamedTuple):
     status: int
     kind: ErrorKind
     sentence: str
+    code: str | None = None
+    param: str | None = None
 
 
 def is_loopback(host: str) -> bool:
@@ -73,7 +75,7 @@ class AccessRules:
     def keyless(self, headers: Headers) -> Refusal | None:
         """The refusal of a request without the key, where one is set."""
         if self.key and not self._has_key(headers):
-            return Refusal(401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong.")
+            return Refusal(401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong.", "invalid_api_key")
         return None
 
     def _hosts(self) -> Collection[str]:

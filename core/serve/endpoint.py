@@ -28,6 +28,7 @@ from core.run import Pair, RunSettings, ask
 from core.serve.access import AccessRules, access
 from core.serve.answers import RunStream
 from core.serve.schema import (
+    UNSUPPORTED,
     ChatRequest,
     CompletionOptions,
     CompletionRequestBody,
@@ -42,6 +43,8 @@ from core.thinking.registry import POLICIES
 MAX_BODY = 4 * 2**20
 """Bytes of a request."""
 MAX_SEED = 2**31
+CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
+"""OpenAI's codes by pydantic's types."""
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -194,7 +197,7 @@ class Endpoint:
 
     def _no_such_model(self, name: str) -> Response:
         message = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms.names)}."
-        return error_response(404, ErrorKind.NOT_FOUND, message)
+        return error_response(404, ErrorKind.NOT_FOUND, message, "model_not_found", "model")
 
 
 class _Shape(ABC):
@@ -301,7 +304,9 @@ async def _read(request: Request, kind: type[Body]) -> Body | Response:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the body"
-        return error_response(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.")
+        code = CODES.get(first["type"], "invalid_value")
+        param = str(first["loc"][0]) if first["loc"] else None
+        return error_response(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.", code, param)
 
 
 def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
@@ -313,8 +318,10 @@ def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
 def _settings(arm: RunSettings, body: CompletionOptions) -> RunSettings:
     """The arm's settings with what the request changes."""
     seed = secrets.randbelow(MAX_SEED) if body.seed is None else body.seed % MAX_SEED
-    asked = {"seed": seed, "temperature": body.temperature, "top_p": body.top_p, "max_tokens": body.limit}
-    return arm.model_copy(update={name: value for name, value in asked.items() if value is not None})
+    top_k = None if body.top_k is None else max(0, body.top_k)
+    asked = {"temperature": body.temperature, "top_p": body.top_p, "top_k": top_k, "max_tokens": body.limit}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return arm.model_copy(update=given | {"seed": seed})
 
 
 def _event(data: Mapping[str, Any]) -> str:

@@ -1,15 +1,17 @@
 """Requests and responses of the endpoint: OpenAI's chat completions and completions.
 
-Fields that a client may leave out have OpenAI's meaning; unknown ones are ignored. What OpenAI has no field for
-stands under `baton`: who wrote what, the large model's share, takeovers. Clients may ignore it.
+Fields that a client may leave out, or send as null, have OpenAI's meaning. Those of OpenAI's that would change the
+answer and cannot be honoured are refused; unknown ones are ignored. What OpenAI has no field for stands under `baton`:
+who wrote what, the large model's share, takeovers. Clients may ignore it.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse
 
 MAX_STOPS = 4
@@ -26,71 +28,100 @@ class ErrorKind(Enum):
     SERVER = "server_error"
 
 
-def error_body(kind: ErrorKind, message: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind.value, "param": None, "code": None}}
+def error_body(kind: ErrorKind, message: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+    """`code` is one of OpenAI's, `param` the field of the request that is to blame; None where there is none."""
+    return {"error": {"message": message, "type": kind.value, "param": param, "code": code}}
 
 
-def error_response(status: int, kind: ErrorKind, message: str) -> JSONResponse:
-    return JSONResponse(error_body(kind, message), status_code=status)
+def error_response(
+    status: int, kind: ErrorKind, message: str, code: str | None = None, param: str | None = None
+) -> JSONResponse:
+    return JSONResponse(error_body(kind, message, code, param), status_code=status)
 
 
-class TextPart(BaseModel):
-    """One part of a message; only text can be read."""
+UNSUPPORTED = "unsupported_value"
+"""OpenAI's code, and pydantic's type, of the error that `only` raises."""
 
-    type: Literal["text"]
+
+def only(*accepted: Any, reason: str) -> AfterValidator:
+    """Refuse every value of a field but those that change nothing."""
+
+    def check(value: Any) -> Any:
+        if value not in accepted:
+            raise PydanticCustomError(UNSUPPORTED, reason)
+        return value
+
+    return AfterValidator(check)
+
+
+class Nullable(BaseModel):
+    """Null stands for a field that is left out."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+Strings = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+"""One string, or a list of them."""
+
+
+class TextPart(Nullable):
+    """One part of a message."""
+
+    type: Annotated[str, only("text", reason="The models read text only: no images, sound or files")]
     text: str
 
 
-class ChatMessage(BaseModel):
+def _parts(content: Any) -> Any:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+class ChatMessage(Nullable):
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | None = None
+    content: Annotated[list[TextPart], BeforeValidator(_parts)] = []
 
     @property
     def text(self) -> str:
-        if isinstance(self.content, list):
-            return "".join(part.text for part in self.content)
-        return self.content or ""
+        return "".join(part.text for part in self.content)
 
 
-class StreamOptions(BaseModel):
+ONE_CHOICE = "One choice is written: send several requests"
+NO_LOGPROBS = "No log-probabilities are returned"
+NO_TOOLS = "The models call no tools: leave it out, or send auto"
+NO_PENALTY = "There are no penalties"
+
+
+class StreamOptions(Nullable):
     include_usage: bool = False
 
 
-class CompletionOptions(BaseModel):
+class CompletionOptions(Nullable):
     """What both kinds of request share."""
-
-    model_config = ConfigDict(extra="ignore")
 
     model: str = "baton"
     """The name of an arm."""
     temperature: float | None = Field(None, ge=0, le=5)
     top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1, le=1_000_000)
+    """Not OpenAI's, but of llama-server and vLLM; 0 and -1 are off."""
     seed: int | None = None
     """Without one each request draws its own; a fixed seed repeats a text on local models."""
     max_tokens: int | None = Field(None, ge=1)
-    stop: str | list[str] | None = None
+    stop: Strings = Field([], max_length=MAX_STOPS)
     stream: bool = False
-    stream_options: StreamOptions | None = None
-    n: int = 1
-
-    @field_validator("n")
-    @classmethod
-    def _one_choice(cls, value: int) -> int:
-        if value != 1:
-            raise ValueError("only n = 1 is supported: send several requests")
-        return value
-
-    @field_validator("stop")
-    @classmethod
-    def _few_stops(cls, value: str | list[str] | None) -> str | list[str] | None:
-        if isinstance(value, list) and len(value) > MAX_STOPS:
-            raise ValueError(f"at most {MAX_STOPS} stop strings are supported")
-        return value
+    stream_options: StreamOptions = StreamOptions()
+    n: Annotated[int, only(1, reason=ONE_CHOICE)] = 1
+    logit_bias: Annotated[Any, only({}, reason="Tokens cannot be biased")] = None
+    presence_penalty: Annotated[float, only(0, reason=NO_PENALTY)] = 0
+    frequency_penalty: Annotated[float, only(0, reason=NO_PENALTY)] = 0
 
     @property
     def stops(self) -> tuple[str, ...]:
-        strings = [self.stop] if isinstance(self.stop, str) else self.stop or []
-        return tuple(filter(None, strings))
+        return tuple(filter(None, self.stop))
 
     @property
     def limit(self) -> int | None:
@@ -100,12 +131,20 @@ class CompletionOptions(BaseModel):
     @property
     def wants_usage(self) -> bool:
         """Whether the last chunk of a stream holds the usage."""
-        return bool(self.stream_options and self.stream_options.include_usage)
+        return self.stream_options.include_usage
 
 
 class ChatRequest(CompletionOptions):
+    """`tools` that the models are free to use are ignored: a model may always answer without."""
+
     messages: list[ChatMessage] = Field(min_length=1)
     max_completion_tokens: int | None = Field(None, ge=1)
+    tool_choice: Annotated[Any, only("auto", "none", reason=NO_TOOLS)] = None
+    function_call: Annotated[Any, only("auto", "none", reason=NO_TOOLS)] = None
+    response_format: Annotated[Any, only({"type": "text"}, reason="The models write plain text")] = None
+    modalities: Annotated[Any, only(["text"], reason="The models write plain text")] = None
+    logprobs: Annotated[bool, only(False, reason=NO_LOGPROBS)] = False
+    top_logprobs: Annotated[int, only(0, reason=NO_LOGPROBS)] = 0
 
     @property
     def limit(self) -> int | None:
@@ -115,16 +154,15 @@ class ChatRequest(CompletionOptions):
 class CompletionRequestBody(CompletionOptions):
     """`prompt` is put to the models as one user message: their templates differ, so no raw prompt fits both."""
 
-    prompt: str | list[str]
+    prompt: Strings = Field(min_length=1, max_length=1)
+    """One; a client with several sends several requests."""
     echo: bool = False
-
-    @field_validator("prompt")
-    @classmethod
-    def _one_prompt(cls, value: str | list[str]) -> str | list[str]:
-        if isinstance(value, list) and len(value) != 1:
-            raise ValueError("exactly one prompt is supported: send several requests")
-        return value
+    suffix: Annotated[str, only("", reason="The models cannot write towards a suffix")] = ""
+    best_of: Annotated[int, only(1, reason=ONE_CHOICE)] = 1
+    logprobs: Annotated[
+        Any, only(reason=f"{NO_LOGPROBS}, so tasks that compare likelihoods cannot run: choose one that generates")
+    ] = None
 
     @property
     def text(self) -> str:
-        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+        return self.prompt[0]

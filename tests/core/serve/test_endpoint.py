@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from pydantic import BaseModel
 
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
@@ -23,6 +24,7 @@ from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings
 from core.serve.access import AccessRules
 from core.serve.endpoint import MAX_BODY, Arms, Endpoint
+from core.serve.schema import ChatRequest, CompletionRequestBody
 from core.serve.server import EndpointServer
 from core.thinking.limits import Limits
 from tests.fakes.scripted import THINK, ScriptedEngine
@@ -133,10 +135,71 @@ def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client: openai.
         ask(client, model="gpt-9")
 
 
-@pytest.mark.parametrize("options", [{"temperature": -1}, {"n": 2}, {"max_tokens": 0}, {"stop": list("abcde")}])
-def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: dict[str, Any]) -> None:
-    with pytest.raises(openai.BadRequestError, match=next(iter(options))):
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"temperature": -1}, "invalid_value"),
+        ({"max_tokens": 0}, "invalid_value"),
+        ({"stop": list("abcde")}, "invalid_value"),
+        ({"n": 2}, "unsupported_value"),
+        ({"tool_choice": "required"}, "unsupported_value"),
+        ({"tool_choice": {"type": "function", "function": {"name": "add"}}}, "unsupported_value"),
+        ({"response_format": {"type": "json_object"}}, "unsupported_value"),
+        ({"logprobs": True}, "unsupported_value"),
+        ({"top_logprobs": 3}, "unsupported_value"),
+        ({"logit_bias": {"17": -100}}, "unsupported_value"),
+        ({"frequency_penalty": 0.5}, "unsupported_value"),
+        ({"modalities": ["text", "audio"]}, "unsupported_value"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: dict[str, Any], code: str) -> None:
+    name = next(iter(options))
+    with pytest.raises(openai.BadRequestError, match=f"{name}.*: ") as caught:
         ask(client, **options)
+    assert (caught.value.param, caught.value.code) == (name, code)
+
+
+@pytest.mark.parametrize("options", [{"logprobs": 1, "echo": True}, {"best_of": 2}, {"suffix": "."}])
+def test_completions_refuse_by_name_too(client: openai.OpenAI, options: dict[str, Any]) -> None:
+    name = next(iter(options))
+    with pytest.raises(openai.BadRequestError, match=f"{name}: ") as caught:
+        client.completions.create(model="small", prompt="2 + 2", **options)
+    assert (caught.value.param, caught.value.code) == (name, "unsupported_value")
+
+
+def test_what_changes_nothing_is_accepted(client: openai.OpenAI) -> None:
+    tool = {"type": "function", "function": {"name": "add", "parameters": {}}}
+    harmless: dict[str, Any] = {"n": 1, "logprobs": False, "response_format": {"type": "text"}, "frequency_penalty": 0}
+    assert ask(client, tools=[tool], tool_choice="auto", **harmless).choices[0].finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "needed"),
+    [
+        ("chat/completions", ChatRequest, {"messages": [{"role": "user", "content": "2 + 2?"}]}),
+        ("completions", CompletionRequestBody, {"prompt": "2 + 2?"}),
+    ],
+)
+def test_null_is_a_field_left_out(path: str, kind: type[BaseModel], needed: dict[str, Any]) -> None:
+    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
+    with serving(pair, {"baton": settings()["small"]}) as server:
+        body = dict.fromkeys(kind.model_fields, None) | needed
+        assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
+
+
+def test_top_k_is_honoured() -> None:
+    small = ScriptedEngine(SMALL_TEXT, thinking=THINK)
+    with serving(Pair(small, None), settings()) as server, client_of(server) as client:
+        for top_k in (7, -1):
+            ask(client, extra_body={"top_k": top_k})
+    assert [session.sampling.top_k for session in small.sessions] == [7, 0]
+
+
+def test_an_image_is_refused_with_what_can_be_read(client: openai.OpenAI) -> None:
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
+    with pytest.raises(openai.BadRequestError, match="The models read text only") as caught:
+        client.chat.completions.create(model="small", messages=[{"role": "user", "content": parts}])  # type: ignore[misc,list-item]
+    assert caught.value.param == "messages"
 
 
 CHAT = "chat/completions"
@@ -151,6 +214,7 @@ QUESTION = '"messages": [{"role": "user", "content": "2 + 2?"}]'
         ("POST", CHAT, b'{"messages": []}', {}, 400, "messages: "),
         ("POST", CHAT, b'{"messages": [{"role": "pirate", "content": ""}]}', {}, 400, "messages.0.role: "),
         ("POST", CHAT, b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', {}, 400, "messages.0"),
+        ("POST", CHAT, b"{}", {}, 400, "messages: Field required."),
         ("POST", CHAT, b" " * (MAX_BODY + 1), {}, 413, "A request may have 4 MiB at most."),
         ("POST", CHAT, b'{"model": "gpt-9", %s}' % QUESTION.encode(), {}, 404, "Choose one of baton, small, large."),
         ("POST", "completions", b'{"prompt": ["a", "b"]}', {}, 400, "prompt: "),
