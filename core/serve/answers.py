@@ -19,7 +19,7 @@ from core.errors import BatonError, ContextFull, EngineError
 from core.run import Pair, RunSettings, run
 from core.serve.settled import SettledText, TextSettler
 from core.thinking.control import Control
-from core.thinking.events import Event, Finish
+from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -98,15 +98,22 @@ class RunStream:
         self._control.stop()
 
     async def texts(self) -> AsyncGenerator[SettledText, None]:
-        """Raises BatonError if the run cannot begin. Closed early, it stops the run and waits for its thread."""
+        """The first text is empty: it says that the models have begun, so the prompt fits.
+
+        Raises BatonError if the run cannot begin. Closed early, it stops the run and waits for its thread.
+        """
         loop = asyncio.get_running_loop()
         thread = threading.Thread(target=self._write, args=(loop,), name="serve a request")
         thread.start()
         settler = TextSettler(at_once=self._pair.small is None or self._pair.large is None)
+        begun = False
         try:
             while (item := await self._queue.get()) is not None:
                 if isinstance(item, BatonError):
                     raise item
+                if not begun and isinstance(item, TokenWritten | PrefillProgressed):
+                    begun = True
+                    yield SettledText("", "")
                 self.answer.trace.apply(item)
                 settler.apply(item)
                 if text := self._until_stop(settler.take(self.answer.trace.thinks), over=False):

@@ -21,11 +21,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from core.engines.base import Conversation, Message
 from core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from core.run import Pair, RunSettings, ask
-from core.serve.access import AccessRules, access
+from core.serve.access import AccessRules, Refusal, access
 from core.serve.answers import RunStream
 from core.serve.schema import (
     UNSUPPORTED,
@@ -91,7 +92,7 @@ class Endpoint:
                 Route("/v1/completions", self.complete, methods=["POST"]),
             ],
             middleware=access(rules),
-            exception_handlers={HTTPException: _http_error, BatonError: _baton_error},
+            exception_handlers={HTTPException: _http_error},
         )
 
     def stop(self) -> None:
@@ -139,16 +140,16 @@ class Endpoint:
         stream = RunStream(
             self._arms.pair(body.model), _asked(conversation, settings), _settings(settings, body), body.stops
         )
-        if body.stream:
-            chunks = self._chunks(stream, shape, body.wants_usage)
-            return StreamingResponse(chunks, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        answering = asyncio.ensure_future(self._whole(stream, shape))
+        answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
+        answering = asyncio.ensure_future(answer)
         leaving = asyncio.ensure_future(_disconnected(request))
         try:
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
                 return answering.result()
             return error_response(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
+        except BatonError as error:
+            return error_response(*_refusal(error, shape.prompt_field))
         finally:
             for task in (answering, leaving):
                 task.cancel()
@@ -160,22 +161,11 @@ class Endpoint:
         reasoning, content = ("".join(parts) for parts in zip(*texts, strict=True)) if texts else ("", "")
         return JSONResponse(shape.whole(stream, reasoning, content))
 
-    async def _chunks(self, stream: RunStream, shape: _Shape, wants_usage: bool) -> AsyncIterator[str]:
-        try:
-            async with aclosing(self._texts(stream)) as incoming:
-                for opening in shape.opening():
-                    yield _event(opening)
-                async for text in incoming:
-                    for chunk in shape.parts(text):
-                        yield _event(chunk)
-        except BatonError as error:
-            _, kind = _kind_of(error)
-            yield _event(error_body(kind, str(error)))
-            return
-        yield _event(shape.end(stream))
-        if wants_usage:
-            yield _event(shape.usage(stream))
-        yield "data: [DONE]\n\n"
+    async def _streamed(self, stream: RunStream, shape: _Shape, wants_usage: bool) -> Response:
+        """Begins the response with the run: until then an error is a status. Raises BatonError."""
+        texts = self._texts(stream)
+        await anext(texts, None)
+        return _EventStream(texts, _chunks(texts, stream, shape, wants_usage))
 
     async def _texts(self, stream: RunStream) -> AsyncGenerator[SettledText, None]:
         """What the run writes, once a place is free. Raises BatonError if it fails or the endpoint stops."""
@@ -200,12 +190,44 @@ class Endpoint:
         return error_response(404, ErrorKind.NOT_FOUND, message, "model_not_found", "model")
 
 
+class _EventStream(StreamingResponse):
+    """Server-sent events. The texts that they are made of are closed also if the client leaves before the first."""
+
+    def __init__(self, texts: AsyncGenerator[SettledText, None], events: AsyncIterator[str]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        self._texts = texts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._texts):
+            await super().__call__(scope, receive, send)
+
+
+async def _chunks(
+    texts: AsyncIterator[SettledText], stream: RunStream, shape: _Shape, wants_usage: bool
+) -> AsyncIterator[str]:
+    try:
+        for opening in shape.opening():
+            yield _event(opening)
+        async for text in texts:
+            for chunk in shape.parts(text):
+                yield _event(chunk)
+    except BatonError as error:
+        yield _event(error_body(*_refusal(error, shape.prompt_field)[1:]))
+        return
+    yield _event(shape.end(stream))
+    if wants_usage:
+        yield _event(shape.usage(stream))
+    yield "data: [DONE]\n\n"
+
+
 class _Shape(ABC):
     """How a response of one kind looks, whole and in chunks."""
 
     kind = ""
     chunk_kind = ""
     prefix = ""
+    prompt_field = ""
+    """Where a request has the prompt."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -250,6 +272,7 @@ class _Chat(_Shape):
     kind = "chat.completion"
     chunk_kind = "chat.completion.chunk"
     prefix = "chatcmpl"
+    prompt_field = "messages"
 
     def opening(self) -> list[dict[str, Any]]:
         return [self._chunk({"delta": {"role": "assistant", "content": ""}})]
@@ -273,6 +296,7 @@ class _Completion(_Shape):
 
     kind = chunk_kind = "text_completion"
     prefix = "cmpl"
+    prompt_field = "prompt"
 
     def __init__(self, model: str, echo: str) -> None:
         super().__init__(model)
@@ -335,17 +359,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(error.status_code, kind, sentence)
 
 
-async def _baton_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
-    assert isinstance(error, BatonError)
-    status, kind = _kind_of(error)
-    return error_response(status, kind, str(error))
-
-
-def _kind_of(error: BatonError) -> tuple[int, ErrorKind]:
-    """HTTP status and OpenAI's type."""
-    if isinstance(error, ContextFull | SettingsError):
-        return 400, ErrorKind.INVALID_REQUEST
-    return 503 if isinstance(error, EngineLost) else 502, ErrorKind.SERVER
+def _refusal(error: BatonError, prompt_field: str) -> Refusal:
+    if isinstance(error, ContextFull):
+        return Refusal(400, ErrorKind.INVALID_REQUEST, str(error), "context_length_exceeded", prompt_field)
+    if isinstance(error, SettingsError):
+        return Refusal(400, ErrorKind.INVALID_REQUEST, str(error))
+    return Refusal(503 if isinstance(error, EngineLost) else 502, ErrorKind.SERVER, str(error))
 
 
 async def _disconnected(request: Request) -> None:

@@ -241,10 +241,13 @@ def test_every_refusal_is_one_error_as_openai_writes_them(
 def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream() -> None:
     small = ScriptedEngine(SMALL_TEXT, thinking=THINK, context=3)
     with serving(Pair(small, None), settings()) as server, client_of(server) as client:
-        with pytest.raises(openai.BadRequestError, match="holds 3"):
-            ask(client)
-        with pytest.raises(openai.APIError, match="holds 3"):
-            list(ask(client, stream=True))
+        for stream in (False, True):
+            with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
+                ask(client, stream=stream)
+            assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.completions.create(model="small", prompt="What is 2 + 2?", stream=True)
+        assert refused.value.param == "prompt"
 
 
 def test_a_page_whose_origin_is_allowed_asks_with_the_key() -> None:
