@@ -340,12 +340,16 @@ def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
 
 
 def _settings(arm: RunSettings, body: CompletionOptions) -> RunSettings:
-    """The arm's settings with what the request changes."""
+    """The arm's settings with what the request changes.
+
+    An answer that the small model finished alone, because the large one was lost, would pass for the pair's: it is an
+    error, as in a batch.
+    """
     seed = secrets.randbelow(MAX_SEED) if body.seed is None else body.seed % MAX_SEED
     top_k = None if body.top_k is None else max(0, body.top_k)
     asked = {"temperature": body.temperature, "top_p": body.top_p, "top_k": top_k, "max_tokens": body.limit}
     given = {name: value for name, value in asked.items() if value is not None}
-    return arm.model_copy(update=given | {"seed": seed})
+    return arm.model_copy(update=given | {"seed": seed, "small_alone": False})
 
 
 def _event(data: Mapping[str, Any]) -> str:

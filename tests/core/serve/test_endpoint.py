@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from core.batch.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.local.client import LocalEngine
+from core.errors import BatonError, EngineLost, EngineRefused
 from core.grading.extraction import extract_answer
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings
@@ -27,7 +28,7 @@ from core.serve.endpoint import MAX_BODY, Arms, Endpoint
 from core.serve.schema import ChatRequest, CompletionRequestBody
 from core.serve.server import EndpointServer
 from core.thinking.limits import Limits
-from tests.fakes.scripted import THINK, ScriptedEngine
+from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 
 pytestmark = pytest.mark.slow
 
@@ -193,6 +194,20 @@ def test_top_k_is_honoured() -> None:
         for top_k in (7, -1):
             ask(client, extra_body={"top_k": top_k})
     assert [session.sampling.top_k for session in small.sessions] == [7, 0]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("error", [EngineLost("The server is gone."), EngineRefused("The cap is reached.")])
+def test_without_the_large_model_a_pair_gives_no_answer(error: BatonError, stream: bool) -> None:
+    small = ScriptedEngine("Wait, is it so?\n\nYes.</think>\n\n4", thinking=THINK)
+    large = ScriptedEngine(LARGE_TEXT, thinking=THINK, name="large", faults=[Fault(0, error, for_good=True)])
+    with (
+        serving(Pair(small, large), settings()) as server,
+        client_of(server) as client,
+        pytest.raises(openai.APIError, match=error.message) as caught,
+    ):
+        list(ask(client, "baton", stream=stream))
+    assert caught.value.type == "server_error"
 
 
 def test_an_image_is_refused_with_what_can_be_read(client: openai.OpenAI) -> None:
