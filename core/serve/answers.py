@@ -141,8 +141,11 @@ class RunStream:
             put(BatonError(f"An unexpected error: {type(error).__name__}: {error}."))
 
     def _until_stop(self, text: SettledText, over: bool) -> SettledText | None:
-        """Cut at a stop string; the end of the text waits while it may be the beginning of one."""
-        self._content += text.content
+        """Cut at a stop string; the end of the text waits while it may be the beginning of one.
+
+        White space between the thinking and the answer is no part of the answer.
+        """
+        self._content += text.content if self._content else text.content.lstrip()
         found = [(place, stop) for stop in self._stops if (place := self._content.find(stop, self._from())) >= 0]
         if found:
             end, self.answer.stopped_at = min(found)

@@ -44,6 +44,7 @@ from core.thinking.registry import POLICIES
 MAX_BODY = 4 * 2**20
 """Bytes of a request."""
 MAX_SEED = 2**31
+BLANK_LINE = "\n\n"
 CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
 
@@ -282,7 +283,7 @@ class _Chat(_Shape):
         return [self._chunk({"delta": {name: value}}) for name, value in fields if value]
 
     def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        message: dict[str, Any] = {"role": "assistant", "content": content.strip("\n")}
+        message: dict[str, Any] = {"role": "assistant", "content": content}
         if reasoning:
             message["reasoning_content"] = reasoning
         return {"message": message}
@@ -292,7 +293,7 @@ class _Chat(_Shape):
 
 
 class _Completion(_Shape):
-    """Completions: thinking and answer are one text, in the order in which they were written."""
+    """Completions: thinking, a blank line and the answer are one text."""
 
     kind = chunk_kind = "text_completion"
     prefix = "cmpl"
@@ -301,15 +302,20 @@ class _Completion(_Shape):
     def __init__(self, model: str, echo: str) -> None:
         super().__init__(model)
         self._echo = echo
+        self._separator = ""
 
     def opening(self) -> list[dict[str, Any]]:
         return [self._chunk({"text": self._echo, "logprobs": None})] if self._echo else []
 
     def parts(self, text: SettledText) -> list[dict[str, Any]]:
+        if text.reasoning:
+            self._separator = BLANK_LINE
+        if text.content:
+            text, self._separator = text._replace(content=self._separator + text.content), ""
         return [self._chunk({"text": part, "logprobs": None}) for part in text if part]
 
     def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"text": self._echo + reasoning + content, "logprobs": None}
+        return {"text": self._echo + BLANK_LINE.join(filter(None, (reasoning, content))), "logprobs": None}
 
     def last_choice(self) -> dict[str, Any]:
         return {"text": "", "logprobs": None}
