@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -45,6 +45,7 @@ MAX_BODY = 4 * 2**20
 """Bytes of a request."""
 MAX_SEED = 2**31
 BLANK_LINE = "\n\n"
+GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
 CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
 
@@ -148,7 +149,7 @@ class Endpoint:
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
                 return answering.result()
-            return error_response(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
+            return error_response(*GONE)
         except BatonError as error:
             return error_response(*_refusal(error, shape.prompt_field))
         finally:
@@ -324,13 +325,15 @@ class _Completion(_Shape):
 async def _read(request: Request, kind: type[Body]) -> Body | Response:
     """The body as JSON of this kind, or the response that refuses it."""
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY:
-            sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
-            return error_response(413, ErrorKind.INVALID_REQUEST, sentence)
     try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MAX_BODY:
+                sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
+                return error_response(413, ErrorKind.INVALID_REQUEST, sentence)
         return kind.model_validate_json(bytes(data))
+    except ClientDisconnect:
+        return error_response(*GONE)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the body"

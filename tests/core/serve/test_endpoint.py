@@ -26,7 +26,7 @@ from core.run import Pair, RunSettings
 from core.serve.access import AccessRules
 from core.serve.endpoint import MAX_BODY, Arms, Endpoint
 from core.serve.schema import ChatRequest, CompletionRequestBody
-from core.serve.server import EndpointServer
+from core.serve.server import REQUEST_SECONDS, EndpointServer
 from core.thinking.limits import Limits
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 
@@ -42,9 +42,13 @@ def settings(base: RunSettings | None = None) -> Mapping[str, RunSettings]:
 
 @contextmanager
 def serving(
-    pair: Pair, arms: Mapping[str, RunSettings], parallel: int = 1, rules: AccessRules | None = None
+    pair: Pair,
+    arms: Mapping[str, RunSettings],
+    parallel: int = 1,
+    rules: AccessRules | None = None,
+    request_seconds: float = REQUEST_SECONDS,
 ) -> Iterator[EndpointServer]:
-    server = EndpointServer("127.0.0.1", 0)
+    server = EndpointServer("127.0.0.1", 0, request_seconds)
     endpoint = Endpoint(Arms(pair, arms), parallel)
     listening = threading.Event()
     thread = threading.Thread(
@@ -303,6 +307,53 @@ def long_winded(begun: threading.Event) -> ScriptedEngine:
         thinking=THINK,
         context=2 * MANY,
     )
+
+
+HALF_A_BODY = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the server ends the connection; waits for it."""
+    connection.settimeout(60)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("half", [b"", b"POST /v1/chat", HALF_A_BODY])
+def test_a_request_that_does_not_arrive_whole_ends_its_connection(
+    half: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
+    with (
+        serving(pair, settings(), request_seconds=0.1) as server,
+        socket.create_connection((server.host, server.port)) as connection,
+    ):
+        connection.sendall(half)
+        assert ended(connection)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_answer_may_take_longer_than_its_request() -> None:
+    begun, may_write = threading.Event(), threading.Event()
+
+    def begin(_text: str) -> None:
+        begun.set()
+        may_write.wait()
+
+    small = ScriptedEngine(SMALL_TEXT, thinking=THINK, before_token=begin)
+    body = f'{{"model": "small", {QUESTION}}}'
+    request = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    with serving(Pair(small, None), settings(), request_seconds=0.5) as server:
+        address = server.host, server.port
+        with socket.create_connection(address) as asking:
+            asking.sendall(request.encode())
+            begun.wait()
+            with socket.create_connection(address) as half_open:
+                assert ended(half_open)  # so the time for the request, which came before it, is over too
+            may_write.set()
+            assert asking.recv(12) == b"HTTP/1.1 200"
 
 
 def test_a_client_that_leaves_before_the_answer_frees_its_place() -> None:
