@@ -45,6 +45,7 @@ MAX_BODY = 4 * 2**20
 """Bytes of a request."""
 MAX_SEED = 2**31
 BLANK_LINE = "\n\n"
+SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
 GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
 CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
@@ -368,7 +369,7 @@ def _event(data: Mapping[str, Any]) -> str:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
-    sentence = f"{request.method} {request.url.path}: {error.detail}."
+    sentence = f"{request.method} {request.url.path}: {error.detail}. {SERVED}"
     return error_response(error.status_code, kind, sentence)
 
 

@@ -222,6 +222,11 @@ def test_an_image_is_refused_with_what_can_be_read(client: openai.OpenAI) -> Non
     assert caught.value.param == "messages"
 
 
+def test_the_responses_api_names_the_endpoint_to_use(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="Use POST /v1/chat/completions"):
+        client.responses.create(model="small", input="2 + 2?")
+
+
 CHAT = "chat/completions"
 QUESTION = '"messages": [{"role": "user", "content": "2 + 2?"}]'
 
