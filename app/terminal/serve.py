@@ -17,7 +17,7 @@ from core.errors import SettingsError
 from core.run import RunSettings
 from core.version import DISTRIBUTION
 
-ARMS = ("baton", "small", "large", "paper", "reference", "random", "chosen")
+ARMS = ("baton", "small", "large", "paper", "reference", "chosen")
 NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 INSTALL_THEM = f'In the environment that Baton is installed in, run: pip install "{DISTRIBUTION}[serve]"'
 
@@ -49,8 +49,8 @@ def serve(  # noqa: PLR0913
 ) -> int:
     """Serve the pair to other programs, as OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
-    The model name of a request selects the arm: baton, small, large, paper, reference, random, or chosen, which is
-    what the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
+    The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which is what
+    the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
     """
     try:
         from core.serve.access import AccessRules, origins
@@ -80,6 +80,11 @@ def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
         made = RECIPES[name].make(base)
         if any(any(arm.models) or arm.drafted for arm in made):
             raise SettingsError(f"The arm {name!r} needs another large model.", "Serve it by itself with --large.")
+        if shared := next((arm.equal_share_of for arm in made if arm.equal_share_of), None):
+            raise SettingsError(
+                f"The arm {name!r} writes as large a share as {shared!r} does, which only a batch measures.",
+                "To serve takeovers by chance, choose --policy random --set p=0.2, and ask for the model “chosen”.",
+            )
         arms |= {name if len(made) == 1 else arm.name: arm.settings for arm in made}
     return arms
 

@@ -85,6 +85,7 @@ def stopped_cleanly(process: subprocess.Popen[str], interrupt: bool = True) -> N
         (("--host", "0.0.0.0"), "no API key is set"),
         (("--serve-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY is not set"),
         (("--arm", "nope"), "no arm called 'nope'"),
+        (("--arm", "random"), "which only a batch measures"),
         (("--allow-origin", "evil"), "is not an origin"),
         (("--port", "70000"), "70000"),
     ],
