@@ -115,6 +115,11 @@ def test_a_stop_string_ends_the_answer_before_it(client: openai.OpenAI) -> None:
     assert (choice.message.content, choice.finish_reason) == ("The answer is ", "stop")
 
 
+def test_stop_strings_are_not_looked_for_in_the_thinking(client: openai.OpenAI) -> None:
+    message = ask(client, stop=["two and two"]).choices[0].message
+    assert message.content == "The answer is \\boxed{4}."
+
+
 def test_a_limit_in_tokens_ends_the_answer_with_length(client: openai.OpenAI) -> None:
     response = ask(client, max_tokens=5)
     assert response.choices[0].finish_reason == "length"
@@ -307,11 +312,24 @@ def long_winded(begun: threading.Event) -> ScriptedEngine:
         time.sleep(0)
 
     return ScriptedEngine(
-        continue_with=lambda asked, _: ["so "] * MANY if asked[-1].content == "long" else SMALL_TEXT,
+        continue_with=lambda asked, _: (
+            (["so "] * 3 + ["\n\n"]) * (MANY // 4) if asked[-1].content == "long" else SMALL_TEXT
+        ),
         before_token=begin,
         thinking=THINK,
         context=2 * MANY,
     )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["small", "baton"])
+def test_a_stop_string_ends_the_run(model: str, stream: bool) -> None:
+    small, large = long_winded(threading.Event()).with_card(thinking=None), ScriptedEngine(name="large", thinking=None)
+    with serving(Pair(small, large), settings(ENDLESS)) as server, client_of(server) as client:
+        options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        given = client.chat.completions.create(model=model, messages=LONG, stop="so so so", **options)
+        usage = (list(given)[-1] if stream else given).usage
+    assert 3 <= usage.completion_tokens <= small.written < MANY
 
 
 HALF_A_BODY = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
