@@ -24,7 +24,7 @@ _BOXED = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare
 _BETWEEN_BOXES = re.compile(
     r"[\s$,;.]*(?:\\[()\[\]])?[\s$]*(?:,?\s*(?:and|or)\b)?[\s$]*(?:\\[()\[\]])?[\s$]*(?:[a-z]\s*=\s*)?"
 )
-_HASHES = re.compile(r"^####[ \t]*(?P<answer>.+)$", re.MULTILINE)
+_HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<answer>[^#\n]+)")
 _TAGGED = re.compile(r"<answer>([^<]*)</answer>", re.IGNORECASE)
 _SUBJECT = (
     r"(?:final\s+answers?|(?:correct|right|best|final)\s+(?:answer|option|choice|one)|answers?"
@@ -51,9 +51,18 @@ _NO_ANSWER = re.compile(
 )
 _LETTER = re.compile(r"[\s(\[*$]*(?P<letter>[A-Z])(?=$|[\s)\].:,*$])")
 _LETTER_IN_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
-_OPTION = re.compile(r"\b(?i:option|choice|choose|select|pick|go\s+with)\s*:?\s*[*(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])")
+_OPTION = re.compile(
+    r"\b(?:(?i:option|choice|choose|select|pick|go\s+with)\s*:?|(?i:final)[*_\s]*:)[\s*_(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])"
+    r"(?![)*\]]*\s+(?:is|are|was)\s+(?:wrong|incorrect|false|not|out)\b)"
+)
 _IS_CORRECT = re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b")
 _MOST_PHRASES = 20
+# A question that the text goes on from without a yes: "So the answer is 540? No."
+_DROPPED_QUESTION = re.compile(
+    r"(?:^|(?<=[.!?]\s))(?:[^.!?\n]|[.!](?!\s))*\?[*_)\"”]*(?=\s+\S)"
+    r"(?!\W+(?:yes|yeah|yep|right|correct|indeed|exactly)\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def extract_answer(text: str, expected: str | None = None, *, finished: bool = True) -> str | None:
@@ -69,7 +78,7 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
             return letter
     finished = finished and not (THINKING_START in text and THINKING_END not in text)
     text = text.rsplit(THINKING_END, 1)[-1]
-    return _marked_answer(text) or (answer_in_conclusion(text) if finished else None)
+    return _marked_answer(text) or (answer_in_conclusion(_without_dropped_questions(text)) if finished else None)
 
 
 def answer_of(trace: Trace, expected: str | None = None) -> str | None:
@@ -143,7 +152,12 @@ def _marked_answer(text: str) -> str | None:
     tagged = _TAGGED.findall(text) or _HASHES.findall(text)
     if tagged:
         return answer_at_start(tagged[-1])
-    return _after_phrase(text)
+    return _after_phrase(_without_dropped_questions(text))
+
+
+def _without_dropped_questions(text: str) -> str:
+    """The text without the questions that it asks itself and does not affirm: what they say is no answer."""
+    return _DROPPED_QUESTION.sub("", text)
 
 
 def _after_phrase(text: str) -> str | None:

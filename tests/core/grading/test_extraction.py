@@ -36,6 +36,8 @@ from core.grading.extraction import choice_letter, expected_answer, extract_answ
         ("The answer to the problem is 18.", "18"),
         ("The answer is not 16 but 18.", "18"),
         ("The answer is 18. This answer is reasonable.", "18"),
+        ("#### 7 and so on. Let me double check: #### 8", "8"),
+        ("#### 7\n\nLet me double check: #### 8", "8"),
         ("The answer is $36$ square units.", "$36$ square units"),
         (r"The solutions are $\boxed{1}$ and $\boxed{-2}$.", "1, -2"),
         ("<think>9 * 2</think>\n\n18", "18"),
@@ -49,6 +51,22 @@ from core.grading.extraction import choice_letter, expected_answer, extract_answ
     ],
 )
 def test_the_answer_is_found(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So the answer is 540? No. It is 450.", "450"),
+        ("The answer is 3.5? Hmm. It is 4.", "4"),
+        ("The answer is 450. Could the answer be 540? No.", "450"),
+        ("The total is 540? Not quite.\nThe total is 450.", "450"),
+        ("The answer is 540? Yes.", "540"),
+        ("So the answer is 540?", "540"),
+        ("How many eggs? 18", "18"),
+    ],
+)
+def test_a_question_is_an_answer_only_if_it_is_affirmed_or_the_last_word(text: str, answer: str) -> None:
     assert extract_answer(text) == answer
 
 
@@ -72,6 +90,8 @@ def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
         "answer" + ":" * 50_000,
         "the final answer\n" * 5_000,
         "answer: " * 20_000,
+        "the answer is? " * 20_000,
+        "1." * 50_000,
     ],
 )
 def test_a_text_that_never_ends_its_phrases_is_searched_once(text: str) -> None:
@@ -108,6 +128,11 @@ def test_a_letter_is_told_from_a_word(answer: str, letter: str | None) -> None:
         ("The answer is (C).", "C"),
         ("Let us see.\n\nD", "D"),
         ("</think>\n\nE)", "E"),
+        ("Option A is wrong, and C is wrong too. Final: (B).", "B"),
+        ("**Final:** (B)", "B"),
+        ("I pick B. Option C is wrong.", "B"),
+        ("Initial: A. Final: B. So it is option C.", "C"),
+        ("The final A is long.", None),
         ("A long story about a cat.", None),
         ("", None),
     ],
