@@ -25,8 +25,17 @@ def _same_time(expected: str, given: str) -> bool | None:
     right, said = _TIME.fullmatch(expected), _TIME.fullmatch(given)
     if right is None or said is None or not (right["half"] or said["half"]):
         return None
-    halves = {right["half"], said["half"]} - {None}
-    return (int(right["hour"]), right["minute"]) == (int(said["hour"]), said["minute"]) and len(halves) == 1
+    if right["minute"] != said["minute"]:
+        return False
+    if right["half"] and said["half"]:
+        return right["half"] == said["half"] and int(right["hour"]) == int(said["hour"])
+    twelve, other = (right, said) if right["half"] else (said, right)
+    return int(other["hour"]) in (int(twelve["hour"]), _on_24_hours(int(twelve["hour"]), twelve["half"]))
+
+
+def _on_24_hours(hour: int, half: str) -> int:
+    """`2 pm` as 14, `12 am` as 0; an hour that no half of the day has stays as it is."""
+    return hour % 12 + (12 if half == "pm" else 0) if 1 <= hour <= 12 else hour
 
 
 def _same_ratio(expected: str, given: str) -> bool | None:

@@ -87,7 +87,8 @@ def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
         return any(_close(expected, given, *readings) for readings in _readings(expected, given))
     factor = expected.unit.factor_to(given.unit)
     if factor is None:
-        return False if expected.value != given.value and expected.unit.is_unrelated_to(given.unit) else None
+        other_value = expected.value != given.value and expected.unit.is_unrelated_to(given.unit)
+        return False if other_value or expected.unit.is_other_power_of(given.unit) else None
     return _close(expected, given, expected.value * factor, given.value)
 
 

@@ -79,6 +79,12 @@ class Unit:
             return None
         return self.factor / other.factor
 
+    def is_other_power_of(self, other: "Unit") -> bool:
+        """Whether both measure one kind of thing in different powers, as a length and an area do."""
+        if self.other or other.other or len(self.dimensions) != 1 or len(other.dimensions) != 1:
+            return False
+        return self.dimensions[0][0] == other.dimensions[0][0] and self.dimensions != other.dimensions
+
     def is_unrelated_to(self, other: "Unit") -> bool:
         """Whether both are known and no factor relates them: a length is no area, an angle is no price."""
         if self.other or other.other or not self.dimensions or not other.dimensions:
