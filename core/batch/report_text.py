@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from core.batch.report import ArmReport, Report
 from core.batch.statistics import Difference, Estimate
-from core.export.markdown import inert
+from core.export.markdown import escaped
 from core.store.batch_rows import Conditions
 from core.text import counted
 
@@ -91,7 +91,7 @@ def markdown_report(report: Report) -> str:
     """Heading, table and comparisons, to stand in a README; names of models and words of servers are no markup."""
     notes = (comparisons(report), method_of_tests(report), footnotes(report))
     lines = "".join(f"- {line}\n" for each in notes for line in each.splitlines())
-    return inert(f"{heading(report)}\n\n{table(report, markdown=True)}\n\n{lines}")
+    return escaped(f"{heading(report)}\n\n{table(report, markdown=True)}\n\n{lines}")
 
 
 def heading(report: Report) -> str:

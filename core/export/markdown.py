@@ -8,47 +8,73 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from core.engines.body import Author
 from core.export.exported import Answered, Exported
 from core.thinking.trace import Trace
 
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
 """The marks of the window, so that a colour is never the only sign."""
 
 
-def to_markdown(exported: Exported) -> str:
-    title = inert(" ".join(exported.name.split()))
-    left_out = f"*{note}*\n\n" if (note := exported.left_out()) else ""
-    return f"# {title}\n\n{left_out}" + "\n\n".join(map(_answered, exported.path())) + "\n"
-
-
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted</summary>"
+_CLOSING = "</details>"
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 """An exclamation mark that no backslash escapes: one more before `\\!` would escape that backslash instead."""
 
 
+def to_markdown(exported: Exported) -> str:
+    """Fenced code stays as it was written, unless a reader of the whole page would see a tag or an image of a model in
+    it: where a fence ends depends on what is around it. Then all of it is escaped."""
+    page = _page(exported, inert)
+    return page if _is_inert(page) else _page(exported, escaped)
+
+
 def inert(text: str) -> str:
-    """The Markdown without HTML tags and images; fenced code, in which neither works, stays as it is."""
-    lines = []
-    fence = ""
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):  # Markdown's line ends
-        mark = _FENCE.match(line)
-        if fence:
-            closes = mark and mark[1].startswith(fence) and not mark[2].strip()
-            fence = "" if closes else fence
-            lines.append(line)
-        elif mark and not (mark[1][0] == "`" and "`" in mark[2]):
-            fence = mark[1]
-            lines.append(_TAG.sub("&lt;", line))
-        else:
-            lines.append(_without_images(_TAG.sub("&lt;", line)))
-    return "\n".join(lines)
+    """The Markdown without HTML tags and images. Fenced code, in which neither works, stays as it is; a fence that the
+    text leaves open is closed, or the rest of the page would be code."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # Markdown's line ends
+    code: set[int] = set()
+    closing = ""
+    # Without HTML, which is escaped, or a fence that only a tag hides would count as none.
+    for fence in _parser(html=False).disable("inline").parse("\n".join(lines)):
+        if fence.type == "fence" and fence.level == 0 and fence.map:
+            first, end = fence.map
+            code.update(range(first + 1, end))
+            is_closed = end - first > 1 and re.fullmatch(rf" {{0,3}}{re.escape(fence.markup)}+\s*", lines[end - 1])
+            closing = "" if is_closed else f"\n{fence.markup}"
+    return "\n".join(line if number in code else escaped(line) for number, line in enumerate(lines)) + closing
 
 
-def _without_images(text: str) -> str:
-    return _IMAGE.sub(r"\1\\!", text)
+def escaped(text: str) -> str:
+    """The Markdown with every tag and image shown as text, even in code."""
+    return _IMAGE.sub(r"\1\\!", _TAG.sub("&lt;", text))
+
+
+def _parser(html: bool) -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": html})
+
+
+def _is_inert(page: str) -> bool:
+    """Whether the page has no HTML but the folds around thinking, and no image."""
+    tokens = [token for block in _parser(html=True).parse(page) for token in (block, *(block.children or ()))]
+    html_of = {token.content.strip() for token in tokens if token.type in ("html_block", "html_inline")}
+    return html_of <= {_OPENING, _CLOSING} and not any(token.type == "image" for token in tokens)
+
+
+def _page(exported: Exported, made_inert: Callable[[str], str]) -> str:
+    title = escaped(" ".join(exported.name.split()))
+    left_out = f"*{note}*\n\n" if (note := exported.left_out()) else ""
+    answered = (_answered(each, made_inert) for each in exported.path())
+    return f"# {title}\n\n{left_out}" + "\n\n".join(answered) + "\n"
 
 
 def described(each: Answered) -> str:
@@ -75,16 +101,16 @@ def system_of(each: Answered) -> str:
     return str(each.exchange.settings.get("system", "")).strip()
 
 
-def _answered(each: Answered) -> str:
-    quoted = "\n".join(f"> {line}".rstrip() for line in inert(each.exchange.problem.strip()).split("\n"))
-    system = " ".join(inert(system_of(each)).split())
+def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
+    quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.exchange.problem.strip()).split("\n"))
+    system = escaped(" ".join(system_of(each).split()))
     head = f"*System prompt: {system}*" if system else ""
     parts = [
         head,
         quoted,
-        inert(each.trace.answer.strip()),
+        made_inert(each.trace.answer.strip()),
         _thinking(each),
-        f"*{described(each)}*",
+        f"*{escaped(described(each))}*",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -96,6 +122,6 @@ def _thinking(each: Answered) -> str:
         return ""
     # All of it escaped: a model must not be able to close the fold.
     written = "\n\n".join(
-        f"{SIGNS[piece.author]} {_without_images(html.escape(piece.text.strip(), quote=False))}" for piece in pieces
+        f"{SIGNS[piece.author]} {escaped(html.escape(piece.text.strip(), quote=False))}" for piece in pieces
     )
-    return f"<details><summary>Thinking: ● small, ◆ large, ▣ inserted</summary>\n\n{written}\n\n</details>"
+    return f"{_OPENING}\n\n{written}\n\n{_CLOSING}"
