@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -124,15 +125,20 @@ def _csv_rows(results: Results) -> Iterator[Sequence[Cell]]:
 
 Cell = str | int | float | bool | None
 
-# The full-width forms count as operators in some East Asian versions of Excel.
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# The full-width forms count as operators in some East Asian versions of Excel; blanks and marks that nobody sees may be
+# dropped by what reads the cell. Where the decimal sign is a comma, Excel begins another cell after each semicolon.
+_UNSEEN = r"[\s\0-\x1f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+_FORMULA = re.compile(rf"{_UNSEEN}[=+\-@＝＋－＠]|[\t\r\n]")
+_LATER_FORMULA = re.compile(rf"(?<=;)(?={_UNSEEN}(?:[=@＝＠]|[+\-＋－][^;]*[^\W\d_]))")
+"""A sum of numbers, as in `(1;-2)`, runs nothing; a formula that runs something has a letter."""
 
 
 def safe_cell(cell: Cell) -> Cell:
-    """The cell, or for text that a spreadsheet could run, the same text after an apostrophe."""
-    if isinstance(cell, str) and cell.startswith(_STARTS_A_FORMULA) and not _is_number(cell):
-        return f"'{cell}"
-    return cell
+    """The cell, or text that a spreadsheet could run with an apostrophe before each place where that may begin."""
+    if not isinstance(cell, str) or _is_number(cell):
+        return cell
+    cell = _LATER_FORMULA.sub("'", cell)
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def safe_row(cells: Iterable[Cell]) -> list[Cell]:

@@ -24,10 +24,31 @@ from core.batch.exports import Cell, safe_cell, safe_row, write_csv
         "-x",
         "-5\n=1",
         "+1_000",
+        " =1",
+        "\ufeff=1",
+        "\u200b\u00a0@SUM(A1)",
     ],
 )
 def test_text_that_could_run_gets_an_apostrophe(cell: str) -> None:
     assert safe_cell(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize(
+    ("cell", "safe"),
+    [
+        ("a;=cmd", "a;'=cmd"),
+        ("a; \u200b@SUM(A1)", "a;' \u200b@SUM(A1)"),
+        ("a;-cmd|' /C calc'!A0;b", "a;'-cmd|' /C calc'!A0;b"),
+        ("=1;=2", "'=1;'=2"),
+    ],
+)
+def test_a_formula_after_a_semicolon_which_parts_cells_in_half_of_europe_cannot_run(cell: str, safe: str) -> None:
+    assert safe_cell(cell) == safe
+
+
+@pytest.mark.parametrize("cell", ["(1;-2)", "a; b", "[0;+1]"])
+def test_numbers_after_a_semicolon_stay_as_they_are(cell: str) -> None:
+    assert safe_cell(cell) == cell
 
 
 @pytest.mark.parametrize("cell", [-5, 3.5, True, None, "-5", "+5", "-1.5e-3", "-.5", "x = 1", "", "5-3", r"\boxed{-5}"])
