@@ -114,7 +114,7 @@ def batch(  # noqa: PLR0913
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Markdown, Parquet, a folder of them, or a data set of the Hub, such as
+    FILE is JSON, CSV, text, Markdown, Excel, Parquet, a folder of them, or a data set of the Hub, such as
     hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
     """
     folder = options.out or Path(_results_folder(file))

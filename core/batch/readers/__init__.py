@@ -5,7 +5,7 @@ A new format is a new module with a `read(source)` and one line in `READERS`.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from core.batch.readers import delimited, json_document, json_lines, parquet, plain_text
+from core.batch.readers import delimited, json_document, json_lines, parquet, plain_text, spreadsheet
 from core.batch.row import Record, Rejected
 from core.batch.source import ProblemSource
 
@@ -21,5 +21,6 @@ READERS: Mapping[str, Reader] = {
     ".txt": plain_text.read_text,
     ".md": plain_text.read_markdown,
     ".parquet": parquet.read,
+    ".xlsx": spreadsheet.read,
 }
 """The reader of each file ending, in lower case and without `.gz`."""

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from core.batch.columns import is_known_name
@@ -28,7 +28,16 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     """
     lines = source.text.splitlines(keepends=True)
     delimiter = _guess_delimiter(lines, preferred="\t" if source.suffix == ".tsv" else ",")
-    records = _records(lines, delimiter)
+    yield from rows_below_header(_records(lines, delimiter), source)
+
+
+def rows_below_header(
+    records: Iterable[tuple[int, list[str]] | Rejected], source: ProblemSource
+) -> Iterator[Record | Rejected]:
+    """A row for each record, given as its line and its cells; the first names the columns unless it looks like data.
+
+    Raises ProblemFileError when there is no record at all.
+    """
     header: list[str] | None = None
     for record in records:
         if isinstance(record, Rejected):

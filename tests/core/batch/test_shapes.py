@@ -159,7 +159,7 @@ def test_a_markdown_list_under_one_heading_has_a_problem_an_item(tmp_path: Path)
     assert [problem.expected for problem in found.problems] == ["2", "4"]
 
 
-@pytest.mark.parametrize("name", ["p.xlsx", "p.zip"])
+@pytest.mark.parametrize("name", ["p.ods", "p.zip"])
 def test_a_spreadsheet_or_an_archive_is_named_as_what_it_is(tmp_path: Path, name: str) -> None:
     with pytest.raises(ProblemFileError, match=r"is a zip archive or a spreadsheet.*save the sheet as CSV"):
         read(tmp_path, name, b"PK\x03\x04rest")
