@@ -8,22 +8,25 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from core.batch.import_report import ColumnChoice
-from core.batch.row import Record, Value
+from core.batch.row import Record, Value, is_missing
 
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = (
     *("problem", "question", "prompt", "input", "query", "instruction", "task", "text", "messages", "conversations"),
     *("stem", "statement", "content", "ctx"),
+    *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
 )
 _ANSWER = (
     *("reward_model_ground_truth", "extra_info_ground_truth"),  # verl
     *("answer", "expected", "expected_answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
     *("gold", "ground_truth", "reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
     *("label", "output", "response", "completion"),
+    *("antwort", "richtige_antwort", "ergebnis", "réponse", "respuesta", "risposta", "resposta"),
 )
 _SOLUTION = (
     *("solution", "explanation", "rationale", "reasoning", "reference_solution", "worked_solution"),
     *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof", "assistant"),
+    *("lösung", "lösungsweg", "rechenweg", "solución", "soluzione", "solução"),
 )
 _ID = (
     *("id", "unique_id", "uid", "problem_id", "question_id", "task_id", "record_id", "custom_id", "doc_id"),
@@ -202,7 +205,7 @@ def _plain(name: str) -> str:
 
 
 def _is_filled(value: Value) -> bool:
-    return value is not None and value != [] and (not isinstance(value, str) or bool(value.strip()))
+    return not is_missing(value) and value != [] and (not isinstance(value, str) or bool(value.strip()))
 
 
 def _longest_text(rows: Sequence[Record], names: list[str]) -> str | None:

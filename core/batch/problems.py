@@ -15,7 +15,7 @@ from core.batch.hub_data import HubDataSet, fetch
 from core.batch.import_report import ImportReport
 from core.batch.options import Options
 from core.batch.readers import READERS
-from core.batch.row import Record, Rejected, Value
+from core.batch.row import Record, Rejected, Value, is_missing
 from core.batch.shapes import HasImage, flattened
 from core.batch.source import ProblemSource
 from core.errors import ProblemFileError
@@ -214,7 +214,9 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> tuple[P
     identity = _as_text(row.fields.get(columns.id)).strip() if columns.id else ""
     used = {*columns.named()} - {columns.solution}
     metadata = {
-        name: _as_text(value) for name, value in row.fields.items() if name not in used and value not in (None, "")
+        name: _as_text(value)
+        for name, value in row.fields.items()
+        if name not in used and value != "" and not is_missing(value)
     }
     return Problem(identity or str(number), text, expected, metadata, row.line, source), options is not None
 
@@ -232,7 +234,7 @@ def _options(row: Record, columns: Columns, text: str, expected: str | None) -> 
 
 def _as_text(value: Value) -> str:
     """A field as text; of a structure, its JSON."""
-    if value is None:
+    if is_missing(value):
         return ""
     if isinstance(value, str):
         return value

@@ -1,5 +1,6 @@
 """A record of a problem file, or the reason why it was rejected."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ class Rejected:
     reason: str
     source: str = ""
     """The file's name; readers leave it to `read_problems`."""
+
+
+def is_missing(value: Value) -> bool:
+    """Whether it is null, or not a number (NaN), which pandas writes for a missing value."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def within_limits(row: Record) -> Record | Rejected:

@@ -4,10 +4,12 @@ The limits allow large data sets, and keep a hostile file from filling the memor
 """
 
 import gzip
+import re
 import stat
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import charset_normalizer
@@ -20,6 +22,8 @@ FIELD_LIMIT = 1_000_000
 """Most characters of one field; a row with a longer one is rejected."""
 
 _GZIP = b"\x1f\x8b"
+_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1f]")
+"""Bytes that no text has, in whatever encoding; zeros are half of UTF-16."""
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -69,14 +73,13 @@ class ProblemSource:
             if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for a writer
                 raise ProblemFileError(f"{path.name} is not a file.", "Save it as a file, or pipe it in by the name -.")
             with path.open("rb") as file:
-                packed = file.read(2) == _GZIP
-                file.seek(0)
-                data = _read_gzip(path) if packed else file.read(FILE_LIMIT + 1)
+                stored = file.read(FILE_LIMIT + 1)
         except OSError as error:
             raise ProblemFileError(
                 f"{path.name} cannot be read: {error.strerror or error}.",
                 "Check that the file is there and that you may read it.",
             ) from error
+        data = _unpacked(stored, path) if len(stored) <= FILE_LIMIT else stored
         if len(data) > FILE_LIMIT:
             raise ProblemFileError(
                 f"{path.name} is larger than {FILE_LIMIT // 2**20} MiB.", "Split it into smaller files."
@@ -156,12 +159,18 @@ class ProblemSource:
         return "".join(text or "" for text in texts), note
 
 
-def _read_gzip(path: Path) -> bytes:
+def _unpacked(data: bytes, path: Path) -> bytes:
+    """Of a gzip archive, whatever its name says, at most a byte more than the limit. Raises ProblemFileError."""
+    damaged = ProblemFileError(f"{path.name} is a damaged gzip archive.", "Download or pack it again.")
+    if not data.startswith(_GZIP):
+        if path.suffix.lower() == ".gz" and _CONTROL.search(data[:4096]):
+            raise damaged
+        return data
     try:
-        with gzip.open(path) as file:
+        with gzip.open(BytesIO(data)) as file:
             return file.read(FILE_LIMIT + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ProblemFileError(f"{path.name} is a damaged gzip archive.", "Download or pack it again.") from error
+        raise damaged from error
 
 
 def _utf8_or_none(line: bytes) -> str | None:

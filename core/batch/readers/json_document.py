@@ -1,7 +1,8 @@
-"""One JSON document: a list of objects, an object that holds such a list, or an object of columns."""
+"""One JSON document: a list of objects, an object that holds such a list or splits of them, or an object of columns."""
 
 from collections.abc import Iterator
 
+from core.batch.columns import is_known_name
 from core.batch.readers import json_lines
 from core.batch.readers.json_value import NotJson, parse_json
 from core.batch.row import Record, Rejected, Value, within_limits
@@ -57,8 +58,26 @@ def _records(document: Value, source: ProblemSource) -> list[Value]:
             others = ", ".join(f"“{key}”" for key in holders if key != chosen)
             source.remarks.append(f"{source.label}: only the split “{chosen}” was read, not {others}.")
             return holders[chosen]
+        if not holders and (splits := _splits_inside(document)):
+            return _records(splits, source)
         if not holders and any(isinstance(value, str) for value in document.values()):
             return [document]
     raise ProblemFileError(
         f"{source.name} holds no list of problems.", "It should be a JSON list of objects, one a problem."
+    )
+
+
+def _splits_inside(document: dict[str, Value]) -> dict[str, Value] | None:
+    """What the only object inside the document holds, if that is lists of objects: `{"data": {"test": […]}}`.
+
+    The document of a single problem has a text that is known as one.
+    """
+    inside = [value for value in document.values() if isinstance(value, dict)]
+    if len(inside) != 1 or any(is_known_name(name) and isinstance(value, str) for name, value in document.items()):
+        return None
+    lists = inside[0].values()
+    return (
+        inside[0]
+        if lists and all(isinstance(each, list) and each and isinstance(each[0], dict) for each in lists)
+        else None
     )

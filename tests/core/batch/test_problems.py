@@ -40,6 +40,7 @@ MATH_LINES = "".join(json.dumps(record) + "\n" for record in MATH)
         ("math.jsonl.gz", gzip.compress(MATH_LINES.encode(), mtime=0)),
         ("math.json", json.dumps(MATH, indent=2).encode()),
         ("math.json", json.dumps({"version": 1, "data": MATH}).encode()),
+        ("math.json", json.dumps({"version": "1.0", "data": {"test": MATH}}).encode()),
         ("math.json", json.dumps({key: [record[key] for record in MATH] for key in MATH[0]}).encode()),
         ("math.json", MATH_LINES.encode()),
         ("math.JSONL", MATH_LINES.encode("utf-8-sig")),
@@ -73,6 +74,36 @@ def test_a_problem_knows_its_line_and_its_file(tmp_path: Path) -> None:
 def test_a_gsm8k_answer_is_cut_out_of_its_reasoning(tmp_path: Path) -> None:
     record = {"question": "How much does she make?", "answer": "9 * 2 = <<9*2=18>>18\n#### 18"}
     assert read(tmp_path, "gsm8k.jsonl", json.dumps(record)).problems[0].expected == "18"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [("NaN", None), ("Infinity", "Infinity"), ("-Infinity", "-Infinity"), ('"NaN"', "NaN"), ("null", None)],
+)
+def test_a_missing_number_is_no_answer_and_an_infinite_one_is(
+    tmp_path: Path, answer: str, expected: str | None
+) -> None:
+    """Pandas writes NaN for a missing value."""
+    found = read(tmp_path, "p.jsonl", f'{{"problem": "P?", "answer": {answer}, "hint": NaN}}\n')
+    assert [(each.expected, each.metadata) for each in found.problems] == [(expected, {})]
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("Frage;Antwort", Columns("Frage", "Antwort")),
+        ("Nr;Aufgabe;Lösung", Columns("Aufgabe", None, "Lösung")),
+        ("Pregunta;Respuesta", Columns("Pregunta", "Respuesta")),
+    ],
+)
+def test_headers_in_other_languages_are_known(tmp_path: Path, header: str, columns: Columns) -> None:
+    found = read(tmp_path, "p.csv", f"{header}\n" + ";".join(["7"] * len(header.split(";"))) + "\n")
+    assert found.columns == columns
+
+
+def test_options_inside_the_only_problem_of_a_document_are_no_list_of_problems(tmp_path: Path) -> None:
+    document = {"problem": "P?", "answer": "4", "hints": {"all": [{"hint": "Count."}]}}
+    assert texts(read(tmp_path, "p.json", json.dumps(document))) == ["P?"]
 
 
 def test_an_empty_answer_is_taken_from_the_solution(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
         ("p.jsonl", b"GGUF\x03\x00", "a model file"),
         ("p.jsonl.gz", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0)[:-20], "damaged gzip"),
         ("p.jsonl.gz", b"\x1f\x8bnonsense", "damaged gzip"),
+        ("p.csv.gz", b"\x00\x00" + gzip.compress(b"question,answer\nOne?,1\n", mtime=0)[2:], "damaged gzip"),
         ("p.txt", "Why?".encode("utf-16") + b"\x00", "broken further on"),
         ("p.docx", b"Why?", "is not a supported format"),
     ],
