@@ -137,7 +137,7 @@ class BatchSession(QObject):
         self._refuse_while_running()
         store = self._stored()
         models = self._choice()
-        provenance = Provenance.of_this_machine((), str(models.small), str(models.large))
+        provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
 
         def work() -> Generator[OpenedBatch, None, None]:
             batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)

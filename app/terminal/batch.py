@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-from click.core import ParameterSource
 
 from app.terminal.batch_run import (
     BatchOptions,
@@ -145,7 +144,7 @@ def batch(  # noqa: PLR0913
     settings = run_settings(method, is_demo=models.is_demo)
     arms = arms_of(arm or ["chosen"], settings, guide, drafting, other_small)
     first = method.seed or 0
-    return begin(run, found.name, found.problems, arms, range(first, first + seeds), how)
+    return begin(run, found.name, found.problems, arms, range(first, first + seeds), how, found.origin)
 
 
 def _repeat(run: BatchRun, found: Repetition) -> int:
@@ -154,11 +153,8 @@ def _repeat(run: BatchRun, found: Repetition) -> int:
         remark(sentence)
     models = ModelOptions(run.models.small or found.small, run.models.large or found.large)
     loading = run.loading.with_context(found.context) if found.context else run.loading
-    options = run.options
-    if click.get_current_context().get_parameter_source("parallel") is ParameterSource.DEFAULT:
-        options = replace(options, parallel=found.parallel)
-    run = replace(run, models=models, loading=loading, options=options)
-    return begin(run, found.name, found.problems, found.arms, found.seeds, found.how)
+    run = replace(run, models=models, loading=loading).with_parallel_of(found.parallel)
+    return begin(run, found.name, found.problems, found.arms, found.seeds, found.how, found.origin)
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:

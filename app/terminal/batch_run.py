@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,11 +25,12 @@ from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import report, write_json
 from core.batch.arms import Arm, OtherModels, by_models, needs
 from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
+from core.batch.batch_settings import BatchSettings
 from core.batch.creation import create_batch, without_duplicates
 from core.batch.exports import EXPORTS, write_export
 from core.batch.other_tools import write_for
 from core.batch.progress import BatchProgress, in_words
-from core.batch.provenance import Provenance
+from core.batch.provenance import ProblemOrigin, Provenance
 from core.batch.regrading import RegradeCounts, regrade
 from core.batch.report import Report
 from core.batch.report_text import comparisons, footnotes, heading, method_of_tests, table
@@ -93,12 +94,14 @@ class BatchRun:
     def place(self) -> BatchFolder:
         return BatchFolder(self.folder, self.options.no_history)
 
-    @property
-    def provenance(self) -> Provenance:
-        return Provenance.of_this_machine(
-            [Path(sys.argv[0]).name, *sys.argv[1:]],
-            *self.models.texts,
-        )
+    def provenance(self, problems: ProblemOrigin) -> Provenance:
+        return Provenance.of_this_machine([Path(sys.argv[0]).name, *sys.argv[1:]], *self.models.texts, problems)
+
+    def with_parallel_of(self, batch: int) -> BatchRun:
+        """With so many problems at once as the batch had, unless --parallel was given."""
+        if click.get_current_context().get_parameter_source("parallel") is ParameterSource.COMMANDLINE:
+            return self
+        return replace(self, options=replace(self.options, parallel=batch))
 
 
 def begin(
@@ -108,13 +111,14 @@ def begin(
     arms: Sequence[Arm],
     seeds: Sequence[int],
     how: How | Regex = How.AUTO,
+    origin: ProblemOrigin = ProblemOrigin(),  # noqa: B008 - immutable
 ) -> int:
     """A new batch in the folder, run to its end."""
 
     def create(store: Store) -> str:
         if (jobs := len(problems) * len(arms) * len(seeds)) > REPORTED_AT_ONCE:
             remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
-        batch = create_batch(store, name, problems, arms, seeds, run.options.parallel, how, run.provenance)
+        batch = create_batch(store, name, problems, arms, seeds, run.options.parallel, how, run.provenance(origin))
         run.place.name(batch)
         return batch
 
@@ -137,6 +141,7 @@ def go_on(run: BatchRun) -> int:
     """The batch that the folder holds, with the settings it was begun with; its errors are tried again."""
     with run.place.store() as store:
         batch = run.place.batch(store)
+        run = run.with_parallel_of(BatchSettings.of(batch).parallel)
         store.batches.retry_failed(batch.id)
         unfinished = {total.arm for total in store.batches.totals(batch.id) if total.done < total.jobs}
         arms = [Arm.of(stored) for stored in batch.arms if stored.name in unfinished]

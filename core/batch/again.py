@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.batch.arms import Arm
-from core.batch.provenance import sha256_of
+from core.batch.provenance import ProblemOrigin
 from core.errors import ProblemFileError
 from core.files import read_text
 from core.grading.verdict import How, Regex
+from core.models.checksums import sha256_of
 from core.problem import Problem
 from core.store.batch_rows import StoredArm
 
@@ -34,6 +35,7 @@ class Repetition(NamedTuple):
     """Tokens; 0 if it is not known."""
     hashes: dict[str, str]
     """SHA-256 of each model file, by the model as it was named."""
+    origin: ProblemOrigin
 
     def changed_models(self) -> list[str]:
         """A sentence for each model file that is not the one of the report. Reads the files."""
@@ -62,8 +64,13 @@ class _Arm(_Lenient):
     settings: dict[str, Any]
 
 
+class _Provenance(_Lenient):
+    problems: ProblemOrigin = ProblemOrigin()
+
+
 class _Report(_Lenient):
     name: str
+    provenance: _Provenance = _Provenance()
     parallel: int = 1
     seed_numbers: tuple[int, ...]
     grading: str = How.AUTO.value
@@ -108,4 +115,5 @@ def repetition_of(report: Path) -> Repetition:
         read.large.source if read.large else "",
         max((model.context for model in models), default=0),
         {model.source: model.sha256 for model in models if model.sha256},
+        read.provenance.problems,
     )

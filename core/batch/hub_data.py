@@ -58,7 +58,9 @@ class FetchedData(NamedTuple):
     files: tuple[Path, ...]
     name: str
     note: str
-    """Which commit was read, so that it can be pinned."""
+    """What was read, as a sentence."""
+    pinned: str
+    """As `HubDataSet.parse` takes it, with the commit that was read."""
 
 
 def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
@@ -82,7 +84,8 @@ def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
         paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
         files, revision = [folder / path for path in _files_of(data, paths)], folder.name
     pinned = f"hf:{data.name}@{revision}" + (f":{data.split}" if data.split else "")
-    return FetchedData(tuple(files), data.name.rpartition("/")[2], f"Read {', '.join(map(_name, files))} of {pinned}.")
+    note = f"Read {', '.join(map(_name, files))} of {pinned}."
+    return FetchedData(tuple(files), data.name.rpartition("/")[2], note, pinned)
 
 
 def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from core.batch.columns import GUESS, ColumnNames, Columns, available_columns, g
 from core.batch.hub_data import HubDataSet, fetch
 from core.batch.import_report import ImportReport
 from core.batch.options import Options
+from core.batch.provenance import ProblemFile, ProblemOrigin
 from core.batch.readers import READERS
 from core.batch.row import Record, Rejected, Value, is_missing
 from core.batch.shapes import HasImage, flattened
@@ -43,6 +44,7 @@ class ProblemSet:
     """Sentences about what was guessed or changed: encodings, repeated ids, files that were skipped."""
     multiple_choice: int = 0
     """Problems with options."""
+    origin: ProblemOrigin = field(default_factory=ProblemOrigin)
 
     @property
     def report(self) -> ImportReport:
@@ -81,7 +83,8 @@ def read_data_set(
     """
     fetched = fetch(HubDataSet.parse(text), hub)
     found = _read_files([(file, file.name) for file in fetched.files], fetched.name, columns, limit, named)
-    return _with_unique_ids(replace(found, notes=(fetched.note, *found.notes)))
+    origin = found.origin.model_copy(update={"data_set": fetched.pinned})
+    return _with_unique_ids(replace(found, notes=(fetched.note, *found.notes), origin=origin))
 
 
 def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
@@ -133,7 +136,8 @@ def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None
         count = counted(changed, "problem")
         notes += (f"{source.label}: half characters (lone surrogates) were replaced by “?” in {count}.",)
     name = Path(source.name).stem
-    return ProblemSet(name, tuple(cleaned), tuple(bad), columns, names, notes, multiple_choice)
+    origin = ProblemOrigin(files=(ProblemFile(name=source.label, sha256=source.sha256),))
+    return ProblemSet(name, tuple(cleaned), tuple(bad), columns, names, notes, multiple_choice, origin)
 
 
 def _read_folder(folder: Path, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
@@ -183,6 +187,7 @@ def _read_files(
         tuple(dict.fromkeys(name for each in sets for name in each.available_columns)),
         tuple(note for each in sets for note in each.notes),
         sum(each.multiple_choice for each in sets),
+        ProblemOrigin(files=tuple(file for each in sets for file in each.origin.files)),
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -17,7 +16,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.version import version
 
-_CHUNK = 16 * 2**20
+
+class ProblemFile(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="In a folder, its path inside the folder.")
+    sha256: str = Field(description="Of the file as it is stored, in hexadecimal digits.")
+
+
+class ProblemOrigin(BaseModel):
+    """Which problems these are, so that another person can find them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data_set: str = Field(
+        "", description="Of the Hub, with its commit: hf:OWNER/NAME@COMMIT:SPLIT; empty: no data set."
+    )
+    files: tuple[ProblemFile, ...] = ()
 
 
 class Provenance(BaseModel):
@@ -36,9 +51,16 @@ class Provenance(BaseModel):
     small: str = Field("", description="The small model as it was named: a file, or the address of a server.")
     large: str = Field("", description="The large model as it was named.")
     begun: datetime | None = None
+    problems: ProblemOrigin = ProblemOrigin()
 
     @classmethod
-    def of_this_machine(cls, command: Sequence[str] = (), small: str = "", large: str = "") -> Provenance:
+    def of_this_machine(
+        cls,
+        command: Sequence[str] = (),
+        small: str = "",
+        large: str = "",
+        problems: ProblemOrigin = ProblemOrigin(),  # noqa: B008 - immutable
+    ) -> Provenance:
         return cls(
             baton=version(),
             llama_cpp_python=_installed("llama-cpp-python"),
@@ -51,26 +73,13 @@ class Provenance(BaseModel):
             small=without_password(small),
             large=without_password(large),
             begun=datetime.now(UTC),
+            problems=problems,
         )
 
 
 def without_password(text: str) -> str:
     """An address without the user and password in it."""
     return re.sub(r"//[^/@\s]*@", "//…@", text)
-
-
-def sha256_of(file: Path, cancelled: Callable[[], bool] = lambda: False) -> str:
-    """64 hexadecimal digits; empty if the file cannot be read, or `cancelled` says so. About 1 GB a second."""
-    digest = hashlib.sha256()
-    try:
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                if cancelled():
-                    return ""
-                digest.update(chunk)
-    except OSError:
-        return ""
-    return digest.hexdigest()
 
 
 def _installed(package: str) -> str:

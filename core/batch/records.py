@@ -191,6 +191,7 @@ class ReportRecord(_Record):
     created: datetime
     provenance: Provenance
     problems: int
+    problem_ids: tuple[str, ...] = Field((), description="Ids of the problems, in the order of their files.")
     seeds: int
     seed_numbers: tuple[int, ...]
     parallel: int

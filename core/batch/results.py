@@ -125,6 +125,7 @@ class Results:
             created=self.batch.created,
             provenance=settings.provenance,
             problems=report.problems,
+            problem_ids=tuple(problem.id for problem in self.problems),
             seeds=report.seeds,
             seed_numbers=settings.seed_numbers,
             parallel=report.parallel,

@@ -25,13 +25,13 @@ from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, J
 from core.batch.batch_settings import BatchSettings
 from core.batch.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.conditions import LoadMeter, LoadReading, threads_of
-from core.batch.provenance import sha256_of
 from core.batch.regrading import verdict_on
 from core.engines.body import Author
 from core.errors import BatonError, EngineError, StoreError
 from core.grading.extraction import answer_of
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex, Verdict
+from core.models.checksums import sha256_of
 from core.problem import Problem
 from core.run import Pair, RunSettings, ask, run
 from core.store.batch_rows import Conditions, Job
@@ -128,9 +128,10 @@ class Runner:
         self._may_begin.set()
 
     def _take_settings(self) -> None:
-        """Read the batch's settings, and save in them which models run it."""
+        """Read the batch's settings, and save in them which models run it, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
-        self._settings = BatchSettings.of(stored).with_models(self.pair, self.models)
+        settings = BatchSettings.of(stored).with_models(self.pair, self.models)
+        self._settings = settings.model_copy(update={"parallel": self.parallel})
         self.store.batches.set_settings(self.batch, self._settings.stored())
         self._how = self._settings.how
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}

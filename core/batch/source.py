@@ -4,6 +4,7 @@ The limits allow large data sets, and keep a hostile file from filling the memor
 """
 
 import gzip
+import hashlib
 import re
 import stat
 import zlib
@@ -60,6 +61,8 @@ class ProblemSource:
     """The name of the file in messages and results; in a folder, its path inside the folder."""
     one_problem: bool = False
     """Of a text file, one of many in a folder: its paragraphs are one problem, unless rules or answers part them."""
+    sha256: str = ""
+    """Of the file as it is stored, in hexadecimal digits."""
     remarks: list[str] = field(default_factory=list, compare=False)
     """Sentences that readers add about what they chose."""
 
@@ -87,7 +90,7 @@ class ProblemSource:
         if not data.strip(b"\x00 \t\r\n"):
             raise ProblemFileError(f"{path.name} is empty.", "Choose a file with at least one problem.")
         name = path.name.removesuffix(".gz").removesuffix(".GZ")
-        return cls(name, data, name)
+        return cls(name, data, name, sha256=hashlib.sha256(stored).hexdigest())
 
     @property
     def suffix(self) -> str:

@@ -64,6 +64,16 @@ def test_errors_end_a_batch_with_the_way_to_try_again(tmp_path: Path, baton: Bat
     assert f"1 error. The report has the reasons. To try again: --out {out} --resume" in done.stderr
 
 
+def test_a_resumed_batch_keeps_how_many_problems_it_runs_at_once(tmp_path: Path, baton: Baton) -> None:
+    long = {"problem": "7 + 8 " * 1000, "answer": "1"}
+    file, out = written(tmp_path / "p.jsonl", json.dumps(long)), str(tmp_path / "out")
+    model = ("--context", "1024", "--json")
+    for option, parallel in ((("--parallel", "2"), 2), (("--resume",), 2), (("--resume", "--parallel", "3"), 3)):
+        named = () if "--resume" in option else (file, "--arm", "large")
+        done = baton("batch", *named, *option, *model, "--out", out)
+        assert json.loads(done.stdout.splitlines()[-1])["report"]["parallel"] == parallel
+
+
 def test_answers_are_graded_again_without_running_anything(tmp_path: Path, baton: Baton) -> None:
     out = str(tmp_path / "out")
     assert baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out).returncode == 0

@@ -56,6 +56,7 @@ def test_the_test_split_is_read_and_its_commit_named(hub: DataHub) -> None:
     assert [problem.text for problem in found.problems] == ["New?", "Newer?"]
     assert found.name == "sums"
     assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
+    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
 
 
 def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub: DataHub) -> None:

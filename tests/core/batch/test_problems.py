@@ -1,6 +1,7 @@
 """Problems come out of well-made files, and a bad record costs only itself."""
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def test_headers_in_other_languages_are_known(tmp_path: Path, header: str, colum
 def test_options_inside_the_only_problem_of_a_document_are_no_list_of_problems(tmp_path: Path) -> None:
     document = {"problem": "P?", "answer": "4", "hints": {"all": [{"hint": "Count."}]}}
     assert texts(read(tmp_path, "p.json", json.dumps(document))) == ["P?"]
+
+
+def test_problems_say_which_files_they_are(tmp_path: Path) -> None:
+    content = gzip.compress(MATH_LINES.encode(), mtime=0)
+    written(tmp_path, "set/a.jsonl.gz", content)
+    written(tmp_path, "set/b.csv", "question,answer\nOne?,1\n")
+    origin = read_problems(tmp_path / "set").origin
+    assert [file.name for file in origin.files] == ["a.jsonl.gz", "b.csv"]
+    assert origin.files[0].sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_an_empty_answer_is_taken_from_the_solution(tmp_path: Path) -> None:

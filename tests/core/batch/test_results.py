@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from core.batch.creation import create_batch
 from core.batch.exports import EXPORTS, export, write_export
-from core.batch.provenance import Provenance, sha256_of
+from core.batch.provenance import Provenance
 from core.batch.recipes import arms_of
 from core.batch.records import SCHEMAS, json_schema
 from core.batch.results import Results
@@ -22,6 +22,7 @@ from core.engines.local.client import LocalEngine
 from core.errors import EngineLost
 from core.grading.grader import Grader
 from core.grading.verdict import How
+from core.models.checksums import sha256_of
 from core.problem import Problem
 from core.run import Pair, RunSettings
 from core.store.store import Store
@@ -104,6 +105,26 @@ def test_a_report_holds_the_settings_of_each_arm_and_how_the_batch_was_begun(sto
     assert (report["seed_numbers"], report["grading"], report["parallel"]) == ([3, 4], "exact", 2)
     assert report["provenance"]["baton"]
     assert report["provenance"]["llama_cpp_python"]
+
+
+def test_a_report_says_which_problems_these_were(store: Store, tmp_path: Path) -> None:
+    found = read(tmp_path, "sums.csv", "id,question,answer\nx,One?,1\ny,Two?,2\n")
+    provenance = Provenance.of_this_machine(problems=found.origin)
+    batch = create_batch(store, "sums", found.problems, arms_of(["small"], RunSettings()), provenance=provenance)
+    (report,) = exported(store, batch, tmp_path / "report.json")
+    assert report["problem_ids"] == ["x", "y"]
+    sha256 = sha256_of(tmp_path / "sums.csv")
+    assert report["provenance"]["problems"] == {"data_set": "", "files": [{"name": "sums.csv", "sha256": sha256}]}
+
+
+def test_a_report_says_how_many_problems_at_once_the_last_run_had_and_each_answer_too(
+    store: Store, tmp_path: Path, grader: Grader
+) -> None:
+    batch = create_batch(store, "counting", problems(4), arms_of(["small"], RunSettings()), parallel=1)
+    list(Runner(store, batch, counting_pair(), grader, 3).run())
+    (report,) = exported(store, batch, tmp_path / "report.json")
+    assert report["parallel"] == 3
+    assert [parallel for parallel, *_ in report["arms"][0]["conditions"]["setups"]] == [3]
 
 
 def test_a_model_file_has_its_hash(store: Store, tmp_path: Path, grader: Grader) -> None:
