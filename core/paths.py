@@ -50,5 +50,9 @@ class Paths:
         return self.data / "baton.sqlite"
 
     @property
+    def checksums(self) -> Path:
+        return self.data / "checksums.json"
+
+    @property
     def models(self) -> Path:
         return self.data / "models"

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from app.shared.background import Work, run_in_background
 from core.engines.model_card import ModelCard
 from core.errors import BatonError
+from core.models.checksums import Checksums
 from core.models.devices import Devices, find_devices
 from core.models.fit import Fit, fit, fit_with_layers
 from core.models.gguf import read_header
@@ -77,6 +78,10 @@ class ModelsController(QObject):
     def folder(self) -> Path:
         """Where downloads go."""
         return self.preferences.folder or self._paths.models
+
+    @property
+    def checksums(self) -> Checksums:
+        return Checksums(self._paths.checksums)
 
     def refresh(self) -> None:
         """Look at the folders again, and at the machine once."""

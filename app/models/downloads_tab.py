@@ -88,7 +88,7 @@ class DownloadRow(QWidget):
         def work() -> Generator[DownloadProgress, None, None]:
             from core.models.download import Downloader  # with it comes the network
 
-            downloader = Downloader(token)
+            downloader = Downloader(token, checksums=self._controller.checksums)
             try:
                 with closing(downloader.download(order)) as steps:
                     yield from steps

@@ -12,6 +12,7 @@ import click
 from app.shared.format import duration, short_path, size
 from app.terminal.output import progress, remark
 from core.errors import DownloadError, SettingsError
+from core.models.checksums import Checksums
 from core.models.download import Downloader, DownloadManifest, Stage
 from core.models.hub_files import catalog_models, catalog_source, downloaded, find_download
 from core.models.hub_listing import HubAccess
@@ -69,7 +70,7 @@ def look_up(source: HubFile) -> DownloadManifest:
 
 def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress; what has arrived stays if it is interrupted, and the next call continues there."""
-    downloader = Downloader(hub_access().token)
+    downloader = Downloader(hub_access().token, checksums=Checksums(Paths.of_user().checksums))
     try:
         with progress(f"Downloading {manifest.title}") as line:
             for step in downloader.download(manifest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,11 +16,13 @@ from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, op
 from app.terminal.model_files import file_of, source_of
 from app.terminal.output import progress, remark
 from app.terminal.servers import ServerOptions, known_server
+from app.terminal.streams import report
 from core.batch.arms import OtherModels
 from core.engines.base import Engine
 from core.engines.factory import EngineFactory, open_engine, share_vocabulary
 from core.engines.model_card import ModelCard
-from core.errors import SettingsError
+from core.errors import ModelFileError, SettingsError
+from core.models.checksums import Checksums
 from core.models.devices import find_devices
 from core.models.fit import FitKind, fit, fit_pair
 from core.models.gguf import read_header
@@ -243,9 +246,31 @@ def open_pair(
             return engine
 
         pair = Pair(opened(sources[0]), opened(sources[1]))
+        stack.enter_context(_checked(files))
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair
+
+
+@contextmanager
+def _checked(files: Sequence[Path]) -> Iterator[None]:
+    """Meanwhile, say of each model file that has other bytes than it should have."""
+    stopped = threading.Event()
+
+    def check() -> None:
+        try:
+            for error in Checksums(Paths.of_user().checksums).changed(files, stopped):
+                report(error)
+        except ModelFileError as error:
+            report(error)
+
+    thread = threading.Thread(target=check, name="check model files", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def on_disk(source: ModelSource, yes: bool) -> ModelSource:

@@ -29,6 +29,7 @@ from app.shared.widgets.controls import Hairline
 from app.shared.widgets.notice import RecentMessages, ToastMessage, Toasts, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
+from app.window.file_check import FileCheck
 from app.window.topbar import TopBar
 from core.engines.body import Author
 from core.errors import BatonError, EngineError, ModelFileError, SettingsError, StoreError
@@ -59,6 +60,7 @@ class MainWindow(QMainWindow):
         self.preferences = Preferences(SettingsFile(paths.settings), self)
         self.models = LoadedModels(loader, self)
         self._monitor = ServerMonitor(self.models, self)
+        self._files = FileCheck(self.models, paths.checksums, self)
         self.session = ChatSession(self.models, self.preferences, self)
         self._look: tuple[ColourScheme, float] | None = None
         self._dress(with_sheet=False)
@@ -345,6 +347,7 @@ class MainWindow(QMainWindow):
         self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
         self.models.changed.connect(self._models_changed)
+        self._files.found.connect(self.show_error)
         self.preferences.changed.connect(self._dress)
         current_theme().changed.connect(self._fit_inspector)
         application = QApplication.instance()

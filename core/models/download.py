@@ -26,6 +26,7 @@ import httpx2
 from msgspec import convert
 
 from core.errors import DownloadError
+from core.models.checksums import Checksums
 from core.models.devices import disk_free
 from core.models.fit import in_gib
 from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
@@ -40,18 +41,20 @@ _RETRIED = frozenset({429, 500, 502, 503, 504})
 class Downloader:
     """One connection pool for all downloads. `token` goes to the first host only, not to where it redirects.
 
-    `sleep` and `clock` may be replaced by tests.
+    `checksums` keeps what the server says of each file, for later. `sleep` and `clock` may be replaced by tests.
     """
 
     def __init__(
         self,
         token: str | None = None,
         *,
+        checksums: Checksums | None = None,
         client: httpx2.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token = token
+        self._checksums = checksums
         self._client = client or httpx2.Client(follow_redirects=True, timeout=SILENCE)
         self._sleep = sleep
         self._clock = clock
@@ -71,9 +74,21 @@ class Downloader:
             for file in manifest.files:
                 yield from self._fetch(manifest, file, meter)
             yield from _check_hashes(manifest)
-            _settle(manifest)
+            self._settle(manifest)
         except OSError as error:
             raise _disk_failure(manifest, error) from error
+
+    def _settle(self, manifest: DownloadManifest) -> None:
+        """All files are complete: rename them. From here on the library sees the model."""
+        for file in manifest.files:
+            part = manifest.part(file)
+            if part.exists():
+                with part.open("rb") as content:
+                    os.fsync(content.fileno())
+                part.replace(manifest.target(file))
+                if self._checksums and file.sha256:
+                    self._checksums.learn(manifest.target(file), file.sha256)
+        manifest.path.unlink(missing_ok=True)
 
     # One file ----------------------------------------------------------------------------------------------------
 
@@ -194,17 +209,6 @@ def _check_hashes(manifest: DownloadManifest) -> Steps:
                 f"{file.name} arrived with other bytes than were published: its SHA-256 is wrong.",
                 "Download it again; if that fails too, the mirror or a proxy in between changes it.",
             )
-
-
-def _settle(manifest: DownloadManifest) -> None:
-    """All files are complete: rename them. From here on the library sees the model."""
-    for file in manifest.files:
-        part = manifest.part(file)
-        if part.exists():
-            with part.open("rb") as content:
-                os.fsync(content.fileno())
-            part.replace(manifest.target(file))
-    manifest.path.unlink(missing_ok=True)
 
 
 def _changed(file: RemoteFile) -> DownloadError:

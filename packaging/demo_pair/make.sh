@@ -24,3 +24,4 @@ rm -rf "$made/evidence"
 "$python" -m app.cli evidence --small "$made/small.gguf" --large "$made/large.gguf" --out "$made/evidence" \
     --problem-seed 7 --problems 200 --seeds 1
 cp "$made/small.gguf" "$made/large.gguf" resources/demo_pair/
+(cd resources/demo_pair && sha256sum small.gguf large.gguf > SHA256SUMS)

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from app.cli import main
 from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
+from core.models.checksums import SUMS, Checksums
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides
 from core.models.preferences import ModelPreferences, save_preferences
+from core.paths import Paths
 from core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import Baton
 from tests.core.thinking.oracles.worlds import World
@@ -38,6 +41,15 @@ def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(ba
     assert "large share" in done.stdout
     assert "\033" not in done.stdout, "no colours in a pipe"
     assert "</think>" not in done.stdout
+
+
+def test_a_damaged_model_is_named_though_it_answers(tmp_path: Path, baton: Baton) -> None:
+    content, file = SMALL_MODEL.read_bytes(), tmp_path / SMALL_MODEL.name
+    file.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    (tmp_path / SUMS).write_text(SMALL_MODEL.with_name(SUMS).read_text("utf-8"), encoding="utf-8")
+    assert list(Checksums(Paths.of_user().checksums).changed([file], threading.Event()))
+    done = baton("solve", PROBLEM.question, "--small", str(file), "--policy", "never", "-n", "4")
+    assert "small.gguf is damaged or was replaced" in done.stderr
 
 
 def test_drafts_are_turned_on_for_one_run(baton: Baton) -> None:

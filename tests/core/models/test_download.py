@@ -1,16 +1,19 @@
 """Downloads against a real server on this machine: cut, resumed, refused, checked, paused, cancelled, disk full."""
 
 import hashlib
+import os
 import random
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.errors import DownloadError
+from core.models.checksums import Checksums
 from core.models.download import (
     Downloader,
     DownloadManifest,
@@ -311,3 +314,13 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Pat
 def test_a_manifest_of_any_content_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / "m.gguf.order.json").write_text(content)
     assert find_unfinished(tmp_path) == ()
+
+
+def test_what_the_server_says_of_a_file_is_kept_for_later(hub: HubServer, tmp_path: Path) -> None:
+    order, kept = order_of(hub, tmp_path / "models"), Checksums(tmp_path / "checksums.json")
+    downloader = Downloader(checksums=kept)
+    list(downloader.download(order))
+    downloader.close()
+    order.model.write_bytes(bytes(len(CONTENT)))
+    os.utime(order.model, ns=(1, 1))
+    assert [FILE in error.message for error in kept.changed([order.model], threading.Event())] == [True]

@@ -1,0 +1,52 @@
+"""Warns of a loaded model whose file is damaged: it answers nonsense, and nothing else would say why."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import BackgroundTask, run_in_background
+from app.shared.loaded_models import LoadedModels, LoadState
+from core.errors import ModelFileError
+from core.run import Pair
+
+
+class FileCheck(QObject):
+    """Looks at the files of each pair in a thread, once it is loaded."""
+
+    found = Signal(object)
+    """A ModelFileError."""
+
+    def __init__(self, models: LoadedModels, checksums: Path, parent: QObject) -> None:
+        """`checksums`: the file in which they are kept."""
+        super().__init__(parent)
+        self._models = models
+        self._checksums = checksums
+        self._checked = Pair()
+        self._task: BackgroundTask | None = None
+        models.changed.connect(self._look)
+
+    def _look(self) -> None:
+        pair = self._models.pair
+        if self._models.state is not LoadState.READY or pair is self._checked:
+            return
+        self._checked = pair
+        stopped = threading.Event()
+
+        def work() -> Generator[ModelFileError, None, None]:
+            from core.engines.local.client import LocalEngine
+            from core.models.checksums import Checksums
+
+            files = [engine.path for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
+            yield from Checksums(self._checksums).changed(files, stopped)
+
+        if self._task:
+            self._task.stop()
+        self._task = run_in_background(self, "check model files", work, arrived=self._arrived, cancel=stopped.set)
+
+    def _arrived(self, errors: list[ModelFileError]) -> None:
+        for error in errors:
+            self.found.emit(error)

@@ -1,0 +1,51 @@
+"""A damaged model is named in the window, though it loads and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QObject
+from pytestqt.qtbot import QtBot
+
+from app.shared.background import BackgroundTasks
+from app.shared.loaded_models import LoadedModels
+from app.window.file_check import FileCheck
+from core.engines.local.client import LocalEngine
+from core.engines.remote.state import StatusCallback
+from core.engines.servers import KnownServers
+from core.models.checksums import SUMS
+from core.models.source import DemoModel
+from core.run import Pair
+from core.settings import ModelChoice
+
+pytestmark = pytest.mark.slow
+
+
+class FileLoader:
+    """Loads one file as the small model."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.servers = KnownServers(file.with_name("servers.json"))
+
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Generator[str | Pair, None, None]:
+        yield Pair(LocalEngine(self._file))
+
+
+def test_a_damaged_file_is_named_once_it_is_loaded(qtbot: QtBot, tmp_path: Path) -> None:
+    content = DemoModel.SMALL.path.read_bytes()
+    file = tmp_path / DemoModel.SMALL.path.name
+    file.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    (tmp_path / SUMS).write_text(DemoModel.SMALL.path.with_name(SUMS).read_text("utf-8"), encoding="utf-8")
+    window = QObject()
+    models = LoadedModels(FileLoader(file), window)
+    check = FileCheck(models, tmp_path / "checksums.json", window)
+    try:
+        with qtbot.waitSignal(check.found) as found:
+            models.load(ModelChoice())
+        assert "small.gguf is damaged or was replaced" in str(found.args[0])
+    finally:
+        BackgroundTasks.of(window).close()
+        models.close()
