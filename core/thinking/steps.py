@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_left
 from functools import lru_cache
 
 from core.errors import SettingsError
@@ -15,11 +16,16 @@ from core.text import one_line
 BOUNDARY = r"\n[ \t\r]*\n"
 """Two newlines, blanks allowed between them."""
 LONGEST_PATTERN = 100
-LONGEST_BOUNDARY = 200
-"""Characters before the newest text in which a boundary may begin."""
-_ITEM = r"(?:\\.|\[\^?(?:\\.|[^\\\]])+\]|[^\\()\[\]|*+?{}])"
-_SEQUENCE = rf"{_ITEM}*(?:{_ITEM}[*+?])?{_ITEM}*(?:\(\?={_ITEM}+\))?"
-_ALLOWED = re.compile(rf"{_SEQUENCE}(?:\|{_SEQUENCE}){{0,9}}")
+MOST_REPEATS = 100
+"""How often a repeated character or class of a pattern matches at most."""
+LONGEST_BOUNDARY = LONGEST_PATTERN + MOST_REPEATS
+"""Characters that a pattern can match."""
+_SEARCHED_AT_ONCE = 10_000
+"""Characters: a search cannot be interrupted, so it must be short."""
+_ITEM = r"(?:\\[\W_nrtdDsSwW]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\[\^?(?:\\.|[^\\\]])+\]|[^\\()\[\]|*+?{}^$])"
+_QUANTIFIED = re.compile(rf"({_ITEM})([*+?]?)")
+_ALTERNATIVE = re.compile(rf"((?:{_ITEM}[*+?]?)+)(?:\(\?={_ITEM}+\))?")
+_ALLOWED = re.compile(rf"{_ALTERNATIVE.pattern}(?:\|{_ALTERNATIVE.pattern}){{0,9}}")
 _SEPARATOR = " \t\r\n"
 _MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
@@ -49,14 +55,17 @@ class Decoder:
 
 @lru_cache(maxsize=16)
 def boundary_pattern(boundary: str) -> re.Pattern[str]:
-    """The compiled pattern. Raises SettingsError if it is no regular expression, is empty, or could take long.
+    """The compiled pattern, in which a repetition has a bound.
 
-    A pattern may come from a stranger's trace, and Python's search takes exponential time for some. So groups are not
-    allowed, and of each of up to ten alternatives one character or class may be repeated: searching n characters then
-    takes at most n² steps.
+    A pattern may come from a stranger's trace. So groups are not allowed, which Python may search for exponential time,
+    and of each of up to ten alternatives one character or class may be repeated, `MOST_REPEATS` times at most: the time
+    of a search is linear in the text. Each alternative matches at least one character, and no anchor is allowed: steps
+    have an end, and what is a boundary in a text stays one when the text grows.
+
+    Raises SettingsError for any other pattern.
     """
     try:
-        pattern = re.compile(boundary)
+        re.compile(boundary)
     except re.error as error:
         raise SettingsError(
             f"The step boundary {boundary!r} is no regular expression: {error}.",
@@ -64,12 +73,35 @@ def boundary_pattern(boundary: str) -> re.Pattern[str]:
         ) from error
     if not boundary.strip(" "):
         raise SettingsError("The step boundary is empty.", f"The default is {BOUNDARY} (a blank line).")
-    if len(boundary) > LONGEST_PATTERN or not _ALLOWED.fullmatch(boundary):
+    if len(boundary) > LONGEST_PATTERN or not _ALLOWED.fullmatch(boundary) or not _ends(boundary):
         raise SettingsError(
-            f"The step boundary {one_line(boundary)!r} could take too long to search for.",
-            rf"Leave groups out, and repeat one character or class at most: {BOUNDARY} for example.",
+            f"The step boundary {one_line(boundary)!r} could match nothing, or take too long to search for.",
+            "Each alternative needs a character that must be there, and one character or class may be repeated; "
+            rf"leave groups and anchors out: {BOUNDARY} for example.",
         )
-    return pattern
+    return re.compile(_QUANTIFIED.sub(_bounded, boundary))
+
+
+def _ends(boundary: str) -> bool:
+    """Whether each alternative has a character that must be there, and one repeated item at most."""
+    signs = [[found[2] for found in _QUANTIFIED.finditer(each[1])] for each in _ALTERNATIVE.finditer(boundary)]
+    return all(("" in each or "+" in each) and len("".join(each)) <= 1 for each in signs)
+
+
+def _bounded(quantified: re.Match[str]) -> str:
+    item, sign = quantified.groups()
+    return f"{item}{{{int(sign == '+')},{MOST_REPEATS}}}" if sign in ("*", "+") else quantified[0]
+
+
+def _first_boundary(pattern: re.Pattern[str], text: str, start: int) -> re.Match[str] | None:
+    """Of the boundaries that begin at `start` or later the one that is complete first, as in a text that grows."""
+    for begin in range(start, len(text), _SEARCHED_AT_ONCE):
+        if found := pattern.search(text, begin, begin + _SEARCHED_AT_ONCE + LONGEST_BOUNDARY):
+            first = found.start()
+            ends = range(first, min(len(text), first + LONGEST_BOUNDARY) + 1)
+            end = ends[bisect_left(ends, True, key=lambda end: bool(pattern.search(text, first, end)))]
+            return pattern.search(text, first, end)
+    return None
 
 
 class Splitter:
@@ -90,17 +122,17 @@ class Splitter:
 
     def feed(self, text: str) -> bool:
         """Take the next piece of text; True if a boundary was completed in it."""
-        known = len(self._step)
-        self._step = (self._step + text) if known else text.lstrip(_SEPARATOR)
-        found = False
+        known, start, found = len(self._step), 0, False
+        step = (self._step + text) if known else text.lstrip(_SEPARATOR)
         # A match at the first character is none: a step has at least one.
-        while self._step and (match := self._pattern.search(self._step, max(1, known - LONGEST_BOUNDARY))):
-            rest = self._step[match.end() :]
-            more = _MORE_NEWLINES.match(rest)
-            self.after = len(rest) - (more.end() if more else 0)
-            self._step, known, found = rest.lstrip(_SEPARATOR), 0, True
+        begin = max(1, known - LONGEST_BOUNDARY)
+        while match := _first_boundary(self._pattern, step, begin):
+            more = _MORE_NEWLINES.match(step, match.end())
+            self.after = len(step) - (more or match).end()
+            start, found = _after_separator(step, match.end()), True
+            begin = start + 1
         self._found |= found
-        self._step = self._step[-2 * LONGEST_BOUNDARY :]
+        self._step = step[max(start, len(step) - 2 * LONGEST_BOUNDARY) :]
         return found
 
     @property
@@ -113,7 +145,7 @@ def split(text: str, boundary: str = BOUNDARY) -> list[str]:
     """The steps of a finished text, separators included; joined, they are the text again."""
     steps: list[str] = []
     pattern, start = boundary_pattern(boundary), 0
-    while match := pattern.search(text, _after_separator(text, start) + 1):
+    while match := _first_boundary(pattern, text, _after_separator(text, start) + 1):
         end = _after_separator(text, match.end())
         steps.append(text[start:end])
         start = end

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from core.thinking.steps import BOUNDARY, Decoder, Splitter, ends_sentence, split
+from core.thinking.steps import (
+    BOUNDARY,
+    MOST_REPEATS,
+    Decoder,
+    Splitter,
+    boundary_pattern,
+    ends_sentence,
+    split,
+)
 
 
 def boundaries(pieces: list[str]) -> list[int]:
@@ -120,7 +128,9 @@ def test_a_decimal_point_or_a_comma_ends_no_sentence(text: str) -> None:
         (r"[.!?]\s", "One is 1.5. Two! Three", ["One is 1.5. ", "Two! ", "Three"]),
         (r"\n---\n", "One\n\nTwo\n---\nThree", ["One\n\nTwo\n---\n", "Three"]),
         (r"\n|[.;]\s+", "One; two\nThree", ["One; ", "two\n", "Three"]),
-        (r"(?=Wait)", "One. Wait, no. Wait", ["One. ", "Wait, no. ", "Wait"]),
+        (r"\s(?=Wait)", "One. Wait, no. Wait", ["One. ", "Wait, no. ", "Wait"]),
+        (r"xyz|y", "axyz b", ["axy", "z b"]),
+        (r"[^a]+", "aaxyza", ["aax", "yz", "a"]),
     ],
 )
 def test_another_boundary_pattern_ends_steps_elsewhere(boundary: str, text: str, steps: list[str]) -> None:
@@ -139,6 +149,10 @@ def test_another_boundary_pattern_ends_steps_elsewhere(boundary: str, text: str,
             (slow, "too long")
             for slow in (r"(x+)+\n", "(x|x)*y", "x*x*y", "x?x?y", "(?=x+x+)", r"(x)\1", "x{9}", "y" * 101)
         ),
+        *(
+            (empty, "match nothing")
+            for empty in ("x*", r"[\s\S]*", "x?", "a|", "|a", "x|y*", "(?=x)", "^", "$", r"\b", r"\Z", r"\x41?", "x$")
+        ),
     ],
 )
 def test_a_boundary_that_cannot_be_used_is_refused_with_an_example(boundary: str, reason: str) -> None:
@@ -152,3 +166,53 @@ def test_a_long_step_is_searched_at_its_end_only() -> None:
     assert not splitter.feed("\n")
     assert splitter.feed("\n")
     assert splitter.at_boundary
+
+
+def is_accepted(boundary: str) -> bool:
+    try:
+        Splitter(boundary=boundary)
+    except SettingsError:
+        return False
+    return True
+
+
+ITEMS = st.sampled_from(["a", "x", ".", r"\.", r"\n", r"\s", r"\S", "[ab]", "[^x]", r"[\s\S]", r"\x61", r"\b", "^"])
+ALTERNATIVES = st.tuples(
+    st.lists(ITEMS, max_size=3).map("".join),
+    st.sampled_from(["", "x*", "x+", "x?", r"\s+", r"[^\n]*", "[ab]+", ".?"]),
+    st.lists(ITEMS, max_size=3).map("".join),
+    st.sampled_from(["", "", "", "(?=a)", r"(?=x\n)"]),
+).map("".join)
+PATTERNS = st.lists(ALTERNATIVES, min_size=1, max_size=3).map("|".join).filter(is_accepted)
+
+
+@given(PATTERNS, st.text(alphabet="abx. \n", max_size=60), st.data())
+def test_any_accepted_pattern_gives_the_same_steps_in_a_finished_and_a_growing_text(
+    boundary: str, text: str, data: st.DataObject
+) -> None:
+    steps = split(text, boundary)
+    assert "".join(steps) == text
+    assert all(steps)
+    splitter, by_pieces = Splitter(boundary=boundary), Splitter(boundary=boundary)
+    exact = [i + 1 for i, character in enumerate(text) if splitter.feed(character)]
+    assert len(exact) == len(steps) - (not splitter.at_boundary and bool(text))
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)))) | {0, len(text)})
+    found = {end for start, end in pairwise(cuts) if by_pieces.feed(text[start:end])}
+    assert found == {next(cut for cut in cuts if cut >= place) for place in exact}
+
+
+@given(PATTERNS, st.text(alphabet="abx. \n", max_size=60))
+def test_no_accepted_pattern_matches_nothing(boundary: str, text: str) -> None:
+    assert all(found.group() for found in boundary_pattern(boundary).finditer(text))
+
+
+def test_a_repetition_has_a_bound_so_that_a_search_takes_linear_time() -> None:
+    pattern = boundary_pattern(r"x+y|[\s*]*z")
+    assert pattern.fullmatch("x" * MOST_REPEATS + "y")
+    assert not pattern.fullmatch("x" * (MOST_REPEATS + 1) + "y")
+    assert pattern.fullmatch("* *z")
+
+
+def test_a_boundary_is_found_wherever_it_lies_in_a_long_text() -> None:
+    text = "word " * 1_999 + "words\n" + "word " * 2_000
+    assert split(text, r"s\s+w") == [text[:10_002], text[10_002:]]
