@@ -88,8 +88,7 @@ class LimitsGuard(Interruption):
             if self._handed_over:
                 return Close(REPETITION)
             self._handed_over = True
-            by_small = view.author is Author.LARGE and view.takeover is None
-            other = Author.SMALL if by_small else Author.LARGE
+            other = Author.SMALL if view.author is Author.LARGE else Author.LARGE
             return take_over(512, REPETITION, until=Until.STEP, author=other)
         return None
 

@@ -72,6 +72,13 @@ def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_cl
     assert done.trace.answer.strip() == "Four."
 
 
+def test_a_large_model_that_repeats_itself_in_a_takeover_hands_over_to_the_small_one() -> None:
+    policy = EveryStep(EveryStep.Settings(opening=40, until=Until.TOKENS))
+    done = limited(Limits(), policy, ["So it is.\n\nNo", "End.</think>"], ["Two.\n\nTwo.\n\nTwo.\n\n", "Four."])
+    repeated = [took for took in done.all(TakeoverStarted) if took.reason == REPETITION.id]
+    assert [took.author for took in repeated] == [Author.SMALL]
+
+
 def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
     first = limited(Limits(), Never(), ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nFour."], ["Let me.\n\nNo"], 16)
     guard = LimitsGuard(Limits())
