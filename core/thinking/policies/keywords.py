@@ -59,9 +59,9 @@ class Keywords(CuePolicy):
         )
 
         choose_large: bool = Field(
-            False,
-            title="Only another sign",
-            description="The large model's sentence stands only if its class differs from the lookahead's.",
+            True,
+            title="Always the large model's sentence",
+            description="Else it stands only if it ends a reflection, or turns an affirmation into a reflection.",
         )
 
     presets: ClassVar[Mapping[str, Settings]] = {
@@ -95,13 +95,13 @@ class Keywords(CuePolicy):
         else:
             return look_on()
         if cue:
-            return self._at_cue(cue, text if settings.choose_large else "")
+            return self._at_cue(cue, "" if settings.choose_large else text)
         return keep(discard=not settings.keep_lookahead) if full else look_on()
 
     def on_takeover_end(self, view: View) -> Move:
         lookahead, self._lookahead = self._lookahead, ""
         is_sentence = view.takeover is not None and view.takeover.reason in self.sentence_reasons
-        if is_sentence and lookahead and self.lexicon.sign(self.prose(view.text)) is self.lexicon.sign(lookahead):
+        if is_sentence and lookahead and not self._changes_sign(lookahead, self.prose(view.text)):
             return Restore(self.sentence_stands(lookahead) or keep())
         return super().on_takeover_end(view)
 
@@ -113,6 +113,11 @@ class Keywords(CuePolicy):
 
     def counts(self, text: str) -> bool:
         return self.settings.counted is CountedSentence.STANDING and super().counts(text)
+
+    def _changes_sign(self, lookahead: str, sentence: str) -> bool:
+        """Whether a sentence ends the reflection of the lookahead, or begins one after its affirmation."""
+        before, is_negative = self.lexicon.sign(lookahead), self.lexicon.sign(sentence) is Category.REFLECTION
+        return is_negative if before is Category.AFFIRMATION else before is Category.REFLECTION and not is_negative
 
     def _at_cue(self, cue: Cue, lookahead: str = "") -> Move:
         """Rule 1. `lookahead`: what may stand again."""

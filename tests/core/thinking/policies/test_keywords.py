@@ -412,12 +412,12 @@ def test_slack_bounds_how_much_longer_a_takeover_may_be() -> None:
     assert done.all(TakeoverEnded)[0].tokens == 5
 
 
-def choosing(large: str, **changes: object) -> Run:
-    settings = with_(Keywords.presets["baton"], n1=4, choose_large=True, **changes)
-    return run(keywords(settings), ["One.\n\nWait, hm", " End.</think>"], [large, "It holds. No"])
+def choosing(large: str, small: str = "Wait,", **changes: object) -> Run:
+    settings = with_(Keywords.presets["baton"], n1=4, choose_large=False, **changes)
+    return run(keywords(settings), [f"One.\n\n{small} hm", " End.</think>"], [large, "It holds. No"])
 
 
-def test_choose_large_keeps_the_lookahead_where_both_models_reflect() -> None:
+def test_without_choose_large_the_lookahead_stands_again_where_both_models_reflect() -> None:
     done = choosing("Hold on, let us see. And")
     assert done.told == [("small", "One.\n\n"), ("small", "Wait,"), ("small", " End.</think>")]
     assert rules(done) == [REFLECTION]
@@ -426,10 +426,26 @@ def test_choose_large_keeps_the_lookahead_where_both_models_reflect() -> None:
     assert done.trace.totals[Author.LARGE].kept == 0
 
 
-def test_choose_large_takes_the_large_models_sentence_where_its_sign_differs() -> None:
-    done = choosing("So it is four. And")
-    assert done.told[1] == ("large", "So it is four.")
-    assert done.trace.counters.get("reflections", 0) == 0
+@pytest.mark.parametrize(
+    ("small", "large", "stands"),
+    [
+        ("Wait,", "So it is.", True),
+        ("Wait,", "Yes, it is.", True),
+        ("Wait,", "Check that, too.", False),
+        ("Yes,", "Wait, no.", True),
+        ("Yes,", "So it is.", False),
+        ("Yes,", "Yeah, it is.", False),
+    ],
+)
+def test_without_choose_large_a_sentence_stands_that_ends_a_reflection_or_begins_one_after_an_affirmation(
+    small: str, large: str, stands: bool
+) -> None:
+    done = choosing(f"{large} And", small)
+    assert done.told[1] == (("large", large) if stands else ("small", small))
+
+
+def test_the_large_models_sentence_stands_in_every_preset() -> None:
+    assert all(preset.choose_large for preset in Keywords.presets.values())
 
 
 def test_a_restored_lookahead_is_counted_once_and_comes_back_to_both_models() -> None:
@@ -440,7 +456,7 @@ def test_a_restored_lookahead_is_counted_once_and_comes_back_to_both_models() ->
 
 
 def test_a_restored_lookahead_that_verifies_still_brings_rule_2() -> None:
-    settings = with_(Keywords.presets["baton"], n1=4, n2=2, choose_large=True)
+    settings = with_(Keywords.presets["baton"], n1=4, n2=2, choose_large=False)
     done = run(keywords(settings), ["One.\n\nCheck, hm", " End.</think>"], ["Wait, let us see. And", " It holds. No"])
     assert rules(done) == [REFLECTION, VERIFICATION]
     assert done.trace.text == "One.\n\nCheck, It holds. End.</think>"
@@ -449,7 +465,7 @@ def test_a_restored_lookahead_that_verifies_still_brings_rule_2() -> None:
 def test_a_first_word_in_the_token_of_a_boundary_comes_back_with_the_lookahead() -> None:
     small = ScriptedEngine(["One", ".\n\nWait", ",", " hm"], " End.</think>")
     large = ScriptedEngine("Hold on, let us see. And", name="large")
-    settings = with_(Keywords.presets["paper"], n1=2, choose_large=True)
+    settings = with_(Keywords.presets["paper"], n1=2, choose_large=False)
     assert run(keywords(settings), small, large).trace.text == "One.\n\nWait, hm End.</think>"
 
 

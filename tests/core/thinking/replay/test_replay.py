@@ -175,9 +175,9 @@ def test_what_was_judged_and_kept_at_its_cap_is_a_step_of_its_own() -> None:
 
 
 def test_a_lookahead_that_stood_again_is_no_takeover_in_the_replay_either() -> None:
-    settings = settings_of("keywords", n1=2, choose_large=True)
+    settings = settings_of("keywords", n1=2, choose_large=False)
     small = ScriptedEngine("One.\n\nWait, hm", " so it is.\n\nYes, it", " End.</think>4")
-    made = run(make_policy(settings), small, ScriptedEngine("Hold on. And", "No, five. And", name="large"))
+    made = run(make_policy(settings), small, ScriptedEngine("Hold on. And", "Wait, five. And", name="large"))
     assert [took.reason for took in recorded(made.trace)] == [AFFIRMATION.id], "“Wait” stood again"
     assert replayed(made.trace, lambda: make_policy(settings)) == recorded(made.trace)
 
