@@ -124,7 +124,10 @@ class CuePolicy(Policy):
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
         own, match = self.context.lexicon, self.settings.match
-        self.lexicon: Lexicon = replace(own, match=match) if own else english(match, self.settings.one_cue)
+        one_cue = self.settings.one_cue
+        self.lexicon: Lexicon = (
+            replace(own.one_cue() if one_cue else own, match=match) if own else english(match, one_cue)
+        )
         self.reflections = 0
         """Negative sentences since rule 3 last fired."""
         self.firings = 0

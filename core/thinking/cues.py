@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
@@ -67,9 +67,10 @@ class Lexicon:
     def _pattern(self, words: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
         forms = {form for base, inflections in words.items() for form in (base, *inflections)}
         chosen = sorted(forms if self.match is Match.INFLECTED else words, key=len, reverse=True)
-        either = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in chosen)
+        literal = "|".join(map(re.escape, chosen))
         if self.match is Match.SUBSTRING:
-            return re.compile(either, re.IGNORECASE)
+            return re.compile(literal, re.IGNORECASE)
+        either = literal.replace(r"\ ", r"\s+")
         compound = rf"(?<!\w-)(?:{either})(?!-\w)" if self.match is Match.INFLECTED else f"(?:{either})"
         first_cjk = rf"(?:(?<!{_WORD})|(?=[{CJK}]))"
         # Only the words ignore case: to ignore it in the 40,000 characters of CJK as well took 20 ms a pattern.
@@ -87,19 +88,42 @@ class Lexicon:
             or found.end() < len(text)
             or _ENDS_IN_CJK.search(found.group())
         ]
-        return sorted(cues, key=lambda cue: (cue.start, -cue.end))
+        return sorted(cues, key=lambda cue: (cue.start, -cue.end, cue.category is Category.AFFIRMATION))
 
     def sign(self, text: str) -> Category:
         """Reflection, Affirmation or Statement by the majority of cues; a tie is Reflection (authors' code).
 
-        A word that only verifies counts as a reflection; one that stands in both lists counts once.
+        A word that only verifies counts as a reflection. Of cues that overlap the first counts, of those that begin
+        together the longest.
         """
-        cues = self.find(text)
-        negative = len({(cue.start, cue.end) for cue in cues if cue.category in NEGATIVE})
-        affirmative = sum(cue.category is Category.AFFIRMATION for cue in cues)
+        negative, affirmative = self._counts(text)
         if not negative and not affirmative:
             return Category.STATEMENT
         return Category.AFFIRMATION if affirmative > negative else Category.REFLECTION
+
+    def _counts(self, text: str) -> tuple[int, int]:
+        """Negative and affirmative cues."""
+        if self.match is Match.SUBSTRING:  # the authors' code counts each word by itself, even inside another one
+            return self._substrings(text, *NEGATIVE), self._substrings(text, Category.AFFIRMATION)
+        counts, end = [0, 0], 0
+        for cue in self.find(text):
+            if cue.start >= end:
+                counts[cue.category is Category.AFFIRMATION] += 1
+                end = cue.end
+        return counts[0], counts[1]
+
+    def _substrings(self, text: str, *categories: Category) -> int:
+        words = {word.lower() for category in categories for word in self.cues.get(category, ())}
+        return sum(map(text.lower().count, words))
+
+    def one_cue(self) -> Lexicon:
+        """One cue a category: the paper's (`ONE_CUE`) where the list has it, else its first."""
+        chosen = {
+            category: next((word for word in words if word.lower() == ONE_CUE.get(category)), next(iter(words)))
+            for category, words in self.cues.items()
+            if words
+        }
+        return replace(self, cues={category: {word: self.cues[category][word]} for category, word in chosen.items()})
 
 
 FORM_OF_A_LIST = 'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.'
@@ -152,6 +176,7 @@ def _unreadable(reason: str, advice: str = FORM_OF_A_LIST) -> SettingsError:
     return SettingsError(f"The cue list cannot be read: {reason}.", advice)
 
 
+RESOURCES = Path(__file__).parents[2] / "resources" / "cues"
 ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Category.VERIFICATION: "verify"}
 """The paper's ablation with one cue a category."""
 
@@ -159,11 +184,8 @@ ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Categ
 @cache
 def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
     """The paper's cues; `one_cue`: only those of its ablation with one cue a category."""
-    path = Path(__file__).parents[2] / "resources" / "cues" / "english.json"
-    lexicon = parse_lexicon(path.read_text(encoding="utf-8"), match)
-    if not one_cue:
-        return lexicon
-    return Lexicon({category: {word: lexicon.cues[category][word]} for category, word in ONE_CUE.items()}, match)
+    lexicon = parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"), match)
+    return lexicon.one_cue() if one_cue else lexicon
 
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)

@@ -165,3 +165,29 @@ def test_prose_around_code_keeps_its_place() -> None:
 @pytest.mark.parametrize(("text", "inside"), [("```\nx", True), ("```\nx\n```\n", False), ("Use ``` here", False)])
 def test_an_open_fence_means_code(text: str, inside: bool) -> None:
     assert inside_code(text) is inside
+
+
+OVERLAPPING = json.dumps(
+    {"reflection": {"not sure": [], "wait": [], "wait a moment": []}, "affirmation": {"sure": [], "yes": []}}
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "sign"),
+    [
+        ("I am not sure, yes, yes.", Match.WORD, Category.AFFIRMATION),
+        ("I am not sure.", Match.WORD, Category.REFLECTION),
+        ("Wait a moment: yes, yes.", Match.WORD, Category.AFFIRMATION),
+        ("Wait a moment: yes, yes.", Match.SUBSTRING, Category.REFLECTION),
+        ("I am not sure, yes.", Match.SUBSTRING, Category.AFFIRMATION),
+    ],
+)
+def test_overlapping_cues_count_once_and_each_by_itself_in_the_authors_code(
+    text: str, match: Match, sign: Category
+) -> None:
+    assert parse_lexicon(OVERLAPPING, match).sign(text) is sign
+
+
+def test_with_one_cue_a_class_an_own_list_keeps_the_papers_or_else_its_first() -> None:
+    own = parse_lexicon('{"reflection": {"hmm": [], "Wait": ["waits"]}, "affirmation": {"sure": [], "ok": []}}')
+    assert own.one_cue().cues == {Category.REFLECTION: {"Wait": ("waits",)}, Category.AFFIRMATION: {"sure": ()}}
