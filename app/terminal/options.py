@@ -125,6 +125,7 @@ def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
+    settings.policy.check_values()
     _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
     return settings
 

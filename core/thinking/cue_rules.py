@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from core.errors import SettingsError
 from core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from core.thinking.policy import (
     SLACK,
@@ -49,9 +50,14 @@ class CueSettings(PolicySettings):
 
     n1: int = Field(20, ge=1, title="Tokens per takeover", description="Of a sentence by the large model (n1).")
     n2: int = Field(125, ge=1, title="Verification", description="Tokens more where a sentence verifies (n2).")
+    may_shrink: bool = Field(
+        False,
+        title="Ceilings below the start",
+        description="c and n3 come down to a lower ceiling at the first firing; else such a ceiling is refused.",
+    )
     n3: int = Field(125, ge=1, title="Excessive reflection", description="Tokens after the auxiliary prompt (n3).")
     n3_step: int = Field(25, ge=0, title="Extra tokens per firing", description="Added to n3 at each firing.")
-    n3_most: int = Field(200, ge=1, title="Maximum extra tokens", description="Ceiling of n3.")
+    n3_most: int = Field(200, ge=1, title="Maximum extra tokens", description="Ceiling of n3.", validate_default=True)
     c: int = Field(15, ge=1, title="Reflections allowed", description="Negative sentences before rule 3 fires (c).")
     c_step: int = Field(5, ge=0, title="Allowance increase", description="Added to c at each firing.")
     c_most: int = Field(30, ge=1, title="Maximum allowance", description="Ceiling of c.")
@@ -61,7 +67,9 @@ class CueSettings(PolicySettings):
     )
     match: Match = Field(Match.INFLECTED, title="Cue match", description="How a cue is looked for.")
     one_cue: bool = Field(
-        False, title="One cue per class", description="Only wait, confident and verify count (ablation)."
+        False,
+        title="One cue per class",
+        description="Only wait, confident and verify count (ablation); of an own list the first of a class.",
     )
     skip_code: bool = Field(True, title="Skip code and headings", description="Cues in code and headings do not count.")
     until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
@@ -83,6 +91,17 @@ class CueSettings(PolicySettings):
         True, title="Stop on repetition", description="The limit on repetition holds for this policy."
     )
 
+    def check_values(self) -> None:
+        for name, start, step, most in (
+            ("c", self.c, self.c_step, self.c_most),
+            ("n3", self.n3, self.n3_step, self.n3_most),
+        ):
+            if step and most < start and not self.may_shrink:
+                raise SettingsError(
+                    f"{name} begins at {start}, above its ceiling {name}_most ({most}).",
+                    f"Raise {name}_most to {start}, or set {name}_step=0 so that {name} does not grow.",
+                )
+
 
 PAPER: Mapping[str, Any] = {
     "c_step": 0,
@@ -102,6 +121,7 @@ PAPER: Mapping[str, Any] = {
 REFERENCE: Mapping[str, Any] = {
     "auxiliary_prompt": "Let me check whether there are some wrong steps:",
     "match": Match.SUBSTRING,
+    "may_shrink": True,
     "skip_code": False,
     "until": Until.TOKENS,
     "scope": Scope.ALL,
@@ -203,15 +223,16 @@ class CuePolicy(Policy):
         if self.reflections < self._c:
             return None
         settings = self.settings
-        n3 = _grown(settings.n3, settings.n3_step, settings.n3_most, self.firings)
+        n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
         self.reflections = 0
         self.firings += 1
         return Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION, self.take_over(n3, EXCESSIVE_REFLECTION))
 
     @property
     def _c(self) -> int:
-        return _grown(self.settings.c, self.settings.c_step, self.settings.c_most, self.firings)
+        return self._grown(self.settings.c, self.settings.c_step, self.settings.c_most)
 
-
-def _grown(value: int, step: int, most: int, firings: int) -> int:
-    return max(value, min(value + firings * step, most))
+    def _grown(self, start: int, step: int, most: int) -> int:
+        """What c or n3 has become by the firings so far."""
+        grown = min(start + self.firings * step, most) if self.firings else start
+        return grown if self.settings.may_shrink else max(start, grown)

@@ -210,6 +210,9 @@ class PolicySettings(BaseModel):
 
     policy: str = ""
 
+    def check_values(self) -> None:
+        """Raise SettingsError if values that are each in bounds make no sense together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:

@@ -112,6 +112,8 @@ def test_a_limit_has_an_exit_code_of_its_own(baton: Baton) -> None:
         (["solve", "x", "--set", "n1=many"], 2, "n1 cannot be 'many'"),
         (["solve", "x", "--set", "nonsense=1"], 2, "names no setting"),
         (["solve", "x", "--set", "boundary=("], 2, "no regular expression"),
+        (["solve", "x", "--set", "boundary=x*"], 2, "could match nothing"),
+        (["solve", "x", "--set", "c=50"], 2, "above its ceiling c_most (30). Raise c_most to 50"),
         (["solve", "  "], 2, "There is no problem"),
         (
             ["solve", "x", "--small", "demo", "--large", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 
 from core.engines.body import Author
-from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
+from core.errors import SettingsError
+from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, CueSettings
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import CountersChanged, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import LoopSettings
+from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, CountedSentence, Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policy import PolicyContext, keep
@@ -19,13 +23,14 @@ from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
 
 LONG = "word " * 200
+S = TypeVar("S", bound=CueSettings)
 
 
 def rules(done: Run) -> list[TakeoverReason]:
     return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
-def with_(settings: Keywords.Settings, **changes: object) -> Keywords.Settings:
+def with_(settings: S, **changes: object) -> S:
     return settings.model_copy(update=changes)
 
 
@@ -269,6 +274,42 @@ def test_row_n3(preset: Keywords.Settings, lengths: list[int]) -> None:
     done = endless_reflection(with_(preset, n1=2, c=2, c_step=0, c_most=2))
     planned = [t.tokens for t in done.all(TakeoverStarted) if t.reason == EXCESSIVE_REFLECTION.id]
     assert planned[:5] == lengths
+
+
+def test_row_ceilings_below_the_start_shrink_c_and_n3_in_the_authors_code() -> None:
+    done = endless_reflection(with_(Keywords.presets["reference"], n1=2, n3=9, n3_most=4, c=3, c_most=2), 150)
+    assert between_firings(done)[:3] == [3, 2, 2]
+    lengths = [t.tokens for t in done.all(TakeoverStarted) if t.reason == EXCESSIVE_REFLECTION.id]
+    assert lengths[:3] == [9, 4, 4]
+
+
+@pytest.mark.parametrize("kind", [Keywords, EveryStep])
+@pytest.mark.parametrize(("name", "values"), [("c", {"c": 31}), ("n3", {"n3_most": 124})])
+def test_row_ceilings_below_the_start_are_refused_by_ours(
+    kind: type[Keywords] | type[EveryStep], name: str, values: dict[str, int]
+) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} begins at \d+, above its ceiling {name}_most") as refused:
+        with_(kind.Settings(), **values).check_values()
+    assert f"Raise {name}_most" in refused.value.advice
+
+
+@pytest.mark.parametrize("preset", [*Keywords.presets.values(), *EveryStep.presets.values()])
+def test_every_preset_makes_sense(preset: CueSettings) -> None:
+    preset.check_values()
+
+
+def test_what_does_not_grow_has_no_ceiling() -> None:
+    fixed = with_(Keywords.presets["paper"], c=50)
+    fixed.check_values()
+    policy = keywords(fixed)
+    policy.firings = 3
+    assert policy.counters()["c"] == 50
+
+
+def test_one_cue_a_class_is_kept_of_an_own_list_too() -> None:
+    own = Lexicon({Category.REFLECTION: {"hmm": (), "doubt": ()}})
+    policy = Keywords(Keywords.Settings(one_cue=True), PolicyContext(lexicon=own))
+    assert [cue.word for cue in policy.lexicon.find("Hmm, a doubt")] == ["Hmm"]
 
 
 @pytest.mark.parametrize(
