@@ -17,7 +17,8 @@ from core.thinking.reasons import TakeoverReason
 
 REJECTED = TakeoverReason("rejected", "Rejected by the large model")
 CHECK = "\n\nIs the last step above correct? Answer yes or no: "
-YES_OR_NO = ("yes", "no")
+YES_OR_NO = ("yes", "Yes", "YES", "no", "No", "NO")
+"""All spellings: small models answer “Yes” more often than “yes”. Engines look for each with a blank before it, too."""
 
 
 class SelfCheck(Policy):
@@ -48,8 +49,8 @@ class SelfCheck(Policy):
         return Judge(self.settings.check, YES_OR_NO, Author.SMALL) if view.thinking else keep()
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
-        if len(probabilities) == len(YES_OR_NO):
-            is_sure = probabilities[0] >= self.settings.sure
+        if len(probabilities) != len(DIGITS):
+            is_sure = sum(probabilities[: len(probabilities) // 2]) >= self.settings.sure
             return keep() if is_sure else Judge(self.settings.question, DIGITS)
         if score_of(probabilities, self.settings.weighted) < self.settings.threshold:
             return take_over(self.settings.step_cap, REJECTED, until=Until.STEP, rewrite_step=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from core.engines.body import Author
@@ -178,7 +180,7 @@ def test_both_questions_of_self_check_can_be_changed() -> None:
     settings = SelfCheck.Settings(sure=0.5, threshold=3, check="Right? ", question="How right? ")
     small = Asked("One.\n\nNo", "End.</think>Four.", marks=["no", "yes"])
     done = run(SelfCheck(settings), small, Asked(*LARGE_ENDS, name="large", marks="3"))
-    assert [len(choices) for choices in asked] == [2, 10]
+    assert [len(choices) for choices in asked] == [6, 10]
     assert reasons(done) == [], "a score of 3 is enough"
 
 
@@ -202,3 +204,22 @@ def test_without_a_bound_the_surest_step_stands() -> None:
 def test_a_step_between_two_hesitations_begins_the_count_again() -> None:
     small = ScriptedEngine("Wait, no.\n\nSo.\n\nWait, so.\n\nEnd.</think>Four.", chances=lambda _: (0.5, 0.5))
     assert reasons(run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, LARGE_ENDS)) == []
+
+
+class Spelling(ScriptedEngine):
+    """Its answers are spread over several spellings, with these chances."""
+
+    spellings: Mapping[str, float]
+
+    def judged(self, body: str, choices: tuple[str, ...]) -> list[float]:
+        return [self.spellings.get(choice, 0.0) for choice in choices]
+
+
+@pytest.mark.parametrize(
+    ("chances", "is_unsure"), [({"Yes": 0.8, "YES": 0.15, "no": 0.05}, False), ({"yes": 0.3, "No": 0.7}, True)]
+)
+def test_all_spellings_of_yes_count_for_the_small_models_word(chances: dict[str, float], is_unsure: bool) -> None:
+    small = Spelling("One.\n\nNo", "End.</think>Four.")
+    small.spellings = chances
+    done = run(SelfCheck(), small, ScriptedEngine(*LARGE_ENDS, name="large", marks="9"))
+    assert (Author.LARGE in [event.author for event in done.all(Judged)]) is is_unsure
