@@ -113,7 +113,7 @@ class ReplayTask(QObject):
         replay = self._replay = Replay(recordings, make, settings.limits)
         recorded = [took for recording in recordings for took in recording.takeovers]
         policy = POLICIES.of(settings.policy)
-        notes = remarks(trace, policy.needs)
+        notes = remarks(trace, policy)
         replayed: list[Takeover] = []
         shown = 1
         for took in replay.takeovers():
@@ -122,8 +122,7 @@ class ReplayTask(QObject):
                 shown = len(replayed)
                 yield outcome(trace, recorded, replayed, notes, default_writer=policy.default_writer)
         if not replay.stopped:
-            if replay.unscored:
-                notes = [*notes, f"{replay.unscored:,} steps have no recorded score and were kept."]
+            notes = [*notes, *replay.remarks()]
             yield outcome(trace, recorded, replayed, notes, is_whole=True, default_writer=policy.default_writer)
 
 

@@ -57,6 +57,6 @@ def replay(trace: Path, method: RunOptions, json: bool) -> int:
         return ExitCode.ANSWERED
     kinds = [place.kind for place in places]
     write(", ".join(f"{SIGNS[kind]} {kinds.count(kind)} {kind.value}" for kind in PlaceKind))
-    for sentence in remarks(recorded, POLICIES.of(settings.policy).needs):
+    for sentence in [*remarks(recorded, POLICIES.of(settings.policy)), *played.remarks()]:
         write(sentence)
     return ExitCode.ANSWERED

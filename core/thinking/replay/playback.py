@@ -44,6 +44,8 @@ class Playback:
         """Whether the rest of a discarded branch is skipped: the policy has decided."""
         self.is_looking = False
         """Whether the policy looks at the text being played (a lookahead)."""
+        self.cut_short = 0
+        """Discarded branches that ended while the policy still looked."""
         self.pauses = False
         """Whether the last write ended only to let the replay forget old text."""
         self._since_pause = 0
@@ -109,6 +111,7 @@ class Playback:
         for _ in range(limit):
             if author is self.default_writer and self._enters_branch():
                 yield from self._play_branch()
+                self.cut_short += self.is_looking
                 # The recording has no more of the branch: a policy that still looks has to decide.
                 yield End(Stop.END_OF_TEXT)
                 return

@@ -24,7 +24,6 @@ from core.thinking.policy import (
     Interruption,
     Judge,
     Move,
-    Needs,
     Policy,
     Restore,
     Score,
@@ -97,6 +96,8 @@ class Replay(Interruption):
         """Whether the policy has taken its last takeover back."""
         self.unscored = 0
         """Steps that the policy asked to judge where no judgement was recorded. They were kept."""
+        self.cut_short = 0
+        """Discarded texts that ended before the policy had decided."""
 
     def takeovers(self) -> Iterator[Takeover]:
         """The policy's takeovers, in order, as they come out. Call it once."""
@@ -110,6 +111,7 @@ class Replay(Interruption):
             loop = Loop(sessions, policy, limits, [self], recording.written)
             self._forget = loop.text.forget
             yield from self._takeovers_in(loop.run(recording.first))
+            self.cut_short += self._playback.cut_short
 
     def stop(self) -> None:
         """From any thread: the replay ends after the next token."""
@@ -118,6 +120,16 @@ class Replay(Interruption):
     @property
     def stopped(self) -> bool:
         return self._stopped
+
+    def remarks(self) -> list[str]:
+        """What could not be known, a sentence each, once all takeovers have come out."""
+        found = [f"{self.unscored:,} steps have no recorded score and were kept."] if self.unscored else []
+        if self.cut_short:
+            found.append(
+                "Places where the recorded text was thrown away before this policy could decide, so that its takeover "
+                f"is unknown: {self.cut_short:,}."
+            )
+        return found
 
     def interrupt(self, view: View) -> Move | None:
         """What a person or a limit did in the run, at its place."""
@@ -225,14 +237,20 @@ def stretches(trace: Trace, takeovers: Sequence[Takeover], default_writer: Autho
         yield _stretch(author, count, start, position, now)
 
 
-def remarks(trace: Trace, needs: Needs) -> list[str]:
-    """What a policy needs and the recording does not hold, a sentence each."""
+def remarks(trace: Trace, policy: type[Policy]) -> list[str]:
+    """What the policy needs and the recording does not hold, a sentence each."""
     found: list[str] = []
-    recorded_events = trace.events
+    needs, recorded_events = policy.needs, trace.events
     if needs.judge and not any(isinstance(event, events.Judged) for event in recorded_events):
         found.append("No step of this run was scored, so every step is kept; only a run of this policy records scores.")
     if needs.scores and not any(isinstance(event, events.Scored) for event in recorded_events):
         found.append("The large model scored no step of this run, so every step is kept.")
+    writer = next((e.author for e in recorded_events if isinstance(e, events.WriteStarted) and not e.reason), None)
+    if writer not in (None, policy.default_writer):
+        found.append(
+            f"This policy lets the {policy.default_writer.value} model write by default, and in this run the "
+            f"{writer.value} one did: its text is read as if it were the other's, so the places are rough."
+        )
     if needs.alternatives:
         small = (e for e in recorded_events if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
         recorded = max((len(token.alternatives) for token in small), default=0)
@@ -247,7 +265,8 @@ def remarks(trace: Trace, needs: Needs) -> list[str]:
             f"At {unseen:,} of its places the large model wrote before the small one had begun; "
             "what stands there is read as if it were the small one's."
         )
-    if not any(total.decoded for author, total in trace.totals.items() if author is Author.SMALL):
+    by_small = any(total.decoded for author, total in trace.totals.items() if author is Author.SMALL)
+    if policy.default_writer is Author.SMALL and not by_small:
         found.append("The large model wrote this text alone; it is read as if it were the small one's.")
     return found
 

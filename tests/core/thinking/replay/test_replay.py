@@ -277,11 +277,35 @@ def test_the_ribbon_parts_a_piece_where_the_large_model_would_have_come_in() -> 
 
 
 @pytest.mark.parametrize(
-    ("policy", "word"), [("step-score", "scored"), ("first-token-entropy", "alternatives"), ("keywords", "")]
+    ("policy", "word"),
+    [("step-score", "scored"), ("first-token-entropy", "alternatives"), ("relay", "rough"), ("keywords", "")],
 )
 def test_what_the_recording_does_not_hold_is_said(policy: str, word: str) -> None:
-    told = remarks(REFLECTIVE, POLICIES[policy].needs)
+    told = remarks(REFLECTIVE, POLICIES[policy])
     assert (word in " ".join(told)) if word else told == []
+
+
+def test_a_recording_by_the_large_model_is_rough_for_a_policy_of_the_small_one() -> None:
+    relayed = run(make_policy(settings_of("relay")), ["Four."], ["One.\n\nWait, so it is.</think>"]).trace
+    assert any("rough" in told for told in remarks(relayed, Keywords))
+    assert not any("rough" in told for told in remarks(relayed, POLICIES["relay"]))
+
+
+def test_where_a_discarded_text_is_too_short_to_show_a_cue_the_replay_says_so() -> None:
+    small = ScriptedEngine(
+        "One.\n\nHm, wait", "So.</think>4", chances=lambda body: TORN if body == "One.\n\n" else CERTAIN
+    )
+    entropic = settings_of("first-token-entropy", tau=0.9)
+    made = run(make_policy(entropic), small, ScriptedEngine("It is four.\n\nNo", "4", name="large"))
+    replay = Replay(recordings_of(made.trace.events), Keywords, Limits())
+    assert list(replay.takeovers()) == []
+    assert replay.remarks() == [
+        "Places where the recorded text was thrown away before this policy could decide, so that its takeover is "
+        "unknown: 1."
+    ]
+    own = Replay(recordings_of(made.trace.events), lambda: make_policy(entropic), Limits())
+    assert list(own.takeovers()) == recorded(made.trace)
+    assert own.remarks() == []
 
 
 def test_steps_without_a_score_are_kept_and_counted() -> None:
