@@ -36,11 +36,13 @@ class Cue:
 
 
 class Match(Enum):
-    """How a cue is looked for in a text; always without regard to case."""
+    """How a cue is looked for in a text; without regard to case, unless it is exact."""
 
     SUBSTRING = "substring"
     WORD = "word"
     INFLECTED = "inflected"
+    EXACT = "exact"
+    """A substring with its case, blanks and punctuation (RelayGen's code)."""
 
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -68,8 +70,8 @@ class Lexicon:
         forms = {form for base, inflections in words.items() for form in (base, *inflections)}
         chosen = sorted(forms if self.match is Match.INFLECTED else words, key=len, reverse=True)
         literal = "|".join(map(re.escape, chosen))
-        if self.match is Match.SUBSTRING:
-            return re.compile(literal, re.IGNORECASE)
+        if self.match in (Match.SUBSTRING, Match.EXACT):
+            return re.compile(literal, re.IGNORECASE if self.match is Match.SUBSTRING else 0)
         either = literal.replace(r"\ ", r"\s+")
         compound = rf"(?<!\w-)(?:{either})(?!-\w)" if self.match is Match.INFLECTED else f"(?:{either})"
         first_cjk = rf"(?:(?<!{_WORD})|(?=[{CJK}]))"
@@ -84,7 +86,7 @@ class Lexicon:
             for category, pattern in self._patterns.items()
             for found in pattern.finditer(text)
             if complete
-            or self.match is Match.SUBSTRING
+            or self.match in (Match.SUBSTRING, Match.EXACT)
             or found.end() < len(text)
             or _ENDS_IN_CJK.search(found.group())
         ]
@@ -186,6 +188,12 @@ def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
     """The paper's cues; `one_cue`: only those of its ablation with one cue a category."""
     lexicon = parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"), match)
     return lexicon.one_cue() if one_cue else lexicon
+
+
+@cache
+def relaygen() -> Lexicon:
+    """The 25 strings of RelayGen's code (`R1_SWITCH_CUES`) for R1-Qwen-1.5B and 32B; their category means nothing."""
+    return parse_lexicon((RESOURCES / "relaygen_r1.json").read_text(encoding="utf-8"), Match.EXACT)
 
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)

@@ -48,6 +48,8 @@ class Until(Enum):
     """At the first step boundary; the tokens are a cap."""
     FIRST_SENTENCE = "first sentence"
     """At the first end of a sentence or step; the tokens are a cap."""
+    FIRST_MARK = "first mark"
+    """At the first full stop, question or exclamation mark, or the end of a step; the tokens are a cap."""
 
 
 class AskedBy(Enum):

@@ -17,7 +17,7 @@ from core.thinking.cues import Cue, Lexicon
 from core.thinking.events import AskedBy, Finish, TokenWritten
 from core.thinking.events import Until as Until
 from core.thinking.reasons import ANSWER, TakeoverReason
-from core.thinking.steps import BOUNDARY, ends_sentence, same_step_twice
+from core.thinking.steps import BOUNDARY, ends_in_mark, ends_sentence, same_step_twice
 from core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
@@ -74,6 +74,8 @@ class Write:
             return False
         if self.until is Until.STEP:
             return at_boundary
+        if self.until is Until.FIRST_MARK:
+            return at_boundary or ends_in_mark(body)
         is_long_enough = self.until is Until.FIRST_SENTENCE or written >= self.tokens
         return is_long_enough and (at_boundary or ends_sentence(body))
 
@@ -329,7 +331,8 @@ class Policy:
     def on_thinking_closed(self, view: View) -> Move:
         """The thinking is over; the model that closed it goes on to the end.
 
-        Asked within a lookahead, too: a takeover then replaces it, the closing tag included, unless it keeps it.
+        Asked within a lookahead, too: a takeover then replaces it, the closing tag included, unless it keeps it. The
+        lookahead cannot be sampled again: `keep(discard=True)` means `keep()` here.
         """
         by_other = view.author not in (self.default_writer, Author.INSERTED)
         return take_over(WITHOUT_END, ANSWER, author=view.author, keep_lookahead=True) if by_other else keep()

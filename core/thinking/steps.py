@@ -28,6 +28,7 @@ _ALTERNATIVE = re.compile(rf"((?:{_ITEM}[*+?]?)+)(?:\(\?={_ITEM}+\))?")
 _ALLOWED = re.compile(rf"{_ALTERNATIVE.pattern}(?:\|{_ALTERNATIVE.pattern}){{0,9}}")
 _SEPARATOR = " \t\r\n"
 _MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
+_MARK = re.compile(r"[.?!]\W*$")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
 
 
@@ -169,3 +170,9 @@ def ends_sentence(text: str) -> bool:
     point and counts only when white space or a closing quote follows; one after an abbreviation ("e.g.") never."""
     end = text[-16:]
     return bool(_SENTENCE_END.search(end)) and (end.endswith("\n") or not _ABBREVIATION.search(end))
+
+
+def ends_in_mark(text: str) -> bool:
+    """Whether the text ends in a full stop, question or exclamation mark, be it of a decimal number or an
+    abbreviation (RelayGen's code)."""
+    return bool(_MARK.search(text[-16:]))

@@ -4,20 +4,38 @@ After a calibrated cue in the large model's text the small one writes to the end
 the answer. A cue qualifies if the large model's mean margin p1 - p2 after it is above its overall mean (`baton profile`
 proposes a list). The published list for R1-Qwen-1.5B and 32B hands *Wait*, *Alternatively* and *verify* to the small
 model, the opposite of the paper's premise; without a list of its own, a run uses the paper's cues.
+
+The preset `relaygen` does as RelayGen's code does: its list, taken literally; the small model begins right at the cue,
+though not before the large one has written five tokens, and stops at any full stop, question or exclamation mark.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from core.engines.body import Author
-from core.thinking.cues import english
-from core.thinking.policy import WITHOUT_END, Move, Policy, PolicyArm, PolicySettings, Until, View, look_on, take_over
+from core.thinking.cues import Cue, Match, english, relaygen
+from core.thinking.policy import (
+    WITHOUT_END,
+    Move,
+    Policy,
+    PolicyArm,
+    PolicyContext,
+    PolicySettings,
+    Until,
+    View,
+    look_on,
+    take_over,
+)
 from core.thinking.reasons import ANSWER, TakeoverReason
 
 RELAY = TakeoverReason("easy sentence", "Easy sentence, by the small model")
+LONGEST_CUE = 100
+"""Characters before a token in which a cue may begin that ends in it."""
 
 
 class Relay(Policy):
@@ -35,38 +53,79 @@ class Relay(Policy):
             128, ge=1, title="Sentence cap", description="Tokens of a sentence by the small model, at most."
         )
         small_answers: bool = Field(True, title="Answer by the small model", description="After the thinking.")
+        relaygen_cues: bool = Field(
+            False, title="RelayGen's cues", description="Its list for R1, where a run has none; else the paper's cues."
+        )
+        match: Match = Field(Match.INFLECTED, title="Cue match", description="How a cue is looked for.")
+        least: int = Field(
+            0, ge=0, title="Tokens before a cue", description="That the large model writes before a cue counts."
+        )
+        until: Until = Field(Until.FIRST_SENTENCE, title="Takeover ends", description="Where the small model stops.")
 
-    arms = (PolicyArm("relay", "the small model finishes sentences after certain cues", Settings()),)
+    presets: ClassVar[Mapping[str, Settings]] = {
+        "baton": Settings(),
+        "relaygen": Settings(
+            sentence_cap=32_768, relaygen_cues=True, match=Match.EXACT, least=5, until=Until.FIRST_MARK
+        ),
+    }
+    arms = (
+        PolicyArm("relay", "the small model finishes sentences after certain cues", presets["baton"]),
+        PolicyArm("relaygen", "relay as in RelayGen's code, with its list for R1", presets["relaygen"]),
+    )
     main_parameters = ("sentence_cap",)
     settings: Settings
 
+    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
+        super().__init__(settings, context)
+        usual = relaygen() if self.settings.relaygen_cues else english()
+        self._lexicon = replace(self.context.lexicon or usual, match=self.settings.match)
+        self._written_before = 0
+        """Tokens by the large model when it last began to write."""
+
     def opening(self, view: View) -> Move:
-        return look_on(within_step=True)
+        return self._large_begins(view)
 
     def at_boundary(self, view: View) -> Move:
         return look_on(within_step=True)
 
     def on_lookahead(self, view: View) -> Move:
-        lexicon = self.context.lexicon or english()
-        if view.thinking and not view.sentence_ended and lexicon.find(view.text, complete=False):
-            return self._easy_sentence(view)
+        least = self.settings.least
+        may_end = view.thinking and (not least or view.large_tokens - self._written_before > least)
+        if self.settings.match is Match.EXACT:
+            cue = self._cue_that_ends_here(view)
+            if cue and may_end:
+                # Of "So " the token may have the blank only (" the"): then the small model writes this word.
+                return self._easy_sentence(cue, keep_lookahead=bool(view.text[: cue.end].strip()))
+            return look_on(within_step=True, settles=True)
+        if may_end and not view.sentence_ended and (cues := self._lexicon.find(view.text, complete=False)):
+            return self._easy_sentence(cues[0])
         return look_on(within_step=True, settles=view.sentence_ended)
 
     def on_takeover_end(self, view: View) -> Move:
-        return look_on(within_step=True)
+        return self._large_begins(view)
 
     def on_thinking_closed(self, view: View) -> Move:
         if self.settings.small_answers:
             return take_over(WITHOUT_END, ANSWER, author=Author.SMALL, keep_lookahead=True)
         return super().on_thinking_closed(view)
 
-    def _easy_sentence(self, view: View) -> Move:
-        cue = (self.context.lexicon or english()).find(view.text, complete=False)[0]
+    def _large_begins(self, view: View) -> Move:
+        self._written_before = view.large_tokens
+        return look_on(within_step=True)
+
+    def _cue_that_ends_here(self, view: View) -> Cue | None:
+        """A cue that ends in the lookahead, which is the newest token; its place counts from there."""
+        before = view.body[max(0, view.start - LONGEST_CUE) : view.start]
+        cues = self._lexicon.find(before + view.text, complete=False)
+        found = next((cue for cue in cues if cue.end > len(before)), None)
+        return found and replace(found, start=max(0, found.start - len(before)), end=found.end - len(before))
+
+    def _easy_sentence(self, cue: Cue, keep_lookahead: bool = True) -> Move:
         return take_over(
             self.settings.sentence_cap,
             RELAY,
             cue,
-            until=Until.FIRST_SENTENCE,
+            until=self.settings.until,
             author=Author.SMALL,
-            keep_lookahead=True,
+            keep_lookahead=keep_lookahead,
         )

@@ -223,3 +223,49 @@ def test_all_spellings_of_yes_count_for_the_small_models_word(chances: dict[str,
     small.spellings = chances
     done = run(SelfCheck(), small, ScriptedEngine(*LARGE_ENDS, name="large", marks="9"))
     assert (Author.LARGE in [event.author for event in done.all(Judged)]) is is_unsure
+
+
+# RelayGen's own rule and list
+
+
+def relaygen(large: list[str], small: list[str]) -> Run:
+    return run(Relay(Relay.presets["relaygen"]), ScriptedEngine(*small), ScriptedEngine(*large, name="large"))
+
+
+def test_the_small_model_begins_right_at_a_cue_of_relaygen() -> None:
+    done = relaygen(["one two three four five. Now it", " So. So."], [" is 3.", " end.</think>"])
+    assert done.told[:2] == [("large", "one two three four five. Now"), ("small", " is 3.")]
+
+
+def test_a_cue_counts_after_five_tokens_of_the_large_model() -> None:
+    large = ["Now one two three Now Now", " Now a b c d e</think>"]
+    done = relaygen(large, [" is it.", "Four."])
+    assert done.told[:3] == [
+        ("large", "Now one two three Now Now"),
+        ("small", " is it."),
+        ("large", " Now a b c d e</think>"),
+    ]
+
+
+def test_case_and_punctuation_of_relaygens_cues_count() -> None:
+    text = "one two three four five so it Thenow, End.</think>"
+    assert reasons(relaygen([text], ["Four."])) == [RELAY, ANSWER], "“now,” within a word"
+    assert reasons(relaygen([text.replace("now", "Wow")], ["Four."])) == [ANSWER]
+
+
+def test_a_word_after_a_cue_that_ends_in_a_blank_is_the_small_models() -> None:
+    done = relaygen(["one two three four five So the sum", " End.</think>"], [" it is so.", "Four."])
+    assert done.told[:2] == [("large", "one two three four five So"), ("small", " it is so.")]
+
+
+@pytest.mark.parametrize("end", ["e.", "3.", "so!", "so?", "so\n\n"])
+def test_any_mark_or_boundary_ends_the_small_models_sentence(end: str) -> None:
+    done = relaygen(["one two three four five Now", " End.</think>"], [f" is {end}4 No", "Four."])
+    assert done.told[1] == ("small", f" is {end}")
+
+
+def test_an_own_list_takes_the_place_of_relaygens() -> None:
+    own = PolicyContext(lexicon=Lexicon({Category.REFLECTION: {"Hm": ()}}))
+    large = ScriptedEngine("one two three four five Now Hm yes", " End.</think>", name="large")
+    done = run(Relay(Relay.presets["relaygen"], own), ScriptedEngine(" so.", "Four."), large)
+    assert done.told[1] == ("small", " so.")

@@ -98,7 +98,7 @@ policies = st.builds(
         every=c,
     ),
     st.sampled_from(POLICY_NAMES),
-    st.sampled_from(list(Keywords.presets)),
+    st.sampled_from([*Keywords.presets, "relaygen"]),
     st.integers(1, 6),
     st.integers(1, 3),
     st.sampled_from([0.3, 0.7]),
