@@ -35,6 +35,8 @@ class Settings(NamedTuple):
     opening: int = 0
     not_reasoning: bool = False
     """§4.2: after every boundary the large model writes the next sentence, without classification."""
+    choose_large: bool = True
+    """Else the lookahead stands again, unless the large model's sentence changes its sign."""
     auxiliary_prompt: str = "Let me check whether there are some wrong steps:"
 
 
@@ -84,7 +86,14 @@ class Schedule:
         else:
             lookahead = "".join(islice(self.world.tokens(Author.SMALL, self.text), settings.n1))
             if (sign := sign_of(lookahead)) != "statement":
-                self.sentence_stands(self.take_over(sign, settings.n1))
+                start, before = len(self.text), len(self.spans)
+                sentence = self.take_over(sign, settings.n1)
+                # Their code would go on from the lookahead; here a text that a model has ended is over.
+                if not self.over and not settings.choose_large and not changes_sign(sign, sign_of(sentence)):
+                    self.text, self.over = self.text[:start], False
+                    del self.spans[before:]
+                    self.append(Author.SMALL, sentence := lookahead)
+                self.sentence_stands(sentence)
 
     def sentence_stands(self, sentence: str) -> None:
         """After a takeover at a cue, or of a step: count the sentence by its own sign, then rule 2."""
@@ -128,6 +137,10 @@ def boundaries(text: str) -> int:
 
 def contains(text: str, words: tuple[str, ...]) -> bool:
     return any(word in text.lower() for word in words)
+
+
+def changes_sign(before: str, after: str) -> bool:
+    return (before == "reflection" and after != "reflection") or (before == "affirmation" and after == "reflection")
 
 
 def sign_of(text: str) -> str:

@@ -25,10 +25,15 @@ LENGTHS = Settings(n1=6, n2=11, n3=12, n3_step=4, n3_most=18, c=2, c_step=1, c_m
 WORLDS = [
     World(seed, tagged=seed % 2 == 1, cue_rate=(0.05, 0.12, 0.25)[seed % 3]) for seed in range(size(45, long=150))
 ]
+HARD_WORLDS = [
+    World(seed, cue_rate=0.2, end_rate=(0.006, 0.03)[seed % 2], split=True)
+    for seed in range(500, 500 + size(45, long=150))
+]
+"""Boundaries of several tokens, and of both writers; a model may end the text at any token."""
 
 
 def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep]) -> PolicySettings:
-    names = set(lengths._fields) - {"not_reasoning"}
+    names = set(lengths._fields) & set(kind.Settings.model_fields)
     return kind.presets["reference"].model_copy(update={name: getattr(lengths, name) for name in names})
 
 
@@ -63,6 +68,29 @@ def assert_same(world: World, policy: PolicySettings, lengths: Settings) -> Sche
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
 def test_reference_is_the_authors_schedule(world: World) -> None:
     assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
+
+
+@pytest.mark.parametrize("world", [world for world in WORLDS if not world.tagged], ids=lambda world: str(world.seed))
+def test_reference_without_choose_large_is_the_authors_schedule(world: World) -> None:
+    lengths = LENGTHS._replace(choose_large=False)
+    assert_same(world, settings_of(lengths, Keywords), lengths)
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
+def test_c_and_n3_shrink_to_ceilings_below_their_start_as_in_the_authors_schedule(world: World) -> None:
+    lengths = LENGTHS._replace(c=3, c_most=1, n3_most=5)
+    assert_same(world, settings_of(lengths, Keywords), lengths)
+
+
+@pytest.mark.parametrize("world", HARD_WORLDS, ids=lambda world: str(world.seed))
+@pytest.mark.parametrize("choose_large", [True, False])
+def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_end_anywhere(
+    world: World, choose_large: bool
+) -> None:
+    """But for two faults that the schedule does not repeat: their code sees no boundary that both writers share, for it
+    looks at the small model's last five tokens, and it may write after the end of the text."""
+    lengths = LENGTHS._replace(choose_large=choose_large)
+    assert_same(world, settings_of(lengths, Keywords), lengths)
 
 
 @pytest.mark.parametrize("world", WORLDS[: size(30, long=90)], ids=lambda world: str(world.seed))

@@ -47,6 +47,8 @@ CUES = (
 )
 BOUNDARIES = ("\n\n", ".\n\n", "\n", " \n", "\n \n\n")
 HALF_A_CHARACTER = "é".encode()[:1]
+PARTS_OF_BOUNDARIES = ("\n", " \n", ".\n", "\t", " ", "\r\n")
+"""So that several tokens, and often both writers, share in a boundary."""
 LONGEST = 1_500
 """Characters after which every model closes its thinking and ends."""
 
@@ -60,6 +62,10 @@ class World:
     cue_rate: float = 0.12
     drawn: bool = False
     """Whether the next token follows from its random number, as with a real model."""
+    end_rate: float = 0.006
+    """How often a model that may end the text does so at a token."""
+    split: bool = False
+    """Whether no token holds a whole boundary."""
 
     def next_token(self, author: Author, body: str, number: int | None = None) -> str | None:
         """The token that this model writes after the body; None is the end of text."""
@@ -69,11 +75,13 @@ class World:
         closed = not self.tagged or THINK.closing in body
         if not closed and (len(body) > LONGEST or (len(body) > 300 and dice.random() < 0.01)):
             return THINK.closing
-        if closed and body and (len(body) > LONGEST or dice.random() < 0.006):
+        if closed and body and (len(body) > LONGEST or dice.random() < self.end_rate):
             return None
         draw = dice.random()
+        if self.split and body.strip() and 0 < body[len(body.rstrip()) :].count("\n") < 2 and draw < 0.6:
+            return dice.choice(PARTS_OF_BOUNDARIES)
         if draw < 0.14 and body.strip() and body[len(body.rstrip()) :].count("\n") < 2:
-            return dice.choice(BOUNDARIES)
+            return dice.choice(PARTS_OF_BOUNDARIES if self.split else BOUNDARIES)
         return dice.choice(CUES if draw < 0.14 + self.cue_rate else STATEMENTS)
 
     def tokens(self, author: Author, body: str) -> Iterator[str]:
