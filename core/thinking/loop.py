@@ -145,7 +145,10 @@ class Loop:
             case Restore(then):
                 start, replaced, tokens = self._replaced
                 yield self.stream.discard(start)
-                yield from self.stream.restore(self.policy.default_writer, replaced, tokens)
+                for event in self.stream.restore(self.policy.default_writer, replaced, tokens):
+                    yield event
+                    if tag := self.text.close_thinking():
+                        yield self._closed(self.policy.default_writer, tag)
                 return then
             case Judge():
                 return (yield from self._judge(move))

@@ -70,7 +70,7 @@ def test_reference_is_the_authors_schedule(world: World) -> None:
     assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
 
 
-@pytest.mark.parametrize("world", [world for world in WORLDS if not world.tagged], ids=lambda world: str(world.seed))
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
 def test_reference_without_choose_large_is_the_authors_schedule(world: World) -> None:
     lengths = LENGTHS._replace(choose_large=False)
     assert_same(world, settings_of(lengths, Keywords), lengths)
