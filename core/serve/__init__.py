@@ -2,7 +2,6 @@
 
 access.py    who may ask: key, Host and Origin
 schema.py    requests and responses, as OpenAI defines them, with authorship in an extension field
-settled.py   which part of a growing text can no longer be discarded, and may be sent
 answers.py   one run in a thread, as an asynchronous stream of text
 endpoint.py  the routes
 server.py    the socket and the process

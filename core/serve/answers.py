@@ -11,15 +11,14 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.engines.base import Conversation
 from core.engines.body import Author
 from core.errors import BatonError, ContextFull, EngineError
 from core.run import Pair, RunSettings, run
-from core.serve.settled import SettledText, TextSettler
 from core.thinking.control import Control
-from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
+from core.thinking.events import Event, Finish, PrefillProgressed, TextSettled, TokenWritten
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -80,6 +79,13 @@ class Answer:
         }
 
 
+class SettledText(NamedTuple):
+    """Text that a client may be sent: nothing of it is discarded any more."""
+
+    reasoning: str
+    content: str
+
+
 class RunStream:
     """Runs one arm on one conversation and yields the text that may be sent."""
 
@@ -90,6 +96,8 @@ class RunStream:
         self._stops = stops
         self._control = Control()
         self._queue: asyncio.Queue[Event | BatonError | None] = asyncio.Queue()
+        self._sent = 0
+        """Characters of the body that were handed out."""
         self._content = ""
         self._released = 0
 
@@ -105,7 +113,6 @@ class RunStream:
         loop = asyncio.get_running_loop()
         thread = threading.Thread(target=self._write, args=(loop,), name="serve a request")
         thread.start()
-        settler = TextSettler(at_once=self._pair.small is None or self._pair.large is None)
         begun = False
         try:
             while (item := await self._queue.get()) is not None:
@@ -115,16 +122,26 @@ class RunStream:
                     begun = True
                     yield SettledText("", "")
                 self.answer.trace.apply(item)
-                settler.apply(item)
-                if text := self._until_stop(settler.take(self.answer.trace.thinks), over=False):
-                    yield text
-                if self.answer.stopped_at:
-                    return
-            if text := self._until_stop(settler.take(self.answer.trace.thinks, over=True), over=True):
+                if isinstance(item, TextSettled):
+                    if text := self._until_stop(self._settled(item.position), over=False):
+                        yield text
+                    if self.answer.stopped_at:
+                        return
+            if text := self._until_stop(SettledText("", ""), over=True):
                 yield text
         finally:
             self._control.stop()
             await asyncio.shield(asyncio.to_thread(thread.join))
+
+    def _settled(self, end: int) -> SettledText:
+        """The text up to `end` that has not been handed out, without the closing tag."""
+        trace, start, self._sent = self.answer.trace, self._sent, end
+        if not trace.thinks:
+            return SettledText("", trace.text_between(start, end))
+        if trace.closed is None:
+            return SettledText(trace.text_between(start, end), "")
+        opening, answer = trace.closed.position - len(trace.closed.tag), trace.closed.position
+        return SettledText(trace.text_between(start, min(end, opening)), trace.text_between(max(start, answer), end))
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         def put(item: Event | BatonError | None) -> None:

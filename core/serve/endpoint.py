@@ -27,7 +27,7 @@ from core.engines.base import Conversation, Message
 from core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from core.run import Pair, RunSettings, ask
 from core.serve.access import AccessRules, Refusal, access
-from core.serve.answers import RunStream
+from core.serve.answers import RunStream, SettledText
 from core.serve.schema import (
     UNSUPPORTED,
     ChatRequest,
@@ -37,7 +37,6 @@ from core.serve.schema import (
     error_body,
     error_response,
 )
-from core.serve.settled import SettledText
 from core.thinking.events import Finish
 from core.thinking.registry import POLICIES
 

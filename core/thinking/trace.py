@@ -95,6 +95,16 @@ class Trace:
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
 
+    def text_between(self, start: int, end: int) -> str:
+        """Characters `start` to `end`; short if they are near the end of the text, however long it is."""
+        first = len(self.pieces)
+        while first and self.pieces[first - 1].position + self.pieces[first - 1].length > start:
+            first -= 1
+        if first == len(self.pieces):
+            return ""
+        offset = self.pieces[first].position
+        return "".join(piece.text for piece in self.pieces[first:])[max(0, start - offset) : max(0, end - offset)]
+
     @property
     def thinking_text(self) -> str:
         """Without the closing tag. Empty if the model has no thinking tags."""

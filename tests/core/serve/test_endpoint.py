@@ -28,7 +28,11 @@ from core.serve.endpoint import MAX_BODY, Arms, Endpoint
 from core.serve.schema import ChatRequest, CompletionRequestBody
 from core.serve.server import REQUEST_SECONDS, EndpointServer
 from core.thinking.limits import Limits
+from core.thinking.registry import POLICIES
+from tests.core.thinking.drawn import settings_of, written
+from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
+from tests.tiers import size
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +87,11 @@ def ask(client: openai.OpenAI, model: str = "small", **options: Any) -> openai.t
     )
 
 
+def ask_streamed(client: openai.OpenAI, model: str, **options: Any) -> openai.Stream[Any]:
+    question: list[Any] = [{"role": "user", "content": "What is 2 + 2?"}]
+    return client.chat.completions.create(model=model, messages=question, stream=True, **options)
+
+
 def test_the_arms_are_the_models(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["baton", "small", "large"]
     assert client.models.retrieve("small").owned_by == "baton"
@@ -108,6 +117,47 @@ def test_a_stream_adds_up_to_the_whole_answer(client: openai.OpenAI) -> None:
     assert "".join(delta.content or "" for delta in deltas) == ask(client).choices[0].message.content
     assert "".join(getattr(delta, "reasoning_content", "") for delta in deltas).startswith("It is two")
     assert chunks[-1].usage.completion_tokens > 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.scaled
+@pytest.mark.parametrize("seed", range(size(3, long=30)))
+def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> None:
+    world = World(seed, tagged=True, drawn=True)
+    arms = {
+        f"{policy.name} {preset}": settings_of(chosen, seed).model_copy(update={"small_alone": False})
+        for policy in POLICIES.values()
+        for preset, chosen in (policy.presets or {"": policy.Settings()}).items()
+    }
+    with serving(Pair(*world.engines), arms) as server, client_of(server) as client:
+        for name, chosen in arms.items():
+            trace = written(world, chosen)
+            whole = ask(client, name, seed=seed).choices[0].message
+            sent = {"reasoning_content": "", "content": ""}
+            for chunk in ask_streamed(client, name, seed=seed):
+                for field in sent:
+                    sent[field] += getattr(chunk.choices[0].delta, field, None) or "" if chunk.choices else ""
+            thinking, answer = trace.thinking_text, trace.answer.lstrip()
+            assert (sent["reasoning_content"], sent["content"]) == (thinking, answer), name
+            assert ((whole.model_extra or {}).get("reasoning_content") or "", whole.content) == (thinking, answer), name
+
+
+def test_the_answer_of_a_pair_is_sent_while_it_is_written() -> None:
+    """A policy that rewrites no step holds back no more than its lookahead."""
+    begun, sent = threading.Event(), threading.Event()
+
+    def wait(body: str) -> None:
+        if body.endswith("The answer is"):
+            begun.set()
+            assert sent.wait(60)
+
+    small = ScriptedEngine("So.</think>The answer is 4.", before_token=wait)
+    with serving(Pair(small, ScriptedEngine(name="large")), settings()) as server, client_of(server) as client:
+        text = ""
+        for chunk in ask_streamed(client, "baton"):
+            text += chunk.choices[0].delta.content or "" if chunk.choices else ""
+            if text == "The answer is" and begun.wait(60):
+                sent.set()
+        assert text == "The answer is 4."
 
 
 def test_a_stop_string_ends_the_answer_before_it(client: openai.OpenAI) -> None:
@@ -312,9 +362,7 @@ def long_winded(begun: threading.Event) -> ScriptedEngine:
         time.sleep(0)
 
     return ScriptedEngine(
-        continue_with=lambda asked, _: (
-            (["so "] * 3 + ["\n\n"]) * (MANY // 4) if asked[-1].content == "long" else SMALL_TEXT
-        ),
+        continue_with=lambda asked, _: ["so "] * MANY if asked[-1].content == "long" else SMALL_TEXT,
         before_token=begin,
         thinking=THINK,
         context=2 * MANY,
