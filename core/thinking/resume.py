@@ -126,9 +126,10 @@ class Record:
             case TakeoverStarted(asked_by=AskedBy.PERSON) as started:
                 return takeover_of(started)
             case TakeoverEnded(asked_by=AskedBy.PERSON) if in_takeover:
-                after = self._events[self._place + 1 : self._place + 2]
-                is_other = after and isinstance(started := after[0], TakeoverStarted)
-                return takeover_of(started) if is_other and started.asked_by is AskedBy.PERSON else keep()
+                match self._events[self._place + 1 : self._place + 2]:
+                    case [TakeoverStarted(asked_by=AskedBy.PERSON) as another]:
+                        return takeover_of(another)
+                return keep()
             case WriteStarted(asked_by=AskedBy.PERSON):
                 return keep()
         return None
@@ -278,11 +279,12 @@ def _is_formative(event: Event) -> bool:
 
 def _is_same(event: Event, recorded: Event) -> bool:
     """But for the time, and for what only a model knows."""
-    match event, recorded:
-        case (Judged(), Judged()) | (Scored(), Scored()):
-            return event.author is recorded.author
-        case Noticed(), Noticed():
-            return event.lost is recorded.lost
+    if isinstance(event, Judged) and isinstance(recorded, Judged):
+        return event.author is recorded.author
+    if isinstance(event, Scored) and isinstance(recorded, Scored):
+        return event.author is recorded.author
+    if isinstance(event, Noticed) and isinstance(recorded, Noticed):
+        return event.lost is recorded.lost
     return changed(event, at=0.0) == changed(recorded, at=0.0)
 
 

@@ -170,7 +170,7 @@ def _compared(
 
 
 def _written_again(trace: Trace) -> int:
-    """Tokens discarded just before the text was continued (core/batch/resuming.py)."""
+    """Tokens discarded just before the text was continued (core/thinking/resume.py)."""
     return sum(
         gone.tokens
         for at, event in enumerate(trace.events)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from core.engines.body import Author
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.control import Control
-from core.thinking.events import Event
+from core.thinking.events import Event, TakeoverStarted
 from core.thinking.policy import Move, PolicySettings
 from core.thinking.trace import Trace
 from tests.core.thinking.oracles.worlds import World
@@ -59,6 +59,6 @@ def outcome(trace: Trace) -> tuple[object, ...]:
             spans[-1] = piece.author, spans[-1][1] + piece.text
         else:
             spans.append((piece.author, piece.text))
-    takeovers = [(took.reason, took.position) for took in trace.events if getattr(took, "slack", None) is not None]
+    takeovers = [(each.reason, each.position) for each in trace.events if isinstance(each, TakeoverStarted)]
     kept = {author: (total.kept, total.takeovers) for author, total in trace.totals.items()}
     return spans, takeovers, kept, dict(trace.counters), trace.finish
