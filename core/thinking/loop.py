@@ -347,7 +347,7 @@ class Loop:
             case Stop.CANCELLED:
                 return self._interruption(self.view(author, self.text.position)) or Finished(Finish.STOPPED)
             case _:
-                return Finished(Finish.MAX_TOKENS)
+                return self._out_of_room()
 
     def _after_failure(self, move: Move, error: BatonError) -> MoveGenerator:
         """A model is lost or refuses: the other one goes on without it, or the run ends."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 from core.engines.base import Token
 from core.engines.body import Author, Body, Part
-from core.thinking.steps import BOUNDARY, Decoder, Splitter, split
+from core.thinking.steps import BOUNDARY, Decoder, Splitter
 
 
 class TextState:
@@ -26,10 +25,14 @@ class TextState:
         """How often text was discarded."""
         self._capped: set[int] = set()
         """Starts of steps before which no boundary stands."""
-        self._splitter = Splitter(self.body.text, boundary)
+        self._splitter = Splitter("", boundary)
         self._decoder = Decoder()
-        steps = split(self.body.text, boundary)
-        self._step_starts = [0, *accumulate(map(len, steps if self.at_boundary else steps[:-1]))]
+        self._step_starts = [0]
+        length = 0
+        for part in written:
+            length += len(part.text)
+            if self._splitter.feed(part.text):
+                self._step_starts.append(length - self._splitter.after)
         if closing := next((part.closing_tag for part in written if part.closing_tag), ""):
             self.answer_start = self.body.text.rindex(closing) + len(closing)
 

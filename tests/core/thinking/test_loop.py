@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.engines.base import Passing
-from core.engines.body import Author
+from core.engines.body import Author, Part
 from core.models.overrides import ThinkingTags
 from core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from core.thinking.events import (
@@ -28,6 +28,9 @@ from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM
 from core.thinking.policy import Close, Finished, Insert, Move, Policy, Until, View, Write, keep, look_on, take_over
 from core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
+from core.thinking.registry import POLICIES, make_policy
+from core.thinking.text_state import TextState
+from core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
@@ -199,6 +202,49 @@ def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
 def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
     done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], LoopSettings(max_tokens=8))
     assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
+
+
+@pytest.mark.parametrize("policy", ["agreement", "step-score", "periodic"])
+def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str) -> None:
+    """A takeover ended after an indented line's blank, and the step was rejected and rewritten for ever."""
+    small = ScriptedEngine(continue_with=lambda _, body: f"Step {body.count('S')}.\n\n" * 9)
+    large = ScriptedEngine(
+        continue_with=lambda *_: [" ", "    x = 1\n", "    y = 2.\n\n"],
+        name="large",
+        scored=lambda *_: -9.0,
+        marks="0" * 99,
+    )
+    done = run(make_policy(POLICIES[policy].Settings()), small, large, LoopSettings(max_tokens=60))
+    assert "     x = 1\n    y = 2.\n\n" in done.trace.text
+    assert sum(total.decoded for total in done.trace.totals.values()) < DECODED_AT_MOST * 60
+
+
+def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
+    class NeverContent(Policy):
+        name = "never content"
+
+        def at_boundary(self, view: View) -> Move:
+            return look_on()
+
+        def on_lookahead(self, view: View) -> Move:
+            return keep(discard=True) if len(view.tokens) > 20 else look_on()
+
+        def opening(self, view: View) -> Move:
+            return look_on()
+
+    small = ScriptedEngine(continue_with=lambda *_: "one two" + " three" * 40)
+    done = run(NeverContent(), small, [], LoopSettings(max_tokens=50, boundary=r" two"))
+    assert done.trace.ended
+    assert done.trace.ended.finish is Finish.MAX_TOKENS
+    assert "were written, and only" in done.trace.ended.reason
+    assert done.small.written <= DECODED_AT_MOST * 50
+
+
+def test_a_text_that_is_continued_has_the_steps_that_it_had() -> None:
+    parts = [Part(text, Author.SMALL) for text in ("One", ".\n\n", "  Two", "\n", "\n", " Three")]
+    state = TextState(written=parts)
+    assert state.body.text[state.step_start :] == " Three", "a leading blank belongs to its step"
+    assert state.body.text[state.last_step_start : state.step_start] == "  Two\n\n"
 
 
 def test_a_full_context_ends_the_run_with_the_text_so_far() -> None:

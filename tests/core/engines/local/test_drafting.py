@@ -81,9 +81,9 @@ def span(token: Token, sampling: Sampling) -> tuple[float, float]:
     if sampling.temperature == 0:
         gap = logprobs[0] - next(choice.logprob for choice in token.alternatives if choice.id == token.id)
         return (0.0, 1.0) if gap < 2 * ROUNDING else (2.0, 2.0)
-    chances = [math.exp(logprob) for logprob in logprobs[: sampling.top_k]]
+    chances = [math.exp(logprob / sampling.temperature) for logprob in logprobs[: sampling.top_k]]
     kept = next(n for n in range(1, len(chances) + 1) if sum(chances[:n]) >= sampling.top_p * sum(chances))
-    weights = [chance ** (1 / sampling.temperature) for chance in chances[:kept]]
+    weights = chances[:kept]
     rank = [choice.id for choice in token.alternatives].index(token.id)
     return sum(weights[:rank]) / sum(weights), sum(weights[: rank + 1]) / sum(weights)
 

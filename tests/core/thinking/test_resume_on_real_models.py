@@ -1,0 +1,74 @@
+"""Texts of real models that are interrupted and go on, one at a time, at the paper's temperature."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.engines.local.client import LocalEngine
+from core.models.loading import LoadOptions
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.events import TokenWritten
+from core.thinking.policy import PolicySettings
+from core.thinking.registry import POLICIES
+from core.thinking.trace import Trace
+from tests.core.thinking.drawn import outcome
+from tests.tiers import size
+
+pytestmark = [pytest.mark.real_models, pytest.mark.scaled]
+ONE_THREAD = LoadOptions(context=1024, threads=1)
+ROUNDING = 0.5
+"""By how much a logit of SmolLM2, at four bits, may differ where its text was read at once and not token by token."""
+CASES = [
+    pytest.param(settings, id=f"{name} {preset}".strip())
+    for name, policy in POLICIES.items()
+    for preset, settings in (policy.presets or {"": policy.Settings()}).items()
+]
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    with closing(LocalEngine(SMALL_MODEL, ONE_THREAD)) as small, closing(LocalEngine(LARGE_MODEL, ONE_THREAD)) as large:
+        yield Pair(small, large)
+
+
+def written(pair: Pair, problem: str, settings: RunSettings, before: Trace | None = None) -> Trace:
+    trace = before or Trace()
+    for event in run(pair, ask(problem, settings), settings, resume_trace=trace):
+        trace.apply(event)
+    return trace
+
+
+@pytest.mark.parametrize("policy", CASES)
+def test_a_text_of_the_demo_pair_goes_on_as_if_it_had_not_been_interrupted(pair: Pair, policy: PolicySettings) -> None:
+    lengths = {"n1": 6, "n2": 12, "n3": 12, "step_cap": 40}
+    fitting = {name: value for name, value in lengths.items() if name in type(policy).model_fields}
+    settings = DEMO_SETTINGS.model_copy(
+        update={"policy": policy.model_copy(update=fitting), "temperature": 0.6, "max_tokens": size(120, long=400)}
+    )
+    for seed, problem in zip(range(size(1, long=5)), held_out_problems(seed=31), strict=False):
+        seeded = settings.model_copy(update={"seed": seed})
+        undisturbed = written(pair, problem.question, seeded)
+        for end in random.Random(seed).sample(range(1, len(undisturbed.events)), size(4, long=20)):
+            resumed = written(pair, problem.question, seeded, Trace.of(undisturbed.events[:end]))
+            assert outcome(resumed) == outcome(undisturbed), f"killed after {undisturbed.events[end - 1]}"
+
+
+def test_a_text_of_smollm2_goes_on_as_if_it_had_not_been_interrupted_up_to_near_ties(smollm2: Path) -> None:
+    settings = RunSettings(policy="never", temperature=0.6, max_tokens=size(60, long=200), alternatives=20)
+    with closing(LocalEngine(smollm2, ONE_THREAD)) as small:
+        undisturbed = written(Pair(small), "Tell me a story.", settings)
+        tokens = [event for event in undisturbed.events if isinstance(event, TokenWritten)]
+        for end in random.Random(3).sample(range(4, len(undisturbed.events) - 2), size(3, long=20)):
+            resumed = written(Pair(small), "Tell me a story.", settings, Trace.of(undisturbed.events[:end]))
+            again = [event for event in resumed.events if isinstance(event, TokenWritten)]
+            first = next((both for both in zip(tokens, again, strict=False) if both[0].id != both[1].id), None)
+            if first:
+                one, other = ({choice.id: choice.logprob for choice in token.alternatives} for token in first)
+                shared = one.keys() & other.keys()
+                assert max(abs(one[id] - other[id]) for id in shared) < ROUNDING, "another text, not another rounding"
