@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.store.runs import unpack
-from core.thinking.events import Finish, RunEnded, RunStarted, TextDiscarded, TokenWritten
+from core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
 from core.thinking.trace import Trace
 
 _NEXT_STEP = re.compile(r"[.!?…”)] +[A-Z“]")
@@ -97,8 +97,6 @@ class Findings(NamedTuple):
     other_policy: int
     other_text: int
     answers: int
-    rewritten: int
-    """Tokens that were written again after an interruption."""
     messages: tuple[str, ...]
     details: tuple[str, ...]
 
@@ -138,7 +136,7 @@ def _compared(
     references: dict[str, Reference],
     checked: set[str] | None = None,
 ) -> Findings:
-    policies = texts = answers = rewritten = 0
+    policies = texts = answers = 0
     messages: list[str] = []
     details: list[str] = []
     for run, problem in runs:
@@ -153,7 +151,6 @@ def _compared(
         messages += [notice.text for notice in trace.notices]
         messages += [event.reason for event in ends if event.finish is Finish.FAILED]
         answers += 1
-        rewritten += _written_again(trace)
         found, expected = Reference.of(trace), references.get(problem)
         if len({json.dumps(start.settings, sort_keys=True) for start in starts}) > 1:
             policies += 1
@@ -166,18 +163,7 @@ def _compared(
             at = next((n for n, (a, b) in enumerate(zip(found.text, expected.text, strict=False)) if a != b), -1)
             part = slice(max(0, at - 20), at + 40)
             details.append(f"{run}: other text at {at}: {found.text[part]!r} instead of {expected.text[part]!r}")
-    return Findings(0, policies, texts, answers, rewritten, tuple(messages), tuple(details))
-
-
-def _written_again(trace: Trace) -> int:
-    """Tokens discarded just before the text was continued (core/thinking/resume.py)."""
-    return sum(
-        gone.tokens
-        for at, event in enumerate(trace.events)
-        if isinstance(event, RunStarted)
-        for gone in trace.events[max(0, at - 2) : at]
-        if isinstance(gone, TextDiscarded)
-    )
+    return Findings(0, policies, texts, answers, tuple(messages), tuple(details))
 
 
 def has_next_step(message: str) -> bool:

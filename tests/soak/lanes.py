@@ -326,7 +326,7 @@ class Lane(ABC):
         report.count(POLICY, found.other_policy, *found.details)
         report.count(TEXT, found.other_text, *found.details)
         report.hear(*found.messages)
-        report.add_answers(found.answers, found.rewritten)
+        report.add_answers(found.answers)
 
     def _last_words(self) -> str:
         return "\n".join(self._output)

@@ -37,7 +37,7 @@ class Report:
         self.injected: Counter[Fault] = Counter()
         self.slowest: defaultdict[Fault, float] = defaultdict(float)
         self.counts: Counter[str] = Counter()
-        self.answers = self.rewritten = self.starts = 0
+        self.answers = self.starts = 0
         self.skipped: list[str] = []
         self._said: set[str] = set()
         self._lock = threading.Lock()
@@ -54,10 +54,9 @@ class Report:
             for detail in details:
                 show(f"{what}: {detail}")
 
-    def add_answers(self, answers: int, rewritten: int) -> None:
+    def add_answers(self, answers: int) -> None:
         with self._lock:
             self.answers += answers
-            self.rewritten += rewritten
 
     def hear(self, *messages: str) -> None:
         """Each different message is counted once."""
@@ -85,7 +84,7 @@ class Report:
             f"`{command}` · {datetime.now(UTC):%Y-%m-%d} · Baton {here.baton} · {machine}",
             "",
             f"{self.done:,} faults in {minutes:.0f} minutes; {self.answers:,} answers compared; "
-            f"{self.starts:,} starts of the program; {self.rewritten:,} tokens written again after interruptions.",
+            f"{self.starts:,} starts of the program.",
             "",
             "| must be 0 | |",
             "|---|---|",
