@@ -380,7 +380,7 @@ class Scheduler:
         task.pending = [token]
         if task.written >= request.limit:
             self._finish(task, Done(request.request, Stop.LIMIT))
-        elif len(sequence.ledger.ids) + 1 >= self.options.load.context:
+        elif len(sequence.ledger.ids) - drafts + 1 >= self.options.load.context:  # drafts not kept yet do not count
             self._finish(task, Done(request.request, Stop.CONTEXT_FULL))
         return token
 
