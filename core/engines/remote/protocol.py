@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
-from core.engines.body import Part, rendered_runs
+from core.engines.body import Author, Part, rendered_runs
 from core.engines.model_card import ModelCard
 from core.engines.random_numbers import number_at
 from core.engines.remote.failures import foreign_token
@@ -138,11 +139,13 @@ def checked_ids(ids: Sequence[int], vocabulary_size: int, host: str) -> tuple[in
     return tuple(ids)
 
 
-def extended(prompt: Prompt, tokens: Sequence[Token]) -> Prompt:
-    """The prompt and the tokens written after it, to continue after a broken connection."""
-    if isinstance(prompt, str):
-        return prompt + b"".join(token.data for token in tokens).decode(errors="ignore")
-    return prompt + tuple(token.id for token in tokens if token.id is not None)
+def as_parts(tokens: Iterable[Token], vocabulary: str) -> list[Part]:
+    """What the model of this vocabulary has just written, as the end of a body."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+    return [
+        Part(decoder.decode(token.data), Author.LARGE, token.id, vocabulary if token.id is not None else "")
+        for token in tokens
+    ]
 
 
 def passing_of(body: Sequence[Part], vocabulary: str) -> Passing:

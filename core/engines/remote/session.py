@@ -32,8 +32,8 @@ from core.engines.remote.protocol import (
     PromptProgress,
     ServerProtocol,
     StreamEnd,
+    as_parts,
     choice_probabilities,
-    extended,
     no_scores,
     passing_of,
 )
@@ -283,7 +283,6 @@ class RemoteSession:
     ) -> Generator[WriteItem, None, None]:
         """Read and write. If the connection breaks, a new request continues after the last token that arrived."""
         passing = passing_of(body, self.card.vocabulary)
-        prompt: Prompt | None = None
         kept: list[Token] = []
         retries = RetryState(self._retry_policy)
         is_noticed = False
@@ -292,13 +291,13 @@ class RemoteSession:
             try:
                 if retries.failures:
                     self._protocol.check_model(self._connection.ask)
-                if prompt is None:
-                    prompt = self._prompt_builder.with_body(body, self._connection.ask, question)
+                so_far = (*body, *as_parts(kept, self.card.vocabulary))
+                prompt = self._prompt_builder.with_body(so_far, self._connection.ask, question)
                 if kept and len(kept) >= request.limit:
                     yield End(Stop.LIMIT)
                     return
                 rest = replace(request, limit=request.limit - len(kept), position=request.position + len(kept))
-                with closing(self._answer(extended(prompt, kept), rest, passing)) as items:
+                with closing(self._answer(prompt, rest, passing)) as items:
                     for item in items:
                         if isinstance(item, End):
                             end = item

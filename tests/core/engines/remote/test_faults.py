@@ -59,6 +59,15 @@ def test_it_goes_on_from_the_last_token_after_the_connection_broke() -> None:
     assert second["seed"] != first["seed"]
 
 
+def test_what_came_without_an_id_is_tokenised_to_go_on_after_it() -> None:
+    nameless = event({"content": "€ and", "tokens": [], "stop": False, "tokens_predicted": 2})
+    with FaultyServer(stream(A, nameless), stream(C, end(1))) as server:
+        items = write(server)
+        first, second = server.completions
+    assert text(items) == "a€ andc"
+    assert second["prompt"] == first["prompt"] + list("a€ and".encode())
+
+
 def test_a_break_inside_a_character_goes_on_before_it() -> None:
     half = event({"content": "", "tokens": [], "stop": False, "tokens_predicted": 2})
     with FaultyServer(stream(A, half), stream(token("é", 2), end(2))) as server:
