@@ -10,10 +10,12 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
 from core.engines.chat_template import render_prompt
+from core.engines.choices import first_tokens
 from core.engines.model_card import ModelCard
 from core.engines.openai_completions import name_of
 from core.engines.remote.address import ServerAddress
@@ -127,10 +129,14 @@ class LlamaServerProtocol:
     """The ServerProtocol of a llama-server."""
 
     path = "/completion"
+    choice_bias = 10.0
+    """Enough to list every choice, and little enough to tell what all of them weigh without it."""
 
     def __init__(self, address: ServerAddress, ask: Ask, supports_prefetch: bool, template: str | None) -> None:
         properties = server_properties(ask)
         self._properties = properties
+        self._heads: dict[tuple[str, ...], list[set[int]]] = {}
+        """The first tokens of the choices that were judged."""
         own = properties.template if self._has_template(properties.template, ask) else ""
         self._template = own if template is None else template
         self._space_prefix = self._puts_blank_first(ask)
@@ -213,15 +219,14 @@ class LlamaServerProtocol:
             "response_fields": ["stop", "stop_type", "tokens_predicted", "tokens_evaluated", "truncated", "timings"],
         }
 
-    def _judgement(self, choices: Sequence[str], ask: Ask) -> dict[str, Any]:
-        """Adds the same large bias to the first token of each choice, so that only their ratios remain."""
-        tokenized = [self._tokenize_body(ask, choice) for choice in choices]
-        if not all(tokenized):
+    def _judgement(self, choices: tuple[str, ...], ask: Ask) -> dict[str, Any]:
+        """Adds the same bias to the first tokens of each choice, so that they are listed, and their ratios exact."""
+        heads = self._heads.get(choices) or first_tokens(choices, partial(self._tokenize_body, ask))
+        if not all(heads):
             raise EngineRefused(f"{self.card.location} made no tokens of a choice.", "Restart the server.")
-        heads = {ids[0] for ids in tokenized}
+        self._heads[choices] = heads
         return {
-            "logit_bias": [[head, 100.0] for head in heads],
-            "n_probs": len(heads),
+            "logit_bias": [[head, self.choice_bias] for head in set().union(*heads)],
             "post_sampling_probs": True,
             "samplers": ["temperature"],
             "temperature": 1.0,

@@ -67,6 +67,7 @@ class CompletionsProtocol:
     """The ServerProtocol of `/v1/completions`."""
 
     path = "/v1/completions"
+    choice_bias = 0.0
 
     def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions, supports_prefetch: bool) -> None:
         entry, self.kind = choose_model(ask, options.model)

@@ -298,7 +298,8 @@ class Loop:
 
     def _judge(self, move: Judge) -> MoveGenerator:
         asked, writer = time.perf_counter(), self.policy.default_writer
-        probabilities, read = self.sessions[move.author].judge(tuple(self.text.body.parts), move.question, move.choices)
+        judge, body = self.sessions[move.author], tuple(self.text.body.parts)
+        probabilities, read, _ = judge.judge(body, move.question, move.choices)
         if interruption := self._interruption(self.view(writer, self.text.rewritable_from)):
             return interruption  # the judgement was cancelled: it says nothing
         seconds = time.perf_counter() - asked

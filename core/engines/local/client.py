@@ -252,7 +252,7 @@ class LocalSession:
             if isinstance(item, Handoff):
                 judgement = judgement._replace(handoff=item)
             elif isinstance(item, ChoiceProbabilities):
-                judgement = judgement._replace(probabilities=item.probabilities)
+                judgement = judgement._replace(probabilities=item.probabilities, mass=item.mass)
         return judgement
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:

@@ -190,8 +190,11 @@ class TokenScores(NamedTuple):
 
 
 class ChoiceProbabilities(NamedTuple):
+    """Of each choice among the choices, and of all of them together among all tokens."""
+
     request: int
     probabilities: tuple[float, ...]
+    mass: float
 
 
 class Done(NamedTuple):

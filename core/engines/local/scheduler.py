@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from core.engines.base import ScoredToken, Stop
+from core.engines.choices import first_tokens
 from core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 from core.engines.local.messages import (
     CacheReady,
@@ -354,7 +355,7 @@ class Scheduler:
         if entry is not None:
             sequence.logits = self.llama.logits(entry).copy()
         if request.choices:
-            self.reply(ChoiceProbabilities(request.request, self._weigh(request.choices, sequence.logits)))
+            self.reply(self._weigh(request, sequence.logits))
             self._roll_back(sequence, task.text_length)
         self._finish(task, Done(request.request, Stop.LIMIT))
 
@@ -384,19 +385,15 @@ class Scheduler:
             self._finish(task, Done(request.request, Stop.CONTEXT_FULL))
         return token
 
-    def _weigh(self, choices: tuple[str, ...], logits: Logits | None) -> tuple[float, ...]:
-        """Chances of each choice to come next, with or without a blank before it; they sum to 1."""
+    def _weigh(self, request: Read, logits: Logits | None) -> ChoiceProbabilities:
+        """Chances of each choice to come next, with or without a blank before it."""
         assert logits is not None
         chances = np.exp(logits - logits.max())
-        weights = [
-            sum(
-                float(chances[first])
-                for first in {self.llama.tokenize(blank + choice, False)[0] for blank in ("", " ")}
-            )
-            for choice in choices
-        ]
+        heads = first_tokens(request.choices, lambda text: self.llama.tokenize(text, False))
+        weights = [sum(float(chances[first]) for first in each) for each in heads]
+        mass = sum(float(chances[first]) for first in set().union(*heads)) / float(chances.sum())
         total = sum(weights) or 1.0
-        return tuple(weight / total for weight in weights)
+        return ChoiceProbabilities(request.request, tuple(weight / total for weight in weights), mass)
 
     def _finish(self, task: Task, reply: Reply) -> None:
         if task.sampler is not None:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
+from core.engines.base import Alternative, Conversation, Judgement, Passing, ScoredToken, Stop, Token
 from core.engines.body import Author, Part, rendered_runs
+from core.engines.choices import distinctive
 from core.engines.model_card import ModelCard
 from core.engines.random_numbers import number_at
 from core.engines.remote.failures import foreign_token
@@ -96,6 +97,8 @@ class ServerProtocol(Protocol):
     card: ModelCard
     path: str
     """Of the completion endpoint."""
+    choice_bias: float
+    """What a judgement adds to the logits of the choices' first tokens."""
 
     def prompt_builder(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
         """Render a conversation, thinking opened. Raises EngineRefused if that cannot be done here."""
@@ -154,24 +157,25 @@ def passing_of(body: Sequence[Part], vocabulary: str) -> Passing:
     return Passing.TEXT if foreign or not vocabulary else Passing.IDS
 
 
-def choice_probabilities(alternatives: Sequence[Alternative], choices: Sequence[str]) -> tuple[float, ...]:
-    """Renormalised probabilities of the choices among a next token's alternatives (natural log-probabilities).
+def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bias: float = 0.0) -> Judgement:
+    """The judgement by a next token's alternatives (natural log-probabilities).
 
-    A token counts for a choice that begins with it, leading blanks ignored. A choice without a listed token gets
-    half of the smallest listed probability, since it is less likely than every listed token.
+    A token counts for a choice that begins with it, leading blanks ignored, unless several choices do. A choice without
+    a listed token gets half of the smallest listed probability, since it is less likely than every listed token.
+    `bias`: was added to the logits of the choices' first tokens.
     """
-
-    def mass(choice: str) -> float:
-        return math.fsum(
-            math.exp(min(other.logprob, 0.0))
-            for other in alternatives
-            if (head := other.text.strip()) and choice.strip().startswith(head)
-        )
-
-    least = math.exp(min((min(other.logprob, 0.0) for other in alternatives), default=0.0)) / 2
-    masses = [mass(choice) or least for choice in choices]
+    listed = [(other.text.strip(), math.exp(min(other.logprob, 0.0))) for other in alternatives]
+    heads = distinctive(
+        [{n for n, (head, _) in enumerate(listed) if head and choice.strip().startswith(head)} for choice in choices]
+    )
+    found = min(math.fsum(listed[n][1] for n in set().union(*heads)), 1.0)
+    least = min((chance for _, chance in listed), default=1.0) / 2
+    masses = [math.fsum(listed[n][1] for n in each) or least for each in heads]
     total = math.fsum(masses)
-    return tuple(each / total if total else 1 / len(choices) for each in masses)
+    return Judgement(
+        tuple(each / total if total else 1 / len(choices) for each in masses),
+        mass=found / (found + (1 - found) * math.exp(bias)),
+    )
 
 
 _KNOWN_TAGS = (ThinkingTags("<think>", "</think>"), ThinkingTags("[THINK]", "[/THINK]"))

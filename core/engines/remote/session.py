@@ -33,7 +33,7 @@ from core.engines.remote.protocol import (
     ServerProtocol,
     StreamEnd,
     as_parts,
-    choice_probabilities,
+    judgement_of,
     no_scores,
     passing_of,
 )
@@ -179,7 +179,8 @@ class RemoteSession:
                     if isinstance(item, Handoff):
                         judgement = judgement._replace(handoff=_added(before, item) if before else item)
                     elif isinstance(item, Token):
-                        return judgement._replace(probabilities=choice_probabilities(item.alternatives, choices))
+                        found = judgement_of(item.alternatives, choices, self._protocol.choice_bias)
+                        return found._replace(handoff=judgement.handoff)
         return judgement
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:

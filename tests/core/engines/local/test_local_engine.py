@@ -1,9 +1,11 @@
 """The local engine on two real models: handoffs, repeats, batches, and what it does when its process dies."""
 
+import math
 import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,22 @@ def test_a_judgement_sums_to_one_and_leaves_no_trace(small_engine: LocalEngine) 
     assert sum(chances) == pytest.approx(1)
     assert session.text_in_cache().decode().endswith(body.text)
     session.close()
+
+
+def test_a_judge_gives_digits_the_shares_that_the_model_gives_them(small_engine: LocalEngine) -> None:
+    assert small_engine.tokenize(" 4")[0] == small_engine.tokenize(" 5")[0], "a blank, which says nothing of the digit"
+    digits, question = tuple("0123456789"), " A mark from 0 to 9: "
+    with closing(small_engine.open(QUESTION, GREEDY)) as session:
+        judged = session.judge([], question, digits)
+        token = next(
+            item
+            for item in session.write(text_body(question).parts, 1, 1, alternatives=3000)
+            if isinstance(item, Token)
+        )
+    chances = {other.text: math.exp(other.logprob) for other in token.alternatives}
+    mass = sum(chances[digit] for digit in digits)
+    assert judged.probabilities == pytest.approx([chances[digit] / mass for digit in digits], rel=0.01)
+    assert judged.mass == pytest.approx(mass, rel=0.01)
 
 
 def test_a_judge_reads_the_question_and_what_is_new_of_the_body() -> None:

@@ -154,11 +154,12 @@ def test_a_judgement_gives_the_shares_of_the_choices(engine: LlamaServerEngine) 
         asked = [*foreign("Monday"), Part(question, Author.INSERTED)]
         session.read(asked)
         likeliest = tokens(session.write(asked, 1, seed=1, alternatives=2))[0].alternatives
-        chances = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest)).probabilities
+        judged = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest))
         after = handoff(session.write(foreign("Monday"), 1, seed=1))
     odds = math.exp(likeliest[0].logprob - likeliest[1].logprob)
-    assert chances[0] / chances[1] == pytest.approx(odds, rel=0.1)
-    assert sum(chances) == pytest.approx(1)
+    assert judged.probabilities[0] / judged.probabilities[1] == pytest.approx(odds, rel=0.1)
+    assert sum(judged.probabilities) == pytest.approx(1)
+    assert judged.mass == pytest.approx(sum(math.exp(other.logprob) for other in likeliest), rel=0.1)
     assert after.reused >= session.prompt_tokens, "the question left its traces in the text"
 
 

@@ -1,5 +1,6 @@
 """OpenAI-style servers: a real one that gives only text, and a scripted vLLM and a scripted SGLang."""
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -124,9 +125,11 @@ def test_no_more_is_asked_for_than_the_context_holds(vllm: FaultyServer) -> None
 def test_a_judgement_is_made_of_the_alternatives(vllm: FaultyServer) -> None:
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     with closing(engine), closing(engine.open(QUESTION, Sampling())) as session:
-        likely, unlikely = session.judge(foreign("x"), "?", ("a", "b")).probabilities
-    assert likely == pytest.approx(1 / (1 + 2.718281828**-2.4))
+        judged = session.judge(foreign("x"), "?", ("a", "b"))
+    likely, unlikely = judged.probabilities
+    assert likely == pytest.approx(1 / (1 + math.exp(-2.4)))
     assert likely + unlikely == pytest.approx(1)
+    assert judged.mass == pytest.approx(math.exp(-0.1) + math.exp(-2.5))
 
 
 SGLANG: dict[str, Any] = {

@@ -28,7 +28,7 @@ from core.engines.remote.protocol import (
     ServerProtocol,
     StreamedText,
     StreamEnd,
-    choice_probabilities,
+    judgement_of,
 )
 from core.errors import EngineError, EngineRefused
 from core.models.overrides import Sampling
@@ -206,7 +206,7 @@ def test_an_empty_tokenisation_of_a_choice_is_refused() -> None:
     def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
         content = (payload or {}).get("content", "")
         return Fields(
-            {"tokens": [] if content == "yes" else list(str(content).encode())}
+            {"tokens": [] if str(content).strip() == "yes" else list(str(content).encode())}
             if path == "/tokenize"
             else about()[path]
         )
@@ -249,5 +249,7 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 @given(st.lists(st.tuples(st.text(), st.floats(allow_nan=False)), max_size=5))
 def test_a_judgement_of_any_alternatives_sums_to_one(listed: list[tuple[str, float]]) -> None:
     alternatives = [Alternative(None, text, logprob) for text, logprob in listed]
-    chances = choice_probabilities(alternatives, ("yes", "no"))
-    assert sum(chances) == pytest.approx(1)
+    judgement = judgement_of(alternatives, ("yes", "no"))
+    assert sum(judgement.probabilities) == pytest.approx(1)
+    assert judgement.mass is not None
+    assert 0 <= judgement.mass <= 1
