@@ -37,7 +37,7 @@ class Alternative(NamedTuple):
 
 
 class Token(NamedTuple):
-    """One written token. `data` may end inside a UTF-8 character; the next tokens complete it."""
+    """One written token. `data` may end inside a UTF-8 character, or be empty; the next tokens complete it."""
 
     id: int | None
     data: bytes

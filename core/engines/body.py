@@ -21,8 +21,8 @@ class Author(Enum):
 
 
 class Part(NamedTuple):
-    """A token, or an inserted text. Where a character is split across tokens, the token that completes it
-    holds its text and the earlier ones hold none."""
+    """A token, or an inserted text. Where a character is split across tokens, or a server does not tell the text of
+    each, the token that completes it holds the text and the earlier ones hold none."""
 
     text: str
     author: Author
@@ -51,7 +51,8 @@ class Body:
     def cut(self, length: int) -> list[Part]:
         """Keep the first `length` characters; returns the parts that went, in order.
 
-        A token that lies across the cut loses its id: what is left of it stays as text.
+        A token that lies across the cut loses its id, and so do those whose text it completes: what is left of it
+        stays as text.
         """
         gone: list[Part] = []
         end = len(self.text)
@@ -59,6 +60,7 @@ class Body:
             part = self.parts.pop()
             start = end - len(part.text)
             if start < length < end:
+                self._forget_incomplete_ids()
                 self.parts.append(Part(part.text[: length - start], part.author))
                 part = part._replace(text=part.text[length - start :])
                 start = length
@@ -66,6 +68,12 @@ class Body:
             end = start
         self.text = self.text[:length]
         return gone[::-1]
+
+    def _forget_incomplete_ids(self) -> None:
+        for place in reversed(range(len(self.parts))):
+            if self.parts[place].text:
+                return
+            self.parts[place] = Part("", self.parts[place].author)
 
     def mark_closing(self, tag: str) -> None:
         """Mark the tag that the text has just completed, so that any model can read it as its own.

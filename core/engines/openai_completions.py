@@ -6,11 +6,11 @@ the card.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
 from core.engines.chat_template import render_prompt
@@ -192,6 +192,15 @@ class CompletionsProtocol:
         return checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
 
 
+class _Written(NamedTuple):
+    """A token of a stream. `text`: as its log-probabilities spell it; empty if it is not told."""
+
+    id: int | None
+    text: str
+    logprob: float | None
+    others: tuple[Alternative, ...]
+
+
 class CompletionsAnswer:
     """Parses one stream of `/v1/completions`."""
 
@@ -199,8 +208,8 @@ class CompletionsAnswer:
         """`counts_at_end`: an event with token counts, reused ones among them, follows the answer."""
         self._card = card
         self._counts_at_end = counts_at_end
-        self._ids: list[int] = []
-        """Of a character that is still incomplete."""
+        self._tokens: list[_Written] = []
+        """Their text is still to come: they begin a character."""
         self._stop: Stop | None = None
         self._total = 0
         self._written: int | None = None
@@ -212,11 +221,18 @@ class CompletionsAnswer:
         if "usage" in event:
             yield from self._usage(event.inside("usage"))
         choice = event.first("choices")
-        text = choice.text("text")
-        self._ids += checked_ids(choice.integers("token_ids"), 0, self._card.location)
+        text, reason = choice.text("text"), choice.text("finish_reason")
+        ids = checked_ids(choice.integers("token_ids"), 0, self._card.location)
+        self._tokens += _tokens_of(choice, ids)
+        ends_text = reason == "stop" and ids and ids[-1] == choice.integer("matched_stop", ids[-1])
+        if ends_text and len(self._tokens) > bool(text):
+            self._tokens.pop()  # the end-of-text token
         if text:
-            yield StreamedText((self._token(choice, text),))
-        if reason := choice.text("finish_reason"):
+            tokens = _divided(text, self._tokens)
+            complete = max(number for number, token in enumerate(tokens, 1) if token.data)
+            self._tokens = self._tokens[complete:]
+            yield StreamedText(tokens[:complete])
+        if reason:
             self._stop = self._why(reason)
         is_last = "usage" in event and not event.list("choices") if self._counts_at_end else bool(reason)
         if is_last and (finished := self.finish()):
@@ -247,17 +263,49 @@ class CompletionsAnswer:
             self._counted = True
             yield PromptProgress(details.count("cached_tokens") if reports_reuse else None, prompt, prompt)
 
-    def _token(self, choice: Fields, text: str) -> Token:
-        # Several ids for one piece of text cannot be separated: then it is text, tokenised at the next handoff.
-        id = self._ids[0] if len(self._ids) == 1 else None
-        self._ids = []
-        logprobs = choice.inside("logprobs")
-        listed = [known for value in logprobs.list("token_logprobs") if (known := number(value)) is not None]
-        tops = list(logprobs.each("top_logprobs"))
-        others = tuple(
-            Alternative(None, token, min(logprob, 0.0)) for token, logprob in (tops[-1].numbers() if tops else ())
+
+def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
+    """The tokens of one event: by its ids, by the entries of its log-probabilities, or else its text as one token."""
+    logprobs = choice.inside("logprobs")
+    texts, chances = logprobs.list("tokens"), logprobs.list("token_logprobs")
+    tops = list(logprobs.each("top_logprobs"))
+    count = len(ids) or max(map(len, (texts, chances, tops))) or bool(choice.text("text"))
+    tokens = []
+    for n in range(count):
+        text = texts[n] if len(texts) == count else ""
+        chance = number(chances[n]) if len(chances) == count else None
+        others = tops[n].numbers() if len(tops) == count else ()
+        tokens.append(
+            _Written(
+                ids[n] if ids else None,
+                text if isinstance(text, str) else "",
+                None if chance is None else min(chance, 0.0),
+                tuple(Alternative(None, other, min(logprob, 0.0)) for other, logprob in others),
+            )
         )
-        return Token(id, text.encode(), min(listed[-1], 0.0) if listed else None, others)
+    return tokens
+
+
+def _divided(text: str, tokens: Sequence[_Written]) -> tuple[Token, ...]:
+    """The tokens with their parts of a text, which add up to it: as many as begin or end the text with their own.
+
+    The rest belongs to the tokens in between, all of it to the last one: they may be the bytes of a character, or the
+    server has not told their texts.
+    """
+    parts = [""] * len(tokens)
+    first, last = 0, len(tokens) - 1
+    while first < last and tokens[first].text and text.startswith(tokens[first].text):
+        parts[first] = tokens[first].text
+        text = text[len(parts[first]) :]
+        first += 1
+    while first < last and tokens[last].text and text.endswith(tokens[last].text):
+        parts[last] = tokens[last].text
+        text = text[: -len(parts[last])]
+        last -= 1
+    parts[last] = text
+    return tuple(
+        Token(token.id, part.encode(), token.logprob, token.others) for token, part in zip(tokens, parts, strict=True)
+    )
 
 
 def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:

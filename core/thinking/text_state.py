@@ -46,8 +46,9 @@ class TextState:
 
     @property
     def inside_character(self) -> bool:
-        """The last token ended inside a UTF-8 character: no decision and no handoff here."""
-        return self._decoder.inside_character
+        """The last token ended inside a character, or its text comes with a later one: no decision and no handoff."""
+        last = self.body.parts[-1] if self.body.parts else None
+        return self._decoder.inside_character or (last is not None and last.id is not None and not last.text)
 
     @property
     def at_boundary(self) -> bool:

@@ -387,7 +387,7 @@ class Piece:
 
     def cut(self, length: int) -> list[TokenWritten]:
         """Keep the first `length` characters; returns the tokens that were cut. One that lies across the
-        cut keeps its first part, without its id."""
+        cut keeps its first part, without its id; without theirs stay those whose text it completed."""
         text, end = self.text, self.length
         gone: list[TokenWritten] = []
         while self.tokens and (end > length or not self.tokens[-1].text):
@@ -395,6 +395,10 @@ class Piece:
             start = end - len(token.text)
             if start < length < end:
                 rest = token.text[: length - start]
+                for place in reversed(range(len(self.tokens))):
+                    if self.tokens[place].text:
+                        break
+                    self.tokens[place] = replace(self.tokens[place], id=None)
                 ends_step = token.ends_step and rest[-1].isspace()
                 self.tokens.append(replace(token, text=rest, id=None, ends_step=ends_step))
                 break

@@ -33,6 +33,12 @@ def test_the_beginning_of_an_unfinished_character_goes_with_a_cut() -> None:
     assert body.parts == [part("One", 1)]
 
 
+def test_tokens_whose_text_is_cut_with_the_one_that_completes_it_lose_their_ids() -> None:
+    body = Body([part("One", 1), part("", 2), part("", 3), part(" two three", 4)])
+    body.cut(7)
+    assert rendered_runs(body.parts, "qwen", TAG) == [(1,), " two"]
+
+
 @given(st.lists(st.text(max_size=4), max_size=8), st.data())
 def test_a_cut_loses_no_character(texts: list[str], data: st.DataObject) -> None:
     body = Body([part(text, n) for n, text in enumerate(texts)])

@@ -87,6 +87,15 @@ def test_nothing_is_handed_over_inside_a_character() -> None:
     assert done.trace.text == "One.\n\néé End.</think>"
 
 
+@pytest.mark.parametrize(("silent", "written"), [(4, "It is so"), (8, "")])
+def test_nothing_is_handed_over_before_the_text_of_a_token_has_come(silent: int, written: str) -> None:
+    """A server may tell the text of several tokens with the last of them; a takeover waits only so long for it."""
+    large = ScriptedEngine([*[b""] * silent, "It is so"], name="large")
+    done = run(AtBoundary(three_tokens()), ["One.\n\n", " End.</think>"], large)
+    assert done.trace.text == f"One.\n\n{written} End.</think>"
+    assert done.trace.totals[LARGE].kept == (silent + 1 if written else 0)
+
+
 def test_ids_are_handed_over_within_a_family_and_text_across() -> None:
     same = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], ["So it is"])
     assert {event.passing for event in same.all(HandedOver)} == {Passing.IDS}

@@ -94,14 +94,17 @@ def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it() -> None:
         [
             events.WriteStarted(0.0, SMALL, None, 0),
             token(SMALL, "One.", 0.1),
+            token(SMALL, "", 0.1),
             token(SMALL, "\n\nWait", 0.2, ends_step=True),
             token(SMALL, " a", 0.3),
             events.TextDiscarded(0.4, 6, "Wait a", 1),
         ]
     )
     assert trace.text == "One.\n\n"
-    assert trace.totals[SMALL].kept == 2
-    assert trace.pieces[0].tokens[-1].id is None
+    assert trace.totals[SMALL].kept == 3
+    first, *incomplete = trace.pieces[0].tokens
+    assert first.id is not None
+    assert [token.id for token in incomplete] == [None, None], "the text of both was cut"
 
 
 def test_a_step_that_is_discarded_gives_its_number_to_the_next() -> None:

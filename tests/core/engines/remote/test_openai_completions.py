@@ -6,12 +6,17 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.engines.base import Message, Passing, Stop
 from core.engines.body import Author, Part
-from core.engines.openai_completions import OpenAICompletionsEngine
+from core.engines.model_card import ModelCard
+from core.engines.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.fields import Fields
+from core.engines.remote.protocol import StreamedText
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from core.models.overrides import Sampling
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
@@ -103,7 +108,7 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
         assert session.prompt_tokens == 3
         items = list(session.write([], 9, seed=1, alternatives=2))
     assert text(items) == "aé"
-    assert [token.id for token in tokens(items)] == [97, None]
+    assert [token.id for token in tokens(items)] == [97, 195, 169]
     assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
     cost = session.usage.cost
     assert handoff(items)[:2] == (0, 9), "what was reused is told at the end only"
@@ -132,6 +137,51 @@ def test_a_judgement_is_made_of_the_alternatives(vllm: FaultyServer) -> None:
     assert judged.mass == pytest.approx(math.exp(-0.1) + math.exp(-2.5))
 
 
+def parsed(*choices: dict[str, Any]) -> list[tuple[int | None, str, float | None]]:
+    """Id, text and log-probability of each token of a stream."""
+    parser = CompletionsAnswer(ModelCard("big", "", 500), counts_at_end=False)
+    events = [event for choice in choices for event in parser.parse(Fields({"choices": [choice]}))]
+    written = [token for event in events if isinstance(event, StreamedText) for token in event.tokens]
+    return [(token.id, token.data.decode(), token.logprob) for token in written]
+
+
+def spelled(*texts: str) -> dict[str, Any]:
+    return {"tokens": [*texts], "token_logprobs": [-0.5] * len(texts), "top_logprobs": [{text: -0.5} for text in texts]}
+
+
+def test_an_event_with_several_tokens_is_split_by_their_texts() -> None:
+    written = parsed({"text": "So it is", "token_ids": [1, 2, 3], "logprobs": spelled("So", " it", " is")})
+    assert written == [(1, "So", -0.5), (2, " it", -0.5), (3, " is", -0.5)]
+
+
+def test_an_event_whose_tokens_are_not_spelled_has_its_text_on_the_last_one() -> None:
+    assert parsed({"text": "So it is", "token_ids": [1, 2, 3]}) == [(1, "", None), (2, "", None), (3, "So it is", None)]
+
+
+def test_a_character_split_between_tokens_and_events_is_on_the_one_that_completes_it() -> None:
+    first = {"text": "a", "token_ids": [1, 2], "logprobs": spelled("a", "\ufffd")}
+    second = {"text": "€ b", "token_ids": [3, 4], "logprobs": spelled("\ufffd", " b")}
+    assert [(id, text) for id, text, _ in parsed(first, second)] == [(1, "a"), (2, ""), (3, "€"), (4, " b")]
+
+
+@pytest.mark.parametrize("end", [{"matched_stop": 2}, {"stop_reason": None}], ids=["SGLang", "vLLM"])
+def test_the_end_of_the_text_is_no_token_of_it(end: dict[str, Any]) -> None:
+    last = {"text": " is", "token_ids": [3, 2], "finish_reason": "stop"} | end
+    assert [id for id, _, _ in parsed({"text": "So", "token_ids": [1]}, last)] == [1, 3]
+
+
+def test_tokens_without_ids_are_split_by_their_texts_too() -> None:
+    assert parsed({"text": "So is", "logprobs": spelled("So", " is")}) == [(None, "So", -0.5), (None, " is", -0.5)]
+
+
+@given(st.lists(st.tuples(st.text(), st.lists(st.text(), min_size=1)), max_size=5))
+def test_no_character_of_a_stream_is_lost_or_told_twice(events: list[tuple[str, list[str]]]) -> None:
+    choices = [
+        {"text": text, "token_ids": list(range(len(texts))), "logprobs": spelled(*texts)} for text, texts in events
+    ]
+    assert "".join(text for _, text, _ in parsed(*choices)) == "".join(text for text, _ in events)
+
+
 SGLANG: dict[str, Any] = {
     "/v1/models": {
         "object": "list",
@@ -155,7 +205,7 @@ def test_sglang_takes_and_gives_ids_and_needs_a_template() -> None:
         assert asked["add_special_tokens"] is True
         request = server.completions[-1]
     assert text(items) == "aé"
-    assert [token.id for token in tokens(items)] == [97, None]
+    assert [token.id for token in tokens(items)] == [97, 195, 169]
     assert [other.text for other in tokens(items)[0].alternatives] == ["a", "b"]
     assert stop(items) is Stop.END_OF_TEXT
     assert request["prompt"] == [1, 2, 3]
