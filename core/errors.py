@@ -5,6 +5,7 @@
     ├── EngineError           a model cannot do what was asked
     │   ├── EngineLost        it was there and is gone (process died, connection broke); trying again may help
     │   ├── EngineRefused     it will not, however often one asks (wrong key, no such model, not capable)
+    │   ├── Cancelled         it was stopped while it opened a session
     │   ├── ContextFull       prompt and answer no longer fit its context
     │   └── OutOfMemory       the device cannot hold the model or its context
     ├── ProblemFileError      a file of problems that cannot be read
@@ -43,6 +44,13 @@ class EngineLost(EngineError):
 
 class EngineRefused(EngineError):
     """The engine will not do this, however often it is asked."""
+
+
+class Cancelled(EngineError):
+    """A session was cancelled. Seen outside of the engines only where the session was still being opened."""
+
+    def __init__(self) -> None:
+        super().__init__("It was stopped.")
 
 
 class ContextFull(EngineError):

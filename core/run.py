@@ -9,10 +9,10 @@ from typing import Any
 from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from core.engines.base import Conversation, Engine, Message, Session, UsesDrafts
+from core.engines.base import Attach, Conversation, Engine, Message, Session, UsesDrafts, ignore
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
-from core.errors import BatonError, ContextFull, SettingsError
+from core.errors import BatonError, Cancelled, ContextFull, SettingsError
 from core.models.overrides import Sampling
 from core.thinking.control import Control
 from core.thinking.cues import Lexicon, parse_lexicon
@@ -159,15 +159,12 @@ def run(
         return Loop(over, policy, loop_settings, sources, before.parts())
 
     try:
-        failure = _open_sessions(sessions, engines, conversation, settings)
+        failure = _open_sessions(sessions, engines, conversation, settings, control.attach if control else ignore)
         started = _started(pair, conversation, settings, list(sessions.values()))
         if failure:
             yield started
-            finish = Finish.CONTEXT_FULL if isinstance(failure, ContextFull) else Finish.FAILED
-            yield RunEnded(0.0, finish, str(failure))
+            yield _not_begun(failure)
             return
-        if control:
-            control.attach(sessions.values())
         is_begun = resume_trace is not None and resume_trace.started is not None
         resumption = Resumption(resume_trace, sessions, make_loop, first_move) if is_begun and resume_trace else None
         if resumption and resumption.catch_up():
@@ -226,17 +223,27 @@ def obstacle(policy: type[Policy], pair: Pair) -> SettingsError | None:
 
 
 def _open_sessions(
-    sessions: dict[Author, Session], engines: dict[Author, Engine], conversation: Conversation, settings: RunSettings
+    sessions: dict[Author, Session],
+    engines: dict[Author, Engine],
+    conversation: Conversation,
+    settings: RunSettings,
+    attach: Attach,
 ) -> BatonError | None:
     try:
         for author, engine in engines.items():
-            sessions[author] = engine.open(conversation, engine.card.overrides.sampling(settings.sampling))
+            sessions[author] = engine.open(conversation, engine.card.overrides.sampling(settings.sampling), attach)
         small, large = sessions.get(Author.SMALL), sessions.get(Author.LARGE)
         if small and isinstance(large, UsesDrafts):
             large.use_drafts_of(small)
     except BatonError as error:
         return error
     return None
+
+
+def _not_begun(failure: BatonError) -> RunEnded:
+    if isinstance(failure, Cancelled):
+        return RunEnded(0.0, Finish.STOPPED)
+    return RunEnded(0.0, Finish.CONTEXT_FULL if isinstance(failure, ContextFull) else Finish.FAILED, str(failure))
 
 
 def _started(pair: Pair, conversation: Conversation, settings: RunSettings, sessions: list[Session]) -> RunStarted:

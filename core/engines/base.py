@@ -7,7 +7,7 @@ followed by the shared *body* (`body.py`); roll-back is implied, since every cal
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -187,12 +187,23 @@ class Session(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Stop what is going on, from any thread; a running write ends with Stop.CANCELLED."""
+        """End this session's work for good, from any thread or a signal handler; it can only be closed after that.
+
+        The running call ends at once, and every later one as it begins: a write with Stop.CANCELLED.
+        """
         ...
 
     def close(self) -> None:
         """Free the session's part of the KV cache. Closing twice is allowed."""
         ...
+
+
+Attach = Callable[[Session], object]
+"""Takes a session that is being opened, in which only `cancel` may be called."""
+
+
+def ignore(_: Session) -> None:
+    """For callers who never cancel."""
 
 
 @runtime_checkable
@@ -213,10 +224,11 @@ class Engine(Protocol):
     @property
     def card(self) -> ModelCard: ...
 
-    def open(self, conversation: Conversation, sampling: Sampling) -> Session:
+    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> Session:
         """A new session at the end of the rendered conversation, thinking opened if the model has the tags.
 
-        Nothing is decoded yet. Raises ContextFull if the prompt alone does not fit.
+        Nothing is decoded yet. `attach` gets the session before anything that takes time, so that another thread can
+        cancel it. Raises ContextFull if the prompt alone does not fit, Cancelled.
         """
         ...
 

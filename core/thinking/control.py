@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from enum import Enum, auto
 
 from core.engines.base import Session
@@ -33,10 +32,11 @@ class Control(Interruption):
         self._stopped = False
         self._sessions: tuple[Session, ...] = ()
 
-    def attach(self, sessions: Iterable[Session]) -> None:
-        """The sessions that `stop` has to cancel, so that a long prefill ends, too."""
-        with self._lock:
-            self._sessions = tuple(sessions)
+    def attach(self, session: Session) -> None:
+        """A session that `stop` has to cancel, so that a long prefill ends, too. Call it before the session is slow."""
+        self._sessions += (session,)
+        if self._stopped:
+            session.cancel()
 
     def take_over(self, now: bool = True) -> None:
         """The large model writes until `give_back` or the end of the text; from the next boundary on if not `now`."""
@@ -51,11 +51,9 @@ class Control(Interruption):
         self._wish_for(Wish.REWRITE_STEP)
 
     def stop(self) -> None:
-        """End the run with what is there."""
-        with self._lock:
-            self._stopped = True
-            sessions = self._sessions
-        for session in sessions:
+        """End the run with what is there. It takes no lock, since a signal may interrupt a thread that holds it."""
+        self._stopped = True  # before the sessions are read: `attach` does it the other way round
+        for session in self._sessions:
             session.cancel()
 
     @property

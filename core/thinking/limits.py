@@ -15,9 +15,6 @@ from core.thinking.policy import Close, Finished, Interruption, Move, Until, Vie
 from core.thinking.reasons import BUDGET, REPETITION
 from core.thinking.trace import Trace
 
-AGAIN = 0.2
-"""Seconds between two cancellations: a request may just have begun."""
-
 
 class Limits(BaseModel):
     """No limits by default, except for repetition."""
@@ -64,11 +61,9 @@ class LimitsGuard(Interruption):
         over = threading.Event()
 
         def watch() -> None:
-            wait = self.limits.max_seconds
-            while not over.wait(wait):
+            if not over.wait(self.limits.max_seconds):
                 for session in sessions:
                     session.cancel()
-                wait = AGAIN
 
         watcher = threading.Thread(target=watch, name="time limit", daemon=True)
         watcher.start()

@@ -11,14 +11,14 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from itertools import compress, groupby
 from typing import NamedTuple
 
 from core.engines.base import Alternative, Engine, Handoff, ScoredToken, Session
 from core.engines.body import Author, Part
-from core.errors import BatonError, EngineRefused, SettingsError
+from core.errors import BatonError, Cancelled, EngineRefused, SettingsError
 from core.models.overrides import Sampling
 from core.thinking.events import OpinionGiven, TakeoverScore
 from core.thinking.trace import Piece, Trace
@@ -86,7 +86,7 @@ class SecondOpinion:
         began, parts = time.monotonic(), self._trace.parts()
         tokens: list[ScoredToken] = []
         total, length = Handoff(0, 0, 0.0), 0
-        with self._opened(self._large) as session:
+        with suppress(Cancelled), self._opened(self._large) as session:
             for start, end in self._portions(session, parts):
                 scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
                 if self._stopped.is_set():
@@ -111,12 +111,17 @@ class SecondOpinion:
 
     @contextmanager
     def _opened(self, engine: Engine) -> Iterator[Session]:
-        session = self._session = engine.open(self._conversation, Sampling())
+        session = engine.open(self._conversation, Sampling(), self._attach)
         try:
             yield session
         finally:
             self._session = None
             session.close()
+
+    def _attach(self, session: Session) -> None:
+        self._session = session
+        if self._stopped.is_set():
+            session.cancel()
 
     def _portions(self, session: Session, parts: Sequence[Part]) -> Iterator[tuple[int, int]]:
         """Stretches of the body, in characters. A local model reads some steps at a time; a server, which begins from
@@ -136,7 +141,7 @@ class SecondOpinion:
         stretches = [(start, end) for start, end in takeover_stretches(self._trace) if end <= length]
         if not stretches or self._small is None:
             return
-        with self._opened(self._small) as session:
+        with suppress(Cancelled), self._opened(self._small) as session:
             if not is_local(session):
                 first, last = stretches[0][0], stretches[-1][1]
                 scores = session.score(parts_before(parts, last), first, ALTERNATIVES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from core.engines.base import Conversation
+from core.engines.base import Attach, Conversation, ignore
 from core.engines.body import Part
 from core.engines.usage import PrefetchedText, RequestUsage, Usage
 from core.models.overrides import Sampling
@@ -49,8 +49,11 @@ class ChargingEngine(ScriptedEngine):
                 bill = bill.plus(session.usage)
         return bill
 
-    def open(self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS) -> ScriptedSession:
+    def open(
+        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS, attach: Attach = ignore
+    ) -> ScriptedSession:
         self.fail_if_gone()
         session = ChargingSession(self, conversation, sampling)
+        attach(session)
         self.sessions.append(session)
         return session

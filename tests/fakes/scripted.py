@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from core.engines.base import (
     Alternative,
+    Attach,
     Conversation,
     End,
     Handoff,
@@ -36,6 +37,7 @@ from core.engines.base import (
     Stop,
     Token,
     WriteItem,
+    ignore,
 )
 from core.engines.body import Part, rendered_runs
 from core.engines.model_card import ModelCard, Placement
@@ -151,7 +153,6 @@ class ScriptedSession:
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
     ) -> Generator[WriteItem, None, None]:
-        self._cancelled.clear()
         handoff = self._read(body, Kind.WRITE, limit, seed, alternatives, position)
         for progress in self.engine.prefill():
             yield progress
@@ -189,7 +190,6 @@ class ScriptedSession:
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
         """Tokens as this engine splits the text after `start`, each with the log-probability of `engine.scored`."""
-        self._cancelled.clear()
         handoff = self._read(body, Kind.SCORE, alternatives=alternatives)
         text, tokens = "".join(part.text for part in body), []
         before, scored_text = text[:start], text[start:]
@@ -353,9 +353,12 @@ class ScriptedEngine:
         """The log of all sessions, session by session."""
         return [call for session in self.sessions for call in session.calls]
 
-    def open(self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS) -> ScriptedSession:
+    def open(
+        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS, attach: Attach = ignore
+    ) -> ScriptedSession:
         self.fail_if_gone()
         session = ScriptedSession(self, conversation, sampling)
+        attach(session)
         self.sessions.append(session)
         return session
 

@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from core.engines.base import (
+    Attach,
     Conversation,
     End,
     Handoff,
@@ -25,6 +26,7 @@ from core.engines.base import (
     Stop,
     Token,
     WriteItem,
+    ignore,
 )
 from core.engines.body import Part, bytes_before, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
@@ -67,7 +69,7 @@ from core.engines.local.process import (
 from core.engines.local.restarts import RestartPolicy
 from core.engines.model_card import ModelCard, Placement
 from core.engines.template_renderer import RENDERER
-from core.errors import ContextFull, EngineError, EngineLost
+from core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from core.models.gguf import GgufHeader, read_header
 from core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
 from core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
@@ -152,8 +154,8 @@ class LocalEngine:
         with self._lock:
             return next(self._numbers)
 
-    def open(self, conversation: Conversation, sampling: Sampling) -> LocalSession:
-        return LocalSession(self, conversation, sampling)
+    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> LocalSession:
+        return LocalSession(self, conversation, sampling, attach)
 
     def render(self, conversation: Conversation) -> tuple[PromptPiece, ...]:
         """By the model's chat template. Raises EngineRefused."""
@@ -170,10 +172,11 @@ class LocalEngine:
         assert isinstance(tokenized, Tokenized)
         return tokenized.ids
 
-    def recover(self, lost: EngineLost, process: ModelProcess) -> None:
+    def recover(self, lost: EngineLost, process: ModelProcess, on_progress: Callable[[float], object]) -> None:
         """Start a dead process again, unless another session has done it: lighter, if memory ran out.
 
-        Raises EngineLost if the restart policy does not allow it, OutOfMemory if the model fits in no way any more.
+        `on_progress` may raise Cancelled while the model is loaded. Raises EngineLost if the restart policy does not
+        allow it, OutOfMemory if the model fits in no way any more.
         """
         with self._lock:
             if self._process is not process:
@@ -183,7 +186,12 @@ class LocalEngine:
             self._process.close()
             memory = isinstance(lost, ProcessLost) and lost.is_out_of_memory
             ways = attempts_after_death(self._asked, self._layers, self._options.load, memory=memory)
-            self._process, self._options, change = load_first_that_fits(self._options, ways, self._card.name)
+            try:
+                loaded = load_first_that_fits(self._options, ways, self._card.name, on_progress)
+            except Cancelled:
+                self._restarts.succeeded()  # it did not fail: the next request may try it again
+                raise
+            self._process, self._options, change = loaded
             self._card = replace(self._card, placement=self._placement(change))
 
     @property
@@ -203,13 +211,16 @@ class LocalEngine:
 class LocalSession:
     """One text on a local model. If the process dies it is restarted, and the text goes on."""
 
-    def __init__(self, engine: LocalEngine, conversation: Conversation, sampling: Sampling) -> None:
+    def __init__(self, engine: LocalEngine, conversation: Conversation, sampling: Sampling, attach: Attach) -> None:
+        """`attach` is called before the process is asked for anything. Raises EngineError."""
         self._engine = engine
         self._conversation = conversation
         self._sampling = sampling
         self._drafter: Drafter | None = None
         self._replies: Replies | None = None
         """Of the request under way."""
+        self._cancelled = False
+        attach(self)
         self._open()
 
     @property
@@ -313,6 +324,7 @@ class LocalSession:
         return tuple(ids), base
 
     def cancel(self) -> None:
+        self._cancelled = True  # before the replies are read: `_ask` does it the other way round
         if (replies := self._replies) is not None:
             replies.put(CancelRequested())  # the thread that waits for replies passes it on: this one never blocks
 
@@ -333,13 +345,32 @@ class LocalSession:
         try:
             self._open_in(self._engine.process)
         except EngineLost as lost:
-            self._engine.recover(lost, self._process)
+            self._recover(lost)
             self._open_in(self._engine.process)
+
+    def _recover(self, lost: EngineLost) -> None:
+        self._engine.recover(lost, self._process, lambda _: self._refuse_if_cancelled())
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise Cancelled
+
+    def _ask(self, number: int, request: Open | Read) -> Replies:
+        """Ask the process; `cancel` reaches whoever waits for the replies, even if it came before."""
+        self._replies = replies = self._process.ask(number, request)
+        if self._cancelled:
+            replies.put(CancelRequested())
+        return replies
 
     def _open_in(self, process: ModelProcess) -> None:
         self._process = process
         self._number, number = self._engine.next_number(), self._engine.next_number()
-        tokenized = only_reply(process.ask(number, Open(self._number, number, self._engine.render(self._conversation))))
+        prompt = self._engine.render(self._conversation)
+        try:
+            tokenized = only_reply(self._ask(number, Open(self._number, number, prompt)))
+        except Cancelled:
+            self.close()
+            raise
         assert isinstance(tokenized, Tokenized)
         self._prompt_tokens = len(tokenized.ids)
         if self._prompt_tokens >= self.card.context:
@@ -353,11 +384,14 @@ class LocalSession:
         return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size), **what)
 
     def _carry_out(self, asking: Read, written: list[int] | None = None) -> Generator[Item, None, None]:
-        """Send a request and yield its results. If the process dies, go on from the last token that arrived.
+        """Send a request and yield its results; `written` is filled with the ids of the tokens."""
+        try:
+            yield from self._in_spite_of_deaths(asking, [] if written is None else written)
+        except Cancelled:
+            yield End(Stop.CANCELLED)
 
-        `written`: filled with the ids of the tokens.
-        """
-        written = [] if written is None else written
+    def _in_spite_of_deaths(self, asking: Read, written: list[int]) -> Generator[Item, None, None]:
+        """If the process dies, go on from the last token that arrived."""
         deaths = 0
         while True:
             try:
@@ -383,14 +417,13 @@ class LocalSession:
                 deaths += 1
                 if deaths > RESTARTS_A_REQUEST:
                     raise EngineLost(lost.message, LOAD_AGAIN) from lost
-                self._engine.recover(lost, self._process)
+                self._recover(lost)
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
     def _stream(self, asking: Read) -> Generator[Item, None, None]:
         process, number = self._process, self._engine.next_number()
-        replies = process.ask(number, asking._replace(session=self._number, request=number))
+        replies = self._ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
-        self._replies = replies
         stop_at: float | None = None
         try:
             while True:
@@ -412,7 +445,7 @@ class LocalSession:
                         yield End(Stop.CANCELLED)
                         return
                     case CancelRequested():
-                        stop_at = time.monotonic() + STOP_SECONDS
+                        stop_at = stop_at or time.monotonic() + STOP_SECONDS  # a second Stop brings no second wait
                         process.tell(Cancel(number, at_once=True))
                     case Failed(_, context_full, reason):
                         raise self._failure(context_full, reason)

@@ -34,7 +34,7 @@ from core.engines.local.messages import (
     send,
 )
 from core.engines.local.watching import Heartbeat, ModelFiles
-from core.errors import EngineError, EngineLost, OutOfMemory
+from core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from core.models.gguf_format import shards_of
 
 SILENCE_IF_STOPPED = 2.5
@@ -316,8 +316,10 @@ def speaks_of_memory(line: str) -> bool:
 
 
 def only_reply(replies: Replies) -> Tokenized | CacheDump:
-    """The one reply of a request that is not streamed."""
+    """The one reply of a request that is not streamed. Raises EngineError."""
     reply = replies.get()
+    if isinstance(reply, CancelRequested):
+        raise Cancelled
     if isinstance(reply, EngineLost):
         raise reply
     if isinstance(reply, Failed):

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from core.engines.base import Conversation
+from core.engines.base import Attach, Conversation, ignore
 from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.protocol import Ask, PromptBuilder, ServerProtocol
@@ -111,11 +111,13 @@ class RemoteEngine:
         """Of all sessions, closed ones included."""
         return self._meter.usage
 
-    def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
-        session = RemoteSession(self, conversation, sampling, self._forget)
-        with self._lock:
-            self._sessions.add(session)
-        return session
+    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> RemoteSession:
+        def attached(session: RemoteSession) -> None:
+            with self._lock:
+                self._sessions.add(session)
+            attach(session)
+
+        return RemoteSession(self, conversation, sampling, attached, self._forget)
 
     def count_tokens(self, text: str) -> int:
         return self._ask(lambda ask: self.protocol.count_tokens(text, ask))
@@ -126,6 +128,7 @@ class RemoteEngine:
             sessions = tuple(self._sessions)
         for session in sessions:
             session.close()
+        self._connection.halt()
         self._connection.close()
 
     def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
@@ -168,10 +171,7 @@ class RemoteEngine:
         return UsageMeter(self.options.prices, self.options.answer_cap, "this answer", self._meter)
 
     def begin(self, conversation: Conversation, connection: HttpConnection) -> PromptBuilder:
-        return self._retry(lambda: self.protocol.prompt_builder(conversation, connection.ask))
-
-    def check_model(self) -> None:
-        self._ask(self.protocol.check_model)
+        return self._retry(lambda ask: self.protocol.prompt_builder(conversation, ask), connection)
 
     def _forget(self, session: RemoteSession) -> None:
         with self._lock:
@@ -180,18 +180,17 @@ class RemoteEngine:
     def _ask(self, question: Callable[[Ask], Result]) -> Result:
         """A short question over the engine's own connection, one at a time, with retries."""
         with self._asking:
-            return self._retry(lambda: question(self._connection.ask))
+            return self._retry(question, self._connection)
 
-    def _retry(self, action: Callable[[], Result]) -> Result:
+    def _retry(self, question: Callable[[Ask], Result], connection: HttpConnection) -> Result:
         """Repeat it while the server is lost or not ready, as often as the policy allows."""
         retries = RetryState(self.retry_policy)
         while True:
             try:
-                return action()
+                return question(connection.ask)
             except EngineLost as error:
                 pause = retries.pause_after(error)
-                if self._closing.wait(pause):
-                    raise
+            connection.pause(pause)
 
     def supports_prefetch(self) -> bool:
         chosen = self.options.supports_prefetch

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
-from core.engines.base import Conversation
+from core.engines.base import Attach, Conversation, ignore
 from core.engines.model_card import ModelCard
 from core.engines.remote.engine import RemoteEngine
 from core.engines.remote.session import RemoteSession
@@ -61,12 +61,12 @@ class ServerPool:
         for engine in self.engines:
             engine.ping()
 
-    def open(self, conversation: Conversation, sampling: Sampling) -> RemoteSession:
+    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> RemoteSession:
         """On the least busy server that answers. Raises EngineLost if none does."""
         lost: EngineLost | None = None
         for engine in self._by_load():
             try:
-                return engine.open(conversation, sampling)
+                return engine.open(conversation, sampling, attach)
             except EngineLost as error:
                 lost = error
         raise lost or EngineLost("No server is left.", "Start one.")

@@ -50,9 +50,9 @@ class Prefetch:
         connection: HttpConnection,
         meter: UsageMeter,
         status: SessionStatus,
-        new_reader: Callable[[threading.Event, Prompt], ResponseReader],
+        new_reader: Callable[[HttpConnection, Prompt], ResponseReader],
     ) -> None:
-        """`connection`: for these requests alone. `new_reader`: a reader for one answer, with its cancel event."""
+        """`connection`: for these requests alone. `new_reader`: a reader for one answer over a connection."""
         self._protocol = protocol
         self._prompt_builder = prompt_builder
         self._connection = connection
@@ -65,7 +65,6 @@ class Prefetch:
         self._settled_length = -1
         """Parts of the body that were offered last, if the model's memory cannot be cut."""
         self._finished: list[PrefetchedText] = []
-        self._cancelled = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"prefetch on {connection.host}", daemon=True)
         self._thread.start()
@@ -111,27 +110,33 @@ class Prefetch:
 
     def _stop_reading(self) -> None:
         if self._busy:
-            self._cancelled.set()
-            self._connection.cut()
+            self._connection.halt()
             self._changed.wait_for(lambda: not self._busy)
+            self._connection.resume()
 
     def _run(self) -> None:
-        while True:
+        try:
+            while (body := self._next_offer()) is not None:
+                try:
+                    self._read(body)
+                except EngineRefused:
+                    return  # a cap is reached, or the model is another: it would be refused again
+                except EngineError:
+                    continue  # broken or halted: the next offer tries again, the next real request reports it
+        finally:  # whatever ended it: nobody may wait for this thread
             with self._changed:
-                self._busy = False
+                self._closed, self._busy = True, False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._closed or self._newest is not None)
-                if self._closed or self._newest is None:
-                    return
-                body, self._newest = self._newest, None
-                self._busy = True
-                self._cancelled.clear()
-            try:
-                self._read(body)
-            except EngineRefused:
-                self._closed = True  # a cap is reached, or the model is another: it would be refused again
-            except EngineError:
-                continue  # broken or cut: the next offer tries again, the next real request reports it
+
+    def _next_offer(self) -> Sequence[Part] | None:
+        """None once it is closed."""
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or self._newest is not None)
+            body, self._newest = self._newest, None
+            self._busy = body is not None and not self._closed
+            return body if self._busy else None
 
     def _read(self, body: Sequence[Part]) -> None:
         protocol, connection = self._protocol, self._connection
@@ -140,7 +145,7 @@ class Prefetch:
         if not isinstance(prompt, str):
             prompt = prompt[:-HELD_BACK]
         parser = protocol.answer_parser(connection.ask)
-        reader = self._new_reader(self._cancelled, prompt)
+        reader = self._new_reader(connection, prompt)
         payload = protocol.payload(prompt, CompletionRequest(0, 0, Sampling()), connection.ask)
         try:
             with (

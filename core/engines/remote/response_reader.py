@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from core.engines.base import Handoff, Notice, Passing, Stop
 from core.engines.remote.fields import Fields
 from core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,
+    Ask,
     Prompt,
     PromptProgress,
     StreamedText,
@@ -34,12 +34,12 @@ class RestartDetector:
     One for each session. `check_model` asks the server, and raises EngineRefused if it serves another model.
     """
 
-    def __init__(self, check_model: Callable[[], None]) -> None:
+    def __init__(self, check_model: Callable[[Ask], None]) -> None:
         self._check_model = check_model
         self._has_read = False
         self._refusal: EngineRefused | None = None
 
-    def check(self, reused: int | None) -> None:
+    def check(self, reused: int | None, connection: HttpConnection) -> None:
         """Call at each request with the number of tokens reused from the KV cache (None: not reported).
 
         If the server reused nothing although it has read this text before, it is asked for its model; a refusal
@@ -50,7 +50,8 @@ class RestartDetector:
             raise self._refusal
         if reused == 0 and self._has_read:
             try:
-                self._check_model()
+                with closing(connection.beside()) as aside:
+                    self._check_model(aside.ask)
             except EngineRefused as refusal:
                 self._refusal = refusal
                 raise
@@ -60,22 +61,19 @@ class RestartDetector:
 class ResponseReader:
     def __init__(
         self,
-        host: str,
+        connection: HttpConnection,
         policy: RetryPolicy,
         status: SessionStatus,
         restarts: RestartDetector,
-        cancelled: threading.Event,
         prompt: Prompt,
-        new_connection: Callable[[], HttpConnection],
     ) -> None:
-        """`cancelled` is set by the caller when the answer is no longer wanted. `new_connection`: for pings."""
-        self._host = host
+        """`connection`: over which the answer comes."""
+        self._host = connection.host
+        self._connection = connection
         self._policy = policy
         self._status = status
         self._restarts = restarts
-        self._cancelled = cancelled
         self._prompt = prompt
-        self._new_connection = new_connection
         self._ping: BackgroundPing | None = None
         self._began = time.perf_counter()
         self._progress: PromptProgress | None = None
@@ -89,10 +87,11 @@ class ResponseReader:
         return 2 * limit + len(self._prompt) + 1000
 
     def events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
-        """The events of the answer, and a Notice now and then while none arrives. Ends early if cancelled.
+        """The events of the answer, and a Notice now and then while none arrives.
 
-        Raises EngineLost if the stream ends before the answer does, is silent too long, or if the server answers short
-        questions no more while the request waits. Only whole events count: bytes that trickle in are silence.
+        Raises Cancelled if the connection is halted; EngineLost if the stream ends before the answer does, is silent
+        too long, or if the server answers short questions no more while the request waits. Only whole events count:
+        bytes that trickle in are silence.
         """
         try:
             yield from self._events(stream, parser)
@@ -104,7 +103,7 @@ class ResponseReader:
         policy = self._policy
         tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
         last_event = last_notice = time.perf_counter()
-        while not self._cancelled.is_set():
+        while True:
             message = stream.next(tick)
             now = time.perf_counter()
             if isinstance(message, Fields):
@@ -143,13 +142,13 @@ class ResponseReader:
         if self._ping is None or not self._ping.is_running:
             if self._ping:
                 self._ping.close()
-            self._ping = BackgroundPing(self._new_connection())
+            self._ping = BackgroundPing(self._connection.beside())
 
     def _record(self, event: AnswerEvent) -> None:
         match event:
             case PromptProgress():
                 if self._progress is None:
-                    self._restarts.check(event.reused)
+                    self._restarts.check(event.reused, self._connection)
                 self._progress = event
             case StreamedText(tokens):
                 self._first_token = self._first_token or time.perf_counter()

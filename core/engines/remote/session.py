@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -42,7 +41,7 @@ from core.engines.remote.retry import RetryPolicy, RetryState
 from core.engines.remote.state import RETRYING, ServerState, StatusTracker
 from core.engines.remote.transport import AnswerStream, HttpConnection
 from core.engines.usage import PrefetchedText, RequestUsage, Usage, UsageMeter
-from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from core.models.overrides import Sampling
 
 FOR_A_SCORE = 600.0
@@ -73,10 +72,6 @@ class SessionHost(Protocol):
         """Render the conversation, with retries. Raises EngineError."""
         ...
 
-    def check_model(self) -> None:
-        """Raises EngineRefused if the server now serves another model."""
-        ...
-
 
 class GivenUp(NamedTuple):
     """A server on which all retries failed."""
@@ -94,30 +89,30 @@ class RemoteSession:
         host: SessionHost,
         conversation: Conversation,
         sampling: Sampling,
+        attach: Callable[[RemoteSession], object],
         on_close: Callable[[RemoteSession], None],
     ) -> None:
+        """`attach` is called before the first question to the server. Raises EngineError."""
         self._protocol = host.protocol
         self._retry_policy = host.retry_policy
         self._sampling = sampling
         self._on_close = on_close
-        self._new_connection = host.new_connection
         self._connection = host.new_connection()
         self._meter = host.new_meter()
         self._status = host.status_tracker.new_session()
-        self._restarts = RestartDetector(host.check_model)
-        self._cancelled = threading.Event()
-        self._stream: AnswerStream | None = None
+        self._restarts = RestartDetector(host.protocol.check_model)
+        self._cancelled = False
         self._closed = False
-        self._is_scoring = False
+        self._prefetch: Prefetch | None = None
         self._given_up: GivenUp | None = None
         self._status_tracker = host.status_tracker
         try:
+            attach(self)
             self._prompt_builder = host.begin(conversation, self._connection)
             self._refuse_beyond_context(self._prompt_builder.prompt_tokens)
-        except EngineError:
-            self._connection.close()
+        except BaseException:
+            self.close()
             raise
-        self._prefetch: Prefetch | None = None
         if self.card.supports_prefetch:
             self._prefetch = Prefetch(
                 self._protocol, self._prompt_builder, host.new_connection(), self._meter, self._status, self._reader
@@ -137,8 +132,9 @@ class RemoteSession:
         return self._meter.usage
 
     def read(self, body: Sequence[Part]) -> Handoff:
-        with self._call():
+        with suppress(Cancelled), self._call():
             return self._read(body)
+        return Handoff(0, 0, 0.0)
 
     def prefetch(self, body: Sequence[Part]) -> None:
         if self._prefetch and not self._is_given_up:
@@ -168,7 +164,7 @@ class RemoteSession:
             )
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         judgement = Judgement.none(len(choices))
-        with self._call():
+        with suppress(Cancelled), self._call():
             before: Handoff | None = None
             if not self.card.supports_truncation:
                 # A request of its own for the body: the server keeps a checkpoint at the end of each prompt, and goes
@@ -187,24 +183,16 @@ class RemoteSession:
         if not self.card.returns_scores:
             raise no_scores(self.card)
         began = time.perf_counter()
-        with self._call():
+        with suppress(Cancelled), self._call():
             connection = self._connection
             prompt = self._prompt_builder.with_body(body, connection.ask)
             before = self._prompt_builder.with_body(_up_to(body, start), connection.ask)
             first = next((n for n, (a, b) in enumerate(zip(prompt, before, strict=False)) if a != b), len(before))
             self._meter.room(1)
             sent, received = connection.bytes_sent, connection.bytes_received
-            self._is_scoring = True
-            try:
-                tokens = self._protocol.score(
-                    prompt, first, alternatives, lambda path, payload: connection.ask(path, payload, FOR_A_SCORE)
-                )
-            except EngineLost:
-                if self._cancelled.is_set():
-                    return Scores()
-                raise
-            finally:
-                self._is_scoring = False
+            tokens = self._protocol.score(
+                prompt, first, alternatives, lambda path, payload: connection.ask(path, payload, FOR_A_SCORE)
+            )
             seconds = time.perf_counter() - began
             self._meter.add(
                 RequestUsage(
@@ -216,14 +204,12 @@ class RemoteSession:
                     seconds_waited=seconds,
                 )
             )
-        return Scores(tokens, Handoff(0, len(prompt), seconds, passing_of(body, self.card.vocabulary)))
+            return Scores(tokens, Handoff(0, len(prompt), seconds, passing_of(body, self.card.vocabulary)))
+        return Scores()
 
     def cancel(self) -> None:
-        self._cancelled.set()
-        if stream := self._stream:
-            stream.wake()
-        if self._is_scoring:
-            self._connection.cut()
+        self._cancelled = True  # before the connection is read: `_call` does it the other way round
+        self._connection.halt()
 
     def close(self) -> None:
         if self._closed:
@@ -232,7 +218,6 @@ class RemoteSession:
         self.cancel()
         if self._prefetch:
             self._prefetch.close()
-        self._connection.cut()
         self._connection.close()
         self._status.close()
         self._on_close(self)
@@ -252,7 +237,8 @@ class RemoteSession:
         self._given_up = None
         if self._prefetch:
             self._connection = self._prefetch.yield_to(self._connection)
-        self._cancelled.clear()
+        if self._cancelled:
+            self._connection.halt()
         try:
             yield
         except EngineRefused as error:
@@ -288,9 +274,11 @@ class RemoteSession:
         retries = RetryState(self._retry_policy)
         is_noticed = False
         end = End(Stop.CANCELLED)
+        pause = 0.0
         while True:
             try:
                 if retries.failures:
+                    self._connection.pause(pause)
                     self._protocol.check_model(self._connection.ask)
                 so_far = (*body, *as_parts(kept, self.card.vocabulary))
                 prompt = self._prompt_builder.with_body(so_far, self._connection.ask, question)
@@ -312,15 +300,15 @@ class RemoteSession:
                     yield Notice(reached)
                 yield end
                 return
+            except Cancelled:
+                yield End(Stop.CANCELLED)
+                return
             except EngineLost as error:
                 pause = retries.pause_after(error)
                 self._status.fail(ServerState.RECONNECTING, error.message, retries.failures, self._retry_policy.tries)
                 if not is_noticed:  # one line in the answer; the status shows each attempt
                     is_noticed = True
                     yield Notice(f"{error.message} {RETRYING}")
-                if self._cancelled.wait(pause):
-                    yield End(Stop.CANCELLED)
-                    return
 
     def _answer(self, prompt: Prompt, request: CompletionRequest, passing: Passing) -> Generator[WriteItem, None, None]:
         """One request: a handoff, tokens, an end. Leaving it early closes the socket."""
@@ -328,14 +316,14 @@ class RemoteSession:
             request = replace(request, limit=self._meter.room(request.limit))
         payload = self._protocol.payload(prompt, request, self._connection.ask)
         parser = self._protocol.answer_parser(self._connection.ask)
-        reader = self._reader(self._cancelled, prompt)
+        reader = self._reader(self._connection, prompt)
         most_events = reader.most_events(request.limit)
         with (
             reader.metered(self._connection, self._meter),
-            AnswerStream(self._connection, self._protocol.path, payload, most_events) as self._stream,
+            AnswerStream(self._connection, self._protocol.path, payload, most_events) as stream,
         ):
             written = 0
-            for event in reader.events(self._stream, parser):
+            for event in reader.events(stream, parser):
                 if isinstance(event, Notice):
                     yield event
                     continue
@@ -355,18 +343,9 @@ class RemoteSession:
                 for token in event.tokens[: request.limit - written]:
                     written += 1
                     yield token
-            yield End(Stop.CANCELLED)
 
-    def _reader(self, cancelled: threading.Event, prompt: Prompt) -> ResponseReader:
-        return ResponseReader(
-            self._connection.host,
-            self._retry_policy,
-            self._status,
-            self._restarts,
-            cancelled,
-            prompt,
-            self._new_connection,
-        )
+    def _reader(self, connection: HttpConnection, prompt: Prompt) -> ResponseReader:
+        return ResponseReader(connection, self._retry_policy, self._status, self._restarts, prompt)
 
     def _refuse_beyond_context(self, tokens: int) -> None:
         if tokens >= self.card.context > 0:

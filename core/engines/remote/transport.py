@@ -1,4 +1,4 @@
-"""One HTTP connection to a server, which another thread may cut, and one streamed answer over it."""
+"""One HTTP connection to a server, which another thread may halt, and one streamed answer over it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +19,7 @@ from core.engines.remote.address import ServerAddress
 from core.engines.remote.failures import from_status, from_transport, garbage
 from core.engines.remote.fields import Fields, parsed
 from core.engines.remote.retry import RetryPolicy
-from core.errors import EngineError, EngineLost, EngineRefused
+from core.errors import Cancelled, EngineError, EngineLost, EngineRefused
 
 Payload = Mapping[str, Any]
 LARGEST_ANSWER = 64 * 2**20
@@ -27,14 +27,17 @@ _CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
 
 
 class HttpConnection:
-    """Requests one after another over one kept-alive connection. Only `cut` may be called from another thread.
+    """Requests one after another over one kept-alive connection. Only `cut` and `halt` may be called from elsewhere:
+    from another thread, or from a signal handler within this one, so that the lock is reentrant.
 
     httpx2 cannot end a request from another thread, and its time-outs measure silence, not slowness. So the trace
-    hook records the socket, and `cut` shuts it down.
+    hook records the socket, which `cut` and `halt` shut down.
     """
 
     def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext) -> None:
         self.host = address.host
+        self._address = address
+        self._tls = tls
         self.bytes_sent = 0
         self.bytes_received = 0
         self._policy = policy
@@ -54,9 +57,13 @@ class HttpConnection:
                 f"The proxy for {address.host} cannot be used: {str(error).rstrip('.')}.",
                 "Write it as http://host:port, in --proxy or HTTPS_PROXY.",
             ) from error
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._socket: socket.socket | None = None
         self._is_cut = False
+        self._is_halted = False
+        self._halts: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """Ends a pause. Unlike an Event, it can be used by a signal handler in the thread that waits for it."""
+        self._beside: list[HttpConnection] = []
 
     def ask(self, path: str, payload: Payload | None = None, seconds: float | None = None) -> Fields:
         """A question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
@@ -72,6 +79,7 @@ class HttpConnection:
 
     def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
         timed_out = threading.Event()
+        self._renew()
 
         def give_up() -> None:
             timed_out.set()
@@ -84,6 +92,7 @@ class HttpConnection:
             with self._request(path, payload) as response:
                 return parsed(self._body(response))
         except ValueError as error:
+            self.refuse_if_halted()
             raise garbage(self.host) from error
         except EngineLost as error:
             if timed_out.is_set():
@@ -93,10 +102,34 @@ class HttpConnection:
             timer.cancel()
 
     def events(self, path: str, payload: Payload) -> Iterator[str]:
-        """The data of each server-sent event. Raises EngineError."""
-        with self._request(path, payload) as response:
-            for event in httpx2.EventSource(response):
-                yield event.data
+        """The data of each server-sent event; `cut` ends them from now on. Raises EngineError."""
+        self._renew()
+
+        def events() -> Iterator[str]:
+            with self._request(path, payload) as response:
+                for event in httpx2.EventSource(response):
+                    yield event.data
+
+        return events()
+
+    def pause(self, seconds: float) -> None:
+        """Wait before a request is tried again. Raises Cancelled if it is halted."""
+        with suppress(queue.Empty):
+            self._halts.get(timeout=seconds)
+        self.refuse_if_halted()
+
+    def beside(self) -> HttpConnection:
+        """Another connection to the same server, for use at the same time; it is halted with this one."""
+        other = HttpConnection(self._address, self._policy, self._tls)
+        with self._lock:
+            self._beside = [each for each in self._beside if not each.is_closed] + [other]
+            if self._is_halted:
+                other.halt()
+        return other
+
+    @property
+    def is_closed(self) -> bool:
+        return self._client.is_closed
 
     @property
     def is_open(self) -> bool:
@@ -105,22 +138,47 @@ class HttpConnection:
             return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
 
     def cut(self) -> None:
-        """End the running request, from any thread."""
+        """End the running request, or the events that were asked for last."""
         with self._lock:
             self._is_cut = True
             self._shut_down()
 
+    def halt(self) -> None:
+        """End the running request, and every later one until `resume`: they raise Cancelled."""
+        with self._lock:
+            self._is_halted = True
+            self.cut()
+            for other in self._beside:
+                other.halt()
+        self._halts.put(None)
+
+    def resume(self) -> None:
+        """Take `halt` back. Call it while no request is running."""
+        with self._lock:
+            self._is_halted = False
+            self._halts = queue.SimpleQueue()
+
+    def refuse_if_halted(self) -> None:
+        """Raises Cancelled."""
+        if self._is_halted:
+            raise Cancelled
+
     def close(self) -> None:
         self._client.close()
+
+    def _renew(self) -> None:
+        """A cut does not concern the next request."""
+        with self._lock:
+            self._is_cut = self._is_halted
 
     @contextmanager
     def _request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
         """A response with status 200, not yet read."""
-        with self._lock:
-            self._is_cut = False
         content = None if payload is None else json.dumps(payload).encode()
         self.bytes_sent += len(content or b"")
         try:
+            if self._is_cut:
+                raise httpx2.ReadError("cut")
             with closing(self._send(path, content)) as response:
                 try:
                     if response.status_code != HTTPStatus.OK:
@@ -129,6 +187,7 @@ class HttpConnection:
                 finally:
                     self.bytes_received += response.num_bytes_downloaded
         except httpx2.HTTPError as error:
+            self.refuse_if_halted()
             raise from_transport(error, self.host) from error
 
     def _body(self, response: httpx2.Response) -> bytes:
@@ -192,7 +251,7 @@ class BackgroundPing:
         return self._failure
 
     def close(self) -> None:
-        self._connection.cut()
+        self._connection.halt()
         self._thread.join()
         self._connection.close()
 
@@ -209,7 +268,6 @@ class Signal(Enum):
     """What `AnswerStream.next` may return instead of an event."""
 
     SILENCE = "nothing arrived in that time"
-    WOKEN = "wake() was called"
     ENDED = "the answer is complete"
 
 
@@ -219,8 +277,9 @@ class AnswerStream:
     def __init__(self, connection: HttpConnection, path: str, payload: Payload, most_events: int) -> None:
         self._connection = connection
         self._messages: queue.SimpleQueue[Fields | Signal | EngineError] = queue.SimpleQueue()
+        events = connection.events(path, payload)
         self._reader = threading.Thread(
-            target=self._read, args=(path, payload, most_events), name=f"answer of {connection.host}", daemon=True
+            target=self._read, args=(events, most_events), name=f"answer of {connection.host}", daemon=True
         )
         self._reader.start()
 
@@ -233,22 +292,18 @@ class AnswerStream:
             self._reader.join()
 
     def next(self, seconds: float) -> Fields | Signal:
-        """The next event, or a signal. Raises the EngineError that ended the answer."""
-        try:
+        """The next event, or a signal. Raises the EngineError that ended the answer: Cancelled, if it was halted."""
+        message: Fields | Signal | EngineError = Signal.SILENCE
+        with suppress(queue.Empty):
             message = self._messages.get(timeout=seconds)
-        except queue.Empty:
-            return Signal.SILENCE
+        self._connection.refuse_if_halted()
         if isinstance(message, EngineError):
             raise message
         return message
 
-    def wake(self) -> None:
-        """Make a waiting `next` return, from any thread."""
-        self._messages.put(Signal.WOKEN)
-
-    def _read(self, path: str, payload: Payload, most_events: int) -> None:
+    def _read(self, events: Iterator[str], most_events: int) -> None:
         try:
-            for number, data in enumerate(self._connection.events(path, payload)):
+            for number, data in enumerate(events):
                 if data == "[DONE]":  # the end in OpenAI's protocol
                     break
                 if number >= most_events:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -115,13 +116,34 @@ def test_stop_before_the_first_token_reads_nothing() -> None:
 
 def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends() -> None:
     control, engine = Control(), ScriptedEngine("One two")
-    session = engine.open()
-    control.attach([session])
+    session = engine.open(attach=control.attach)
     items = session.write((), 10, 0)
     next(items)
     control.stop()
     assert list(items) == [(Stop.CANCELLED,)]
     assert control.stopped
+
+
+def test_stop_reaches_a_session_that_is_opened_after_it() -> None:
+    control, engine = Control(), ScriptedEngine("One two")
+    control.stop()
+    session = engine.open(attach=control.attach)
+    assert list(session.write((), 10, 0))[-1] == (Stop.CANCELLED,)
+
+
+def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
+    class Signalled(NamedTuple):
+        @property
+        def at_boundary(self) -> bool:
+            control.stop()
+            return False
+
+    control = Control()
+    control.take_over(now=False)
+    thread = threading.Thread(target=control.interrupt, args=(Signalled(),), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_a_cancelled_write_ends_the_run_as_stopped() -> None:

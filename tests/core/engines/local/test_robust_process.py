@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import queue
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,14 +17,15 @@ import psutil
 import pytest
 
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from core.engines.base import End, Message, Notice, Stop, Token, WriteItem
+from core.engines.base import End, Judgement, Message, Notice, Session, Stop, Token, WriteItem
 from core.engines.body import Author, Body, Part
+from core.engines.local import client, worker
 from core.engines.local import process as model_process
-from core.engines.local import worker
 from core.engines.local.client import LocalEngine
 from core.engines.local.messages import Tokenize
+from core.engines.local.process import only_reply
 from core.engines.local.watching import Heartbeat
-from core.errors import EngineError, EngineLost
+from core.errors import Cancelled, EngineError, EngineLost
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
@@ -113,6 +116,61 @@ def test_stop_ends_a_write_though_the_process_hangs(engine: LocalEngine) -> None
             send(engine, signal.SIGSTOP)
             session.cancel()
     assert items[-1] == End(Stop.CANCELLED)
+
+
+@pytest.fixture
+def hangs(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
+    """Its process does not answer, and is not killed for it."""
+    monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 600.0)
+    send(engine, signal.SIGSTOP)
+    yield engine
+    send(engine, signal.SIGCONT)
+
+
+def test_a_session_can_be_cancelled_while_the_process_that_opens_it_hangs(hangs: LocalEngine) -> None:
+    opening: queue.SimpleQueue[Session] = queue.SimpleQueue()
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(hangs.open, QUESTION, GREEDY, opening.put)
+        opening.get().cancel()
+        with pytest.raises(Cancelled):
+            opened.result()
+
+
+def test_a_second_cancellation_does_not_prolong_the_first(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 600.0)
+    session = engine.open(QUESTION, GREEDY)
+    send(engine, signal.SIGSTOP)
+    ended = threading.Event()
+
+    def keep_cancelling() -> None:
+        while not ended.wait(0.01):
+            session.cancel()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(keep_cancelling)
+        assert list(session.write([], 400, 1)) == [End(Stop.CANCELLED)]
+        ended.set()
+
+
+def test_what_was_cancelled_writes_no_more(engine: LocalEngine) -> None:
+    session = engine.open(QUESTION, GREEDY)
+    session.cancel()
+    assert list(session.write([], 400, 1)) == [End(Stop.CANCELLED)]
+    assert session.judge([], "?", ("a", "b")) == Judgement.none(2)
+
+
+def test_a_restart_can_be_cancelled_and_is_tried_again_for_the_next_text(engine: LocalEngine) -> None:
+    def cancelled(_: float) -> NoReturn:
+        raise Cancelled
+
+    process = engine.process
+    send(engine, signal.SIGKILL)
+    with pytest.raises(EngineLost) as lost:
+        only_reply(process.ask(0, Tokenize(0, "x")))
+    with pytest.raises(Cancelled):
+        engine.recover(lost.value, process, cancelled)
+    assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
 
 
 @pytest.mark.parametrize("is_sending", [False, True], ids=["idle", "in the middle of a message"])
