@@ -223,24 +223,31 @@ class ModelProcess:
             self._log_path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
+        try:
+            with contextlib.suppress(EOFError, OSError):
+                self._pass_on_replies()
+        except BaseException:  # nobody listens to it any more
+            self._process.kill()
+            raise
+        finally:
+            self._process.join()
+            with self._lock:
+                self._lost = self._cause_of_death()
+                for replies in self._replies.values():
+                    replies.put(self._lost)
+                self._replies.clear()
+
+    def _pass_on_replies(self) -> None:
+        """Until the process is gone, or has to go. Raises EOFError or OSError."""
         while True:
-            try:
-                arrived: list[Reply] = self._next_message()  # empty: a heartbeat
-            except (EOFError, OSError):
-                break
+            arrived: list[Reply] = self._next_message()  # empty: a heartbeat
             if arrived and self._files.were_overwritten():  # these tokens may come from other weights
                 self._process.kill()
-                break
+                return
             with self._lock:
                 for reply in arrived:
                     if (replies := self._replies.get(reply.request)) is not None:
                         replies.put(reply)
-        self._process.join()
-        with self._lock:
-            self._lost = self._cause_of_death()
-            for replies in self._replies.values():
-                replies.put(self._lost)
-            self._replies.clear()
 
     def _cause_of_death(self) -> ProcessLost:
         """One sentence from the exit code and the last line of native code."""
@@ -258,7 +265,7 @@ class ModelProcess:
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
         elif code < 0:
-            message = f"stopped with {signal.Signals(-code).name}" + (f": {line}" if line else "")
+            message = f"stopped with {_name_of(-code)}" + (f": {line}" if line else "")
             advice = "If it happens again, another conversion of the model may help."
         else:
             message = f"ended unexpectedly (exit code {code})" + (f": {line}" if line else "")
@@ -308,6 +315,13 @@ _MEMORY = (
     "failed to allocate",
     "cudamalloc failed",
 )
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time signals have none
+        return f"signal {number}"
 
 
 def speaks_of_memory(line: str) -> bool:

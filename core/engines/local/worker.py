@@ -7,6 +7,7 @@ import queue
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -163,6 +164,9 @@ class Worker:
                 request: Request = receive(self.connection)
             except (EOFError, OSError):
                 os._exit(0)  # the program is gone
+            except BaseException:  # noqa: BLE001 - whatever it is: a process that hears nothing would hang
+                traceback.print_exc()
+                os._exit(1)
             if isinstance(request, Shutdown):
                 os._exit(0)
             self.inbox.put(request)

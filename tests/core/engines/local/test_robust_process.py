@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import tempfile
@@ -90,6 +91,50 @@ def test_a_crash_of_native_code_ends_the_process_of_that_model_and_the_text_goes
     assert len(written) >= 2
     assert len(notices) == 1
     assert "stopped with SIGSEGV" in notices[0]
+
+
+def garble_a_request(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
+    engine.process._connection.send_bytes(b"garbage")
+
+
+def garble_a_reply(_: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def garbled(_: object) -> NoReturn:
+        monkeypatch.undo()
+        raise pickle.UnpicklingError
+
+    monkeypatch.setattr(model_process, "receive", garbled)
+
+
+def send_a_nameless_signal(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
+    send(engine, signal.SIGRTMIN + 1)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (garble_a_request, "UnpicklingError"),
+        (garble_a_reply, "killed"),
+        pytest.param(
+            send_a_nameless_signal,
+            "stopped with signal",
+            marks=pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="only Linux has real-time signals"),
+        ),
+    ],
+)
+def test_no_fault_leaves_a_write_waiting(
+    engine: LocalEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Callable[[LocalEngine, pytest.MonkeyPatch], None],
+    words: str,
+) -> None:
+    items: list[WriteItem] = []
+    for item in engine.open(QUESTION, GREEDY).write([], 40, 1):
+        items.append(item)
+        if len(items) == 3:
+            fault(engine, monkeypatch)
+    assert len(ids(items)) >= 2
+    assert [words in item.text for item in items if isinstance(item, Notice)] == [True]
 
 
 @pytest.mark.real_models

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from core.engines.base import Message, PrefillProgress, Stop, WriteItem
+from core.engines.body import Author, Part
 from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote import transport
 from core.engines.remote.address import ServerAddress
@@ -262,6 +263,18 @@ def test_a_failure_while_reading_along_harms_nothing() -> None:
             items = list(session.write(foreign("so"), 1, seed=1))
     assert text(items) == "a"
     assert notices(items) == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_ours_while_reading_along_leaves_nobody_waiting() -> None:
+    with FaultyServer(stream(A, end(1))) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, supports_prefetch=True))
+        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+            session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]
+            session.wait_for_prefetch()
+            assert text(session.write(foreign("so"), 1, seed=1)) == "a"
+            session.prefetch(foreign("so", "on"))
+            session.wait_for_prefetch()
 
 
 def test_neither_key_nor_text_follows_a_redirect() -> None:
