@@ -230,6 +230,9 @@ class Judged(_Event, frozen=True, tag="judged"):
     prefilled: Count = 0
     """Tokens that the judge read for it: what was new of the body, and the question."""
     author: Author = Author.LARGE
+    mass: float | None = None
+    """What all choices together had before they were made to sum to 1; little means that the judge would have said
+    something else. None: not known."""
 
 
 class Scored(_Event, frozen=True, tag="scored"):

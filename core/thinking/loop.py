@@ -299,11 +299,12 @@ class Loop:
     def _judge(self, move: Judge) -> MoveGenerator:
         asked, writer = time.perf_counter(), self.policy.default_writer
         judge, body = self.sessions[move.author], tuple(self.text.body.parts)
-        probabilities, read, _ = judge.judge(body, move.question, move.choices)
+        probabilities, read, mass = judge.judge(body, move.question, move.choices)
         if interruption := self._interruption(self.view(writer, self.text.rewritable_from)):
             return interruption  # the judgement was cancelled: it says nothing
         seconds = time.perf_counter() - asked
-        yield events.Judged(self.now(), move.choices, probabilities, seconds, read.reused, read.prefilled, move.author)
+        cost = seconds, read.reused, read.prefilled
+        yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass)
         return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), probabilities)
 
     def _score(self, move: Score) -> MoveGenerator:

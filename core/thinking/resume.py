@@ -87,8 +87,8 @@ def take_back_end(events: list[Event]) -> None:
             events.pop()
 
 
-class Record:
-    """How a text came about, event by event."""
+class RecordedEvents:
+    """How a text came about."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         """`events`: of a whole trace. What came before the last start that took a text up is only its text."""
@@ -146,7 +146,7 @@ class Resumption:
         first_move: Move | None = None,
     ) -> None:
         """`first_move`: what a person wants at the place where the record ends."""
-        self.record = record = Record(recorded.events)
+        self.record = record = RecordedEvents(recorded.events)
         wish, first = _Wish(record, first_move), record.wish(in_takeover=False)
         if record.next is None and first_move:
             first = wish.take()
@@ -181,7 +181,7 @@ class _Wish(Interruption):
 
     asked_by = AskedBy.PERSON
 
-    def __init__(self, record: Record, now: Move | None) -> None:
+    def __init__(self, record: RecordedEvents, now: Move | None) -> None:
         self._record = record
         self._now = now
 
@@ -200,7 +200,7 @@ class _Wish(Interruption):
 class ResumedSession:
     """A session that first gives back what was recorded of it, and then goes on itself."""
 
-    def __init__(self, author: Author, session: Session, record: Record, wish: _Wish) -> None:
+    def __init__(self, author: Author, session: Session, record: RecordedEvents, wish: _Wish) -> None:
         self._author = author
         self._session = session
         self._record = record

@@ -69,6 +69,7 @@ ONE_OF_EACH: list[Event] = [
     events.TextInserted(3.0, "Let us check.", EXCESSIVE_REFLECTION.id),
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
+    events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5, 3, 4, Author.SMALL, 0.125),
     events.Scored(4.0, 12, -0.75, 0.5, 100, 12),
     events.CountersChanged(4.0, {"reflections": 3, "c": 15}),
     events.Prefetched(4.0, Author.LARGE, 1.5, 0.25, 30),
