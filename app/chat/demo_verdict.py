@@ -30,7 +30,7 @@ class DemoVerdict(NamedTuple):
     small_alone: str | None
 
     def __str__(self) -> str:
-        """“✓ 701. The small model alone says 301 ✗”"""
+        """“✓ 129. The small model alone says 929 ✗”"""
         pair = f"{self._mark(self.answer)} {self.answer or 'No answer'}"
         if self.answer != self.expected:
             pair += f" (correct: {self.expected})"

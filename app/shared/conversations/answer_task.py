@@ -14,7 +14,7 @@ from core.errors import BatonError
 from core.pace import paced
 from core.run import Pair, run
 from core.thinking.control import Control
-from core.thinking.events import Event, Finish, RunEnded, WriteStarted
+from core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
 from core.thinking.policy import Move
 
 
@@ -64,7 +64,7 @@ class AnswerTask(QObject):
         trace = self.exchange.trace
         for event in events:
             trace.apply(event)
-            if isinstance(event, WriteStarted):
+            if isinstance(event, WriteStarted | HandedOver):
                 self.author = event.author
         self._fresh += events
         self.progressed.emit()

@@ -19,7 +19,7 @@ from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.settings import SettingsFile
 from core.store.store import Store
-from core.thinking.events import Finish, WriteStarted
+from core.thinking.events import Finish, TokenWritten
 from tests.app.conftest import ScriptedLoader
 
 Ask = Callable[[str], MainWindow]
@@ -167,12 +167,12 @@ def test_what_was_stopped_inside_a_takeover_is_continued_by_the_large_model(make
     before = len(leaf.trace.events)
     window.session.go_on(leaf)
     qtbot.waitUntil(lambda: window.session.ready)
-    writers = [event.author for event in leaf.trace.events[before:] if isinstance(event, WriteStarted)]
+    writers = [event.author for event in leaf.trace.events[before:] if isinstance(event, TokenWritten)]
     assert writers[0] is Author.LARGE
     window.close()
     with Store.open(window.paths.store) as store:
         kept = store.runs.trace(leaf.id)
-    assert kept.text == leaf.trace.text, "what was discarded to begin the takeover again is discarded in the store too"
+    assert kept.text == leaf.trace.text
 
 
 def test_an_export_is_read_in_again_as_another_conversation(

@@ -16,7 +16,7 @@ from core.thinking.trace_json import event_from_json, trace_from_lines
 pytestmark = pytest.mark.slow
 
 Say = Callable[..., list[str]]
-PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
+PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[3])["problem"]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_slip_of_the_small_model_is_named_with_what_should_stand_there(say: 
     file.write_text("\n".join(lines), encoding="utf-8")
     said = say("opinion", str(file), "--threads", "1")
     assert said[0].endswith("1 strong disagreement, 1 missed takeover.")
-    assert "284 + 027 = [2 → 3, 100%] missed takeover" in said[1]
+    assert "338 + 649 = [0 → 9, 100%] missed takeover" in said[1]
     event = event_from_json(json.loads(say("opinion", str(file), "--json", "--threads", "1")[-1]))
     assert event
     trace = trace_from_lines(file.read_text(encoding="utf-8").splitlines())

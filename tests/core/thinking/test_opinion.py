@@ -211,7 +211,7 @@ def pair() -> Iterator[Pair]:
 
 
 def solved(pair: Pair, settings: RunSettings) -> list[Event]:
-    problem = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
+    problem = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[3])["problem"]
     return list(solve(pair, ask(problem, settings), settings))
 
 
