@@ -421,6 +421,9 @@ class LocalSession:
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
     def _stream(self, asking: Read) -> Generator[Item, None, None]:
+        if self._cancelled:
+            yield End(Stop.CANCELLED)
+            return
         process, number = self._process, self._engine.next_number()
         replies = self._ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
