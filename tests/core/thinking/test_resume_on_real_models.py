@@ -60,11 +60,11 @@ def test_a_text_of_the_demo_pair_goes_on_as_if_it_had_not_been_interrupted(pair:
 
 
 def test_a_text_of_smollm2_goes_on_as_if_it_had_not_been_interrupted_up_to_near_ties(smollm2: Path) -> None:
-    settings = RunSettings(policy="never", temperature=0.6, max_tokens=size(60, long=200), alternatives=20)
+    settings = RunSettings(policy="never", temperature=0.6, max_tokens=size(40, long=200), alternatives=20)
     with closing(LocalEngine(smollm2, ONE_THREAD)) as small:
         undisturbed = written(Pair(small), "Tell me a story.", settings)
         tokens = [event for event in undisturbed.events if isinstance(event, TokenWritten)]
-        for end in random.Random(3).sample(range(4, len(undisturbed.events) - 2), size(3, long=20)):
+        for end in random.Random(3).sample(range(4, len(undisturbed.events) - 2), size(2, long=20)):
             resumed = written(Pair(small), "Tell me a story.", settings, Trace.of(undisturbed.events[:end]))
             again = [event for event in resumed.events if isinstance(event, TokenWritten)]
             first = next((both for both in zip(tokens, again, strict=False) if both[0].id != both[1].id), None)

@@ -23,11 +23,11 @@ pytestmark = pytest.mark.scaled
 LENGTHS = Settings(n1=6, n2=11, n3=12, n3_step=4, n3_most=18, c=2, c_step=1, c_most=4)
 """Short enough for every rule to fire in a text of some hundred tokens."""
 WORLDS = [
-    World(seed, tagged=seed % 2 == 1, cue_rate=(0.05, 0.12, 0.25)[seed % 3]) for seed in range(size(45, long=150))
+    World(seed, tagged=seed % 2 == 1, cue_rate=(0.05, 0.12, 0.25)[seed % 3]) for seed in range(size(24, long=150))
 ]
 HARD_WORLDS = [
     World(seed, cue_rate=0.2, end_rate=(0.006, 0.03)[seed % 2], split=True)
-    for seed in range(500, 500 + size(45, long=150))
+    for seed in range(500, 500 + size(24, long=150))
 ]
 """Boundaries of several tokens, and of both writers; a model may end the text at any token."""
 
@@ -93,7 +93,7 @@ def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_
     assert_same(world, settings_of(lengths, Keywords), lengths)
 
 
-@pytest.mark.parametrize("world", WORLDS[: size(30, long=90)], ids=lambda world: str(world.seed))
+@pytest.mark.parametrize("world", WORLDS[: size(18, long=90)], ids=lambda world: str(world.seed))
 @pytest.mark.parametrize("opening", [0, 9])
 def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world: World, opening: int) -> None:
     lengths = LENGTHS._replace(not_reasoning=True, opening=opening)

@@ -14,8 +14,8 @@ from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled
-WORLDS = [World(seed, tagged=seed % 2 == 1) for seed in range(1000, 1000 + size(40, long=120))]
-WORLDS += [World(seed, end_rate=0.02, split=True) for seed in range(2000, 2000 + size(20, long=60))]
+WORLDS = [World(seed, tagged=seed % 2 == 1) for seed in range(1000, 1000 + size(24, long=120))]
+WORLDS += [World(seed, end_rate=0.02, split=True) for seed in range(2000, 2000 + size(12, long=60))]
 """Boundaries of several tokens, and texts that end anywhere."""
 CAP = 512
 """Tokens."""
