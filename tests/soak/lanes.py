@@ -258,9 +258,13 @@ class Lane(ABC):
             self.ask_to_end_program()
             assert self.program
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.program.wait(PATIENCE)
-            if (seconds := time.monotonic() - began) > HANG:
-                self.report.count(HANGS, 1, f"{self.name}: {seconds:.1f} s to stop")
+                self.program.wait(HANG)
+            if self.program.poll() is None:
+                self.program.send_signal(signal.SIGUSR1)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.program.wait(PATIENCE - HANG)
+                seconds = time.monotonic() - began
+                self.report.count(HANGS, 1, f"{self.name}: {seconds:.1f} s to stop\n{self._last_words()}")
         self._kill_program()
 
     def _kill_program(self) -> None:

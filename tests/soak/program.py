@@ -7,7 +7,9 @@ ahead of the machine's clock by so much, from the moment the file changes. The m
 from __future__ import annotations
 
 import datetime
+import faulthandler
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,6 +37,7 @@ def move_the_clock(file: Path) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)  # where each thread is, if it does not end
     if named := os.environ.get(CLOCK):
         move_the_clock(Path(named))
     if sys.argv[1] == "window":

@@ -37,6 +37,7 @@ from core.grading.grader import Grader
 from core.problem import Problem
 from core.run import Pair, RunSettings, run
 from core.store.outline import outline_of
+from core.store.runs import pack, unpack
 from core.store.store import Store
 from core.thinking.policies.keywords import REFLECTION
 from core.thinking.trace import Trace
@@ -137,6 +138,17 @@ def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() 
     assert (measured.small_read, measured.large_read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded
     )
+
+
+def test_a_lookahead_that_stands_again_is_neither_thrown_away_nor_a_takeover_when_it_is_read_again() -> None:
+    small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
+    live = Trace.of(run(Pair(small, ScriptedEngine("", name="large")), QUESTION, RunSettings()))
+    stored = Trace.of(unpack(pack(live.events)))
+    assert any(token.restored for piece in live.pieces for token in piece.tokens)
+    for trace in (live, stored):
+        assert RunCost.of(outline_of(trace)).thrown_away == 0
+        assert trace.totals == live.totals
+        assert [piece.reason for piece in trace.pieces] == [piece.reason for piece in live.pieces]
 
 
 def test_reflections_are_counted_by_author_in_the_thinking_alone() -> None:
