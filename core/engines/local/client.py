@@ -386,6 +386,7 @@ class LocalSession:
     def _carry_out(self, asking: Read, written: list[int] | None = None) -> Generator[Item, None, None]:
         """Send a request and yield its results; `written` is filled with the ids of the tokens."""
         try:
+            self._refuse_if_cancelled()
             yield from self._in_spite_of_deaths(asking, [] if written is None else written)
         except Cancelled:
             yield End(Stop.CANCELLED)
@@ -421,9 +422,6 @@ class LocalSession:
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
     def _stream(self, asking: Read) -> Generator[Item, None, None]:
-        if self._cancelled:
-            yield End(Stop.CANCELLED)
-            return
         process, number = self._process, self._engine.next_number()
         replies = self._ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
