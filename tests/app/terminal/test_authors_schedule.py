@@ -29,7 +29,7 @@ LENGTHS_BY_OPTION = [
 ]
 METHOD = ["--policy", "keywords", "--preset", "reference", *LENGTHS_BY_OPTION, "-n", "100000", "--no-history"]
 SOLVED = WORLDS[: size(6, long=24)]
-IN_BATCHES = WORLDS[24 : 24 + size(12, long=36)]
+IN_BATCHES = WORLDS[len(SOLVED) :][: size(12, long=36)]
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.scaled]
