@@ -28,8 +28,7 @@ from core.serve.endpoint import MAX_BODY, Arms, Endpoint
 from core.serve.schema import ChatRequest, CompletionRequestBody
 from core.serve.server import REQUEST_SECONDS, EndpointServer
 from core.thinking.limits import Limits
-from core.thinking.registry import POLICIES
-from tests.core.thinking.drawn import settings_of, written
+from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 from tests.tiers import size
@@ -124,9 +123,7 @@ def test_a_stream_adds_up_to_the_whole_answer(client: openai.OpenAI) -> None:
 def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> None:
     world = World(seed, tagged=True, drawn=True)
     arms = {
-        f"{policy.name} {preset}": settings_of(chosen, seed).model_copy(update={"small_alone": False})
-        for policy in POLICIES.values()
-        for preset, chosen in (policy.presets or {"": policy.Settings()}).items()
+        name: settings_of(chosen, seed).model_copy(update={"small_alone": False}) for name, chosen in PRESETS.items()
     }
     with serving(Pair(*world.engines), arms) as server, client_of(server) as client:
         for name, chosen in arms.items():

@@ -5,16 +5,26 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import pytest
+
 from core.engines.body import Author
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.control import Control
 from core.thinking.events import Event, TakeoverStarted
 from core.thinking.policy import Move, PolicySettings
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 from tests.core.thinking.oracles.worlds import World
 
 MOST = 160
 """Tokens of a text."""
+PRESETS: dict[str, PolicySettings] = {
+    f"{name} {preset}".strip(): settings
+    for name, policy in POLICIES.items()
+    for preset, settings in (policy.presets or {"": policy.Settings()}).items()
+}
+every_policy = pytest.mark.parametrize("policy", PRESETS.values(), ids=PRESETS)
+"""Under each preset, or with its defaults."""
 
 
 def settings_of(policy: PolicySettings, seed: int) -> RunSettings:

@@ -14,18 +14,12 @@ from core.thinking.registry import POLICIES, make_policy
 from core.thinking.replay.replay import Replay, recordings_of
 from core.thinking.trace import Trace
 from core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.drawn import MOST, happening, outcome, settings_of, written
+from tests.core.thinking.drawn import MOST, every_policy, happening, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled
 
-CASES = [
-    pytest.param(settings, id=f"{name} {preset}".strip())
-    for name, policy in POLICIES.items()
-    for preset, settings in (policy.presets or {"": policy.Settings()}).items()
-]
-every_policy = pytest.mark.parametrize("policy", CASES)
 in_worlds = pytest.mark.parametrize("seed", range(size(2, long=30)))
 
 

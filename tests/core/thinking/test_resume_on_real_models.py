@@ -15,20 +15,14 @@ from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.events import TokenWritten
 from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
-from tests.core.thinking.drawn import outcome
+from tests.core.thinking.drawn import every_policy, outcome
 from tests.tiers import size
 
 pytestmark = [pytest.mark.real_models, pytest.mark.scaled]
 ONE_THREAD = LoadOptions(context=1024, threads=1)
 ROUNDING = 0.5
 """By how much a logit of SmolLM2, at four bits, may differ where its text was read at once and not token by token."""
-CASES = [
-    pytest.param(settings, id=f"{name} {preset}".strip())
-    for name, policy in POLICIES.items()
-    for preset, settings in (policy.presets or {"": policy.Settings()}).items()
-]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +38,7 @@ def written(pair: Pair, problem: str, settings: RunSettings, before: Trace | Non
     return trace
 
 
-@pytest.mark.parametrize("policy", CASES)
+@every_policy
 def test_a_text_of_the_demo_pair_goes_on_as_if_it_had_not_been_interrupted(pair: Pair, policy: PolicySettings) -> None:
     lengths = {"n1": 6, "n2": 12, "n3": 12, "step_cap": 40}
     fitting = {name: value for name, value in lengths.items() if name in type(policy).model_fields}
