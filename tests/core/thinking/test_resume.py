@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from core.batch.recipes import arms_of
-from core.batch.runner import Runner
 from core.engines.body import Author
-from core.grading.grader import Grader
 from core.run import Pair, RunSettings, ask, run
-from core.store.store import Store
 from core.thinking.control import Control
 from core.thinking.events import AskedBy, Finish, Noticed, RunStarted, TakeoverStarted, TokenWritten
 from core.thinking.policies.every_step import EVERY_STEP
@@ -21,7 +17,6 @@ from core.thinking.policy import Move, View, take_over
 from core.thinking.reasons import PERSON
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
-from tests.core.batch.counting import problems
 from tests.core.thinking.drawn import outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -39,30 +34,6 @@ def some(places: range) -> list[int]:
 
 def settings_for(arm: str) -> RunSettings:
     return settings_of(arms_of([arm], RunSettings())[0].settings.policy, seed=1)
-
-
-def test_a_text_killed_inside_a_takeover_goes_on_with_the_large_model(tmp_path: Path) -> None:
-    base = settings_for("baton")
-    (arm,) = arms_of(["baton"], base)
-    with Store.open(tmp_path / "b.sqlite") as store, Grader() as grader:
-        batch = store.batches.create("b", {}, problems(1), [arm.stored()])
-        list(Runner(store, batch, Pair(*WORLD.engines), grader).run())
-        (row,) = store.batches.results(batch, "baton")
-        events = list(store.runs.events(row.run))
-        start = next(number for number, event in enumerate(events) if isinstance(event, TakeoverStarted))
-        tokens = [number for number, event in enumerate(events) if number > start and isinstance(event, TokenWritten)]
-        again = store.batches.create("again", {}, problems(1), [arm.stored()])
-        (job,) = store.batches.claim(again)
-        recorder = store.runs.record(job.run)
-        recorder.record(events[: tokens[2]])
-        recorder.finish().result()
-        store.batches.give_back(job)
-        list(Runner(store, again, Pair(*WORLD.engines), grader).run())
-        resumed = list(store.runs.events(job.run))
-    restarted = [number for number, event in enumerate(resumed) if isinstance(event, RunStarted)][-1]
-    first = next(event for event in resumed[restarted:] if isinstance(event, TokenWritten))
-    assert first.author is Author.LARGE
-    assert outcome(Trace.of(resumed)) == outcome(Trace.of(events))
 
 
 class Person(Control):
