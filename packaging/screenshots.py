@@ -26,7 +26,7 @@ from app.shared.loaded_models import Loading, LoadState
 from app.shared.pair_loader import PairLoader
 from app.window.main_window import MainWindow
 from app.window.models_page import LazyModelsPage, add_models_page
-from core.batch.failures import FailureKind
+from core.batch.reporting.failures import FailureKind
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from core.engines.base import Engine
 from core.engines.body import Author

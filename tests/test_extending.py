@@ -15,8 +15,8 @@ from types import ModuleType
 
 import pytest
 
-from core.batch.row import Record, Rejected
-from core.batch.source import ProblemSource
+from core.batch.reading.row import Record, Rejected
+from core.batch.reading.source import ProblemSource
 from core.engines.body import Author
 from core.export.exported import Answered, Exported
 from core.run import Pair, RunSettings, ask, run

@@ -1,4 +1,4 @@
-"""The charts beside the results: drawings of `core.batch.charts` in the colours of the theme, which can be saved."""
+"""Shows the charts of `core.batch.reporting.charts` in the colours of the theme, and saves them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWi
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
-from core.batch.charts import ChartColours, recoloured
+from core.batch.reporting.charts import ChartColours, recoloured
 from core.errors import StoreError
 
 Draw = Callable[[int], str]

@@ -21,7 +21,7 @@ from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, see_through
 from app.shared.widgets.menu import Menu
-from core.batch.charts import (
+from core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
     accuracy_against_speed,
@@ -29,9 +29,8 @@ from core.batch.charts import (
     scatter_chart,
     takeovers_by_reason,
 )
-from core.batch.recipes import ABLATIONS, ARMS
-from core.batch.report import ArmReport, Report
-from core.batch.report_text import (
+from core.batch.reporting.report import ArmReport, Report
+from core.batch.reporting.report_text import (
     disagreement,
     footnotes,
     interval,
@@ -40,6 +39,7 @@ from core.batch.report_text import (
     percent,
     probability,
 )
+from core.batch.running.recipes import ABLATIONS, ARMS
 
 REASONS = "Where the large model stepped in"
 

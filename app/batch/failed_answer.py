@@ -13,7 +13,7 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
 from app.shared.widgets.ribbon import Ribbon
-from core.batch.failures import Failure
+from core.batch.reporting.failures import Failure
 from core.store.batch_rows import ResultRow
 from core.thinking.trace import Piece, Trace
 

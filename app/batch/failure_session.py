@@ -9,9 +9,9 @@ from PySide6.QtCore import QObject, Signal
 from app.batch.session import BatchSession
 from app.shared.background import LatestTask, SteadyTask, run_in_background
 from app.shared.loaded_models import LoadState
-from core.batch.arms import Arm
-from core.batch.divergences import BatchOpinions, OpinionsProgress
-from core.batch.failures import FailureAnalysis, analyse
+from core.batch.reporting.divergences import BatchOpinions, OpinionsProgress
+from core.batch.reporting.failures import FailureAnalysis, analyse
+from core.batch.running.arms import Arm
 from core.errors import BatonError
 from core.store.batch_rows import ResultRow
 from core.thinking.trace import Trace

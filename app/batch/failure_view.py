@@ -31,7 +31,7 @@ from app.batch.session import BatchSession
 from app.shared.format import count
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, button, combo_box, in_row, label, plain_tip
-from core.batch.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
+from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from core.problem import Problem
 from core.store.batch_rows import ResultRow
 

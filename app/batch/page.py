@@ -16,11 +16,11 @@ from app.batch.welcome import BatchWelcome
 from app.shared.loaded_models import LoadedModels
 from app.shared.parts import RunInspector
 from app.shared.preferences import Preferences
-from core.batch.arms import Arm
-from core.batch.columns import Columns
-from core.batch.hub_data import HubDataSet
-from core.batch.problems import ProblemSet
-from core.batch.recipes import arms_of
+from core.batch.reading.columns import Columns
+from core.batch.reading.hub_data import HubDataSet
+from core.batch.reading.problems import ProblemSet
+from core.batch.running.arms import Arm
+from core.batch.running.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from core.errors import BatonError, StoreError
 from core.models.hub_listing import HubAccess

@@ -34,8 +34,8 @@ from app.shared.widgets.controls import (
     see_through,
     whole_number,
 )
-from core.batch.problems import ProblemSet
-from core.batch.recipes import ABLATIONS, ARMS, RECIPES
+from core.batch.reading.problems import ProblemSet
+from core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
 from core.run import RunSettings
 
 ROWS = 8

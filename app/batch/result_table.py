@@ -19,8 +19,8 @@ from app.shared.format import duration, shared_opening
 from app.shared.theme import current_theme
 from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
-from core.batch.batch_events import JobGrew
-from core.batch.report_text import conditions_in_words
+from core.batch.reporting.report_text import conditions_in_words
+from core.batch.running.batch_events import JobGrew
 from core.grading.normal_form import tidy
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow

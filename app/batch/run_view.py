@@ -27,11 +27,11 @@ from app.batch.session import BatchSession
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
 from app.shared.widgets.menu import Menu
-from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
-from core.batch.batch_settings import BatchSettings
-from core.batch.exports import EXPORTS
-from core.batch.progress import in_words
-from core.batch.report import ArmReport, Report
+from core.batch.reporting.exports import EXPORTS
+from core.batch.reporting.report import ArmReport, Report
+from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.progress import in_words
 from core.grading.verdict import How, Regex
 from core.store.batch_rows import JobState, ResultRow
 from core.text import counted

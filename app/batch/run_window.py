@@ -20,7 +20,7 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
 from app.shared.widgets.ribbon import Ribbon
-from core.batch.report_text import conditions_in_words
+from core.batch.reporting.report_text import conditions_in_words
 from core.errors import BatonError
 from core.problem import Problem
 from core.run import RunSettings

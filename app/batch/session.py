@@ -11,20 +11,20 @@ from PySide6.QtCore import QObject, Signal
 
 from app.shared.background import BackgroundTask, LatestTask, SteadyTask, Work, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState
-from core.batch.arms import Arm, OtherModels, by_models
-from core.batch.batch_events import BatchEvent, JobEnded
-from core.batch.batch_settings import BatchSettings
-from core.batch.columns import Columns
-from core.batch.creation import add_arms, create_batch
-from core.batch.exports import export
-from core.batch.other_tools import file_name, write_for
-from core.batch.problems import ProblemSet, read_data_set, read_problems
-from core.batch.progress import BatchProgress
-from core.batch.provenance import Provenance
-from core.batch.regrading import RegradeCounts, Regraded, regrade
-from core.batch.report import Report, report_of
-from core.batch.results import Results
-from core.batch.runner import Runner
+from core.batch.reading.columns import Columns
+from core.batch.reading.problems import ProblemSet, read_data_set, read_problems
+from core.batch.reporting.exports import export
+from core.batch.reporting.other_tools import file_name, write_for
+from core.batch.reporting.report import Report, report_of
+from core.batch.reporting.results import Results
+from core.batch.running.arms import Arm, OtherModels, by_models
+from core.batch.running.batch_events import BatchEvent, JobEnded
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.creation import add_arms, create_batch
+from core.batch.running.progress import BatchProgress
+from core.batch.running.provenance import Provenance
+from core.batch.running.regrading import RegradeCounts, Regraded, regrade
+from core.batch.running.runner import Runner
 from core.errors import BatonError, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
@@ -123,7 +123,7 @@ class BatchSession(QObject):
         self._reading.ask(lambda: read_problems(path, columns), self.read.emit)
 
     def read_data_set(self, name: str, access: Callable[[], HubAccess], columns: Columns | None = None) -> None:
-        """Read a data set of the Hub, named as in core/batch/hub_data.py. `access` is called in the thread."""
+        """Read a data set of the Hub, named as in core/batch/reading/hub_data.py. `access` is called in the thread."""
 
         def read() -> ProblemSet:
             from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
@@ -297,7 +297,7 @@ class BatchSession(QObject):
         self._do("export", work, lambda written: self.exported.emit(written))
 
     def export_for(self, tool: str, folder: Path) -> None:
-        """Write the results for another tool (core/batch/other_tools.py), in a new folder inside this one."""
+        """Write the results for another tool (core/batch/reporting/other_tools.py), in a new folder inside this one."""
         assert self.batch is not None
         store, batch = self._stored(), self.batch
         inside = folder / f"{file_name(batch.name)}-{tool}"

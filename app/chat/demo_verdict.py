@@ -83,7 +83,7 @@ class DemoVerdicts(QObject):
 
 def small_alone(messages: Conversation, settings: RunSettings, control: Control) -> str | None:
     """The answer of the demo's small model by itself, with the seed of `settings`. Blocks about a second."""
-    from core.batch.recipes import arms_of
+    from core.batch.running.recipes import arms_of
     from core.engines.factory import EngineFactory, open_engine
     from core.grading.extraction import answer_of
     from core.models.loading import LoadOptions

@@ -14,7 +14,7 @@ from app.shared.format import count, in_brief
 from app.shared.labels import title_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, combo_box, label, plain_tip
-from core.batch.recipes import ABLATIONS, ARMS
+from core.batch.running.recipes import ABLATIONS, ARMS
 from core.run import RunSettings
 from core.thinking.events import Finish
 from core.thinking.trace import Trace

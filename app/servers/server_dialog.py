@@ -23,8 +23,8 @@ from app.shared.forms.form import SettingsForm
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label, scrolling
 from core.engines.body import Author
-from core.engines.server_check import ConnectionReport, Finding, Severity, try_connection
-from core.engines.servers import KnownServer, KnownServers
+from core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
+from core.engines.remote.servers import KnownServer, KnownServers
 from core.errors import BatonError, SettingsError
 from core.models.source import server_urls
 

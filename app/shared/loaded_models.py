@@ -17,7 +17,7 @@ from core.run import Pair
 from core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from core.engines.servers import KnownServers
+    from core.engines.remote.servers import KnownServers
 
 Loading = Generator[str | Pair, None, None]
 """Yields words on how far it is, and at the end the pair."""

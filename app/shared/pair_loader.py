@@ -23,7 +23,7 @@ from core.settings import ModelChoice
 
 if TYPE_CHECKING:
     from core.engines.factory import EngineFactory
-    from core.engines.servers import KnownServers
+    from core.engines.remote.servers import KnownServers
     from core.paths import Paths
 
 LOOK_EVERY = 0.1
@@ -41,7 +41,7 @@ class PairLoader:
 
     @cached_property
     def servers(self) -> KnownServers:
-        from core.engines.servers import KnownServers
+        from core.engines.remote.servers import KnownServers
 
         return KnownServers(self._paths.servers)
 

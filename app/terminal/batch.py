@@ -25,12 +25,12 @@ from app.terminal.output import remark
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.standard_input import read_input_as_file
-from core.batch.again import Repetition, repetition_of
-from core.batch.columns import ColumnNames
-from core.batch.hub_data import PREFIX, HubDataSet
-from core.batch.other_tools import TOOLS
-from core.batch.problems import ProblemSet, read_data_set, read_problems
-from core.batch.recipes import RECIPES, arms_of
+from core.batch.reading.columns import ColumnNames
+from core.batch.reading.hub_data import PREFIX, HubDataSet
+from core.batch.reading.problems import ProblemSet, read_data_set, read_problems
+from core.batch.reporting.other_tools import TOOLS
+from core.batch.running.again import Repetition, repetition_of
+from core.batch.running.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.files import expanded
 from core.grading.verdict import How, Regex

@@ -23,19 +23,20 @@ from app.terminal.pair import LoadingOptions, ModelOptions, open_pair
 from app.terminal.servers import ServerOptions
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import report, write_json
-from core.batch.arms import Arm, OtherModels, by_models, needs
-from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
-from core.batch.batch_settings import BatchSettings
-from core.batch.creation import create_batch, without_duplicates
-from core.batch.exports import EXPORTS, write_export
-from core.batch.other_tools import write_for
-from core.batch.progress import BatchProgress, in_words
-from core.batch.provenance import ProblemOrigin, Provenance
-from core.batch.regrading import RegradeCounts, regrade
-from core.batch.report import Report
-from core.batch.report_text import comparisons, footnotes, heading, method_of_tests, table
-from core.batch.results import Results
-from core.batch.runner import Runner
+from core.batch.reading.origin import ProblemOrigin
+from core.batch.reporting.exports import EXPORTS, write_export
+from core.batch.reporting.other_tools import write_for
+from core.batch.reporting.report import Report
+from core.batch.reporting.report_text import comparisons, footnotes, heading, method_of_tests, table
+from core.batch.reporting.results import Results
+from core.batch.running.arms import Arm, OtherModels, by_models, needs
+from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.creation import create_batch, without_duplicates
+from core.batch.running.progress import BatchProgress, in_words
+from core.batch.running.provenance import Provenance
+from core.batch.running.regrading import RegradeCounts, regrade
+from core.batch.running.runner import Runner
 from core.errors import SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex

@@ -12,8 +12,8 @@ from app.terminal.output import write
 from app.terminal.servers import ServerOptions, known_server, server_options
 from app.terminal.streams import report, write_json
 from core.engines.local.tokenizer import tokenize_by
+from core.engines.remote.server_check import Severity, try_connection
 from core.engines.remote.vocabulary import PROBE
-from core.engines.server_check import Severity, try_connection
 from core.models.source import server_urls
 
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}

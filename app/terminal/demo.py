@@ -13,8 +13,8 @@ from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.solve import print_steps
 from app.terminal.streams import write_json
-from core.batch.problems import read_problems
-from core.batch.recipes import arms_of
+from core.batch.reading.problems import read_problems
+from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from core.errors import SettingsError
 from core.grading.extraction import answer_of

@@ -11,7 +11,7 @@ from app.terminal.command_line import command, option
 from app.terminal.options import AT_LEAST_ONE, SEED
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
-from core.batch.recipes import arms_of
+from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.problem import Problem
 

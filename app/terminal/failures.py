@@ -18,10 +18,10 @@ from app.terminal.recording import open_history
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import stops_on_interrupt
 from app.terminal.streams import write_json
-from core.batch.arms import Arm, by_models
-from core.batch.batch_settings import BatchSettings, ModelSummary
-from core.batch.divergences import BatchOpinions
-from core.batch.failures import Failure, FailureAnalysis, analyse
+from core.batch.reporting.divergences import BatchOpinions
+from core.batch.reporting.failures import Failure, FailureAnalysis, analyse
+from core.batch.running.arms import Arm, by_models
+from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.errors import SettingsError
 from core.store.batch_rows import Batch
 from core.store.store import Store

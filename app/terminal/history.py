@@ -15,8 +15,8 @@ from app.terminal.output import write, write_table
 from app.terminal.printer import SIGNS, summary
 from app.terminal.recording import open_history
 from app.terminal.streams import write_json
-from core.batch.exports import EXPORTS, export
-from core.batch.results import Results
+from core.batch.reporting.exports import EXPORTS, export
+from core.batch.reporting.results import Results
 from core.errors import SettingsError
 from core.export.exported import Exported, gather
 from core.export.formats import FORMATS, write_file

@@ -17,7 +17,7 @@ from app.terminal.model_files import file_of, source_of
 from app.terminal.output import progress, remark
 from app.terminal.servers import ServerOptions, known_server
 from app.terminal.streams import report
-from core.batch.arms import OtherModels
+from core.batch.running.arms import OtherModels
 from core.engines.base import Engine
 from core.engines.factory import EngineFactory, open_engine, share_vocabulary
 from core.engines.model_card import ModelCard

@@ -17,7 +17,7 @@ from app.terminal.output import progress, write
 from app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.streams import write_json
-from core.batch.problems import read_problems
+from core.batch.reading.problems import read_problems
 from core.cue_certainty import QUANTILE, Certainty, CueMargin, agreements, certainty, quantile
 from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from core.engines.base import Engine

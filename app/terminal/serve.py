@@ -12,7 +12,7 @@ from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_sett
 from app.terminal.output import remark
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from app.terminal.servers import ServerOptions, server_options
-from core.batch.recipes import RECIPES
+from core.batch.running.recipes import RECIPES
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.version import DISTRIBUTION

@@ -10,7 +10,7 @@ import click
 
 from app.terminal.command_line import SERVERS, gathered, option
 from core.engines.factory import Server
-from core.engines.servers import KnownServers
+from core.engines.remote.servers import KnownServers
 from core.engines.usage import Prices
 from core.errors import SettingsError
 from core.models.loading import Switch

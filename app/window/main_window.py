@@ -287,7 +287,7 @@ class MainWindow(QMainWindow):
 
     def _take_file(self, path: Path) -> None:
         """Offer a model for the pair, open problems on the batch page, and explain any other file."""
-        from core.batch.problems import can_hold_problems
+        from core.batch.reading.problems import can_hold_problems
 
         if path.suffix.lower() == ".gguf":
             self.notice.show_message(

@@ -28,7 +28,7 @@ from app.shared.widgets.controls import IconButton, button, label, plain_tip, wh
 from app.shared.widgets.menu import Menu
 from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
 from core.engines.body import Author
-from core.engines.servers import KnownServers
+from core.engines.remote.servers import KnownServers
 from core.errors import ModelFileError, SettingsError
 from core.models.gguf import read_header
 from core.models.source import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source

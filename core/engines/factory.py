@@ -15,9 +15,9 @@ from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.failures import NotReady
 from core.engines.remote.pool import ServerPool
 from core.engines.remote.retry import RetryState
+from core.engines.remote.server_check import open_server
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE
-from core.engines.server_check import open_server
 from core.errors import ModelFileError
 from core.models.preferences import LocalChoices
 from core.models.source import HubFile, ModelSource, ServerUrls

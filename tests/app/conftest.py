@@ -22,8 +22,8 @@ from pytestqt.qtbot import QtBot
 from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
+from core.engines.remote.servers import KnownServers
 from core.engines.remote.state import StatusCallback
-from core.engines.servers import KnownServers
 from core.engines.template_renderer import PROCESS_NAME as RENDERER_PROCESS
 from core.errors import BatonError
 from core.paths import Paths

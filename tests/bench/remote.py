@@ -27,7 +27,7 @@ from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
 from core.engines.remote.protocol import CompletionRequest
-from core.engines.server_check import open_server
+from core.engines.remote.server_check import open_server
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.run import Pair, RunSettings, run

@@ -12,7 +12,7 @@ from core.engines.base import Conversation, Engine, Handoff, Message, Token
 from core.engines.local.client import LocalEngine
 from core.engines.local.llama import CHUNK
 from core.engines.remote.address import ServerAddress
-from core.engines.server_check import open_server
+from core.engines.remote.server_check import open_server
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.bench.generated import bench_model

@@ -28,8 +28,8 @@ from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
 from core.engines.body import Author
+from core.engines.remote.servers import KnownServers
 from core.engines.remote.state import StatusCallback
-from core.engines.servers import KnownServers
 from core.grading.verdict import How, Outcome, Verdict
 from core.paths import Paths
 from core.problem import Problem

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from core.batch.problems import read_problems
+from core.batch.reading.problems import read_problems
 from core.cue_profiler import FEWEST_BOUNDARIES, Writing, lexicon_json, openings_of, profile, write_texts
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
 from core.engines.local.client import LocalEngine

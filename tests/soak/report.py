@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.batch.provenance import Provenance
+from core.batch.running.provenance import Provenance
 from tests.soak.checks import has_next_step
 from tests.soak.faults import Fault
 

@@ -13,8 +13,8 @@ from app.inspector.panel import Inspector
 from app.shared.background import BackgroundTasks
 from app.shared.loaded_models import LoadedModels, Loading
 from app.shared.preferences import Preferences
+from core.engines.remote.servers import KnownServers
 from core.engines.remote.state import StatusCallback
-from core.engines.servers import KnownServers
 from core.errors import ModelFileError
 from core.models.hub_listing import HubAccess
 from core.models.source import DemoModel

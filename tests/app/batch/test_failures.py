@@ -13,8 +13,8 @@ from app.batch.failure_view import FailureView
 from app.batch.page import BatchPage
 from app.batch.run_window import RunWindow
 from app.inspector.panel import Tab
-from core.batch.exports import export
-from core.batch.failures import FailureKind
+from core.batch.reporting.exports import export
+from core.batch.reporting.failures import FailureKind
 from tests.app.batch.conftest import ScriptedLoader
 from tests.app.batch.test_page import run, wait_until_done
 from tests.core.batch.counting import large_engine

@@ -28,8 +28,8 @@ from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
-from core.batch.arms import Arm
-from core.batch.other_tools import TOOLS
+from core.batch.reporting.other_tools import TOOLS
+from core.batch.running.arms import Arm
 from core.errors import EngineLost, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from app.batch.result_table import RIBBON_ROLE, ResultTable
 from app.batch.row_order import ResultColumn, RowFilter
-from core.batch.batch_events import JobGrew
+from core.batch.running.batch_events import JobGrew
 from core.engines.body import Author
 from core.grading.verdict import How, Outcome, Verdict
 from core.problem import Problem

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from app.compare.chooser import USUAL, CompareChoice, arms, held_back, proposed, recorded
 from app.shared.conversations.conversation import Exchange
-from core.batch.recipes import RECIPES
+from core.batch.running.recipes import RECIPES
 from core.run import RunSettings
 from core.thinking.events import Finish, RunEnded
 from core.thinking.registry import POLICIES

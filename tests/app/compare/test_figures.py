@@ -7,7 +7,7 @@ import pytest
 from app.compare.figures import figures, standing_in_words
 from app.shared.format import percent_more, times_as_many
 from app.shared.labels import title_of
-from core.batch.recipes import arms_of
+from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS
 from core.grading.grader import Standing
 from core.grading.verdict import Outcome

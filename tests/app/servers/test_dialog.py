@@ -14,8 +14,8 @@ from app.servers.probe import probe_beside
 from app.servers.server_dialog import Purpose, ServerDialog
 from app.shared.widgets.controls import FileEdit
 from core.engines.body import Author
-from core.engines.llama_server import LlamaServerEngine
-from core.engines.servers import KnownServer, KnownServers
+from core.engines.remote.llama_server import LlamaServerEngine
+from core.engines.remote.servers import KnownServer, KnownServers
 from core.engines.usage import Cap
 from core.errors import EngineRefused
 from core.models.source import DemoModel, LocalFile

@@ -19,7 +19,7 @@ from app.window.main_window import MainWindow
 from app.window.models_page import add_models_page
 from app.window.pair_dialog import PairDialog
 from core.engines.body import Author
-from core.engines.servers import KnownServer, KnownServers
+from core.engines.remote.servers import KnownServer, KnownServers
 from core.engines.usage import Cap, Prices
 from core.models.loading import Switch
 from core.models.source import DemoModel, parse_source

@@ -15,10 +15,10 @@ from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
 from core.demo_pair import SMALL_MODEL
 from core.engines.body import Author
-from core.engines.llama_server import LlamaServerEngine
 from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.state import StatusCallback
 from core.models.loading import LoadOptions

@@ -17,7 +17,7 @@ from app.cli import main
 from app.terminal import batch_folder
 from app.terminal.batch_folder import BatchFolder
 from app.terminal.evidence import ARMS as EVIDENCE_ARMS
-from core.batch.recipes import arms_of
+from core.batch.running.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from core.errors import SettingsError, StoreError
 from core.files import private_folder

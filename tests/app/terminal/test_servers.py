@@ -10,7 +10,7 @@ from app.cli import main
 from app.terminal.command_line import command
 from app.terminal.servers import ServerOptions, known_server, server_options
 from core.engines.factory import Server
-from core.engines.servers import KnownServer, KnownServers
+from core.engines.remote.servers import KnownServer, KnownServers
 from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
 from core.paths import Paths

@@ -13,8 +13,8 @@ from app.shared.background import BackgroundTasks
 from app.shared.loaded_models import LoadedModels
 from app.window.file_check import FileCheck
 from core.engines.local.client import LocalEngine
+from core.engines.remote.servers import KnownServers
 from core.engines.remote.state import StatusCallback
-from core.engines.servers import KnownServers
 from core.models.checksums import SUMS
 from core.models.source import DemoModel
 from core.run import Pair

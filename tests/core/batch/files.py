@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.batch.problems import ProblemSet, read_problems
+from core.batch.reading.problems import ProblemSet, read_problems
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

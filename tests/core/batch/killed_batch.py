@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from core.batch.batch_events import JobEnded, JobStarted
-from core.batch.runner import Runner
+from core.batch.running.batch_events import JobEnded, JobStarted
+from core.batch.running.runner import Runner
 from core.engines.base import Conversation
 from core.grading.grader import Grader
 from core.run import Pair

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.batch.creation import create_batch
-from core.batch.recipes import arms_of
-from core.batch.report import Report, report_of
-from core.batch.runner import Runner
-from core.batch.statistics import difference
+from core.batch.reporting.report import Report, report_of
+from core.batch.reporting.statistics import difference
+from core.batch.running.creation import create_batch
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.errors import EngineRefused
 from core.grading.grader import Grader
 from core.run import Pair, RunSettings

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.batch.arms import Arm, OtherModels, by_models, needs, refuse_undrafted
-from core.batch.recipes import RECIPES, arms_of
+from core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_undrafted
+from core.batch.running.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.store.batch_rows import StoredArm

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.batch.calibration import PILOT_PROBLEMS, chance_for_share, pilot_of
+from core.batch.running.calibration import PILOT_PROBLEMS, chance_for_share, pilot_of
 from tests.core.batch.counting import problems
 
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from core.batch.statistics import PairedCounts, clustered_accuracy, difference, mcnemar_exact, paired_difference, wilson
+from core.batch.reporting.statistics import (
+    PairedCounts,
+    clustered_accuracy,
+    difference,
+    mcnemar_exact,
+    paired_difference,
+    wilson,
+)
 
 RIGHT, WRONG = True, False
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.batch.charts import Box, leader, place_labels
+from core.batch.reporting.charts import Box, leader, place_labels
 
 AREA = Box(0, 0, 640, 400)
 LABEL = (60.0, 14.0)

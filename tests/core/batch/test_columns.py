@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.batch.columns import Columns, guess_columns
-from core.batch.row import Record
+from core.batch.reading.columns import Columns, guess_columns
+from core.batch.reading.row import Record
 
 
 def guessed(*names: str, **values: str) -> Columns | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.batch.creation import create_batch, without_duplicates
-from core.batch.recipes import arms_of
-from core.batch.report import report_of
-from core.batch.report_text import comparisons, footnotes
-from core.batch.runner import Runner
+from core.batch.reporting.report import report_of
+from core.batch.reporting.report_text import comparisons, footnotes
+from core.batch.running.creation import create_batch, without_duplicates
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.grading.grader import Grader
 from core.run import RunSettings
 from core.store.store import Store

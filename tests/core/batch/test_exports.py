@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.exports import Cell, safe_cell, safe_row, write_csv
+from core.batch.reporting.exports import Cell, safe_cell, safe_row, write_csv
 
 
 @pytest.mark.parametrize(

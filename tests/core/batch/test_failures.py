@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.arms import Arm
-from core.batch.batch_settings import BatchSettings
-from core.batch.divergences import BatchOpinions, divergence_of
-from core.batch.exports import export
-from core.batch.failures import FailureAnalysis, FailureKind, TakeoverOutcomes, analyse, had_stated
-from core.batch.runner import Runner
+from core.batch.reporting.divergences import BatchOpinions, divergence_of
+from core.batch.reporting.exports import export
+from core.batch.reporting.failures import FailureAnalysis, FailureKind, TakeoverOutcomes, analyse, had_stated
+from core.batch.running.arms import Arm
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.runner import Runner
 from core.engines.base import Conversation
 from core.errors import EngineLost, EngineRefused
 from core.grading.grader import Grader

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.hub_data import HubDataSet
-from core.batch.problems import read_data_set
+from core.batch.reading.hub_data import HubDataSet
+from core.batch.reading.problems import read_data_set
 from core.errors import BatonError, DownloadError, ProblemFileError
 from core.models.hub import Hub
 from core.models.hub_listing import HubAccess

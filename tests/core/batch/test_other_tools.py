@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from core.batch.creation import create_batch
-from core.batch.other_tools import TOOLS, write_for
-from core.batch.recipes import arms_of
-from core.batch.results import Results
-from core.batch.runner import Runner
+from core.batch.reporting.other_tools import TOOLS, write_for
+from core.batch.reporting.results import Results
+from core.batch.running.creation import create_batch
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
 from core.run import Pair, RunSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.columns import Columns
-from core.batch.problems import read_problems
+from core.batch.reading.columns import Columns
+from core.batch.reading.problems import read_problems
 from core.errors import ProblemFileError
 from core.problem import Problem
 from tests.core.batch.files import read, texts, written

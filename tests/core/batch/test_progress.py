@@ -2,11 +2,11 @@
 
 import pytest
 
-from core.batch.batch_events import JobEnded
-from core.batch.creation import create_batch
-from core.batch.progress import BatchProgress, in_words
-from core.batch.recipes import arms_of
-from core.batch.runner import Runner
+from core.batch.running.batch_events import JobEnded
+from core.batch.running.creation import create_batch
+from core.batch.running.progress import BatchProgress, in_words
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.grading.grader import Grader
 from core.grading.verdict import How, Outcome, Verdict
 from core.run import Pair, RunSettings

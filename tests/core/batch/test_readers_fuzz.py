@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.batch.options import Options
-from core.batch.problems import read_problems
-from core.batch.readers import READERS
+from core.batch.reading.formats import READERS
+from core.batch.reading.multiple_choice import Options
+from core.batch.reading.problems import read_problems
 from core.errors import ProblemFileError
 from tests.tiers import size
 

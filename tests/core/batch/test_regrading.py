@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core.batch.batch_settings import BatchSettings
-from core.batch.creation import create_batch
-from core.batch.recipes import arms_of
-from core.batch.regrading import RegradeCounts, regrade
-from core.batch.runner import Runner
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.creation import create_batch
+from core.batch.running.recipes import arms_of
+from core.batch.running.regrading import RegradeCounts, regrade
+from core.batch.running.runner import Runner
 from core.errors import EngineLost, SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Outcome, Regex, Verdict

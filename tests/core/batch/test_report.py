@@ -13,8 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from app.terminal.batch_run import in_full
-from core.batch.batch_settings import BatchSettings
-from core.batch.charts import (
+from core.batch.reporting.charts import (
     Point,
     Scatter,
     accuracy_against_share,
@@ -23,14 +22,15 @@ from core.batch.charts import (
     scatter_chart,
     takeovers_by_reason,
 )
-from core.batch.exports import EXPORTS, export
-from core.batch.recipes import arms_of
-from core.batch.report import Comparison, Report, accuracy_of, report_of
-from core.batch.report_html import html_report
-from core.batch.report_text import comparisons, footnotes, heading, markdown_report, rows_of, table
-from core.batch.run_cost import RunCost, TakeoverPlace
-from core.batch.runner import Runner
-from core.batch.statistics import difference, holm, wilson
+from core.batch.reporting.exports import EXPORTS, export
+from core.batch.reporting.report import Comparison, Report, accuracy_of, report_of
+from core.batch.reporting.report_html import html_report
+from core.batch.reporting.report_text import comparisons, footnotes, heading, markdown_report, rows_of, table
+from core.batch.reporting.run_cost import RunCost, TakeoverPlace
+from core.batch.reporting.statistics import difference, holm, wilson
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.engines.base import Conversation
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from core.batch.creation import create_batch
-from core.batch.exports import EXPORTS, export, write_export
-from core.batch.provenance import Provenance
-from core.batch.recipes import arms_of
-from core.batch.records import SCHEMAS, json_schema
-from core.batch.results import Results
-from core.batch.runner import Runner
+from core.batch.reporting.exports import EXPORTS, export, write_export
+from core.batch.reporting.records import SCHEMAS, json_schema
+from core.batch.reporting.results import Results
+from core.batch.running.creation import create_batch
+from core.batch.running.provenance import Provenance
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.demo_pair import LARGE_MODEL
 from core.engines.local.client import LocalEngine
 from core.errors import EngineLost

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.batch.recipes import arms_of
-from core.batch.runner import Runner
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.engines.body import Author
 from core.grading.grader import Grader
 from core.run import Pair, RunSettings

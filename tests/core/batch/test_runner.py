@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.arms import Arm, OtherModels
-from core.batch.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
-from core.batch.batch_settings import BatchSettings, ModelSummary
-from core.batch.recipes import arms_of
-from core.batch.report import report_of
-from core.batch.report_text import footnotes
-from core.batch.runner import Runner
+from core.batch.reporting.report import report_of
+from core.batch.reporting.report_text import footnotes
+from core.batch.running.arms import Arm, OtherModels
+from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
+from core.batch.running.batch_settings import BatchSettings, ModelSummary
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.engines.base import Conversation
 from core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from core.grading.grader import Grader

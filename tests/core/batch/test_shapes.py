@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.columns import ColumnNames
-from core.batch.problems import ProblemSet, read_problems
+from core.batch.reading.columns import ColumnNames
+from core.batch.reading.problems import ProblemSet, read_problems
 from core.errors import ProblemFileError
 from tests.core.batch.files import read, texts, written
 

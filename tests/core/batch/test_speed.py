@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.batch.conditions import LoadMeter
-from core.batch.speed import ArmConditions, speed_of, throughput_of, why_not_comparable
+from core.batch.reporting.speed import ArmConditions, speed_of, throughput_of, why_not_comparable
+from core.batch.running.conditions import LoadMeter
 from core.store.batch_rows import Conditions, JobState, ResultRow
 from core.store.run_metrics import RunMetrics
 

@@ -95,13 +95,13 @@ def test_what_is_no_whole_workbook_is_refused_with_a_way_on(tmp_path: Path, cont
 
 
 def test_a_zip_bomb_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.batch.readers.spreadsheet.PART_LIMIT", 1 << 20)
+    monkeypatch.setattr("core.batch.reading.formats.spreadsheet.PART_LIMIT", 1 << 20)
     with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):
         read(tmp_path, "sums.xlsx", workbook(" " * (2 << 20)))
 
 
 def test_a_text_that_many_cells_share_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.batch.readers.spreadsheet.FILE_LIMIT", 1 << 10)
+    monkeypatch.setattr("core.batch.reading.formats.spreadsheet.FILE_LIMIT", 1 << 10)
     rows = "".join(row(number, "") for number in range(2, 200))
     with pytest.raises(ProblemFileError, match=r"unpacks to more than"):
         read(tmp_path, "sums.xlsx", workbook(HEADER + rows))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.batch.statistics import (
+from core.batch.reporting.statistics import (
     PairedCounts,
     accuracy,
     holm,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from core.batch.statistics import Interval, wilson
+from core.batch.reporting.statistics import Interval, wilson
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine

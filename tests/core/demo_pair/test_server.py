@@ -8,9 +8,9 @@ import pytest
 
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
 from core.engines.base import Engine, Stop
-from core.engines.llama_server import LlamaServerEngine
 from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.run import ask

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from core.batch.problems import read_problems
+from core.batch.reading.problems import read_problems
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, DemoProblem, held_out_problems
 from core.demo_pair.task import DemoStep
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.servers import KnownServer, KnownServers, ServerAccess
+from core.engines.remote.servers import KnownServer, KnownServers, ServerAccess
 from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
 from core.models.loading import Switch

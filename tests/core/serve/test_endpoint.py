@@ -16,7 +16,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from core.batch.recipes import arms_of
+from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.local.client import LocalEngine
 from core.errors import BatonError, EngineLost, EngineRefused

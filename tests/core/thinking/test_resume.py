@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core.batch.recipes import arms_of
+from core.batch.running.recipes import arms_of
 from core.engines.body import Author
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.control import Control

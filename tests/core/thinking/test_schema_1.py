@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.batch.arms import Arm
+from core.batch.running.arms import Arm
 from core.engines.model_card import ModelCard
 from core.run import RunSettings
 from core.settings import SettingsFile

@@ -10,7 +10,7 @@ from itertools import islice
 
 import pytest
 
-from core.batch.recipes import arms_of
+from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.body import Author, Part
 from core.engines.local.client import LocalEngine

@@ -11,10 +11,10 @@ import pytest
 
 from core.engines.base import Message, PrefillProgress, Stop, WriteItem
 from core.engines.body import Author, Part
-from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote import transport
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.state import ServerState, ServerStatus
 from core.engines.usage import Cap, Prices

@@ -9,9 +9,9 @@ from contextlib import closing
 import pytest
 
 from core.engines.body import Author
-from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.engines.remote.state import ServerState
 from core.engines.usage import Cap, Prices
 from core.run import Pair, RunSettings, run

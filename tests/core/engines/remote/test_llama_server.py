@@ -10,10 +10,10 @@ import pytest
 from core.engines.base import Conversation, Message, Passing, PrefillProgress, Stop
 from core.engines.body import Author, Part
 from core.engines.factory import share_vocabulary
-from core.engines.llama_server import LlamaServerEngine
 from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import ContextFull, EngineRefused

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from core.engines.base import Message, Passing, Stop
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
-from core.engines.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.fields import Fields
+from core.engines.remote.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
 from core.engines.remote.protocol import StreamedText
 from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from core.models.overrides import Sampling

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from core.engines.llama_server import LlamaServerEngine
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.engines.remote.state import ServerState
 from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign, handoff, tokens
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from core.engines.base import Alternative, Message
 from core.engines.body import Author, Part
-from core.engines.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
 from core.engines.model_card import ModelCard
-from core.engines.openai_completions import CompletionsAnswer, CompletionsProtocol, choose_model
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields, parsed
+from core.engines.remote.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
+from core.engines.remote.openai_completions import CompletionsAnswer, CompletionsProtocol, choose_model
 from core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,

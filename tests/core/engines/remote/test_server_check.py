@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from core.engines.llama_server import LlamaServerEngine
-from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.llama_server import LlamaServerEngine
+from core.engines.remote.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.pool import ServerPool
+from core.engines.remote.server_check import VocabularyMatch, open_server, try_connection
 from core.engines.remote.vocabulary import PROBE
-from core.engines.server_check import VocabularyMatch, open_server, try_connection
 from core.engines.usage import Cap, Prices, Usage
 from core.errors import EngineLost, EngineRefused
 from core.models.overrides import ModelOverrides, TagSource, ThinkingTags

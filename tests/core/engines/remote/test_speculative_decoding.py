@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.batch_settings import BatchSettings
-from core.batch.recipes import arms_of
-from core.batch.report import report_of
-from core.batch.report_text import footnotes
-from core.batch.runner import Runner
+from core.batch.reporting.report import report_of
+from core.batch.reporting.report_text import footnotes
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.recipes import arms_of
+from core.batch.running.runner import Runner
 from core.engines.body import Author
-from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.engines.usage import RequestUsage
 from core.errors import SettingsError
 from core.grading.grader import Grader

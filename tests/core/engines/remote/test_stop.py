@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from core.engines.base import End, Handoff, Judgement, Scores, Session, Stop
-from core.engines.llama_server import LlamaServerEngine
-from core.engines.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.llama_server import LlamaServerEngine
+from core.engines.remote.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.pool import ServerPool
 from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.transport import HttpConnection

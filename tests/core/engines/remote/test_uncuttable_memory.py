@@ -9,11 +9,11 @@ import pytest
 
 from core.engines.base import Message, Session
 from core.engines.body import Part
-from core.engines.llama_server import LlamaServerEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
+from core.engines.remote.llama_server import LlamaServerEngine
 from core.engines.remote.prefetch import settled
-from core.engines.server_check import try_connection
+from core.engines.remote.server_check import try_connection
 from core.models.overrides import Sampling
 from tests.core.engines.local.test_uncuttable_memory import grow
 from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, tokens

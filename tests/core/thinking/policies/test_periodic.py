@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.batch.recipes import RECIPES, arms_of
+from core.batch.running.recipes import RECIPES, arms_of
 from core.engines.body import Author
 from core.run import RunSettings
 from core.thinking.events import CountersChanged, TakeoverStarted

@@ -1,0 +1,220 @@
+"""Which column of a data set is the problem, the answer, …: guessed from the names that public data sets use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.batch.reading.import_report import ColumnChoice
+from core.batch.reading.row import Record, Value, is_missing
+
+# In order of trust: a file with both `answer` and `label` means the first.
+_PROBLEM = (
+    *("problem", "question", "prompt", "input", "query", "instruction", "task", "text", "messages", "conversations"),
+    *("stem", "statement", "content", "ctx"),
+    *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
+)
+_ANSWER = (
+    *("reward_model_ground_truth", "extra_info_ground_truth"),  # verl
+    *("answer", "expected", "expected_answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
+    *("gold", "ground_truth", "reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
+    *("label", "output", "response", "completion"),
+    *("antwort", "richtige_antwort", "ergebnis", "réponse", "respuesta", "risposta", "resposta"),
+)
+_SOLUTION = (
+    *("solution", "explanation", "rationale", "reasoning", "reference_solution", "worked_solution"),
+    *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof", "assistant"),
+    *("lösung", "lösungsweg", "rechenweg", "solución", "soluzione", "solução"),
+)
+_ID = (
+    *("id", "unique_id", "uid", "problem_id", "question_id", "task_id", "record_id", "custom_id", "doc_id"),
+    *("idx", "index"),
+)
+_CHOICES = ("choices", "options", "endings", "answer_choices")
+_CONTEXT = ("body", "context", "passage", "paragraph", "story", "premise")
+_ASKS = ("question", "query", "hypothesis")
+"""A problem column of one of these names may need its context before it (SVAMP, ASDiv: `Body` and `Question`)."""
+_WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
+_OPTION_COLUMN = re.compile(
+    r"(?:(?:option|choice|answer_choice|opt|op|ending|sol)_?)?([a-j])"
+    r"|(?:option|choice|answer_choice|opt|ending|sol)_?(\d)"
+)
+
+_SAMPLE_ROWS = 100
+_SHORTEST_PROBLEM = 15
+"""Mean characters below which an unnamed column is no text of a problem."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns to read; all others become metadata.
+
+    `answer` wins over `solution` where both say something. `choices` holds all options in one column; `options` are
+    columns with one option each; `wrong` are columns with one wrong option each, the right one being the answer.
+    `context` is written before the problem.
+    """
+
+    problem: str
+    answer: str | None = None
+    solution: str | None = None
+    id: str | None = None
+    choices: str | None = None
+    wrong: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    option_labels: tuple[str, ...] = ()
+    """What answers call the options of `options`: letters, or numbers from 0 or 1."""
+    context: str | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Why each column was chosen, by its name."""
+
+    def named(self) -> tuple[str, ...]:
+        """Every column that has a part here."""
+        return tuple(column for _, columns in self._parts() for column in columns)
+
+    def choices_made(self) -> tuple[ColumnChoice, ...]:
+        """Each part with its columns, and why they were chosen."""
+        return tuple(
+            ColumnChoice(part, ", ".join(columns), self.reasons.get(columns[0], "chosen"))
+            for part, columns in self._parts()
+            if columns
+        )
+
+    def missing_from(self, names: Iterable[str]) -> str:
+        """The first column that has a part here and is not among the names; empty if all are there."""
+        known = set(names)
+        return next((column for column in self.named() if column not in known), "")
+
+    def _parts(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        def one(name: str | None) -> tuple[str, ...]:
+            return () if name is None else (name,)
+
+        return (
+            ("problem", one(self.problem)),
+            ("context", one(self.context)),
+            ("answer", one(self.answer)),
+            ("solution", one(self.solution)),
+            ("id", one(self.id)),
+            ("options", one(self.choices) + self.options + self.wrong),
+        )
+
+
+class ColumnNames(NamedTuple):
+    """Columns that a person named; the others are guessed."""
+
+    problem: str | None = None
+    answer: str | None = None
+
+
+GUESS = ColumnNames()
+"""No column was named."""
+
+
+def is_known_name(name: str) -> bool:
+    """Whether a header cell is a name that data sets use for a problem or its answer."""
+    return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *_CHOICES, *_CONTEXT}
+
+
+def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
+    """Every field's name, in order of first appearance."""
+    return tuple(dict.fromkeys(name for row in rows for name in row.fields))
+
+
+def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns | None:
+    """The columns by name; if no name shows the problem, the one with the longest text. None: there is no text.
+
+    A column that is empty in every row is not chosen.
+    """
+    filled = {name for row in rows for name, value in row.fields.items() if _is_filled(value)}
+    names = [name for name in available_columns(rows) if name in filled]
+    reasons = dict.fromkeys(filter(None, named), "you named it")
+
+    def first(candidates: tuple[str, ...]) -> str | None:
+        """By its whole name, else by the last part of a nested name."""
+        for known, why in (
+            ({_plain(name): name for name in reversed(names)}, "known by its name"),
+            (
+                {_plain(name.rpartition(".")[2]): name for name in reversed(names) if "." in name},
+                "known by its last part",
+            ),
+        ):
+            if found := next((known[name] for name in candidates if name in known), None):
+                reasons.setdefault(found, why)
+                return found
+        return None
+
+    answer = named.answer or first(_ANSWER)
+    solution, identity, choices = first(_SOLUTION), first(_ID), first(_CHOICES)
+    problem = named.problem or first(_PROBLEM)
+    if problem is None:
+        taken = {answer, solution, identity, choices}
+        problem = _longest_text(rows[:_SAMPLE_ROWS], [name for name in names if name not in taken])
+        if problem is None:  # a known column that is empty in every row is refused with its name
+            return next((Columns(name) for name in available_columns(rows) if _plain(name) in _PROBLEM), None)
+        reasons[problem] = "the longest text"
+    context: str | None
+    if named.problem is None and _plain(problem) == "input" and (instruction := first(("instruction",))):
+        context, problem = problem, instruction  # Alpaca: what to do, and with what
+    else:
+        context = first(_CONTEXT) if _plain(problem.rpartition(".")[2]) in _ASKS else None
+    # An assistant's turn answers the conversation it belongs to, no other.
+    solution = None if solution in (problem, answer) else solution
+    wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_plain(name)))
+    others = [name for name in names if name not in (problem, answer)]
+    options, labels = ((), ()) if choices or wrong else _option_columns(rows, others, answer)
+    reasons |= dict.fromkeys((*wrong, *options), "known by their names")
+    return Columns(
+        problem,
+        answer,
+        solution,
+        identity,
+        choices,
+        wrong if answer else (),
+        options,
+        labels,
+        None if context in (problem, answer, choices) else context,
+        reasons,
+    )
+
+
+def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | None) -> tuple[tuple[str, ...], ...]:
+    """Columns with one option each (A, B, C …; option_a …; choice1 …) in order, and what answers call them."""
+    by_key: dict[str, str] = {}
+    for name in names:
+        if found := _OPTION_COLUMN.fullmatch(_plain(name)):
+            by_key.setdefault(found[1] or found[2], name)
+    for keys in ("abcdefghij", "123456789", "0123456789"):
+        ordered = []
+        for key in keys:
+            if key not in by_key:
+                break
+            ordered.append(by_key[key])
+        if len(ordered) >= 2:
+            labels = tuple(keys[: len(ordered)].upper())
+            # COPA calls choice1 and choice2 by the labels 0 and 1.
+            if keys[0] == "1" and answer and any(str(row.fields.get(answer)) == "0" for row in rows):
+                labels = tuple("0123456789"[: len(ordered)])
+            return tuple(ordered), labels
+    return (), ()
+
+
+def _plain(name: str) -> str:
+    """`Correct Answer`, `correct-answer` and `correct_answer` are one name."""
+    return re.sub(r"[\s\-.]+", "_", name.strip().lower())
+
+
+def _is_filled(value: Value) -> bool:
+    return not is_missing(value) and value != [] and (not isinstance(value, str) or bool(value.strip()))
+
+
+def _longest_text(rows: Sequence[Record], names: list[str]) -> str | None:
+    def mean_length(name: str) -> float:
+        return sum(_length(row.fields.get(name)) for row in rows) / len(rows)
+
+    longest = max(names, key=mean_length, default=None)
+    return longest if longest is not None and mean_length(longest) >= _SHORTEST_PROBLEM else None
+
+
+def _length(value: Value) -> int:
+    return len(value) if isinstance(value, str) and not value.startswith(("http://", "https://")) else 0

@@ -1,0 +1,129 @@
+"""Problems of a data set on the Hugging Face Hub: `hf:OWNER/NAME[@REVISION][:SPLIT]`.
+
+    hf:openai/gsm8k@e53f048:main/test     the split “test” of the configuration “main”, at this commit
+    hf:HuggingFaceH4/MATH-500             its only split, as it is now
+
+Files come through huggingface_hub's own cache, so a data set that was read once can be read offline.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.batch.reading.formats import READERS
+from core.errors import DownloadError, ProblemFileError
+
+if TYPE_CHECKING:
+    from core.models.hub import Hub  # it takes a third of a second to import
+
+PREFIX = "hf:"
+LARGEST = 2**30
+"""Bytes of a split that are downloaded without asking for another one."""
+_NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w./-]+))?")
+_PAGE = re.compile(r"https?://[^/]+/datasets/")
+_SPLITS = ("test", "validation", "valid", "dev", "train")
+
+
+class HubDataSet(NamedTuple):
+    name: str
+    """“owner/name”."""
+    revision: str = ""
+    """A commit, tag or branch; empty: the main branch."""
+    split: str = ""
+    """“test”, or “configuration/test”; empty: the only one, else the test split."""
+
+    @staticmethod
+    def as_written(text: str) -> str:
+        """The name as `parse` takes it, from “owner/name” or the address of its page, too."""
+        text = text.strip()
+        page = _PAGE.match(text)
+        name = text[page.end() :].strip("/") if page else text
+        return name if name.startswith(PREFIX) else PREFIX + name
+
+    @classmethod
+    def parse(cls, text: str) -> HubDataSet:
+        """Raises ProblemFileError."""
+        found = _NAME.fullmatch(text.strip())
+        if found is None:
+            raise ProblemFileError(
+                f"{text} names no data set.", "Write hf:OWNER/NAME, hf:OWNER/NAME@REVISION or hf:OWNER/NAME:SPLIT."
+            )
+        return cls(found["name"], found["revision"] or "", found["split"] or "")
+
+
+class FetchedData(NamedTuple):
+    files: tuple[Path, ...]
+    name: str
+    note: str
+    """What was read, as a sentence."""
+    pinned: str
+    """As `HubDataSet.parse` takes it, with the commit that was read."""
+
+
+def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
+    """The files of the split, from the cache or the Hub. Raises ProblemFileError, DownloadError."""
+    try:
+        listing = hub.data_set(data.name, data.revision or None)
+        chosen = _files_of(data, list(listing.files))
+        size = sum(listing.files[path] for path in chosen)
+        if size > LARGEST:
+            raise ProblemFileError(
+                f"{data.name} has {size / 2**30:.1f} GiB in this split.", "Name a smaller one: hf:OWNER/NAME:SPLIT."
+            )
+        files = [hub.data_file(data.name, listing.revision, path) for path in chosen]
+        revision = listing.revision
+    except DownloadError as error:
+        folder = hub.cached_data_set(data.name, data.revision or None)
+        if folder is None:
+            raise DownloadError(
+                error.message, f"{error.advice} {data.name} is not in the cache of this computer, either.".strip()
+            ) from error
+        paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+        files, revision = [folder / path for path in _files_of(data, paths)], folder.name
+    pinned = f"hf:{data.name}@{revision}" + (f":{data.split}" if data.split else "")
+    note = f"Read {', '.join(map(_name, files))} of {pinned}."
+    return FetchedData(tuple(files), data.name.rpartition("/")[2], note, pinned)
+
+
+def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
+    """The files of the split. Raises ProblemFileError if there are none, or those of several configurations."""
+    readable = [path for path in paths if _suffix(path) in READERS and not path.lower().startswith("readme")]
+    if not readable:
+        raise ProblemFileError(f"{data.name} has no file of problems that can be read.", f"It has {_some(paths)}.")
+    folder, _, split = data.split.rpartition("/")
+    inside = [path for path in readable if not folder or path.startswith(f"{folder}/")]
+    for name in (split,) if split else _SPLITS:
+        if found := [path for path in inside if re.search(rf"(^|[/_.-]){re.escape(name)}([-_./]|$)", path)]:
+            break
+    else:
+        found = [] if split else inside
+    if not found:
+        raise ProblemFileError(f"{data.name} has no split “{data.split}”.", f"It has {_some(readable)}.")
+    configurations = {str(PurePosixPath(path).parent) for path in found}
+    if len(configurations) > 1 or (len(found) > 1 and not _are_shards(found)):
+        raise ProblemFileError(
+            f"{data.name} has several configurations: {_some(found)}.",
+            f"Name one: hf:{data.name}:CONFIGURATION/SPLIT.",
+        )
+    return sorted(found)
+
+
+def _are_shards(paths: Sequence[str]) -> bool:
+    """Whether they are parts of one table: test-00000-of-00002.parquet …"""
+    return len({re.sub(r"\d+-of-\d+", "", path) for path in paths}) == 1
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path.removesuffix(".gz")).suffix.lower()
+
+
+def _name(path: Path) -> str:
+    return path.name
+
+
+def _some(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:10])
+    return f"{shown} and {len(paths) - 10} more" if len(paths) > 10 else shown

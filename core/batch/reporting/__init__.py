@@ -1,0 +1,1 @@
+"""What comes of a batch: results, statistics, reports, charts, failures, and formats of other tools."""

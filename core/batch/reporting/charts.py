@@ -1,0 +1,315 @@
+"""The charts of a batch as SVG, for reports, files and the window. Black on white, readable in grey and in print.
+
+`recoloured` gives a drawing the colours of a theme.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from typing import NamedTuple
+
+from core.batch.reporting.report import PLACES, ArmReport, Report
+from core.engines.body import Author
+
+
+class ChartColours(NamedTuple):
+    """As `#rrggbb`."""
+
+    ink: str
+    faint: str
+    """Axes, intervals and their words."""
+    rule: str
+    """Lines behind the points."""
+    small: str
+    large: str
+    ground: str
+
+
+PRINT = ChartColours("#1b1c1f", "#62656d", "#e4e3df", "#2462c9", "#a84f06", "#ffffff")
+INK, FAINT, RULE, SMALL, LARGE, GROUND = PRINT
+_FONT = 'font-family="Inter, Helvetica, Arial, sans-serif"'
+_SIGNS = ("circle", "diamond", "square", "triangle")
+_INKS = {Author.SMALL: SMALL, Author.LARGE: LARGE, None: INK}
+_SIGN = 5.5
+"""Half the width of a marker, in pixels."""
+_LETTER = 6.6
+"""Pixels of a letter: an upper bound for the mean over a name."""
+
+
+def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
+    """A marker with interval and name for each arm, and the lines of the scatter behind them."""
+    if not scatter.points:
+        return _svg(
+            width, height, [_text(width / 2, height / 2, "No arm has a scored answer yet.", "middle")], "Nothing"
+        )
+    left, right, top, bottom = 56, width - 24, 28, height - 52
+
+    def x(value: float) -> float:
+        return left + (right - left) * (value - scatter.left) / (scatter.right - scatter.left)
+
+    def y(percent: float) -> float:
+        return bottom - (bottom - top) * (percent - scatter.bottom) / max(10.0, 100.0 - scatter.bottom)
+
+    parts = [_text(8, top - 10, "% correct"), _text((left + right) / 2, height - 12, scatter.across, "middle")]
+    for percent in ticks(scatter.bottom, 100.0):
+        parts.append(_line(left, y(percent), right, y(percent), RULE))
+        parts.append(_text(left - 8, y(percent) + 4, f"{percent:g}", "end"))
+    parts += [_text(x(value), bottom + 18, f"{value:,g}", "middle") for value in ticks(scatter.left, scatter.right)]
+    for line in scatter.lines:
+        corners = " ".join(f"{x(at):.1f},{y(percent):.1f}" for at, percent in line.points)
+        dashes = ' stroke-dasharray="4 4"' if line.dashed else ""
+        parts.append(f'<polyline points="{corners}" fill="none" stroke="{FAINT}"{dashes}/>')
+    signs, intervals = [], []
+    for index, point in enumerate(scatter.points):
+        px, py = x(point.x), y(point.y)
+        intervals.append(Box(px - 1, y(point.high), px + 1, y(point.low)))
+        signs.append(Box(px - _SIGN, py - _SIGN, px + _SIGN, py + _SIGN))
+        parts.append(_line(px, y(point.high), px, y(point.low), FAINT))
+        parts.append(_sign(_SIGNS[index % len(_SIGNS)], px, py, _INKS[point.author]))
+    sizes = [(_LETTER * len(point.name), 14.0) for point in scatter.points]
+    boxes = place_labels(signs, sizes, intervals, Box(left, top - 8, right, bottom))
+    for point, sign, box in zip(scatter.points, signs, boxes, strict=True):
+        if apart := leader(sign, box):
+            parts.append(_line(*apart, FAINT))
+        parts.append(_text((box.left + box.right) / 2, box.top + 11, point.name, "middle", INK))
+    return _svg(width, height, parts, f"{scatter.title}, with 95% intervals")
+
+
+def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
+    """Takeovers by reason, as bars."""
+    total = max(1, sum(arm.takeovers.values()))
+    height = 16 + 28 * max(1, len(arm.takeovers))
+    parts = [] if arm.takeovers else [_text(8, 28, "No takeover.")]
+    most = max(arm.takeovers.values(), default=1)
+    for row, (reason, count) in enumerate(arm.takeovers.items()):
+        top, length = 8 + 28 * row, (width - 260) * count / most
+        parts.append(_text(8, top + 16, reason.capitalize(), colour=INK))
+        parts.append(f'<rect x="180" y="{top + 4}" width="{length:.1f}" height="16" rx="2" fill="{LARGE}"/>')
+        parts.append(_text(188 + length, top + 16, f"{count / total:.0%} ({count:,})", colour=INK))
+    return _svg(width, height, parts, f"Where the large model stepped in, {arm.name}")
+
+
+def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> str:
+    """Takeovers by the relative place of their step, as a histogram."""
+    most, bar, bottom = max(1, *arm.places), (width - 32) / PLACES, height - 28
+    parts = [
+        f'<rect x="{16 + bar * place + 2:.1f}" y="{bottom - (bottom - 20) * count / most:.1f}" width="{bar - 4:.1f}" '
+        f'height="{(bottom - 20) * count / most:.1f}" fill="{LARGE}"/>'
+        + _text(16 + bar * (place + 0.5), bottom - (bottom - 20) * count / most - 4, f"{count:,}", "middle")
+        for place, count in enumerate(arm.places)
+    ]
+    parts += [_line(16, bottom, width - 16, bottom, FAINT), _text(16, height - 8, "first step")]
+    parts.append(_text(width - 16, height - 8, "last step", "end"))
+    return _svg(width, height, parts, f"Places of takeovers, {arm.name}")
+
+
+def recoloured(drawing: str, colours: ChartColours) -> str:
+    """The drawing of one of these functions in other colours than those of print."""
+    replacements = dict(zip(PRINT, colours, strict=True))
+    return re.sub("|".join(map(re.escape, PRINT)), lambda found: replacements[found[0]], drawing)
+
+
+def _sign(kind: str, x: float, y: float, colour: str, r: float = _SIGN) -> str:
+    if kind == "circle":
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" fill="{colour}"/>'
+    corners = {
+        "diamond": ((0, -r - 1), (r + 1, 0), (0, r + 1), (-r - 1, 0)),
+        "square": ((-r, -r), (r, -r), (r, r), (-r, r)),
+        "triangle": ((0, -r), (r, r), (-r, r)),
+    }[kind]
+    return f'<polygon points="{" ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)}" fill="{colour}"/>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = FAINT) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} fill="{colour}" font-size="12" {_FONT}>{escape(text)}</text>'
+
+
+def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img"><title>{escape(title)}</title><rect width="{width}" height="{height}" fill="{GROUND}"/>'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+NARROWEST = 10.0
+"""Percentage points of large share: if all arms lie closer together, the axis shows 0 to 100."""
+
+
+class Point(NamedTuple):
+    """An arm: accuracy in percent, with its interval."""
+
+    name: str
+    x: float
+    y: float
+    low: float
+    high: float
+    author: Author | None
+    """The only author; None: both models wrote."""
+
+
+class ChartLine(NamedTuple):
+    points: tuple[tuple[float, float], ...]
+    dashed: bool = False
+
+
+class Scatter(NamedTuple):
+    title: str
+    across: str
+    """Label of the x axis."""
+    points: tuple[Point, ...]
+    lines: tuple[ChartLine, ...]
+    left: float
+    right: float
+    """Ends of the x axis."""
+
+    @property
+    def bottom(self) -> float:
+        """Lower end of the y axis: the next multiple of ten below all intervals. The upper end is 100."""
+        return 10.0 * math.floor(min((point.low for point in self.points), default=0) / 10)
+
+    @property
+    def words(self) -> str:
+        """Description for screen readers."""
+        return "; ".join(f"{point.name} {point.y:.0f}% at {point.x:,.0f}" for point in self.points)
+
+
+def accuracy_against_speed(report: Report) -> Scatter:
+    """The dashed line joins the arms that no other beats, unless their speeds cannot be compared."""
+    points = _points(report.arms, lambda arm: arm.tokens_per_second)
+    front = {arm.name for arm in report.front()}
+    corners = tuple(sorted((point.x, point.y) for point in points if point.name in front))
+    lines = (ChartLine(corners, dashed=True),) if corners else ()
+    fastest = max((point.x for point in points), default=1.0)
+    return Scatter("Accuracy against speed", "tokens per second", points, lines, 0.0, 1.1 * fastest)
+
+
+def accuracy_against_share(report: Report) -> Scatter:
+    """A line joins the arms of a sweep, by their large share."""
+    points = _points(report.arms, lambda arm: 100 * arm.large_share)
+    place = {point.name: (point.x, point.y) for point in points}
+    sweeps: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for arm in report.arms:
+        if arm.sweep and arm.name in place:
+            sweeps[arm.sweep].append(place[arm.name])
+    lines = tuple(ChartLine(tuple(sorted(joined))) for joined in sweeps.values())
+    shares = [point.x for point in points]
+    if len(shares) < 2 or max(shares) - min(shares) < NARROWEST:
+        shares += [0.0, 100.0]
+    margin = 0.06 * (max(shares) - min(shares))
+    return Scatter(
+        "Accuracy against large share",
+        "% of tokens by the large model",
+        points,
+        lines,
+        min(shares) - margin,
+        max(shares) + margin,
+    )
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers within the axis, 1, 2 or 5 times a power of ten apart."""
+    least = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _points(arms: Sequence[ArmReport], x: Callable[[ArmReport], float]) -> tuple[Point, ...]:
+    return tuple(
+        Point(
+            arm.name,
+            x(arm),
+            100 * arm.accuracy.value,
+            100 * arm.accuracy.interval.low,
+            100 * arm.accuracy.interval.high,
+            _only_author(arm),
+        )
+        for arm in arms
+        if arm.accuracy and arm.tokens
+    )
+
+
+def _only_author(arm: ArmReport) -> Author | None:
+    if not arm.large_tokens:
+        return Author.SMALL
+    return None if arm.small_tokens else Author.LARGE
+
+
+GAP = 5.0
+"""Pixels between a marker and its name."""
+RINGS = 4
+"""Distances to try, each one line of text farther."""
+
+
+class Box(NamedTuple):
+    """Pixels, y downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: Box) -> float:
+        """Shared area."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, width) * max(0.0, height)
+
+    @property
+    def area(self) -> float:
+        return (self.right - self.left) * (self.bottom - self.top)
+
+
+def place_labels(
+    signs: Sequence[Box], sizes: Sequence[tuple[float, float]], lines: Sequence[Box], area: Box
+) -> list[Box]:
+    """A box for each name (width and height in `sizes`), beside its marker and within the area.
+
+    The nearest place that is free of signs, of names already placed and of `lines`; where none is, the one that
+    covers least, and rather a line than a name.
+    """
+    placed: list[Box] = []
+    for sign, size in zip(signs, sizes, strict=True):
+        candidates = list(_around(sign, *size))
+
+        def cost(box: Box) -> float:
+            outside = box.area - box.overlap(area)
+            names = sum(box.overlap(other) for other in placed) + sum(box.overlap(other) for other in signs)
+            return 8 * outside + 4 * names + sum(box.overlap(line) for line in lines)
+
+        placed.append(min(candidates, key=cost))  # of equals the first, which is the nearest
+    return placed
+
+
+def leader(sign: Box, name: Box) -> tuple[float, float, float, float] | None:
+    """A line (x1, y1, x2, y2) from a marker to a name that is not beside it; None if it is."""
+    x, y = (sign.left + sign.right) / 2, (sign.top + sign.bottom) / 2
+    end_x, end_y = min(max(x, name.left), name.right), min(max(y, name.top), name.bottom)
+    reach = max(abs(end_x - x), abs(end_y - y))
+    return (x, y, end_x, end_y) if reach > (sign.right - sign.left) / 2 + 2 * GAP else None
+
+
+def _around(sign: Box, width: float, height: float) -> Iterator[Box]:
+    """Candidate boxes around a marker, nearest first."""
+    middle_x, middle_y = (sign.left + sign.right) / 2, (sign.top + sign.bottom) / 2
+    for ring in range(RINGS):
+        far = ring * height
+        right, left = sign.right + GAP, sign.left - GAP - width
+        above, below = sign.top - GAP - height - far, sign.bottom + GAP + far
+        beside = (middle_y - height / 2 - far, middle_y - height / 2 + far) if ring else (middle_y - height / 2,)
+        for top in beside:
+            for at in (right, left):
+                yield Box(at, top, at + width, top + height)
+        for top in (above, below):
+            for at in (middle_x - width / 2, sign.right, sign.left - width):
+                yield Box(at, top, at + width, top + height)

@@ -1,0 +1,190 @@
+"""Failure analysis: what went wrong in each answer of a batch, and what came of the takeovers by reason and cue."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from core.batch.reporting.divergences import Divergence, divergence_of
+from core.engines.body import Author
+from core.grading.verdict import Outcome
+from core.problem import Problem
+from core.store.batch_rows import JobState, ResultRow
+from core.store.outline import Outline, PieceOutline
+from core.store.store import Store
+from core.thinking.events import Finish
+from core.thinking.registry import reason_label
+
+PROGRESS_EVERY = 200
+LONG_ENOUGH = 3
+"""Characters of an expected answer from which “= answer” in the reasoning is no accident."""
+
+
+class FailureKind(Enum):
+    """What went wrong, in the order in which the groups are listed. The first that fits counts."""
+
+    ERROR = "Error"
+    REPETITION = "Repetition"
+    LIMIT = "Stopped at a limit"
+    NO_ANSWER = "No answer found"
+    CHANGED = "Had the right answer, gave another"
+    DIVERGED = "First error known"
+    WRONG = "Wrong answer"
+    UNSCORED = "Could not be graded"
+
+
+class Failure(NamedTuple):
+    """An answer that is not right."""
+
+    row: ResultRow
+    problem: Problem
+    kind: FailureKind
+    divergence: Divergence | None = None
+
+    @property
+    def detail(self) -> str:
+        """What is known of it, in a line."""
+        row, found = self.row, self.divergence
+        if self.kind is FailureKind.ERROR:
+            return row.error
+        answer = f"{row.answer or 'no answer'}, expected {self.problem.expected or '?'}"
+        if self.kind is FailureKind.LIMIT and row.finish:
+            answer += f" · {row.finish.value}"
+        if found:
+            answer += (
+                f" · step {found.step + 1}: {found.written.strip() or '␣'} instead of {found.expected.strip() or '␣'}"
+            )
+        return answer
+
+
+class TakeoverOutcomes(NamedTuple):
+    """Takeovers for one reason after one cue, and how the answers ended in which they stand."""
+
+    reason: str
+    """As it is shown."""
+    cue: str
+    """In lower case; "" without one."""
+    takeovers: int
+    right: int
+    """Answers with such a takeover that are right, wrong, and without a verdict."""
+    wrong: int
+    other: int
+
+    @property
+    def share_right(self) -> float | None:
+        """Of the scored answers; None if there is none."""
+        scored = self.right + self.wrong
+        return self.right / scored if scored else None
+
+
+class FailureAnalysis(NamedTuple):
+    """Of one arm, or of all."""
+
+    answers: int
+    """That are done."""
+    failures: tuple[Failure, ...]
+    """Group by group, in the order of the problems."""
+    takeovers: tuple[TakeoverOutcomes, ...]
+    """The commonest first."""
+    notes: int
+    """Answers with a note."""
+
+    @property
+    def groups(self) -> dict[FailureKind, int]:
+        """Failures by kind; kinds without any are left out."""
+        counts = Counter(failure.kind for failure in self.failures)
+        return {kind: counts[kind] for kind in FailureKind if counts[kind]}
+
+    def of(self, kind: FailureKind) -> list[Failure]:
+        return [failure for failure in self.failures if failure.kind is kind]
+
+
+def analyse(
+    store: Store, batch_id: str, arm: str | None = None, on_progress: Callable[[float], object] = lambda _: None
+) -> FailureAnalysis:
+    """Reads the outline of every answer, and the traces of those that have a second opinion. Raises StoreError.
+
+    `on_progress` gets the share that is read, 0 to 1.
+    """
+    problems = list(store.batches.problems(batch_id))
+    rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
+    failures: list[Failure] = []
+    takeovers: list[tuple[ResultRow, Outline]] = []
+    for number, row in enumerate(rows):
+        outline = store.runs.outline(row.run)
+        takeovers.append((row, outline._replace(pieces=tuple(_begun(outline)))))
+        if not _is_right(row):
+            divergence = divergence_of(store.runs.trace(row.run)) if store.runs.opinion(row.run) else None
+            kind = kind_of(row, problems[row.position].expected or "", outline, divergence)
+            failures.append(Failure(row, problems[row.position], kind, divergence))
+        if number % PROGRESS_EVERY == 0:
+            on_progress(number / len(rows))
+    order = list(FailureKind)
+    failures.sort(key=lambda failure: order.index(failure.kind))
+    return FailureAnalysis(len(rows), tuple(failures), tuple(_outcomes(takeovers)), sum(bool(row.note) for row in rows))
+
+
+def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Divergence | None) -> FailureKind:
+    """What went wrong in an answer that is not right."""
+    if row.error:
+        return FailureKind.ERROR
+    if row.finish is Finish.REPETITION:
+        return FailureKind.REPETITION
+    if row.finish in (Finish.MAX_TOKENS, Finish.TIME, Finish.CONTEXT_FULL):
+        return FailureKind.LIMIT
+    if not row.answer:
+        return FailureKind.NO_ANSWER
+    if row.verdict is None or row.verdict.outcome is Outcome.UNSCORED:
+        return FailureKind.UNSCORED
+    if had_stated(outline.text[: outline.answer_position or 0], expected):
+        return FailureKind.CHANGED
+    return FailureKind.DIVERGED if divergence else FailureKind.WRONG
+
+
+def had_stated(reasoning: str, expected: str) -> bool:
+    """Whether the reasoning states the expected answer: boxed, after “answer”, or, if it is not short, after “=”."""
+    expected = expected.strip().strip("$")
+    if not expected:
+        return False
+    value = rf"\$?{re.escape(expected)}(?![\w%])(?![.,/]\d)"
+    stated = rf"\\boxed\{{\s*{re.escape(expected)}\s*\}}|answer\s*(?:is|:|=|would be|should be)?\s*{value}"
+    if len(expected) >= LONG_ENOUGH:
+        stated += rf"|=\s*{value}"
+    return re.search(stated, reasoning, re.IGNORECASE) is not None
+
+
+def _begun(outline: Outline) -> Iterator[PieceOutline]:
+    """The first piece of each takeover."""
+    for piece in outline.pieces:
+        if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
+            yield piece
+
+
+def _outcomes(rows: Iterable[tuple[ResultRow, Outline]]) -> list[TakeoverOutcomes]:
+    takeovers: Counter[tuple[str, str]] = Counter()
+    answers: defaultdict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
+    for row, outline in rows:
+        keys = [
+            (reason_label(piece.reason or ""), piece.cue.word.lower() if piece.cue else "") for piece in outline.pieces
+        ]
+        takeovers.update(keys)
+        outcome = row.verdict.outcome if row.verdict and not row.error else Outcome.UNSCORED
+        for key in set(keys):
+            answers[key][outcome] += 1
+    return [
+        TakeoverOutcomes(
+            *key,
+            number,
+            answers[key][Outcome.CORRECT],
+            answers[key][Outcome.WRONG],
+            answers[key][Outcome.UNSCORED],
+        )
+        for key, number in takeovers.most_common()
+    ]
+
+
+def _is_right(row: ResultRow) -> bool:
+    return not row.error and row.verdict is not None and row.verdict.outcome is Outcome.CORRECT

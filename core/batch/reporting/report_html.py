@@ -1,0 +1,43 @@
+"""A report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
+
+from __future__ import annotations
+
+from core.batch.reporting.charts import (
+    accuracy_against_share,
+    accuracy_against_speed,
+    places_of_takeovers,
+    scatter_chart,
+    takeovers_by_reason,
+)
+from core.batch.reporting.failures import FailureAnalysis
+from core.batch.reporting.report import Report
+from core.batch.reporting.report_text import comparisons, footnotes, heading, method_of_tests, rows_of
+from core.export.html_template import markup, render
+
+MOST_FAILURES = 500
+"""Answers listed; results.jsonl has all."""
+
+
+def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
+    """The whole page (resources/templates/report.html). Text from models and files is escaped.
+
+    `analysis`: of all arms; without it the page says nothing of single answers.
+    """
+    return render(
+        "report.html",
+        report=report,
+        heading=heading(report),
+        rows=rows_of(report),
+        footnotes=footnotes(report).splitlines(),
+        comparisons=comparisons(report).splitlines(),
+        tests=method_of_tests(report),
+        analysis=analysis,
+        failures=analysis.failures[:MOST_FAILURES] if analysis else (),
+        speed=markup(scatter_chart(accuracy_against_speed(report))),
+        share=markup(scatter_chart(accuracy_against_share(report))),
+        takeovers=[
+            (arm.name, [markup(takeovers_by_reason(arm)), markup(places_of_takeovers(arm))])
+            for arm in report.arms
+            if arm.takeovers and arm.small_tokens
+        ],
+    )

@@ -1,0 +1,231 @@
+"""Recipes: make the arms that the paper compares (§4 and its ablations) from the chosen settings.
+
+Each policy brings its own arms; a recipe that compares several settings is a function and a line in `ABLATIONS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from core.batch.running.arms import Arm, needs
+from core.errors import SettingsError
+from core.run import RunSettings
+from core.thinking.cue_rules import CueSettings
+from core.thinking.cues import Category, english, parse_lexicon
+from core.thinking.policies.keywords import Keywords
+from core.thinking.registry import POLICIES, difference, own_values, settings_for, with_values
+from core.thinking.steps import BOUNDARY
+
+Make = Callable[[RunSettings], tuple[Arm, ...]]
+"""Makes arms from the chosen settings; each differs from them in one thing."""
+
+
+class Recipe(NamedTuple):
+    title: str
+    make: Make
+
+
+POLICY_ARMS = {
+    arm.name: arm
+    for policy in sorted(POLICIES.values(), key=lambda policy: policy.needs.small and policy.needs.large)
+    for arm in policy.arms
+}
+"""What the policies bring, by the name of the arm; the baselines by one model first."""
+
+
+def with_policy(name: str, policy: str, **parameters: Any) -> Make:
+    """One arm: the chosen settings under another policy, with these parameters changed."""
+    return lambda base: (Arm(name=name, settings=_changed(base, policy, parameters)),)
+
+
+def with_arm(name: str) -> Make:
+    """One arm that a policy brings. Own values of a person stay, but for what the arm itself varies."""
+    arm = POLICY_ARMS[name]
+    varied = _varied(name)
+    if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
+        varied |= _varied(like)
+
+    def make(base: RunSettings) -> tuple[Arm, ...]:
+        settings = with_values(arm.settings, own_values(base.policy) | varied)
+        title = f"{name.partition('-')[0]} as {like}" if like else name
+        return (Arm(name=title, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
+
+    return make
+
+
+def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
+    """Large only, on a server that uses a draft model: speculative decoding by tokens instead of steps."""
+    return (Arm(name="speculative decoding", settings=_changed(base, "always", {}), drafted=True),)
+
+
+def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
+    """Rule 3 with each of the paper's values of c, and n3 as it is chosen: neither grows."""
+    keywords = settings_for("keywords", base.policy)
+    n3 = keywords.n3 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n3
+    fixed = {"c_step": 0, "n3_step": 0, "n3_most": n3}
+    return tuple(
+        Arm(name=f"c = {c}", settings=_changed(base, "keywords", {"c": c, "c_most": c, **fixed}), sweep="c")
+        for c in (3, 15, 50)
+    )
+
+
+def opening_on_and_off(base: RunSettings) -> tuple[Arm, ...]:
+    """The chosen policy with the large model's first 100 tokens and without; `keywords` if it has no opening."""
+    policy = base.policy.policy if isinstance(base.policy, CueSettings) else "keywords"
+    return tuple(
+        Arm(name=name, settings=_changed(base, policy, {"opening": tokens}))
+        for name, tokens in (("opening", 100), ("no opening", 0))
+    )
+
+
+BOUNDARIES = {"paragraph": BOUNDARY, "line": r"\n", "sentence": r"[.!?]\s"}
+
+
+def structural_clues(base: RunSettings) -> tuple[Arm, ...]:
+    """The chosen settings with steps that end at a blank line, at each line, and at each sentence."""
+    return tuple(
+        Arm(name=f"step = {name}", settings=base.model_copy(update={"boundary": boundary}))
+        for name, boundary in BOUNDARIES.items()
+    )
+
+
+def meaning_of_wait(base: RunSettings) -> tuple[Arm, ...]:
+    """Does *Wait* mean large or small? `keywords` gives such words to the large model, `relay` to the small one; beside
+    each stands chance with its large share."""
+    return tuple(
+        arm
+        for make in (with_arm("baton"), with_arm("random"), with_arm("relay"), with_arm("random-as-relay"))
+        for arm in make(base)
+    )
+
+
+def takeover_lengths(base: RunSettings) -> tuple[Arm, ...]:
+    """Takeovers at a cue with half the chosen tokens, as many, and twice as many."""
+    keywords = settings_for("keywords", base.policy)
+    chosen = keywords.n1 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n1
+    return tuple(
+        Arm(name=f"n1 = {n1}", settings=_changed(base, "keywords", {"n1": n1}), sweep="n1")
+        for n1 in (max(1, chosen // 2), chosen, 2 * chosen)
+    )
+
+
+def entropy_thresholds(base: RunSettings) -> tuple[Arm, ...]:
+    """Takeovers above 0.5, 0.95 (GlimpRouter's) and 1.5 nats of first-token entropy."""
+    return tuple(
+        Arm(name=f"τ = {tau:g}", settings=_changed(base, "first-token-entropy", {"tau": tau}), sweep="tau")
+        for tau in (0.5, 0.95, 1.5)
+    )
+
+
+def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
+    """The cues of reflection alone, of affirmation alone, and of verification alone."""
+    lexicon = parse_lexicon(base.cue_list) if base.cue_list else english()
+    return tuple(
+        Arm(
+            name=f"{category.value} alone",
+            settings=_changed(base, "keywords", {}).model_copy(
+                update={"cue_list": json.dumps({category.value: lexicon.cues.get(category, {})})}
+            ),
+        )
+        for category in (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
+    )
+
+
+def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
+    """The arms again with each other model, as far as they need it: files or addresses. `small` is not repeated for
+    another large model, nor `large` for another small one; a pair is tried in every combination."""
+    found: list[Arm] = []
+    for arm in arms:
+        needs_small, needs_large = needs([arm])
+        for small in ("", *smalls) if needs_small else ("",):
+            for large in ("", *larges) if needs_large and not arm.drafted else ("",):
+                if not (small or large):
+                    continue
+                others = "".join(f", {_short(model)}" for model in (small, large) if model)
+                share = f"{arm.equal_share_of}{others}" if arm.equal_share_of else ""
+                changes = {"small_model": small, "guide_model": large, "equal_share_of": share}
+                found.append(arm.model_copy(update={"name": f"{arm.name}{others}", **changes}))
+    return tuple(found)
+
+
+def _short(model: str) -> str:
+    return PurePath(model).name.removesuffix(".gguf")
+
+
+def _changed(base: RunSettings, policy: str, parameters: dict[str, Any]) -> RunSettings:
+    return base.model_copy(update={"policy": settings_for(policy, base.policy).model_copy(update=parameters)})
+
+
+def _varied(name: str) -> dict[str, Any]:
+    """The parameters that an arm of a policy has otherwise than the policy's defaults."""
+    arm = POLICY_ARMS[name]
+    return difference(arm.settings, type(arm.settings)())
+
+
+def _several(*makes: Make) -> Make:
+    return lambda base: tuple(arm for make in makes for arm in make(base))
+
+
+ARMS: dict[str, Recipe] = {
+    "chosen": Recipe("current settings", lambda base: (Arm(name="chosen", settings=base),)),
+    **{name: Recipe(arm.title, with_arm(name)) for name, arm in POLICY_ARMS.items()},
+    "drafted": Recipe("speculative decoding of the large model, on a server that drafts", speculative_decoding),
+}
+
+ABLATIONS: dict[str, Recipe] = {
+    "c": Recipe("reflections allowed: 3, 15, 50", reflections_allowed),
+    "n1": Recipe("takeover at a cue: half as long, as chosen, twice", takeover_lengths),
+    "tau": Recipe("first-token entropy above 0.5, 0.95, 1.5", entropy_thresholds),
+    "one-cue": Recipe("one cue per class", with_policy("one cue", "keywords", one_cue=True)),
+    "one-class": Recipe("one class of cues at a time", single_cue_classes),
+    "opening": Recipe("the large model's opening, on and off", opening_on_and_off),
+    "boundary": Recipe("steps by paragraph, line or sentence", structural_clues),
+    "wait": Recipe("does “wait” mean large or small?", meaning_of_wait),
+    "presets": Recipe("the authors' code against Baton's preset", _several(*map(with_arm, ("reference", "baton")))),
+}
+
+RECIPES = ARMS | ABLATIONS
+
+
+def arms_of(
+    names: Iterable[str],
+    base: RunSettings,
+    guides: Sequence[str] = (),
+    drafting: Sequence[str] = (),
+    smalls: Sequence[str] = (),
+) -> tuple[Arm, ...]:
+    """The arms of these recipes, what they need first included, then again with each other model; each name once.
+
+    `guides`, `smalls`: other large and small models. If no recipe uses a large model, each guide is an arm with the
+    settings as chosen. `drafting`: addresses of servers for speculative decoding, an arm each; empty if the batch's
+    own large model is on one. Raises SettingsError for a name that is no recipe, and for two models of one name.
+    """
+    arms: dict[str, Arm] = {}
+    for name in names:
+        if name not in RECIPES:
+            raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
+        for arm in RECIPES[name].make(base):
+            if arm.equal_share_of and arm.equal_share_of not in arms:
+                arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
+            arms |= {each.name: each for each in _on_servers(arm, drafting)}
+    if guides and not any(needs([arm])[1] and not arm.drafted for arm in arms.values()):
+        chosen = [Arm(name=f"guide {_short(guide)}", settings=base, guide_model=guide) for guide in guides]
+    else:
+        chosen = []
+    for arm in (*chosen, *with_other_models(list(arms.values()), smalls, guides if not chosen else ())):
+        if arm.name in arms:
+            raise SettingsError(f"Two models make an arm called “{arm.name}”.", "Leave one out, or rename its file.")
+        arms[arm.name] = arm
+    return tuple(arms.values())
+
+
+def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
+    """The arm on each server that drafts, if it is one of speculative decoding."""
+    if not arm.drafted or not drafting:
+        return [arm]
+    if len(drafting) == 1:
+        return [arm.model_copy(update={"guide_model": drafting[0]})]
+    return [arm.model_copy(update={"name": f"{arm.name}, {_short(url)}", "guide_model": url}) for url in drafting]

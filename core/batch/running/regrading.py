@@ -1,0 +1,89 @@
+"""Grades the texts of a batch again, with the grader of today, without running a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from core.batch.running.batch_settings import BatchSettings
+from core.grading.extraction import extract_answer
+from core.grading.grader import Grader
+from core.grading.verdict import How, Regex, Verdict
+from core.problem import Problem
+from core.store.batch_rows import JobState, ResultRow
+from core.store.store import Store
+from core.text import counted
+from core.thinking.events import Finish
+
+PORTION = 200
+"""Answers saved in one transaction."""
+
+
+class Regraded(NamedTuple):
+    """A row with the answer that is found in its text now, and the row as it was."""
+
+    row: ResultRow
+    before: ResultRow
+
+
+class RegradeCounts:
+    """What grading again has changed."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self.found_otherwise = 0
+        self.graded_otherwise = 0
+
+    def take(self, graded: Regraded) -> None:
+        row, before = graded
+        self.answers += 1
+        self.found_otherwise += row.answer != before.answer
+        self.graded_otherwise += _outcome(row) != _outcome(before)
+
+    @property
+    def words(self) -> str:
+        """One sentence."""
+        changes = f"{self.found_otherwise:,} were found differently, {self.graded_otherwise:,} have another verdict"
+        return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
+
+
+def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:
+    """The verdict on an answer. A pattern is matched against all text after the thinking (`written`); every other way
+    compares the answer that was found in it."""
+    given = written if isinstance(how, Regex) else answer
+    return grader.grade(problem.expected, given or None, how)
+
+
+def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = None) -> Iterator[Regraded]:
+    """Find and grade every answer of the batch again, and grade later ones in the same way; None keeps the way.
+
+    Jobs that wait or ended in an error are left alone. Raises StoreError.
+    """
+    settings = BatchSettings.of(store.batches.open(batch))
+    if how is not None:
+        settings = settings.graded_by(how)
+        store.batches.set_settings(batch, settings.stored())
+    problems = list(store.batches.problems(batch))
+    answered = [row for row in store.batches.results(batch) if row.state is JobState.DONE and not row.error]
+    for begin in range(0, len(answered), PORTION):
+        graded = []
+        for row in answered[begin : begin + PORTION]:
+            problem, written = problems[row.position], store.runs.summary(row.run).answer
+            answer = _answer_in(store, row, written, problem.expected)
+            verdict = verdict_on(grader, problem, answer, written, settings.how)
+            graded.append(Regraded(row._replace(answer=answer, verdict=verdict), row))
+        store.batches.regrade([(row.job, row.answer, row.verdict) for row, _ in graded if row.verdict])
+        yield from graded
+
+
+def _answer_in(store: Store, row: ResultRow, written: str, expected: str | None) -> str:
+    """As `answer_of` finds it in a trace, without rebuilding the trace. `written`: what stands after the thinking, or
+    everything where the model does not think apart."""
+    outline = store.runs.outline(row.run)
+    is_open = outline.answer_position is None and not written
+    text = outline.text[outline.answer_position or 0 :]
+    return extract_answer(text, expected, finished=row.finish is Finish.END_OF_TEXT and not is_open) or ""
+
+
+def _outcome(row: ResultRow) -> object:
+    return row.verdict and row.verdict.outcome

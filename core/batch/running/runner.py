@@ -1,0 +1,338 @@
+"""Runs a batch: arms × problems × seeds, several at once, each saved while it is written and graded when it ends.
+
+    store ──claim──► worker threads ──run, grade──► store, and an event for the caller
+
+All arms of a problem come before the next problem, so that whatever else the machine does slows every arm alike, and
+a batch that stops early still compares its arms. It can be killed at any moment and resumed: a text that was begun is
+continued, one that was complete is only graded, and nothing runs twice (core/store/batches.py). The engines combine
+what the threads ask of them into one decode.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from queue import SimpleQueue
+
+from core.batch.running.arms import Arm, OtherModels, refuse_impossible, refuse_undrafted
+from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
+from core.batch.running.conditions import LoadMeter, LoadReading, threads_of
+from core.batch.running.regrading import verdict_on
+from core.engines.body import Author
+from core.errors import BatonError, EngineError, StoreError
+from core.grading.extraction import answer_of
+from core.grading.grader import Grader
+from core.grading.verdict import How, Regex, Verdict
+from core.models.checksums import sha256_of
+from core.problem import Problem
+from core.run import Pair, RunSettings, ask, run
+from core.store.batch_rows import Conditions, Job
+from core.store.run_metrics import RunMetrics
+from core.store.store import Store
+from core.thinking.control import Control
+from core.thinking.events import Finish, RunStarted
+from core.thinking.policies.random_takeover import RandomTakeover
+from core.thinking.trace import Trace
+
+_log = logging.getLogger(__name__)
+
+SEEDS_APART = 1_000_003
+"""More than a batch has problems, so that no two texts of it share a seed."""
+PROGRESS_SECONDS = 0.5
+"""Between two `JobGrew` events of a text."""
+MOST_NOTICES = 5
+"""Different notices kept with a row."""
+
+
+class Runner:
+    """One pass over a batch. Call `run` once; `pause`, `resume` and `stop` from any thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        batch: str,
+        pair: Pair,
+        grader: Grader,
+        parallel: int = 1,
+        models: OtherModels = OtherModels(),  # noqa: B008 - immutable
+    ) -> None:
+        """Runs the arms that name these `models`, loaded in `pair`; by default the batch's own."""
+        self.store = store
+        self.batch = batch
+        self.pair = pair
+        self.grader = grader
+        self.parallel = parallel
+        self.models = models
+        self._settings = BatchSettings()
+        self._arms: dict[str, Arm] = {}
+        self._how: How | Regex = How.AUTO
+        self._not_calibrated: dict[str, str] = {}
+        """Arms that cannot run, and why."""
+        self._load = LoadMeter()
+        self._pauses = 0
+        self._may_begin = threading.Event()
+        self._may_begin.set()
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._controls: set[Control] = set()
+        self._events: SimpleQueue[BatchEvent | None] = SimpleQueue()
+
+    def run(self) -> Generator[BatchEvent, None, None]:
+        """Yields events until no job waits or `stop` is called; closing the generator stops the batch, too.
+
+        A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
+        SettingsError if the batch was begun with other models.
+        """
+        self._take_settings()
+        refuse_undrafted(self._arms.values(), self.pair.large)
+        refuse_impossible(self._unfinished(), self.pair)
+        hashes: dict[str, str] = {}
+        hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
+        hashing.start()
+        try:
+            yield from self._calibrate()
+            yield from self._run_jobs()
+            hashing.join()
+        finally:
+            self.stop()
+            hashing.join()
+            self._save_hashes(hashes)
+
+    def pause(self) -> None:
+        """Begin no other problem; those that are being written come to their end."""
+        self._pauses += 1
+        self._may_begin.clear()
+
+    def resume(self) -> None:
+        self._may_begin.set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._may_begin.is_set()
+
+    def stop(self) -> None:
+        """End every text at its next token. The texts are kept, and the batch can be resumed."""
+        with self._lock:
+            self._stopped = True
+            controls = list(self._controls)
+        for control in controls:
+            control.stop()
+        self._may_begin.set()
+
+    def _take_settings(self) -> None:
+        """Read the batch's settings, and save in them which models run it, and how many problems at once."""
+        stored = self.store.batches.open(self.batch)
+        settings = BatchSettings.of(stored).with_models(self.pair, self.models)
+        self._settings = settings.model_copy(update={"parallel": self.parallel})
+        self.store.batches.set_settings(self.batch, self._settings.stored())
+        self._how = self._settings.how
+        self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
+
+    def _unfinished(self) -> list[Arm]:
+        totals = self.store.batches.totals(self.batch)
+        return [self._arms[each.arm] for each in totals if each.done < each.jobs and each.arm in self._arms]
+
+    def _hash_models(self, hashes: dict[str, str]) -> None:
+        """The SHA-256 of each local model that has none yet, by its path; ends early if the batch is stopped."""
+        models = (self._settings.small_of(self.models.small), self._settings.large_of(self.models.large))
+        for model in filter(None, models):
+            if model.path and not model.sha256:
+                hashes[model.path] = sha256_of(Path(model.path), lambda: self._stopped)
+
+    def _save_hashes(self, hashes: dict[str, str]) -> None:
+        if any(hashes.values()):
+            self._settings = self._settings.with_hashes(hashes)
+            self.store.batches.set_settings(self.batch, self._settings.stored())
+
+    def _calibrate(self) -> Iterator[BatchEvent]:
+        """Find the chance of takeover of each arm that shall have another arm's large share.
+
+        Both arms are measured on the same few problems with seeds that the batch does not use, before any job runs,
+        so that all arms can then take turns. The chance is kept with the batch.
+        """
+        totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
+        for name, arm in list(self._arms.items()):
+            if self._stopped or not arm.equal_share_of or totals[name].done == totals[name].jobs:
+                continue
+            share = self._settings.shares.get(name)
+            chance = self._settings.chances.get(name, self._recorded_chance(name))
+            try:
+                if chance is None or share is None:
+                    problems = pilot_of(list(self.store.batches.problems(self.batch)))
+                    share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
+                    chance = self._chance_for(arm, share, problems) if chance is None else chance
+            except BatonError as error:
+                self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
+                continue
+            if self._stopped:
+                return
+            self._settings = self._settings.model_copy(
+                update={
+                    "chances": self._settings.chances | {name: chance},
+                    "shares": self._settings.shares | {name: share},
+                }
+            )
+            self.store.batches.set_settings(self.batch, self._settings.stored())
+            self._arms[name] = _with_chance(arm, chance)
+            yield Calibrated(name, chance, share)
+
+    def _chance_for(self, arm: Arm, share: float, problems: Sequence[Problem]) -> float:
+        return chance_for_share(share, lambda p: self._pilot_share(_with_chance(arm, p).settings, problems))
+
+    def _run_jobs(self) -> Iterator[BatchEvent]:
+        with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
+            workers = [pool.submit(self._work) for _ in range(self.parallel)]
+            for worker in workers:
+                worker.add_done_callback(lambda _: self._events.put(None))
+            try:
+                yield from self._until_all_are_done(workers)
+            except GeneratorExit:
+                self.stop()
+                raise
+        for worker in workers:
+            worker.result()
+
+    def _until_all_are_done(self, workers: Sequence[Future[None]]) -> Iterator[BatchEvent]:
+        running = len(workers)
+        while running:
+            event = self._events.get()
+            if event is None:
+                running -= 1
+            else:
+                yield event
+
+    def _work(self) -> None:
+        """One worker thread: claim a job and carry it out, until none waits."""
+        while True:
+            self._may_begin.wait()
+            if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
+                return
+            try:
+                self._carry_out(jobs[0])
+            except BaseException:
+                # Otherwise it would belong to this program until that ends, and a resume would pass over it.
+                self.store.batches.give_back_later(jobs[0])
+                self.stop()
+                raise
+
+    def _carry_out(self, job: Job) -> None:
+        """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
+        self._events.put(JobStarted(job))
+        load, pauses, trace = self._load.read(), self._pauses, Trace()
+        answer, verdict, error = "", None, self._not_calibrated.get(job.arm.name, "")
+        try:
+            if not error:
+                trace = self._written(job)
+                if trace.finish is Finish.STOPPED:
+                    self.store.batches.give_back(job)
+                    self._events.put(JobStopped(job.id))
+                    return
+                if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
+                    error = trace.ended.reason if trace.ended else ""
+                else:
+                    answer, verdict = self._graded(job, trace)
+        except StoreError:
+            raise
+        except BatonError as failure:
+            error = str(failure)
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with one job must not end the batch
+            _log.exception("job %d of batch %s", job.id, self.batch)
+            error = f"An unexpected error: {type(failure).__name__}: {failure}"
+        notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
+        conditions = self._conditions(job, load, pauses)
+        self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
+
+    def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
+        answer = answer_of(trace, job.problem.expected) or ""
+        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how)
+
+    def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
+        return Conditions(
+            self.parallel,
+            threads_of(self.pair),
+            round(self._load.others_since(load), 3),
+            paused=pauses != self._pauses or self.paused,
+            resumed=job.attempt > 1,
+        )
+
+    def _written(self, job: Job) -> Trace:
+        """Solve the problem, or continue the text of an earlier attempt."""
+        trace = self.store.runs.trace(job.run) if job.attempt > 1 else Trace()
+        if trace.finish not in (None, Finish.STOPPED):
+            return trace  # the program was killed between the last token and the grade
+        settings = _for_job(self._arms[job.arm.name].settings, job.seed, job.position)
+        recorder = self.store.runs.record(job.run)
+        reported = time.monotonic()
+        try:
+            with self._controlled() as control:
+                conversation = ask(job.problem.text, settings)
+                for event in run(self.pair, conversation, settings, control=control, resume_trace=trace):
+                    trace.apply(event)
+                    recorder.record([event])
+                    if time.monotonic() - reported > PROGRESS_SECONDS:
+                        reported = time.monotonic()
+                        self._events.put(JobGrew(job.id, RunMetrics.of(trace)))
+        finally:
+            recorder.finish().result()
+        return trace
+
+    def _pilot_share(self, settings: RunSettings, problems: Sequence[Problem]) -> float:
+        """The large share over a few problems, which are not recorded. Raises EngineError if one fails."""
+
+        def solved(numbered: tuple[int, Problem]) -> Trace:
+            position, problem = numbered
+            seeded = _for_job(settings, PILOT_SEED, position)
+            with self._controlled() as control:
+                return Trace.of(run(self.pair, ask(problem.text, seeded), seeded, control=control))
+
+        with ThreadPoolExecutor(self.parallel, thread_name_prefix="pilot") as pool:
+            traces = list(pool.map(solved, enumerate(problems)))
+        for trace in traces:
+            if trace.finish is Finish.FAILED:
+                raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
+        large = sum(trace.totals[Author.LARGE].kept for trace in traces)
+        return large / max(1, sum(trace.tokens for trace in traces))
+
+    def _recorded_chance(self, name: str) -> float | None:
+        """The chance with which an older version of Baton began this arm."""
+        for row in islice(self.store.batches.results(self.batch, name), self.parallel):
+            for event in self.store.runs.events(row.run):
+                if isinstance(event, RunStarted):
+                    policy = RunSettings.model_validate(event.settings).policy
+                    return policy.p if isinstance(policy, RandomTakeover.Settings) else None
+        return None
+
+    @contextmanager
+    def _controlled(self) -> Iterator[Control]:
+        control = Control()
+        with self._lock:
+            self._controls.add(control)
+            if self._stopped:
+                control.stop()
+        try:
+            yield control
+        finally:
+            with self._lock:
+                self._controls.discard(control)
+
+
+def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:
+    """The arm's settings with a seed of this problem's own, or all texts would draw the same random numbers.
+
+    An answer that the small model finished alone, because the large one was lost, would count for the wrong arm: in a
+    batch it is an error of its row, which a resume tries again.
+    """
+    return settings.model_copy(update={"seed": seed * SEEDS_APART + position, "small_alone": False})
+
+
+def _with_chance(arm: Arm, chance: float) -> Arm:
+    policy = arm.settings.policy.model_copy(update={"p": chance})
+    return arm.model_copy(update={"settings": arm.settings.model_copy(update={"policy": policy})})
