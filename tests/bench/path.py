@@ -25,7 +25,7 @@ from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.models.source import DemoModel
 from core.run import Pair, RunSettings, run
-from core.thinking.events import Author, TokenWritten
+from core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
 from core.thinking.limits import Limits
 from core.thinking.trace import Trace
 from tests.bench.generated import BLOCK, bench_model, costly
@@ -139,9 +139,10 @@ def through_baton(engine: LocalEngine, alternatives: int, before: Trace | None) 
 
 
 def long_trace(engine: LocalEngine, tokens: int) -> Trace:
-    """A run that wrote so many tokens in steps of fifty."""
+    """A run that was interrupted after so many tokens, in steps of fifty."""
     settings = RunSettings(policy="never", max_tokens=1)
-    trace = Trace.of(run(Pair(engine), QUESTION, settings))
+    begun = run(Pair(engine), QUESTION, settings)
+    trace = Trace.of(event for event in begun if not isinstance(event, WriteEnded | RunEnded))
     for number in range(tokens):
         text = ".\n\n" if number % 50 == 49 else " word"
         trace.apply(TokenWritten(0.1, Author.SMALL, 100 + number % 100, text, ends_step=number % 50 == 49))
