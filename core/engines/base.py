@@ -163,7 +163,7 @@ class Session(Protocol):
         Closing the iterator stops the engine within one token. The end-of-text token is not part of the text and is
         not yielded. Each token is drawn by the number at its place, the first one at `position`, of the stream `seed`
         (random_numbers.py). So the same body, seed, position and sampling give the same tokens on the same engine,
-        alone in its batch; what a server's sampling cannot repeat is said in docs/engines.md.
+        alone in its batch; what a server's sampling cannot repeat is said in docs/architecture.md.
         `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position.
         Raises ContextFull, EngineLost, EngineRefused.
         """

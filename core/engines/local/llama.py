@@ -144,9 +144,9 @@ class Llama(Tokenizer):
         params.n_batch = params.n_ubatch = load.batch
         params.n_seq_max = load.parallel
         params.n_threads = params.n_threads_batch = self.threads
-        # In a common cache each token is held against the cells of all sequences, its own or not, and a CPU pays for
-        # each (docs/engines.md). In caches of their own a batch falls apart where a sequence between others is
-        # silent, and each part reads all weights again: on a GPU that is the dearer.
+        # In a common cache each token is compared with the cells of all sequences, and a CPU pays for each: a decode
+        # of 16 texts of 512 tokens took 300 ms, with a cache per sequence 211 ms (SmolLM2). But then a batch is split
+        # where a sequence between others is silent, and each part reads all weights again: on a GPU that costs more.
         self.has_common_cache = ll.llama_supports_gpu_offload() and load.gpu_layers != 0
         params.kv_unified = self.has_common_cache
         params.no_perf = True
