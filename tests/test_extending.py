@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md are complete: each is taken from the page and run."""
+"""The examples of docs/extending.md are complete: each is taken from the page and run. So is a policy in a package."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from core.engines.body import Author
 from core.export.exported import Answered, Exported
 from core.run import Pair, RunSettings, ask, run
 from core.store.conversations import StoredExchange
-from core.thinking.events import Finish, TakeoverStarted
+from core.thinking.events import Finish
 from core.thinking.trace import Trace
+from tests.core.thinking.running import keywords
 from tests.core.thinking.running import run as run_scripted
 
 pytestmark = pytest.mark.slow
@@ -54,18 +55,13 @@ def module_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Import:
     return imported
 
 
-def test_the_policy_is_the_one_that_comes_with_baton() -> None:
-    shipped = ROOT / "core" / "thinking" / "policies" / "periodic.py"
-    assert example("policy") == shipped.read_text(encoding="utf-8")
-
-
 FORM = """
 from PySide6.QtWidgets import QApplication
 from app.shared.forms.form import SettingsForm
 from core.run import RunSettings
 from core.thinking.registry import POLICIES
 application = QApplication([])
-value = RunSettings(policy="of-the-page")
+value = RunSettings(policy="my-policy")
 form = SettingsForm(value, RunSettings())
 print(sorted(row.entry.path[-1] for row in form._rows if row.entry.path[0] == "policy"))
 print(form.editor("policy", "every").accessibleName())
@@ -74,13 +70,13 @@ print(form.editor("policy", "every").accessibleName())
 
 @pytest.fixture
 def installed(tmp_path: Path) -> dict[str, str]:
-    """The policy of the page in a package of its own, under another name: the environment in which it is installed."""
-    source = example("policy").replace('"periodic"', '"of-the-page"')
-    (tmp_path / "page_policy.py").write_text(source, encoding="utf-8")
-    folder = tmp_path / "page_policy-1.0.dist-info"
+    """A policy in a package of its own: the environment in which it is installed."""
+    shipped = (ROOT / "core" / "thinking" / "policies" / "periodic.py").read_text(encoding="utf-8")
+    (tmp_path / "my_policy.py").write_text(shipped.replace('"periodic"', '"my-policy"'), encoding="utf-8")
+    folder = tmp_path / "my_policy-1.0.dist-info"
     folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: page_policy\nVersion: 1.0\n", encoding="utf-8")
-    points = "[baton.policies]\nof-the-page = page_policy:Periodic\n"
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: my_policy\nVersion: 1.0\n", encoding="utf-8")
+    points = "[baton.policies]\nmy-policy = my_policy:Periodic\n"
     (folder / "entry_points.txt").write_text(points, encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     home = {name: str(tmp_path / "home") for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
@@ -94,21 +90,15 @@ def output_of(environment: dict[str, str], *arguments: str) -> str:
 
 
 def test_an_installed_policy_runs_in_the_terminal(installed: dict[str, str]) -> None:
-    words = ("-m", "app.cli", "solve", "2 + 2?", "--policy", "of-the-page", "--set", "every=2", "--json")
+    words = ("-m", "app.cli", "solve", "2 + 2?", "--policy", "my-policy", "--set", "every=2", "--json")
     lines = [json.loads(line) for line in output_of(installed, *words).splitlines()]
-    assert lines[0]["settings"]["policy"] == {"policy": "of-the-page", "every": 2, "step_cap": 512}
-    assert {line["reason"] for line in lines if line["event"] == "takeover_started"} >= {"of-the-page"}
+    assert lines[0]["settings"]["policy"] == {"policy": "my-policy", "every": 2, "step_cap": 512}
+    assert {line["reason"] for line in lines if line["event"] == "takeover_started"} >= {"my-policy"}
 
 
 def test_an_installed_policy_has_its_fields_in_the_form(installed: dict[str, str]) -> None:
     shown = output_of(installed, "-c", FORM).splitlines()
     assert shown == ["['every', 'policy', 'step_cap']", "Every n-th step"]
-
-
-def test_the_policy_runs_in_the_loop(module_of: Import) -> None:
-    policy = module_of("policy").Periodic
-    done = run_scripted(policy(policy.Settings(every=2)), ["One.\n\n", "Three.</think>"], ["Two.\n\n"])
-    assert [takeover.reason for takeover in done.all(TakeoverStarted)] == ["periodic"]
 
 
 def test_the_engine_runs_in_the_loop(module_of: Import) -> None:
@@ -129,7 +119,7 @@ def test_the_reader_reads_and_rejects(module_of: Import) -> None:
 
 def test_the_export_writes_what_was_shown(module_of: Import) -> None:
     now = datetime.now(UTC)
-    trace = run_scripted(module_of("policy").Periodic(), ["One.</think>\n\nFour."]).trace
+    trace = run_scripted(keywords(), ["One.</think>\n\nFour."]).trace
     exchange = StoredExchange("1", None, "2 + 2?", {}, now)
     exported = Exported("Sums", (Answered(exchange, trace),), "1", now)
     assert module_of("export").to_text(exported) == "2 + 2?\n\nFour.\n"

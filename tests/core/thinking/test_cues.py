@@ -7,7 +7,7 @@ import json
 import pytest
 
 from core.errors import SettingsError
-from core.thinking.cues import Category, Match, english, inside_code, parse_lexicon, prose, relaygen
+from core.thinking.cues import RESOURCES, Category, Match, english, inside_code, parse_lexicon, prose, relaygen
 
 REFLECTION = "wait, alternatively, hold on, another, verify, think again, recap, check".split(", ")
 AFFIRMATION = "yeah, yes, final answer, confident".split(", ")
@@ -28,6 +28,15 @@ def words(text: str, match: Match = Match.INFLECTED, complete: bool = True) -> l
 )
 def test_the_english_cues_are_the_papers(category: Category, expected: list[str]) -> None:
     assert sorted(english().cues[category]) == sorted(expected)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RESOURCES.glob("*.json")))
+def test_a_list_that_comes_with_baton_finds_each_of_its_cues(name: str) -> None:
+    lexicon = parse_lexicon((RESOURCES / name).read_text(encoding="utf-8"))
+    cues = [(category, cue) for category, words in lexicon.cues.items() for cue in words]
+    assert cues
+    for category, cue in cues:
+        assert category in {found.category for found in lexicon.find(f"So {cue} then.")}
 
 
 @pytest.mark.parametrize("text", ["By Bayes' rule", "We are awaiting it", "On a checkerboard", "unchecked", "reverify"])

@@ -18,6 +18,7 @@ from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policy import Policy, PolicySettings
+from core.thinking.reasons import SHARED_REASONS
 from core.thinking.registry import (
     POLICIES,
     PolicyRegistry,
@@ -73,9 +74,10 @@ def test_a_reason_that_is_not_registered_is_named_by_its_id(id: str) -> None:
 
 
 def test_names_of_reasons_and_arms_are_unique() -> None:
-    reasons = {reason for policy in POLICIES.values() for reason in policy.reasons}
+    reasons = {reason for policy in POLICIES.values() for reason in policy.reasons} | set(SHARED_REASONS)
     arms = [arm.name for policy in POLICIES.values() for arm in policy.arms]
     assert len({reason.id for reason in reasons}) == len(reasons), "policies share a reason, or have different ids"
+    assert len({reason.label for reason in reasons}) == len(reasons), "two reasons have one label"
     assert len(set(arms)) == len(arms)
 
 
@@ -135,6 +137,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 COIN = """
 from typing import Literal
 from core.thinking.policy import Policy, PolicySettings
+from core.thinking.reasons import SHARED_REASONS
 from core.thinking.reasons import TakeoverReason
 
 class Coin(Policy):

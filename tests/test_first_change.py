@@ -1,0 +1,75 @@
+"""The changes of docs/first_change.md work as they are written, and take no file that the page does not name."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "first_change.md").read_text(encoding="utf-8")
+FOLDERS = ("app", "core", "docs", "resources", "tests")
+CHANGE = re.compile(r"`([\w./]+)`[^`]*:\n\n```(json|python|diff)\n(.*?)```", re.DOTALL)
+TEST = re.compile(r"^\.venv/bin/python -m pytest (.+)$", re.MULTILINE)
+COMMAND = re.compile(r"^\.venv/bin/baton (.+)$", re.MULTILINE)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the source."""
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def files(tree: Path) -> dict[str, bytes]:
+    found = [path for name in FOLDERS for path in (tree / name).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return {path.relative_to(tree).as_posix(): path.read_bytes() for path in found}
+
+
+def changed(before: str, diff: str) -> str:
+    """The text with a diff of one place, which is given by its lines alone."""
+    lines = diff.splitlines(keepends=True)
+    old, new = ("".join(line[1:] for line in lines if line[0] in signs) for signs in (" -", " +"))
+    assert before.count(old) == 1
+    return before.replace(old, new)
+
+
+def run(tree: Path, *command: str) -> str:
+    """Run a module of Python in the copy, and with its code. What it covers is not the source's coverage."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
+    environment |= {"PYTHONPATH": str(tree), "QT_QPA_PLATFORM": "offscreen"}
+    environment |= {f"XDG_{name}_HOME": str(tree / "home") for name in ("DATA", "CONFIG", "CACHE")}
+    words = [sys.executable, "-m", *command]
+    done = subprocess.run(words, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_changes_of_the_page_pass_its_tests_and_take_no_other_file(tree: Path) -> None:
+    before = files(tree)
+    named = [path for path, _, _ in CHANGE.findall(PAGE)]
+    assert len(named) == PAGE.count("```json") + PAGE.count("```python") + PAGE.count("```diff")
+    for path, kind, text in CHANGE.findall(PAGE):
+        assert (tree / path).exists() is (kind == "diff")
+        text = changed((tree / path).read_text(encoding="utf-8"), text) if kind == "diff" else text
+        (tree / path).write_text(text, encoding="utf-8")
+    tests = dict.fromkeys(" ".join(TEST.findall(PAGE)).split())
+    run(tree, "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    after = files(tree)
+    assert {path for path in after if after[path] != before.get(path)} == set(named)
+    assert before.keys() <= after.keys()
+    sources = [path for path in named if path.endswith(".py")]
+    run(tree, "ruff", "check", "--no-cache", *sources)
+    run(tree, "ruff", "format", "--no-cache", "--check", *sources)
+    with_the_list, with_the_policy = [run(tree, "app.cli", *shlex.split(words)) for words in COMMAND.findall(PAGE)]
+    assert "large share" in with_the_list
+    assert "large share 0%" not in with_the_policy
