@@ -34,7 +34,7 @@ coverage:
 	@packaging/setup.sh test
 	@$(pytest) $(parallel) --cov --cov-report term:skip-covered
 
-# 1,000 faults in a running batch and a running chat; the report goes into docs/reliability.md. Ctrl+C ends it early.
+# 1,000 faults in a running batch and a running chat; the report goes into docs/measurements.md. Ctrl+C ends it early.
 soak:
 	@packaging/setup.sh test
 	@$(venv_python) -m tests.soak --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --write
@@ -59,7 +59,7 @@ check:
 	.venv/bin/lint-imports
 	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/*.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh; fi
 
-# Ratios taken side by side in one run, and the table of docs/speed.md. Let the machine rest meanwhile. FIGURES="P1 P5"
+# Ratios taken side by side in one run, and the table of docs/measurements.md. Let the machine rest meanwhile. FIGURES="P1 P5"
 # takes only these, ROUNDS=3 fewer repetitions.
 bench:
 	@packaging/setup.sh test

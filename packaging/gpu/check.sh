@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with a CUDA or Vulkan GPU, without the internet, in the folder that pack.sh packed or in a checkout that is
 # set up: builds the back end, runs the engines' tests with layers on the device, and prints the table of table.py and that
-# of the bench (docs/speed.md).
+# of the bench (docs/measurements.md).
 #   check.sh [cuda|vulkan] [MODEL.gguf]     MODEL: what both measure, instead of the demo pair's large model
 # FIGURES="handoff" and ROUNDS=1 make the bench shorter, PYTEST_ADDOPTS="-k greedy" the tests.
 set -euo pipefail

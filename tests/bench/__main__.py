@@ -1,8 +1,8 @@
-"""Measure every figure and print the table of docs/speed.md; `make bench` also writes it there.
+"""Measure every figure and print the table of docs/measurements.md; `make bench` also writes it there.
 
     python -m tests.bench [P1 P5 …] [--rounds 5] [--write]
 
-Without names, all figures. `--write` puts what was measured into docs/speed.md; other figures stay as they are there.
+Without names, all figures. `--write` puts what was measured into docs/measurements.md; other figures stay.
 Each figure has a process of its own, so that one that fails leaves the others. Let the machine rest meanwhile.
 """
 
@@ -38,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Speed, measured side by side.")
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"{', '.join(MODULES)}; all, if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="how often each pair of figures is taken (5)")
-    parser.add_argument("--write", action="store_true", help="write the table of docs/speed.md")
+    parser.add_argument("--write", action="store_true", help="write the table of docs/measurements.md")
     parser.add_argument("--json", action="store_true", help="rows as JSON, in this process")
     chosen = parser.parse_args()
     if unknown := [figure for figure in chosen.figures if figure not in MODULES]:

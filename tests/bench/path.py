@@ -40,7 +40,7 @@ GOAL = 0.97
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    what = "small only through Baton's whole path / bare `llama_decode`, which samples nothing"
+    what = "small only through Baton / bare `llama_decode`"
     for name, values in measure(Setup(bench_model(), 1024), (0, 20), rounds).items():
         yield at_least("P1", f"{what}{name}", GOAL, values)
     if read_header(bench_model()).context_length >= LONG_CONTEXT:

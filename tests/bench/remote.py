@@ -2,7 +2,7 @@
 over the local engine's. Small model and server have a core each.
 
 The test server of the package xllamacpp is another build of llama.cpp than the local engine's, which alone decides
-the second figure. For the same build on both sides, name your own in BATON_LLAMA_SERVER (docs/speed.md).
+the second figure. For the same build on both sides, name your own in BATON_LLAMA_SERVER (docs/measurements.md).
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def passing_row(way: str, place: Place, goal: float | None) -> Row:
     taken, step = passes(place)
     steps = [each.wait / step for each in taken]
     left = f"; {statistics.median(each.left for each in taken):.0f} tokens left to read"
-    what = f"boundary to the server's first token, in its decode steps: {way}"
+    what = f"boundary to the server's first token, in decode steps: {way}"
     if goal is None:
         return Row("P3", what, "", spread(steps) + left)
     return at_most("P3", what, goal, steps, left)

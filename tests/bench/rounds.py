@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of the table of docs/speed.md."""
+    """One line of the table of docs/measurements.md."""
 
     figure: str
     what: str

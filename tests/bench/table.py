@@ -1,4 +1,4 @@
-"""The table of docs/speed.md: printed, and written there in place of the rows of the figures that were measured."""
+"""The table of docs/measurements.md: printed, and written there in place of the figures that were measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench.rounds import Row
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "speed.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "measurements.md"
 HEAD = ("| | what | goal | measured |", "|---|---|---|---|")
 
 

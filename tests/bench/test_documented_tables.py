@@ -25,7 +25,7 @@ BATCH = (DOCS / "batch.md").read_text(encoding="utf-8")
         ("batch.md", "python -m tests.bench.large_batch"),
         ("serve.md", "python -m tests.servers.harnesses FOLDER"),
         ("evidence.md", "baton evidence"),
-        ("speed.md", "make bench"),
+        ("measurements.md", "make bench"),
     ],
 )
 def test_a_table_names_the_command_that_prints_it(page: str, command: str) -> None:

@@ -1,4 +1,4 @@
-"""Faults without end: `python -m tests.soak --faults 1000 --seed 1` (docs/reliability.md)."""
+"""Faults without end: `python -m tests.soak --faults 1000 --seed 1` (docs/measurements.md)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.soak.report import Report, show
 from tests.soak.server import UnreliableServer
 from tests.soak.setting import BATCH_OPTIONS, CONTEXT
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "measurements.md"
 PROBLEMS = 120
 MODELS = {"small": SMALL_MODEL, "large": LARGE_MODEL}
 

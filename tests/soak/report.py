@@ -1,4 +1,4 @@
-"""What a soak found, as text and as the table of docs/reliability.md."""
+"""What a soak found, as text and as the table of docs/measurements.md."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ class Report:
         system = here.system.partition("-")[0]
         machine = f"{here.processor}, {here.cores} cores, {here.memory / 2**30:.0f} GiB, {system}"
         minutes = (time.monotonic() - self.began) / 60
+        faults = ", ".join(f"{fault.value} {self.injected[fault]} ({self.slowest[fault]:.1f})" for fault in Fault)
         lines = [
             f"`{command}` · {datetime.now(UTC):%Y-%m-%d} · Baton {here.baton} · {machine}",
             "",
@@ -90,9 +91,7 @@ class Report:
             "|---|---|",
             *(f"| {what} | {self.counts[what]} |" for what in MUST_BE_NONE),
             "",
-            "| fault | injected | slowest to go on, s |",
-            "|---|---|---|",
-            *(f"| {fault.value} | {self.injected[fault]} | {self.slowest[fault]:.1f} |" for fault in Fault),
+            f"Faults, and the seconds after the slowest: {faults}.",
             *(["", *self.skipped] if self.skipped else []),
         ]
         return "\n".join(lines)
