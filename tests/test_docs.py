@@ -1,0 +1,54 @@
+"""The documentation names what there is: pages, headings, files of the source, and events with their fields."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core.thinking.events import Event
+from core.thinking.trace_json import KINDS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "tests/*.md", "packaging/*/*.md", "resources/*/*.md")
+    for path in ROOT.glob(pattern)
+)
+CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
+SOURCE = re.compile(r"`((?:app|core|docs|packaging|resources|tests)/[\w./-]+)`")
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", CODE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target, anchor in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
+        path = page.parent / target if target else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+@every_page
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    named = {name for name in SOURCE.findall(page.read_text(encoding="utf-8")) if "NAME" not in name}
+    missing = {name for name in named if not (ROOT / name).exists() and not (page.parent / name).exists()}
+    new = set(re.findall(r"Create `([\w./]+)`", page.read_text(encoding="utf-8")))
+    assert missing <= new
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"text_settled"}))  # for `baton serve` alone
+def test_every_event_is_documented_with_its_fields(kind: str) -> None:
+    page = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{kind}` \| (.+) \|$", page, re.MULTILINE)
+    assert row, kind
+    event: type[Event] = KINDS[kind]
+    fields = [field for field in event.__struct_fields__ if field != "at"]
+    assert [field for field in fields if f"`{field}`" not in row[1]] == []
