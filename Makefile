@@ -39,7 +39,7 @@ soak:
 	@packaging/setup.sh test
 	@$(venv_python) -m tests.soak --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --write
 
-# The GPU path on a small GPU made of software (docs/gpu.md). The first time llama.cpp's Vulkan back end is built.
+# The GPU path on a small GPU made of software (docs/install.md). The first time llama.cpp's Vulkan back end is built.
 test-gpu:
 	@packaging/setup.sh test
 	@packaging/gpu/build.sh test

@@ -6,7 +6,7 @@
 #   BATON_WHEEL_INDEX=ADDRESS   where prebuilt wheels are, one folder for each back end; empty: always compile
 #   PYTHON=PATH                 the Python that .venv is made with
 #
-# Needs bash 3.2 or newer and no make. docs/install.md has the steps, docs/gpu.md the back ends.
+# Needs bash 3.2 or newer and no make. docs/install.md has the steps and the back ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-run}

@@ -1,4 +1,4 @@
-"""A small GPU made of software, for `make test-gpu` (docs/gpu.md). Without its build no test here is collected."""
+"""A small GPU made of software, for `make test-gpu` (docs/install.md). Without its build no test here is collected."""
 
 from __future__ import annotations
 
