@@ -34,7 +34,7 @@ def test_a_table_names_the_command_that_prints_it(page: str, command: str) -> No
         assert callable(import_module(found[1]).main)
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [1, 2])
 def test_the_table_of_coverage_is_what_the_simulation_prints(number: int) -> None:
     assert row_of_coverage(SETTINGS[number], simulate(SETTINGS[number])) in BATCH
 
@@ -46,7 +46,4 @@ def test_every_setting_of_the_simulation_has_its_row() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("part", ["second_holdout", "fourth_holdout"])
 def test_the_table_of_grading_is_what_the_grader_does(part: str) -> None:
-    cells = row_of_grading(part, "Baton", figures_of(list(graded_by_baton(read_cases(part))))).split(" | ")
-    figures = " | ".join(cells[2:])
-    table = BATCH[BATCH.index(f"| {part} | {cells[1]} |") :]
-    assert f"| {figures}" in table[: table.index("math-verify")].replace("Baton, unseen", "Baton")
+    assert row_of_grading(part, figures_of(list(graded_by_baton(read_cases(part))))) in BATCH
