@@ -80,7 +80,7 @@ class CompletionsProtocol:
         if self.kind is ServerKind.OLLAMA:
             raise EngineRefused(
                 "Ollama wraps every text in its own chat template, so no model can continue another's text.",
-                "Serve the same model with llama-server (docs/serving.md).",
+                "Serve the same model with llama-server (docs/servers.md).",
             )
         self._abilities = self.kind.abilities
         ids = self._abilities.ids and self._returns_ids(ask)
