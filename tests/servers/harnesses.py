@@ -2,7 +2,7 @@
 
 Installs lm-evaluation-harness and Inspect into FOLDER/venv unless they are there (too heavy for CI), lets both ask the
 endpoint the same problems that `baton batch` solves, and lets Inspect read an exported log. Prints the versions and the
-table of docs/serve.md; the exit code is 1 if the three differ in what they count.
+counts that docs/serve.md gives; the exit code is 1 if the three differ in what they count.
 """
 
 from __future__ import annotations
