@@ -44,6 +44,15 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     assert missing <= new
 
 
+def test_pictures_are_few_and_small_and_each_is_shown_by_a_page() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pictures = list((ROOT / "docs" / "images").iterdir())
+    assert len(pictures) <= 12
+    for picture in pictures:
+        assert f"images/{picture.name})" in pages
+        assert picture.stat().st_size <= 150_000, picture.name
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"text_settled"}))  # for `baton serve` alone
 def test_every_event_is_documented_with_its_fields(kind: str) -> None:
     page = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
