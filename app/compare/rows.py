@@ -2,7 +2,7 @@
 
     traces ─► steps as text ─► align (thread) ─► rows ─► room above steps, some rows at a time
 
-Each answer stays one document (docs/window.md says why), so a row is nothing but steps that begin at one height.
+Each answer stays one document (docs/ui.md says why), so a row is nothing but steps that begin at one height.
 """
 
 from __future__ import annotations
