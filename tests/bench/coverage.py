@@ -1,4 +1,4 @@
-"""Simulated coverage of the intervals of a batch: `python -m tests.bench.coverage` prints the table of docs/batch.md.
+"""Simulated coverage of the intervals of a batch: `python -m tests.bench.coverage` prints a table (docs/batch.md).
 
 Each problem has a chance of being solved by each arm, drawn from a beta distribution; an arm solves it with that chance
 at each seed. A 95% interval should hold the true value in 95 of 100 batches.
@@ -75,15 +75,10 @@ def _marks(dice: np.random.Generator, chances: NDArray[np.float64], seeds: int) 
 
 
 def main() -> None:
-    print(
-        "| batch | of an accuracy | of a difference | exact test below 0.05 |\n|---|---:|---:|---:|"
-    )
+    print("| batch | of an accuracy | of a difference | exact test below 0.05 |\n|---|---:|---:|---:|")
     for setting in SETTINGS:
-        print(row(setting, simulate(setting)))
-
-
-def row(setting: Setting, found: Coverage) -> str:
-    return f"| {setting.title} | {found.accuracy:.1f}% | {found.difference:.1f}% | {found.rejected:.1f}% |"
+        found = simulate(setting)
+        print(f"| {setting.title} | {found.accuracy:.1f}% | {found.difference:.1f}% | {found.rejected:.1f}% |")
 
 
 if __name__ == "__main__":
