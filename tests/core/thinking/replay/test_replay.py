@@ -20,7 +20,7 @@ from core.models.overrides import ThinkingTags
 from core.run import Pair, ask
 from core.run import run as solve
 from core.thinking import events
-from core.thinking.control import Control, Wish
+from core.thinking.control import Control, PersonRequest
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import Event, Finish
 from core.thinking.limits import Limits, LimitsGuard
@@ -117,7 +117,7 @@ def recorded(trace: Trace) -> list[Takeover]:
 class Hand(Control):
     """A person who does something after so many tokens."""
 
-    def __init__(self, wishes: Mapping[int, Wish]) -> None:
+    def __init__(self, wishes: Mapping[int, PersonRequest]) -> None:
         super().__init__()
         self._wishes = dict(wishes)
         self._tokens = 0
@@ -125,7 +125,7 @@ class Hand(Control):
     def interrupt(self, view: View) -> Move | None:
         self._tokens += 1
         if wish := self._wishes.get(self._tokens):
-            self._wish_for(wish)
+            self._ask(wish)
         return super().interrupt(view)
 
 
@@ -194,7 +194,7 @@ def test_what_a_person_took_over_and_gave_back_stays_as_it_was(
         ScriptedEngine(*small),
         ScriptedEngine(continue_with=lambda *_: ENDLESS, name="large"),
         LoopSettings(max_tokens=300),
-        [Hand({begins: Wish.TAKE_OVER_NOW, begins + lasts: Wish.GIVE_BACK})],
+        [Hand({begins: PersonRequest.TAKE_OVER_NOW, begins + lasts: PersonRequest.GIVE_BACK})],
     )
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
 
