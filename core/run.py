@@ -114,6 +114,12 @@ class Pair:
     def get(self, author: Author) -> Engine | None:
         return self.small if author is Author.SMALL else self.large
 
+    @property
+    def cards(self) -> dict[Author, ModelCard]:
+        """The cards of the models that are there."""
+        engines = {Author.SMALL: self.small, Author.LARGE: self.large}
+        return {author: engine.card for author, engine in engines.items() if engine}
+
 
 def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
     """The conversation that asks the models a problem, after earlier turns; the settings' system prompt comes first.
@@ -147,10 +153,10 @@ def run(
     sessions: dict[Author, Session] = {}
 
     def make_loop(over: Mapping[Author, Session], interruptions: Sequence[Interruption], before: Trace) -> Loop:
-        policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
+        context = PolicyContext(settings.seed, settings.lexicon, before.counters if before.pieces else {})
+        policy = make_policy(settings.policy, context)
         guard = LimitsGuard(_limits(settings, policy))
         if before.pieces:
-            policy.resume_from(before)
             guard.resume_from(before)
         loop_settings = LoopSettings(
             settings.seed, settings.max_tokens, settings.alternatives, settings.small_alone, settings.boundary
@@ -186,37 +192,37 @@ def _limits(settings: RunSettings, policy: Policy) -> Limits:
 
 
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
-    """The engines that take part. One that the policy can do without takes part if it is there to take over."""
+    """Return the engines that take part. Raises SettingsError if the policy needs more than there is."""
     policy = POLICIES.of(settings.policy)
-    needs = policy.needs
-    if error := obstacle(policy, pair):
+    if error := unmet_need(policy, pair.cards):
         raise error
-    needed = {Author.SMALL: needs.small, Author.LARGE: needs.large}
+    needed = {Author.SMALL: policy.needs.small, Author.LARGE: policy.needs.large}
     return {author: engine for author in needed if needed[author] and (engine := pair.get(author))}
 
 
-def obstacle(policy: type[Policy], pair: Pair) -> SettingsError | None:
-    """Why a policy cannot work with these models: one is missing, or gives no log-probabilities."""
+def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
+    """Return why a policy cannot work with these models: one is missing, or gives no log-probabilities."""
     needs = policy.needs
     for author, is_needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
-        if is_needed and pair.get(author) is None:
+        if is_needed and author not in cards:
             return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
-    writer = pair.get(policy.default_writer)
-    if needs.alternatives and writer and not writer.card.returns_all_alternatives:
+    writer = cards.get(policy.default_writer)
+    if needs.alternatives and writer and not writer.returns_all_alternatives:
         return SettingsError(
-            f"The policy “{policy.title}” needs the probabilities of each token, and {writer.card.name} gives none.",
+            f"The policy “{policy.title}” needs the probabilities of each token, and {writer.name} gives none.",
             f"Choose another policy, or a {policy.default_writer.value} model on this machine.",
         )
     judges = {Author.SMALL: needs.judge_small, Author.LARGE: needs.judge}
     for author, is_judge in judges.items():
-        if is_judge and (judge := pair.get(author)) and not judge.card.returns_alternatives:
+        if is_judge and (judge := cards.get(author)) and not judge.returns_alternatives:
             return SettingsError(
-                f"The policy “{policy.title}” needs probabilities, and {judge.card.name} gives none.",
+                f"The policy “{policy.title}” needs probabilities, and {judge.name} gives none.",
                 f"Choose another policy, or another {author.value} model.",
             )
-    if needs.scores and pair.large and not pair.large.card.returns_scores:
+    large = cards.get(Author.LARGE)
+    if needs.scores and large and not large.returns_scores:
         return SettingsError(
-            f"The policy “{policy.title}” needs the probabilities of a text, and {pair.large.card.name} gives none.",
+            f"The policy “{policy.title}” needs the probabilities of a text, and {large.name} gives none.",
             "Choose another policy, a large model on this machine, or a server with prompt log-probabilities (vLLM).",
         )
     return None

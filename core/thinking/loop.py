@@ -102,7 +102,7 @@ class Loop:
         self.text = TextState(tags, written, settings.boundary)
         self.stream = WriteStream(sessions, self.text, settings)
         self.now, self.view = self.stream.now, self.stream.view
-        self._counters = dict(policy.counters())
+        self._counters = dict(policy.counters)
         self._replaced: tuple[int, str, Sequence[TokenWritten]] = (0, "", ())
         """Position, text and tokens of the lookahead that the last takeover replaced."""
         self._in_takeover: list[TokenWritten] | None = None
@@ -423,9 +423,9 @@ class Loop:
         return move
 
     def _count(self) -> Iterator[Event]:
-        if (counters := self.policy.counters()) != self._counters:
-            self._counters = dict(counters)
-            yield events.CountersChanged(self.now(), self._counters)
+        if self.policy.counters != self._counters:
+            self._counters = dict(self.policy.counters)
+            yield events.CountersChanged(self.now(), dict(self._counters))
 
     def _takeover_started(self, move: Write, position: int) -> Event:
         assert move.author

@@ -1,4 +1,4 @@
-"""Small only: the control at large share 0."""
+"""Lets the small model write everything: the control at large share 0."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Never(Policy):
 
     @property
     def stops_repetition(self) -> bool:
-        """A baseline is what the model writes by itself."""
+        """Tell that the limit does not apply: a baseline is what the model writes by itself."""
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from core.engines.body import Author
@@ -46,7 +47,7 @@ def run(
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
     if resume_trace:
-        policy.resume_from(resume_trace)
+        policy = type(policy)(policy.settings, replace(policy.context, counters=resume_trace.counters))
     loop = Loop(sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else ())
     started = RunStarted(
         0.0,

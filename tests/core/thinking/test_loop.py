@@ -44,6 +44,7 @@ class AtBoundary(Policy):
     name = "at boundary"
 
     def __init__(self, *moves: Move) -> None:
+        super().__init__()
         self.moves = list(moves)
         self.seen: list[View] = []
 

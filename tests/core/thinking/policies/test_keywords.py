@@ -95,13 +95,13 @@ def test_the_sentence_that_stands_is_counted_by_its_own_sign(
     settings = with_(preset, n1=4, stop_at_first_cue=False)
     policy = keywords(settings)
     run(policy, [f"One.\n\n{small}, it is", " End.</think>"], [f"{large}, it is."])
-    assert policy.counters()["reflections"] == counted
+    assert policy.counters["reflections"] == counted
 
 
 def test_the_discarded_sentence_is_counted_where_a_person_chose_so() -> None:
     policy = keywords(with_(Keywords.presets["baton"], counted=CountedSentence.LOOKAHEAD, n1=4))
     run(policy, ["One.\n\nWait, no", " End.</think>"], ["So it is. And"])
-    assert policy.counters()["reflections"] == 1
+    assert policy.counters["reflections"] == 1
 
 
 # Surprises that the default preset spares a person
@@ -301,9 +301,7 @@ def test_every_preset_makes_sense(preset: CueSettings) -> None:
 def test_what_does_not_grow_has_no_ceiling() -> None:
     fixed = with_(Keywords.presets["paper"], c=50)
     fixed.check_values()
-    policy = keywords(fixed)
-    policy.firings = 3
-    assert policy.counters()["c"] == 50
+    assert Keywords(fixed, PolicyContext(counters={"firings": 3})).counters["c"] == 50
 
 
 def test_one_cue_a_class_is_kept_of_an_own_list_too() -> None:

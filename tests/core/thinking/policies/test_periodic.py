@@ -33,10 +33,10 @@ def test_every_third_step_is_written_by_the_large_model() -> None:
 
 def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
     first = run(periodic(), STEPS, LARGE, LoopSettings(max_tokens=5))
-    assert first.all(CountersChanged)[-1].counters == {"step": 2}
+    assert first.all(CountersChanged)[-1].counters == {"steps": 1}
     resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], resume_trace=first.trace)
     assert resumed.all(TakeoverStarted)[0].position > 0
-    assert [event.counters["step"] for event in resumed.all(CountersChanged)] == [3]
+    assert [event.counters["steps"] for event in resumed.all(CountersChanged)] == [2]
 
 
 def test_it_is_an_arm_of_a_batch_with_a_label_and_a_replay() -> None:
