@@ -32,7 +32,6 @@ from core.thinking.events import (
     TakeoverStarted,
     TextDiscarded,
     TextInserted,
-    TextSettled,
     ThinkingClosed,
     TokenWritten,
     UsageReported,
@@ -139,11 +138,9 @@ class Trace:
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0915
-        """Add the next event. `PrefillProgressed` only sets `prefill`; neither it nor `TextSettled` is kept."""
+        """Add the next event. `PrefillProgressed` is not kept; it only sets `prefill`."""
         if isinstance(event, PrefillProgressed):
             self.prefill, self.seconds = event, self._offset + event.at
-            return
-        if isinstance(event, TextSettled):
             return
         if isinstance(event, OpinionGiven):  # after the run: none of its seconds
             self.events.append(event)

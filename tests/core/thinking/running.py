@@ -8,9 +8,10 @@ from typing import NamedTuple, TypeVar
 
 from core.engines.body import Author
 from core.thinking.events import Event, RunStarted
-from core.thinking.loop import Loop, LoopSettings
+from core.thinking.loop import Loop
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Interruption, Move, Policy
+from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
@@ -37,7 +38,7 @@ def run(
     policy: Policy,
     small: ScriptedEngine | Sequence[str] = (),
     large: ScriptedEngine | Sequence[str] = (),
-    settings: LoopSettings = LoopSettings(),  # noqa: B008 - frozen
+    settings: RunSettings = RunSettings(),  # noqa: B008 - frozen
     interruptions: Sequence[Interruption] = (),
     resume_trace: Trace | None = None,
     first_move: Move | None = None,

@@ -12,11 +12,12 @@ from core.run import Pair, unmet_need
 from core.thinking.control import Control
 from core.thinking.events import HandedOver, Noticed, TakeoverStarted, TextDiscarded
 from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import Loop, LoopSettings
+from core.thinking.loop import Loop
 from core.thinking.policies.always import Always
 from core.thinking.policy import WITHOUT_END, Move, Needs, Policy, Until, View, Write, keep, look_on, take_over
 from core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
 from core.thinking.replay.replay import Replay, recordings_of, stretches
+from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -114,7 +115,7 @@ class SmallIsMissing(Always):
 
 def test_a_default_writer_that_is_missing_is_replaced() -> None:
     sessions: dict[Author, Session] = {Author.SMALL: ScriptedEngine("One.").open()}
-    events = list(Loop(sessions, SmallIsMissing(), LoopSettings(max_tokens=1)).run())
+    events = list(Loop(sessions, SmallIsMissing(), RunSettings(max_tokens=1)).run())
     assert [event.reason for event in events if isinstance(event, TakeoverStarted)] == [SMALL_ONLY.id]
 
 
