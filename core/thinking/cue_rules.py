@@ -153,6 +153,7 @@ class CuePolicy(Policy):
 
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
+        self.hands_back_empty, self.stops_repetition = self.settings.hand_back, self.settings.stop_repetition
         self.counters["c"] = self._c
 
     @cached_property
@@ -160,14 +161,6 @@ class CuePolicy(Policy):
         """The run's own cues or else the paper's, looked for as the settings say."""
         own, match, one_cue = self.context.lexicon, self.settings.match, self.settings.one_cue
         return replace(own.one_cue() if one_cue else own, match=match) if own else english(match, one_cue)
-
-    @property
-    def hands_back_empty(self) -> bool:
-        return self.settings.hand_back
-
-    @property
-    def stops_repetition(self) -> bool:
-        return self.settings.stop_repetition
 
     def opening(self, view: View) -> Move:
         return self.take_over(self.settings.opening, OPENING) if self.settings.opening else keep()

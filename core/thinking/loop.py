@@ -276,9 +276,22 @@ class Loop:
 
     def _take_over(self, move: Write) -> NextMove:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
+        assert move.author
+        assert move.reason
         text = self.text
         start = text.rewritable_from if move.rewrite_step else text.position
-        yield self._takeover_started(move, start)
+        yield events.TakeoverStarted(
+            self.now(),
+            move.reason.id,
+            move.cue,
+            move.tokens,
+            start,
+            move.author,
+            move.until,
+            move.slack if move.until is Until.SENTENCE else 0,
+            move.rewrite_step,
+            move.asked_by,
+        )
         if move.rewrite_step:
             yield self.stream.discard(start)
         tokens = self._in_takeover = list[TokenWritten]()
@@ -476,22 +489,6 @@ class Loop:
         if self.policy.counters != self._counters:
             self._counters = dict(self.policy.counters)
             yield events.CountersChanged(self.now(), dict(self._counters))
-
-    def _takeover_started(self, move: Write, position: int) -> Event:
-        assert move.author
-        assert move.reason
-        return events.TakeoverStarted(
-            self.now(),
-            move.reason.id,
-            move.cue,
-            move.tokens,
-            position,
-            move.author,
-            move.until,
-            move.slack if move.until is Until.SENTENCE else 0,
-            move.rewrite_step,
-            move.asked_by,
-        )
 
     def _thinking_closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)

@@ -307,6 +307,11 @@ class Policy:
     """Whether it reads the run's cue list."""
     rewrites: ClassVar[bool] = True
     """Whether it may have a step rewritten after the step has ended. If not, text can be passed on sooner."""
+    hands_back_empty: bool = True
+    """Whether the default writer goes on if a model ends the text at the very start of a takeover; else the text ends,
+    as in most published code."""
+    stops_repetition: bool = True
+    """Whether the limit on repetition applies. Baselines and the authors' code have none."""
     counts: ClassVar[tuple[str, ...]] = ()
     """The names of its counters."""
 
@@ -324,17 +329,6 @@ class Policy:
     def lexicon(self) -> Lexicon:
         """The cues that it looks for, if it looks for any; views mark them."""
         return self.context.lexicon or english()
-
-    @property
-    def hands_back_empty(self) -> bool:
-        """Tell what happens if a model ends the text at the very start of its takeover: True if the default writer goes
-        on, False if the text ends."""
-        return True
-
-    @property
-    def stops_repetition(self) -> bool:
-        """Tell whether the limit on repetition applies to this policy. Baselines and the authors' code have none."""
-        return True
 
     @classmethod
     def advice(cls, trace: Trace) -> Advice:  # noqa: ARG003 - for subclasses

@@ -18,25 +18,8 @@ from core.engines.base import End, Handoff, Judgement, ScoredToken, Scores, Sess
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.errors import EngineLost
-from core.thinking.events import (
-    AskedBy,
-    CountersChanged,
-    Event,
-    Judged,
-    Noticed,
-    RunEnded,
-    RunStarted,
-    Scored,
-    StepEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    ThinkingClosed,
-    TokenWritten,
-    WriteEnded,
-    WriteStarted,
-)
+from core.thinking import events
+from core.thinking.events import AskedBy, Event, Judged, RunEnded, RunStarted, Scored, TokenWritten, WriteEnded
 from core.thinking.loop import Loop
 from core.thinking.policy import Interruption, Move, View, Write, keep
 from core.thinking.registry import takeover_of
@@ -45,23 +28,8 @@ from core.thinking.trace import Trace
 MakeLoop = Callable[[Mapping[Author, Session], Sequence[Interruption], Trace], Loop]
 """Makes a loop over these sessions, with these interruptions before its own; the trace holds a text to take up."""
 
-_FORMATIVE = (
-    RunStarted,
-    WriteStarted,
-    WriteEnded,
-    TokenWritten,
-    StepEnded,
-    TextDiscarded,
-    TakeoverStarted,
-    TakeoverEnded,
-    TextInserted,
-    ThinkingClosed,
-    Judged,
-    Scored,
-    CountersChanged,
-    RunEnded,
-)
-"""Kinds of events that say how a text came about. The others say what it cost."""
+_COSTS = (events.HandedOver, events.PrefillProgressed, events.Prefetched, events.UsageReported, events.OpinionGiven)
+"""Kinds of events that only say what a text cost. The others say how it came about."""
 
 
 class Diverged(Exception):
@@ -115,22 +83,22 @@ class RecordedEvents:
     def failure_of(self, author: Author) -> EngineLost | None:
         """Return the failure of this model, if it comes next."""
         following = self._events[self._place : self._place + 2]
-        if following and isinstance(following[0], TakeoverEnded):
+        if following and isinstance(following[0], events.TakeoverEnded):
             following = following[1:]
-        failed = following and isinstance(notice := following[0], Noticed) and notice.lost is author
+        failed = following and isinstance(notice := following[0], events.Noticed) and notice.lost is author
         return EngineLost("The model was lost.", "") if failed else None
 
     def request(self, in_takeover: bool) -> Move | None:
         """Return the move that a person asked for at this place, if any."""
         match self.next:
-            case TakeoverStarted(asked_by=AskedBy.PERSON) as started:
+            case events.TakeoverStarted(asked_by=AskedBy.PERSON) as started:
                 return takeover_of(started)
-            case TakeoverEnded(asked_by=AskedBy.PERSON) if in_takeover:
+            case events.TakeoverEnded(asked_by=AskedBy.PERSON) if in_takeover:
                 match self._events[self._place + 1 : self._place + 2]:
-                    case [TakeoverStarted(asked_by=AskedBy.PERSON) as another]:
+                    case [events.TakeoverStarted(asked_by=AskedBy.PERSON) as another]:
                         return takeover_of(another)
                 return keep()
-            case WriteStarted(asked_by=AskedBy.PERSON):
+            case events.WriteStarted(asked_by=AskedBy.PERSON):
                 return keep()
         return None
 
@@ -274,14 +242,17 @@ def asked_by_person(move: Move | None) -> Move | None:
 
 
 def _is_formative(event: Event) -> bool:
-    return isinstance(event, _FORMATIVE) or (isinstance(event, Noticed) and event.lost is not None)
+    return event.lost is not None if isinstance(event, events.Noticed) else not isinstance(event, _COSTS)
 
 
 def _is_same(event: Event, recorded: Event) -> bool:
     """Compare two events, except for the time and what only a model knows."""
     match event, recorded:
-        case (Judged(author=one), Judged(author=other)) | (Scored(author=one), Scored(author=other)):
+        case (Judged(author=one), Judged(author=other)) | (
+            Scored(author=one),
+            Scored(author=other),
+        ):
             return one is other
-        case Noticed(lost=lost), Noticed(lost=recorded_lost):
+        case events.Noticed(lost=lost), events.Noticed(lost=recorded_lost):
             return lost is recorded_lost
     return changed(event, at=0.0) == changed(recorded, at=0.0)

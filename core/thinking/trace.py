@@ -12,29 +12,8 @@ from msgspec.structs import replace
 from core.engines.body import Author, Body, Part
 from core.engines.usage import Usage
 from core.errors import StoreError
-from core.thinking.events import (
-    CountersChanged,
-    Event,
-    Finish,
-    HandedOver,
-    Judged,
-    Noticed,
-    OpinionGiven,
-    Prefetched,
-    PrefillProgressed,
-    RunEnded,
-    RunStarted,
-    Scored,
-    StepEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    ThinkingClosed,
-    TokenWritten,
-    UsageReported,
-    WriteStarted,
-)
+from core.thinking import events
+from core.thinking.events import Event, Finish, TokenWritten
 from core.thinking.pieces import Piece as Piece
 from core.thinking.pieces import Step as Step
 from core.thinking.pieces import Totals as Totals
@@ -49,19 +28,19 @@ class Trace:
         self.pieces: list[Piece] = []
         self.steps: list[Step] = []
         self.totals = {author: Totals() for author in Author}
-        self.started: RunStarted | None = None
-        self.closed: ThinkingClosed | None = None
-        self.ended: RunEnded | None = None
-        self.notices: list[Noticed] = []
+        self.started: events.RunStarted | None = None
+        self.closed: events.ThinkingClosed | None = None
+        self.ended: events.RunEnded | None = None
+        self.notices: list[events.Noticed] = []
         self.counters: Mapping[str, float] = {}
         """The policy's counters."""
-        self.prefetches: list[Prefetched] = []
+        self.prefetches: list[events.Prefetched] = []
         """Prefetch requests of servers, with times of the whole trace, in which resumed runs follow one another."""
         self.usage: dict[Author, Usage] = {}
         """Usage of each model on a server; there is no entry for a model on this machine."""
-        self.prefill: PrefillProgressed | None = None
+        self.prefill: events.PrefillProgressed | None = None
         """How much of a long text the next writer has read; None once it has read all of it."""
-        self.opinion: OpinionGiven | None = None
+        self.opinion: events.OpinionGiven | None = None
         """The second opinion on the text; None if there is none, or if text that it covers was discarded."""
         self.handoffs = 0
         """Number of changes of the writer."""
@@ -75,11 +54,11 @@ class Trace:
         self._step_over = False
         self._capped: set[int] = set()
         """Positions at which a step ended without a boundary."""
-        self._write: WriteStarted | None = None
-        self._takeover: TakeoverStarted | None = None
-        self._handoff: HandedOver | None = None
-        self._judged: Judged | None = None
-        self._replaced: list[TextDiscarded] = []
+        self._write: events.WriteStarted | None = None
+        self._takeover: events.TakeoverStarted | None = None
+        self._handoff: events.HandedOver | None = None
+        self._judged: events.Judged | None = None
+        self._replaced: list[events.TextDiscarded] = []
         self._came_to_nothing = False
         """Whether the last takeover wrote no token."""
         self._last_at = 0.0
@@ -140,14 +119,14 @@ class Trace:
 
     def apply(self, event: Event) -> None:
         """Add the next event. `PrefillProgressed` is not kept."""
-        if isinstance(event, PrefillProgressed):
+        if isinstance(event, events.PrefillProgressed):
             self.prefill, self.seconds = event, self._offset + event.at
             return
         self.events.append(event)
-        if isinstance(event, OpinionGiven):  # after the run: none of its seconds
+        if isinstance(event, events.OpinionGiven):  # after the run: none of its seconds
             self.opinion = event
             return
-        if isinstance(event, RunStarted):
+        if isinstance(event, events.RunStarted):
             self._start(event)
         self.seconds = self._offset + event.at
         if isinstance(event, TokenWritten):
@@ -156,56 +135,56 @@ class Trace:
             self._apply_to_text(event)
             self._apply_to_costs(event)
 
-    def _start(self, event: RunStarted) -> None:
+    def _start(self, event: events.RunStarted) -> None:
         self._offset = self.seconds
         self._earlier_usage = dict(self.usage)
         self.started, self.ended, self._writer, self._new_piece = event, None, None, True
 
     def _apply_to_text(self, event: Event) -> None:
         match event:
-            case WriteStarted():
+            case events.WriteStarted():
                 self._write, self._handoff, self._new_piece = event, None, True
                 self._last_at, self.prefill = self.seconds, None
-            case TakeoverStarted(author=author):
+            case events.TakeoverStarted(author=author):
                 self._takeover = event
                 self.totals[author].takeovers += 1
-            case TakeoverEnded(tokens=tokens):
+            case events.TakeoverEnded(tokens=tokens):
                 self._takeover, self._new_piece, self._came_to_nothing = None, True, not tokens
-            case TextInserted(text=text, reason=reason):
+            case events.TextInserted(text=text, reason=reason):
                 self._begin_piece(Author.INSERTED, reason, self.seconds).insert(text)
                 self.length += len(text)
                 self._new_piece, self._step_over = True, Splitter(text).at_boundary
-            case TextDiscarded():
+            case events.TextDiscarded():
                 self._discard(event)
-            case StepEnded(position=position):
+            case events.StepEnded(position=position):
                 self._capped.add(position)
                 self._step_over = True
-            case ThinkingClosed():
+            case events.ThinkingClosed():
                 self.closed, self._step_over = event, True
-            case Judged():
+            case events.Judged():
                 self._judged = event
                 if self.pieces:
                     self.pieces[-1].judged = event
-            case Scored():
+            case events.Scored():
                 if self.pieces:
                     self.pieces[-1].scored = event
 
     def _apply_to_costs(self, event: Event) -> None:
         match event:
-            case HandedOver() | Judged() | Scored():
+            case events.HandedOver() | events.Judged() | events.Scored():
                 self.totals[event.author].reused += event.reused
                 self.totals[event.author].prefilled += event.prefilled
-                if isinstance(event, HandedOver):
+                if isinstance(event, events.HandedOver):
                     self._handed_over(event)
-            case CountersChanged(counters=counters):
+            case events.CountersChanged(counters=counters):
                 self.counters = counters
-            case Prefetched(began=began):
+            case events.Prefetched(began=began):
                 self.prefetches.append(replace(event, at=self.seconds, began=self._offset + began))
-            case UsageReported(author=author, usage=usage):
+            case events.UsageReported(author=author, usage=usage):
                 self.usage[author] = self._earlier_usage.get(author, Usage()).plus(usage)
-            case Noticed():
+            case events.Noticed():
                 self.notices.append(event)
-            case RunEnded():
+            case events.RunEnded():
                 self.ended, self.prefill = event, None
 
     def parts(self) -> list[Part]:
@@ -279,13 +258,13 @@ class Trace:
         model = models.get(author)
         return model.vocabulary if model else ""
 
-    def _handed_over(self, event: HandedOver) -> None:
+    def _handed_over(self, event: events.HandedOver) -> None:
         self._handoff, self._last_at, self.prefill = event, self.seconds, None
         self.totals[event.author].handoff_seconds += event.seconds
         self.handoffs += self._writer not in (None, event.author)
         self._writer = event.author
 
-    def _discard(self, event: TextDiscarded) -> None:
+    def _discard(self, event: events.TextDiscarded) -> None:
         while self.pieces and self.length >= event.position:
             piece = self.pieces[-1]
             for token in piece.cut(max(0, event.position - piece.position)):

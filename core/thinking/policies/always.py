@@ -16,6 +16,7 @@ class Always(Policy):
     needs = Needs(small=False)
     is_control = True
     rewrites = False
+    stops_repetition = False
 
     class Settings(PolicySettings):
         policy: Literal["always"] = "always"
@@ -31,8 +32,3 @@ class Always(Policy):
     def on_thinking_closed(self, view: View) -> Move:
         """Go on in one unbroken write, unless the closing tag was inserted."""
         return keep() if view.author is Author.LARGE else take_over(WITHOUT_END, LARGE_ONLY)
-
-    @property
-    def stops_repetition(self) -> bool:
-        """Tell that the limit does not apply: a baseline is what the model writes by itself."""
-        return False

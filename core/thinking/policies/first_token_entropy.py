@@ -46,6 +46,7 @@ class FirstTokenEntropy(Policy):
     summary = "The large model writes a step if the small one is unsure of its first token."
     needs = Needs(alternatives=20)
     reasons = (ENTROPY,)
+    hands_back_empty = False
 
     class Settings(PolicySettings):
         policy: Literal["first-token-entropy"] = "first-token-entropy"
@@ -67,11 +68,6 @@ class FirstTokenEntropy(Policy):
     )
     main_parameters = ("tau",)
     settings: Settings
-
-    @property
-    def hands_back_empty(self) -> bool:
-        """Tell that the text ends: so it does in the published code, whoever ends it."""
-        return False
 
     def opening(self, view: View) -> Move:
         return look_on(within_step=True)

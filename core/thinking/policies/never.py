@@ -14,13 +14,9 @@ class Never(Policy):
     needs = Needs(large=False)
     is_control = True
     rewrites = False
+    stops_repetition = False
 
     class Settings(PolicySettings):
         policy: Literal["never"] = "never"
 
     arms = (PolicyArm("small", "small only", Settings()),)
-
-    @property
-    def stops_repetition(self) -> bool:
-        """Tell that the limit does not apply: a baseline is what the model writes by itself."""
-        return False

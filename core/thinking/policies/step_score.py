@@ -49,6 +49,7 @@ class StepScore(Policy):
     summary = "The large model scores each step and rewrites those with a low score."
     needs = Needs(judge=True)
     reasons = (SCORE,)
+    hands_back_empty = False
 
     class Settings(PolicySettings):
         policy: Literal["step-score"] = "step-score"
@@ -66,11 +67,6 @@ class StepScore(Policy):
     main_parameters = ("threshold", "step_cap")
     counts = ("first steps",)  # that the large model has written
     settings: Settings
-
-    @property
-    def hands_back_empty(self) -> bool:
-        """Tell that the text ends: so it does in the published code, whoever ends it."""
-        return False
 
     def opening(self, view: View) -> Move:
         if self.counters["first steps"] < self.settings.first_steps_large:
