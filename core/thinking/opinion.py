@@ -16,7 +16,7 @@ from enum import Enum
 from itertools import compress, groupby
 from typing import NamedTuple
 
-from core.engines.base import Alternative, Engine, Handoff, ScoredToken, Session
+from core.engines.base import Alternative, Engine, ScoredToken, Session
 from core.engines.body import Author, Part
 from core.errors import BatonError, Cancelled, EngineRefused, SettingsError
 from core.models.overrides import Sampling
@@ -85,14 +85,15 @@ class SecondOpinion:
         """
         began, parts = time.monotonic(), self._trace.parts()
         tokens: list[ScoredToken] = []
-        total, length = Handoff(0, 0, 0.0), 0
+        length = reused = prefilled = 0
         with suppress(Cancelled), self._opened(self._large) as session:
             for start, end in self._portions(session, parts):
                 scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
                 if self._stopped.is_set():
                     break
                 tokens += map(essential, scores.tokens)
-                total, length = _sum(total, scores.handoff), end
+                reused, prefilled = reused + scores.handoff.reused, prefilled + scores.handoff.prefilled
+                length = end
                 yield OpinionProgress(len(tokens), max(len(tokens), len(parts)))
         if not length:
             return
@@ -105,8 +106,8 @@ class SecondOpinion:
             tuple(tokens),
             takeovers,
             seconds,
-            total.reused,
-            total.prefilled,
+            reused,
+            prefilled,
         )
 
     @contextmanager
@@ -331,9 +332,3 @@ def _reviews(trace: Trace, given: OpinionGiven) -> Iterator[TakeoverReview]:
         else:
             effect = TakeoverEffect.UNKNOWN
         yield TakeoverReview(pieces[start], effect)
-
-
-def _sum(one: Handoff, other: Handoff) -> Handoff:
-    return Handoff(
-        one.reused + other.reused, one.prefilled + other.prefilled, one.seconds + other.seconds, other.passing
-    )
