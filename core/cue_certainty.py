@@ -1,9 +1,9 @@
-"""How sure a model is around its cues, and what follows for the policies that need a bound or a list of their own.
+"""Measures how sure a model is around its cues, for policies that need a bound or a cue list of their own.
 
-Counted in texts that the model wrote alone, with the two likeliest tokens at each position: the tokens before a cue,
-the share of cues that begin a step (paper §3), and the margin p1 - p2 after a cue against the mean of all tokens, by
-which `relay` chooses its cues (RelayGen, arXiv 2602.06454). Bounds of `triggers` and `agreement` are quantiles of the
-mean log-probability of a step.
+The texts are those that the model wrote alone, with the two likeliest tokens at each position. Counted are the tokens
+before a cue, the share of cues that begin a step (paper §3), and the margin p1 - p2 after a cue against the mean of all
+tokens, by which `relay` chooses its cues (RelayGen, arXiv 2602.06454). The bounds of `triggers` and `agreement` are
+quantiles of the mean log-probability of a step.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from core.thinking.steps import ends_sentence
 from core.thinking.trace import Trace
 
 LEAST_COUNT = 3
-"""Times that a word is seen before anything is said of it."""
+"""Times that a word is seen before anything is said about it."""
 LONGEST_SENTENCE = 64
-"""Tokens after a cue that are measured, at most."""
+"""Most tokens after a cue that are measured."""
 MOST_BEFORE = 10
-"""Tokens before a cue that are listed, as in the paper's figure."""
+"""Number of different tokens before a cue that are listed, as in the paper's figure."""
 QUANTILE = 0.05
 """Share of the steps that `triggers` and `agreement` would hand over at the proposed bound."""
 
@@ -51,9 +51,9 @@ class CueMargin(NamedTuple):
 @dataclass(frozen=True)
 class Certainty:
     cues: int
-    """Known cues in the texts, at any place."""
+    """Number of known cues in the texts, at any place."""
     after_boundary: int
-    """Those that begin a step."""
+    """Number of cues that begin a step."""
     before: tuple[tuple[str, int], ...]
     """Tokens before a known cue, the most frequent first."""
     margin: float | None
@@ -61,17 +61,17 @@ class Certainty:
     margins: tuple[CueMargin, ...]
     """The surest first."""
     confidence: float | None
-    """Of `triggers`: the mean log-probability of a step that only a `QUANTILE` of the steps is above."""
+    """For `triggers`: the mean log-probability of a step that only a share `QUANTILE` of the steps exceeds."""
 
     @property
     def relay(self) -> Lexicon:
-        """Words after which the model is surer than on average: there `relay` lets the small model write."""
+        """Return words after which the model is surer than on average: there `relay` lets the small model write."""
         sure = [each.words for each in self.margins if self.margin is not None and each.margin > self.margin]
         return Lexicon({Category.REFLECTION: dict.fromkeys(sure, ())})
 
 
 def certainty(texts: Iterable[Sequence[TokenWritten]], lexicon: Lexicon | None = None) -> Certainty:
-    """`texts`: the tokens of each finished text, with alternatives if the model gives any."""
+    """Measure the tokens of finished texts, which have alternatives if the model gives any."""
     known = lexicon or english()
     before: Counter[str] = Counter()
     after: defaultdict[str, list[float]] = defaultdict(list)
@@ -108,7 +108,7 @@ def certainty(texts: Iterable[Sequence[TokenWritten]], lexicon: Lexicon | None =
 
 
 def agreements(engine: Engine, conversation: Conversation, trace: Trace) -> Iterator[float]:
-    """The mean log-probability that another model gives each step of a text, in nats. Raises BatonError."""
+    """Yield the mean log-probability per token that another model gives each step, in nats. Raises BatonError."""
     with closing(engine.open(conversation, Sampling())) as session:
         start = 0
         for step in trace.steps:
@@ -120,14 +120,14 @@ def agreements(engine: Engine, conversation: Conversation, trace: Trace) -> Iter
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least this share of the values does not exceed; None without values."""
+    """Return the smallest value that at least this share of the values does not exceed; None without values."""
     if not values:
         return None
     return sorted(values)[min(len(values) - 1, max(0, math.ceil(share * len(values)) - 1))]
 
 
 class _Text:
-    """The tokens of one text by their characters."""
+    """Finds the tokens of one text by their characters."""
 
     def __init__(self, tokens: Sequence[TokenWritten]) -> None:
         self.tokens = tokens
@@ -146,13 +146,13 @@ class _Text:
         return bisect_right(self._starts, position) - 1
 
     def begins_step(self, position: int) -> bool:
-        """Whether nothing but the separator stands before it in its step. A token may hold both."""
+        """Tell whether only the separator precedes a position in its step. A token may contain both."""
         token = self._token_at(position)
         within = self.text[self._starts[token] : position]
         return position in self._steps or (self.tokens[token].ends_step and within.isspace())
 
     def before(self, position: int) -> str:
-        """The token before a word, or what stands before the word in its own token."""
+        """Return the token before a word, or the part of the word's own token before it."""
         token = self._token_at(position)
         within = self.text[self._starts[token] : position]
         if within.strip(" "):
@@ -162,7 +162,7 @@ class _Text:
         return self.tokens[token - 1].text if token > 0 else ""
 
     def openings(self) -> Iterator[tuple[int, int]]:
-        """Where the first word of each step lies, and the first two."""
+        """Yield where the first word of each step is, and the first two."""
         for start in sorted(self._steps - {0}):
             if opening := _OPENING.match(self.text, start):
                 yield start, opening.end(1)
@@ -170,7 +170,7 @@ class _Text:
                     yield start, opening.end()
 
     def margins_after(self, position: int) -> list[float]:
-        """Of each token from there to the end of its sentence."""
+        """Return the margin of each token from there to the end of its sentence."""
         found: list[float] = []
         first = self._token_at(position - 1) + 1
         for number in range(first, min(first + LONGEST_SENTENCE, len(self.tokens))):
@@ -182,7 +182,7 @@ class _Text:
         return found
 
     def step_logprobs(self) -> list[float]:
-        """The mean log-probability a token of each step, in nats."""
+        """Return the mean log-probability per token of each step, in nats."""
         found: list[float] = []
         step: list[float] = []
         for token in self.tokens:
@@ -194,6 +194,6 @@ class _Text:
 
 
 def _margin(token: TokenWritten) -> float | None:
-    """p1 - p2 of the two likeliest tokens at its position, 0 to 1; None where they are not known."""
+    """Return p1 - p2 of the two likeliest tokens at its position, 0 to 1; None if they are not known."""
     logprobs = sorted((choice.logprob for choice in token.alternatives), reverse=True)[:2]
     return math.exp(logprobs[0]) - math.exp(logprobs[1]) if len(logprobs) == 2 else None

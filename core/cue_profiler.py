@@ -1,7 +1,7 @@
-"""Has this model cues to hold on to? Let it write on a few problems, and see how its sentences open after a boundary.
+"""Profiles a model's cues: lets it write on a few problems, and counts how its sentences open after a boundary.
 
-The keyword policy lives on a model's habit to say “Wait”, “Let me check” or “Yes” when it looks back (paper §3). Other
-families have other habits, and some have none. The profile counts them, and proposes a cue list for the family.
+The keyword policy depends on a model's habit of saying “Wait”, “Let me check” or “Yes” when it looks back (paper §3).
+Other families have other habits, and some have none. The profile counts them and proposes a cue list for the family.
 """
 
 import json
@@ -28,19 +28,20 @@ PROBLEMS = (
     "Find all real x with |x - 2| + |x + 3| = 9.",
     "Two dice are thrown. How likely is it that the larger number is 5?",
 )
-"""Short, and each with a place where one looks twice."""
+"""Short problems, each with a place where one looks twice."""
 
 WAIT = re.compile(r"\bwait\b", re.IGNORECASE)
 LEAST_COUNT = 3
-"""A habit is seen more than twice."""
+"""Times that an opening is seen before it counts as a habit."""
 LEAST_LIFT = 2.0
-"""An opening hints at reflection if a “wait” follows it twice as often as it follows any."""
+"""An opening hints at reflection if a “wait” follows it at least this many times as often as it follows any."""
 FEW_CUES, MANY_CUES = 0.02, 0.6
-"""Shares of boundaries: below, the large model would hardly ever write; above, nearly always."""
+"""Shares of boundaries with a cue: below the first, the large model would hardly ever write; above the second, nearly
+always."""
 FEWEST_BOUNDARIES = 20
-"""With fewer nothing can be said."""
+"""With fewer, nothing can be said."""
 MARGIN_OF = 2
-"""Likeliest tokens recorded at each position: a margin is the difference of their probabilities."""
+"""Number of likeliest tokens recorded at each position: a margin is the difference of their probabilities."""
 TOKENS_BETWEEN = 8
 """Tokens between two reports of progress."""
 
@@ -49,7 +50,7 @@ _HESITATIONS = {
     Category.AFFIRMATION: {"great", "correct", "right", "indeed", "exactly"},
     Category.VERIFICATION: {"to confirm", "to verify", "to double", "let's confirm", "let's verify", "let's double"},
 }
-"""What else looks back in English: proposed only if the model opens sentences with it."""
+"""Other English words that look back; they are proposed only if the model opens sentences with them."""
 
 _SENTENCE = re.compile(r"[^.?!\n]+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
@@ -57,16 +58,16 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 @dataclass(frozen=True)
 class StepOpening:
-    """How sentences open after a boundary, in lower case: “let me”."""
+    """An opening of sentences after a boundary, in lower case: “let me”."""
 
     words: str
     count: int
     before_wait: int
-    """In how many of them the next step has a “wait”."""
+    """Number of them after which the next step has a “wait”."""
 
 
 class Suits(Enum):
-    """How well the keyword policy suits a model."""
+    """Tells how well the keyword policy suits a model."""
 
     WELL = "well"
     TOO_FEW = "too few cues"
@@ -78,13 +79,13 @@ class Suits(Enum):
 class CueProfile:
     boundaries: int
     openings: tuple[StepOpening, ...]
-    """Of one and of two words, the most frequent first."""
+    """Openings of one and of two words, the most frequent first."""
     cues: tuple[tuple[Category, str, int], ...]
-    """Known cues in the sentences after boundaries, in lower case as written, the most frequent first."""
+    """Known cues in the sentences after boundaries, as written but in lower case, the most frequent first."""
     with_cue: int
-    """Boundaries after which the sentence has a known cue."""
+    """Number of boundaries after which the sentence has a known cue."""
     waits: int
-    """Boundaries after which the step has a “wait”."""
+    """Number of boundaries after which the step has a “wait”."""
     proposed: Lexicon
 
     @property
@@ -92,13 +93,13 @@ class CueProfile:
         return self.with_cue / self.boundaries if self.boundaries else 0.0
 
     def times(self, category: Category, forms: Collection[str]) -> int:
-        """How often a cue was seen: as a known one, or else as an opening."""
+        """Count how often a cue was seen: as a known one, or else as an opening."""
         known = sum(count for of, word, count in self.cues if of is category and word in forms)
         return known or sum(opening.count for opening in self.openings if opening.words in forms)
 
     @property
     def suits(self) -> Suits:
-        """Whether the keyword policy has something to hold on to."""
+        """Tell whether the model writes enough cues for the keyword policy, and not too many."""
         if self.boundaries < FEWEST_BOUNDARIES:
             return Suits.UNKNOWN
         if self.cue_share < FEW_CUES:
@@ -107,7 +108,7 @@ class CueProfile:
 
     @property
     def advice(self) -> str:
-        """One or two sentences: whether the keyword policy suits this model, and what else does."""
+        """Say in one or two sentences whether the keyword policy suits this model, and what else does."""
         if self.suits is Suits.UNKNOWN:
             return (
                 f"Only {self.boundaries} step boundaries were seen: too few to judge. "
@@ -125,13 +126,13 @@ class CueProfile:
 
 
 class Writing(NamedTuple):
-    """How far a model is with its problems."""
+    """Reports how far a model is with its problems."""
 
     problem: int
     """Counted from 0."""
     tokens: int
     text: str
-    """What it has written on this problem so far."""
+    """The text on this problem so far."""
     trace: Trace | None = None
     """The whole run, once the text is complete."""
 
@@ -180,24 +181,24 @@ def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:
 
 
 def first_sentence(step: str) -> str:
-    """What a policy would read as the lookahead, without its full stop."""
+    """Return the sentence that a policy would read as the lookahead, without its full stop."""
     found = _SENTENCE.search(step)
     return found.group() if found else ""
 
 
 def openings_of(step: str) -> Sequence[str]:
-    """The first word of a step, and the first two."""
+    """Return the first word of a step, and the first two."""
     words = _WORD.findall(first_sentence(step).lower())[:2]
     return [" ".join(words[:length]) for length in range(1, len(words) + 1)]
 
 
 def lexicon_json(lexicon: Lexicon) -> str:
-    """In the format of `resources/cues/*.json`, as `parse_lexicon` reads it."""
+    """Write a lexicon in the format of `resources/cues/*.json`, which `parse_lexicon` reads."""
     return json.dumps({category.value: words for category, words in lexicon.cues.items()}, indent=2, ensure_ascii=False)
 
 
 def _propose(openings: Sequence[StepOpening], used: set[str], known: Lexicon, wait_share: float) -> Lexicon:
-    """Known cues that the model uses, and openings of its own that look back or lead up to a “wait”."""
+    """Propose known cues that the model uses, and openings of its own that look back or lead up to a “wait”."""
     proposed: dict[Category, dict[str, tuple[str, ...]]] = {
         category: {base: forms for base, forms in words.items() if used & {base, *forms}}
         for category, words in known.cues.items()

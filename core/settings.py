@@ -1,6 +1,6 @@
-"""What a person chose, as pydantic models: the form in the window is made from them, and so is the file.
+"""Keeps what a person chose, as pydantic models: the form in the window and the settings file are made from them.
 
-A value that is wrong or unknown (an older or newer Baton, a slip of an editor) falls back alone; the rest stays.
+A value that is wrong or unknown (another version of Baton, a slip in an editor) falls back to its default alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.thinking.schema_1 import upgrade_settings
 
 
 class ColourScheme(Enum):
-    """`SYSTEM` follows the desktop, also when it changes at dusk."""
+    """The theme. `SYSTEM` follows the desktop, also when it changes at dusk."""
 
     SYSTEM = "system"
     LIGHT = "light"
@@ -61,7 +61,7 @@ DEMO_OF = {Author.SMALL: DemoModel.SMALL, Author.LARGE: DemoModel.LARGE}
 
 
 class ModelChoice(BaseModel):
-    """The two models of the window, the demo pair at first. In the settings file each is a text (`parse_source`)."""
+    """The two models of the window; at first the demo pair. In the settings file each is a string (`parse_source`)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -97,12 +97,12 @@ class ModelChoice(BaseModel):
         return LoadOptions(**self.model_dump(include={"context", "threads", "gpu_layers", "parallel"}))
 
     def replaced(self, author: Author, source: ModelSource) -> ModelChoice:
-        """The same choice with another model in one place."""
+        """Return the choice with another model in one place."""
         return self.model_copy(update={author.value: source})
 
     @property
     def on_server(self) -> Author | None:
-        """The model that is on a server, the large one if both are; None if neither is."""
+        """Return the model that is on a server, the large one if both are; None if neither is."""
         authors = (Author.LARGE, Author.SMALL)
         return next((author for author in authors if isinstance(self.get(author), ServerUrls)), None)
 
@@ -112,30 +112,30 @@ class ModelChoice(BaseModel):
 
 
 class WindowState(BaseModel):
-    """How the window was left; nothing here is asked in a form."""
+    """How the window was left. No form asks for any of it."""
 
     model_config = ConfigDict(frozen=True)
 
     geometry: str = ""
-    """Qt's own bytes, base64."""
+    """Qt's own bytes, in base64."""
     sidebar: bool = True
     inspector: bool = True
     sidebar_width: int = Field(228, ge=120)
     inspector_width: int = Field(372, ge=200)
     model_list_width: int = Field(340, ge=120)
     expert: bool = False
-    """The settings dialog shows all settings, not only the usual ones."""
+    """Whether the settings dialog shows all settings, not only the usual ones."""
     recent_models: tuple[str, ...] = ()
-    """Files and addresses that were chosen, the newest first."""
+    """Files and addresses that were chosen, newest first."""
     greeted: bool = False
-    """The first start has shown a problem being solved."""
+    """Whether the first start has shown a problem being solved."""
     page: str = "chat"
     conversation: str = ""
-    """Which one was open."""
+    """The conversation that was open."""
     compared: tuple[str, ...] = ()
-    """The arms that were compared last, from left to right; empty: the usual three."""
+    """The arms that were compared last, from left to right; empty means the usual three."""
     at_once: bool = False
-    """Whether they were written at once."""
+    """Whether they were written at the same time."""
 
 
 class Settings(BaseModel):
@@ -148,13 +148,13 @@ class Settings(BaseModel):
 
 
 class SettingsFile:
-    """The settings on disk."""
+    """Reads and writes the settings on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def load(self) -> Settings:
-        """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
+        """Read the settings; a value that is missing or wrong has its default. Never raises."""
         return tolerant(read_object(self.path))
 
     def save(self, settings: Settings) -> None:

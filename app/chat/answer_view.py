@@ -9,7 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
-from app.chat.remedies import AnswerAction, Remedy, remedies
+from app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count
 from app.shared.labels import last_words, run_in_brief, used_in_brief, used_in_full
@@ -33,7 +33,7 @@ MOST_COMPARED = 2_000
 
 
 class AnswerView(QWidget):
-    wanted = Signal(object)  # an AnswerAction
+    wanted = Signal(object)  # an AnswerAction or OtherPolicy
     piece_chosen = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     piece_revealed = Signal(QRectF)
@@ -229,7 +229,7 @@ class AnswerView(QWidget):
         for press in reversed(self._remedy_buttons):
             self._foot.insertWidget(self._foot.indexOf(self._continue), press)
 
-    def _asker(self, request: AnswerAction) -> Callable[[], None]:
+    def _asker(self, request: AnswerAction | OtherPolicy) -> Callable[[], None]:
         return lambda: self.wanted.emit(request)
 
     def _piece_clicked(self, piece: Piece) -> None:

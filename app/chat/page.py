@@ -12,7 +12,7 @@ from app.chat.conversation_view import ConversationView
 from app.chat.counters import Counters, DraftCount
 from app.chat.demo_verdict import DemoVerdicts
 from app.chat.find import ConversationFinder, FindBar
-from app.chat.remedies import POLICY_OF, AnswerAction, larger_context
+from app.chat.remedies import AnswerAction, OtherPolicy, larger_context
 from app.chat.server_line import ServerLine
 from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
@@ -362,7 +362,7 @@ class ChatPage(QSplitter):
         pair = self._session.models.pair
         self._draft.count(pair.small or pair.large, self.composer.edit.toPlainText().strip())
 
-    def _carry_out(self, exchange: Exchange, request: AnswerAction) -> None:
+    def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy) -> None:
         match request:
             case AnswerAction.CONTINUE:
                 self._session.go_on(exchange)
@@ -374,8 +374,8 @@ class ChatPage(QSplitter):
                 copy_answer(exchange, CopyFormat.MARKDOWN)
             case AnswerAction.EXPORT:
                 self.export_wanted.emit()
-            case AnswerAction.EVERY_STEP | AnswerAction.ENTROPY:
-                self._session.ask_again(exchange, policy=POLICY_OF[request])
+            case OtherPolicy(name):
+                self._session.ask_again(exchange, policy=name)
             case AnswerAction.MORE_TOKENS:
                 self._session.go_on(exchange, more_tokens=True)
             case AnswerAction.MORE_CONTEXT:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
+from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.models.source import DemoModel
-from core.thinking.advice import advice_on
+from core.run import unmet_need
 from core.thinking.events import Finish
-from core.thinking.registry import POLICIES
+from core.thinking.registry import POLICIES, advice_on
 from core.thinking.trace import Trace
 
 
@@ -19,10 +20,6 @@ class AnswerAction(Enum):
     COMPARE = auto()
     COPY = auto()
     EXPORT = auto()
-    EVERY_STEP = auto()
-    """Another attempt, with the policy “Every step”."""
-    ENTROPY = auto()
-    """Another attempt, with the policy “First-token entropy”."""
     MORE_TOKENS = auto()
     """Continue with twice as many tokens."""
     MORE_CONTEXT = auto()
@@ -31,12 +28,15 @@ class AnswerAction(Enum):
     """Continue, and let the large model write the next step."""
 
 
-POLICY_OF = {AnswerAction.EVERY_STEP: "every-step", AnswerAction.ENTROPY: "first-token-entropy"}
+class OtherPolicy(NamedTuple):
+    """Another attempt under another policy."""
+
+    name: str
 
 
 class Remedy(NamedTuple):
     words: str
-    action: AnswerAction
+    action: AnswerAction | OtherPolicy
     tip: str
 
 
@@ -45,17 +45,18 @@ def remedies(trace: Trace) -> list[Remedy]:
     if trace.started is None:
         return []
     small, large = trace.started.small, trace.started.large
-    if advice_on(trace):
+    cards = {author: card for author, card in ((Author.SMALL, small), (Author.LARGE, large)) if card}
+    if advised := advice_on(trace).policies:
         return [
-            Remedy(f"Try “{POLICIES[POLICY_OF[action]].title}”", action, POLICIES[POLICY_OF[action]].summary)
-            for action in POLICY_OF
-            if action is AnswerAction.EVERY_STEP or (small and small.returns_all_alternatives)
+            Remedy(f"Try “{POLICIES[name].title}”", OtherPolicy(name), POLICIES[name].summary)
+            for name in advised
+            if unmet_need(POLICIES[name], cards) is None
         ]
     match trace.finish:
         case Finish.MAX_TOKENS:
             most = 2 * int(trace.started.settings.get("max_tokens", 0))
             return [Remedy(f"Continue up to {most:,} tokens", AnswerAction.MORE_TOKENS, "Twice the length limit")]
-        case Finish.CONTEXT_FULL if can_have_more_context([card for card in (small, large) if card]):
+        case Finish.CONTEXT_FULL if can_have_more_context(list(cards.values())):
             room = larger_context(trace)
             tip = "Load the models again with twice the context, and continue this answer"
             return [Remedy(f"Continue with a context of {room:,}", AnswerAction.MORE_CONTEXT, tip)]

@@ -16,12 +16,11 @@ from core.models.fit import Fit, FitKind, in_gib
 from core.models.overrides import ModelOverrides, TagSource
 from core.run import Pair, RunSettings
 from core.settings import tolerant
-from core.thinking.advice import advice_on
 from core.thinking.cues import Cue, parse_lexicon
 from core.thinking.events import Finish, PrefillProgressed
 from core.thinking.opinion import Opinion, TakeoverEffect
 from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES, difference, reason_label, with_advice
+from core.thinking.registry import POLICIES, advice_on, difference, reason_label, with_advice
 from core.thinking.trace import Piece, Trace
 
 MOST_DIFFERENCES = 2
@@ -133,7 +132,7 @@ def ending(trace: Trace, live: bool) -> str:
         return ""
     if trace.ended is None:
         return "Interrupted: Baton was closed while this was written."
-    return trace.ended.reason or finish_words(trace) or advice_on(trace)
+    return trace.ended.reason or finish_words(trace) or advice_on(trace).text
 
 
 def finish_words(trace: Trace) -> str:

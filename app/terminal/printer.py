@@ -11,8 +11,8 @@ from app.shared.labels import prefill_words
 from core.engines.body import Author
 from core.safe_text import safe_text
 from core.text import counted
-from core.thinking.advice import advice_on
 from core.thinking.events import Event, Finish, Noticed, PrefillProgressed, TextDiscarded, TextInserted, TokenWritten
+from core.thinking.registry import advice_on
 from core.thinking.trace import Piece, Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
@@ -127,4 +127,4 @@ def summary(trace: Trace) -> str:
         for author, total in ((Author.SMALL, small), (Author.LARGE, large))
         if total.decoded
     ]
-    return "\n".join(filter(None, [" · ".join(counts), *authors, advice_on(trace)]))
+    return "\n".join(filter(None, [" · ".join(counts), *authors, advice_on(trace).text]))

@@ -10,7 +10,7 @@ from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from app.shared.widgets.controls import ElidedButton, plain_tip
 from app.shared.widgets.menu import Menu
-from core.run import obstacle
+from core.run import unmet_need
 from core.thinking.registry import POLICIES, matching_preset, settings_for
 
 WHY_NOT = "   ✗ "
@@ -59,7 +59,7 @@ class PolicyButton(ElidedButton):
         """Disable policies that these models cannot run, with the reason."""
         pair, ready = self._models.pair, self._models.state is LoadState.READY
         for (policy, _), action in self._choices.items():
-            why_not = obstacle(POLICIES[policy], pair) if ready else None
+            why_not = unmet_need(POLICIES[policy], pair.cards) if ready else None
             title, _, _ = action.text().partition(WHY_NOT)
             action.setEnabled(why_not is None)
             action.setText(f"{title}{WHY_NOT}{why_not.message}" if why_not else title)

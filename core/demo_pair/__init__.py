@@ -1,4 +1,4 @@
-"""The demo pair: two tiny models that come with the program, and the problems they were made for."""
+"""The demo pair: two tiny models that come with the program, and the problems that they were made for."""
 
 from core.demo_pair.settings import (
     BATCH_PROBLEMS,

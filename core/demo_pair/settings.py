@@ -1,4 +1,4 @@
-"""How the program should run the demo pair: the paper's method, with lengths that suit its short steps."""
+"""Settings and files of the demo pair: the paper's method, with lengths that suit its short steps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from core.run import RunSettings
 from core.thinking.policies.keywords import Keywords
 
 DEMO_SETTINGS = RunSettings(
-    # A second look and the last sentence are 18 tokens each: n1. n2 is a line, n3 one after the auxiliary prompt.
+    # n1 is the 18 tokens of a second look or of the last sentence, n2 a line, n3 one after the auxiliary prompt.
     policy=Keywords.Settings(n1=18, n2=22, n3=16, n3_step=0),
     max_tokens=500,
 )
 
 FEW_REFLECTIONS = 3
-"""A value of c at which the excessive-reflection rule is seen at work; these short texts never reach 15."""
+"""A value of c at which the rule for excessive reflection fires; these short texts never reach 15."""
 
 
 SMALL_MODEL = DemoModel.SMALL.path
@@ -22,4 +22,4 @@ MODEL_CARD = DEMO_FOLDER / "MODEL_CARD.md"
 READY_PROBLEMS = DEMO_FOLDER / "problems.jsonl"
 """Twenty problems to try."""
 BATCH_PROBLEMS = DEMO_FOLDER / "batch.jsonl"
-"""Three hundred held-out problems for the batch screen, none of them among the twenty."""
+"""Three hundred held-out problems for batches, none of them among the twenty."""

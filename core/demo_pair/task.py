@@ -1,8 +1,8 @@
-"""The problems of the demo pair: a list of three-digit terms in which some steps are hard and most are easy.
+"""Makes the problems of the demo pair: lists of three-digit terms in which some steps are hard and most are easy.
 
 Each term comes from the two before it. A term that ends in 7, 8 or 9 makes the next step hard (`+`, a sum with
-carries, modulo 1000); after any other the step is easy (`#`, digit by digit, carries dropped). So difficulty is
-plain to see in the text, and that is what the two models learned to reflect on.
+carries, modulo 1000); after any other the step is easy (`#`, digit by digit, carries dropped). So the difficulty shows
+in the text, and the two models learned to reflect on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zlib import crc32
 
 FIRST_STEP = 3
 SHORTEST, LONGEST = 6, 12
-"""The models were trained on lists of so many terms; beyond that they have never counted."""
+"""Lengths of the lists on which the models were trained; they have never counted further."""
 USUAL_LENGTH = 12
 """Ten steps."""
 
@@ -41,12 +41,12 @@ class DemoProblem:
 
     @property
     def question(self) -> str:
-        """The user's message, word for word as the models were trained on it."""
+        """Return the user's message, exactly as in the models' training."""
         return f"{RULE} What is term {self.length}, if terms 1 and 2 are {self.first:03} and {self.second:03}?"
 
     @classmethod
     def of(cls, question: str) -> DemoProblem | None:
-        """The problem that a question puts; None if it is none of this kind."""
+        """Return the problem that a question asks; None if it is not of this kind."""
         found = _QUESTION.search(question)
         if not found:
             return None
@@ -56,7 +56,7 @@ class DemoProblem:
 
     @property
     def steps(self) -> list[DemoStep]:
-        """The correct solution, from term 3 to the last."""
+        """Return the steps of the correct solution, from term 3 to the last."""
         steps = []
         one, two = self.first, self.second
         for number in range(FIRST_STEP, self.length + 1):
@@ -66,7 +66,7 @@ class DemoProblem:
 
     @property
     def answer(self) -> str:
-        """Three digits, as in `\\boxed{055}`."""
+        """Return the answer in three digits, as in `\\boxed{055}`."""
         return f"{self.steps[-1].value:03}"
 
     @property
@@ -75,7 +75,7 @@ class DemoProblem:
 
     @property
     def held_out(self) -> bool:
-        """True for the eighth of all pairs of starting terms that never occurs in training."""
+        """Tell whether its starting terms are among the eighth of all pairs that never occur in training."""
         return crc32(f"{self.first:03} {self.second:03}".encode()) % 8 == 0
 
 
@@ -100,12 +100,12 @@ class DemoStep:
 
     @property
     def left(self) -> str:
-        """Everything up to the value."""
+        """Return the text up to the value."""
         return f"term {self.number}{self.how} ({self.to_go} to go): {self.one:03} {self.sign} {self.two:03} = "
 
     @property
     def to_go(self) -> int:
-        """Steps that are left after this one."""
+        """Return the number of steps after this one."""
         return self.length - self.number
 
     @property
@@ -118,7 +118,7 @@ class DemoStep:
 
 
 def random_problem(rng: random.Random, *, held_out: bool, length: int = USUAL_LENGTH) -> DemoProblem:
-    """A problem from one side of the split."""
+    """Draw a problem from one side of the split."""
     while True:
         problem = DemoProblem(rng.randrange(1000), rng.randrange(1000), length)
         if problem.held_out == held_out:
@@ -126,7 +126,7 @@ def random_problem(rng: random.Random, *, held_out: bool, length: int = USUAL_LE
 
 
 def held_out_problems(seed: int, length: int = USUAL_LENGTH) -> Iterator[DemoProblem]:
-    """Problems without end that neither model saw in training, no two alike; the same seed, the same problems."""
+    """Yield different problems without end that neither model saw in training; a seed repeats them."""
     rng = random.Random(seed)
     seen: set[DemoProblem] = set()
     while True:

@@ -18,7 +18,7 @@ from core.engines.body import Author
 from core.errors import BatonError, ContextFull, EngineError
 from core.run import Pair, RunSettings, run
 from core.thinking.control import Control
-from core.thinking.events import Event, Finish, PrefillProgressed, TextSettled, TokenWritten
+from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,8 @@ class RunStream:
         self._conversation = conversation
         self._stops = stops
         self._control = Control()
-        self._queue: asyncio.Queue[Event | BatonError | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Event | int | BatonError | None] = asyncio.Queue()
+        """Events of the run, and among them positions before which the text has settled; None at its end."""
         self._sent = 0
         """Characters of the body that were sent."""
         self._content = ""
@@ -121,12 +122,13 @@ class RunStream:
                 if not begun and isinstance(item, TokenWritten | PrefillProgressed):
                     begun = True
                     yield SettledText("", "")
-                self.answer.trace.apply(item)
-                if isinstance(item, TextSettled):
-                    if text := self._until_stop(self._settled(item.position), over=False):
-                        yield text
-                    if self.answer.stopped_at:
-                        return
+                if not isinstance(item, int):
+                    self.answer.trace.apply(item)
+                    continue
+                if text := self._until_stop(self._settled(item), over=False):
+                    yield text
+                if self.answer.stopped_at:
+                    return
             if text := self._until_stop(SettledText("", ""), over=True):
                 yield text
         finally:
@@ -144,11 +146,12 @@ class RunStream:
         return SettledText(trace.text_between(start, min(end, opening)), trace.text_between(max(start, answer), end))
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
-        def put(item: Event | BatonError | None) -> None:
+        def put(item: Event | int | BatonError | None) -> None:
             loop.call_soon_threadsafe(self._queue.put_nowait, item)
 
+        settings, control = self.answer.settings, self._control
         try:
-            for event in run(self._pair, self._conversation, self.answer.settings, control=self._control):
+            for event in run(self._pair, self._conversation, settings, control=control, on_settled=put):
                 put(event)
             put(None)
         except BatonError as error:

@@ -8,14 +8,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from enum import Enum
-from itertools import groupby, repeat
-from typing import NamedTuple
+from itertools import groupby
+from types import GenericAlias
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import to_builtins
 
-from core.engines.base import Alternative
-from core.engines.body import Author
 from core.errors import StoreError
 from core.store.database import Database
 from core.store.outline import Outline, outline_of, pack_outline, unpack_outline
@@ -24,7 +23,7 @@ from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.events import PASSING, Event, Finish, OpinionGiven, TokenWritten
+from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed, TokenWritten
 from core.thinking.trace import Trace
 from core.thinking.trace_json import Json, event_from_json, event_to_json
 
@@ -231,9 +230,9 @@ class Recorder:
     def record(self, events: Iterable[Event]) -> None:
         """Save the events within half a second. Never blocks and never raises; what the disk refuses is saved later.
 
-        What only says how it stands just now is not saved.
+        The progress of a prefill is not saved.
         """
-        if fresh := [event for event in events if not isinstance(event, PASSING)]:
+        if fresh := [event for event in events if not isinstance(event, PrefillProgressed)]:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
             self._writer.gather(self)
@@ -306,86 +305,38 @@ def unpack(chunk: bytes) -> Iterator[Event]:
 
 
 def _lines(events: Iterable[Event]) -> Iterator[Json]:
-    for author, group in groupby(events, lambda event: event.author if isinstance(event, TokenWritten) else None):
-        if author is None:
-            yield from map(event_to_json, group)
+    for are_tokens, group in groupby(events, lambda event: isinstance(event, TokenWritten)):
+        if are_tokens:
+            yield _tokens_line(list(group))
         else:
-            yield _tokens_line(author, [event for event in group if isinstance(event, TokenWritten)])
+            yield from map(event_to_json, group)
 
 
-def _tokens_line(author: Author, tokens: list[TokenWritten]) -> Json:
-    line: Json = {
-        "event": _TOKENS,
-        "author": author.value,
-        "at": [token.at for token in tokens],
-        "id": [token.id for token in tokens],
-        "text": [token.text for token in tokens],
-    }
-    if any(token.logprob is not None for token in tokens):
-        line["logprob"] = [token.logprob for token in tokens]
-    if any(token.alternatives for token in tokens):
-        line["alternatives"] = [token.alternatives for token in tokens]
-    if ends := [index for index, token in enumerate(tokens) if token.ends_step]:
-        line["ends_step"] = ends
-    if drafted := [index for index, token in enumerate(tokens) if token.drafted]:
-        line["drafted"] = drafted
-    if rejected := [(index, token.rejected_drafts) for index, token in enumerate(tokens) if token.rejected_drafts]:
-        line["rejected_drafts"] = rejected
-    if restored := [index for index, token in enumerate(tokens) if token.restored]:
-        line["restored"] = restored
-    if data := [(index, to_builtins(token.data)) for index, token in enumerate(tokens) if token.data]:
-        line["data"] = data
-    return line
+_FIELDS = msgspec.structs.fields(TokenWritten)
+_DEFAULTS = {field.name: field.default for field in _FIELDS}
+_COLUMNS: list[Any] = [(field.name, GenericAlias(list, field.type)) for field in _FIELDS]
+_TokensLine = msgspec.defstruct(
+    "_TokensLine",
+    [column if field.required else (*column, []) for column, field in zip(_COLUMNS, _FIELDS, strict=True)],
+)
+"""Tokens in a row, column by column; a column in which all have the default is left out."""
 
 
-class _TokensLine(msgspec.Struct):
-    """Tokens of one author, column by column."""
-
-    author: Author
-    at: list[float]
-    id: list[int | None]
-    text: list[str]
-    logprob: list[float | None] = []
-    alternatives: list[tuple[Alternative, ...]] = []
-    ends_step: list[int] = []
-    drafted: list[int] = []
-    rejected_drafts: list[tuple[int, int]] = []
-    restored: list[int] = []
-    data: list[tuple[int, bytes]] = []
+def _tokens_line(tokens: Sequence[Event]) -> Json:
+    columns = {name: [getattr(token, name) for token in tokens] for name in _DEFAULTS}
+    line = {name: column for name, column in columns.items() if any(each != _DEFAULTS[name] for each in column)}
+    return {"event": _TOKENS, **to_builtins(line)}
 
 
 def _tokens(line: Json) -> Iterator[TokenWritten]:
     try:
-        found = msgspec.convert(line, _TokensLine)
-        count = len(found.text)
-        columns = (found.at, found.id, found.logprob or found.text, found.alternatives or found.text)
-        if any(len(column) != count for column in columns):
+        found: Any = msgspec.convert(line, _TokensLine)
+        columns = {name: getattr(found, name) for name in _DEFAULTS}
+        for field in _FIELDS:
+            if not field.required and not columns[field.name]:
+                columns[field.name] = [field.default] * len(found.text)
+        if len({len(column) for column in columns.values()}) > 1:
             raise ValueError("columns of different lengths")
-        ends, drafted, rejected, restored = [False] * count, [False] * count, [0] * count, [False] * count
-        for index in found.ends_step:
-            ends[index] = True
-        for index in found.drafted:
-            drafted[index] = True
-        for index, number in found.rejected_drafts:
-            rejected[index] = number
-        for index in found.restored:
-            restored[index] = True
-        data = [b""] * count
-        for index, each in found.data:
-            data[index] = each
-    except (msgspec.ValidationError, ValueError, IndexError) as error:
+    except (msgspec.ValidationError, ValueError) as error:
         raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error
-    return map(
-        TokenWritten,
-        found.at,
-        repeat(found.author),
-        found.id,
-        found.text,
-        found.logprob or repeat(None),
-        found.alternatives or repeat(()),
-        ends,
-        drafted,
-        rejected,
-        restored,
-        data,
-    )
+    return map(TokenWritten, *columns.values())

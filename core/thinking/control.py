@@ -1,4 +1,4 @@
-"""A person's control of a run: take over, give back, rewrite a step, stop. From any thread."""
+"""Lets a person control a run from any thread: take over, give back, rewrite a step, stop."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from core.thinking.policy import WITHOUT_END, Finished, Interruption, Move, Unti
 from core.thinking.reasons import PERSON
 
 REWRITTEN_STEP = 512
-"""Most tokens of a rewritten step."""
+"""Maximum number of tokens of a rewritten step."""
 
 
-class Wish(Enum):
+class PersonRequest(Enum):
+    """What a person can ask for."""
+
     TAKE_OVER_NOW = auto()
     TAKE_OVER_AT_BOUNDARY = auto()
     GIVE_BACK = auto()
@@ -22,37 +24,37 @@ class Wish(Enum):
 
 
 class Control(Interruption):
-    """For one run. The last request counts; it is carried out after the next token, or at the next boundary."""
+    """Controls one run. The last request counts; it is carried out after the next token, or at the next boundary."""
 
     asked_by = AskedBy.PERSON
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wish: Wish | None = None
+        self._request: PersonRequest | None = None
         self._stopped = False
         self._sessions: tuple[Session, ...] = ()
 
     def attach(self, session: Session) -> None:
-        """A session that `stop` has to cancel, so that a long prefill ends, too. Call it before the session is slow."""
+        """Add a session that `stop` cancels, so that a long prefill ends, too. Call it before the session works."""
         self._sessions += (session,)
         if self._stopped:
             session.cancel()
 
     def take_over(self, now: bool = True) -> None:
-        """The large model writes until `give_back` or the end of the text; from the next boundary on if not `now`."""
-        self._wish_for(Wish.TAKE_OVER_NOW if now else Wish.TAKE_OVER_AT_BOUNDARY)
+        """Let the large model write until `give_back` or the end of the text, from the next boundary if not `now`."""
+        self._ask(PersonRequest.TAKE_OVER_NOW if now else PersonRequest.TAKE_OVER_AT_BOUNDARY)
 
     def give_back(self) -> None:
-        """The policy's default writer goes on. Also withdraws a takeover that has not begun."""
-        self._wish_for(Wish.GIVE_BACK)
+        """Let the policy's default writer go on. Also withdraws a takeover that has not begun."""
+        self._ask(PersonRequest.GIVE_BACK)
 
     def rewrite_step(self) -> None:
-        """The large model rewrites the step that is being written, or at a boundary the last one."""
-        self._wish_for(Wish.REWRITE_STEP)
+        """Let the large model rewrite the current step or, at a boundary, the last one."""
+        self._ask(PersonRequest.REWRITE_STEP)
 
     def stop(self) -> None:
-        """End the run with what is there. It takes no lock, since a signal may interrupt a thread that holds it."""
-        self._stopped = True  # before the sessions are read: `attach` does it the other way round
+        """End the run with the text so far. It takes no lock: a signal may interrupt a thread that holds it."""
+        self._stopped = True  # before reading the sessions: `attach` does it the other way round
         for session in self._sessions:
             session.cancel()
 
@@ -64,13 +66,13 @@ class Control(Interruption):
         if self._stopped:
             return Finished(Finish.STOPPED)
         with self._lock:
-            if self._wish is None or (self._wish is Wish.TAKE_OVER_AT_BOUNDARY and not view.at_boundary):
+            if self._request is None or (self._request is PersonRequest.TAKE_OVER_AT_BOUNDARY and not view.at_boundary):
                 return None
-            wish, self._wish = self._wish, None
-        match wish:
-            case Wish.GIVE_BACK:
+            request, self._request = self._request, None
+        match request:
+            case PersonRequest.GIVE_BACK:
                 return keep() if view.takeover else None
-            case Wish.REWRITE_STEP:
+            case PersonRequest.REWRITE_STEP:
                 return take_over(REWRITTEN_STEP, PERSON, until=Until.STEP, rewrite_step=True)
             case _:
                 return take_over(WITHOUT_END, PERSON)
@@ -78,6 +80,6 @@ class Control(Interruption):
     def admit(self, move: Move, view: View) -> Move:  # noqa: ARG002 - the protocol shows more
         return Finished(Finish.STOPPED) if self._stopped and not isinstance(move, Finished) else move
 
-    def _wish_for(self, wish: Wish) -> None:
+    def _ask(self, request: PersonRequest) -> None:
         with self._lock:
-            self._wish = wish
+            self._request = request

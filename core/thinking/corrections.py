@@ -1,8 +1,8 @@
-"""What a takeover changed: whether the large model corrected a value, or repeated what stood there already.
+"""Finds out whether a takeover corrected a value, or repeated what was there already.
 
-A correction is seen in numbers alone. The same left side of an equation has another value (`338 + 649 = 087`, then
-`= 987`), or the text is mostly that of the lookahead or of the step before, with one number otherwise. What changes
-more than that is new text, of which nothing is said.
+Only numbers show a correction. Either the left side of an equation has another value (`338 + 649 = 087`, then `= 987`),
+or the text is mostly that of the lookahead or of the step before, with one number changed. What differs more than that
+is new text, and nothing is said about it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from core.engines.body import Author
 from core.thinking.trace import Piece
 
 BEFORE = 6
-"""Pieces before a takeover with which it is compared."""
+"""A takeover is compared with this many pieces before it."""
 LONGEST = 2_000
-"""Characters of a text that are compared."""
+"""Number of characters of a text that are compared."""
 ALIKE = 0.6
-"""Share of common words from which two texts say the same, numbers aside."""
+"""Share of common words from which two texts say the same, apart from numbers."""
 REPEATED = 0.8
-"""Share of its words that stand in the earlier text, from which a takeover repeats it."""
+"""Share of a takeover's words from which, if they are in an earlier text, it repeats that text."""
 FEWEST_WORDS = 4
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -33,12 +33,12 @@ _OPERATORS = {r"\times": "×", r"\cdot": "×", r"\div": "÷", "*": "×", "−": 
 _VALUE = re.compile(r"=\s*(-?\d+(?:[.,]\d+)*)")
 _LEFT = re.compile(r"(?:(?<!\w)[A-Za-z](?!\w)|[-+/^×÷#()\d.,\s])+$")
 LONGEST_LEFT = 80
-"""Characters before the sign of equality that can be its left side."""
+"""Most characters before the equals sign that can be its left side."""
 _HAS_OPERATOR = re.compile(r"[-+/^×÷#]")
 
 
 class Effect(Enum):
-    """What a takeover did to what stood there."""
+    """Tells what a takeover did to the text before it."""
 
     CORRECTED = "corrected"
     REPEATED = "repeated"
@@ -47,13 +47,13 @@ class Effect(Enum):
 class Change(NamedTuple):
     effect: Effect
     before: str = ""
-    """The value as it was; empty for a repetition."""
+    """The earlier value; empty for a repetition."""
     after: str = ""
-    """The value as it is now, as it stands in the text."""
+    """The new value, as it is in the text."""
 
 
 def change_of(pieces: Sequence[Piece], index: int) -> Change | None:
-    """What the takeover that wrote a piece of a trace changed; None for new text, and for any other author."""
+    """Return what the takeover that wrote a piece changed; None for new text, and for a piece of another author."""
     piece = pieces[index]
     if piece.author is not Author.LARGE or piece.takeover is None:
         return None
@@ -62,13 +62,13 @@ def change_of(pieces: Sequence[Piece], index: int) -> Change | None:
 
 
 def corrections(pieces: Sequence[Piece]) -> int:
-    """How many takeovers corrected a value."""
+    """Count the takeovers that corrected a value."""
     changes = (change_of(pieces, index) for index in range(len(pieces)))
     return sum(change is not None and change.effect is Effect.CORRECTED for change in changes)
 
 
 def change(text: str, replaced: str, earlier: Sequence[str]) -> Change | None:
-    """`replaced`: the lookahead that was discarded for the text; `earlier`: the texts before it, oldest first."""
+    """Compare a text with the lookahead that it replaced, and with the earlier texts, of which the oldest is first."""
     now = _plain(text)
     candidates = [_plain(each) for each in (replaced, *reversed(earlier)) if each.strip()]
     if found := _by_equation(now, candidates):
@@ -78,7 +78,7 @@ def change(text: str, replaced: str, earlier: Sequence[str]) -> Change | None:
 
 
 def _plain(text: str) -> str:
-    """Without the marks of LaTeX, operators in one form."""
+    """Strip the marks of LaTeX, and write each operator in one form."""
     text = text[:LONGEST]
     for written, plain in _OPERATORS.items():
         text = text.replace(written, plain)
@@ -86,7 +86,7 @@ def _plain(text: str) -> str:
 
 
 def _by_equation(now: str, candidates: Sequence[str]) -> Change | None:
-    """The first equation that also stands in an earlier text, the newest one first."""
+    """Compare the first equation that is also in an earlier text, the newest text first."""
     known: dict[str, str] = {}
     for candidate in candidates:
         for left, value in _equations(candidate):
@@ -129,7 +129,7 @@ def _by_words(now: str, before: str) -> Change | None:
 
 
 def _numbers_but_one(theirs: list[str], ours: list[str]) -> bool:
-    """Whether both have the same numbers in the same order but for one, and another that is the same."""
+    """Tell whether exactly one number differs between the two, and at least one is the same."""
     before, now = ([word for word in words if _NUMBER.fullmatch(word)] for words in (theirs, ours))
     differing = sum(a != b for a, b in zip(before, now, strict=False))
     return len(before) == len(now) > 1 and differing == 1

@@ -1,4 +1,4 @@
-"""What the two policies of the paper share: cues, the opening, and rules 2 and 3 (§3, §4.2).
+"""Shares what both policies of the paper need: cues, the opening, and rules 2 and 3 (§3, §4.2).
 
 rule 2  a verification cue in the sentence that stands after a takeover  →  the large model writes n2 tokens more
 rule 3  the count of negative sentences has reached c  →  auxiliary prompt, then the large model writes n3 tokens
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from core.errors import SettingsError
 from core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from core.thinking.policy import (
     SLACK,
+    Ablation,
     Insert,
     Move,
     Policy,
@@ -30,7 +32,6 @@ from core.thinking.policy import (
     take_over,
 )
 from core.thinking.reasons import OPENING, TakeoverReason
-from core.thinking.trace import Trace
 
 VERIFICATION = TakeoverReason("verification", "Verification takeover")
 EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover", follows_text=False)
@@ -38,15 +39,15 @@ RULES = (VERIFICATION, EXCESSIVE_REFLECTION)
 
 
 class Scope(Enum):
-    """Where the policy decides."""
+    """In which part of the text the policy decides."""
 
     THINKING = "thinking"
-    """Until the thinking is closed; the model that closed it writes to the end."""
+    """In the thinking; the model that closes it writes to the end."""
     ALL = "all"
 
 
 class CueSettings(PolicySettings):
-    """Parameters of both policies. Lengths are tokens."""
+    """The parameters of both policies. Lengths are in tokens."""
 
     n1: int = Field(20, ge=1, title="Tokens per takeover", description="Of a sentence by the large model (n1).")
     n2: int = Field(125, ge=1, title="Verification", description="Tokens more where a sentence verifies (n2).")
@@ -117,7 +118,7 @@ PAPER: Mapping[str, Any] = {
     "hand_back": False,
     "stop_repetition": False,
 }
-"""What the paper says otherwise than Baton's defaults."""
+"""The values in which the paper differs from Baton's defaults."""
 REFERENCE: Mapping[str, Any] = {
     "auxiliary_prompt": "Let me check whether there are some wrong steps:",
     "match": Match.SUBSTRING,
@@ -129,44 +130,37 @@ REFERENCE: Mapping[str, Any] = {
     "hand_back": False,
     "stop_repetition": False,
 }
-"""What the authors' code does otherwise than Baton's defaults."""
+"""The values in which the authors' code differs from Baton's defaults."""
 
 
 class CuePolicy(Policy):
-    """Subclasses say what happens at a boundary where rule 3 does not fire (`at_step`)."""
+    """Applies rules 2 and 3. A subclass says what happens at a boundary where rule 3 does not fire (`at_step`)."""
 
     reads_cues = True
     rewrites = False
+    counts = ("reflections", "c", "firings")
+    """Negative sentences since rule 3 last fired, how many of them are allowed, and how often it has fired."""
+    ablations: ClassVar[tuple[Ablation, ...]] = (
+        Ablation(
+            "opening",
+            "the large model's opening, on and off",
+            lambda _: {"opening": {"opening": 100}, "no opening": {"opening": 0}},
+        ),
+    )
     settings: CueSettings
     sentence_reasons: ClassVar[tuple[TakeoverReason, ...]]
-    """Takeovers after which the sentence that stands is counted, and may be verified."""
+    """Reasons of takeovers after which the sentence that stands is counted, and may be verified."""
 
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
-        own, match = self.context.lexicon, self.settings.match
-        one_cue = self.settings.one_cue
-        self.lexicon: Lexicon = (
-            replace(own.one_cue() if one_cue else own, match=match) if own else english(match, one_cue)
-        )
-        self.reflections = 0
-        """Negative sentences since rule 3 last fired."""
-        self.firings = 0
-        """How often rule 3 has fired."""
+        self.hands_back_empty, self.stops_repetition = self.settings.hand_back, self.settings.stop_repetition
+        self.counters["c"] = self._c
 
-    @property
-    def hands_back_empty(self) -> bool:
-        return self.settings.hand_back
-
-    @property
-    def stops_repetition(self) -> bool:
-        return self.settings.stop_repetition
-
-    def resume_from(self, trace: Trace) -> None:
-        self.reflections = int(trace.counters.get("reflections", 0))
-        self.firings = int(trace.counters.get("firings", 0))
-
-    def counters(self) -> Mapping[str, float]:
-        return {"reflections": self.reflections, "c": self._c, "firings": self.firings}
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The run's own cues or else the paper's, looked for as the settings say."""
+        own, match, one_cue = self.context.lexicon, self.settings.match, self.settings.one_cue
+        return replace(own.one_cue() if one_cue else own, match=match) if own else english(match, one_cue)
 
     def opening(self, view: View) -> Move:
         return self.take_over(self.settings.opening, OPENING) if self.settings.opening else keep()
@@ -177,11 +171,11 @@ class CuePolicy(Policy):
         return self._excessive_reflection() or self.at_step(view)
 
     def at_step(self, view: View) -> Move:
-        """At a boundary where rule 3 does not fire: nothing, unless a subclass says otherwise."""
+        """Decide at a boundary where rule 3 does not fire."""
         return keep()
 
-    def counts(self, text: str) -> bool:
-        """Whether the sentence that stands after a takeover is a negative one."""
+    def is_negative(self, text: str) -> bool:
+        """Tell whether the sentence that stands after a takeover is a negative one."""
         return self.lexicon.sign(text) is Category.REFLECTION
 
     def on_takeover_end(self, view: View) -> Move:
@@ -192,8 +186,8 @@ class CuePolicy(Policy):
         return super().on_takeover_end(view) if self.settings.decide_at_takeover_end else keep()
 
     def sentence_stands(self, text: str) -> Move | None:
-        """Count the sentence that stands after a takeover; rule 2, if it verifies."""
-        self.reflections += self.counts(text)
+        """Count the sentence that stands after a takeover, and apply rule 2 if it verifies."""
+        self.counters["reflections"] += self.is_negative(text)
         cue = next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
         return self.take_over(self.settings.n2, VERIFICATION, cue) if cue else None
 
@@ -209,23 +203,24 @@ class CuePolicy(Policy):
         return view.thinking or self.settings.scope is Scope.ALL
 
     def prose(self, text: str) -> str:
-        """The part of a text in which cues count; positions hold."""
+        """Blank out the parts of a text in which cues do not count; positions stay the same."""
         return prose(text) if self.settings.skip_code else text
 
     def deciding_cue(self, text: str) -> Cue | None:
-        """The first cue of the side that has the majority; None in a statement."""
+        """Return the first cue of the side that has the majority; None in a statement."""
         sign = self.lexicon.sign(text)
         sides = NEGATIVE if sign is Category.REFLECTION else (sign,)
         return next((cue for cue in self.lexicon.find(text) if cue.category in sides), None)
 
     def _excessive_reflection(self) -> Move | None:
-        """Rule 3, if the counter has reached c."""
-        if self.reflections < self._c:
+        """Apply rule 3 if the counter has reached c."""
+        if self.counters["reflections"] < self.counters["c"]:
             return None
         settings = self.settings
         n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
-        self.reflections = 0
-        self.firings += 1
+        self.counters["reflections"] = 0
+        self.counters["firings"] += 1
+        self.counters["c"] = self._c
         return Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION, self.take_over(n3, EXCESSIVE_REFLECTION))
 
     @property
@@ -233,6 +228,7 @@ class CuePolicy(Policy):
         return self._grown(self.settings.c, self.settings.c_step, self.settings.c_most)
 
     def _grown(self, start: int, step: int, most: int) -> int:
-        """What c or n3 has become by the firings so far."""
-        grown = min(start + self.firings * step, most) if self.firings else start
+        """Return what c or n3 has grown to after the firings so far."""
+        firings = self.counters["firings"]
+        grown = min(start + firings * step, most) if firings else start
         return grown if self.settings.may_shrink else max(start, grown)

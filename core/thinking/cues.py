@@ -1,8 +1,8 @@
-"""Keywords that show a sentence to be a reflection, an affirmation or a verification (paper §3, appendix).
+"""Finds cues: words that make a sentence a reflection, an affirmation or a verification (paper §3, appendix).
 
-A lexicon is data (`resources/cues/*.json`): a cue with its inflections, so that a model family or a language can
-have its own. How a cue is looked for is the preset's choice: the authors' code takes substrings, so that "Bayes"
-holds "yes"; the paper's words stand alone; ours also match their inflections.
+A lexicon is data (`resources/cues/*.json`), cues with their inflections, so that a model family or a language can have
+its own. How a cue is matched is the preset's choice: the authors' code takes substrings, so that "Bayes" contains
+"yes"; the paper takes whole words; Baton's preset also takes their inflections.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Category(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A cue as it stands in a text: characters `start` to `end`."""
+    """A cue in a text: characters `start` to `end`."""
 
     word: str
     category: Category
@@ -36,13 +36,13 @@ class Cue:
 
 
 class Match(Enum):
-    """How a cue is looked for in a text; without regard to case, unless it is exact."""
+    """Selects how a cue is looked for in a text; case is ignored, except in an exact match."""
 
     SUBSTRING = "substring"
     WORD = "word"
     INFLECTED = "inflected"
     EXACT = "exact"
-    """A substring with its case, blanks and punctuation (RelayGen's code)."""
+    """A substring, with its case, blanks and punctuation (RelayGen's code)."""
 
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -56,14 +56,14 @@ NEGATIVE = (Category.REFLECTION, Category.VERIFICATION)
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Cues by category: each base form with its inflections. A word may stand in several categories."""
+    """Holds cues by category: each base form with its inflections. A word may be in several categories."""
 
     cues: Mapping[Category, Mapping[str, tuple[str, ...]]]
     match: Match = Match.INFLECTED
 
     @cached_property
     def _patterns(self) -> Mapping[Category, re.Pattern[str]]:
-        """Compiled at the first search: a window opens without one."""
+        """Compile the patterns at the first search: a window opens without one."""
         return {category: self._pattern(words) for category, words in self.cues.items() if words}
 
     def _pattern(self, words: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
@@ -75,12 +75,12 @@ class Lexicon:
         either = literal.replace(r"\ ", r"\s+")
         compound = rf"(?<!\w-)(?:{either})(?!-\w)" if self.match is Match.INFLECTED else f"(?:{either})"
         first_cjk = rf"(?:(?<!{_WORD})|(?=[{CJK}]))"
-        # Only the words ignore case: to ignore it in the 40,000 characters of CJK as well took 20 ms a pattern.
+        # Only the words ignore case: ignoring it in the 40,000 characters of CJK as well takes 20 ms per pattern.
         return re.compile(rf"{first_cjk}(?i:{compound})(?:(?!{_WORD})|(?<=[{CJK}]))")
 
     def find(self, text: str, complete: bool = True) -> list[Cue]:
-        """All cues in order of place. In a text that is still growing (`complete` false) a word at its very end
-        is not yet a cue: "check" may become "checkerboard"."""
+        """Find all cues, in order of place. In a text that still grows (`complete` false) a word at its very end is not
+        yet a cue: "check" may become "checkerboard"."""
         cues = [
             Cue(found.group(), category, found.start(), found.end())
             for category, pattern in self._patterns.items()
@@ -93,10 +93,10 @@ class Lexicon:
         return sorted(cues, key=lambda cue: (cue.start, -cue.end, cue.category is Category.AFFIRMATION))
 
     def sign(self, text: str) -> Category:
-        """Reflection, Affirmation or Statement by the majority of cues; a tie is Reflection (authors' code).
+        """Classify a text by the majority of its cues; a tie is a reflection (authors' code).
 
-        A word that only verifies counts as a reflection. Of cues that overlap the first counts, of those that begin
-        together the longest.
+        A word that only verifies counts as a reflection. Of cues that overlap, the first counts; of those that begin
+        together, the longest.
         """
         negative, affirmative = self._counts(text)
         if not negative and not affirmative:
@@ -104,7 +104,7 @@ class Lexicon:
         return Category.AFFIRMATION if affirmative > negative else Category.REFLECTION
 
     def _counts(self, text: str) -> tuple[int, int]:
-        """Negative and affirmative cues."""
+        """Count the negative and the affirmative cues."""
         if self.match is Match.SUBSTRING:  # the authors' code counts each word by itself, even inside another one
             return self._substrings(text, *NEGATIVE), self._substrings(text, Category.AFFIRMATION)
         counts, end = [0, 0], 0
@@ -119,7 +119,7 @@ class Lexicon:
         return sum(map(text.lower().count, words))
 
     def one_cue(self) -> Lexicon:
-        """One cue a category: the paper's (`ONE_CUE`) where the list has it, else its first."""
+        """Return the list with one cue per category: the paper's (`ONE_CUE`) if the list has it, else its first."""
         chosen = {
             category: next((word for word in words if word.lower() == ONE_CUE.get(category)), next(iter(words)))
             for category, words in self.cues.items()
@@ -132,9 +132,9 @@ FORM_OF_A_LIST = 'It needs the form {"reflection": {"wait": ["waits"]}, "affirma
 
 
 def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
-    """A lexicon from JSON `{"reflection": {"wait": ["waits", …], …}, …}`.
+    """Parse a lexicon from JSON: `{"reflection": {"wait": ["waits", …], …}, …}`.
 
-    Raises SettingsError that names the line and the reason.
+    Raises SettingsError, which names the line and the reason.
     """
     try:
         data = json.loads(text)
@@ -169,7 +169,7 @@ def _words(text: str, category: str, words: object) -> dict[str, tuple[str, ...]
 
 
 def _line_of(text: str, name: str) -> str:
-    """“line 3: ”, where this name first stands in JSON; empty if it is written with escapes."""
+    """Return “line 3: ” for where this name first stands in JSON; empty if it is written with escapes."""
     start = text.find(json.dumps(name, ensure_ascii=False))
     return f"line {text.count(chr(10), 0, start) + 1}: " if start >= 0 else ""
 
@@ -180,19 +180,19 @@ def _unreadable(reason: str, advice: str = FORM_OF_A_LIST) -> SettingsError:
 
 RESOURCES = Path(__file__).parents[2] / "resources" / "cues"
 ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Category.VERIFICATION: "verify"}
-"""The paper's ablation with one cue a category."""
+"""The paper's ablation with one cue per category."""
 
 
 @cache
 def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
-    """The paper's cues; `one_cue`: only those of its ablation with one cue a category."""
+    """Load the paper's cues; `one_cue`: only those of its ablation with one cue per category."""
     lexicon = parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"), match)
     return lexicon.one_cue() if one_cue else lexicon
 
 
 @cache
 def relaygen() -> Lexicon:
-    """The 25 strings of RelayGen's code (`R1_SWITCH_CUES`) for R1-Qwen-1.5B and 32B; their category means nothing."""
+    """Load the 25 strings of RelayGen's code (`R1_SWITCH_CUES`) for R1-Qwen-1.5B and 32B; ignore their category."""
     return parse_lexicon((RESOURCES / "relaygen_r1.json").read_text(encoding="utf-8"), Match.EXACT)
 
 
@@ -201,7 +201,7 @@ _CODE_OR_HEADING = re.compile(r"`[^`\n]*`?|^(?: {4}|\t)[^\n]*|^#{1,6} [^\n]*", r
 
 
 def prose(text: str) -> str:
-    """The text with code and headings blanked out, character by character, so that positions hold."""
+    """Blank out code and headings, character by character, so that positions stay the same."""
 
     def blank(found: re.Match[str]) -> str:
         return re.sub(r"[^\n]", " ", found.group())
@@ -210,7 +210,7 @@ def prose(text: str) -> str:
 
 
 def inside_code(text: str) -> bool:
-    """Whether the text ends inside a fenced block of code."""
-    if "```" not in text and "~~~" not in text:  # asked at each boundary of a text that may be very long
+    """Tell whether the text ends inside a fenced block of code."""
+    if "```" not in text and "~~~" not in text:  # called at each boundary of a text that may be very long
         return False
     return len(re.findall(r"^[ \t]*(?:```|~~~)", text, re.MULTILINE)) % 2 == 1

@@ -1,4 +1,4 @@
-"""What happens while two models write one text, as data. The trace, every view and every export read only these.
+"""Events: what happens while two models write one text, as data. Traces, views and exports read nothing else.
 
 `at` is seconds since the run began. Positions are characters in the body (the text after the opening of thinking).
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop
+from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
 from core.engines.body import Author as Author
 from core.engines.model_card import ModelCard
 from core.engines.usage import Count, Seconds, Usage
@@ -19,7 +19,7 @@ from core.thinking.cues import Cue
 if TYPE_CHECKING:
     Card = ModelCard
 else:
-    Card = Any  # msgspec cannot tell the kinds of ModelSource apart, so trace_json reads and writes cards itself
+    Card = Any  # msgspec cannot convert a union of dataclasses (ModelSource): trace_json reads and writes cards itself
 
 SCHEMA = 2
 """Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
@@ -53,7 +53,7 @@ class Until(Enum):
 
 
 class AskedBy(Enum):
-    """Whose decision it was."""
+    """Who made a decision."""
 
     POLICY = "policy"
     PERSON = "person"
@@ -61,7 +61,7 @@ class AskedBy(Enum):
 
 
 class _Event(Struct, frozen=True, omit_defaults=True, tag_field="event"):
-    """JSON: the tag as `event`, then the fields; those with their default are left out."""
+    """Encoded as a JSON object: the tag as `event`, then the fields that differ from their defaults."""
 
 
 class RunStarted(_Event, frozen=True, tag="run_started"):
@@ -69,17 +69,17 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
     conversation: Conversation
     policy: str
     settings: dict[str, Any]
-    """All parameters of the run as JSON values, enough to repeat it."""
+    """All parameters of the run as JSON values, which are enough to repeat it."""
     seed: int
     small: Card | None
     large: Card | None
     prompt_tokens: Count
-    """Of the first model that has a prompt; each model renders its own."""
+    """Length of the first model's prompt; each model renders its own."""
     thinking: bool
     """Whether the body begins inside thinking."""
     resumed: bool = False
-    """Whether the text goes on exactly where it was interrupted, so that this start is no part of how it came about
-    (resume.py). Otherwise a text that stood already was taken up as it was."""
+    """Whether the run continues an interrupted text exactly (resume.py), as if it had never been interrupted.
+    Otherwise an earlier text, if there is one, was taken up as it stood."""
 
 
 class WriteStarted(_Event, frozen=True, tag="write_started"):
@@ -99,7 +99,7 @@ class WriteEnded(_Event, frozen=True, tag="write_ended"):
 
 
 class HandedOver(_Event, frozen=True, tag="handed_over"):
-    """A model's KV cache now holds the text: the cost of a handoff. `seconds` end at `at`."""
+    """A model has brought its KV cache to the text: the cost of a handoff. `seconds` end at `at`."""
 
     at: Seconds
     author: Author
@@ -110,25 +110,27 @@ class HandedOver(_Event, frozen=True, tag="handed_over"):
 
 
 class PrefillProgressed(_Event, frozen=True, tag="prefill_progress"):
-    """How far a model has read a long text before it writes. Shown while it lasts, then replaced by `HandedOver`.
+    """Reports how much of a long text a model has read before it writes.
 
-    A trace does not keep it and the database does not store it: there is one for each chunk, and `HandedOver` says
-    what the whole prefill cost.
+    Traces and the database do not keep it: there is one for each chunk, and `HandedOver` has the cost of the whole
+    prefill.
     """
 
     at: Seconds
     author: Author
     tokens: Count
-    """Read so far, of `total`; neither counts tokens that were in the KV cache already."""
+    """Tokens read so far, of `total`; neither counts tokens that were in the KV cache already."""
     total: Count
 
     @property
     def share(self) -> float:
-        """Read so far, 0 to 1."""
+        """Return the share that has been read, 0 to 1."""
         return self.tokens / max(1, self.total)
 
 
 class TokenWritten(_Event, frozen=True, tag="token"):
+    """A model wrote a token: the engine's `Token`, with its text and its place in the run."""
+
     at: Seconds
     author: Author
     id: int | None
@@ -138,14 +140,33 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     ends_step: bool = False
     """True if this token completed a step boundary."""
     drafted: bool = False
-    """True if the small model proposed this token and the large one, whose draw it is, accepted it."""
     rejected_drafts: int = 0
-    """Drafts of the small model that this token made useless."""
     restored: bool = False
-    """True if it was written before, then discarded, and stands again: it was not decoded twice."""
+    """True if it had been discarded and was put back, so that it was not decoded a second time."""
     data: bytes = b""
-    """Its bytes, where they are not those of `text`: a token that ends inside a character has no text yet, and the one
-    that completes it has all of it."""
+    """Its bytes where they differ from those of `text`: a token that ends inside a character has no text yet, and the
+    one that completes the character has all of it."""
+
+    @classmethod
+    def of(cls, token: Token, at: Seconds, author: Author, text: str, ends_step: bool = False) -> TokenWritten:
+        """Record what a session yielded, with the text that it completes."""
+        return cls(
+            at,
+            author,
+            token.id,
+            text,
+            token.logprob,
+            token.alternatives,
+            ends_step,
+            token.drafted,
+            token.rejected_drafts,
+            data=b"" if text.encode(errors="replace") == token.data else token.data,
+        )
+
+    @property
+    def token(self) -> Token:
+        """Return the token as the session yielded it."""
+        return Token(self.id, self.encoded, self.logprob, self.alternatives, self.drafted, self.rejected_drafts)
 
     @property
     def encoded(self) -> bytes:
@@ -159,18 +180,8 @@ class StepEnded(_Event, frozen=True, tag="step_ended"):
     position: Count
 
 
-class TextSettled(_Event, frozen=True, tag="text_settled"):
-    """No policy or limit will discard what stands before `position` any more. (A person may have it rewritten.)
-
-    For whoever passes the text on and cannot take it back. Like `PrefillProgressed` it is not kept.
-    """
-
-    at: Seconds
-    position: Count
-
-
 class TextDiscarded(_Event, frozen=True, tag="text_discarded"):
-    """Text from `position` on was discarded: a lookahead that a policy replaced, or a step that is rewritten."""
+    """The text from `position` on was discarded: a lookahead that a policy replaced, or a step to be rewritten."""
 
     at: Seconds
     position: Count
@@ -189,19 +200,19 @@ class TakeoverStarted(_Event, frozen=True, tag="takeover_started"):
     author: Author = Author.LARGE
     until: Until = Until.TOKENS
     slack: Count = 0
-    """Of `Until.SENTENCE`: tokens that it may be longer."""
+    """With `Until.SENTENCE`: tokens by which it may be longer."""
     rewrites: bool = False
-    """Whether the step from `position` on is discarded, and written again."""
+    """Whether the step from `position` on is discarded and rewritten."""
     asked_by: AskedBy = AskedBy.POLICY
 
 
 class TakeoverEnded(_Event, frozen=True, tag="takeover_ended"):
-    """Missing where a run was stopped, or had no room left, inside the takeover: it goes on there."""
+    """A takeover ended. It is missing if the run was stopped, or reached its length limit, inside the takeover."""
 
     at: Seconds
     tokens: Count
     asked_by: AskedBy = AskedBy.POLICY
-    """Who ended it: a person or a limit, or else its own length."""
+    """Who ended it; `POLICY` if it reached its planned length."""
 
 
 class TextInserted(_Event, frozen=True, tag="text_inserted"):
@@ -220,7 +231,7 @@ class ThinkingClosed(_Event, frozen=True, tag="thinking_closed"):
 
 
 class Judged(_Event, frozen=True, tag="judged"):
-    """A model answered a question about the text: the probabilities of the choices."""
+    """A model answered a question about the text, with a probability for each choice."""
 
     at: Seconds
     choices: tuple[str, ...]
@@ -228,11 +239,11 @@ class Judged(_Event, frozen=True, tag="judged"):
     seconds: Seconds
     reused: Count = 0
     prefilled: Count = 0
-    """Tokens that the judge read for it: what was new of the body, and the question."""
+    """Tokens that the judge read: the new part of the body, and the question."""
     author: Author = Author.LARGE
     mass: float | None = None
-    """What all choices together had before they were made to sum to 1; little means that the judge would have said
-    something else. None: not known."""
+    """Probability of all choices together before they were scaled to sum to 1; a low one means that the judge would
+    have said something else. None: unknown."""
 
 
 class Scored(_Event, frozen=True, tag="scored"):
@@ -241,7 +252,7 @@ class Scored(_Event, frozen=True, tag="scored"):
     at: Seconds
     tokens: Count
     mean_logprob: float
-    """In nats a token."""
+    """In nats per token."""
     seconds: Seconds
     reused: Count = 0
     prefilled: Count = 0
@@ -249,16 +260,16 @@ class Scored(_Event, frozen=True, tag="scored"):
 
 
 class CountersChanged(_Event, frozen=True, tag="counters_changed"):
-    """What the policy counts, by name, after a change; each policy has its own names."""
+    """The policy's counters changed; each policy has names of its own."""
 
     at: Seconds
     counters: dict[str, float]
 
 
 class Prefetched(_Event, frozen=True, tag="prefetch"):
-    """A prefetch: a model's server read in the background while the other model wrote. One request, complete or cut.
+    """A model's server read ahead in the background while the other model wrote: one request, complete or cut short.
 
-    Reported when that model is next used, or when the run ends, so `at` may be long after it.
+    It is reported when that model is next used or the run ends, so `at` may be much later.
     """
 
     at: Seconds
@@ -270,7 +281,7 @@ class Prefetched(_Event, frozen=True, tag="prefetch"):
 
 
 class UsageReported(_Event, frozen=True, tag="usage"):
-    """What one model's server has cost since the run began; the last one of a run is complete."""
+    """The usage of one model's server since the run began; the last report of a run is complete."""
 
     at: Seconds
     author: Author
@@ -281,7 +292,7 @@ class Noticed(_Event, frozen=True, tag="noticed"):
     at: Seconds
     text: str
     lost: Author | None = None
-    """The model that failed for good, if that is what it says: the other one goes on alone."""
+    """The model that failed for good, if the notice is about one: the other goes on alone."""
 
 
 class RunEnded(_Event, frozen=True, tag="run_ended"):
@@ -292,14 +303,14 @@ class RunEnded(_Event, frozen=True, tag="run_ended"):
 
 
 class TakeoverScore(NamedTuple):
-    """How likely the small model found what the large one wrote in a takeover, which begins at `position`."""
+    """How likely the small model found each token of a takeover that begins at `position`."""
 
     position: int
     tokens: tuple[ScoredToken, ...]
 
 
 class OpinionGiven(_Event, frozen=True, tag="opinion"):
-    """A second opinion: after the run, the large model read its text once. It follows `RunEnded`, and changes no text.
+    """The large model read the finished text once (a second opinion). It follows `RunEnded` and changes no text.
 
     `tokens` are those of the large model, in order from the beginning, with the log-probability that it gave each;
     alternatives stand only where its first choice was at least three times as likely.
@@ -307,12 +318,12 @@ class OpinionGiven(_Event, frozen=True, tag="opinion"):
 
     at: Seconds
     model: str
-    """Name of the model that read it."""
+    """Name of the model that read the text."""
     length: Count
     """Characters of the body that it read."""
     tokens: tuple[ScoredToken, ...]
     takeovers: tuple[TakeoverScore, ...] = ()
-    """What the small model thinks of the takeovers; none if it cannot score."""
+    """The small model's scores of the takeovers; empty if it cannot score."""
     seconds: Seconds = 0.0
     reused: Count = 0
     prefilled: Count = 0
@@ -326,7 +337,6 @@ Event = (
     | PrefillProgressed
     | TokenWritten
     | StepEnded
-    | TextSettled
     | TextDiscarded
     | TakeoverStarted
     | TakeoverEnded
@@ -341,6 +351,3 @@ Event = (
     | RunEnded
     | OpinionGiven
 )
-
-PASSING = (PrefillProgressed, TextSettled)
-"""Kinds that say how it stands just now. No trace keeps them, and no store saves them."""

@@ -1,4 +1,4 @@
-"""What a run may cost, whatever its policy: thinking tokens, seconds, large share; and a loop detector."""
+"""Limits of a run, whatever its policy: thinking tokens, seconds, large share, and repetition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.thinking.trace import Trace
 
 
 class Limits(BaseModel):
-    """No limits by default, except for repetition."""
+    """The limits that a person can set. By default only repetition is limited."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,36 +42,11 @@ class LimitsGuard(Interruption):
 
     asked_by = AskedBy.LIMIT
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, before: Trace | None = None) -> None:
+        """`before`: the earlier text that the run takes up. What was done about its repetitions is not done again."""
         self.limits = limits
-        self._repetition = RepetitionDetector()
-        self._handed_over = False
-
-    def resume_from(self, trace: Trace) -> None:
-        """What was done about repetition earlier in this text counts."""
-        self._handed_over = any(piece.reason == REPETITION.id for piece in trace.pieces)
-        self._repetition.know(trace.text)
-
-    @contextmanager
-    def watching(self, sessions: Iterable[Session]) -> Iterator[None]:
-        """A context in which the sessions are cancelled when the time is up, so that a long prefill ends, too."""
-        if not self.limits.max_seconds:
-            yield
-            return
-        over = threading.Event()
-
-        def watch() -> None:
-            if not over.wait(self.limits.max_seconds):
-                for session in sessions:
-                    session.cancel()
-
-        watcher = threading.Thread(target=watch, name="time limit", daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
+        self._repetition = RepetitionDetector(before.text if before else "")
+        self._handed_over = before is not None and any(piece.reason == REPETITION.id for piece in before.pieces)
 
     def interrupt(self, view: View) -> Move | None:
         limits = self.limits
@@ -103,31 +78,49 @@ class LimitsGuard(Interruption):
         return None
 
 
+@contextmanager
+def cancelled_after(seconds: float, sessions: Iterable[Session]) -> Iterator[None]:
+    """Cancel the sessions if the context lasts so long, so that a long prefill ends, too; 0 is no limit."""
+    if not seconds:
+        yield
+        return
+
+    def cancel() -> None:
+        for session in sessions:
+            session.cancel()
+
+    timer = threading.Timer(seconds, cancel)
+    timer.name, timer.daemon = "time limit", True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 class RepetitionDetector:
-    """Finds a text that repeats itself: two identical steps in a row, or its end at least three times."""
+    """Finds where a text repeats itself: two identical steps in a row, or the same end at least three times."""
 
     EVERY = 32
     """Tokens between two searches for a repeated end."""
     SHORTEST = 120
-    """Characters that repetitions must fill: "no, no, no" is no loop yet."""
+    """Characters that repetitions must fill: "no, no, no" is not a loop yet."""
     LONGEST = 600
-    """Characters of the longest phrase looked for."""
+    """Characters of the longest phrase that is looked for."""
 
-    def __init__(self) -> None:
-        self._found_at = 0
-
-    def know(self, text: str) -> None:
-        """Ignore repetition in this text: it was found before."""
-        self._found_at = len(text.rstrip())
+    def __init__(self, known: str = "") -> None:
+        """`known`: text whose repetitions are ignored."""
+        self._found_at = len(known.rstrip())
 
     def found(self, view: View) -> bool:
-        """True once for each place where the text begins to repeat itself."""
+        """Tell whether the text begins to repeat itself: True once for each place."""
         repeated = (view.at_boundary and view.repeats_step) or (
             (view.small_tokens + view.large_tokens) % self.EVERY == 0 and self._end_repeated(view.body)
         )
         if not repeated or len(view.body.rstrip()) <= self._found_at:
             return False
-        self.know(view.body)
+        self._found_at = len(view.body.rstrip())
         return True
 
     def _end_repeated(self, body: str) -> bool:

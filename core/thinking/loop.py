@@ -1,26 +1,27 @@
-"""The loop: a policy decides, two models write, and everything that happens is an event.
+"""Runs the loop: a policy decides, two models write, and everything that happens is yielded as an event.
 
     ask the policy ──► Write     the default writer goes on; at each boundary, and as a lookahead grows, ask again
                                  or the other model takes over for some tokens; then ask again
                    ──► Insert    a text is inserted; then comes the move that goes with it
-                   ──► Restore   the lookahead that the takeover replaced stands again; then comes its move
+                   ──► Restore   the lookahead that the takeover replaced is put back; then comes its move
                    ──► Judge     a model answers a question about the text; then ask again
                    ──► Score     a model scores how likely it finds the step; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
                    ──► Finished  the end
 
-Moves are data (policy.py). Which model is the default writer is the policy's choice, and the loop treats both alike.
-It turns moves into writes (write_stream.py) and events, and nothing else. A person and the limits of a run are asked
-after every token, and after every chunk of a long prefill, and may answer with a move, too. So does a model's failure:
-the other one goes on alone, or the run ends with what is there.
+Moves are data (policy.py). The loop turns them into writes (write_stream.py) and events, and does nothing else. Which
+model is the default writer is the policy's choice, and both are treated alike. A person and the limits of a run are
+asked after every token, and after every chunk of a long prefill; they may answer with a move, too. So may a model's
+failure: the other model goes on alone, or the run ends with the text so far.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeGuard
 
 from core.engines.base import Session, Stop
@@ -46,54 +47,57 @@ from core.thinking.policy import (
     take_over,
 )
 from core.thinking.reasons import ANSWER, LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED, TakeoverReason
+from core.thinking.run_settings import RunSettings
 from core.thinking.text_state import TextState
-from core.thinking.write_stream import LoopSettings as LoopSettings
 from core.thinking.write_stream import WriteStream
 
-MoveGenerator = Generator[Event, None, Move]
+NextMove = Generator[Event, None, Move]
 """Yields what happens; returns the next move."""
+Decision = Generator[Event, None, Move | None]
+"""Yields what happens; returns the next move, or None if the model goes on writing."""
 
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
 
 
 @dataclass(slots=True)
-class _Look:
-    """What the default writer has written and the policy has not decided on."""
+class _Undecided:
+    """Text of the default writer that the policy has not decided on: a lookahead, or the step that is being written."""
 
-    move: InitVar[Write]
+    move: Write
+    """Under which it is being written."""
     start: int
-    seen: list[TokenWritten] = field(default_factory=list)
-    undecided: int = 0
-    """Of the tokens seen, how many came before the boundary that waits for a decision."""
-    watched: bool = field(init=False)
-    """Whether it is a lookahead."""
-    within_step: bool = field(init=False)
+    tokens: list[TokenWritten] = field(default_factory=list)
+    before_boundary: int = 0
+    """Number of tokens up to the boundary that waits for a decision; 0 if none does."""
 
-    def __post_init__(self, move: Write) -> None:
-        self.watched, self.within_step = move.watched, move.within_step
+    @property
+    def is_lookahead(self) -> bool:
+        return self.move.watched
 
-    def add(self, token: TokenWritten) -> None:
-        self.seen.append(token)
-        self.undecided = len(self.seen) if token.ends_step else self.undecided
+    def append(self, token: TokenWritten) -> None:
+        self.tokens.append(token)
+        if token.ends_step:
+            self.before_boundary = len(self.tokens)
 
-    def begin(self, move: Write, start: int, seen: Sequence[TokenWritten] = ()) -> None:
-        """What came before `start` is decided."""
-        self.watched, self.within_step = move.watched, move.within_step
-        self.start, self.seen, self.undecided = start, list(seen), 0
+    def begin(self, move: Write, start: int, tokens: Sequence[TokenWritten] = ()) -> None:
+        """Begin anew at `start`: the text before it is decided."""
+        self.move, self.start, self.tokens, self.before_boundary = move, start, list(tokens), 0
 
 
 class Loop:
-    """One run over open sessions."""
+    """Carries out one run over open sessions."""
 
     def __init__(
         self,
         sessions: Mapping[Author, Session],
         policy: Policy,
-        settings: LoopSettings,
+        settings: RunSettings,
         interruptions: Sequence[Interruption] = (),
         written: Sequence[Part] = (),
+        on_settled: Callable[[int], object] | None = None,
     ) -> None:
+        """`written`: a text to continue. `on_settled`: see `core.run.run`."""
         tags = [session.card.thinking.closing for session in sessions.values() if session.card.thinking]
         self.sessions = sessions
         self.policy = policy
@@ -102,29 +106,30 @@ class Loop:
         self.text = TextState(tags, written, settings.boundary)
         self.stream = WriteStream(sessions, self.text, settings)
         self.now, self.view = self.stream.now, self.stream.view
-        self._counters = dict(policy.counters())
+        self._counters = dict(policy.counters)
         self._replaced: tuple[int, str, Sequence[TokenWritten]] = (0, "", ())
         """Position, text and tokens of the lookahead that the last takeover replaced."""
         self._in_takeover: list[TokenWritten] | None = None
-        """What was written of the takeover under way."""
+        """Tokens of the takeover under way."""
         self._interrupted_by = AskedBy.POLICY
-        """Who ended the last takeover, if it was not its length."""
+        """Who ended the last takeover, if it did not reach its length."""
+        self._on_settled = on_settled
         self._settled = self.text.position
 
     def run(self, first_move: Move | None = None) -> Iterator[Event]:
-        """Everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
+        """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
         move = first_move or self._beginning()
-        yield from self._count()
-        while not isinstance(move := self._possible(self._admit(move)), Finished):
+        yield from self._report_counters()
+        while not isinstance(move := self._feasible(self._admit(move)), Finished):
             try:
                 move = yield from self._carry_out(move)
             except BatonError as error:
                 move = yield from self._after_failure(move, error)
-        yield from self._settle(self.text.position, rewritable=False)
+        self._settle(self.text.position, may_rewrite=False)
         yield events.RunEnded(self.now(), move.finish, move.reason)
 
     def _beginning(self) -> Move:
-        """The policy's opening or, of a text that stands already, its decision at the step boundary at its end."""
+        """Ask for the policy's opening or, of a text that is continued, its decision at the boundary at the end."""
         text = self.text
         if not text.position:
             return self.policy.opening(self.view(Author.INSERTED, 0))
@@ -132,7 +137,7 @@ class Loop:
             return keep()
         return self.policy.at_boundary(self.view(self.policy.default_writer, text.last_step_start))
 
-    def _carry_out(self, move: Move) -> MoveGenerator:
+    def _carry_out(self, move: Move) -> NextMove:
         match move:
             case Write(is_takeover=False):
                 return (yield from self._go_on(move))
@@ -143,12 +148,7 @@ class Loop:
                 yield events.TextInserted(self.now(), text, reason.id)
                 return then
             case Restore(then):
-                start, replaced, tokens = self._replaced
-                yield self.stream.discard(start)
-                for event in self.stream.restore(self.policy.default_writer, replaced, tokens):
-                    yield event
-                    if tag := self.text.close_thinking():
-                        yield self._closed(self.policy.default_writer, tag)
+                yield from self._restore()
                 return then
             case Judge():
                 return (yield from self._judge(move))
@@ -159,122 +159,182 @@ class Loop:
             case Finished():
                 return move
 
-    def _go_on(self, move: Write) -> MoveGenerator:
-        """The default writer writes until a policy, a person, a limit or its own end stops it."""
-        text, policy, author = self.text, self.policy, self.policy.default_writer
+    # The default writer ----------------------------------------------------------------------------------------------
+
+    def _go_on(self, move: Write) -> NextMove:
+        """Let the default writer write until the policy, a person, a limit or the end of its text stops it."""
         yield from self._end_step(move)
-        look, alternatives = _Look(move, text.position), policy.needs.alternatives
-        with closing(self.stream.write(author, WITHOUT_END, None, alternatives, move.asked_by)) as writing:
-            for event in writing:
-                yield event
-                if isinstance(event, PrefillProgressed) and (
-                    interruption := self._interruption(self.view(author, look.start))
-                ):
-                    return interruption
-                if not isinstance(event, TokenWritten):
-                    continue
-                look.add(event)
-                if text.inside_character:
-                    continue
-                if next_move := (yield from self._decide(look)):
-                    return next_move
-                yield from self._settle(look.start if look.watched else text.position, undecided=look.undecided > 0)
-        if look.watched and self.stream.stop is Stop.END_OF_TEXT:
-            next_move = self._admit(policy.on_lookahead(self.view(author, look.start, look.seen, text_ended=True)))
-            yield from self._count()
+        author, undecided = self.policy.default_writer, _Undecided(move, self.text.position)
+        writing = self.stream.write(author, WITHOUT_END, None, self.policy.needs.alternatives, move.asked_by)
+        view = partial(self._view_of, undecided)
+        if next_move := (yield from self._write(writing, undecided.append, view, partial(self._decide, undecided))):
+            return next_move
+        if undecided.is_lookahead and self.stream.stop is Stop.END_OF_TEXT:
+            next_move = self._admit(self.policy.on_lookahead(self._view_of(undecided, text_ended=True)))
+            yield from self._report_counters()
             if not _goes_on(next_move) or next_move.discard:
-                return (yield from self._leave_lookahead(next_move, look.start, look.seen))
+                return (yield from self._leave_lookahead(next_move, undecided.start, undecided.tokens))
         return self._after_stop(author)
 
-    def _decide(self, look: _Look) -> Generator[Event, None, Move | None]:
-        """The move that follows from the token just written; None if the default writer goes on without a break.
-
-        A lookahead of fixed length may run over a boundary: that boundary is decided once the lookahead is.
-        """
-        text, policy, author = self.text, self.policy, self.policy.default_writer
-        if tag := text.close_thinking():
-            yield self._closed(author, tag)
-            view = self.view(author, look.start, look.seen, in_lookahead=look.watched)
-            move = self._admit(policy.on_thinking_closed(view))
-            if not _goes_on(move):
-                return (yield from self._leave_lookahead(move, look.start)) if look.watched else move
-            look.watched, look.within_step = look.watched and move.watched, move.within_step
-        if interruption := self._interruption(self.view(author, look.start, look.seen)):
-            return interruption
-        if look.watched and not (look.undecided and look.within_step):
-            move = self._admit(policy.on_lookahead(self.view(author, look.start, look.seen)))
-            yield from self._count()
-            if _goes_on(move) and move.watched:
-                yield from self._end_step(move)
-                look.within_step = move.within_step
-                if move.settles:
-                    look.begin(move, text.position)
-                return None
-            if move != keep():
-                return (yield from self._leave_lookahead(move, look.start, look.seen))
-            look.watched = False
-        if look.undecided:
-            step = self.view(author, text.last_step_start, look.seen[: look.undecided], at_boundary=True)
-            move = self._admit(policy.at_boundary(step))
-            yield from self._count()
-            if not _goes_on(move):
-                if text.step_begun and not isinstance(move, Finished):
-                    yield self.stream.discard(text.step_start)
-                return move
-            look.begin(move, text.step_start, look.seen[look.undecided :])
+    def _write(
+        self,
+        writing: Generator[Event, None, None],
+        append: Callable[[TokenWritten], object],
+        view: Callable[[], View],
+        decide: Callable[[], Decision],
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> Decision:
+        """Pass on the events of a write until it is over, or there is another move. Nothing is decided in the middle of
+        a character."""
+        with closing(writing):
+            for event in writing:
+                yield event
+                if isinstance(event, PrefillProgressed):
+                    if interruption := self._interruption(view()):
+                        return interruption
+                elif isinstance(event, TokenWritten):
+                    append(event)
+                    if not self.text.inside_character and ((move := (yield from decide())) or is_over()):
+                        return move
         return None
 
-    def _take_over(self, move: Write) -> MoveGenerator:
-        """A model writes its tokens; boundaries inside count as steps and bring no decision."""
+    def _decide(self, undecided: _Undecided) -> Decision:
+        """Ask those who may stop the default writer after a token.
+
+        A lookahead of fixed length may run over a boundary, which is then decided after the lookahead.
+        """
+        if (tag := self.text.close_thinking()) and (move := (yield from self._ask_when_closed(undecided, tag))):
+            return move
+        if interruption := self._interruption(self._view_of(undecided)):
+            return interruption
+        if undecided.is_lookahead and not (undecided.before_boundary and undecided.move.within_step):
+            move = yield from self._ask_in_lookahead(undecided)
+        else:
+            move = (yield from self._ask_at_boundary(undecided)) if undecided.before_boundary else None
+        if not move:
+            end = undecided.start if undecided.is_lookahead else self.text.position
+            self._settle(end, boundary_waits=undecided.before_boundary > 0)
+        return move
+
+    def _ask_when_closed(self, undecided: _Undecided, tag: str) -> Decision:
+        """Ask the policy when the token has closed the thinking."""
+        yield self._thinking_closed(self.policy.default_writer, tag)
+        is_lookahead = undecided.is_lookahead
+        move = self._admit(self.policy.on_thinking_closed(self._view_of(undecided, in_lookahead=is_lookahead)))
+        if _goes_on(move):
+            undecided.move = move if is_lookahead else keep()
+            return None
+        return (yield from self._leave_lookahead(move, undecided.start)) if is_lookahead else move
+
+    def _ask_in_lookahead(self, undecided: _Undecided) -> Decision:
+        """Ask the policy about the lookahead so far; once it only goes on, also about the boundary that waits."""
+        move = self._admit(self.policy.on_lookahead(self._view_of(undecided)))
+        yield from self._report_counters()
+        if _goes_on(move) and move.watched:
+            yield from self._end_step(move)
+            undecided.move = move
+            if move.settles:
+                undecided.begin(move, self.text.position)
+            return None
+        if move != keep():
+            return (yield from self._leave_lookahead(move, undecided.start, undecided.tokens))
+        undecided.move = keep()
+        return (yield from self._ask_at_boundary(undecided)) if undecided.before_boundary else None
+
+    def _ask_at_boundary(self, undecided: _Undecided) -> Decision:
+        """Ask the policy about the step that has ended. If it does not go on, what follows the step is discarded."""
+        text, tokens, end = self.text, undecided.tokens, undecided.before_boundary
+        step = self.view(self.policy.default_writer, text.last_step_start, tokens[:end], at_boundary=True)
+        move = self._admit(self.policy.at_boundary(step))
+        yield from self._report_counters()
+        if _goes_on(move):
+            undecided.begin(move, text.step_start, tokens[end:])
+            return None
+        if text.step_begun and not isinstance(move, Finished):
+            yield self.stream.discard(text.step_start)
+        return move
+
+    def _leave_lookahead(self, move: Move, start: int, tokens: Sequence[TokenWritten] = ()) -> NextMove:
+        """Discard the lookahead, unless a takeover follows it; returns the move to make then."""
+        if not isinstance(move, Write):
+            return move
+        if not move.keep_lookahead:
+            self._replaced = start, self.text.body.text[start:], tuple(tokens)
+            yield self.stream.discard(start)
+        return move if move.is_takeover else keep()
+
+    def _restore(self) -> Iterator[Event]:
+        """Put back the lookahead that the last takeover replaced."""
+        author, (start, replaced, tokens) = self.policy.default_writer, self._replaced
+        yield self.stream.discard(start)
+        for event in self.stream.restore(author, replaced, tokens):
+            yield event
+            if tag := self.text.close_thinking():
+                yield self._thinking_closed(author, tag)
+
+    # Takeovers -------------------------------------------------------------------------------------------------------
+
+    def _take_over(self, move: Write) -> NextMove:
+        """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
+        assert move.author
+        assert move.reason
         text = self.text
         start = text.rewritable_from if move.rewrite_step else text.position
-        yield self._takeover_started(move, start)
+        yield events.TakeoverStarted(
+            self.now(),
+            move.reason.id,
+            move.cue,
+            move.tokens,
+            start,
+            move.author,
+            move.until,
+            move.slack if move.until is Until.SENTENCE else 0,
+            move.rewrite_step,
+            move.asked_by,
+        )
         if move.rewrite_step:
             yield self.stream.discard(start)
-        seen = self._in_takeover = list[TokenWritten]()
-        next_move = yield from self._write_takeover(move, start, seen)
-        if not next_move and self.stream.stop is Stop.LIMIT and self.stream.room <= 0:
-            next_move = self._out_of_room()
+        tokens = self._in_takeover = list[TokenWritten]()
+        next_move = yield from self._write_takeover(move, start, tokens)
+        if not next_move and self.stream.stop is Stop.LIMIT and self.stream.remaining <= 0:
+            next_move = self._out_of_tokens()
         if isinstance(next_move, Finished):
             return next_move
         self._in_takeover = None
-        yield events.TakeoverEnded(self.now(), len(seen), self._interrupted_by)
-        return next_move or (yield from self._after_takeover(move, start, seen))
+        yield events.TakeoverEnded(self.now(), len(tokens), self._interrupted_by)
+        return next_move or (yield from self._after_takeover(move, start, tokens))
 
-    def _write_takeover(self, move: Write, start: int, seen: list[TokenWritten]) -> Generator[Event, None, Move | None]:
-        """The move that ended it before its time, if one did. `seen` is filled with its tokens."""
+    def _write_takeover(self, move: Write, start: int, tokens: list[TokenWritten]) -> Decision:
+        """Write the tokens of a takeover into `tokens`; returns the move that ended it early, if one did."""
         assert move.author
         assert move.reason
-        text, author, next_move = self.text, move.author, None
-        self._interrupted_by = AskedBy.POLICY
-        with closing(self.stream.write(author, move.limit + UTF8_REST, move.reason.id)) as writing:
-            for event in writing:
-                yield event
-                if isinstance(event, PrefillProgressed) and (
-                    interruption := self._interruption(self.view(author, start, takeover=move))
-                ):
-                    return interruption
-                if not isinstance(event, TokenWritten):
-                    continue
-                seen.append(event)
-                if text.inside_character:
-                    continue
-                if tag := text.close_thinking():
-                    yield self._closed(author, tag)
-                    after = self.policy.on_thinking_closed(self.view(author, start, seen, takeover=move))
-                    next_move = None if _goes_on(after) else after
-                next_move = self._interruption(self.view(author, start, seen, takeover=move)) or next_move
-                if next_move or move.is_over(len(seen), text.body.text, start, text.at_boundary):
-                    return next_move
-                if move.tokens >= WITHOUT_END:
-                    yield from self._settle(text.position, rewritable=False)
-        if self.stream.stop is not Stop.CANCELLED:
-            return None
-        return self._interruption(self.view(author, start, seen, takeover=move)) or Finished(Finish.STOPPED)
+        text, author = self.text, move.author
+        view = partial(self.view, author, start, tokens, takeover=move)
 
-    def _after_takeover(self, move: Write, start: int, seen: Sequence[TokenWritten]) -> MoveGenerator:
+        def decide() -> Decision:
+            next_move = None
+            if tag := text.close_thinking():
+                yield self._thinking_closed(author, tag)
+                after = self.policy.on_thinking_closed(view())
+                next_move = None if _goes_on(after) else after
+            next_move = self._interruption(view()) or next_move
+            if not next_move and move.tokens >= WITHOUT_END:
+                self._settle(text.position, may_rewrite=False)
+            return next_move
+
+        def is_over() -> bool:
+            return move.is_over(len(tokens), text.body.text, start, text.at_boundary)
+
+        self._interrupted_by = AskedBy.POLICY
+        writing = self.stream.write(author, move.limit + UTF8_REST, move.reason.id)
+        next_move = yield from self._write(writing, tokens.append, view, decide, is_over)
+        if next_move or self.stream.stop is not Stop.CANCELLED:
+            return next_move
+        return self._interruption(view()) or Finished(Finish.STOPPED)
+
+    def _after_takeover(self, move: Write, start: int, tokens: Sequence[TokenWritten]) -> NextMove:
         assert move.author
-        is_empty = self.stream.stop is Stop.END_OF_TEXT and not seen and move.tokens < WITHOUT_END
+        is_empty = self.stream.stop is Stop.END_OF_TEXT and not tokens and move.tokens < WITHOUT_END
         if is_empty and self.policy.hands_back_empty and not move.rewrite_step:
             # Without asking about this boundary, or this step, again: that could go on for ever.
             replaces = self._replaced[0] == start and bool(self._replaced[1])
@@ -283,20 +343,13 @@ class Loop:
             return self._after_stop(move.author)
         if move.until is Until.STEP and not self.text.at_boundary:
             yield from self._end_step(look_on(ends_step=True))
-        next_move = self.policy.on_takeover_end(self.view(move.author, start, seen, takeover=move))
-        yield from self._count()
+        next_move = self.policy.on_takeover_end(self.view(move.author, start, tokens, takeover=move))
+        yield from self._report_counters()
         return next_move
 
-    def _leave_lookahead(self, move: Move, start: int, seen: Sequence[TokenWritten] = ()) -> MoveGenerator:
-        """Discard the lookahead, unless a takeover comes after it; then the move goes on without it."""
-        if not isinstance(move, Write):
-            return move
-        if not move.keep_lookahead:
-            self._replaced = start, self.text.body.text[start:], tuple(seen)
-            yield self.stream.discard(start)
-        return move if move.is_takeover else keep()
+    # Other moves -----------------------------------------------------------------------------------------------------
 
-    def _judge(self, move: Judge) -> MoveGenerator:
+    def _judge(self, move: Judge) -> NextMove:
         asked, writer = time.perf_counter(), self.policy.default_writer
         judge, body = self.sessions[move.author], tuple(self.text.body.parts)
         probabilities, read, mass = judge.judge(body, move.question, move.choices)
@@ -307,7 +360,7 @@ class Loop:
         yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass)
         return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), probabilities)
 
-    def _score(self, move: Score) -> MoveGenerator:
+    def _score(self, move: Score) -> NextMove:
         asked, writer, start = time.perf_counter(), self.policy.default_writer, self.text.rewritable_from
         scores = self.sessions[move.author].score(tuple(self.text.body.parts), start)
         if interruption := self._interruption(self.view(writer, start)):
@@ -317,8 +370,8 @@ class Loop:
         yield events.Scored(self.now(), len(scores.tokens), mean, seconds, read.reused, read.prefilled, move.author)
         return self.policy.on_score(self.view(writer, start), mean)
 
-    def _close_thinking(self, reason: TakeoverReason) -> MoveGenerator:
-        """Insert the closing tag and go on to the answer. If neither model has thinking tags, the text ends instead."""
+    def _close_thinking(self, reason: TakeoverReason) -> NextMove:
+        """Insert the closing tag and go on to the answer. If neither model has thinking tags, the run ends instead."""
         tag = next(iter(self.text.closing_tags), "")
         if not tag or not self.text.thinking:
             if reason is REPETITION:
@@ -328,7 +381,7 @@ class Loop:
         self.text.insert(inserted)
         yield events.TextInserted(self.now(), inserted, reason.id)
         self.text.close_thinking()
-        yield self._closed(Author.INSERTED, tag)
+        yield self._thinking_closed(Author.INSERTED, tag)
         move = self.policy.on_thinking_closed(self.view(Author.INSERTED, self.text.position))
         thinkers = [author for author, session in self.sessions.items() if session.card.thinking]
         if _goes_on(move) and self.policy.default_writer not in thinkers:
@@ -336,8 +389,10 @@ class Loop:
             return take_over(WITHOUT_END, ANSWER, author=thinkers[0])
         return move
 
+    # Ends and failures -----------------------------------------------------------------------------------------------
+
     def _after_stop(self, author: Author) -> Move:
-        """A model stopped by itself: what its reason means for the run."""
+        """Return the move that follows when a model has stopped by itself."""
         card = self.sessions[author].card
         match self.stream.stop:
             case Stop.END_OF_TEXT if self.text.thinking and self.text.closing_tags:
@@ -349,10 +404,10 @@ class Loop:
             case Stop.CANCELLED:
                 return self._interruption(self.view(author, self.text.position)) or Finished(Finish.STOPPED)
             case _:
-                return self._out_of_room()
+                return self._out_of_tokens()
 
-    def _after_failure(self, move: Move, error: BatonError) -> MoveGenerator:
-        """A model is lost or refuses: the other one goes on without it, or the run ends."""
+    def _after_failure(self, move: Move, error: BatonError) -> NextMove:
+        """Go on with the other model when one is lost or refuses, or end the run."""
         lost = self._author_of(move)
         alone = Author.SMALL if lost is Author.LARGE else Author.LARGE
         is_wanted = self.settings.small_alone if lost is Author.LARGE else lost is not self.policy.default_writer
@@ -367,10 +422,10 @@ class Loop:
         finish = Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED
         return Finished(finish, str(error))
 
-    def _possible(self, move: Move) -> Move:
-        """The move, or what is left of it when there is no room or only one model."""
-        if self.stream.room <= 0 and not isinstance(move, Finished):
-            return self._out_of_room()
+    def _feasible(self, move: Move) -> Move:
+        """Return the move, or another in its place if no tokens remain or its model takes no part."""
+        if self.stream.remaining <= 0 and not isinstance(move, Finished):
+            return self._out_of_tokens()
         author = self._author_of(move)
         if author is None or author in self.sessions:
             return move
@@ -379,7 +434,7 @@ class Loop:
             return take_over(WITHOUT_END, reason, author=other)
         return keep()
 
-    def _out_of_room(self) -> Finished:
+    def _out_of_tokens(self) -> Finished:
         kept, most = self.stream.kept, self.settings.max_tokens
         if kept >= most:
             return Finished(Finish.MAX_TOKENS)
@@ -387,10 +442,16 @@ class Loop:
         return Finished(Finish.MAX_TOKENS, reason)
 
     def _author_of(self, move: Move) -> Author | None:
-        """The model that the move needs."""
+        """Return the model that the move needs."""
         if isinstance(move, Write):
             return move.author or self.policy.default_writer
         return move.author if isinstance(move, Judge | Score) else None
+
+    # What all of them use --------------------------------------------------------------------------------------------
+
+    def _view_of(self, undecided: _Undecided, *, text_ended: bool = False, in_lookahead: bool = False) -> View:
+        author, start, tokens = self.policy.default_writer, undecided.start, undecided.tokens
+        return self.view(author, start, tokens, text_ended=text_ended, in_lookahead=in_lookahead)
 
     def _interruption(self, view: View) -> Move | None:
         for source in self.interruptions:
@@ -399,55 +460,40 @@ class Loop:
                 return replace(move, asked_by=source.asked_by) if isinstance(move, Write) else move
         return None
 
-    def _settle(self, before: int, *, rewritable: bool = True, undecided: bool = False) -> Iterator[Event]:
-        """Say that the text before this position stays.
+    def _admit(self, move: Move) -> Move:
+        for source in self.interruptions:
+            move = source.admit(move, self.view(Author.INSERTED, self.text.position))
+        return move
 
-        `rewritable`: the policy may yet have its last step rewritten; `undecided`: and the one before, since it has not
-        been asked about the boundary between them.
+    def _settle(self, before: int, *, may_rewrite: bool = True, boundary_waits: bool = False) -> None:
+        """Report that the text before this position is final.
+
+        `may_rewrite`: the policy may still have the last step rewritten; `boundary_waits`: and the step before it,
+        because it has not been asked about the boundary between them.
         """
+        if self._on_settled is None:
+            return
         text = self.text
-        if rewritable and self.policy.rewrites and len(self.sessions) > 1:
-            before = min(before, text.last_step_start if undecided else text.step_start)
+        if may_rewrite and self.policy.rewrites and len(self.sessions) > 1:
+            before = min(before, text.last_step_start if boundary_waits else text.step_start)
         if (before := min(before, text.before_tag)) > self._settled:
             self._settled = before
-            yield events.TextSettled(self.now(), before)
+            self._on_settled(before)
 
     def _end_step(self, move: Write) -> Iterator[Event]:
         if move.ends_step and self.text.step_begun:
             self.text.end_step()
             yield events.StepEnded(self.now(), self.text.position)
 
-    def _admit(self, move: Move) -> Move:
-        for source in self.interruptions:
-            move = source.admit(move, self.view(Author.INSERTED, self.text.position))
-        return move
+    def _report_counters(self) -> Iterator[Event]:
+        if self.policy.counters != self._counters:
+            self._counters = dict(self.policy.counters)
+            yield events.CountersChanged(self.now(), dict(self._counters))
 
-    def _count(self) -> Iterator[Event]:
-        if (counters := self.policy.counters()) != self._counters:
-            self._counters = dict(counters)
-            yield events.CountersChanged(self.now(), self._counters)
-
-    def _takeover_started(self, move: Write, position: int) -> Event:
-        assert move.author
-        assert move.reason
-        slack = move.slack if move.until is Until.SENTENCE else 0
-        return events.TakeoverStarted(
-            self.now(),
-            move.reason.id,
-            move.cue,
-            move.tokens,
-            position,
-            move.author,
-            move.until,
-            slack,
-            move.rewrite_step,
-            move.asked_by,
-        )
-
-    def _closed(self, author: Author, tag: str) -> Event:
+    def _thinking_closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
 
 
 def _goes_on(move: Move) -> TypeGuard[Write]:
-    """Whether the default writer goes on without a break."""
+    """Tell whether the default writer goes on without a break."""
     return isinstance(move, Write) and not move.is_takeover

@@ -1,7 +1,7 @@
-"""Second opinion: the large model reads a finished text once, and where it would have written something else is seen.
+"""Gives a second opinion: the large model reads a finished text once, to see where it would have written otherwise.
 
-`SecondOpinion` reads and gives an `OpinionGiven`, which is kept in the trace. `Opinion` is what follows from that
-event: places where the large model would have written something else, missed takeovers, takeovers that changed nothing.
+`SecondOpinion` reads, and yields an `OpinionGiven` for the trace. `Opinion` draws conclusions from that event: places
+where the large model would have written something else, missed takeovers, and takeovers that changed nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import Enum
 from itertools import compress, groupby
 from typing import NamedTuple
 
-from core.engines.base import Alternative, Engine, Handoff, ScoredToken, Session
+from core.engines.base import Alternative, Engine, ScoredToken, Session
 from core.engines.body import Author, Part
 from core.errors import BatonError, Cancelled, EngineRefused, SettingsError
 from core.models.overrides import Sampling
@@ -24,23 +24,23 @@ from core.thinking.events import OpinionGiven, TakeoverScore
 from core.thinking.trace import Piece, Trace
 
 STRONG = math.log(10)
-"""Nats. The large model's first choice is ten times as likely to it as the token that stands there."""
+"""Disagreement in nats: the large model finds its first choice ten times as likely as the token in the text."""
 MILD = math.log(3)
 TOKENS_A_READ = 256
-"""After so many tokens or more, at the end of a step, progress is reported and a stop takes effect."""
+"""Tokens after which, at the end of a step, progress is reported and a stop takes effect."""
 ALTERNATIVES = 4
-"""Likeliest tokens that are kept at each place of disagreement; elsewhere none is."""
+"""Number of likeliest tokens that are kept at each disagreement; elsewhere none are kept."""
 
 
 class OpinionProgress(NamedTuple):
-    """How far the large model has read: tokens of the answer, of so many."""
+    """Reports how many tokens of the answer the large model has read, of so many."""
 
     tokens: int
     total: int
 
 
-def opinion_obstacle(large: Engine | None, trace: Trace) -> BatonError | None:
-    """Why no second opinion can be had: no model, one that gives no scores, or no text."""
+def opinion_error(large: Engine | None, trace: Trace) -> BatonError | None:
+    """Return why there can be no second opinion: no model, one that gives no scores, or no text."""
     if not trace.pieces or trace.started is None:
         return SettingsError("There is no text to read.", "Ask something first.")
     if large is None:
@@ -55,14 +55,14 @@ def opinion_obstacle(large: Engine | None, trace: Trace) -> BatonError | None:
 
 
 class SecondOpinion:
-    """One reading of a finished text. The large model reads all of it; the small one, what the large one wrote.
+    """Reads a finished text once. The large model reads all of it, the small one what the large one wrote.
 
-    The text is read, not written: nothing in it changes.
+    The text does not change.
     """
 
     def __init__(self, large: Engine | None, small: Engine | None, trace: Trace) -> None:
-        """`small`: shows which takeovers changed nothing, if it is there and can score. Raises `opinion_obstacle`."""
-        if error := opinion_obstacle(large, trace):
+        """`small`: shows which takeovers changed nothing, if it can score. Raises the error of `opinion_error`."""
+        if error := opinion_error(large, trace):
             raise error
         assert large is not None
         assert trace.started is not None
@@ -73,26 +73,27 @@ class SecondOpinion:
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """From any thread: the opinion covers what has been read by then."""
+        """End the reading, from any thread; the opinion covers what has been read by then."""
         self._stopped.set()
         if session := self._session:
             session.cancel()
 
     def read(self) -> Generator[OpinionProgress | OpinionGiven, None, None]:
-        """Progress after each part of the text, then the opinion; no opinion if it was stopped before the first part.
+        """Yield progress after each part of the text, then the opinion, unless it was stopped before the first part.
 
         Raises ContextFull, EngineLost, EngineRefused.
         """
         began, parts = time.monotonic(), self._trace.parts()
         tokens: list[ScoredToken] = []
-        total, length = Handoff(0, 0, 0.0), 0
+        length = reused = prefilled = 0
         with suppress(Cancelled), self._opened(self._large) as session:
             for start, end in self._portions(session, parts):
                 scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
                 if self._stopped.is_set():
                     break
                 tokens += map(essential, scores.tokens)
-                total, length = _sum(total, scores.handoff), end
+                reused, prefilled = reused + scores.handoff.reused, prefilled + scores.handoff.prefilled
+                length = end
                 yield OpinionProgress(len(tokens), max(len(tokens), len(parts)))
         if not length:
             return
@@ -105,8 +106,8 @@ class SecondOpinion:
             tuple(tokens),
             takeovers,
             seconds,
-            total.reused,
-            total.prefilled,
+            reused,
+            prefilled,
         )
 
     @contextmanager
@@ -124,8 +125,8 @@ class SecondOpinion:
             session.cancel()
 
     def _portions(self, session: Session, parts: Sequence[Part]) -> Iterator[tuple[int, int]]:
-        """Stretches of the body, in characters. A local model reads some steps at a time; a server, which begins from
-        the prompt again with every request, reads all at once."""
+        """Divide the body into stretches, in characters. A local model reads some steps at a time; a server, which
+        begins again from the prompt with every request, reads all at once."""
         starts = {step.pieces[0].position for step in self._trace.steps}
         begin = at = read = 0
         for part in parts:
@@ -137,7 +138,7 @@ class SecondOpinion:
         yield begin, at
 
     def _takeover_scores(self, parts: Sequence[Part], length: int) -> Iterator[TakeoverScore]:
-        """What the small model thinks of each takeover that lies in the first `length` characters."""
+        """Let the small model score each takeover that lies in the first `length` characters."""
         stretches = [(start, end) for start, end in takeover_stretches(self._trace) if end <= length]
         if not stretches or self._small is None:
             return
@@ -162,7 +163,7 @@ def is_local(session: Session) -> bool:
 
 
 def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
-    """The parts that make up the first `length` characters."""
+    """Return the parts that make up the first `length` characters."""
     at = 0
     for index, part in enumerate(parts):
         if at >= length:
@@ -172,7 +173,7 @@ def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
 
 
 def takeover_stretches(trace: Trace) -> Iterator[tuple[int, int]]:
-    """Start and end of what the large model wrote in each takeover, in characters."""
+    """Yield start and end of the large model's text in each takeover, in characters."""
     pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
     for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
         written = list(group)
@@ -180,32 +181,32 @@ def takeover_stretches(trace: Trace) -> Iterator[tuple[int, int]]:
 
 
 def essential(token: ScoredToken) -> ScoredToken:
-    """The token as it is kept: its alternatives only where the large model would have written something else."""
+    """Return the token as it is kept: with alternatives only where the large model would have written otherwise."""
     return token if disagreement(token) >= MILD else token._replace(alternatives=())
 
 
 def disagreement(token: ScoredToken) -> float:
-    """How much likelier the large model's first choice is than the token, as a difference of log-probabilities.
+    """Return how much likelier the large model's first choice is than the token: a difference of log-probabilities.
 
-    In nats; 0 where the token is its first choice. Where many tokens are possible it is small, though each is unlikely.
+    In nats; 0 if the token is its first choice. It is small where many tokens are possible, though each is unlikely.
     """
     return max(0.0, token.alternatives[0].logprob - token.logprob) if token.alternatives else 0.0
 
 
 class Sequel(Enum):
-    """What happened after a strong disagreement."""
+    """Tells what happened after a strong disagreement."""
 
     MISSED = "missed takeover"
     """The small model went on."""
     TAKEN_OVER = "taken over after it"
-    """The large model wrote the rest of the step, or the next one."""
+    """The large model wrote the rest of the step, or began the next one."""
 
 
 class Disagreement(NamedTuple):
     """A token of the small model that the large one would not have written."""
 
     start: int
-    """Characters of the body before it."""
+    """Where it begins in the body, in characters."""
     end: int
     token: ScoredToken
     piece: Piece
@@ -223,52 +224,52 @@ class Disagreement(NamedTuple):
 
     @property
     def expected(self) -> Alternative:
-        """The large model's first choice."""
+        """Return the large model's first choice."""
         return self.token.alternatives[0]
 
 
 class TakeoverEffect(Enum):
-    """What a takeover changed, as far as the small model's view of it shows."""
+    """Tells what a takeover changed, as far as the small model's scores show."""
 
     NOTHING = "changed nothing"
-    """The small model would most likely have written it as well: at no token is another one much likelier to it."""
+    """The small model would most likely have written the same: it finds no other token much likelier anywhere."""
     CHANGED = "changed the text"
     UNKNOWN = "not compared"
-    """The small model gives no log-probabilities, or the reading was stopped before."""
+    """The small model gives no log-probabilities, or the reading was stopped before it."""
 
 
 class TakeoverReview(NamedTuple):
-    """One takeover, judged afterwards."""
+    """Judges one takeover afterwards."""
 
     piece: Piece
-    """The first piece of it."""
+    """The first piece of the takeover."""
     effect: TakeoverEffect
 
 
 class Opinion:
-    """What a second opinion says of a trace."""
+    """Draws conclusions from the second opinion on a trace."""
 
     def __init__(self, trace: Trace, given: OpinionGiven) -> None:
         self.given = given
         self.is_whole = given.length >= trace.length
         """False if the reading was stopped, or the text has grown since."""
         self.disagreements = list(_disagreements(trace, given))
-        """In the order of the text."""
+        """All of them, in the order of the text."""
         self.takeovers = list(_reviews(trace, given))
 
     @classmethod
     def of(cls, trace: Trace) -> Opinion | None:
-        """None if the trace has none."""
+        """Return the opinion on a trace; None if it has none."""
         return cls(trace, trace.opinion) if trace.opinion else None
 
     @property
     def ranked(self) -> list[Disagreement]:
-        """The strongest first."""
+        """Return the disagreements, the strongest first."""
         return sorted(self.disagreements, key=lambda place: -place.nats)
 
     @property
     def strong(self) -> list[Disagreement]:
-        """In the order of the text."""
+        """Return the strong disagreements, in the order of the text."""
         return [place for place in self.disagreements if place.is_strong]
 
     @property
@@ -277,15 +278,15 @@ class Opinion:
 
     @property
     def unneeded(self) -> list[TakeoverReview]:
-        """Takeovers that changed nothing."""
+        """Return the takeovers that changed nothing."""
         return [review for review in self.takeovers if review.effect is TakeoverEffect.NOTHING]
 
 
 def spans(text: str, tokens: Sequence[ScoredToken], begin: int = 0) -> Iterator[tuple[int, int]]:
-    """Where each scored token stands in the text, the first at `begin`: start and end in characters.
+    """Yield where each scored token is in the text, from `begin` on: start and end in characters.
 
-    A model reads its own closing tag, and a token may hold half a character: what does not match word for word is
-    passed over, and the next token that does match is found a few characters later.
+    A model reads its own closing tag, and a token may contain half a character: what does not match literally is passed
+    over, and the next token that matches is found a few characters later.
     """
     at, lost = begin, 0
     for token in tokens:
@@ -311,7 +312,7 @@ def _disagreements(trace: Trace, given: OpinionGiven) -> Iterator[Disagreement]:
 
 
 def _sequel(trace: Trace, index: int) -> Sequel:
-    """Whether the large model wrote the rest of this piece's step, or began the next one."""
+    """Tell whether the large model wrote the rest of this piece's step, or began the next one."""
     step = trace.pieces[index].step
     for piece in trace.pieces[index + 1 :]:
         if piece.author is Author.LARGE:
@@ -331,9 +332,3 @@ def _reviews(trace: Trace, given: OpinionGiven) -> Iterator[TakeoverReview]:
         else:
             effect = TakeoverEffect.UNKNOWN
         yield TakeoverReview(pieces[start], effect)
-
-
-def _sum(one: Handoff, other: Handoff) -> Handoff:
-    return Handoff(
-        one.reused + other.reused, one.prefilled + other.prefilled, one.seconds + other.seconds, other.passing
-    )

@@ -1,7 +1,7 @@
-"""Why a model other than the usual one writes, or why a text is inserted.
+"""Names the reasons for which a model takes over, or a text is inserted.
 
-Each policy declares its own reasons; here are those that several policies, a person or the limits of a run share.
-Events and traces store the id only; `core.thinking.registry` finds the label.
+Each policy declares its own reasons; those here are shared by several policies, a person and the limits of a run.
+Events and traces store only the id; `core.thinking.registry` finds the label.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ class TakeoverReason:
     id: str
     """Stored in traces, so it never changes."""
     label: str
-    """On screen."""
+    """Shown to people."""
     capped: bool = True
     """Whether a limit on the large share refuses a takeover for this reason."""
     follows_text: bool = True
-    """Whether the default writer has written something that the reason judges. Without it a replay cannot know what it
-    would have written."""
+    """Whether the takeover follows something that the default writer wrote. If not, a replay cannot know what it would
+    have written."""
     by_policy: bool = True
-    """False if a person or a limit decides. A replay repeats what they did."""
+    """False if a person or a limit decides, which a replay repeats."""
 
 
 OPENING = TakeoverReason("opening", "Opening by the large model", follows_text=False)

@@ -1,4 +1,4 @@
-"""The policies by name, and their settings as one type.
+"""Registers the policies by name, and makes one type of their settings.
 
 A policy is registered by being a class in a module of `core.thinking.policies`, or by an entry point of the group
 `baton.policies` in an installed package. Nothing else in the program lists policies: menus, forms, `--set`, batch
@@ -18,9 +18,10 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
 from core.errors import SettingsError
-from core.thinking.events import TakeoverStarted
-from core.thinking.policy import Policy, PolicyContext, PolicySettings, Write, take_over
+from core.thinking.events import Finish, TakeoverStarted
+from core.thinking.policy import Advice, Policy, PolicyContext, PolicySettings, Write, take_over
 from core.thinking.reasons import SHARED_REASONS, TakeoverReason
+from core.thinking.trace import Trace
 
 PACKAGE = "core.thinking.policies"
 ENTRY_POINTS = "baton.policies"
@@ -57,15 +58,15 @@ class PolicyRegistry(Mapping[str, type[Policy]]):
         return len(self._policies)
 
     def reason(self, id: str) -> TakeoverReason:
-        """The reason with this id. One of a policy that is not installed is labelled by its id."""
+        """Return the reason with this id. If its policy is not installed, the id is its label."""
         return self._reasons.get(id) or TakeoverReason(id, id)
 
     def of(self, settings: PolicySettings) -> type[Policy]:
-        """The policy that these settings are for. Raises SettingsError if it is not installed."""
+        """Return the policy that these settings are for. Raises SettingsError if it is not installed."""
         return self.named(settings.policy)
 
     def named(self, name: str) -> type[Policy]:
-        """Raises SettingsError for a name that is not registered."""
+        """Return the policy with this name. Raises SettingsError if it is not registered."""
         if name not in self:
             raise SettingsError(f"There is no policy called {name!r}.", f"Choose one of {', '.join(self)}.")
         return self[name]
@@ -75,12 +76,12 @@ POLICIES = PolicyRegistry()
 
 
 def reason_label(id: str) -> str:
-    """What a view says of a takeover's reason. Never raises: a reason that is not registered is named by its id."""
+    """Return the text by which views name a reason: its id if it is not registered. Never raises."""
     return POLICIES.reason(id).label
 
 
 def takeover_of(started: TakeoverStarted) -> Write:
-    """The move that a recorded takeover came of."""
+    """Return the move that led to a recorded takeover."""
     return take_over(
         started.tokens,
         POLICIES.reason(started.reason),
@@ -93,36 +94,42 @@ def takeover_of(started: TakeoverStarted) -> Write:
 
 
 def make_policy(settings: PolicySettings, context: PolicyContext | None = None) -> Policy:
-    """A policy for one run. Raises SettingsError if it is not installed."""
+    """Make a policy for one run. Raises SettingsError if it is not installed."""
     return POLICIES.of(settings)(settings, context)
 
 
+def advice_on(trace: Trace) -> Advice:
+    """Return what the policy of a run advises now that the run has come to its end; empty if it has nothing to say."""
+    policy = POLICIES.get(trace.started.policy) if trace.started and trace.finish is Finish.END_OF_TEXT else None
+    return policy.advice(trace) if policy else Advice()
+
+
 def default_settings() -> PolicySettings:
-    """Those of the default policy."""
+    """Return the settings of the default policy."""
     return POLICIES[DEFAULT_POLICY].Settings()
 
 
 def settings_for(name: str, chosen: PolicySettings) -> PolicySettings:
-    """Settings of the policy called `name`, for a person who has `chosen` others so far: own values are kept where
-    both policies have the field, n1 for example. Raises SettingsError for a name that is not registered."""
+    """Return settings of the policy called `name` for a person who has `chosen` others so far: own values are kept
+    where both policies have the field, such as n1. Raises SettingsError for a name that is not registered."""
     kind = POLICIES.named(name).Settings
     return chosen if isinstance(chosen, kind) else with_values(kind(), own_values(chosen))
 
 
 def own_values(settings: PolicySettings) -> dict[str, Any]:
-    """What sets the settings apart from the nearest preset of their policy, or from its defaults."""
+    """Return the values that differ from the nearest preset of the policy, or from its defaults."""
     usual = POLICIES.of(settings).presets.values() or [type(settings)()]
     return min((difference(settings, preset) for preset in usual), key=len)
 
 
 def difference(settings: PolicySettings, usual: PolicySettings) -> dict[str, Any]:
-    """The values of `settings` that `usual`, of the same policy, has otherwise."""
+    """Return the values of `settings` that differ from those of `usual`, which are of the same policy."""
     before = usual.model_dump()
     return {name: value for name, value in settings.model_dump().items() if value != before[name]}
 
 
 def with_values(settings: PolicySettings, values: Mapping[str, Any]) -> PolicySettings:
-    """The settings with those of the values for which they have a field; as they are if a value is out of bounds."""
+    """Return the settings with those values for which they have a field; unchanged if a value is out of bounds."""
     kind = type(settings)
     fitting = {name: value for name, value in values.items() if name in kind.model_fields and name != "policy"}
     try:
@@ -132,19 +139,19 @@ def with_values(settings: PolicySettings, values: Mapping[str, Any]) -> PolicySe
 
 
 def matching_preset(settings: PolicySettings) -> str:
-    """The preset of its policy whose values these are; empty if a person changed any."""
+    """Return the name of the preset with these values; empty if a person changed any."""
     presets = POLICIES.of(settings).presets
     return next((name for name, preset in presets.items() if preset == settings), "")
 
 
 def with_advice(settings: PolicySettings, advised: PolicySettings) -> PolicySettings:
-    """The settings with the values that `advised` sets, where the policy has the field. A person's own values stand:
-    those that differ from the nearest preset."""
+    """Return the settings with the values that `advised` sets, where the policy has the field. A person's own values,
+    which differ from the nearest preset, are kept."""
     return with_values(settings, advised.model_dump(exclude_unset=True) | own_values(settings))
 
 
 def _parse(value: Any) -> Any:
-    """The settings class of a policy from `{"policy": NAME, …}`, or from the name alone: then with its defaults."""
+    """Validate `{"policy": NAME, …}` as the settings of that policy; the name alone means its defaults."""
     data = {"policy": value} if isinstance(value, str) else value
     if not isinstance(data, dict):
         return value
@@ -159,7 +166,7 @@ def _parse(value: Any) -> Any:
 
 
 AnyPolicySettings = Annotated[SerializeAsAny[PolicySettings], BeforeValidator(_parse)]
-"""A pydantic field that holds the settings of any policy; `policy`, the name, says of which."""
+"""A pydantic field for the settings of any policy; their `policy` is its name."""
 
 
 def _built_in() -> Iterator[type[Policy]]:
@@ -172,7 +179,7 @@ def _built_in() -> Iterator[type[Policy]]:
 
 
 def _installed() -> Iterator[type[Policy]]:
-    """Policies of other packages. One that cannot be imported is logged and left out: the others still work."""
+    """Yield the policies of other packages. One that cannot be imported is logged and left out."""
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
             policy = entry.load()
@@ -186,7 +193,7 @@ def _installed() -> Iterator[type[Policy]]:
 
 
 def _place(item: tuple[str, type[Policy]]) -> tuple[bool, bool, bool, bool, str]:
-    """Methods before controls; of these the baselines first: small only, large only."""
+    """Sort methods before controls, and among the controls the baselines first: small only, large only."""
     name, policy = item
     both = policy.needs.small and policy.needs.large
     return name != DEFAULT_POLICY, policy.is_control, both, policy.needs.large, policy.title

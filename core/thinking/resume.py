@@ -1,10 +1,10 @@
-"""A text that was interrupted goes on as if it had not been.
+"""Resumes an interrupted text as if it had never been interrupted.
 
-Nothing is guessed about where it stood. The loop runs again over what was recorded: the sessions give back the recorded
-tokens, judgements and scores, the policy and the limits decide on them once more, and a person's wishes come at their
-places. Where the record ends, be it in the middle of a write, the models go on.
+Nothing is guessed about where it stood. The loop runs again over the record: the sessions play back the recorded
+tokens, judgements and scores, the policy and the limits decide on them once more, and a person's requests come at their
+places. Where the record ends, even in the middle of a write, the models go on.
 
-If the loop then decides otherwise than recorded, the text was begun under other settings. It is taken up as it stands.
+If the loop decides differently from the record, the text was begun under other settings. It is taken up as it stands.
 """
 
 from __future__ import annotations
@@ -14,62 +14,30 @@ from dataclasses import replace
 
 from msgspec.structs import replace as changed
 
-from core.engines.base import End, Handoff, Judgement, ScoredToken, Scores, Session, Stop, Token, WriteItem
+from core.engines.base import End, Handoff, Judgement, ScoredToken, Scores, Session, Stop, WriteItem
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.errors import EngineLost
-from core.thinking.events import (
-    AskedBy,
-    CountersChanged,
-    Event,
-    Judged,
-    Noticed,
-    RunEnded,
-    RunStarted,
-    Scored,
-    StepEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    ThinkingClosed,
-    TokenWritten,
-    WriteEnded,
-    WriteStarted,
-)
+from core.thinking import events
+from core.thinking.events import AskedBy, Event, Judged, RunEnded, RunStarted, Scored, TokenWritten, WriteEnded
 from core.thinking.loop import Loop
 from core.thinking.policy import Interruption, Move, View, Write, keep
 from core.thinking.registry import takeover_of
 from core.thinking.trace import Trace
 
 MakeLoop = Callable[[Mapping[Author, Session], Sequence[Interruption], Trace], Loop]
-"""A loop over these sessions, with these interruptions before its own; the trace holds a text to take up."""
+"""Makes a loop over these sessions, with these interruptions before its own; the trace holds a text to take up."""
 
-_FORMATIVE = (
-    RunStarted,
-    WriteStarted,
-    WriteEnded,
-    TokenWritten,
-    StepEnded,
-    TextDiscarded,
-    TakeoverStarted,
-    TakeoverEnded,
-    TextInserted,
-    ThinkingClosed,
-    Judged,
-    Scored,
-    CountersChanged,
-    RunEnded,
-)
-"""Kinds that say how a text came about. The others say what that cost."""
+_COSTS = (events.HandedOver, events.PrefillProgressed, events.Prefetched, events.UsageReported, events.OpinionGiven)
+"""Kinds of events that only say what a text cost. The others say how it came about."""
 
 
 class Diverged(Exception):
-    """The loop decided otherwise than recorded."""
+    """The loop decided differently from the record."""
 
 
 def undisturbed(events: Iterable[Event]) -> list[Event]:
-    """How a text came about, as if it had never been interrupted."""
+    """Return the events by which a text came about, as if it had never been interrupted."""
     formed: list[Event] = []
     for event in events:
         if isinstance(event, RunStarted) and event.resumed:
@@ -80,7 +48,7 @@ def undisturbed(events: Iterable[Event]) -> list[Event]:
 
 
 def take_back_end(events: list[Event]) -> None:
-    """Remove what only says that the run was ended."""
+    """Remove the last events if they only say that the run was ended."""
     if events and isinstance(events[-1], RunEnded):
         events.pop()
         if events and isinstance(events[-1], WriteEnded):
@@ -88,10 +56,10 @@ def take_back_end(events: list[Event]) -> None:
 
 
 class RecordedEvents:
-    """How a text came about."""
+    """Compares, event by event, how a text came about with what the loop does now."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        """`events`: of a whole trace. What came before the last start that took a text up is only its text."""
+        """`events`: of a whole trace. Before the last start that took up a text, only the text counts."""
         starts = [n for n, event in enumerate(events) if isinstance(event, RunStarted) and not event.resumed] or [0]
         self.before = Trace.of(events[: starts[-1]])
         formed = undisturbed(events[starts[-1] :])
@@ -101,11 +69,11 @@ class RecordedEvents:
 
     @property
     def next(self) -> Event | None:
-        """None at its end."""
+        """Return the next event of the record; None at its end."""
         return self._events[self._place] if self._place < len(self._events) else None
 
     def take(self, event: Event) -> None:
-        """The loop did what comes next. Raises Diverged if it did something else."""
+        """Go on to the next event, which the loop has yielded. Raises Diverged if it has yielded another one."""
         if not _is_formative(event):
             return
         if self.next is None or not _is_same(event, self.next):
@@ -113,30 +81,30 @@ class RecordedEvents:
         self._place += 1
 
     def failure_of(self, author: Author) -> EngineLost | None:
-        """The failure of this model, if that is what comes next."""
+        """Return the failure of this model, if it comes next."""
         following = self._events[self._place : self._place + 2]
-        if following and isinstance(following[0], TakeoverEnded):
+        if following and isinstance(following[0], events.TakeoverEnded):
             following = following[1:]
-        failed = following and isinstance(notice := following[0], Noticed) and notice.lost is author
+        failed = following and isinstance(notice := following[0], events.Noticed) and notice.lost is author
         return EngineLost("The model was lost.", "") if failed else None
 
-    def wish(self, in_takeover: bool) -> Move | None:
-        """What a person asked for at this place."""
+    def request(self, in_takeover: bool) -> Move | None:
+        """Return the move that a person asked for at this place, if any."""
         match self.next:
-            case TakeoverStarted(asked_by=AskedBy.PERSON) as started:
+            case events.TakeoverStarted(asked_by=AskedBy.PERSON) as started:
                 return takeover_of(started)
-            case TakeoverEnded(asked_by=AskedBy.PERSON) if in_takeover:
+            case events.TakeoverEnded(asked_by=AskedBy.PERSON) if in_takeover:
                 match self._events[self._place + 1 : self._place + 2]:
-                    case [TakeoverStarted(asked_by=AskedBy.PERSON) as another]:
+                    case [events.TakeoverStarted(asked_by=AskedBy.PERSON) as another]:
                         return takeover_of(another)
                 return keep()
-            case WriteStarted(asked_by=AskedBy.PERSON):
+            case events.WriteStarted(asked_by=AskedBy.PERSON):
                 return keep()
         return None
 
 
 class Resumption:
-    """A loop that is brought to where a recorded text was interrupted, and goes on from there."""
+    """Brings a loop to where a recorded text was interrupted, and goes on from there."""
 
     def __init__(
         self,
@@ -145,23 +113,23 @@ class Resumption:
         make_loop: MakeLoop,
         first_move: Move | None = None,
     ) -> None:
-        """`first_move`: what a person wants at the place where the record ends."""
+        """`first_move`: the move that a person wants where the record ends."""
         self.record = record = RecordedEvents(recorded.events)
-        wish, first = _Wish(record, first_move), record.wish(in_takeover=False)
+        requests, first = _Requests(record, first_move), record.request(in_takeover=False)
         if record.next is None and first_move:
-            first = wish.take()
-        resumed = {author: ResumedSession(author, session, record, wish) for author, session in sessions.items()}
-        self.loop = loop = make_loop(resumed, [wish], record.before)
+            first = requests.take()
+        resumed = {author: ResumedSession(author, session, record, requests) for author, session in sessions.items()}
+        self.loop = loop = make_loop(resumed, [requests], record.before)
         for session in resumed.values():
             session.body = lambda: loop.text.body.parts
-        self._happening = loop.run(first)
+        self._events = loop.run(first)
         self._ended: list[Event] = []
 
     def catch_up(self) -> bool:
-        """Bring the loop to the end of the record; False if it decides otherwise than recorded."""
+        """Bring the loop to the end of the record; returns False if it decides differently."""
         try:
             while self.record.next is not None:
-                event = next(self._happening)
+                event = next(self._events)
                 if isinstance(event, RunEnded):  # stopped, or at a limit that is lower now
                     self._ended = [event]
                     break
@@ -171,13 +139,13 @@ class Resumption:
         return True
 
     def run(self) -> Iterator[Event]:
-        """What happens from there on; the last event is `RunEnded`."""
+        """Yield what happens from there on; the last event is `RunEnded`."""
         yield from self._ended
-        yield from self._happening
+        yield from self._events
 
 
-class _Wish(Interruption):
-    """What a person asked for, at its place in the record; and what one asks for now, at its end."""
+class _Requests(Interruption):
+    """Repeats a person's requests at their places in the record, and makes a new one at its end."""
 
     asked_by = AskedBy.PERSON
 
@@ -194,19 +162,19 @@ class _Wish(Interruption):
         return asked_by_person(move)
 
     def interrupt(self, view: View) -> Move | None:
-        return self.take() if self.is_due else self._record.wish(in_takeover=view.takeover is not None)
+        return self.take() if self.is_due else self._record.request(in_takeover=view.takeover is not None)
 
 
 class ResumedSession:
-    """A session that first gives back what was recorded of it, and then goes on itself."""
+    """Plays back what was recorded of a session, and then lets the session itself go on."""
 
-    def __init__(self, author: Author, session: Session, record: RecordedEvents, wish: _Wish) -> None:
+    def __init__(self, author: Author, session: Session, record: RecordedEvents, requests: _Requests) -> None:
         self._author = author
         self._session = session
         self._record = record
-        self._wish = wish
+        self._requests = requests
         self.body: Callable[[], Sequence[Part]] = tuple
-        """The text as it stands."""
+        """Returns the text as it stands."""
 
     @property
     def card(self) -> ModelCard:
@@ -230,7 +198,7 @@ class ResumedSession:
         while (event := self._record.next) is not None:
             if isinstance(event, TokenWritten) and event.author is self._author and not event.restored:
                 given += 1
-                yield _token(event)
+                yield event.token
             elif isinstance(event, WriteEnded):
                 yield End(event.stop)
                 return
@@ -238,7 +206,7 @@ class ResumedSession:
                 raise failure
             else:
                 raise Diverged(f"{self._author} writes instead of {event}")
-        if self._wish.is_due:
+        if self._requests.is_due:
             yield End(Stop.CANCELLED)
         elif given < limit:
             rest = tuple(self.body()) if given else body
@@ -274,19 +242,17 @@ def asked_by_person(move: Move | None) -> Move | None:
 
 
 def _is_formative(event: Event) -> bool:
-    return isinstance(event, _FORMATIVE) or (isinstance(event, Noticed) and event.lost is not None)
+    return event.lost is not None if isinstance(event, events.Noticed) else not isinstance(event, _COSTS)
 
 
 def _is_same(event: Event, recorded: Event) -> bool:
-    """But for the time, and for what only a model knows."""
-    if isinstance(event, Judged) and isinstance(recorded, Judged):
-        return event.author is recorded.author
-    if isinstance(event, Scored) and isinstance(recorded, Scored):
-        return event.author is recorded.author
-    if isinstance(event, Noticed) and isinstance(recorded, Noticed):
-        return event.lost is recorded.lost
+    """Compare two events, except for the time and what only a model knows."""
+    match event, recorded:
+        case (Judged(author=one), Judged(author=other)) | (
+            Scored(author=one),
+            Scored(author=other),
+        ):
+            return one is other
+        case events.Noticed(lost=lost), events.Noticed(lost=recorded_lost):
+            return lost is recorded_lost
     return changed(event, at=0.0) == changed(recorded, at=0.0)
-
-
-def _token(event: TokenWritten) -> Token:
-    return Token(event.id, event.encoded, event.logprob, event.alternatives, event.drafted, event.rejected_drafts)

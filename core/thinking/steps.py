@@ -1,4 +1,4 @@
-"""Where a step ends: at a boundary pattern, found while the text streams in, however tokens split it.
+"""Finds where a step ends: at a boundary pattern, while the text streams in, however tokens split it.
 
 The pattern is a setting of the run (a regular expression); by default two newlines with blanks between them.
 """
@@ -14,12 +14,12 @@ from core.errors import SettingsError
 from core.text import one_line
 
 BOUNDARY = r"\n[ \t\r]*\n"
-"""Two newlines, blanks allowed between them."""
+"""Two newlines, with blanks allowed between them."""
 LONGEST_PATTERN = 100
 MOST_REPEATS = 100
-"""How often a repeated character or class of a pattern matches at most."""
+"""Maximum number of matches of a repeated character or class of a pattern."""
 LONGEST_BOUNDARY = LONGEST_PATTERN + MOST_REPEATS
-"""Characters that a pattern can match."""
+"""Maximum number of characters that a pattern can match."""
 _SEARCHED_AT_ONCE = 10_000
 """Characters: a search cannot be interrupted, so it must be short."""
 _ITEM = r"(?:\\[\W_nrtdDsSwW]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\[\^?(?:\\.|[^\\\]])+\]|[^\\()\[\]|*+?{}^$])"
@@ -40,7 +40,7 @@ _ABBREVIATION = re.compile(
 
 
 class Decoder:
-    """Bytes of tokens to text; characters may be split across tokens. Invalid bytes become U+FFFD."""
+    """Decodes the bytes of tokens, which may split characters. Invalid bytes become U+FFFD."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -50,13 +50,13 @@ class Decoder:
 
     @property
     def inside_character(self) -> bool:
-        """True while the bytes so far end inside a UTF-8 sequence: no handoff here."""
+        """Tell whether the bytes so far end inside a UTF-8 sequence: no handoff here."""
         return bool(self._decoder.getstate()[0])
 
 
 @lru_cache(maxsize=16)
 def boundary_pattern(boundary: str) -> re.Pattern[str]:
-    """The compiled pattern, in which a repetition has a bound.
+    """Compile a pattern, with a bound for each repetition.
 
     A pattern may come from a stranger's trace. So groups are not allowed, which Python may search for exponential time,
     and of each of up to ten alternatives one character or class may be repeated, `MOST_REPEATS` times at most: the time
@@ -84,7 +84,7 @@ def boundary_pattern(boundary: str) -> re.Pattern[str]:
 
 
 def _ends(boundary: str) -> bool:
-    """Whether each alternative has a character that must be there, and one repeated item at most."""
+    """Tell whether each alternative has a character that must be there, and at most one repeated item."""
     signs = [[found[2] for found in _QUANTIFIED.finditer(each[1])] for each in _ALTERNATIVE.finditer(boundary)]
     return all(("" in each or "+" in each) and len("".join(each)) <= 1 for each in signs)
 
@@ -95,7 +95,7 @@ def _bounded(quantified: re.Match[str]) -> str:
 
 
 def _first_boundary(pattern: re.Pattern[str], text: str, start: int) -> re.Match[str] | None:
-    """Of the boundaries that begin at `start` or later the one that is complete first, as in a text that grows."""
+    """Find the boundary from `start` on that is complete first, as in a text that grows."""
     for begin in range(start, len(text), _SEARCHED_AT_ONCE):
         if found := pattern.search(text, begin, begin + _SEARCHED_AT_ONCE + LONGEST_BOUNDARY):
             first = found.start()
@@ -115,17 +115,17 @@ class Splitter:
     def __init__(self, text: str = "", boundary: str = BOUNDARY) -> None:
         self._pattern = boundary_pattern(boundary)
         self._step = ""
-        """The end of the step that is being written; empty before its first word."""
+        """The end of the current step; empty before its first word."""
         self._found = False
         self.after = 0
-        """Characters of the text fed last that follow its last boundary."""
+        """Number of characters after the last boundary in the text fed last."""
         self.feed(text)
 
     def feed(self, text: str) -> bool:
-        """Take the next piece of text; True if a boundary was completed in it."""
+        """Take the next piece of text; returns True if it completes a boundary."""
         known, start, found = len(self._step), 0, False
         step = (self._step + text) if known else text.lstrip(_SEPARATOR)
-        # A match at the first character is none: a step has at least one.
+        # A match at the first character does not count: a step has at least one.
         begin = max(1, known - LONGEST_BOUNDARY)
         while match := _first_boundary(self._pattern, step, begin):
             more = _MORE_NEWLINES.match(step, match.end())
@@ -138,12 +138,12 @@ class Splitter:
 
     @property
     def at_boundary(self) -> bool:
-        """True from the end of a boundary until something else than white space follows."""
+        """Tell whether nothing but white space follows the last boundary."""
         return self._found and not self._step
 
 
 def split(text: str, boundary: str = BOUNDARY) -> list[str]:
-    """The steps of a finished text, separators included; joined, they are the text again."""
+    """Split a finished text into its steps, separators included; joined, they are the text again."""
     steps: list[str] = []
     pattern, start = boundary_pattern(boundary), 0
     while match := _first_boundary(pattern, text, _after_separator(text, start) + 1):
@@ -160,19 +160,19 @@ def _after_separator(text: str, start: int) -> int:
 
 
 def same_step_twice(text: str, boundary: str = BOUNDARY, longest: int = 2400) -> bool:
-    """Whether the last two steps are the same. Only the last `longest` characters are compared."""
+    """Tell whether the last two steps are the same. Only the last `longest` characters are compared."""
     steps = split(text[-longest:], boundary)
     return len(steps) > 1 and steps[-1].strip() == steps[-2].strip() != ""
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether the text ends at the end of a sentence or line. A full stop after a digit ("3.") may be a decimal
-    point and counts only when white space or a closing quote follows; one after an abbreviation ("e.g.") never."""
+    """Tell whether the text ends with a sentence or line. A full stop after a digit ("3.") may be a decimal point and
+    counts only if white space or a closing quote follows; one after an abbreviation ("e.g.") never counts."""
     end = text[-16:]
     return bool(_SENTENCE_END.search(end)) and (end.endswith("\n") or not _ABBREVIATION.search(end))
 
 
 def ends_in_mark(text: str) -> bool:
-    """Whether the text ends in a full stop, question or exclamation mark, be it of a decimal number or an
+    """Tell whether the text ends in a full stop, question or exclamation mark, even one of a decimal number or an
     abbreviation (RelayGen's code)."""
     return bool(_MARK.search(text[-16:]))

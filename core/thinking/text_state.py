@@ -1,4 +1,4 @@
-"""The text of a run while it is written: its steps, whether the thinking is open, and how much each author wrote."""
+"""Keeps the text of a run while it is written: its steps, whether the thinking is open, how much each author wrote."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from core.thinking.steps import BOUNDARY, Decoder, Splitter
 
 
 class TextState:
+    """A text that grows and is cut back."""
+
     def __init__(
         self, closing_tags: Iterable[str] = (), written: Sequence[Part] = (), boundary: str = BOUNDARY
     ) -> None:
-        """`closing_tags`: what ends the thinking of either model. `written`: a text to continue."""
+        """`closing_tags`: the tags that end the thinking of either model. `written`: a text to continue."""
         self.closing_tags = tuple(closing_tags)
         self.boundary = boundary
         self.body = Body(written)
         self.answer_start: int | None = None
-        """Just after the closing tag; None inside the thinking."""
+        """The position just after the closing tag; None inside the thinking."""
         self.tokens = {author: sum(p.author is author for p in written) for author in Author}
         self.discards = 0
-        """How often text was discarded."""
+        """Number of times that text was discarded."""
         self._capped: set[int] = set()
-        """Starts of steps before which no boundary stands."""
+        """Starts of steps that follow a cap instead of a boundary."""
         self._splitter = Splitter("", boundary)
         self._decoder = Decoder()
         self._step_starts = [0]
@@ -46,7 +48,8 @@ class TextState:
 
     @property
     def inside_character(self) -> bool:
-        """The last token ended inside a character, or its text comes with a later one: no decision and no handoff."""
+        """Tell whether the last token ended inside a character, or its text comes with a later one: then nothing is
+        decided or handed over."""
         last = self.body.parts[-1] if self.body.parts else None
         return self._decoder.inside_character or (last is not None and last.id is not None and not last.text)
 
@@ -56,22 +59,22 @@ class TextState:
 
     @property
     def step_start(self) -> int:
-        """Where the step begins that is being written."""
+        """Return where the current step begins."""
         return self._step_starts[-1]
 
     @property
     def last_step_start(self) -> int:
-        """Where the step before it begins."""
+        """Return where the step before the current one begins."""
         return self._step_starts[-2] if len(self._step_starts) > 1 else 0
 
     @property
     def step_begun(self) -> bool:
-        """Whether more than white space follows the last boundary."""
+        """Tell whether more than white space follows the last boundary."""
         return bool(self.body.text[self.step_start :].strip())
 
     @property
     def rewritable_from(self) -> int:
-        """Where the step begins that a person or a policy may have rewritten."""
+        """Return where the step begins that a person or a policy may have rewritten."""
         return self.step_start if self.step_begun else self.last_step_start
 
     def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
@@ -81,12 +84,12 @@ class TextState:
         self.tokens[author] += 1
         ends_step = self._splitter.feed(text)
         if ends_step:
-            # A token may hold the first word of the new step as well.
+            # The token may also hold the first word of the new step.
             self._step_starts.append(self.position - self._splitter.after)
         return text, ends_step
 
     def end_step(self) -> None:
-        """End the step here, at its cap, though no boundary stands here."""
+        """End the step here, at its cap, though there is no boundary."""
         self._step_starts.append(self.position)
         self._capped.add(self.position)
         self._splitter = Splitter("", self.boundary)
@@ -101,7 +104,7 @@ class TextState:
         before = len(self.body.parts)
         gone = self.body.cut(position)
         self.discards += 1
-        # A token that lies across the cut stays, as much of it as is left.
+        # A token that lies across the cut keeps what is left of it.
         whole = gone[len(gone) - (before - len(self.body.parts)) :]
         for part in whole:
             self.tokens[part.author] -= 1
@@ -116,7 +119,7 @@ class TextState:
         return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in whole)
 
     def forget(self) -> None:
-        """Keep only the last two steps; positions start again at 0. A replay would copy a long text at each write."""
+        """Keep only the last two steps, at positions from 0: a replay would copy a long text at each write."""
         kept, missing = deque[Part](), self.position - self.last_step_start
         while missing > 0:
             kept.appendleft(self.body.parts.pop())
@@ -130,7 +133,7 @@ class TextState:
 
     @property
     def before_tag(self) -> int:
-        """Where a closing tag may have begun that is not complete yet; the end of the text if none has."""
+        """Return where a closing tag that is not complete yet may begin; the end of the text if there is none."""
         tail = self.body.text[-max(map(len, self.closing_tags), default=0) :] if self.thinking else ""
         for length in range(len(tail), 0, -1):
             if any(tag.startswith(tail[-length:]) for tag in self.closing_tags):
@@ -138,9 +141,9 @@ class TextState:
         return self.position
 
     def close_thinking(self) -> str:
-        """If the text has just completed a closing tag: the thinking is over. Returns the tag, or "".
+        """End the thinking if the text has just completed a closing tag; returns the tag, or "".
 
-        A tag inside `inline code` is only mentioned.
+        A tag inside `inline code` does not count.
         """
         if not self.thinking or not self.body.parts:
             return ""
@@ -154,6 +157,6 @@ class TextState:
         return ""
 
     def _quoted(self, position: int) -> bool:
-        """Whether a back-tick is open on this line."""
+        """Tell whether a back-tick is open on this line."""
         text = self.body.text
         return text.count("`", text.rfind("\n", 0, position) + 1, position) % 2 == 1

@@ -1,70 +1,49 @@
-"""A run as it stands, built from its events alone: while they arrive, or later from a store. Its pieces, steps, totals.
+"""Builds a trace of a run from its events alone: its pieces, steps and totals, while it runs or later from a store.
 
-Views, exports and the batch table read this. Applying a token takes the same short time however long the run is.
+Views, exports and the batch table read it. Adding a token takes the same short time however long the run is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from core.engines.body import Author, Body, Part
 from core.engines.usage import Usage
 from core.errors import StoreError
-from core.thinking.cues import Cue
-from core.thinking.events import (
-    CountersChanged,
-    Event,
-    Finish,
-    HandedOver,
-    Judged,
-    Noticed,
-    OpinionGiven,
-    Prefetched,
-    PrefillProgressed,
-    RunEnded,
-    RunStarted,
-    Scored,
-    StepEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    TextSettled,
-    ThinkingClosed,
-    TokenWritten,
-    UsageReported,
-    WriteStarted,
-)
+from core.thinking import events
+from core.thinking.events import Event, Finish, TokenWritten
+from core.thinking.pieces import Piece as Piece
+from core.thinking.pieces import Step as Step
+from core.thinking.pieces import Totals as Totals
 from core.thinking.steps import Splitter
 
 
 class Trace:
-    """Events, and what follows from them. A second `RunStarted` continues the text."""
+    """Holds the events of a run and all that follows from them. A second `RunStarted` continues the text."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.pieces: list[Piece] = []
         self.steps: list[Step] = []
         self.totals = {author: Totals() for author in Author}
-        self.started: RunStarted | None = None
-        self.closed: ThinkingClosed | None = None
-        self.ended: RunEnded | None = None
-        self.notices: list[Noticed] = []
+        self.started: events.RunStarted | None = None
+        self.closed: events.ThinkingClosed | None = None
+        self.ended: events.RunEnded | None = None
+        self.notices: list[events.Noticed] = []
         self.counters: Mapping[str, float] = {}
-        """What the policy has counted, by name."""
-        self.prefetches: list[Prefetched] = []
-        """Prefetch requests of servers, with times of the whole trace, in which resumed runs follow each other."""
+        """The policy's counters."""
+        self.prefetches: list[events.Prefetched] = []
+        """Prefetch requests of servers, with times of the whole trace, in which resumed runs follow one another."""
         self.usage: dict[Author, Usage] = {}
-        """Usage of each model on a server; no entry for a model on this machine."""
-        self.prefill: PrefillProgressed | None = None
-        """How far the next writer has read a long text; None once it has read it."""
-        self.opinion: OpinionGiven | None = None
-        """What the large model thought of the finished text; None if it was not asked, or what it read is gone."""
+        """Usage of each model on a server; there is no entry for a model on this machine."""
+        self.prefill: events.PrefillProgressed | None = None
+        """How much of a long text the next writer has read; None once it has read all of it."""
+        self.opinion: events.OpinionGiven | None = None
+        """The second opinion on the text; None if there is none, or if text that it covers was discarded."""
         self.handoffs = 0
-        """How often the writer changed."""
+        """Number of changes of the writer."""
         self.length = 0
         """Characters of the body."""
         self.seconds = 0.0
@@ -75,13 +54,13 @@ class Trace:
         self._step_over = False
         self._capped: set[int] = set()
         """Positions at which a step ended without a boundary."""
-        self._write: WriteStarted | None = None
-        self._takeover: TakeoverStarted | None = None
-        self._handoff: HandedOver | None = None
-        self._judged: Judged | None = None
-        self._replaced: list[TextDiscarded] = []
+        self._write: events.WriteStarted | None = None
+        self._takeover: events.TakeoverStarted | None = None
+        self._handoff: events.HandedOver | None = None
+        self._judged: events.Judged | None = None
+        self._replaced: list[events.TextDiscarded] = []
         self._came_to_nothing = False
-        """Whether no token came of the last takeover."""
+        """Whether the last takeover wrote no token."""
         self._last_at = 0.0
 
     @classmethod
@@ -96,7 +75,7 @@ class Trace:
         return "".join(piece.text for piece in self.pieces)
 
     def text_between(self, start: int, end: int) -> str:
-        """Characters `start` to `end`; short if they are near the end of the text, however long it is."""
+        """Return characters `start` to `end`: quickly near the end of a text, however long it is."""
         first = len(self.pieces)
         while first and self.pieces[first - 1].position + self.pieces[first - 1].length > start:
             first -= 1
@@ -107,14 +86,14 @@ class Trace:
 
     @property
     def thinking_text(self) -> str:
-        """Without the closing tag. Empty if the model has no thinking tags."""
+        """Return the thinking without its closing tag; empty if the model has no thinking tags."""
         if self.closed:
             return self.text[: self.closed.position].removesuffix(self.closed.tag)
         return self.text if self.thinks else ""
 
     @property
     def answer(self) -> str:
-        """The text after the thinking; the whole text if the model has no thinking tags."""
+        """Return the text after the thinking; the whole text if the model has no thinking tags."""
         if self.closed:
             return self.text[self.closed.position :]
         return "" if self.thinks else self.text
@@ -125,86 +104,91 @@ class Trace:
 
     @property
     def finish(self) -> Finish | None:
-        """None while the run is going on."""
+        """Return how the run ended; None while it is going on."""
         return self.ended.finish if self.ended else None
 
     @property
     def tokens(self) -> int:
-        """Tokens kept, of both models."""
+        """Return the number of tokens of both models that were kept."""
         return sum(total.kept for total in self.totals.values())
 
     @property
     def large_share(self) -> float:
-        """Tokens the large model wrote / all tokens written, 0 to 1 (the paper's modify ratio)."""
+        """Return the large model's share of the kept tokens, 0 to 1 (the paper's modify ratio)."""
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
-    def apply(self, event: Event) -> None:  # noqa: C901, PLR0915
-        """Add the next event. `PrefillProgressed` only sets `prefill`; neither it nor `TextSettled` is kept."""
-        if isinstance(event, PrefillProgressed):
+    def apply(self, event: Event) -> None:
+        """Add the next event. `PrefillProgressed` is not kept."""
+        if isinstance(event, events.PrefillProgressed):
             self.prefill, self.seconds = event, self._offset + event.at
             return
-        if isinstance(event, TextSettled):
-            return
-        if isinstance(event, OpinionGiven):  # after the run: none of its seconds
-            self.events.append(event)
+        self.events.append(event)
+        if isinstance(event, events.OpinionGiven):  # after the run: none of its seconds
             self.opinion = event
             return
-        if isinstance(event, WriteStarted | HandedOver | RunEnded):
-            self.prefill = None
-        self.events.append(event)
-        if isinstance(event, RunStarted):
-            self._offset = self.seconds
-            self._earlier_usage = dict(self.usage)
-            self.started, self.ended, self._writer, self._new_piece = event, None, None, True
+        if isinstance(event, events.RunStarted):
+            self._start(event)
         self.seconds = self._offset + event.at
+        if isinstance(event, TokenWritten):
+            self._token(event)
+        else:
+            self._apply_to_text(event)
+            self._apply_to_costs(event)
+
+    def _start(self, event: events.RunStarted) -> None:
+        self._offset = self.seconds
+        self._earlier_usage = dict(self.usage)
+        self.started, self.ended, self._writer, self._new_piece = event, None, None, True
+
+    def _apply_to_text(self, event: Event) -> None:
         match event:
-            case TokenWritten():
-                self._token(event)
-            case WriteStarted():
+            case events.WriteStarted():
                 self._write, self._handoff, self._new_piece = event, None, True
-                self._last_at = self.seconds
-            case HandedOver(author=author):
-                self._handed_over(event, self.totals[author])
-            case TakeoverStarted(author=author):
+                self._last_at, self.prefill = self.seconds, None
+            case events.TakeoverStarted(author=author):
                 self._takeover = event
                 self.totals[author].takeovers += 1
-            case TakeoverEnded(tokens=tokens):
+            case events.TakeoverEnded(tokens=tokens):
                 self._takeover, self._new_piece, self._came_to_nothing = None, True, not tokens
-            case TextInserted(text=text, reason=reason):
+            case events.TextInserted(text=text, reason=reason):
                 self._begin_piece(Author.INSERTED, reason, self.seconds).insert(text)
                 self.length += len(text)
                 self._new_piece, self._step_over = True, Splitter(text).at_boundary
-            case TextDiscarded():
+            case events.TextDiscarded():
                 self._discard(event)
-            case StepEnded(position=position):
+            case events.StepEnded(position=position):
                 self._capped.add(position)
                 self._step_over = True
-            case ThinkingClosed():
+            case events.ThinkingClosed():
                 self.closed, self._step_over = event, True
-            case Judged(author=author, reused=reused, prefilled=prefilled):
+            case events.Judged():
                 self._judged = event
-                self.totals[author].reused += reused
-                self.totals[author].prefilled += prefilled
                 if self.pieces:
                     self.pieces[-1].judged = event
-            case Scored(author=author, reused=reused, prefilled=prefilled):
-                self.totals[author].reused += reused
-                self.totals[author].prefilled += prefilled
+            case events.Scored():
                 if self.pieces:
                     self.pieces[-1].scored = event
-            case CountersChanged(counters=counters):
+
+    def _apply_to_costs(self, event: Event) -> None:
+        match event:
+            case events.HandedOver() | events.Judged() | events.Scored():
+                self.totals[event.author].reused += event.reused
+                self.totals[event.author].prefilled += event.prefilled
+                if isinstance(event, events.HandedOver):
+                    self._handed_over(event)
+            case events.CountersChanged(counters=counters):
                 self.counters = counters
-            case Prefetched(began=began):
+            case events.Prefetched(began=began):
                 self.prefetches.append(replace(event, at=self.seconds, began=self._offset + began))
-            case UsageReported(author=author, usage=usage):
+            case events.UsageReported(author=author, usage=usage):
                 self.usage[author] = self._earlier_usage.get(author, Usage()).plus(usage)
-            case Noticed():
+            case events.Noticed():
                 self.notices.append(event)
-            case RunEnded():
-                self.ended = event
+            case events.RunEnded():
+                self.ended, self.prefill = event, None
 
     def parts(self) -> list[Part]:
-        """The body, with token ids, as a loop takes it to continue the text.
+        """Return the body with token ids, as a loop takes it to continue the text.
 
         Raises StoreError if the thinking is closed where no closing tag stands.
         """
@@ -269,20 +253,18 @@ class Trace:
         return piece
 
     def _vocabulary_of(self, author: Author) -> str:
-        """Of the model that writes now: a text may be continued by another pair."""
+        """Return the vocabulary of the model that writes now: another pair may continue a text."""
         models = {Author.SMALL: self.started.small, Author.LARGE: self.started.large} if self.started else {}
         model = models.get(author)
         return model.vocabulary if model else ""
 
-    def _handed_over(self, event: HandedOver, total: Totals) -> None:
-        self._handoff, self._last_at = event, self.seconds
-        total.reused += event.reused
-        total.prefilled += event.prefilled
-        total.handoff_seconds += event.seconds
+    def _handed_over(self, event: events.HandedOver) -> None:
+        self._handoff, self._last_at, self.prefill = event, self.seconds, None
+        self.totals[event.author].handoff_seconds += event.seconds
         self.handoffs += self._writer not in (None, event.author)
         self._writer = event.author
 
-    def _discard(self, event: TextDiscarded) -> None:
+    def _discard(self, event: events.TextDiscarded) -> None:
         while self.pieces and self.length >= event.position:
             piece = self.pieces[-1]
             for token in piece.cut(max(0, event.position - piece.position)):
@@ -307,167 +289,3 @@ class Trace:
             return False
         closed_here = self.closed is not None and not self.pieces[-1].in_answer
         return closed_here or self.length in self._capped or self.steps[-1].is_over
-
-
-@dataclass(slots=True)
-class Piece:
-    """A stretch of text by one author; grows while it is being written."""
-
-    author: Author
-    step: int
-    """Index of its step, from 0."""
-    position: int
-    """Where it begins in the body, in characters."""
-    start: float
-    """Seconds into the run at which its decoding began, after the handoff."""
-    reason: str | None = None
-    """Id of the TakeoverReason; None for the default writer."""
-    takeover: TakeoverStarted | None = None
-    """Pieces of one takeover share it."""
-    handoff: HandedOver | None = None
-    """The cost of the handoff to its author; only for the first piece of a write."""
-    replaced: str = ""
-    """Text discarded just before: the lookahead or the step that this piece replaces."""
-    replaced_tokens: int = 0
-    counters: Mapping[str, float] = field(default_factory=dict)
-    """What the policy had counted when the piece began."""
-    vocabulary: str = ""
-    """Of its token ids."""
-    in_answer: bool = False
-    judged: Judged | None = None
-    """The large model's score of the step that ends with this piece, or that it replaced."""
-    scored: Scored | None = None
-    """How likely the large model found the step that ends with this piece."""
-    end: float = 0.0
-    tokens: list[TokenWritten] = field(default_factory=list)
-    """Empty in an inserted text."""
-    length: int = 0
-    """Characters."""
-    _text: str = ""
-    _fresh: list[str] = field(default_factory=list, repr=False)
-
-    @property
-    def text(self) -> str:
-        if self._fresh:
-            self._text += "".join(self._fresh)
-            self._fresh.clear()
-        return self._text
-
-    @property
-    def accepted_drafts(self) -> int:
-        """Tokens that the small model drafted for this piece of the large one, and that were kept."""
-        return sum(token.drafted for token in self.tokens)
-
-    @property
-    def drafts(self) -> int:
-        """Tokens that the small model drafted for it, the rejected ones too."""
-        return self.accepted_drafts + sum(token.rejected_drafts for token in self.tokens)
-
-    @property
-    def cue(self) -> Cue | None:
-        return self.takeover.cue if self.takeover else None
-
-    @property
-    def seconds(self) -> float:
-        """Decoding only."""
-        return max(0.0, self.end - self.start)
-
-    @property
-    def tokens_per_second(self) -> float:
-        """By the clock, without the handoff; 0 for a single token, whose time says nothing about decoding."""
-        return len(self.tokens) / self.seconds if self.seconds and len(self.tokens) > 1 else 0.0
-
-    def insert(self, text: str) -> None:
-        self._fresh.append(text)
-        self.length += len(text)
-
-    def append(self, token: TokenWritten) -> None:
-        self.tokens.append(token)
-        self.insert(token.text)
-
-    def cut(self, length: int) -> list[TokenWritten]:
-        """Keep the first `length` characters; returns the tokens that were cut. One that lies across the
-        cut keeps its first part, without its id; without theirs stay those whose text it completed."""
-        text, end = self.text, self.length
-        gone: list[TokenWritten] = []
-        while self.tokens and (end > length or not self.tokens[-1].text):
-            token = self.tokens.pop()
-            start = end - len(token.text)
-            if start < length < end:
-                rest = token.text[: length - start]
-                for place in reversed(range(len(self.tokens))):
-                    if self.tokens[place].text:
-                        break
-                    self.tokens[place] = replace(self.tokens[place], id=None)
-                ends_step = token.ends_step and rest[-1].isspace()
-                self.tokens.append(replace(token, text=rest, id=None, ends_step=ends_step))
-                break
-            gone.append(token)
-            end = start
-        self._text, self.length = text[:length], length
-        return gone
-
-
-@dataclass(slots=True)
-class Step:
-    """Text between two step boundaries, the separator at its end included."""
-
-    index: int
-    pieces: list[Piece]
-
-    @property
-    def text(self) -> str:
-        return "".join(piece.text for piece in self.pieces)
-
-    @property
-    def tokens(self) -> int:
-        return sum(len(piece.tokens) for piece in self.pieces)
-
-    @property
-    def in_answer(self) -> bool:
-        return self.pieces[-1].in_answer
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing but white space follows the boundary at its end."""
-        for piece in reversed(self.pieces):
-            if not piece.tokens:
-                return Splitter(piece.text).at_boundary
-            for token in reversed(piece.tokens):
-                if token.ends_step or token.text.strip():
-                    return token.ends_step
-        return False
-
-    @property
-    def judged(self) -> Judged | None:
-        return next((piece.judged for piece in reversed(self.pieces) if piece.judged), None)
-
-    def by(self, author: Author) -> Iterator[Piece]:
-        return (piece for piece in self.pieces if piece.author is author)
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counts of one author in one run."""
-
-    decoded: int = 0
-    """All tokens that it wrote, kept or not."""
-    discarded: int = 0
-    decode_seconds: float = 0.0
-    """Time from each handoff to the last token of its write, summed."""
-    reused: int = 0
-    prefilled: int = 0
-    handoff_seconds: float = 0.0
-    takeovers: int = 0
-    drafts: int = 0
-    """Tokens that the small model drafted for this one, the rejected and the discarded ones too."""
-    accepted_drafts: int = 0
-
-    @property
-    def kept(self) -> int:
-        return self.decoded - self.discarded
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Decoding speed by the clock, handoffs excluded; 0 for a single token, whose time says nothing about it."""
-        return self.decoded / self.decode_seconds if self.decode_seconds and self.decoded > 1 else 0.0

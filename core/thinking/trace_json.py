@@ -1,4 +1,4 @@
-"""Events and whole traces as JSON and back (docs/trace.md): an object a line, the last one says what the run came to.
+"""Converts events and traces to JSON lines and back (docs/trace.md); the last line of a trace summarises the run.
 
 The reader is tolerant of what is newer: it passes over unknown fields and kinds of events. It reads schema 1, too.
 Whatever else is wrong with a line raises StoreError.
@@ -27,12 +27,12 @@ from core.thinking.trace import Piece, Trace
 Json = dict[str, Any]
 
 KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in get_args(Event)}
-"""Classes of events by the tag in their JSON."""
+"""Event classes by the tag in their JSON."""
 _MALFORMED = (ValidationError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SettingsError)
 
 
 def event_to_json(event: Event) -> Json:
-    """An object of JSON values with the kind as "event"; `RunStarted` also says the schema."""
+    """Return an object of JSON values, with the kind as "event". `RunStarted` also has the schema."""
     if not isinstance(event, RunStarted):
         return cast(Json, to_builtins(event))
     cards = {"small": _card_to_json(event.small), "large": _card_to_json(event.large)}
@@ -41,7 +41,7 @@ def event_to_json(event: Event) -> Json:
 
 
 def event_from_json(data: Json) -> Event | None:
-    """The event; None if this version does not know its kind. Raises StoreError if it is malformed."""
+    """Return the event; None if this version does not know its kind. Raises StoreError if it is malformed."""
     try:
         data = upgrade_event(data)
         kind = KINDS.get(data["event"]) if isinstance(data.get("event"), str) else None
@@ -56,19 +56,19 @@ def event_from_json(data: Json) -> Event | None:
 
 
 def events_from_json(lines: Iterable[Json]) -> Iterator[Event]:
-    """All events that this version knows. Raises StoreError."""
+    """Yield the events that this version knows. Raises StoreError."""
     for data in lines:
         if event := event_from_json(data):
             yield event
 
 
 def trace_from_lines(lines: Iterable[str]) -> Trace:
-    """The trace again, from its events alone. Raises StoreError, with the number of a line that is not JSON."""
+    """Rebuild a trace from its events alone. Raises StoreError, with the number of a line that is not JSON."""
     return Trace.of(events_from_json(_objects(lines)))
 
 
 def trace_to_json(trace: Trace) -> Json:
-    """The last line: what the run came to. Everything in it follows from the events."""
+    """Return the last line, which summarises the run. Everything in it follows from the events."""
     return {
         "event": "trace",
         "schema": SCHEMA,

@@ -1,6 +1,6 @@
-"""Usage of sessions on servers as events of the run: tokens and money, and what was prefetched.
+"""Adds the usage of sessions on servers to the events of a run: tokens, money, and prefetch requests.
 
-Most of it is known only after the write that caused it has been closed, when the write can yield no more events.
+Most of it becomes known only after the write that caused it was closed, and can yield no more events.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.thinking.events import Event, HandedOver, Judged, Prefetched, RunEnded
 
 
 class UsageReports:
-    """For one run, whose clock began at `began` (by time.perf_counter)."""
+    """Reports the usage of one run, whose clock began at `began` (by time.perf_counter)."""
 
     def __init__(self, sessions: Mapping[Author, Session], began: float) -> None:
         self._reporting = {author: session for author, session in sessions.items() if isinstance(session, ReportsUsage)}
@@ -23,9 +23,9 @@ class UsageReports:
         self._began = began
 
     def added_to(self, events: Iterable[Event]) -> Iterator[Event]:
-        """The same events; after each handoff, takeover and judgement comes the usage that has changed.
+        """Yield the events and, after each handoff, takeover, judgement and score, the usage that has changed.
 
-        Before the end of the run the sessions that report usage are closed, so that the last report is complete.
+        The sessions that report usage are closed before the end of the run, so that the last report is complete.
         """
         for event in events:
             if isinstance(event, RunEnded):

@@ -1,11 +1,10 @@
-"""One write of one model: what its session yields is added to the text and yielded as events."""
+"""Lets one model write: adds what its session yields to the text, and turns it into events."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -24,56 +23,43 @@ from core.thinking.events import (
     WriteStarted,
 )
 from core.thinking.policy import View, Write
-from core.thinking.steps import BOUNDARY
+from core.thinking.run_settings import RunSettings
 from core.thinking.text_state import TextState
 
 PREFETCH_EVERY = 4
-"""Tokens of the default writer after which the other model is offered to read along."""
+"""The other model is asked to prefetch after this many tokens of the default writer."""
 LONG_PREFILL = 512
-"""Tokens from which the progress of a prefill is an event. An ordinary handoff reads fewer."""
+"""Tokens from which the progress of a prefill is reported. An ordinary handoff reads fewer."""
 DECODED_AT_MOST = 4
-"""Times `max_tokens`. Policies discard lookaheads and steps, but less than they keep; one that does nothing else would
+"""A run may decode this many times `max_tokens`. Policies discard less than they keep; one that only discards would
 never end."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    seed: int = 0
-    max_tokens: int = 32_768
-    """Tokens of the body that may be kept; the prompt does not count."""
-    alternatives: int = 0
-    """Likeliest tokens to record at each position."""
-    small_alone: bool = True
-    """When the large model is lost for good: the small one finishes alone, or else the run fails."""
-    boundary: str = BOUNDARY
-    """The pattern that ends a step (steps.py)."""
-
-
 class WriteStream:
-    """Lets the sessions write into one text, one at a time, with one clock."""
+    """Lets the sessions write into one text, one at a time, on one clock."""
 
-    def __init__(self, sessions: Mapping[Author, Session], text: TextState, settings: LoopSettings) -> None:
+    def __init__(self, sessions: Mapping[Author, Session], text: TextState, settings: RunSettings) -> None:
         self.sessions = sessions
         self.text = text
         self.settings = settings
         self.stop: Stop | None = None
-        """Why the last write ended; None if it was ended from outside."""
+        """Why the last write ended; None if it was closed from outside."""
         self.decoded = 0
-        """Tokens that the models wrote, kept or not."""
+        """Tokens that the models wrote, whether they were kept or not."""
         self.began = time.perf_counter()
 
     def now(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return time.perf_counter() - self.began
 
     @property
     def kept(self) -> int:
-        """Tokens of the body."""
+        """Return the number of tokens in the body."""
         return self.text.tokens[Author.SMALL] + self.text.tokens[Author.LARGE]
 
     @property
-    def room(self) -> int:
-        """Tokens that may still be written."""
+    def remaining(self) -> int:
+        """Return how many tokens may still be written."""
         return min(self.settings.max_tokens - self.kept, DECODED_AT_MOST * self.settings.max_tokens - self.decoded)
 
     def write(
@@ -84,7 +70,7 @@ class WriteStream:
         alternatives: int = 0,
         asked_by: AskedBy = AskedBy.POLICY,
     ) -> Generator[Event, None, None]:
-        """One write of one model: each token is in the text before its event is yielded. `reason`: of a takeover."""
+        """Let a model write, and add each token to the text before yielding its event. `reason`: of a takeover."""
         session, self.stop = self.sessions[author], None
         if self.text.inside_character:
             # The other model was lost in the middle of a character: no tokenizer can continue from there.
@@ -92,7 +78,7 @@ class WriteStream:
         yield WriteStarted(self.now(), author, reason, self.text.position, asked_by)
         items = session.write(
             tuple(self.text.body.parts),
-            limit=min(limit, self.room),
+            limit=min(limit, self.remaining),
             seed=stream_of(self.settings.seed, author.value, self.text.discards),
             position=self.kept,
             alternatives=max(self.settings.alternatives, alternatives),
@@ -100,35 +86,33 @@ class WriteStream:
         with closing(items):
             for item in items:
                 match item:
-                    case Token(id, _, logprob, others, drafted, rejected):
+                    case Token():
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         self.decoded += 1
-                        token = TokenWritten(
-                            self.now(), author, id, written, logprob, others, ends_step, drafted, rejected
-                        )
-                        yield token if token.encoded == item.data else replace(token, data=item.data)
-                        self._offer_prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
-                    case PrefillProgress(tokens, total) if total >= LONG_PREFILL:
-                        yield PrefillProgressed(self.now(), author, tokens, total)
-                    case Handoff(reused, prefilled, seconds, passing):
-                        yield HandedOver(self.now(), author, reused, prefilled, seconds, passing)
-                    case Notice(sentence):
-                        yield Noticed(self.now(), sentence)
+                        yield TokenWritten.of(item, self.now(), author, written, ends_step)
+                        self._prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
+                    case PrefillProgress(total=total) if total >= LONG_PREFILL:
+                        yield PrefillProgressed(self.now(), author, *item)
+                    case Handoff():
+                        yield HandedOver(self.now(), author, *item)
+                    case Notice():
+                        yield Noticed(self.now(), *item)
                     case End(stop):
                         self.stop = stop
                         yield WriteEnded(self.now(), stop)
 
     def discard(self, position: int) -> Event:
+        """Cut the text at `position`."""
         text, tokens = self.text.discard(position)
         return TextDiscarded(self.now(), position, text, tokens)
 
     def restore(self, author: Author, text: str, tokens: Sequence[TokenWritten]) -> Iterator[Event]:
-        """Add a discarded text again, at the end. `tokens`: its own; one that began before it is its first part."""
+        """Put a discarded text back, at the end. `tokens`: its tokens, except for one that began before it."""
         rest = text[: len(text) - sum(len(token.text) for token in tokens)]
         first = [TokenWritten(self.now(), author, None, rest)] if rest else []
         for token in (*first, *(replace(token, at=self.now(), restored=True) for token in tokens)):
             vocabulary = self.sessions[author].card.vocabulary
-            self.text.append(Token(token.id, token.encoded), author, vocabulary)
+            self.text.append(token.token, author, vocabulary)
             yield token
 
     def view(
@@ -142,7 +126,7 @@ class WriteStream:
         in_lookahead: bool = False,
         takeover: Write | None = None,
     ) -> View:
-        """What a policy may see of the text from `start` on. `at_boundary`: if it is asked about an earlier place."""
+        """Show a policy the text from `start` on. `at_boundary`: overrides it where an earlier place is decided on."""
         return View(
             body=self.text.body.text,
             start=start,
@@ -159,9 +143,9 @@ class WriteStream:
             boundary=self.text.boundary,
         )
 
-    def _offer_prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:
-        """Let the other model read along while the default writer writes: every few tokens, and at the end of a step,
-        so that it has the time of a lookahead to read all of it."""
+    def _prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:
+        """Ask the other model to read ahead while the default writer writes: every few tokens, and at the end of a
+        step, so that it can read all of it during a lookahead."""
         if is_takeover or not (ends_step or self.text.tokens[author] % PREFETCH_EVERY == 0):
             return
         other = next((session for who, session in self.sessions.items() if who is not author), None)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from core.demo_pair.task import FIRST_STEP, LONGEST, DemoProblem, DemoStep, random_problem
-from core.run import INSTRUCTION
+from core.thinking.run_settings import INSTRUCTION
 from demo_pair.tokenizer import ASSISTANT, BEGIN, END, USER
 
 COPY_DISTANCE = 17

@@ -12,7 +12,7 @@ from app.shared.conversations.conversation import Exchange
 from app.shared.loaded_models import LoadedModels, LoadState
 from core.errors import BatonError
 from core.thinking.events import OpinionGiven
-from core.thinking.opinion import OpinionProgress, SecondOpinion, opinion_obstacle
+from core.thinking.opinion import OpinionProgress, SecondOpinion, opinion_error
 
 
 class SecondOpinions(QObject):
@@ -44,7 +44,7 @@ class SecondOpinions(QObject):
             return "Wait until the answer is written."
         if self._models.state is not LoadState.READY and trace.pieces:
             return "The models are not loaded yet."
-        error = opinion_obstacle(self._models.pair.large, trace)
+        error = opinion_error(self._models.pair.large, trace)
         return str(error) if error else ""
 
     def ask(self, exchange: Exchange) -> None:

@@ -26,7 +26,6 @@ from core.errors import SettingsError
 from core.thinking.corrections import Change, Effect, change_of
 from core.thinking.cues import Lexicon, english
 from core.thinking.events import RunStarted
-from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import PolicyContext
 from core.thinking.registry import make_policy
 from core.thinking.trace import Piece, Trace
@@ -73,7 +72,7 @@ def cues_of(trace: Trace) -> Lexicon:
         policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
     except SettingsError:  # a policy that is not installed, or a list that this version cannot read
         return english()
-    return policy.lexicon if isinstance(policy, Keywords) else settings.lexicon or english()
+    return policy.lexicon
 
 
 def _says_something(piece: Piece, tag: str) -> bool:

@@ -16,7 +16,7 @@ from core.run import Pair
 from core.store.batch_rows import JobState, ResultRow
 from core.store.store import Store
 from core.thinking.events import OpinionGiven
-from core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_obstacle
+from core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_error
 from core.thinking.trace import Trace
 
 AROUND = 60
@@ -84,13 +84,13 @@ class BatchOpinions:
     def __init__(self, store: Store, batch_id: str, pair: Pair, arms: Iterable[str] | None = None) -> None:
         """`arms`: names of the arms to read, those that ran with these models; all, if not given.
 
-        Raises the error of `opinion_obstacle` if it cannot score.
+        Raises the error of `opinion_error` if it cannot score.
         """
         self._store, self._pair = store, pair
         read = None if arms is None else set(arms)
         wrong = [row for row in store.batches.results(batch_id) if (read is None or row.arm in read) and is_wrong(row)]
         self.rows = [row for row in wrong if store.runs.opinion(row.run) is None]
-        if self.rows and (error := opinion_obstacle(pair.large, store.runs.trace(self.rows[0].run))):
+        if self.rows and (error := opinion_error(pair.large, store.runs.trace(self.rows[0].run))):
             raise error
         self._stopped = threading.Event()
         self._reading: SecondOpinion | None = None
@@ -111,7 +111,7 @@ class BatchOpinions:
             trace = self._store.runs.trace(row.run)
             if self._stopped.is_set():
                 return
-            if opinion_obstacle(self._pair.large, trace) is None:
+            if opinion_error(self._pair.large, trace) is None:
                 self._read(row, trace)
             if self._stopped.is_set():
                 return

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from core.engines.base import Engine
 from core.errors import SettingsError
-from core.run import Pair, RunSettings, obstacle
+from core.run import Pair, RunSettings, unmet_need
 from core.store.batch_rows import StoredArm
 from core.thinking.registry import POLICIES
 
@@ -77,7 +77,7 @@ def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:
 def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
     """Raises SettingsError, before anything runs, if a policy cannot work with these models."""
     for arm in arms:
-        if found := obstacle(POLICIES.of(arm.settings.policy), pair):
+        if found := unmet_need(POLICIES.of(arm.settings.policy), pair.cards):
             raise SettingsError(f"The arm “{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 

@@ -1,6 +1,6 @@
 """Recipes: make the arms that the paper compares (§4 and its ablations) from the chosen settings.
 
-Each policy brings its own arms; a recipe that compares several settings is a function and a line in `ABLATIONS`.
+Each policy brings its own arms and ablations; a comparison of other settings is a function and a line in `ABLATIONS`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 from core.batch.running.arms import Arm, needs
 from core.errors import SettingsError
 from core.run import RunSettings
-from core.thinking.cue_rules import CueSettings
 from core.thinking.cues import Category, english, parse_lexicon
-from core.thinking.policies.keywords import Keywords
-from core.thinking.registry import POLICIES, difference, own_values, settings_for, with_values
+from core.thinking.registry import DEFAULT_POLICY, POLICIES, difference, own_values, settings_for, with_values
 from core.thinking.steps import BOUNDARY
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
@@ -36,11 +34,6 @@ POLICY_ARMS = {
 """What the policies bring, by the name of the arm; the baselines by one model first."""
 
 
-def with_policy(name: str, policy: str, **parameters: Any) -> Make:
-    """One arm: the chosen settings under another policy, with these parameters changed."""
-    return lambda base: (Arm(name=name, settings=_changed(base, policy, parameters)),)
-
-
 def with_arm(name: str) -> Make:
     """One arm that a policy brings. Own values of a person stay, but for what the arm itself varies."""
     arm = POLICY_ARMS[name]
@@ -56,29 +49,29 @@ def with_arm(name: str) -> Make:
     return make
 
 
+def with_ablation(name: str) -> Make:
+    """The arms of an ablation: of the chosen policy if it brings it, else of the first policy that does."""
+
+    def make(base: RunSettings) -> tuple[Arm, ...]:
+        policies = [POLICIES.of(base.policy), *POLICIES.values()]
+        policy, ablation = next((each, one) for each in policies for one in each.ablations if one.name == name)
+        chosen = settings_for(policy.name, base.policy)
+        return tuple(
+            Arm(
+                name=arm,
+                settings=base.model_copy(update={"policy": chosen.model_copy(update=values)}),
+                sweep=name if ablation.is_sweep else "",
+            )
+            for arm, values in ablation.changes(chosen).items()
+        )
+
+    return make
+
+
 def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
     """Large only, on a server that uses a draft model: speculative decoding by tokens instead of steps."""
-    return (Arm(name="speculative decoding", settings=_changed(base, "always", {}), drafted=True),)
-
-
-def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
-    """Rule 3 with each of the paper's values of c, and n3 as it is chosen: neither grows."""
-    keywords = settings_for("keywords", base.policy)
-    n3 = keywords.n3 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n3
-    fixed = {"c_step": 0, "n3_step": 0, "n3_most": n3}
-    return tuple(
-        Arm(name=f"c = {c}", settings=_changed(base, "keywords", {"c": c, "c_most": c, **fixed}), sweep="c")
-        for c in (3, 15, 50)
-    )
-
-
-def opening_on_and_off(base: RunSettings) -> tuple[Arm, ...]:
-    """The chosen policy with the large model's first 100 tokens and without; `keywords` if it has no opening."""
-    policy = base.policy.policy if isinstance(base.policy, CueSettings) else "keywords"
-    return tuple(
-        Arm(name=name, settings=_changed(base, policy, {"opening": tokens}))
-        for name, tokens in (("opening", 100), ("no opening", 0))
-    )
+    (large,) = with_arm("large")(base)
+    return (large.model_copy(update={"name": "speculative decoding", "drafted": True}),)
 
 
 BOUNDARIES = {"paragraph": BOUNDARY, "line": r"\n", "sentence": r"[.!?]\s"}
@@ -102,35 +95,17 @@ def meaning_of_wait(base: RunSettings) -> tuple[Arm, ...]:
     )
 
 
-def takeover_lengths(base: RunSettings) -> tuple[Arm, ...]:
-    """Takeovers at a cue with half the chosen tokens, as many, and twice as many."""
-    keywords = settings_for("keywords", base.policy)
-    chosen = keywords.n1 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n1
-    return tuple(
-        Arm(name=f"n1 = {n1}", settings=_changed(base, "keywords", {"n1": n1}), sweep="n1")
-        for n1 in (max(1, chosen // 2), chosen, 2 * chosen)
-    )
-
-
-def entropy_thresholds(base: RunSettings) -> tuple[Arm, ...]:
-    """Takeovers above 0.5, 0.95 (GlimpRouter's) and 1.5 nats of first-token entropy."""
-    return tuple(
-        Arm(name=f"τ = {tau:g}", settings=_changed(base, "first-token-entropy", {"tau": tau}), sweep="tau")
-        for tau in (0.5, 0.95, 1.5)
-    )
-
-
 def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
     """The cues of reflection alone, of affirmation alone, and of verification alone."""
     lexicon = parse_lexicon(base.cue_list) if base.cue_list else english()
+    policy = settings_for(DEFAULT_POLICY, base.policy)
+    lists = {each.value: lexicon.cues.get(each, {}) for each in Category if each is not Category.STATEMENT}
     return tuple(
         Arm(
-            name=f"{category.value} alone",
-            settings=_changed(base, "keywords", {}).model_copy(
-                update={"cue_list": json.dumps({category.value: lexicon.cues.get(category, {})})}
-            ),
+            name=f"{name} alone",
+            settings=base.model_copy(update={"policy": policy, "cue_list": json.dumps({name: cues})}),
         )
-        for category in (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
+        for name, cues in lists.items()
     )
 
 
@@ -155,10 +130,6 @@ def _short(model: str) -> str:
     return PurePath(model).name.removesuffix(".gguf")
 
 
-def _changed(base: RunSettings, policy: str, parameters: dict[str, Any]) -> RunSettings:
-    return base.model_copy(update={"policy": settings_for(policy, base.policy).model_copy(update=parameters)})
-
-
 def _varied(name: str) -> dict[str, Any]:
     """The parameters that an arm of a policy has otherwise than the policy's defaults."""
     arm = POLICY_ARMS[name]
@@ -176,12 +147,12 @@ ARMS: dict[str, Recipe] = {
 }
 
 ABLATIONS: dict[str, Recipe] = {
-    "c": Recipe("reflections allowed: 3, 15, 50", reflections_allowed),
-    "n1": Recipe("takeover at a cue: half as long, as chosen, twice", takeover_lengths),
-    "tau": Recipe("first-token entropy above 0.5, 0.95, 1.5", entropy_thresholds),
-    "one-cue": Recipe("one cue per class", with_policy("one cue", "keywords", one_cue=True)),
+    **{
+        ablation.name: Recipe(ablation.title, with_ablation(ablation.name))
+        for policy in POLICIES.values()
+        for ablation in policy.ablations
+    },
     "one-class": Recipe("one class of cues at a time", single_cue_classes),
-    "opening": Recipe("the large model's opening, on and off", opening_on_and_off),
     "boundary": Recipe("steps by paragraph, line or sentence", structural_clues),
     "wait": Recipe("does “wait” mean large or small?", meaning_of_wait),
     "presets": Recipe("the authors' code against Baton's preset", _several(*map(with_arm, ("reference", "baton")))),

@@ -16,7 +16,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -38,8 +37,7 @@ from core.store.batch_rows import Conditions, Job
 from core.store.run_metrics import RunMetrics
 from core.store.store import Store
 from core.thinking.control import Control
-from core.thinking.events import Finish, RunStarted
-from core.thinking.policies.random_takeover import RandomTakeover
+from core.thinking.events import Finish
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -163,7 +161,7 @@ class Runner:
             if self._stopped or not arm.equal_share_of or totals[name].done == totals[name].jobs:
                 continue
             share = self._settings.shares.get(name)
-            chance = self._settings.chances.get(name, self._recorded_chance(name))
+            chance = self._settings.chances.get(name)
             try:
                 if chance is None or share is None:
                     problems = pilot_of(list(self.store.batches.problems(self.batch)))
@@ -301,15 +299,6 @@ class Runner:
         large = sum(trace.totals[Author.LARGE].kept for trace in traces)
         return large / max(1, sum(trace.tokens for trace in traces))
 
-    def _recorded_chance(self, name: str) -> float | None:
-        """The chance with which an older version of Baton began this arm."""
-        for row in islice(self.store.batches.results(self.batch, name), self.parallel):
-            for event in self.store.runs.events(row.run):
-                if isinstance(event, RunStarted):
-                    policy = RunSettings.model_validate(event.settings).policy
-                    return policy.p if isinstance(policy, RandomTakeover.Settings) else None
-        return None
-
     @contextmanager
     def _controlled(self) -> Iterator[Control]:
         control = Control()
@@ -334,5 +323,5 @@ def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:
 
 
 def _with_chance(arm: Arm, chance: float) -> Arm:
-    policy = arm.settings.policy.model_copy(update={"p": chance})
+    policy = arm.settings.policy.with_chance(chance)
     return arm.model_copy(update={"settings": arm.settings.model_copy(update={"policy": policy})})

@@ -42,21 +42,16 @@ from core.engines.local.load_fallback import (
 from core.engines.local.loading_log import RAM
 from core.engines.local.messages import (
     CacheDump,
-    CacheReady,
     Cancel,
-    ChoiceProbabilities,
     CloseSession,
-    Done,
     DraftsWanted,
     DumpCache,
     Failed,
     Open,
-    Prefilled,
     Read,
+    ReadItem,
     Tokenize,
     Tokenized,
-    TokenScores,
-    Wrote,
 )
 from core.engines.local.process import (
     CancelRequested,
@@ -80,8 +75,6 @@ RESTARTS_A_REQUEST = 1
 LOAD_AGAIN = "Load the model again, or choose another one."
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
-
-Item = WriteItem | ChoiceProbabilities | TokenScores
 
 
 class LocalEngine:
@@ -250,7 +243,7 @@ class LocalSession:
             plain_tokens=plain_tokens,
         )
         for item in self._carry_out(asking, written):
-            assert not isinstance(item, ChoiceProbabilities | TokenScores)
+            assert not isinstance(item, Judgement | Scores)
             yield item
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
@@ -258,8 +251,8 @@ class LocalSession:
         for item in self._carry_out(self._asking(body, question=question, choices=choices)):
             if isinstance(item, Handoff):
                 judgement = judgement._replace(handoff=item)
-            elif isinstance(item, ChoiceProbabilities):
-                judgement = judgement._replace(probabilities=item.probabilities, mass=item.mass)
+            elif isinstance(item, Judgement):
+                judgement = item._replace(handoff=judgement.handoff)
         return judgement
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
@@ -270,7 +263,7 @@ class LocalSession:
         for item in self._carry_out(asking):
             if isinstance(item, Handoff):
                 scores = scores._replace(handoff=item)
-            elif isinstance(item, TokenScores):
+            elif isinstance(item, Scores):
                 scores = scores._replace(tokens=scores.tokens + item.tokens)
             elif isinstance(item, Notice):
                 scores = Scores()  # the process died and was restarted: the text is scored from its start again
@@ -379,7 +372,7 @@ class LocalSession:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size
         return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size), **what)
 
-    def _carry_out(self, asking: Read, written: list[int] | None = None) -> Generator[Item, None, None]:
+    def _carry_out(self, asking: Read, written: list[int] | None = None) -> Generator[ReadItem, None, None]:
         """Send a request and yield its results; `written` is filled with the ids of the tokens."""
         try:
             self._refuse_if_cancelled()
@@ -387,7 +380,7 @@ class LocalSession:
         except Cancelled:
             yield End(Stop.CANCELLED)
 
-    def _in_spite_of_deaths(self, asking: Read, written: list[int]) -> Generator[Item, None, None]:
+    def _in_spite_of_deaths(self, asking: Read, written: list[int]) -> Generator[ReadItem, None, None]:
         """If the process dies, go on from the last token that arrived."""
         deaths = 0
         while True:
@@ -417,7 +410,7 @@ class LocalSession:
                 self._recover(lost)
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
-    def _stream(self, asking: Read) -> Generator[Item, None, None]:
+    def _stream(self, asking: Read) -> Generator[ReadItem, None, None]:
         process, number = self._process, self._engine.next_number()
         replies = self._ask(number, asking._replace(session=self._number, request=number))
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
@@ -425,18 +418,14 @@ class LocalSession:
         try:
             while True:
                 match next_reply(replies, stop_at):
-                    case Wrote(_, id, data, logprob, others, drafted, rejected):
-                        yield Token(id, data, logprob, others, drafted, rejected)
+                    case Token() | PrefillProgress() | Judgement() | Scores() as item:
+                        yield item
                     case DraftsWanted() as wanted if self._drafter:
                         process.tell(self._drafter.answer(wanted))
-                    case Prefilled(_, tokens, total):
-                        yield PrefillProgress(tokens, total)
-                    case CacheReady(_, reused, prefilled, seconds):
-                        yield Handoff(reused, prefilled, seconds, passing)
-                    case ChoiceProbabilities() | TokenScores() as result:
-                        yield result
-                    case Done(_, stop):
-                        yield End(stop)
+                    case Handoff() as handoff:
+                        yield handoff._replace(passing=passing)
+                    case End() as end:
+                        yield end
                         return
                     case None:
                         yield End(Stop.CANCELLED)
@@ -444,7 +433,7 @@ class LocalSession:
                     case CancelRequested():
                         stop_at = stop_at or time.monotonic() + STOP_SECONDS  # a second Stop brings no second wait
                         process.tell(Cancel(number, at_once=True))
-                    case Failed(_, context_full, reason):
+                    case Failed(context_full, reason):
                         raise self._failure(context_full, reason)
                     case EngineLost() as lost:
                         raise lost

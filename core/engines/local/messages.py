@@ -1,4 +1,7 @@
-"""The messages between the program and the process of a model: NamedTuples, pickled, over one pipe."""
+"""The messages between the program and the process of a model: NamedTuples, pickled, over one pipe.
+
+The process answers a request with the items that a session yields (engines/base.py), each beside the request's number.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, ScoredToken, Stop
+from core.engines.base import Judgement, Scores, WriteItem
 from core.engines.chat_template import PromptPiece
 from core.engines.model_card import DeviceShare
 from core.models.loading import LoadOptions
@@ -135,40 +138,13 @@ class LoadFailed(NamedTuple):
 class Tokenized(NamedTuple):
     """Token ids of a prompt (answer to Open) or of a text (to Tokenize)."""
 
-    request: int
     ids: tuple[int, ...]
 
 
 class CacheDump(NamedTuple):
     """The text in the cache, prompt included (answer to DumpCache)."""
 
-    request: int
     text: bytes
-
-
-class Prefilled(NamedTuple):
-    """A chunk of a long text has been read: so many tokens of all that are new."""
-
-    request: int
-    tokens: int
-    total: int
-
-
-class CacheReady(NamedTuple):
-    request: int
-    reused: int
-    prefilled: int
-    seconds: float
-
-
-class Wrote(NamedTuple):
-    request: int
-    id: int
-    data: bytes
-    logprob: float | None
-    alternatives: tuple[Alternative, ...]
-    drafted: bool = False
-    rejected_drafts: int = 0
 
 
 class DraftsWanted(NamedTuple):
@@ -182,49 +158,20 @@ class DraftsWanted(NamedTuple):
     plain_seconds: float
 
 
-class TokenScores(NamedTuple):
-    """The next scored tokens of a text, one message a batch."""
-
-    request: int
-    tokens: tuple[ScoredToken, ...]
-
-
-class ChoiceProbabilities(NamedTuple):
-    """Of each choice among the choices, and of all of them together among all tokens."""
-
-    request: int
-    probabilities: tuple[float, ...]
-    mass: float
-
-
-class Done(NamedTuple):
-    """The last message of a request that did not fail."""
-
-    request: int
-    stop: Stop
-
-
 class Failed(NamedTuple):
     """A request failed for a reason that is the request's own."""
 
-    request: int
     context_full: bool
     reason: str
 
 
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
-Reply = (
-    Tokenized
-    | CacheDump
-    | Prefilled
-    | CacheReady
-    | Wrote
-    | DraftsWanted
-    | TokenScores
-    | ChoiceProbabilities
-    | Done
-    | Failed
-)
+ReadItem = WriteItem | Judgement | Scores
+"""What a Read yields: its Handoff says nothing of how the text was passed, and Scores come batch by batch."""
+ReplyItem = ReadItem | Tokenized | CacheDump | DraftsWanted | Failed
+"""The last one of a Read is an End or Failed; every other request has a single reply."""
+Reply = tuple[int, ReplyItem]
+"""The number of a request, and what is replied to it: a plain tuple, since there is one for each token."""
 
 # The pipe --------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from core.engines.local.messages import (
     LoadingProgress,
     ModelLoaded,
     Reply,
+    ReplyItem,
     Request,
     Shutdown,
     Tokenized,
@@ -52,8 +53,8 @@ class CancelRequested(NamedTuple):
     """A message that whoever cancels a request puts among its replies."""
 
 
-Replies = queue.SimpleQueue[Reply | EngineLost | CancelRequested]
-"""The replies to one request; the last is Done or Failed, or EngineLost if the process is gone."""
+Replies = queue.SimpleQueue[ReplyItem | EngineLost | CancelRequested]
+"""The replies to one request; EngineLost is the last one if the process is gone."""
 
 
 class ModelProcess:
@@ -245,9 +246,9 @@ class ModelProcess:
                 self._process.kill()
                 return
             with self._lock:
-                for reply in arrived:
-                    if (replies := self._replies.get(reply.request)) is not None:
-                        replies.put(reply)
+                for request, item in arrived:
+                    if (replies := self._replies.get(request)) is not None:
+                        replies.put(item)
 
     def _cause_of_death(self) -> ProcessLost:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
@@ -342,7 +343,7 @@ def only_reply(replies: Replies) -> Tokenized | CacheDump:
     return reply
 
 
-def next_reply(replies: Replies, stop_at: float | None) -> Reply | EngineLost | CancelRequested | None:
+def next_reply(replies: Replies, stop_at: float | None) -> ReplyItem | EngineLost | CancelRequested | None:
     """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic)."""
     if stop_at is None:
         return replies.get()

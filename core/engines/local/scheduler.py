@@ -13,24 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.engines.base import ScoredToken, Stop
+from core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
 from core.engines.choices import first_tokens
 from core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
-from core.engines.local.messages import (
-    CacheReady,
-    ChoiceProbabilities,
-    Done,
-    Drafts,
-    DraftsWanted,
-    Failed,
-    Prefilled,
-    Read,
-    Reply,
-    Run,
-    TokenScores,
-    WorkerOptions,
-    Wrote,
-)
+from core.engines.local.messages import Drafts, DraftsWanted, Failed, Read, Reply, ReplyItem, Run, WorkerOptions
 from core.engines.local.prompt_cache import PromptCache
 from core.engines.local.tasks import CachedSequence, Task, ages
 from core.engines.random_numbers import number_at
@@ -68,7 +54,7 @@ class Scheduler:
         if sequence is None:
             return
         for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
-            self._finish(task, Done(task.request.request, Stop.CANCELLED))
+            self._finish(task, End(Stop.CANCELLED))
         self.cache.close(sequence)
 
     def text_in_cache(self, session: int) -> bytes:
@@ -81,7 +67,7 @@ class Scheduler:
         target = [*text, *self.llama.tokenize(request.question, False)]
         if len(target) + bool(request.limit) > self.options.load.context:
             reason = f"{len(target)} tokens are more than the context of {self.options.load.context} holds"
-            self.reply(Failed(request.request, context_full=True, reason=reason))
+            self.reply((request.request, Failed(context_full=True, reason=reason)))
             return
         task = Task(sequence, request, target, len(text), self._first_scored(sequence, request, target))
         task.plain_tokens = request.plain_tokens
@@ -145,7 +131,7 @@ class Scheduler:
             if any(other.sequence is task.sequence for other in self.running):
                 continue
             if task.halted:
-                self._finish(task, Done(task.request.request, Stop.CANCELLED))
+                self._finish(task, End(Stop.CANCELLED))
             elif self.cache.give_slot(task.sequence, task.target, [other.sequence for other in self.running]):
                 self.waiting.remove(task)
                 self.running.append(task)
@@ -193,7 +179,7 @@ class Scheduler:
         turns: list[tuple[Task, int]] = []
         for task in sorted(self.running, key=lambda task: task.reading):
             if task.halted and (task.reading or task.awaits_drafts):
-                self._finish(task, Done(task.request.request, Stop.CANCELLED))
+                self._finish(task, End(Stop.CANCELLED))
             elif task.awaits_drafts:
                 continue
             elif number := min(remaining, self._next_tokens(task)):
@@ -244,7 +230,7 @@ class Scheduler:
             del task.pending[:number]
             if task.reading and task.pending and task.prefilled > self.chunk:
                 read = task.prefilled - len(task.pending)
-                self.reply(Prefilled(task.request.request, read, task.prefilled))
+                self.reply((task.request.request, PrefillProgress(read, task.prefilled)))
             if task.reading and len(task.sequence.ledger.ids) >= task.score_from:
                 self._score_read(task, number, last_entry[task])
             if task in self.running:
@@ -257,14 +243,14 @@ class Scheduler:
         if result < 0:
             raise RuntimeError(f"llama_decode failed with {result}")
         for task, _ in turns:
-            sequence, request = task.sequence, task.request.request
+            sequence = task.sequence
             held = list(sequence.ledger.ids)
             if sequence.slot is not None and not self.llama.cut(sequence.slot, len(held)):
                 task.pending = held[self._roll_back(sequence, len(held)) :] + task.pending
             if result == Decoded.NO_ROOM:
-                self._finish(task, Failed(request, context_full=True, reason="the KV cache has no room left"))
+                self._finish(task, Failed(context_full=True, reason="the KV cache has no room left"))
             elif task.halted_at_once:
-                self._finish(task, Done(request, Stop.CANCELLED))
+                self._finish(task, End(Stop.CANCELLED))
 
     # After a decode ----------------------------------------------------------------------------------------------
 
@@ -276,7 +262,7 @@ class Scheduler:
             task.seconds = time.perf_counter() - began
         elif task.halted:
             task.sequence.logits = self.llama.logits(entry).copy()
-            self._finish(task, Done(task.request.request, Stop.CANCELLED))
+            self._finish(task, End(Stop.CANCELLED))
         else:
             self._write_token(task, entry)
             seconds = time.perf_counter() - began
@@ -294,7 +280,7 @@ class Scheduler:
         task.tried, task.accepted = len(drafts), 0
         for entry, draft in enumerate((*drafts, None), last_entry - len(drafts)):
             if task.halted:
-                self._finish(task, Done(task.request.request, Stop.CANCELLED))
+                self._finish(task, End(Stop.CANCELLED))
                 break
             if self._write_token(task, entry, draft, len(drafts) - task.accepted) != draft or draft is None:
                 break
@@ -311,7 +297,8 @@ class Scheduler:
         if task.plain_tokens <= 0:
             task.awaits_drafts = True
             request = task.request.request
-            self.reply(DraftsWanted(request, task.tried, task.accepted, task.seconds, task.plain_seconds))
+            wanted = DraftsWanted(request, task.tried, task.accepted, task.seconds, task.plain_seconds)
+            self.reply((request, wanted))
             task.tried = task.accepted = 0
 
     def _score_read(self, task: Task, number: int, last_entry: int) -> None:
@@ -335,7 +322,7 @@ class Scheduler:
                 tokens.append(ScoredToken(id, llama.piece(id).decode(errors="replace"), logprob, others))
                 task.score_from = index + 1
         if tokens:
-            self.reply(TokenScores(task.request.request, tuple(tokens)))
+            self.reply((task.request.request, Scores(tuple(tokens))))
 
     def _take_snapshot(self, task: Task) -> None:
         """Save a memory that cannot be cut, where a text has been read, and where what is written may end a step."""
@@ -350,7 +337,7 @@ class Scheduler:
         request, sequence = task.request, task.sequence
         task.reading = False
         seconds = time.perf_counter() - task.began
-        self.reply(CacheReady(request.request, len(task.target) - task.prefilled, task.prefilled, seconds))
+        self.reply((request.request, Handoff(len(task.target) - task.prefilled, task.prefilled, seconds)))
         if request.limit:
             task.sampler = self.llama.make_sampler(request.sampling)
             self._write_token(task, entry)
@@ -358,9 +345,9 @@ class Scheduler:
         if entry is not None:
             sequence.logits = self.llama.logits(entry).copy()
         if request.choices:
-            self.reply(self._weigh(request, sequence.logits))
+            self.reply((request.request, self._judged(request.choices, sequence.logits)))
             self._roll_back(sequence, task.text_length)
-        self._finish(task, Done(request.request, Stop.LIMIT))
+        self._finish(task, End(Stop.LIMIT))
 
     def _write_token(self, task: Task, entry: int | None, draft: int | None = None, drafts: int = 0) -> int | None:
         """Draw the next token; return None if it ends the text.
@@ -375,32 +362,32 @@ class Scheduler:
         else:
             logits, token = llama.logits(entry), llama.sample(task.sampler, entry, number)
         if llama.ends_text(token):
-            self._finish(task, Done(request.request, Stop.END_OF_TEXT))
+            self._finish(task, End(Stop.END_OF_TEXT))
             return None
         logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
         drafted = token == draft
         rejected = 0 if drafted else drafts
-        self.reply(Wrote(request.request, token, llama.piece(token), logprob, others, drafted, rejected))
+        self.reply((request.request, Token(token, llama.piece(token), logprob, others, drafted, rejected)))
         sequence.logits = None
         task.written += 1
         task.pending = [token]
         if task.written >= request.limit:
-            self._finish(task, Done(request.request, Stop.LIMIT))
+            self._finish(task, End(Stop.LIMIT))
         elif len(sequence.ledger.ids) - drafts + 1 >= self.options.load.context:  # drafts not kept yet do not count
-            self._finish(task, Done(request.request, Stop.CONTEXT_FULL))
+            self._finish(task, End(Stop.CONTEXT_FULL))
         return token
 
-    def _weigh(self, request: Read, logits: Logits | None) -> ChoiceProbabilities:
-        """Compute the probability of each choice to come next, with or without a blank before it."""
+    def _judged(self, choices: tuple[str, ...], logits: Logits | None) -> Judgement:
+        """Weigh the choices by their chance to come next, with or without a blank before them."""
         assert logits is not None
         chances = np.exp(logits - logits.max())
-        heads = first_tokens(request.choices, lambda text: self.llama.tokenize(text, False))
+        heads = first_tokens(choices, lambda text: self.llama.tokenize(text, False))
         weights = [sum(float(chances[first]) for first in each) for each in heads]
         mass = sum(float(chances[first]) for first in set().union(*heads)) / float(chances.sum())
         total = sum(weights) or 1.0
-        return ChoiceProbabilities(request.request, tuple(weight / total for weight in weights), mass)
+        return Judgement(tuple(weight / total for weight in weights), mass=mass)
 
-    def _finish(self, task: Task, reply: Reply) -> None:
+    def _finish(self, task: Task, item: ReplyItem) -> None:
         if task.sampler is not None:
             self.llama.free_sampler(task.sampler)
             task.sampler = None
@@ -408,4 +395,4 @@ class Scheduler:
             if task in tasks:
                 tasks.remove(task)
         task.sequence.used = next(ages)
-        self.reply(reply)
+        self.reply((task.request.request, item))

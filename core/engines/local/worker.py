@@ -193,9 +193,9 @@ class Worker:
             case CloseSession(session):
                 self.scheduler.close(session)
             case Tokenize(number, text, special):
-                self.replies.append(Tokenized(number, self.llama.tokenize(text, special)))
+                self.replies.append((number, Tokenized(self.llama.tokenize(text, special))))
             case DumpCache(session, number):
-                self.replies.append(CacheDump(number, self.scheduler.text_in_cache(session)))
+                self.replies.append((number, CacheDump(self.scheduler.text_in_cache(session))))
 
     def _open(self, session: int, number: int, prompt: tuple[PromptPiece, ...]) -> None:
         ids: list[int] = []
@@ -204,4 +204,4 @@ class Worker:
         if self.llama.adds_bos and ids[:1] != [self.llama.bos_id]:
             ids.insert(0, self.llama.bos_id)
         self.scheduler.open(session, tuple(ids))
-        self.replies.append(Tokenized(number, tuple(ids)))
+        self.replies.append((number, Tokenized(tuple(ids))))

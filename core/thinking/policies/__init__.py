@@ -1,1 +1,1 @@
-"""One module a policy. `core.thinking.registry` finds every policy class in them."""
+"""Holds one policy per module. `core.thinking.registry` finds every policy class in them."""

@@ -1,4 +1,4 @@
-"""The large model reads each step and rewrites those that it finds unlikely (ours).
+"""Lets the large model read each step and rewrite those that it finds unlikely (ours).
 
 Reading costs nothing extra at a handoff, which needs it anyway. The mean log-probability per token that the large model
 gives the step decides; the bound is ours, and `baton profile` proposes one by quantile.
@@ -47,5 +47,5 @@ class Agreement(Policy):
         return keep()
 
     def on_takeover_end(self, view: View) -> Move:
-        """What the large model wrote is not scored."""
+        """Do not score what the large model wrote."""
         return keep()

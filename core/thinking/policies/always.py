@@ -1,4 +1,4 @@
-"""Large only: the control at large share 1."""
+"""Lets the large model write everything: the control at large share 1."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Always(Policy):
     needs = Needs(small=False)
     is_control = True
     rewrites = False
+    stops_repetition = False
 
     class Settings(PolicySettings):
         policy: Literal["always"] = "always"
@@ -29,10 +30,5 @@ class Always(Policy):
         return take_over(WITHOUT_END, LARGE_ONLY)
 
     def on_thinking_closed(self, view: View) -> Move:
-        """One unbroken write, unless the closing tag was inserted."""
+        """Go on in one unbroken write, unless the closing tag was inserted."""
         return keep() if view.author is Author.LARGE else take_over(WITHOUT_END, LARGE_ONLY)
-
-    @property
-    def stops_repetition(self) -> bool:
-        """A baseline is what the model writes by itself."""
-        return False

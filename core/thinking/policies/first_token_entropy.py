@@ -1,7 +1,7 @@
-"""Takeover where the small model is unsure how to begin a step (GlimpRouter, arXiv 2601.05110).
+"""Hands over where the small model is unsure how to begin a step (GlimpRouter, arXiv 2601.05110).
 
-Entropy of its first token of a step, the first step included, over the renormalised 20 likeliest, in nats. At τ or
-more the large model writes that step. At the cap of 512 tokens a new step begins, for either writer, and is probed. A
+It takes the entropy of the first token of each step, in nats, over its 20 likeliest tokens, renormalised. At τ or more
+the large model writes that step. At the cap of 512 tokens a new step begins, for either writer, and is probed. A
 closing tag that the small model is unsure of hands over like any other token. The large model writes the final answer.
 """
 
@@ -16,6 +16,7 @@ from pydantic import Field
 from core.thinking.events import TokenWritten
 from core.thinking.policy import (
     WITHOUT_END,
+    Ablation,
     Move,
     Needs,
     Policy,
@@ -33,7 +34,7 @@ ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
 
 
 def entropy(logprobs: Iterable[float]) -> float:
-    """Entropy in nats of these log-probabilities, renormalised to sum to 1."""
+    """Return the entropy in nats of these log-probabilities, renormalised to sum to 1."""
     weights = [math.exp(logprob) for logprob in logprobs]
     total = sum(weights)
     return -sum(w / total * math.log(w / total) for w in weights if w > 0) if total else 0.0
@@ -45,6 +46,7 @@ class FirstTokenEntropy(Policy):
     summary = "The large model writes a step if the small one is unsure of its first token."
     needs = Needs(alternatives=20)
     reasons = (ENTROPY,)
+    hands_back_empty = False
 
     class Settings(PolicySettings):
         policy: Literal["first-token-entropy"] = "first-token-entropy"
@@ -56,13 +58,16 @@ class FirstTokenEntropy(Policy):
         )
 
     arms = (PolicyArm("entropy", "first-token entropy", Settings()),)
+    ablations = (
+        Ablation(
+            "tau",
+            "first-token entropy above 0.5, 0.95, 1.5",  # 0.95 is GlimpRouter's
+            lambda _: {f"τ = {tau:g}": {"tau": tau} for tau in (0.5, 0.95, 1.5)},
+            is_sweep=True,
+        ),
+    )
     main_parameters = ("tau",)
     settings: Settings
-
-    @property
-    def hands_back_empty(self) -> bool:
-        """In the published code an end of text is the end, whoever writes it."""
-        return False
 
     def opening(self, view: View) -> Move:
         return look_on(within_step=True)
@@ -72,7 +77,7 @@ class FirstTokenEntropy(Policy):
             return keep()
         begun = [token for token in view.tokens if not token.text.isspace()]
         if view.author is self.default_writer and len(begun) == 1 and self._is_unsure(begun[0]):
-            # One token was the whole step.
+            # The whole step was one token.
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_step=True)
         return look_on(within_step=True)
 
@@ -85,7 +90,7 @@ class FirstTokenEntropy(Policy):
         return look_on(within_step=True, ends_step=len(view.tokens) >= self.settings.step_cap)
 
     def on_takeover_end(self, view: View) -> Move:
-        """At a boundary or at the cap: a new step begins."""
+        """Begin a new step, at a boundary or at the cap."""
         return self.at_boundary(view)
 
     def on_thinking_closed(self, view: View) -> Move:

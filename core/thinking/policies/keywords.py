@@ -1,4 +1,4 @@
-"""The paper's policy (§3): the large model writes where the small one reflects, affirms or verifies.
+"""Implements the paper's policy (§3): the large model writes where the small one reflects, affirms or verifies.
 
 rule 1  a cue in the lookahead  →  the large model writes n1 tokens in its place
 rules 2 and 3: core/thinking/cue_rules.py
@@ -14,20 +14,26 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from core.engines.body import Author
 from core.thinking.cue_rules import PAPER, REFERENCE, RULES, CuePolicy, CueSettings, Scope
 from core.thinking.cues import Category, Cue
-from core.thinking.policy import Move, PolicyArm, Restore, View, keep, look_on
+from core.thinking.policies.every_step import EveryStep
+from core.thinking.policies.first_token_entropy import FirstTokenEntropy
+from core.thinking.policy import Ablation, Advice, Move, PolicyArm, Restore, View, keep, look_on
 from core.thinking.reasons import TakeoverReason
+from core.thinking.trace import Trace
 
 REFLECTION = TakeoverReason("reflection", "Reflection takeover")
 AFFIRMATION = TakeoverReason("affirmation", "Affirmation takeover")
 
 _BY_CUE = {Category.REFLECTION: REFLECTION, Category.AFFIRMATION: AFFIRMATION, Category.VERIFICATION: REFLECTION}
-"""A word that only verifies brings a takeover, too: the authors classify with both lists together."""
+"""A word that only verifies leads to a takeover, too: the authors classify with both lists together."""
+FEW_STEPS = 2
+"""An answer of so few steps is too short to expect a cue."""
 
 
 class CountedSentence(Enum):
-    """Which sentence the counter of rule 3 reads."""
+    """Selects the sentence that the counter of rule 3 reads."""
 
     STANDING = "standing"
     """The one that stands after a takeover at a cue: the large model's."""
@@ -57,7 +63,6 @@ class Keywords(CuePolicy):
         counted: CountedSentence = Field(
             CountedSentence.STANDING, title="Sentence counted", description="Which one the counter of rule 3 reads."
         )
-
         choose_large: bool = Field(
             True,
             title="Large sentence stands",
@@ -74,10 +79,40 @@ class Keywords(CuePolicy):
         PolicyArm("paper", "cues, the paper's preset", presets["paper"]),
         PolicyArm("reference", "keywords: authors' code", presets["reference"]),
     )
+    ablations = (
+        Ablation(
+            "c",
+            "reflections allowed: 3, 15, 50",
+            lambda chosen: {
+                f"c = {c}": {"c": c, "c_most": c, "c_step": 0, "n3_step": 0, "n3_most": chosen.n3} for c in (3, 15, 50)
+            },
+            is_sweep=True,
+        ),
+        Ablation(
+            "n1",
+            "takeover at a cue: half as long, as chosen, twice",
+            lambda chosen: {f"n1 = {n1}": {"n1": n1} for n1 in (max(1, chosen.n1 // 2), chosen.n1, 2 * chosen.n1)},
+            is_sweep=True,
+        ),
+        Ablation("one-cue", "one cue per class", lambda _: {"one cue": {"one_cue": True}}),
+        *CuePolicy.ablations,
+    )
     main_parameters = ("c", "n1", "n2")
     settings: Settings
     _lookahead = ""
-    """What the takeover under way replaced, if it may stand again."""
+    """The lookahead that the takeover under way replaced, if it may be put back."""
+
+    @classmethod
+    def advice(cls, trace: Trace) -> Advice:
+        """Suggest another policy if no cue was found: a model that was not trained to reason writes none (§4.2)."""
+        has_large = trace.started is not None and trace.started.large is not None
+        if not has_large or len(trace.steps) <= FEW_STEPS or trace.totals[Author.LARGE].decoded:
+            return Advice()
+        return Advice(
+            "No cue was found, so the large model never wrote. If the small model does not reflect by itself, choose "
+            f"the policy “{EveryStep.title}” or “{FirstTokenEntropy.title}”.",
+            (EveryStep.name, FirstTokenEntropy.name),
+        )
 
     def at_step(self, view: View) -> Move:
         return look_on()
@@ -111,17 +146,17 @@ class Keywords(CuePolicy):
             return self._at_cue(cue)
         return super().on_thinking_closed(view)
 
-    def counts(self, text: str) -> bool:
-        return self.settings.counted is CountedSentence.STANDING and super().counts(text)
+    def is_negative(self, text: str) -> bool:
+        return self.settings.counted is CountedSentence.STANDING and super().is_negative(text)
 
     def _changes_sign(self, lookahead: str, sentence: str) -> bool:
-        """Whether a sentence ends the reflection of the lookahead, or begins one after its affirmation."""
+        """Tell whether a sentence ends the lookahead's reflection, or turns its affirmation into a reflection."""
         before, is_negative = self.lexicon.sign(lookahead), self.lexicon.sign(sentence) is Category.REFLECTION
         return is_negative if before is Category.AFFIRMATION else before is Category.REFLECTION and not is_negative
 
     def _at_cue(self, cue: Cue, lookahead: str = "") -> Move:
-        """Rule 1. `lookahead`: what may stand again."""
+        """Apply rule 1. `lookahead`: the text that may be put back."""
         self._lookahead = lookahead
         reason = _BY_CUE[cue.category]
-        self.reflections += reason is REFLECTION and self.settings.counted is CountedSentence.LOOKAHEAD
+        self.counters["reflections"] += reason is REFLECTION and self.settings.counted is CountedSentence.LOOKAHEAD
         return self.take_over(self.settings.n1, reason, cue)

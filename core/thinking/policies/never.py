@@ -1,4 +1,4 @@
-"""Small only: the control at large share 0."""
+"""Lets the small model write everything: the control at large share 0."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ class Never(Policy):
     needs = Needs(large=False)
     is_control = True
     rewrites = False
+    stops_repetition = False
 
     class Settings(PolicySettings):
         policy: Literal["never"] = "never"
 
     arms = (PolicyArm("small", "small only", Settings()),)
-
-    @property
-    def stops_repetition(self) -> bool:
-        """A baseline is what the model writes by itself."""
-        return False

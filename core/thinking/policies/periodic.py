@@ -1,15 +1,13 @@
-"""Every n-th step goes to the large model: the simplest policy, and the example of docs/extending.md."""
+"""Gives every n-th step to the large model: the simplest policy, and the example of docs/extending.md."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from core.thinking.reasons import TakeoverReason
-from core.thinking.trace import Trace
 
 PERIODIC = TakeoverReason("periodic", "Every n-th step", follows_text=False)
 
@@ -28,20 +26,13 @@ class Periodic(Policy):
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
 
     arms = (PolicyArm("periodic", "every 5th step by the large model", Settings()),)
+    counts = ("steps",)  # that have ended
     settings: Settings
-    step = 1
-    """Number of the step that is being written."""
-
-    def resume_from(self, trace: Trace) -> None:
-        self.step = int(trace.counters.get("step", 1))
 
     def at_boundary(self, view: View) -> Move:
         if not view.thinking:
             return keep()
-        self.step += 1
-        if self.step % self.settings.every:
+        self.counters["steps"] += 1
+        if (self.counters["steps"] + 1) % self.settings.every:
             return keep()
         return take_over(self.settings.step_cap, PERIODIC, until=Until.STEP)
-
-    def counters(self) -> Mapping[str, float]:
-        return {"step": self.step}

@@ -1,6 +1,6 @@
-"""Takeover by chance: the control that every claim about *where* the large model writes needs.
+"""Takes over by chance: the control that every claim about *where* the large model writes needs.
 
-With p set so that the large share equals another run's, the difference to that run is the policy's merit.
+With p set so that the large share equals another run's, the difference between the two is the merit of its policy.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ class RandomTakeover(Policy):
         n1: int = Field(20, ge=1, title="Takeover", description="Tokens of a takeover (n1).")
         until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
 
+        def with_chance(self, chance: float) -> PolicySettings:
+            return self.model_copy(update={"p": chance})
+
     arms = (
         PolicyArm("random", "random takeovers (same share as baton)", Settings(), equal_share_of="baton"),
         PolicyArm(
@@ -42,7 +45,7 @@ class RandomTakeover(Policy):
     settings: Settings
 
     def at_boundary(self, view: View) -> Move:
-        """Each place of the text has its own draw, so a run that is resumed draws for places it has not met."""
+        """Take over by chance. Each place of the text has its own draw, wherever a run began."""
         draw = random.Random(f"{self.context.seed} {len(view.body)}").random()
         if view.thinking and draw < self.settings.p:
             return take_over(self.settings.n1, RANDOM, until=self.settings.until)

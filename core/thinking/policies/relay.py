@@ -1,4 +1,4 @@
-"""The other way round: the large model writes, the small one takes easy sentences (RelayGen, arXiv 2602.06454).
+"""Works the other way round: the large model writes, the small one takes easy sentences (RelayGen, arXiv 2602.06454).
 
 After a calibrated cue in the large model's text the small one writes to the end of the sentence. The small model writes
 the answer. A cue qualifies if the large model's mean margin p1 - p2 after it is above its overall mean (`baton profile`
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from core.engines.body import Author
-from core.thinking.cues import Cue, Match, english, relaygen
+from core.thinking.cues import Cue, Lexicon, Match, english, relaygen
 from core.thinking.policy import (
     WITHOUT_END,
     Move,
@@ -35,7 +36,7 @@ from core.thinking.reasons import ANSWER, TakeoverReason
 
 RELAY = TakeoverReason("easy sentence", "Easy sentence, by the small model")
 LONGEST_CUE = 100
-"""Characters before a token in which a cue may begin that ends in it."""
+"""A cue that ends in a token begins at most this many characters before it."""
 
 
 class Relay(Policy):
@@ -77,10 +78,14 @@ class Relay(Policy):
 
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
-        usual = relaygen() if self.settings.relaygen_cues else english()
-        self._lexicon = replace(self.context.lexicon or usual, match=self.settings.match)
         self._written_before = 0
-        """Tokens by the large model when it last began to write."""
+        """Tokens of the large model when it last began to write."""
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """The run's own cues, else RelayGen's or the paper's, looked for as the settings say."""
+        usual = relaygen() if self.settings.relaygen_cues else english()
+        return replace(self.context.lexicon or usual, match=self.settings.match)
 
     def opening(self, view: View) -> Move:
         return self._large_begins(view)
@@ -94,10 +99,10 @@ class Relay(Policy):
         if self.settings.match is Match.EXACT:
             cue = self._cue_that_ends_here(view)
             if cue and may_end:
-                # Of "So " the token may have the blank only (" the"): then the small model writes this word.
+                # Of "So ", the token may contain only the blank (" the"): then the small model writes this word.
                 return self._easy_sentence(cue, keep_lookahead=bool(view.text[: cue.end].strip()))
             return look_on(within_step=True, settles=True)
-        if may_end and not view.sentence_ended and (cues := self._lexicon.find(view.text, complete=False)):
+        if may_end and not view.sentence_ended and (cues := self.lexicon.find(view.text, complete=False)):
             return self._easy_sentence(cues[0])
         return look_on(within_step=True, settles=view.sentence_ended)
 
@@ -114,9 +119,9 @@ class Relay(Policy):
         return look_on(within_step=True)
 
     def _cue_that_ends_here(self, view: View) -> Cue | None:
-        """A cue that ends in the lookahead, which is the newest token; its place counts from there."""
+        """Find a cue that ends in the lookahead, which is the newest token; its place is relative to it."""
         before = view.body[max(0, view.start - LONGEST_CUE) : view.start]
-        cues = self._lexicon.find(before + view.text, complete=False)
+        cues = self.lexicon.find(before + view.text, complete=False)
         found = next((cue for cue in cues if cue.end > len(before)), None)
         return found and replace(found, start=max(0, found.start - len(before)), end=found.end - len(before))
 

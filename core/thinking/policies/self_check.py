@@ -1,4 +1,4 @@
-"""The small model checks its own steps, and asks the large one where it is unsure (ConfSpec, arXiv 2602.18447).
+"""Lets the small model check its own steps, and ask the large one where it is unsure (ConfSpec, arXiv 2602.18447).
 
 One token by the small model says whether its step is right. If it is sure, the step stays; else the large model judges
 the step as in `step-score`, and rewrites what it rejects.
@@ -57,5 +57,5 @@ class SelfCheck(Policy):
         return keep()
 
     def on_takeover_end(self, view: View) -> Move:
-        """What the large model wrote is not checked."""
+        """Do not check what the large model wrote."""
         return keep()

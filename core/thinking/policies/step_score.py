@@ -1,4 +1,4 @@
-"""The large model scores each step of the small one and rewrites poor ones (SpecReason, arXiv 2504.07891).
+"""Lets the large model score each step of the small one and rewrite poor ones (SpecReason, arXiv 2504.07891).
 
 The score is one token, 0 to 9, on a forked sequence, so the question never enters the large model's text. It asks about
 correctness only. Below the threshold (7) the step is discarded and the large model writes it; the step that closes the
@@ -8,7 +8,6 @@ digit counts as 0 there; here only the digits' probabilities are read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -28,7 +27,6 @@ from core.thinking.policy import (
     take_over,
 )
 from core.thinking.reasons import OPENING, REPETITION, TakeoverReason
-from core.thinking.trace import Trace
 
 SCORE = TakeoverReason("low step score", "Low step score")
 QUESTION = (
@@ -39,7 +37,7 @@ DIGITS = tuple("0123456789")
 
 
 def score_of(probabilities: tuple[float, ...], weighted: bool) -> float:
-    """The score of a step from the probabilities of the digits 0 to 9: the likeliest digit, or their mean."""
+    """Return the score of a step from the probabilities of the digits 0 to 9: the likeliest digit, or their mean."""
     if weighted:
         return sum(digit * chance for digit, chance in enumerate(probabilities))
     return float(probabilities.index(max(probabilities)))
@@ -51,6 +49,7 @@ class StepScore(Policy):
     summary = "The large model scores each step and rewrites those with a low score."
     needs = Needs(judge=True)
     reasons = (SCORE,)
+    hands_back_empty = False
 
     class Settings(PolicySettings):
         policy: Literal["step-score"] = "step-score"
@@ -66,24 +65,12 @@ class StepScore(Policy):
 
     arms = (PolicyArm("score", "step score by the large model", Settings()),)
     main_parameters = ("threshold", "step_cap")
+    counts = ("first steps",)  # that the large model has written
     settings: Settings
-    opened = 0
-    """First steps that the large model has written."""
-
-    def resume_from(self, trace: Trace) -> None:
-        self.opened = int(trace.counters.get("first steps", 0))
-
-    def counters(self) -> Mapping[str, float]:
-        return {"first steps": self.opened} if self.settings.first_steps_large else {}
-
-    @property
-    def hands_back_empty(self) -> bool:
-        """In the published code an end of text is the end, whoever writes it."""
-        return False
 
     def opening(self, view: View) -> Move:
-        if self.opened < self.settings.first_steps_large:
-            self.opened += 1
+        if self.counters["first steps"] < self.settings.first_steps_large:
+            self.counters["first steps"] += 1
             return take_over(self.settings.step_cap, OPENING, until=Until.STEP)
         return look_on(within_step=True)
 
@@ -99,7 +86,7 @@ class StepScore(Policy):
         return self._after_step(view)
 
     def on_takeover_end(self, view: View) -> Move:
-        """What the large model wrote is not judged."""
+        """Do not judge what the large model wrote."""
         if view.takeover and view.takeover.reason is OPENING:
             return self.opening(view)
         return self._after_step(view)

@@ -1,4 +1,4 @@
-"""Three triggers: a plan, overconfidence, an unproductive loop (TrigReason, arXiv 2604.14847).
+"""Hands over on three triggers: a plan, overconfidence, an unproductive loop (TrigReason, arXiv 2604.14847).
 
 1. The large model writes the first steps (the plan).
 2. A step of which the small model was extraordinarily sure (mean log-probability per token above a bound) is rewritten.
@@ -8,15 +8,13 @@ The bounds are not published; ours are fitted by quantile (`baton profile`) and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.cues import Category, english
+from core.thinking.cues import Category
 from core.thinking.policy import Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from core.thinking.reasons import OPENING, TakeoverReason
-from core.thinking.trace import Trace
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
 UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop", follows_text=False)
@@ -48,32 +46,22 @@ class Triggers(Policy):
 
     arms = (PolicyArm("triggers", "plan, overconfidence, unproductive loops", Settings()),)
     main_parameters = ("plan_steps", "confidence", "hesitations")
+    counts = ("planned", "hesitating")  # steps of the plan; steps in a row with a reflection
     settings: Settings
-    planned = 0
-    hesitating = 0
-    """Steps in a row with a reflection."""
-
-    def resume_from(self, trace: Trace) -> None:
-        self.planned = int(trace.counters.get("planned", 0))
-        self.hesitating = int(trace.counters.get("hesitating", 0))
-
-    def counters(self) -> Mapping[str, float]:
-        return {"planned": self.planned, "hesitating": self.hesitating}
 
     def opening(self, view: View) -> Move:
-        if self.planned >= self.settings.plan_steps:
+        if self.counters["planned"] >= self.settings.plan_steps:
             return keep()
-        self.planned += 1
+        self.counters["planned"] += 1
         return take_over(self.settings.step_cap, OPENING, until=Until.STEP)
 
     def at_boundary(self, view: View) -> Move:
         if not view.thinking:
             return keep()
-        lexicon = self.context.lexicon or english()
-        hesitates = lexicon.sign(view.text) is Category.REFLECTION
-        self.hesitating = self.hesitating + 1 if hesitates else 0
-        if self.hesitating >= self.settings.hesitations or view.repeats_step:
-            self.hesitating = 0
+        hesitates = self.lexicon.sign(view.text) is Category.REFLECTION
+        self.counters["hesitating"] = self.counters["hesitating"] + 1 if hesitates else 0
+        if self.counters["hesitating"] >= self.settings.hesitations or view.repeats_step:
+            self.counters["hesitating"] = 0
             return take_over(self.settings.step_cap, UNPRODUCTIVE, until=Until.STEP)
         logprobs = [token.logprob for token in view.tokens if token.logprob is not None]
         is_own = sum(len(token.text) for token in view.tokens) == len(view.text)  # not begun by the large model

@@ -1,1 +1,1 @@
-"""Another policy over a recorded run: what was recorded, its playback, and where the policy would take over."""
+"""Replays a recorded run under another policy, to see where that would take over."""

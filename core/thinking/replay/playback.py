@@ -1,6 +1,6 @@
-"""Two sessions that play back a recording, for a replay.
+"""Plays back a recording through two sessions, for a replay.
 
-Where the run discarded a lookahead or a step of the default writer, the default writer begins with that; then comes the
+Where the run discarded a lookahead or a step of the default writer, the default writer begins with it; then comes the
 recorded text, whichever session is asked to write.
 """
 
@@ -18,39 +18,39 @@ from core.thinking.reasons import UNCLOSED
 from core.thinking.replay.recording import RecordedPart, Recording
 
 PAUSE_AFTER = 500
-"""Tokens after which a write ends, so that the replay can forget the text so far."""
+"""A write ends after this many tokens, so that the replay can forget the text so far."""
 NO_CARD = ModelCard("recorded", "", 0)
 _STOPS: dict[Finish | None, Stop] = {Finish.END_OF_TEXT: Stop.END_OF_TEXT, Finish.MAX_TOKENS: Stop.LIMIT}
-"""Why the last write of a run ended, by the end of the run; another end cancelled it."""
+"""Why the last write of a run ended, by how the run ended; otherwise it was cancelled."""
 
 
 class Playback:
-    """The position of a replay in a recording, and two sessions that go on from there."""
+    """Holds the position of a replay in a recording, and two sessions that write from there."""
 
     def __init__(self, recording: Recording, default_writer: Author = Author.SMALL) -> None:
-        """`default_writer`: of the policy that is replayed."""
+        """`default_writer`: that of the policy that is replayed."""
         self.recording = recording
         self.default_writer = default_writer
         self.last: RecordedPart | None = None
-        """What was played last."""
+        """The part that was played last."""
         self._index = self._offset = 0
         self._read: list[tuple[int, int, int, bool]] = []
-        """Of each entry played: its characters, the position before it, and whether it stands in the recorded text."""
+        """For each entry played: its characters, the position before it, and whether it stands in the recorded text."""
         self._played: dict[int, int] = {}
-        """By index of an entry: how many of the branches discarded before it have been played."""
+        """Number of branches played that were discarded before an entry, by its index."""
         self._rest_of_branch: deque[RecordedPart] = deque()
-        """Of the branch that is being played."""
+        """The rest of the discarded branch that is being played."""
         self.skips_branch = False
-        """Whether the rest of a discarded branch is skipped: the policy has decided."""
+        """Whether the rest of a discarded branch is skipped, because the policy has decided."""
         self.is_looking = False
         """Whether the policy looks at the text being played (a lookahead)."""
         self.cut_short = 0
-        """Discarded branches that ended while the policy still looked."""
+        """Number of discarded branches that ended before the policy had decided."""
         self.pauses = False
-        """Whether the last write ended only to let the replay forget old text."""
+        """Whether the last write ended only so that the replay can forget old text."""
         self._since_pause = 0
         self._empty_takeovers = recording.empty_takeovers.copy()
-        """Those not played yet."""
+        """The empty takeovers that have not been played yet."""
         started = recording.started
         small, large = (started.small, started.large) if started else (None, None)
         self.sessions = {
@@ -60,13 +60,13 @@ class Playback:
 
     @property
     def place(self) -> int:
-        """Characters of the recorded text that were played."""
+        """Return how many characters of the recorded text have been played."""
         entries = self.recording.entries
         return entries[self._index].start + self._offset if self._index < len(entries) else self.recording.end
 
     @property
     def next_inserted(self) -> str | None:
-        """The reason of the inserted text that comes next, if one does."""
+        """Return the reason of the inserted text that comes next, if one does."""
         entries = self.recording.entries
         return entries[self._index].reason if self._index < len(entries) else None
 
@@ -76,13 +76,13 @@ class Playback:
 
     @property
     def _may_pause(self) -> bool:
-        """Not during a lookahead, and not inside a character."""
+        """Tell whether a write may pause here: not during a lookahead, and not inside a character."""
         return (
             self._since_pause > PAUSE_AFTER and not self.is_looking and self.last is not None and bool(self.last.text)
         )
 
     def insert(self, characters: int) -> None:
-        """The replay inserts a text; if the run did so here, it was the same text."""
+        """Note that the replay inserts a text; if the run did so here, it was the same text."""
         self._read.append((characters, self._index, self._offset, False))
         self._index += self.next_inserted is not None
 
@@ -90,7 +90,7 @@ class Playback:
         self._index += self.next_inserted is not None
 
     def go_back(self, characters: int) -> None:
-        """Move back by so many characters: the replay discarded them."""
+        """Move back by as many characters as the replay has discarded."""
         self._rest_of_branch.clear()
         while self._read and (characters > 0 or not self._read[-1][0]):
             length, self._index, self._offset, stands = self._read.pop()
@@ -101,7 +101,7 @@ class Playback:
                 self._offset += kept if stands else 0
 
     def read(self, author: Author, limit: int) -> Generator[WriteItem, None, None]:
-        """The items of one write."""
+        """Yield the items of one write."""
         entries = self.recording.entries
         yield Handoff(0, 0, 0.0)
         if author is not self.default_writer and self._empty_takeovers[self.place] > 0:
@@ -112,7 +112,7 @@ class Playback:
             if author is self.default_writer and self._enters_branch():
                 yield from self._play_branch()
                 self.cut_short += self.is_looking
-                # The recording has no more of the branch: a policy that still looks has to decide.
+                # The recording has no more of the branch: a policy that has not decided must do so now.
                 yield End(Stop.END_OF_TEXT)
                 return
             if author is self.default_writer and self._may_pause:
@@ -134,7 +134,7 @@ class Playback:
         return not self._offset and self._played.get(index, 0) < len(branches)
 
     def _enters_branch(self) -> bool:
-        """Whether a discarded branch comes next, or the rest of one whose beginning was judged and kept."""
+        """Tell whether a discarded branch comes next, or the rest of one whose beginning was judged and kept."""
         if self._rest_of_branch and not self.skips_branch:
             return True
         if not self._has_branch(self._index):
@@ -164,7 +164,7 @@ class Playback:
 
 
 class RecordedSession:
-    """One of the two models. It writes the recorded text, whatever the prompt, seed or body."""
+    """Stands in for one of the two models: writes the recorded text, whatever the prompt, seed or body."""
 
     def __init__(self, playback: Playback, author: Author, card: ModelCard) -> None:
         self._playback = playback
@@ -172,7 +172,7 @@ class RecordedSession:
         self.card = replace(card, supports_prefetch=False)
         self.prompt_tokens = 0
 
-    def read(self, body: Sequence[Part]) -> Handoff:  # noqa: ARG002 - the protocol's
+    def read(self, body: Sequence[Part]) -> Handoff:  # noqa: ARG002
         return Handoff(0, 0, 0.0)
 
     def prefetch(self, body: Sequence[Part]) -> None:
@@ -189,12 +189,12 @@ class RecordedSession:
         return self._playback.read(self._author, limit)
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:  # noqa: ARG002
-        """The recorded judgement of this place."""
+        """Return the judgement that was recorded here."""
         judged = self._playback.last.judged.get(self._author) if self._playback.last else None
         return Judgement(judged.probabilities) if judged else Judgement.none(len(choices))
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
-        """The recorded score of this place, as of one token."""
+        """Return the score that was recorded here, as that of one token."""
         scored = self._playback.last.scored if self._playback.last else None
         return Scores((ScoredToken(None, "", scored.mean_logprob),)) if scored else Scores()
 
@@ -206,7 +206,7 @@ class RecordedSession:
 
 
 def _token(entry: RecordedPart, data: bytes) -> Token:
-    """With log-probabilities only if the small model wrote it: a policy reads how sure the small model was."""
+    """Make the token, with log-probabilities only if the small model wrote it: a policy reads how sure that was."""
     token = entry.token
     if token is None or token.author is not Author.SMALL:
         return Token(None, data)

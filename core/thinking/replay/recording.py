@@ -1,4 +1,4 @@
-"""A recorded run token by token: the text that stands, what was discarded where, and the takeovers."""
+"""Reads a recorded run token by token: the text that stands, what was discarded where, and the takeovers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.thinking.registry import POLICIES, takeover_of
 
 
 class Takeover(NamedTuple):
-    """A span that the other model wrote, or would have: characters `start` to `end` of the recorded text."""
+    """A takeover that happened or would have: characters `start` to `end` of the recorded text."""
 
     reason: str
     cue: Cue | None
@@ -34,15 +34,15 @@ class RecordedPart:
     data: bytes
     token: TokenWritten | None
     reason: str | None = None
-    """Of an inserted text."""
+    """Why a text was inserted."""
     tail: str = ""
     """The rest of the token's text, which was discarded."""
     judged: dict[Author, Judged] = field(default_factory=dict)
-    """The judgements made just after it, by the judge."""
+    """The judgements made just after it, by their author."""
     scored: Scored | None = None
     """How likely the large model found the step that ends here."""
     then: Move | None = None
-    """What a person or a limit did just after it."""
+    """The move that a person or a limit made just after it."""
 
     @property
     def end(self) -> int:
@@ -50,27 +50,27 @@ class RecordedPart:
 
 
 class Recording:
-    """What one start of a run wrote; a run that was resumed has several."""
+    """What was written from one start of a run on; a run that was resumed has several starts."""
 
     def __init__(self, events_of_start: Sequence[Event], written: Sequence[Part] = ()) -> None:
         """`events_of_start`: from a `RunStarted` on; `written`: the text before it."""
         self.entries: list[RecordedPart] = []
         self.discarded_branches: dict[int, list[list[RecordedPart]]] = {}
-        """By index of an entry: what the default writer wrote before it, and was then discarded."""
+        """What the default writer wrote and was then discarded, by the index of the entry that follows it."""
         self.takeovers: list[Takeover] = []
-        """The policy's own, as far as their text was kept."""
+        """The takeovers by the policy, as far as their text was kept."""
         self.empty_takeovers = Counter[int]()
-        """By position: how many takeovers began there in which the model had nothing to write."""
+        """Number of takeovers at each position in which the model had nothing to write."""
         self.started: RunStarted | None = None
         self.default_writer = Author.SMALL
         self.first: Move | None = None
-        """The move that the run began with, if it was not the policy's."""
+        """The move with which the run began, if it was not the policy's."""
         self.finish: Finish | None = None
         self.start = self._position = sum(len(part.text) for part in written)
         self._last: RecordedPart | None = None
         self._open: events.TakeoverStarted | None = None
         self._given_back: RecordedPart | None = None
-        """The last entry of a takeover without end: if the default writer is next, a person gave the baton back."""
+        """The last entry of a takeover without end: if the default writer comes next, a person gave the baton back."""
         for event in events_of_start:
             self._take(event)
         self._close_takeover()
@@ -86,7 +86,7 @@ class Recording:
 
     @property
     def size(self) -> int:
-        """Tokens and inserted texts, the discarded ones included."""
+        """Count the tokens and inserted texts, including the discarded ones."""
         branches = (branch for at_place in self.discarded_branches.values() for branch in at_place)
         return len(self.entries) + sum(len(branch) for branch in branches)
 

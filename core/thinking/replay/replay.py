@@ -1,8 +1,8 @@
-"""Where another policy would take over in a recorded run. Nothing is generated.
+"""Finds where another policy would take over in a recorded run, without generating anything.
 
 The real loop runs the real policy over two sessions that play back the recording (playback.py). The text is taken as
 given: after the first difference it is no longer what that policy would have seen, and a view has to say so. What a
-person or a limit did is repeated. For the policy of the run itself the takeovers come out exactly as recorded.
+person or a limit did is repeated. The run's own policy takes over exactly as recorded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.engines.body import Author
 from core.thinking import events
 from core.thinking.events import AskedBy, Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import Loop, LoopSettings
+from core.thinking.loop import Loop
 from core.thinking.policy import (
     Close,
     Finished,
@@ -36,18 +36,19 @@ from core.thinking.registry import POLICIES
 from core.thinking.replay.playback import Playback
 from core.thinking.replay.recording import Recording, Takeover
 from core.thinking.resume import undisturbed
+from core.thinking.run_settings import RunSettings
 from core.thinking.steps import BOUNDARY
 from core.thinking.trace import Trace
 
 ENDLESS = 1 << 40
 MOVES_PER_PART = 20
-"""Moves of a replay per recorded token or inserted text. A lookahead takes one a token, and may be rewritten."""
+"""Most moves of a replay per recorded token or inserted text. A lookahead takes one per token, and may be rewritten."""
 LEAST_MOVES = 1_000
 """Moves that a replay of any recording may make."""
 
 
 class PlaceKind(Enum):
-    """In which of the two runs there is a takeover at a place."""
+    """Tells in which of the two runs there is a takeover at a place."""
 
     BOTH = "in both"
     RECORDED = "only as it was"
@@ -56,12 +57,12 @@ class PlaceKind(Enum):
 
 class Place(NamedTuple):
     takeover: Takeover
-    """The replayed one where there are both."""
+    """The replayed one if there are both."""
     kind: PlaceKind
 
 
 def recordings_of(run: Sequence[Event]) -> list[Recording]:
-    """One for each start of the run, but for those that only went on where it was interrupted."""
+    """Read a recording for each start of the run, except for those that only resumed it where it was interrupted."""
     run = undisturbed(run)
     starts = [index for index, event in enumerate(run) if isinstance(event, RunStarted)] or [0]
     return [
@@ -71,17 +72,17 @@ def recordings_of(run: Sequence[Event]) -> list[Recording]:
 
 
 class Replay(Interruption):
-    """One policy over one recorded run.
+    """Runs one policy over one recorded run.
 
-    Where a lookahead stood again (`choose_large`), the recorded text is read as what the large model wrote there.
+    Where a lookahead was put back (`choose_large`), the recorded text is read as the large model's.
     """
 
     asked_by = AskedBy.PERSON
 
     def __init__(self, recordings: Sequence[Recording], make_policy: Callable[[], Policy], limits: Limits) -> None:
-        """`make_policy`: called once, since a run that was resumed kept the counters of its policy.
+        """`make_policy` is called once, because a run that was resumed kept the counters of its policy.
 
-        Of `limits` only the cap on the large share is applied; the others closed or ended the recorded text already.
+        Of `limits`, only the cap on the large share is applied; the others have already shaped the recorded text.
         """
         self._recordings = recordings
         self._make_policy = make_policy
@@ -91,30 +92,30 @@ class Replay(Interruption):
         self._repeated: object = None
         self._stopped = False
         self._moves_left = 0
-        """What bounds the replay of a trace that no run can have written, such as one that ends while thinking."""
+        """Bounds the replay of a trace that no run can have written, such as one that ends while thinking."""
         self._restored = False
         """Whether the policy has taken its last takeover back."""
         self.unscored = 0
-        """Steps that the policy asked to judge where no judgement was recorded. They were kept."""
+        """Steps that were kept because the policy asked to judge them, and no judgement was recorded."""
         self.cut_short = 0
-        """Discarded texts that ended before the policy had decided."""
+        """Number of discarded texts that ended before the policy had decided."""
 
     def takeovers(self) -> Iterator[Takeover]:
-        """The policy's takeovers, in order, as they come out. Call it once."""
+        """Yield the policy's takeovers, in order, as they are found. Call it once."""
         policy = self._make_policy()
         for recording in self._recordings:
             self._playback, self._repeated = Playback(recording, policy.default_writer), None
             self._moves_left = LEAST_MOVES + MOVES_PER_PART * recording.size
             settings = recording.started.settings if recording.started else {}
-            boundary = str(settings.get("boundary", BOUNDARY))
-            sessions, limits = self._playback.sessions, LoopSettings(max_tokens=ENDLESS, boundary=boundary)
-            loop = Loop(sessions, policy, limits, [self], recording.written)
+            changes = {"max_tokens": ENDLESS, "boundary": str(settings.get("boundary", BOUNDARY))}
+            endless = RunSettings().model_copy(update=changes)
+            loop = Loop(self._playback.sessions, policy, endless, [self], recording.written)
             self._forget = loop.text.forget
             yield from self._takeovers_in(loop.run(recording.first))
             self.cut_short += self._playback.cut_short
 
     def stop(self) -> None:
-        """From any thread: the replay ends after the next token."""
+        """End the replay after the next token. From any thread."""
         self._stopped = True
 
     @property
@@ -122,7 +123,7 @@ class Replay(Interruption):
         return self._stopped
 
     def remarks(self) -> list[str]:
-        """What could not be known, a sentence each, once all takeovers have come out."""
+        """Return what could not be known, in a sentence each. Call it after `takeovers`."""
         found = [f"{self.unscored:,} steps have no recorded score and were kept."] if self.unscored else []
         if self.cut_short:
             found.append(
@@ -132,7 +133,7 @@ class Replay(Interruption):
         return found
 
     def interrupt(self, view: View) -> Move | None:
-        """What a person or a limit did in the run, at its place."""
+        """Repeat what a person or a limit did in the run, at its place."""
         if self._stopped:
             return Finished(Finish.STOPPED)
         last = self._playback.last
@@ -178,7 +179,7 @@ class Replay(Interruption):
         ended: Takeover | None = None
         for event in replayed:
             if isinstance(event, events.CountersChanged):
-                continue  # it comes between a takeover and what the policy makes of it
+                continue  # it comes between a takeover and the move that follows it
             if ended and not self._restored:
                 yield ended
             ended, self._restored = None, False
@@ -196,7 +197,7 @@ class Replay(Interruption):
 
 
 def compare(recorded: Sequence[Takeover], replayed: Sequence[Takeover]) -> list[Place]:
-    """All takeovers of either, in order of place."""
+    """Return the takeovers of both, in order of place."""
     before, after = {took.start for took in recorded}, {took.start for took in replayed}
     places = [Place(took, PlaceKind.BOTH if took.start in before else PlaceKind.REPLAYED) for took in replayed]
     places += [Place(took, PlaceKind.RECORDED) for took in recorded if took.start not in after]
@@ -204,7 +205,7 @@ def compare(recorded: Sequence[Takeover], replayed: Sequence[Takeover]) -> list[
 
 
 class Stretch(NamedTuple):
-    """What one author wrote in a row, or would have: a segment of a ribbon."""
+    """A segment of a ribbon: what one author wrote in a row, or would have."""
 
     author: Author
     tokens: int
@@ -215,9 +216,9 @@ class Stretch(NamedTuple):
 
 
 def stretches(trace: Trace, takeovers: Sequence[Takeover], default_writer: Author = Author.SMALL) -> Iterator[Stretch]:
-    """The recorded text as it would be divided: at the ends of pieces, and where takeovers begin and end.
+    """Divide the recorded text at the ends of pieces, and where takeovers begin and end.
 
-    `default_writer`: of the policy that is replayed.
+    `default_writer`: that of the policy that is replayed.
     """
     rest = deque(sorted(takeovers, key=lambda took: took.start))
     for piece in trace.pieces:
@@ -238,7 +239,7 @@ def stretches(trace: Trace, takeovers: Sequence[Takeover], default_writer: Autho
 
 
 def remarks(trace: Trace, policy: type[Policy]) -> list[str]:
-    """What the policy needs and the recording does not hold, a sentence each."""
+    """Return what the policy needs and the recording does not contain, in a sentence each."""
     found: list[str] = []
     needs, recorded_events = policy.needs, trace.events
     if needs.judge and not any(isinstance(event, events.Judged) for event in recorded_events):
@@ -278,5 +279,5 @@ def _takeover_at(rest: deque[Takeover], position: int) -> Takeover | None:
 
 
 def _stretch(author: Author, tokens: int, start: int, end: int, took: Takeover | None) -> Stretch:
-    """`author`: outside the takeovers of the policy."""
+    """Make a stretch. `author`: who wrote it if it is no takeover."""
     return Stretch(took.author if took else author, tokens, end - start, start, took)

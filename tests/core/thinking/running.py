@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from core.engines.body import Author
 from core.thinking.events import Event, RunStarted
-from core.thinking.loop import Loop, LoopSettings
+from core.thinking.loop import Loop
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Interruption, Move, Policy
+from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
@@ -36,7 +38,7 @@ def run(
     policy: Policy,
     small: ScriptedEngine | Sequence[str] = (),
     large: ScriptedEngine | Sequence[str] = (),
-    settings: LoopSettings = LoopSettings(),  # noqa: B008 - frozen
+    settings: RunSettings = RunSettings(),  # noqa: B008 - frozen
     interruptions: Sequence[Interruption] = (),
     resume_trace: Trace | None = None,
     first_move: Move | None = None,
@@ -46,7 +48,7 @@ def run(
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
     if resume_trace:
-        policy.resume_from(resume_trace)
+        policy = type(policy)(policy.settings, replace(policy.context, counters=resume_trace.counters))
     loop = Loop(sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else ())
     started = RunStarted(
         0.0,

@@ -14,7 +14,7 @@ from core.engines.base import Message, PrefillProgress, Stop
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings
+from core.run import Pair
 from core.run import run as run_pair
 from core.thinking.control import Control
 from core.thinking.events import (
@@ -27,10 +27,11 @@ from core.thinking.events import (
     TextDiscarded,
     TokenWritten,
 )
-from core.thinking.loop import Loop, LoopSettings
+from core.thinking.loop import Loop
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
 from core.thinking.reasons import PERSON
+from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
@@ -50,7 +51,7 @@ def pressing(button: Callable[[], None], when: str) -> Callable[[str], None]:
 
 def controlled(control: Control, small: ScriptedEngine, large: ScriptedEngine | None = None) -> Run:
     large = large or ScriptedEngine("LARGE", name="large")
-    return run(Never(), small, large, LoopSettings(), [control])
+    return run(Never(), small, large, RunSettings(), [control])
 
 
 def test_take_over_now_lets_the_large_model_write_after_the_next_token() -> None:
@@ -172,7 +173,7 @@ def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_n
         small = ScriptedEngine("One.</think>", prefill=lambda: [PrefillProgress(64, total)])
         trace = Trace()
         reports = 0
-        for event in Loop({Author.SMALL: small.open()}, Never(), LoopSettings()).run():
+        for event in Loop({Author.SMALL: small.open()}, Never(), RunSettings()).run():
             trace.apply(event)
             reports += trace.prefill is not None
         return reports, trace.events

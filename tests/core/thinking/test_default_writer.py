@@ -8,15 +8,16 @@ from __future__ import annotations
 from core.engines.base import Session
 from core.engines.body import Author
 from core.errors import EngineLost
-from core.run import Pair, obstacle
+from core.run import Pair, unmet_need
 from core.thinking.control import Control
 from core.thinking.events import HandedOver, Noticed, TakeoverStarted, TextDiscarded
 from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import Loop, LoopSettings
+from core.thinking.loop import Loop
 from core.thinking.policies.always import Always
 from core.thinking.policy import WITHOUT_END, Move, Needs, Policy, Until, View, Write, keep, look_on, take_over
 from core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
 from core.thinking.replay.replay import Replay, recordings_of, stretches
+from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import run
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -114,7 +115,7 @@ class SmallIsMissing(Always):
 
 def test_a_default_writer_that_is_missing_is_replaced() -> None:
     sessions: dict[Author, Session] = {Author.SMALL: ScriptedEngine("One.").open()}
-    events = list(Loop(sessions, SmallIsMissing(), LoopSettings(max_tokens=1)).run())
+    events = list(Loop(sessions, SmallIsMissing(), RunSettings(max_tokens=1)).run())
     assert [event.reason for event in events if isinstance(event, TakeoverStarted)] == [SMALL_ONLY.id]
 
 
@@ -152,8 +153,8 @@ def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it() -> None
     plain = ScriptedEngine().with_card(returns_scores=False)
     scoring = ScriptedEngine(name="large").with_card(returns_scores=True)
     silent = ScriptedEngine(name="large").with_card(returns_scores=True, returns_alternatives=False)
-    assert obstacle(Relay, Pair(plain, plain)) is None
-    assert obstacle(Reading, Pair(silent, scoring)) is None, "the small model need not give any"
-    assert "probabilities of each token, and large gives none" in str(obstacle(Reading, Pair(plain, silent)))
-    assert "probabilities of a text" in str(obstacle(Reading, Pair(scoring, plain)))
-    assert "needs a large model" in str(obstacle(Relay, Pair(plain)))
+    assert unmet_need(Relay, Pair(plain, plain).cards) is None
+    assert unmet_need(Reading, Pair(silent, scoring).cards) is None, "the small model need not give any"
+    assert "probabilities of each token, and large gives none" in str(unmet_need(Reading, Pair(plain, silent).cards))
+    assert "probabilities of a text" in str(unmet_need(Reading, Pair(scoring, plain).cards))
+    assert "needs a large model" in str(unmet_need(Relay, Pair(plain).cards))

@@ -8,20 +8,20 @@ import pytest
 
 from core.engines.body import Author
 from core.thinking.events import Finish, TakeoverStarted, TextInserted, ThinkingClosed
-from core.thinking.limits import Limits, LimitsGuard, RepetitionDetector
-from core.thinking.loop import LoopSettings
+from core.thinking.limits import Limits, LimitsGuard, RepetitionDetector, cancelled_after
 from core.thinking.policies.always import Always
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.never import Never
 from core.thinking.policy import Policy, Until, View
 from core.thinking.reasons import BUDGET, REPETITION, TakeoverReason
 from core.thinking.registry import POLICIES
+from core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 
 
 def limited(limits: Limits, policy: Policy, small: list[str], large: list[str], max_tokens: int = 400) -> Run:
-    return run(policy, small, large, LoopSettings(max_tokens=max_tokens), [LimitsGuard(limits)])
+    return run(policy, small, large, RunSettings(max_tokens=max_tokens), [LimitsGuard(limits)])
 
 
 def rules(done: Run) -> list[TakeoverReason]:
@@ -81,8 +81,7 @@ def test_a_large_model_that_repeats_itself_in_a_takeover_hands_over_to_the_small
 
 def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
     first = limited(Limits(), Never(), ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nFour."], ["Let me.\n\nNo"], 16)
-    guard = LimitsGuard(Limits())
-    guard.resume_from(first.trace)
+    guard = LimitsGuard(Limits(), before=first.trace)
     rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], resume_trace=first.trace)
     assert (rules(first), rules(rest)) == ([REPETITION], [])
     assert [text.reason for text in rest.all(TextInserted)] == [REPETITION.id], "the thinking is closed at once"
@@ -98,7 +97,7 @@ def test_what_is_under_way_is_cancelled_when_the_time_is_over() -> None:
     small = ScriptedEngine("One two.", before_token=lambda _: (cancelled.wait(60), None)[1])
     session = small.open()
     session.cancel = cancelled.set  # type: ignore[method-assign]
-    with LimitsGuard(Limits(max_seconds=1e-3)).watching([session]):
+    with cancelled_after(1e-3, [session]):
         tokens = list(session.write((), 1, 0))
     assert len(tokens) == 3
     assert cancelled.is_set()

@@ -22,13 +22,14 @@ from core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
-from core.thinking.loop import Loop, LoopSettings
+from core.thinking.loop import Loop
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM
 from core.thinking.policy import Close, Finished, Insert, Move, Policy, Until, View, Write, keep, look_on, take_over
 from core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
 from core.thinking.registry import POLICIES, make_policy
+from core.thinking.run_settings import RunSettings
 from core.thinking.text_state import TextState
 from core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import keywords, run
@@ -44,6 +45,7 @@ class AtBoundary(Policy):
     name = "at boundary"
 
     def __init__(self, *moves: Move) -> None:
+        super().__init__()
         self.moves = list(moves)
         self.seen: list[View] = []
 
@@ -203,13 +205,13 @@ def test_models_without_tags_have_no_thinking_to_close() -> None:
 
 
 def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
-    done = run(keywords(SHORT), ["One.\n\nWait, no", " and on" * 20], ["So it is."], LoopSettings(max_tokens=12))
+    done = run(keywords(SHORT), ["One.\n\nWait, no", " and on" * 20], ["So it is."], RunSettings(max_tokens=12))
     assert (done.trace.tokens, done.trace.finish) == (12, Finish.MAX_TOKENS)
     assert done.small.sessions[0].prompt_tokens > 0
 
 
 def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
-    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], LoopSettings(max_tokens=8))
+    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], RunSettings(max_tokens=8))
     assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
 
 
@@ -223,7 +225,7 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str
         scored=lambda *_: -9.0,
         marks="0" * 99,
     )
-    done = run(make_policy(POLICIES[policy].Settings()), small, large, LoopSettings(max_tokens=60))
+    done = run(make_policy(POLICIES[policy].Settings()), small, large, RunSettings(max_tokens=60))
     assert "     x = 1\n    y = 2.\n\n" in done.trace.text
     assert sum(total.decoded for total in done.trace.totals.values()) < DECODED_AT_MOST * 60
 
@@ -242,7 +244,7 @@ def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
             return look_on()
 
     small = ScriptedEngine(continue_with=lambda *_: "one two" + " three" * 40)
-    done = run(NeverContent(), small, [], LoopSettings(max_tokens=50, boundary=r" two"))
+    done = run(NeverContent(), small, [], RunSettings(max_tokens=50, boundary=r" two"))
     assert done.trace.ended
     assert done.trace.ended.finish is Finish.MAX_TOKENS
     assert "were written, and only" in done.trace.ended.reason
@@ -285,7 +287,7 @@ def test_the_small_model_goes_on_alone_when_the_large_one_is_lost() -> None:
 
 def test_or_the_run_fails_if_that_was_asked_for() -> None:
     large = ScriptedEngine("It is so", name="large", faults=[Fault(after=2)])
-    done = run(keywords(SHORT), ["One.\n\nWait, no"], large, LoopSettings(small_alone=False))
+    done = run(keywords(SHORT), ["One.\n\nWait, no"], large, RunSettings(small_alone=False))
     assert (done.trace.text, done.trace.finish) == ("One.\n\nIt is", Finish.FAILED)
 
 
@@ -311,7 +313,7 @@ def test_what_an_engine_tells_is_told_on() -> None:
 
 def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
     small = ScriptedEngine("One.\n\nTwo.", " Three.</think>")
-    loop = Loop({SMALL: small.open()}, AtBoundary(three_tokens()), LoopSettings())
+    loop = Loop({SMALL: small.open()}, AtBoundary(three_tokens()), RunSettings())
     text = "".join(event.text for event in loop.run() if isinstance(event, TokenWritten))
     assert text.startswith("One.\n\n")
     assert text.endswith("Three.</think>")
@@ -364,7 +366,7 @@ def test_a_takeover_is_framed_by_its_events() -> None:
 
 def test_closing_the_run_ends_the_write_that_is_under_way() -> None:
     small = ScriptedEngine("One two three.")
-    loop = Loop({SMALL: small.open()}, Never(), LoopSettings())
+    loop = Loop({SMALL: small.open()}, Never(), RunSettings())
     events = loop.run()
     next(event for event in events if isinstance(event, TokenWritten))
     events.close()  # type: ignore[attr-defined]

@@ -6,15 +6,17 @@ import random
 
 import pytest
 
+from core.engines.body import Author
+from core.run import Pair, ask, run
 from core.store.runs import pack, unpack
-from core.thinking.events import PASSING, RunStarted, TextSettled, TokenWritten
+from core.thinking.events import PrefillProgressed, RunStarted, TokenWritten
 from core.thinking.limits import Limits
 from core.thinking.policy import PolicyContext, PolicySettings
 from core.thinking.registry import POLICIES, make_policy
 from core.thinking.replay.replay import Replay, recordings_of
 from core.thinking.trace import Trace
 from core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.drawn import MOST, every_policy, happening, outcome, settings_of, written
+from tests.core.thinking.drawn import MOST, every_policy, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 
@@ -59,15 +61,17 @@ def test_every_run_ends_within_its_bound_of_decoded_tokens(policy: PolicySetting
 @every_policy
 @in_worlds
 def test_settled_text_is_never_discarded(policy: PolicySettings, seed: int) -> None:
-    events = happening(World(seed, tagged=True, drawn=True), settings_of(policy, seed))
-    trace, settled = Trace(), ""
-    for event in events:
+    settings, trace, settled = settings_of(policy, seed), Trace(), [""]
+
+    def settle(position: int) -> None:
+        assert position > len(settled[-1])
+        settled.append(trace.text[:position])
+
+    pair = Pair(*World(seed, tagged=True, drawn=True).engines)
+    for event in run(pair, ask("Add.", settings), settings, on_settled=settle):
         trace.apply(event)
-        assert trace.text.startswith(settled)
-        if isinstance(event, TextSettled):
-            assert event.position > len(settled)
-            settled = trace.text[: event.position]
-    assert settled == trace.text
+        assert trace.text.startswith(settled[-1])
+    assert settled[-1] == trace.text
 
 
 @every_policy
@@ -86,8 +90,9 @@ def test_a_replay_of_the_same_policy_takes_over_where_the_run_did(policy: Policy
         assert len(recorded) == len({(took.start, took.reason) for took in recorded})
 
 
-def test_passing_events_are_in_no_trace() -> None:
+def test_the_progress_of_a_prefill_is_in_no_trace() -> None:
     trace = written(World(1, tagged=True, drawn=True), settings_of(POLICIES["keywords"].Settings(), 1))
-    assert not any(isinstance(event, PASSING) for event in trace.events)
+    trace.apply(PrefillProgressed(1.0, Author.SMALL, 512, 1024))
+    assert not any(isinstance(event, PrefillProgressed) for event in trace.events)
     assert isinstance(trace.events[0], RunStarted)
     assert any(isinstance(event, TokenWritten) for event in trace.events)

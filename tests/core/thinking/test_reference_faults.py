@@ -10,11 +10,11 @@ from core.engines.base import Message
 from core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from core.thinking.events import Finish, TakeoverStarted, TextInserted
 from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import LoopSettings
 from core.thinking.policies.keywords import REFLECTION, Keywords
 from core.thinking.policies.never import Never
 from core.thinking.reasons import TakeoverReason
 from core.thinking.registry import POLICIES
+from core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine, single_bytes
 
@@ -77,6 +77,6 @@ def test_a_time_limit_keeps_the_text_so_far() -> None:
 
 
 def test_max_tokens_do_not_count_the_prompt() -> None:
-    done = run(Never(), ["one two three four five"], settings=LoopSettings(max_tokens=4))
+    done = run(Never(), ["one two three four five"], settings=RunSettings(max_tokens=4))
     assert done.small.sessions[0].prompt_tokens > 4
     assert done.trace.text == "one two three four"

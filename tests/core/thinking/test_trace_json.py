@@ -59,7 +59,6 @@ ONE_OF_EACH: list[Event] = [
     ),
     events.TokenWritten(1.5, Author.LARGE, None, "", data="ü".encode()[:1]),
     events.StepEnded(1.5, 12),
-    events.TextSettled(1.5, 12),
     events.TextDiscarded(2.0, 4, "Wait,", 2),
     events.TakeoverStarted(2.0, VERIFICATION.id, CUE, 125, 4),
     events.TakeoverStarted(

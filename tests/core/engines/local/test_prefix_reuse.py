@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, Message, PrefillProgress
+from core.engines.base import Conversation, Handoff, Message, PrefillProgress, Token
 from core.engines.body import Body
 from core.engines.local.client import LocalEngine
 from core.engines.local.ledger import Ledger
 from core.engines.local.llama import CHUNK, Llama
-from core.engines.local.messages import CacheReady, Read, Reply, WorkerOptions, Wrote
+from core.engines.local.messages import Read, Reply, WorkerOptions
 from core.engines.local.scheduler import Scheduler
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
@@ -116,8 +116,8 @@ def test_a_pause_prepares_the_next_turn_which_then_reads_less_and_writes_the_sam
 
 
 def written(replies: Sequence[Reply]) -> list[int]:
-    return [reply.id for reply in replies if isinstance(reply, Wrote)]
+    return [item.id for _, item in replies if isinstance(item, Token) and item.id is not None]
 
 
 def reused(replies: Sequence[Reply]) -> int:
-    return next(reply.reused for reply in replies if isinstance(reply, CacheReady))
+    return next(item.reused for _, item in replies if isinstance(item, Handoff))

@@ -12,13 +12,13 @@ from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, CueSetti
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import CountersChanged, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
 from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import LoopSettings
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, CountedSentence, Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policy import PolicyContext, keep
 from core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
 from core.thinking.registry import POLICIES
+from core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
 
@@ -95,13 +95,13 @@ def test_the_sentence_that_stands_is_counted_by_its_own_sign(
     settings = with_(preset, n1=4, stop_at_first_cue=False)
     policy = keywords(settings)
     run(policy, [f"One.\n\n{small}, it is", " End.</think>"], [f"{large}, it is."])
-    assert policy.counters()["reflections"] == counted
+    assert policy.counters["reflections"] == counted
 
 
 def test_the_discarded_sentence_is_counted_where_a_person_chose_so() -> None:
     policy = keywords(with_(Keywords.presets["baton"], counted=CountedSentence.LOOKAHEAD, n1=4))
     run(policy, ["One.\n\nWait, no", " End.</think>"], ["So it is. And"])
-    assert policy.counters()["reflections"] == 1
+    assert policy.counters["reflections"] == 1
 
 
 # Surprises that the default preset spares a person
@@ -191,7 +191,7 @@ def endless_reflection(settings: Keywords.Settings, max_tokens: int = 4000) -> R
         keywords(settings),
         ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50),
         ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large"),
-        LoopSettings(max_tokens=max_tokens),
+        RunSettings(max_tokens=max_tokens),
     )
 
 
@@ -256,7 +256,7 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
     large = ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large")
     rest = run(
-        keywords(settings), small, large, LoopSettings(max_tokens=120), resume_trace=first.trace, first_move=keep()
+        keywords(settings), small, large, RunSettings(max_tokens=120), resume_trace=first.trace, first_move=keep()
     )
     lengths = [t.tokens for t in first.all(TakeoverStarted) + rest.all(TakeoverStarted)]
     assert lengths == [t.tokens for t in whole.all(TakeoverStarted)]
@@ -301,9 +301,7 @@ def test_every_preset_makes_sense(preset: CueSettings) -> None:
 def test_what_does_not_grow_has_no_ceiling() -> None:
     fixed = with_(Keywords.presets["paper"], c=50)
     fixed.check_values()
-    policy = keywords(fixed)
-    policy.firings = 3
-    assert policy.counters()["c"] == 50
+    assert Keywords(fixed, PolicyContext(counters={"firings": 3})).counters["c"] == 50
 
 
 def test_one_cue_a_class_is_kept_of_an_own_list_too() -> None:
@@ -515,14 +513,14 @@ def test_a_first_word_in_the_token_of_a_boundary_comes_back_with_the_lookahead()
 
 def test_a_line_may_be_a_step() -> None:
     policy = keywords(with_(Keywords.presets["baton"], n1=2))
-    done = run(policy, ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], LoopSettings(boundary=r"\n"))
+    done = run(policy, ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], RunSettings(boundary=r"\n"))
     assert done.told[:2] == [("small", "One.\n"), ("large", "It is two.")]
     assert len(done.trace.steps) == 3
 
 
 def test_two_equal_lines_are_a_repeated_step_where_a_line_is_a_step() -> None:
     guard = LimitsGuard(Limits())
-    text, boundary = ["One.\nOne.\nTwo.</think>"], LoopSettings(boundary=r"\n")
+    text, boundary = ["One.\nOne.\nTwo.</think>"], RunSettings(boundary=r"\n")
     assert rules(run(Never(), text, ["So.\nAnd"], boundary, [guard])) == [REPETITION]
     assert rules(run(Never(), text, ["So.\nAnd"], interruptions=[LimitsGuard(Limits())])) == []
 

@@ -10,7 +10,6 @@ import pytest
 from core.engines.body import Author
 from core.thinking.control import Control
 from core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded
-from core.thinking.loop import LoopSettings
 from core.thinking.policies.always import Always
 from core.thinking.policies.every_step import EVERY_STEP, EveryStep
 from core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy, entropy
@@ -20,6 +19,7 @@ from core.thinking.policies.step_score import SCORE, StepScore
 from core.thinking.policy import PolicyContext, Until, View
 from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from core.thinking.registry import POLICIES
+from core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, Kind, ScriptedEngine
 
@@ -75,7 +75,7 @@ def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
         RandomTakeover(RandomTakeover.Settings(p=0.25, n1=1, until=Until.SENTENCE), PolicyContext(3)),
         small,
         large,
-        LoopSettings(max_tokens=2000),
+        RunSettings(max_tokens=2000),
     )
     boundaries = sum(piece.text.endswith("\n\n") for piece in done.trace.pieces if piece.author is Author.SMALL)
     share = len(rules(done)) / boundaries
@@ -90,7 +90,7 @@ def test_random_takeovers_repeat_with_their_seed() -> None:
             RandomTakeover(RandomTakeover.Settings(p=0.5, n1=1, until=Until.SENTENCE), PolicyContext(seed)),
             small,
             large,
-            LoopSettings(max_tokens=200),
+            RunSettings(max_tokens=200),
         )
         return [takeover.position for takeover in done.all(TakeoverStarted)]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from core.batch.running.recipes import RECIPES, arms_of
 from core.engines.body import Author
-from core.run import RunSettings
 from core.thinking.events import CountersChanged, TakeoverStarted
-from core.thinking.loop import LoopSettings
 from core.thinking.policies.periodic import PERIODIC, Periodic
 from core.thinking.registry import make_policy, reason_label
 from core.thinking.replay.replay import Replay, recordings_of
+from core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 
 STEPS = ["One.\n\nTwo.\n\n", "Four.\n\nFive.\n\n", "Seven.</think>\n\nEnd."]
@@ -32,11 +31,11 @@ def test_every_third_step_is_written_by_the_large_model() -> None:
 
 
 def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
-    first = run(periodic(), STEPS, LARGE, LoopSettings(max_tokens=5))
-    assert first.all(CountersChanged)[-1].counters == {"step": 2}
+    first = run(periodic(), STEPS, LARGE, RunSettings(max_tokens=5))
+    assert first.all(CountersChanged)[-1].counters == {"steps": 1}
     resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], resume_trace=first.trace)
     assert resumed.all(TakeoverStarted)[0].position > 0
-    assert [event.counters["step"] for event in resumed.all(CountersChanged)] == [3]
+    assert [event.counters["steps"] for event in resumed.all(CountersChanged)] == [2]
 
 
 def test_it_is_an_arm_of_a_batch_with_a_label_and_a_replay() -> None:

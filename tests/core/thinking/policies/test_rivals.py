@@ -8,7 +8,7 @@ import pytest
 
 from core.engines.body import Author
 from core.errors import SettingsError
-from core.run import Pair, obstacle
+from core.run import Pair, unmet_need
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import Judged, Scored, TakeoverStarted
 from core.thinking.policies.agreement import DISAGREEMENT, Agreement
@@ -47,14 +47,14 @@ def test_a_step_that_the_large_model_finds_unlikely_is_rewritten() -> None:
 
 def test_agreement_needs_a_large_model_that_scores() -> None:
     deaf = ScriptedEngine(name="large").with_card(returns_scores=False)
-    error = obstacle(Agreement, Pair(ScriptedEngine(), deaf))
+    error = unmet_need(Agreement, Pair(ScriptedEngine(), deaf).cards)
     assert isinstance(error, SettingsError)
     assert "needs the probabilities of a text, and large gives none" in error.message
 
 
 def test_self_check_needs_a_small_model_that_answers_with_probabilities() -> None:
     mute = ScriptedEngine().with_card(returns_alternatives=False)
-    assert obstacle(SelfCheck, Pair(mute, ScriptedEngine(name="large")))
+    assert unmet_need(SelfCheck, Pair(mute, ScriptedEngine(name="large")).cards)
 
 
 # self-check
@@ -115,9 +115,8 @@ def test_a_repeated_step_brings_the_large_model() -> None:
 def test_what_was_counted_is_kept_in_a_resumed_run() -> None:
     policy = Triggers(Triggers.Settings(plan_steps=1))
     first = run(policy, ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), LARGE_ENDS)
-    again = Triggers(Triggers.Settings(plan_steps=1))
-    again.resume_from(first.trace)
-    assert dict(again.counters()) == dict(first.trace.counters)
+    again = Triggers(Triggers.Settings(plan_steps=1), PolicyContext(counters=first.trace.counters))
+    assert again.counters == dict(first.trace.counters)
 
 
 # relay

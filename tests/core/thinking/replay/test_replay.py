@@ -20,11 +20,10 @@ from core.models.overrides import ThinkingTags
 from core.run import Pair, ask
 from core.run import run as solve
 from core.thinking import events
-from core.thinking.control import Control, Wish
+from core.thinking.control import Control, PersonRequest
 from core.thinking.cues import Category, Lexicon
 from core.thinking.events import Event, Finish
 from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import LoopSettings
 from core.thinking.policies.always import Always
 from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from core.thinking.policies.never import Never
@@ -43,6 +42,7 @@ from core.thinking.replay.replay import (
     remarks,
     stretches,
 )
+from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine, characters, single_bytes, words
@@ -117,7 +117,7 @@ def recorded(trace: Trace) -> list[Takeover]:
 class Hand(Control):
     """A person who does something after so many tokens."""
 
-    def __init__(self, wishes: Mapping[int, Wish]) -> None:
+    def __init__(self, wishes: Mapping[int, PersonRequest]) -> None:
         super().__init__()
         self._wishes = dict(wishes)
         self._tokens = 0
@@ -125,7 +125,7 @@ class Hand(Control):
     def interrupt(self, view: View) -> Move | None:
         self._tokens += 1
         if wish := self._wishes.get(self._tokens):
-            self._wish_for(wish)
+            self._ask(wish)
         return super().interrupt(view)
 
 
@@ -152,7 +152,7 @@ def test_the_policy_of_the_run_comes_out_as_recorded(
         make_policy(settings, PolicyContext(3)),
         ScriptedEngine(*small, split=split, chances=lambda text: TORN if len(text) % 2 else CERTAIN),
         ScriptedEngine(*large, split=split, name="large", marks=marks),
-        LoopSettings(seed=3, max_tokens=most),
+        RunSettings(seed=3, max_tokens=most),
         [LimitsGuard(limits)],
     )
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3)), limits) == recorded(made.trace)
@@ -193,8 +193,8 @@ def test_what_a_person_took_over_and_gave_back_stays_as_it_was(
         make_policy(settings, PolicyContext(3)),
         ScriptedEngine(*small),
         ScriptedEngine(continue_with=lambda *_: ENDLESS, name="large"),
-        LoopSettings(max_tokens=300),
-        [Hand({begins: Wish.TAKE_OVER_NOW, begins + lasts: Wish.GIVE_BACK})],
+        RunSettings(max_tokens=300),
+        [Hand({begins: PersonRequest.TAKE_OVER_NOW, begins + lasts: PersonRequest.GIVE_BACK})],
     )
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
 
@@ -223,7 +223,7 @@ def test_a_run_that_went_on_after_a_stop_is_replayed_with_a_policy_that_remember
     def start(resume_trace: Trace | None, most: int, first: Move | None) -> Run:
         engines = ScriptedEngine(*small), ScriptedEngine(*large, name="large")
         policy = make_policy(settings, PolicyContext(3))
-        return run(policy, *engines, LoopSettings(seed=3, max_tokens=most), resume_trace=resume_trace, first_move=first)
+        return run(policy, *engines, RunSettings(seed=3, max_tokens=most), resume_trace=resume_trace, first_move=first)
 
     begun = start(None, most, None)
     went_on = start(begun.trace, 200, keep() if begun.trace.pieces else None)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from core.thinking.advice import advice_on
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.never import Never
+from core.thinking.policy import Advice
+from core.thinking.registry import POLICIES, advice_on
 from tests.core.thinking.running import keywords, run
 
 PLAIN = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
 
 
 def test_no_cue_in_a_long_enough_text_is_worth_a_word() -> None:
-    assert "No cue was found" in advice_on(run(keywords(Keywords.presets["baton"]), small=[PLAIN]).trace)
+    advice = advice_on(run(keywords(Keywords.presets["baton"]), small=[PLAIN]).trace)
+    assert "No cue was found" in advice.text
+    assert all(POLICIES[name].title in advice.text for name in advice.policies)
 
 
 def test_a_short_answer_is_left_alone() -> None:
-    assert advice_on(run(keywords(Keywords.presets["baton"]), small=["Five.</think>\n\n5."]).trace) == ""
+    assert advice_on(run(keywords(Keywords.presets["baton"]), small=["Five.</think>\n\n5."]).trace) == Advice()
 
 
 def test_a_takeover_leaves_nothing_to_say() -> None:
@@ -25,8 +28,8 @@ def test_a_takeover_leaves_nothing_to_say() -> None:
         large=["Five it is. Yes"],
     )
     assert ran.trace.handoffs
-    assert advice_on(ran.trace) == ""
+    assert advice_on(ran.trace) == Advice()
 
 
 def test_a_policy_that_never_hands_over_is_meant_so() -> None:
-    assert advice_on(run(Never(), small=[PLAIN]).trace) == ""
+    assert advice_on(run(Never(), small=[PLAIN]).trace) == Advice()

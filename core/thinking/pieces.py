@@ -1,0 +1,179 @@
+"""What a trace is made of: pieces by one author each, the steps that they form, and the totals of each author."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from core.engines.body import Author
+from core.thinking.cues import Cue
+from core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten
+from core.thinking.steps import Splitter
+
+
+@dataclass(slots=True)
+class Piece:
+    """A stretch of text by one author, which grows while it is being written."""
+
+    author: Author
+    step: int
+    """Index of its step, from 0."""
+    position: int
+    """Where it begins in the body, in characters."""
+    start: float
+    """Seconds into the run at which its decoding began, after the handoff."""
+    reason: str | None = None
+    """Id of the TakeoverReason; None for the default writer."""
+    takeover: TakeoverStarted | None = None
+    """The takeover that it belongs to; the pieces of one takeover share it."""
+    handoff: HandedOver | None = None
+    """The cost of the handoff to its author, in the first piece of a write."""
+    replaced: str = ""
+    """The lookahead or step that was discarded just before, and that this piece replaces."""
+    replaced_tokens: int = 0
+    counters: Mapping[str, float] = field(default_factory=dict)
+    """The policy's counters when the piece began."""
+    vocabulary: str = ""
+    """The vocabulary of its token ids."""
+    in_answer: bool = False
+    judged: Judged | None = None
+    """The judgement of the step that ends with this piece, or that it replaced."""
+    scored: Scored | None = None
+    """How likely the large model found the step that ends with this piece."""
+    end: float = 0.0
+    tokens: list[TokenWritten] = field(default_factory=list)
+    """Empty in an inserted text."""
+    length: int = 0
+    """Characters."""
+    _text: str = ""
+    _fresh: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def text(self) -> str:
+        if self._fresh:
+            self._text += "".join(self._fresh)
+            self._fresh.clear()
+        return self._text
+
+    @property
+    def accepted_drafts(self) -> int:
+        """Count the tokens that the small model drafted for this piece of the large one, and that were kept."""
+        return sum(token.drafted for token in self.tokens)
+
+    @property
+    def drafts(self) -> int:
+        """Count the tokens that the small model drafted for it, including the rejected ones."""
+        return self.accepted_drafts + sum(token.rejected_drafts for token in self.tokens)
+
+    @property
+    def cue(self) -> Cue | None:
+        return self.takeover.cue if self.takeover else None
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of decoding, without the handoff."""
+        return max(0.0, self.end - self.start)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Return the decoding speed by the clock; 0 for a single token, whose time says nothing about decoding."""
+        return len(self.tokens) / self.seconds if self.seconds and len(self.tokens) > 1 else 0.0
+
+    def insert(self, text: str) -> None:
+        self._fresh.append(text)
+        self.length += len(text)
+
+    def append(self, token: TokenWritten) -> None:
+        self.tokens.append(token)
+        self.insert(token.text)
+
+    def cut(self, length: int) -> list[TokenWritten]:
+        """Keep the first `length` characters; returns the tokens that were cut off.
+
+        A token that lies across the cut keeps its first part and loses its id, and so do those whose text it completed.
+        """
+        text, end = self.text, self.length
+        gone: list[TokenWritten] = []
+        while self.tokens and (end > length or not self.tokens[-1].text):
+            token = self.tokens.pop()
+            start = end - len(token.text)
+            if start < length < end:
+                rest = token.text[: length - start]
+                for place in reversed(range(len(self.tokens))):
+                    if self.tokens[place].text:
+                        break
+                    self.tokens[place] = replace(self.tokens[place], id=None)
+                ends_step = token.ends_step and rest[-1].isspace()
+                self.tokens.append(replace(token, text=rest, id=None, ends_step=ends_step))
+                break
+            gone.append(token)
+            end = start
+        self._text, self.length = text[:length], length
+        return gone
+
+
+@dataclass(slots=True)
+class Step:
+    """The text between two step boundaries, including the separator at its end."""
+
+    index: int
+    pieces: list[Piece]
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(piece.tokens) for piece in self.pieces)
+
+    @property
+    def in_answer(self) -> bool:
+        return self.pieces[-1].in_answer
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it ends at a boundary that nothing but white space follows."""
+        for piece in reversed(self.pieces):
+            if not piece.tokens:
+                return Splitter(piece.text).at_boundary
+            for token in reversed(piece.tokens):
+                if token.ends_step or token.text.strip():
+                    return token.ends_step
+        return False
+
+    @property
+    def judged(self) -> Judged | None:
+        return next((piece.judged for piece in reversed(self.pieces) if piece.judged), None)
+
+    def by(self, author: Author) -> Iterator[Piece]:
+        return (piece for piece in self.pieces if piece.author is author)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts the tokens and the time of one author."""
+
+    decoded: int = 0
+    """All tokens that it wrote, whether they were kept or not."""
+    discarded: int = 0
+    decode_seconds: float = 0.0
+    """Sum of the times from each handoff to the last token of its write."""
+    reused: int = 0
+    prefilled: int = 0
+    handoff_seconds: float = 0.0
+    takeovers: int = 0
+    drafts: int = 0
+    """Tokens that the small model drafted for this one, including rejected and discarded ones."""
+    accepted_drafts: int = 0
+
+    @property
+    def kept(self) -> int:
+        return self.decoded - self.discarded
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Return the decoding speed by the clock; 0 for a single token, whose time says nothing about it."""
+        return self.decoded / self.decode_seconds if self.decode_seconds and self.decoded > 1 else 0.0

@@ -1,0 +1,68 @@
+"""The settings of a run: everything that decides how a problem is solved, except the models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from core.errors import SettingsError
+from core.models.overrides import Sampling
+from core.thinking.cues import Lexicon, parse_lexicon
+from core.thinking.limits import Limits
+from core.thinking.registry import AnyPolicySettings, default_settings
+from core.thinking.schema_1 import upgrade_settings
+from core.thinking.steps import BOUNDARY, boundary_pattern
+
+INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
+"""The paper's prompt, put after the problem (§4)."""
+
+
+class RunSettings(BaseModel):
+    """Everything that decides how a problem is solved, except the models. The defaults are the paper's (§4)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: AnyPolicySettings = Field(
+        default_factory=default_settings, title="Policy", description="When the large model takes over."
+    )
+    seed: int = Field(0, ge=0, title="Seed", description="The same seed repeats an answer on the same local models.")
+    temperature: float = Field(0.6, ge=0, le=5, title="Temperature", description="0 always takes the likeliest token.")
+    top_p: float = Field(0.95, gt=0, le=1, title="Top-p", description="Sample from this share of the probability.")
+    top_k: int = Field(50, ge=0, title="Top-k", description="Sample from the top k tokens (0 = off).")
+    max_tokens: int = Field(32_768, ge=1, title="Longest answer", description="New tokens, the prompt not counted.")
+    system: str = Field("", title="System prompt", description="Instructions before the conversation, for both models.")
+    instruction: str = Field(INSTRUCTION, title="Instruction", description="Put after every problem.")
+    alternatives: int = Field(0, ge=0, le=20, title="Alternatives", description="Likeliest tokens to record.")
+    small_alone: bool = Field(
+        True, title="Continue alone", description="The small model finishes if the large one is lost."
+    )
+    limits: Limits = Field(default_factory=Limits, title="Limits")
+    boundary: str = Field(
+        BOUNDARY, title="Step boundary", description="Pattern (regular expression) of the text that ends a step."
+    )
+    cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, data: Any) -> Any:
+        """Files and traces of Baton 0.1 named a policy and held the parameters of all."""
+        return upgrade_settings(data) if isinstance(data, dict) else data
+
+    @field_validator("boundary")
+    @classmethod
+    def _check_boundary(cls, boundary: str) -> str:
+        try:
+            boundary_pattern(boundary)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return boundary
+
+    @property
+    def lexicon(self) -> Lexicon | None:
+        """Parse the run's own cue list; None means the paper's. Raises SettingsError if it cannot be read."""
+        return parse_lexicon(self.cue_list) if self.cue_list else None
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, self.top_p, self.top_k)
