@@ -17,7 +17,6 @@ from core.files import read_object, tolerant_value, write_json
 from core.models.loading import Context, GpuLayers, LoadOptions, Parallel, Threads
 from core.models.source import DemoModel, ModelSource, ServerUrls, parse_source
 from core.run import RunSettings
-from core.thinking.schema_1 import upgrade_settings
 
 
 class ColourScheme(Enum):
@@ -163,7 +162,5 @@ class SettingsFile:
 
 
 def tolerant(data: dict[str, Any]) -> Settings:
-    """Settings from JSON values, of Baton 0.1 too; each that is wrong is dropped, and its default stands."""
-    if isinstance(run := data.get("run"), dict):
-        data = data | {"run": upgrade_settings(run)}
+    """Read settings from JSON values; each that is wrong is dropped, and its default stands."""
     return tolerant_value(Settings, data)

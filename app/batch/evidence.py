@@ -31,7 +31,6 @@ from core.batch.reporting.charts import (
 )
 from core.batch.reporting.report import ArmReport, Report
 from core.batch.reporting.report_text import (
-    disagreement,
     footnotes,
     interval,
     method_of_tests,
@@ -75,12 +74,12 @@ class EvidencePanel(QScrollArea):
             chart.failed.connect(self.failed)
 
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
-        """`arm`: the one selected in the list."""
+        """Show a report; `arm` is the one that is selected in the list."""
         for card, scatter in (
             (self.speed, accuracy_against_speed(report)),
             (self.share, accuracy_against_share(report)),
         ):
-            card.show_chart(partial(_draw_scatter, scatter), scatter.words or "No arm has a scored answer yet.")
+            card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No arm has a scored answer yet.")
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)
@@ -102,7 +101,7 @@ _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 class ComparisonCard(QFrame):
     arm_wanted = Signal(str)
     """The name of a recipe."""
-    guides_wanted = Signal()
+    larges_wanted = Signal()
     """Other large models, still to be chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -119,7 +118,7 @@ class ComparisonCard(QFrame):
             for name, recipe in recipes.items():
                 menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
             menu.addSeparator()
-        menu.addAction("Add large models…", self.guides_wanted.emit)
+        menu.addAction("Add large models…", self.larges_wanted.emit)
         self.add.setMenu(menu)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 10, 12, 12)
@@ -137,7 +136,7 @@ class ComparisonCard(QFrame):
         return " ".join(each.text() for each in self.findChildren(QLabel))
 
     def show_report(self, report: Report, against: str) -> None:
-        """`against`: the arm that the others are compared with."""
+        """Show a report; the other arms are compared with `against`."""
         rows = [_HEADER, *map(_cells, report.arms)]
         if any(arm.money for arm in report.arms):
             spent = ("cost", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
@@ -153,13 +152,9 @@ class ComparisonCard(QFrame):
 
 
 def _notes(report: Report, against: str) -> list[str]:
-    """What stands below the table in every report: tests, disagreements, errors, notices, conditions."""
+    """List the notes below the table: tests, disagreements, errors, notices, conditions."""
     compared = [found for found in report.comparisons if against in (found.first, found.second)]
-    odd = [
-        f"{found.second} less {found.first}: {disagreement(found.difference)}"
-        for found in compared
-        if found.difference.disagrees
-    ]
+    odd = [f"{found.second} less {found.first}: {found.remark}" for found in compared if found.remark]
     return [*odd, *([method_of_tests(report)] if compared else []), *footnotes(report).splitlines()]
 
 
@@ -171,17 +166,17 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
 
 
 def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
-    for first, second, found, adjusted in report.comparisons:
-        if against in (first, second):
-            sign, other = (100, second) if against == first else (-100, first)
-            low, high = sorted(sign * end for end in found.estimate.interval)
+    for found in report.comparisons:
+        if against in (found.first, found.second):
+            sign, other = (100, found.second) if against == found.first else (-100, found.first)
+            low, high = sorted(sign * end for end in found.difference.interval)
             yield (
                 other,
-                _points(sign * found.estimate.value),
+                _points(sign * found.difference.value),
                 f"{_points(low)} to {_points(high)}",
                 probability(found.p)
                 if len(report.comparisons) == 1
-                else f"{probability(found.p)}, adjusted {adjusted:.2g}",
+                else f"{probability(found.p)}, adjusted {found.adjusted_p:.2g}",
             )
 
 
@@ -198,7 +193,7 @@ def _grid() -> QGridLayout:
 
 
 def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
-    """Names at the left, numbers at the right."""
+    """Fill the grid with names at the left and numbers at the right."""
     while item := grid.takeAt(0):
         if widget := item.widget():
             widget.deleteLater()
@@ -210,13 +205,13 @@ def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def _spread(arm: ArmReport) -> str:
-    """The interval of its speed, which a single problem does not give."""
+    """Format the interval of an arm's speed, which a single problem does not give."""
     low, high = arm.speed.interval if arm.speed else (0, 0)
     return f" ({low:,.0f}–{high:,.0f})" if high > low else ""
 
 
 _SHARE = 1
-"""The place of the large share."""
+"""Index of the card with the large share."""
 
 
 class Figures(QWidget):

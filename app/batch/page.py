@@ -1,4 +1,4 @@
-"""The batch page: open a file of problems, preview it, run it."""
+"""The batch page, which opens a file of problems, previews it and runs it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from app.batch.welcome import BatchWelcome
 from app.shared.loaded_models import LoadedModels
 from app.shared.parts import RunInspector
 from app.shared.preferences import Preferences
-from core.batch.reading.columns import Columns
+from core.batch.reading.columns import ColumnNames
 from core.batch.reading.hub_data import HubDataSet
-from core.batch.reading.problems import ProblemSet
+from core.batch.reading.problem_set import ProblemSet
 from core.batch.running.arms import Arm
 from core.batch.running.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
@@ -54,7 +54,7 @@ class BatchPage(QStackedWidget):
         hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
-        """`hub_access`: how the Hub is reached, asked in a thread."""
+        """`hub_access`: returns how to reach the Hub; called in a thread."""
         super().__init__(parent)
         self._hub_access = hub_access
         self._make_inspector = make_inspector
@@ -75,7 +75,7 @@ class BatchPage(QStackedWidget):
         view = RunView(self.session)
         view.left.connect(self._show_welcome)
         view.arm_wanted.connect(lambda recipe: self._add_arms([recipe]))
-        view.guides_wanted.connect(lambda: self._add_arms([], self._choose_guides()))
+        view.larges_wanted.connect(lambda: self._add_arms([], self._choose_larges()))
         view.row_opened.connect(lambda row, problem: self._open_run(row, problem, view.model, view.point_to))
         view.failures_wanted.connect(self._show_failures)
         self.addWidget(view)
@@ -160,8 +160,10 @@ class BatchPage(QStackedWidget):
         runs: RunsInOrder,
         turned: Callable[[ResultRow], object] = lambda _: None,
     ) -> None:
-        """Open a window with every step of one run; the others of `runs` are a key away; `turned` gets
-        the one that is shown instead."""
+        """Open a window with every step of one run.
+
+        Keys show the other `runs`; `turned` is called with the one that is shown instead.
+        """
         from app.batch.run_window import RunWindow
 
         assert self.session.store
@@ -175,7 +177,7 @@ class BatchPage(QStackedWidget):
         window.failed.connect(self.failed)
         window.show()
 
-    def _read_again(self, columns: Columns) -> None:
+    def _read_again(self, columns: ColumnNames) -> None:
         if isinstance(self._source, Path):
             self.session.read_file(self._source, columns)
         else:
@@ -184,19 +186,19 @@ class BatchPage(QStackedWidget):
     def _start(self) -> None:
         preview = self.preview
         try:
-            chosen = preview.chosen_arms or ([] if preview.guides else ["chosen"])
-            arms = arms_of(chosen, self._settings(preview.system.text()), preview.guides)
+            chosen = preview.chosen_arms or ([] if preview.larges else ["chosen"])
+            arms = arms_of(chosen, self._settings(preview.system.text()), preview.larges)
             problems = preview.chosen_problems()
             self.session.create(problems, arms, preview.seeds.value(), preview.parallel.value())
         except BatonError as error:
             self.failed.emit(error)
 
-    def _add_arms(self, recipes: Sequence[str], guides: Sequence[str] = ()) -> None:
+    def _add_arms(self, recipes: Sequence[str], larges: Sequence[str] = ()) -> None:
         try:
-            if recipes or guides:
+            if recipes or larges:
                 batch = self.session.batch
                 system = Arm.of(batch.arms[0]).settings.system if batch and batch.arms else None
-                self.session.add_arms(arms_of(recipes, self._settings(system), guides))
+                self.session.add_arms(arms_of(recipes, self._settings(system), larges))
         except BatonError as error:
             self.failed.emit(error)
 
@@ -207,7 +209,7 @@ class BatchPage(QStackedWidget):
             self.failed.emit(error)
 
     def _settings(self, system: str | None = None) -> RunSettings:
-        """What the person chose, without alternatives for every token; the demo pair's lengths for the demo pair.
+        """Return the chosen settings without alternatives for every token; the demo pair has its own lengths.
 
         `system`: the system prompt of this batch; None is the one for new conversations.
         """
@@ -216,7 +218,7 @@ class BatchPage(QStackedWidget):
         system = settings.system if system is None else system.strip()
         return settings.model_copy(update={"alternatives": 0, "system": system})
 
-    def _choose_guides(self) -> list[str]:
+    def _choose_larges(self) -> list[str]:
         """Ask for the files of other large models."""
         large = local_path(self._preferences.value.models.large)
         folder = str(large.parent) if large else ""
@@ -242,5 +244,5 @@ class BatchPage(QStackedWidget):
         self.welcome.delete_wanted.connect(self._delete)
         self.preview.columns_wanted.connect(self._read_again)
         self.preview.start_wanted.connect(self._start)
-        self.preview.guides_wanted.connect(lambda: self.preview.show_guides(self._choose_guides()))
+        self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))
         self.preview.cancelled.connect(self._show_welcome)

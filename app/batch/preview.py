@@ -1,4 +1,4 @@
-"""Preview of a file of problems, and the settings of its batch: columns, arms, seeds, parallel requests."""
+"""Previews a file of problems, and asks for the settings of its batch: columns, arms, seeds, parallel requests."""
 
 from __future__ import annotations
 
@@ -34,22 +34,23 @@ from app.shared.widgets.controls import (
     see_through,
     whole_number,
 )
-from core.batch.reading.problems import ProblemSet
+from core.batch.reading.columns import ColumnNames
+from core.batch.reading.problem_set import ProblemSet
 from core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
 from core.run import RunSettings
 
 ROWS = 8
 NONE = "(none)"
 ARM_GAP, ASIDE = 24, 120
-"""Pixels between two columns of arms, and of everything beside them."""
+"""Pixels between two columns of arms, and for everything beside them."""
 USUAL = ("small", "large", "baton")
 
 
 class Preview(QWidget):
     columns_wanted = Signal(object)
-    """`Columns` that a person chose instead of the guess."""
+    """`ColumnNames` that a person chose instead of the guess."""
     start_wanted = Signal()
-    guides_wanted = Signal()
+    larges_wanted = Signal()
     """Other large models, still to be chosen."""
     cancelled = Signal()
 
@@ -75,8 +76,8 @@ class Preview(QWidget):
             self.arms[name].setChecked(True)
         self._arm_grids: list[tuple[QGridLayout, tuple[str, ...]]] = []
         self._arm_columns = 0
-        self.guides: list[str] = []
-        self.guide_words = ElidedLabel("", Role.MUTED)
+        self.larges: list[str] = []
+        self.larges_text = ElidedLabel("", Role.MUTED)
         self.parallel, self.seeds, self.limit = whole_number(1, 64), whole_number(1, 20), whole_number(0, 1_000_000)
         self.parallel.setValue(8)
         self.limit.setSpecialValueText("all")
@@ -85,7 +86,7 @@ class Preview(QWidget):
         self.system.setAccessibleName("System prompt")
         self.system.setToolTip("Instructions before each problem, for both models")
         self.amount = label("", Role.MUTED)
-        """How many answers would be written."""
+        """Shows how many answers the batch would have."""
         for box in self.arms.values():
             box.toggled.connect(self._count)
         for spin in (self.seeds, self.limit):
@@ -102,20 +103,20 @@ class Preview(QWidget):
         limit = self.limit.value()
         return replace(self.found, problems=self.found.problems[:limit]) if limit else self.found
 
-    def show_guides(self, files: list[str]) -> None:
+    def show_larges(self, files: list[str]) -> None:
         """Add an arm for each of these large models."""
-        self.guides = files
-        self.guide_words.setText(", ".join(Path(file).name for file in files))
+        self.larges = files
+        self.larges_text.setText(", ".join(Path(file).name for file in files))
         self._count()
 
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
-        self.show_guides([])
+        self.show_larges([])
         self.title.setText(found.name)
-        read, *more = found.report.lines()
+        read, *more = found.summary()
         self.count.setText(read)
         self.ungraded.setChecked(False)
-        self.ungraded.setVisible(not found.report.can_be_graded)
+        self.ungraded.setVisible(not found.with_answer)
         self._allow_start()
         columns = found.columns
         for combo, chosen in (
@@ -137,11 +138,11 @@ class Preview(QWidget):
         self.notes.setVisible(bool(more))
 
     def _count(self) -> None:
-        """“300 problems × 3 arms × 2 seeds = 1,800 answers”"""
+        """Show “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
         if self.found is None:
             return
-        chosen = self.chosen_arms or ([] if self.guides else ["chosen"])
-        arms = len({arm.name for name in chosen for arm in RECIPES[name].make(RunSettings())}) + len(self.guides)
+        chosen = self.chosen_arms or ([] if self.larges else ["chosen"])
+        arms = len({arm.name for name in chosen for arm in RECIPES[name].make(RunSettings())}) + len(self.larges)
         problems, seeds = (
             min(self.limit.value() or len(self.found.problems), len(self.found.problems)),
             self.seeds.value(),
@@ -153,16 +154,8 @@ class Preview(QWidget):
         self.start.setEnabled(self.ungraded.isChecked() or self.ungraded.isHidden())
 
     def _columns_chosen(self) -> None:
-        assert self.found
-        answer, identity = self.answer.currentText(), self.identity.currentText()
-        chosen = replace(
-            self.found.columns,
-            problem=self.problem.currentText(),
-            answer=None if answer == NONE else answer,
-            solution=None,
-            id=None if identity == NONE else identity,
-        )
-        self.columns_wanted.emit(chosen)
+        names = (combo.currentText() for combo in (self.problem, self.answer, self.identity))
+        self.columns_wanted.emit(ColumnNames(*("" if name == NONE else name for name in names)))
 
     def _lay_out(self) -> None:  # noqa: PLR0915
         columns, run = QFormLayout(), QFormLayout()
@@ -179,10 +172,10 @@ class Preview(QWidget):
         choices.addSpacing(24)
         choices.addLayout(run)
         choices.addStretch(1)
-        guides = QHBoxLayout()
-        guides.addWidget(button("Add large models…", self.guides_wanted.emit, tip="Each is an arm of its own"))
-        guides.addWidget(self.guide_words)
-        guides.addStretch(1)
+        larges = QHBoxLayout()
+        larges.addWidget(button("Add large models…", self.larges_wanted.emit, tip="Each is an arm of its own"))
+        larges.addWidget(self.larges_text)
+        larges.addStretch(1)
         table = self.table
         table.setWordWrap(False)
         table.setMinimumHeight(120)
@@ -215,7 +208,7 @@ class Preview(QWidget):
             arms.setHorizontalSpacing(ARM_GAP)
             self._arm_grids.append((arms, tuple(recipes)))
             inside.addLayout(arms)
-        inside.addLayout(guides)
+        inside.addLayout(larges)
         self._place_arms(1)
         area = QScrollArea()  # a small screen has no room for all arms
         area.setWidgetResizable(True)
@@ -228,7 +221,7 @@ class Preview(QWidget):
         outside.addLayout(buttons)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The arms in two columns where there is room."""
+        """Lay out the arms in two columns if there is room."""
         super().resizeEvent(event)
         widest = max(box.sizeHint().width() for box in self.arms.values())
         self._place_arms(2 if 2 * widest + ARM_GAP < self.width() - ASIDE else 1)

@@ -19,7 +19,7 @@ from app.shared.format import duration, shared_opening
 from app.shared.theme import current_theme
 from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
-from core.batch.reporting.report_text import conditions_in_words
+from core.batch.reporting.report_text import conditions_text
 from core.batch.running.batch_events import JobGrew
 from core.grading.normal_form import tidy
 from core.problem import Problem
@@ -39,7 +39,7 @@ _AT_RIGHT = {ResultColumn.NUMBER, ResultColumn.SHARE, ResultColumn.TOKENS, Resul
 
 class ResultTable(QAbstractTableModel):
     arranged = Signal()
-    """The rows that were last wished for are shown, in their order."""
+    """The rows that were last asked for are shown, in their order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class ResultTable(QAbstractTableModel):
         self._turn.timeout.connect(self._arrange_on)
 
     def show(self, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> None:
-        """Show another batch, with the filter and order of before."""
+        """Show another batch with the same filter and order."""
         self.beginResetModel()
         self._problems, self._rows = problems, list(rows)
         self._opening = shared_opening([problem.text for problem in problems])
@@ -78,7 +78,7 @@ class ResultTable(QAbstractTableModel):
             self._arrange(self._wish)
 
     def choose(self, wanted: RowFilter, arm: str | None) -> None:
-        """Show these rows only; `arm` None is all arms. Rows that change later stay until the next choice."""
+        """Show only these rows; `arm` None means all arms. Rows that change later stay until the next choice."""
         self._arrange(self._wish._replace(shown=wanted, arm=arm))
 
     def take(self, row: ResultRow) -> None:
@@ -94,7 +94,7 @@ class ResultTable(QAbstractTableModel):
         self.take(
             row._replace(
                 state=JobState.CLAIMED,
-                figures=look.figures,
+                metrics=look.metrics,
             )
         )
 
@@ -109,12 +109,12 @@ class ResultTable(QAbstractTableModel):
         return self._problems[self.row_at(place).position]
 
     def place_of(self, row: ResultRow) -> int:
-        """Where it is shown; `NOWHERE` if it is filtered out, or of another batch."""
+        """Return where a row is shown; `NOWHERE` if it is filtered out, or of another batch."""
         number = self._number_of.get(row.job)
         return NOWHERE if number is None else self._order.places[number]
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """The next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
+        """Return the next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
         place = self.place_of(row)
         if place == NOWHERE:
             return None
@@ -196,7 +196,7 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.ARM:
                 return row.arm
             case ResultColumn.SHARE:
-                return f"{row.figures.large_share:.0%}" if row.figures.tokens else ""
+                return f"{row.metrics.large_share:.0%}" if row.metrics.tokens else ""
             case ResultColumn.ANSWER:
                 return plain_answer(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
             case ResultColumn.EXPECTED:
@@ -204,9 +204,9 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.MARK:
                 return f"{mark_of(row).value} !" if row.notices else mark_of(row).value
             case ResultColumn.TOKENS:
-                return f"{row.figures.tokens:,}" if row.figures.tokens else ""
+                return f"{row.metrics.tokens:,}" if row.metrics.tokens else ""
             case ResultColumn.TIME:
-                return duration(row.figures.seconds) if row.figures.tokens else ""
+                return duration(row.metrics.seconds) if row.metrics.tokens else ""
             case ResultColumn.RIBBON:
                 return ""
 
@@ -217,25 +217,25 @@ class ResultTable(QAbstractTableModel):
             reason = row.error or (row.verdict.reason if row.verdict else "")
             return plain_tip("\n".join(filter(None, (reason, *row.notices)))) or None
         if column is ResultColumn.TIME and row.conditions:
-            return plain_tip(conditions_in_words(row.conditions))
+            return plain_tip(conditions_text(row.conditions))
         return None
 
     def _spoken(self, row: ResultRow, column: ResultColumn) -> str | None:
-        """Text for screen readers of a cell that is shortened or painted, or holds a sign."""
+        """Return the text for screen readers of a cell that is shortened or painted, or holds a sign."""
         if column is ResultColumn.PROBLEM and self._opening:
             return self._problems[row.position].text[:2000]
         if column is ResultColumn.RIBBON:
-            return f"{row.figures.large_share:.0%} by the large model"
+            return f"{row.metrics.large_share:.0%} by the large model"
         if column is ResultColumn.MARK:
             return f"{mark_of(row).name.lower()}, with a notice" if row.notices else mark_of(row).name.lower()
         return None
 
     def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:
-        if not row.figures.ribbon:
+        if not row.metrics.ribbon:
             return None
         if row.job not in self._layouts:
             self._layouts[row.job] = RibbonLayout(
-                [RibbonSegment(author, tokens) for author, tokens in row.figures.ribbon]
+                [RibbonSegment(author, tokens) for author, tokens in row.metrics.ribbon]
             )
         return self._layouts[row.job]
 

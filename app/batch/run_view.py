@@ -1,4 +1,4 @@
-"""A running or finished batch: progress, figures, live table, charts."""
+"""Shows a running or finished batch: progress, figures, live table, charts."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
 from app.shared.widgets.menu import Menu
 from core.batch.reporting.exports import EXPORTS
+from core.batch.reporting.other_tools import TOOLS
 from core.batch.reporting.report import ArmReport, Report
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.progress import in_words
+from core.batch.running.progress import time_left
 from core.grading.verdict import How, Regex
 from core.store.batch_rows import JobState, ResultRow
 from core.text import counted
@@ -42,7 +43,6 @@ NARROW = 1060
 WIDGET_SIZE_MAX = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
 ALL_ARMS = "All arms"
-TOOL_NAMES = {"inspect": "Inspect", "lm-eval": "lm-evaluation-harness", "every-eval-ever": "Every Eval Ever"}
 _WIDTHS = {
     ResultColumn.NUMBER: 48,
     ResultColumn.PROBLEM: 260,
@@ -59,12 +59,12 @@ _WIDTHS = {
 
 class RunView(QWidget):
     row_opened = Signal(object, object)
-    """A ResultRow and its Problem, to look at in full."""
+    """A ResultRow and its Problem, to be shown in full."""
     left = Signal()
     arm_wanted = Signal(str)
-    guides_wanted = Signal()
+    larges_wanted = Signal()
     failures_wanted = Signal()
-    """What went wrong, answer by answer."""
+    """The analysis of failed answers is wanted."""
 
     def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,7 +90,7 @@ class RunView(QWidget):
         self._report: Report | None = None
         self._graded = 0
         self._calibrated = ""
-        """What a random arm was given, once it is known."""
+        """The chance of takeover of a random arm, once it is known."""
         self._report_timer = QTimer(self)
         self._report_timer.setInterval(REPORT_EVERY_MS)
         self._report_timer.timeout.connect(session.report)
@@ -145,7 +145,7 @@ class RunView(QWidget):
         self._show_parts()  # other captions may need other lines
 
     def _chosen_arm(self) -> ArmReport | None:
-        """The selected arm; for “All arms”, the first in which both models wrote."""
+        """Return the selected arm; for “All arms” the first in which both models wrote."""
         if not self._report or not self._report.arms:
             return None
         name = self.arm.currentText()
@@ -188,7 +188,7 @@ class RunView(QWidget):
         elif session.paused:
             words += " · paused"
         elif session.running:
-            words += f" · {session.parallel} at once · {in_words(progress.seconds_left())}"
+            words += f" · {session.parallel} at once · {time_left(progress.seconds_left())}"
         self.left_words.setText(words)
         self.retry.setVisible(progress.failed > 0)
         self.retry.setEnabled(not session.running)
@@ -209,7 +209,7 @@ class RunView(QWidget):
             self.session.export(Path(where).with_suffix(ending))
 
     def _export_for(self, tool: str) -> None:
-        if where := QFileDialog.getExistingDirectory(self, f"Folder for the files of {TOOL_NAMES[tool]}"):
+        if where := QFileDialog.getExistingDirectory(self, f"Folder for the files of {TOOLS[tool].title}"):
             self.session.export_for(tool, Path(where))
 
     def _ask_how(self) -> None:
@@ -244,12 +244,12 @@ class RunView(QWidget):
             self.shown.addItem(shown.value, shown)
         menu = Menu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
-        titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
+        titles |= {".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
         menu.addSeparator()
-        for tool, name in TOOL_NAMES.items():
-            menu.addAction(f"For {name}…").triggered.connect(lambda _, tool=tool: self._export_for(tool))
+        for tool in TOOLS:
+            menu.addAction(f"For {TOOLS[tool].title}…").triggered.connect(lambda _, tool=tool: self._export_for(tool))
         self.export.setMenu(menu)
         table = self.table
         table.setModel(self.model)
@@ -314,7 +314,7 @@ class RunView(QWidget):
         self._show_parts()
 
     def _show_parts(self) -> None:
-        """Table and charts side by side; in a narrow window one of them."""
+        """Show table and charts side by side; in a narrow window one of them."""
         narrow = self.width() < NARROW
         charts = self.charts.isChecked()
         self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
@@ -324,7 +324,7 @@ class RunView(QWidget):
         self._left.setMaximumHeight(self._lowest() if charts and narrow else WIDGET_SIZE_MAX)
 
     def _lowest(self) -> int:
-        """Pixels that figures and controls need below each other, with their captions wrapped in this width."""
+        """Return the height in pixels of figures and controls below each other, with captions wrapped in this width."""
         inside, outside = self._left.layout(), self.layout()
         assert inside
         assert outside
@@ -341,6 +341,6 @@ class RunView(QWidget):
         self.shown.currentIndexChanged.connect(self._filter)
         self.table.activated.connect(self._open_row)
         self.evidence.comparison.arm_wanted.connect(self.arm_wanted)
-        self.evidence.comparison.guides_wanted.connect(self.guides_wanted)
+        self.evidence.comparison.larges_wanted.connect(self.larges_wanted)
         self.evidence.chart_saved.connect(session.exported)
         self.evidence.failed.connect(session.failed)

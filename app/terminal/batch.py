@@ -1,4 +1,4 @@
-"""`baton batch`: a file of problems under one or several arms, graded, resumable, with a report."""
+"""`baton batch`: solves a file of problems under one or several arms, grades the answers and reports."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from app.terminal.servers import ServerOptions, server_options
 from app.terminal.standard_input import read_input_as_file
 from core.batch.reading.columns import ColumnNames
 from core.batch.reading.hub_data import PREFIX, HubDataSet
-from core.batch.reading.problems import ProblemSet, read_data_set, read_problems
+from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problems import read_data_set, read_problems
 from core.batch.reporting.other_tools import TOOLS
-from core.batch.running.again import Repetition, repetition_of
+from core.batch.reporting.repetition import Repetition, read_repetition
 from core.batch.running.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.files import expanded
@@ -41,20 +42,16 @@ ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 
 
 NEW_BATCH_ONLY = (
-    *("arm", "guide", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
+    *("arm", "other_large", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
     *("grade", "pattern", "policy", "preset", "set", "cues", "seed", "max_tokens", "temperature", "top_p", "top_k"),
 )
-"""Options that a resumed batch takes from the folder."""
+"""Options that a resumed batch takes from its folder."""
 
 
 @command("batch", epilog=f"Arms. {ARMS}.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@option(
-    "--arm", "--recipe", "arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this."
-)
-@option(
-    "--guide", "--other-large", "guide", multiple=True, metavar="MODEL", help="Run the arms with this large model, too."
-)
+@option("--arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this.")
+@option("--other-large", multiple=True, metavar="MODEL", help="Run the arms with this large model, too.")
 @option("--other-small", multiple=True, metavar="MODEL", help="Run the arms with this small model, too.")
 @option(
     "--drafting", multiple=True, metavar="URL", help="For the arm “drafted”: a server with a draft model; several arms."
@@ -91,7 +88,7 @@ NEW_BATCH_ONLY = (
 def batch(  # noqa: PLR0913
     file: Path | None,
     arm: tuple[str, ...],
-    guide: tuple[str, ...],
+    other_large: tuple[str, ...],
     other_small: tuple[str, ...],
     drafting: tuple[str, ...],
     seeds: int,
@@ -113,7 +110,7 @@ def batch(  # noqa: PLR0913
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Markdown, Excel, Parquet, a folder of them, or a data set of the Hub, such as
+    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set of the Hub, such as
     hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
     """
     folder = options.out or Path(_results_folder(file))
@@ -130,35 +127,38 @@ def batch(  # noqa: PLR0913
         return go_on(run)
     if again:
         refuse_given(NEW_BATCH_ONLY, "--again", "the batch is run as the report says")
-        return _repeat(run, repetition_of(expanded(again)))
+        return _repeat(run, read_repetition(expanded(again)))
     if file is None:
         raise SettingsError("No file of problems is named.", "Name one: baton batch problems.jsonl.")
     found = _read(file, limit, ColumnNames(problem_column, answer_column))
-    for line in found.report.lines():
+    for line in found.summary():
         remark(line)
-    if not (found.report.can_be_graded or ungraded):
+    if not (found.with_answer or ungraded):
         raise SettingsError(
             "No problem has an answer to compare with, so nothing can be graded.",
             "Name the column with --answer-column, or add --ungraded to run them all the same.",
         )
     settings = run_settings(method, is_demo=models.is_demo)
-    arms = arms_of(arm or ["chosen"], settings, guide, drafting, other_small)
+    arms = arms_of(arm or ["chosen"], settings, other_large, drafting, other_small)
     first = method.seed or 0
     return begin(run, found.name, found.problems, arms, range(first, first + seeds), how, found.origin)
 
 
 def _repeat(run: BatchRun, found: Repetition) -> int:
-    """The batch of a report, with its own models and context unless others are given."""
+    """Run the batch of a report again, with its own models and context unless others are given."""
     for sentence in found.changed_models():
         remark(sentence)
-    models = ModelOptions(run.models.small or found.small, run.models.large or found.large)
+    report = found.report
+    small, large = (model.source if model else "" for model in (report.small, report.large))
+    models = ModelOptions(run.models.small or small, run.models.large or large)
     loading = run.loading.with_context(found.context) if found.context else run.loading
-    run = replace(run, models=models, loading=loading).with_parallel_of(found.parallel)
-    return begin(run, found.name, found.problems, found.arms, found.seeds, found.how, found.origin)
+    run = replace(run, models=models, loading=loading).with_parallel_of(report.parallel)
+    origin = report.provenance.problems
+    return begin(run, report.name, found.problems, found.arms, report.seed_numbers, found.how, origin)
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
-    """A file, a folder, standard input, or a data set of the Hub."""
+    """Read a file, a folder, standard input, or a data set of the Hub."""
     name = file.as_posix()
     if name == "-":
         with TemporaryDirectory(prefix="baton-") as folder:
@@ -172,7 +172,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
 
 
 def _results_folder(file: Path | None) -> str:
-    """Where results go if no --out is given: beside the work, named for the problems."""
+    """Name the folder for results if no --out is given: in the working directory, named after the problems."""
     if file is None or str(file) == "-":
         return "results"
     name = file.as_posix()

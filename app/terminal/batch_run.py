@@ -1,4 +1,4 @@
-"""A batch in a folder, as `baton batch` and `baton evidence` run it: begun, resumed, graded again, reported."""
+"""Begins, resumes, regrades and reports a batch in a folder, for `baton batch` and `baton evidence`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from app.terminal.pair import LoadingOptions, ModelOptions, open_pair
 from app.terminal.servers import ServerOptions
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import report, write_json
-from core.batch.reading.origin import ProblemOrigin
+from core.batch.reading.problem_set import ProblemOrigin
+from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.exports import EXPORTS, write_export
 from core.batch.reporting.other_tools import write_for
-from core.batch.reporting.report import Report
-from core.batch.reporting.report_text import comparisons, footnotes, heading, method_of_tests, table
+from core.batch.reporting.report_text import text_report
 from core.batch.reporting.results import Results
 from core.batch.running.arms import Arm, OtherModels, by_models, needs
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.creation import create_batch, without_duplicates
-from core.batch.running.progress import BatchProgress, in_words
+from core.batch.running.progress import BatchProgress, time_left
 from core.batch.running.provenance import Provenance
 from core.batch.running.regrading import RegradeCounts, regrade
 from core.batch.running.runner import Runner
@@ -49,7 +49,7 @@ from core.store.store import Store
 from core.text import counted
 
 REPORTED_AT_ONCE = 2_000
-"""Jobs up to which results and report are written after Ctrl+C, in a second; they read the text of every answer."""
+"""Jobs up to which results and report are written after Ctrl+C: it takes a second, since every text is read."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -99,7 +99,7 @@ class BatchRun:
         return Provenance.of_this_machine([Path(sys.argv[0]).name, *sys.argv[1:]], *self.models.texts, problems)
 
     def with_parallel_of(self, batch: int) -> BatchRun:
-        """With so many problems at once as the batch had, unless --parallel was given."""
+        """Use as many problems at once as the batch had, unless --parallel was given."""
         if click.get_current_context().get_parameter_source("parallel") is ParameterSource.COMMANDLINE:
             return self
         return replace(self, options=replace(self.options, parallel=batch))
@@ -114,7 +114,7 @@ def begin(
     how: How | Regex = How.AUTO,
     origin: ProblemOrigin = ProblemOrigin(),  # noqa: B008 - immutable
 ) -> int:
-    """A new batch in the folder, run to its end."""
+    """Create a batch in the folder, and run it to its end."""
 
     def create(store: Store) -> str:
         if (jobs := len(problems) * len(arms) * len(seeds)) > REPORTED_AT_ONCE:
@@ -128,7 +128,7 @@ def begin(
 
 
 def refuse_given(names: Sequence[str], by: str, why: str) -> None:
-    """Raises SettingsError if one of these options of the running command was given beside the option `by`."""
+    """Raise SettingsError if one of these options of the running command was given beside the option `by`."""
     context = click.get_current_context()
     for parameter in context.command.params:
         if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
@@ -139,7 +139,7 @@ def refuse_given(names: Sequence[str], by: str, why: str) -> None:
 
 
 def go_on(run: BatchRun) -> int:
-    """The batch that the folder holds, with the settings it was begun with; its errors are tried again."""
+    """Continue the batch in the folder with its own settings; its errors are tried again."""
     with run.place.store() as store:
         batch = run.place.batch(store)
         run = run.with_parallel_of(BatchSettings.of(batch).parallel)
@@ -150,19 +150,19 @@ def go_on(run: BatchRun) -> int:
 
 
 def grade_again(run: BatchRun, how: How | Regex | None) -> int:
-    """The answers in the texts that the folder holds, found and graded again; None grades as before."""
+    """Find and grade the answers in the folder again; None grades as before."""
     counts = RegradeCounts()
     with run.place.store() as store, Grader() as grader, progress("Grading", run.options.json) as line:
         batch = run.place.batch(store)
         for graded in regrade(store, batch.id, grader, how):
             counts.take(graded)
             line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
-    remark(counts.words)
+    remark(counts.summary)
     return _conclude(run, batch.id)
 
 
 def write_for_tools(run: BatchRun, tools: Sequence[str]) -> int:
-    """The results that the folder holds, each tool's in a folder of its own inside it."""
+    """Write the results in the folder for each tool, in a folder of its own inside it."""
     with run.place.store() as store:
         results = Results.read(store, run.place.batch(store).id)
         for tool in tools:
@@ -172,17 +172,17 @@ def write_for_tools(run: BatchRun, tools: Sequence[str]) -> int:
 
 
 def report_again(run: BatchRun) -> int:
-    """Results and report of what the folder holds, also of a batch that is not done or still running."""
+    """Write results and report of the batch in the folder, even if it is not done or still running."""
     with run.place.store() as store:
         batch = run.place.batch(store)
     return _conclude(run, batch.id)
 
 
 def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str]) -> int:
-    """Each pair of models after the other; the batch is begun when the first is loaded."""
+    """Run the arms, one pair of models after another; `batch` creates the batch when the first pair is loaded."""
     batch_id = ""
     groups = by_models(arms)
-    for names in groups:  # one that is missing is not found out only when the others are done
+    for names in groups:  # a missing file must be reported before the first arm runs, not after
         for text, demo in ((names.small, DemoModel.SMALL), (names.large, DemoModel.LARGE)):
             if text and (path := local_path(source_of(text, demo))):
                 read_header(path)
@@ -201,7 +201,7 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
 
 
 def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
-    """What a person who pressed Ctrl+C waits for: at once, how far it came; of a small batch the report as well."""
+    """Report at once how far a stopped batch got; for a small batch write the results, too."""
     run.place.refuse_lost()
     jobs, done = sum(arm.jobs for arm in totals), sum(arm.done for arm in totals)
     to_continue = f"To continue: --out {run.folder} --resume"
@@ -217,22 +217,24 @@ def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
 
 
 def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch_id: str) -> None:
-    """All arms of these models, until they are done or the batch is stopped."""
+    """Run all arms of these models until they are done or the batch is stopped."""
     json = run.options.json
     with Grader() as grader:
         runner = Runner(store, batch_id, pair, grader, run.options.parallel, names)
-        done = BatchProgress.of_totals(store.batches.totals(batch_id), run.options.parallel)
+        done = BatchProgress(store.batches.totals(batch_id), run.options.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
             for row in _ended(events, done, line):
                 if json:
-                    write_json(row_to_json(row, problems[row.position]))
+                    outline = store.runs.outline(row.run)
+                    result = ExportedResult.of(batch_id, problems[row.position], row, outline)
+                    write_json(result.model_dump(mode="json", by_alias=True))
     for bill in bills_of(pair):
         (remark if json else write)(bill)
 
 
 def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine) -> Iterator[ResultRow]:
-    """The rows as they come in, with progress."""
+    """Yield the rows as they come in, and show progress."""
     arm = ""
     for event in events:
         match event:
@@ -249,12 +251,12 @@ def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine
 def _counts(done: BatchProgress) -> str:
     return (
         f"{done.done:,} of {done.jobs:,} · {done.correct:,} ✓ {done.wrong:,} ✗ {done.unscored:,} – · "
-        f"{counted(done.failed, 'error')} · {in_words(done.seconds_left())}"
+        f"{counted(done.failed, 'error')} · {time_left(done.seconds_left())}"
     )
 
 
 def _conclude(run: BatchRun, batch_id: str) -> int:
-    """Write results and report, and say how it stands."""
+    """Write results and report, and print the report."""
     run.place.refuse_lost()
     with run.place.store() as store, progress("Writing results", run.options.json) as line:
         results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))
@@ -264,36 +266,10 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
             line.show(written / len(EXPORTS), name)
     found = results.report
     if run.options.json:
-        write_json({"report": results.report_record.model_dump(mode="json", by_alias=True)})
+        write_json({"report": found.model_dump(mode="json", by_alias=True)})
     else:
-        write(in_full(found))
+        write(text_report(found))
     if not (failed := sum(arm.failed for arm in found.arms)):
         return ExitCode.ANSWERED
     report(f"{counted(failed, 'error')}. The report has the reasons. To try again: --out {run.folder} --resume")
     return ExitCode.FAILED
-
-
-def in_full(found: Report) -> str:
-    """The report as text."""
-    compared = "\n".join(filter(None, (comparisons(found), method_of_tests(found))))
-    parts = (heading(found), table(found), compared, footnotes(found))
-    return "\n\n".join(part for part in parts if part)
-
-
-def row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
-    """A line of `baton batch --json` (docs/terminal.md)."""
-    return {
-        "id": problem.id,
-        "arm": row.arm,
-        "seed": row.seed,
-        "answer": row.answer,
-        "expected": problem.expected,
-        "outcome": row.verdict.outcome.value if row.verdict else None,
-        "error": row.error,
-        "large_share": row.figures.large_share,
-        "tokens": row.figures.tokens,
-        "seconds": row.figures.seconds,
-        "money": row.figures.money,
-        "currency": row.figures.currency,
-        "remote_tokens": row.figures.remote_tokens,
-    }

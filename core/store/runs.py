@@ -1,31 +1,24 @@
-"""Runs: their events, saved while they stream, and the summary that is computed when they end."""
+"""Stores runs: their events, saved while they stream, and the summary that is computed when they end."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from enum import Enum
-from itertools import groupby
-from types import GenericAlias
-from typing import Any, NamedTuple
-
-import msgspec
-from msgspec import to_builtins
+from typing import NamedTuple
 
 from core.errors import StoreError
 from core.store.database import Database
+from core.store.event_chunks import pack, unpack
 from core.store.outline import Outline, outline_of, pack_outline, unpack_outline
 from core.store.process_identity import is_alive, this_process
 from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed, TokenWritten
+from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed
 from core.thinking.trace import Trace
-from core.thinking.trace_json import Json, event_from_json, event_to_json
 
 
 class RunState(Enum):
@@ -36,14 +29,14 @@ class RunState(Enum):
 
 
 class RunSummary(NamedTuple):
-    """The result of a run; while it is running, only `state` is meaningful."""
+    """What a run came to; while it is running, only `state` is meaningful."""
 
     run: str
     state: RunState
     finish: Finish | None
     reason: str
     answer: str
-    figures: RunMetrics
+    metrics: RunMetrics
 
 
 class Runs:
@@ -51,40 +44,39 @@ class Runs:
         self._database = database
 
     def record(self, run: str) -> Recorder:
-        """A recorder for the run's events, which appends to the saved ones. Raises StoreError."""
+        """Begin to record the run's events, after those that are saved. Raises StoreError."""
         sequence = self._database.write(lambda connection: _begin(connection, run))
         return Recorder(self._database.writer, run, lambda _: sequence, conclude)
 
     def record_later(self, run: str) -> Recorder:
-        """The same without waiting: it begins with its first save. Raises StoreError if another program writes the
-        run."""
+        """Begin to record without blocking, with the first save. Raises StoreError if another program writes it."""
         with self._database.reading() as connection:
             _refuse_if_written_elsewhere(connection, run)
         return Recorder(self._database.writer, run, lambda connection: _begin(connection, run), conclude)
 
     def events(self, run: str) -> Iterator[Event]:
-        """All events in order; none if there is no such run. Raises StoreError at a damaged part."""
+        """Yield all events in order; none if there is no such run. Raises StoreError at a damaged part."""
         with self._database.reading() as connection:
             yield from self._events(connection, run)
 
     def trace(self, run: str) -> Trace:
-        """Raises StoreError."""
+        """Read the whole run. Raises StoreError."""
         with self._database.reading() as connection:
             return Trace.of(self._events(connection, run))
 
     def summary(self, run: str) -> RunSummary:
-        """Raises StoreError if there is no such run."""
+        """Read the summary. Raises StoreError if there is no such run."""
         with self._database.reading() as connection:
             return _summary(connection, run)
 
     def outline(self, run: str) -> Outline:
-        """Rebuilt from the events if none was saved, which takes longer. Raises StoreError."""
+        """Read the outline, or rebuild it from the events, which takes longer. Raises StoreError."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT pieces FROM outlines WHERE run = ?", (run,)).fetchone()
             return (row and unpack_outline(row["pieces"])) or outline_of(Trace.of(_events(connection, run)))
 
     def opinion(self, run: str) -> OpinionGiven | None:
-        """The second opinion on it, if that is the last that was saved of it. Quick: reads no other part of the run."""
+        """Return the second opinion if it is the last event of the run; reads no other part of it."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence DESC LIMIT 1", (run,)
@@ -93,14 +85,14 @@ class Runs:
         return last[0] if last and isinstance(last[0], OpinionGiven) else None
 
     def append(self, run: str, events: Sequence[Event]) -> None:
-        """Add what was found out about a run after it had ended: its summary stays as it is. Raises StoreError.
+        """Add events to a run that has ended; its summary stays as it is. Raises StoreError.
 
         Nothing is added if the run was deleted meanwhile, or is being continued.
         """
         self._database.write(lambda connection: _append(connection, run, pack(events)))
 
     def append_later(self, run: str, events: Sequence[Event]) -> None:
-        """The same without waiting: what the store refuses now is added as soon as it can be."""
+        """Add events without blocking; tried again until it succeeds."""
         chunk = pack(events)
         self._database.write_later(lambda connection: _append(connection, run, chunk))
 
@@ -109,7 +101,7 @@ class Runs:
         self._database.writer.submit(_recover)
 
     def _events(self, connection: sqlite3.Connection, run: str) -> Iterator[Event]:
-        """Those that are saved, then those that can never be."""
+        """Yield the saved events, then those that can never be saved."""
         yield from _events(connection, run)
         for each in self._database.writer.unsavable:
             if isinstance(each, Recorder) and each.run == run:
@@ -141,23 +133,16 @@ def conclude(connection: sqlite3.Connection, run: str, state: RunState = RunStat
 
 
 def summary_of(row: sqlite3.Row) -> RunSummary:
-    """From a row with the columns of `runs`; a value that this version does not know counts as missing."""
-    finishes = {finish.value: finish for finish in Finish}
+    """Read a summary from a row with the columns of `runs`."""
     state = RunState(row["state"])
     if state is RunState.RUNNING and not is_alive(row["owner"]):
         state = RunState.INTERRUPTED
-    return RunSummary(
-        row["id"],
-        state,
-        finishes.get(row["finish"]),
-        row["reason"],
-        row["answer"],
-        RunMetrics.of_row(row),
-    )
+    finish = Finish(row["finish"]) if row["finish"] else None
+    return RunSummary(row["id"], state, finish, row["reason"], row["answer"], RunMetrics.of_row(row))
 
 
 def _begin(connection: sqlite3.Connection, run: str) -> int:
-    """The number of the next chunk."""
+    """Mark the run as running in this program; returns the number of the next chunk."""
     _refuse_if_written_elsewhere(connection, run)
     connection.execute(
         """INSERT INTO runs (id, started, state, owner) VALUES (?, ?, ?, ?)
@@ -213,7 +198,7 @@ class Recorder:
         begin: Callable[[sqlite3.Connection], int],
         conclude: Callable[[sqlite3.Connection, str], RunSummary],
     ) -> None:
-        """`begin` is called with the first save, and gives the number of the next chunk."""
+        """`begin` is called with the first save, and returns the number of the next chunk."""
         self.run = run
         self._writer = writer
         self._begin = begin
@@ -223,9 +208,9 @@ class Recorder:
         self._finished = False
         self._unsaved: list[Event] = []
         self._saving = 0
-        """Unsaved events in the current transaction."""
+        """Number of unsaved events in the current transaction."""
         self._at = 0
-        """The number of its chunk."""
+        """Number of the chunk that it writes."""
 
     def record(self, events: Iterable[Event]) -> None:
         """Save the events within half a second. Never blocks and never raises; what the disk refuses is saved later.
@@ -235,7 +220,7 @@ class Recorder:
         if fresh := [event for event in events if not isinstance(event, PrefillProgressed)]:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
-            self._writer.gather(self)
+            self._writer.save_soon(self)
 
     @property
     def unsaved(self) -> list[Event]:
@@ -243,8 +228,10 @@ class Recorder:
         return self._unsaved[:]
 
     def finish(self) -> Future[RunSummary]:
-        """Save the remaining events and conclude the run. After StoreError nothing is lost: the writer does it as soon
-        as it can, or call it again to wait for it."""
+        """Save the remaining events and conclude the run.
+
+        After StoreError nothing is lost: the writer tries again, or call this again to wait for it.
+        """
         future = self._writer.submit(self._finish)
         future.add_done_callback(self._settle)
         return future
@@ -276,67 +263,4 @@ class Recorder:
             self.saved()
         else:
             self._finished = True
-            self._writer.gather(self)
-
-
-_TOKENS = "tokens"
-
-
-def pack(events: Iterable[Event]) -> bytes:
-    """Events as one compressed chunk."""
-    # ASCII, because models write lone surrogates, which UTF-8 cannot encode.
-    lines = (json.dumps(line, separators=(",", ":"), default=str) for line in _lines(events))
-    return zlib.compress("\n".join(lines).encode("ascii"), 6)
-
-
-def unpack(chunk: bytes) -> Iterator[Event]:
-    """The events that this version knows. Raises StoreError if the chunk is damaged."""
-    try:
-        lines = [json.loads(line) for line in zlib.decompress(chunk).split(b"\n") if line]
-    except (zlib.error, ValueError, RecursionError) as error:
-        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
-    for line in lines:
-        if not isinstance(line, dict):
-            raise StoreError("A part of this run holds no events.", "The rest of it is shown.")
-        if line.get("event") == _TOKENS:
-            yield from _tokens(line)
-        elif event := event_from_json(line):
-            yield event
-
-
-def _lines(events: Iterable[Event]) -> Iterator[Json]:
-    for are_tokens, group in groupby(events, lambda event: isinstance(event, TokenWritten)):
-        if are_tokens:
-            yield _tokens_line(list(group))
-        else:
-            yield from map(event_to_json, group)
-
-
-_FIELDS = msgspec.structs.fields(TokenWritten)
-_DEFAULTS = {field.name: field.default for field in _FIELDS}
-_COLUMNS: list[Any] = [(field.name, GenericAlias(list, field.type)) for field in _FIELDS]
-_TokensLine = msgspec.defstruct(
-    "_TokensLine",
-    [column if field.required else (*column, []) for column, field in zip(_COLUMNS, _FIELDS, strict=True)],
-)
-"""Tokens in a row, column by column; a column in which all have the default is left out."""
-
-
-def _tokens_line(tokens: Sequence[Event]) -> Json:
-    columns = {name: [getattr(token, name) for token in tokens] for name in _DEFAULTS}
-    line = {name: column for name, column in columns.items() if any(each != _DEFAULTS[name] for each in column)}
-    return {"event": _TOKENS, **to_builtins(line)}
-
-
-def _tokens(line: Json) -> Iterator[TokenWritten]:
-    try:
-        found: Any = msgspec.convert(line, _TokensLine)
-        columns = {name: getattr(found, name) for name in _DEFAULTS}
-        for field in _FIELDS:
-            if not field.required and not columns[field.name]:
-                columns[field.name] = [field.default] * len(found.text)
-        if len({len(column) for column in columns.values()}) > 1:
-            raise ValueError("columns of different lengths")
-    except (msgspec.ValidationError, ValueError) as error:
-        raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error
-    return map(TokenWritten, *columns.values())
+            self._writer.save_soon(self)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     Card = Any  # msgspec cannot convert a union of dataclasses (ModelSource): trace_json reads and writes cards itself
 
-SCHEMA = 2
+SCHEMA = 1
 """Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core.errors import SettingsError
 from core.models.overrides import Sampling
 from core.thinking.cues import Lexicon, parse_lexicon
 from core.thinking.limits import Limits
 from core.thinking.registry import AnyPolicySettings, default_settings
-from core.thinking.schema_1 import upgrade_settings
 from core.thinking.steps import BOUNDARY, boundary_pattern
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -42,12 +39,6 @@ class RunSettings(BaseModel):
         BOUNDARY, title="Step boundary", description="Pattern (regular expression) of the text that ends a step."
     )
     cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _upgraded(cls, data: Any) -> Any:
-        """Files and traces of Baton 0.1 named a policy and held the parameters of all."""
-        return upgrade_settings(data) if isinstance(data, dict) else data
 
     @field_validator("boundary")
     @classmethod

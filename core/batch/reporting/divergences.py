@@ -1,4 +1,4 @@
-"""Where wrong answers diverge from what the large model expected: the first strong disagreement in each.
+"""Finds where wrong answers diverge from what the large model expected: the first strong disagreement in each.
 
 `BatchOpinions` lets the large model read the wrong answers of a batch; `divergence_of` finds the place in one of them.
 """
@@ -13,14 +13,14 @@ from typing import NamedTuple
 from core.errors import ContextFull
 from core.grading.verdict import Outcome
 from core.run import Pair
-from core.store.batch_rows import JobState, ResultRow
+from core.store.batch_rows import ResultRow
 from core.store.store import Store
 from core.thinking.events import OpinionGiven
 from core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_error
 from core.thinking.trace import Trace
 
 AROUND = 60
-"""Characters of the text that are shown before a place."""
+"""Characters of context that are shown before a divergence."""
 
 
 class Divergence(NamedTuple):
@@ -43,7 +43,7 @@ class Divergence(NamedTuple):
 
 
 class OpinionsProgress(NamedTuple):
-    """Answers read, of so many; the last one, and its divergence."""
+    """The number of answers that have been read, the last one, and its divergence."""
 
     done: int
     total: int
@@ -52,7 +52,7 @@ class OpinionsProgress(NamedTuple):
 
 
 def divergence_of(trace: Trace) -> Divergence | None:
-    """None without an opinion, or if the large model nowhere disagreed strongly."""
+    """Find the divergence; None without an opinion, or if the large model nowhere disagreed strongly."""
     opinion = Opinion.of(trace)
     if opinion is None or not opinion.strong:
         return None
@@ -69,17 +69,8 @@ def divergence_of(trace: Trace) -> Divergence | None:
     )
 
 
-def is_wrong(row: ResultRow) -> bool:
-    return (
-        row.state is JobState.DONE
-        and not row.error
-        and row.verdict is not None
-        and (row.verdict.outcome is Outcome.WRONG)
-    )
-
-
 class BatchOpinions:
-    """The large model reads every wrong answer that has no opinion yet; each is stored with its run at once."""
+    """Lets the large model read every wrong answer that has no opinion yet; each opinion is stored at once."""
 
     def __init__(self, store: Store, batch_id: str, pair: Pair, arms: Iterable[str] | None = None) -> None:
         """`arms`: names of the arms to read, those that ran with these models; all, if not given.
@@ -88,7 +79,8 @@ class BatchOpinions:
         """
         self._store, self._pair = store, pair
         read = None if arms is None else set(arms)
-        wrong = [row for row in store.batches.results(batch_id) if (read is None or row.arm in read) and is_wrong(row)]
+        rows = (row for row in store.batches.results(batch_id) if read is None or row.arm in read)
+        wrong = [row for row in rows if row.outcome is Outcome.WRONG]
         self.rows = [row for row in wrong if store.runs.opinion(row.run) is None]
         if self.rows and (error := opinion_error(pair.large, store.runs.trace(self.rows[0].run))):
             raise error
@@ -96,13 +88,15 @@ class BatchOpinions:
         self._reading: SecondOpinion | None = None
 
     def stop(self) -> None:
-        """From any thread; what has been read is kept."""
+        """Stop from any thread; the opinions so far are kept."""
         self._stopped.set()
         if reading := self._reading:
             reading.stop()
 
     def run(self) -> Generator[OpinionsProgress, None, None]:
-        """Progress before the first answer and after each. Raises EngineLost, EngineRefused, StoreError.
+        """Read the answers, and yield progress before the first and after each.
+
+        Raises EngineLost, EngineRefused, StoreError.
 
         An answer that is too long for the large model's context is left out.
         """

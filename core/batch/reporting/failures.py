@@ -1,15 +1,14 @@
-"""Failure analysis: what went wrong in each answer of a batch, and what came of the takeovers by reason and cue."""
+"""Analyses what went wrong in each answer of a batch, and the outcomes of takeovers by reason and cue."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import NamedTuple
 
 from core.batch.reporting.divergences import Divergence, divergence_of
-from core.engines.body import Author
 from core.grading.verdict import Outcome
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
@@ -20,7 +19,7 @@ from core.thinking.registry import reason_label
 
 PROGRESS_EVERY = 200
 LONG_ENOUGH = 3
-"""Characters of an expected answer from which “= answer” in the reasoning is no accident."""
+"""Characters of an expected answer from which “= answer” in the reasoning is no coincidence."""
 
 
 class FailureKind(Enum):
@@ -46,7 +45,7 @@ class Failure(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """What is known of it, in a line."""
+        """What is known of the failure, in a line."""
         row, found = self.row, self.divergence
         if self.kind is FailureKind.ERROR:
             return row.error
@@ -61,10 +60,10 @@ class Failure(NamedTuple):
 
 
 class TakeoverOutcomes(NamedTuple):
-    """Takeovers for one reason after one cue, and how the answers ended in which they stand."""
+    """Takeovers for one reason after one cue, and the outcomes of the answers that contain them."""
 
     reason: str
-    """As it is shown."""
+    """The label of the reason."""
     cue: str
     """In lower case; "" without one."""
     takeovers: int
@@ -75,16 +74,16 @@ class TakeoverOutcomes(NamedTuple):
 
     @property
     def share_right(self) -> float | None:
-        """Of the scored answers; None if there is none."""
+        """Share of right answers among the scored ones; None if there is none."""
         scored = self.right + self.wrong
         return self.right / scored if scored else None
 
 
 class FailureAnalysis(NamedTuple):
-    """Of one arm, or of all."""
+    """The failures and takeovers of one arm, or of all."""
 
     answers: int
-    """That are done."""
+    """Jobs that are done."""
     failures: tuple[Failure, ...]
     """Group by group, in the order of the problems."""
     takeovers: tuple[TakeoverOutcomes, ...]
@@ -105,18 +104,18 @@ class FailureAnalysis(NamedTuple):
 def analyse(
     store: Store, batch_id: str, arm: str | None = None, on_progress: Callable[[float], object] = lambda _: None
 ) -> FailureAnalysis:
-    """Reads the outline of every answer, and the traces of those that have a second opinion. Raises StoreError.
+    """Read the outline of every answer, and the trace of those with a second opinion. Raises StoreError.
 
     `on_progress` gets the share that is read, 0 to 1.
     """
     problems = list(store.batches.problems(batch_id))
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
-    takeovers: list[tuple[ResultRow, Outline]] = []
+    takeovers: list[tuple[ResultRow, tuple[PieceOutline, ...]]] = []
     for number, row in enumerate(rows):
         outline = store.runs.outline(row.run)
-        takeovers.append((row, outline._replace(pieces=tuple(_begun(outline)))))
-        if not _is_right(row):
+        takeovers.append((row, outline.takeovers))
+        if row.outcome is not Outcome.CORRECT:
             divergence = divergence_of(store.runs.trace(row.run)) if store.runs.opinion(row.run) else None
             kind = kind_of(row, problems[row.position].expected or "", outline, divergence)
             failures.append(Failure(row, problems[row.position], kind, divergence))
@@ -128,7 +127,7 @@ def analyse(
 
 
 def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Divergence | None) -> FailureKind:
-    """What went wrong in an answer that is not right."""
+    """Classify an answer that is not right."""
     if row.error:
         return FailureKind.ERROR
     if row.finish is Finish.REPETITION:
@@ -137,7 +136,7 @@ def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Diverge
         return FailureKind.LIMIT
     if not row.answer:
         return FailureKind.NO_ANSWER
-    if row.verdict is None or row.verdict.outcome is Outcome.UNSCORED:
+    if row.outcome is Outcome.UNSCORED:
         return FailureKind.UNSCORED
     if had_stated(outline.text[: outline.answer_position or 0], expected):
         return FailureKind.CHANGED
@@ -145,7 +144,7 @@ def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Diverge
 
 
 def had_stated(reasoning: str, expected: str) -> bool:
-    """Whether the reasoning states the expected answer: boxed, after “answer”, or, if it is not short, after “=”."""
+    """Tell whether the reasoning states the expected answer: boxed, after “answer”, or after “=” if it is long."""
     expected = expected.strip().strip("$")
     if not expected:
         return False
@@ -156,24 +155,14 @@ def had_stated(reasoning: str, expected: str) -> bool:
     return re.search(stated, reasoning, re.IGNORECASE) is not None
 
 
-def _begun(outline: Outline) -> Iterator[PieceOutline]:
-    """The first piece of each takeover."""
-    for piece in outline.pieces:
-        if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
-            yield piece
-
-
-def _outcomes(rows: Iterable[tuple[ResultRow, Outline]]) -> list[TakeoverOutcomes]:
+def _outcomes(rows: Iterable[tuple[ResultRow, tuple[PieceOutline, ...]]]) -> list[TakeoverOutcomes]:
     takeovers: Counter[tuple[str, str]] = Counter()
     answers: defaultdict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
-    for row, outline in rows:
-        keys = [
-            (reason_label(piece.reason or ""), piece.cue.word.lower() if piece.cue else "") for piece in outline.pieces
-        ]
+    for row, pieces in rows:
+        keys = [(reason_label(piece.reason or ""), piece.cue.word.lower() if piece.cue else "") for piece in pieces]
         takeovers.update(keys)
-        outcome = row.verdict.outcome if row.verdict and not row.error else Outcome.UNSCORED
         for key in set(keys):
-            answers[key][outcome] += 1
+            answers[key][row.outcome] += 1
     return [
         TakeoverOutcomes(
             *key,
@@ -184,7 +173,3 @@ def _outcomes(rows: Iterable[tuple[ResultRow, Outline]]) -> list[TakeoverOutcome
         )
         for key, number in takeovers.most_common()
     ]
-
-
-def _is_right(row: ResultRow) -> bool:
-    return not row.error and row.verdict is not None and row.verdict.outcome is Outcome.CORRECT

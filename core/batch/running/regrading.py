@@ -1,4 +1,4 @@
-"""Grades the texts of a batch again, with the grader of today, without running a model."""
+"""Grades the texts of a batch again without running a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.grading.extraction import extract_answer
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex, Verdict
 from core.problem import Problem
-from core.store.batch_rows import JobState, ResultRow
+from core.store.batch_rows import ResultRow
 from core.store.store import Store
 from core.text import counted
 from core.thinking.events import Finish
@@ -20,14 +20,14 @@ PORTION = 200
 
 
 class Regraded(NamedTuple):
-    """A row with the answer that is found in its text now, and the row as it was."""
+    """A row with the answer that was found now, and the row as it was before."""
 
     row: ResultRow
     before: ResultRow
 
 
 class RegradeCounts:
-    """What grading again has changed."""
+    """Counts what grading again has changed."""
 
     def __init__(self) -> None:
         self.answers = 0
@@ -38,24 +38,23 @@ class RegradeCounts:
         row, before = graded
         self.answers += 1
         self.found_otherwise += row.answer != before.answer
-        self.graded_otherwise += _outcome(row) != _outcome(before)
+        self.graded_otherwise += row.outcome is not before.outcome
 
     @property
-    def words(self) -> str:
-        """One sentence."""
+    def summary(self) -> str:
+        """One sentence about the changes."""
         changes = f"{self.found_otherwise:,} were found differently, {self.graded_otherwise:,} have another verdict"
         return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
 
 
 def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:
-    """The verdict on an answer. A pattern is matched against all text after the thinking (`written`); every other way
-    compares the answer that was found in it."""
+    """Grade an answer; only a pattern is matched against all text after the thinking (`written`) instead."""
     given = written if isinstance(how, Regex) else answer
     return grader.grade(problem.expected, given or None, how)
 
 
 def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = None) -> Iterator[Regraded]:
-    """Find and grade every answer of the batch again, and grade later ones in the same way; None keeps the way.
+    """Find and grade every answer of the batch again; `how` also holds for later answers, and None keeps the old way.
 
     Jobs that wait or ended in an error are left alone. Raises StoreError.
     """
@@ -64,7 +63,7 @@ def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = 
         settings = settings.graded_by(how)
         store.batches.set_settings(batch, settings.stored())
     problems = list(store.batches.problems(batch))
-    answered = [row for row in store.batches.results(batch) if row.state is JobState.DONE and not row.error]
+    answered = [row for row in store.batches.results(batch) if row.has_answer]
     for begin in range(0, len(answered), PORTION):
         graded = []
         for row in answered[begin : begin + PORTION]:
@@ -77,13 +76,11 @@ def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = 
 
 
 def _answer_in(store: Store, row: ResultRow, written: str, expected: str | None) -> str:
-    """As `answer_of` finds it in a trace, without rebuilding the trace. `written`: what stands after the thinking, or
-    everything where the model does not think apart."""
+    """Find the answer as `answer_of` does in a trace, without rebuilding the trace.
+
+    `written`: the text after the thinking, or everything if the model has no thinking tags.
+    """
     outline = store.runs.outline(row.run)
     is_open = outline.answer_position is None and not written
     text = outline.text[outline.answer_position or 0 :]
     return extract_answer(text, expected, finished=row.finish is Finish.END_OF_TEXT and not is_open) or ""
-
-
-def _outcome(row: ResultRow) -> object:
-    return row.verdict and row.verdict.outcome

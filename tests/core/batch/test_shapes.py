@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.batch.reading.columns import ColumnNames
-from core.batch.reading.problems import ProblemSet, read_problems
+from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problems import read_problems
 from core.errors import ProblemFileError
 from tests.core.batch.files import read, texts, written
 
@@ -115,7 +116,7 @@ def test_a_picture_in_a_message_drops_its_record_with_a_reason(tmp_path: Path) -
     picture = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}], "answer": "1"}
     found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, (picture, PARTS))))
     assert texts(found) == ["How many?"]
-    assert found.report.dropped == ("p.jsonl line 1: It has a picture, which the models cannot see.",)
+    assert found.summary()[-1] == "  p.jsonl line 1: It has a picture, which the models cannot see."
 
 
 def test_of_a_document_with_splits_the_test_split_is_read_and_the_others_are_named(tmp_path: Path) -> None:
@@ -129,14 +130,13 @@ def test_jsonlines_is_an_ending_of_json_lines(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "p.jsonlines", '{"problem": "One?"}\n{"problem": "Two?"}')) == ["One?", "Two?"]
 
 
-def test_each_text_file_of_a_folder_is_one_problem_with_its_answer(tmp_path: Path) -> None:
+def test_the_text_files_of_a_folder_are_one_set(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     for number in (1, 2):
         written(folder, f"{number}.txt", f"What is\n{number} + {number}?\nAnswer: {2 * number}\n")
-    written(folder, "3.txt", "There are two.\n\nHow many?\n")
     found = read_problems(folder)
-    assert texts(found) == ["What is\n1 + 1?", "What is\n2 + 2?", "There are two.\n\nHow many?"]
-    assert [problem.expected for problem in found.problems] == ["2", "4", None]
+    assert texts(found) == ["What is\n1 + 1?", "What is\n2 + 2?"]
+    assert [problem.expected for problem in found.problems] == ["2", "4"]
 
 
 def test_paragraphs_before_an_answer_are_one_problem(tmp_path: Path) -> None:
@@ -144,19 +144,6 @@ def test_paragraphs_before_an_answer_are_one_problem(tmp_path: Path) -> None:
     found = read(tmp_path, "p.txt", text)
     assert texts(found) == ["There are two.\n\nHow many?", "There are three.\n\nHow many?"]
     assert [problem.expected for problem in found.problems] == ["2", "3"]
-
-
-def test_a_markdown_table_under_one_heading_has_a_problem_a_row(tmp_path: Path) -> None:
-    page = "# Sums\n\n| Problem | Answer |\n|---|---:|\n| What is $|1|$? | 1 |\n| 2 + 2? | 4 |\n"
-    found = read(tmp_path, "p.md", page)
-    assert texts(found) == ["What is $|1|$?", "2 + 2?"]
-    assert [problem.expected for problem in found.problems] == ["1", "4"]
-
-
-def test_a_markdown_list_under_one_heading_has_a_problem_an_item(tmp_path: Path) -> None:
-    found = read(tmp_path, "p.md", "# Sums\n\n1. What is 1 + 1?\n   Answer: 2\n2. And 2 + 2?\n   Answer: 4\n")
-    assert texts(found) == ["What is 1 + 1?", "And 2 + 2?"]
-    assert [problem.expected for problem in found.problems] == ["2", "4"]
 
 
 @pytest.mark.parametrize("name", ["p.ods", "p.zip"])
@@ -170,7 +157,7 @@ def test_naming_columns_keeps_options_and_ids(tmp_path: Path) -> None:
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
-    assert ("answer", "value", "you named it") in found.report.columns
+    assert ("answer", ("value",), "you named it") in found.columns.choices_made()
 
 
 def test_an_answer_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -185,13 +172,13 @@ def test_half_characters_are_replaced_and_reported(tmp_path: Path) -> None:
     assert found.notes == ("p.jsonl: half characters (lone surrogates) were replaced by “?” in 1 problem.",)
 
 
-def report_of(found: ProblemSet) -> str:
-    return "\n".join(found.report.lines())
+def summary_of(found: ProblemSet) -> str:
+    return "\n".join(found.summary())
 
 
 def test_the_report_names_columns_answers_and_what_was_dropped(tmp_path: Path) -> None:
     lines = [{"question": "One?", "answer": "1", "level": 5}, {"question": "Two?", "answer": ""}, {"question": ""}]
-    report = report_of(read(tmp_path, "p.jsonl.gz", gzip.compress("\n".join(map(json.dumps, lines)).encode())))
+    report = summary_of(read(tmp_path, "p.jsonl.gz", gzip.compress("\n".join(map(json.dumps, lines)).encode())))
     assert "Read 2 problems, 1 with an answer, 1 cannot be graded." in report
     assert "The problem is the column “question” (known by its name)." in report
     assert "The answer is the column “answer” (known by its name)." in report
@@ -201,8 +188,8 @@ def test_the_report_names_columns_answers_and_what_was_dropped(tmp_path: Path) -
 
 def test_a_file_without_any_answer_says_so(tmp_path: Path) -> None:
     found = read(tmp_path, "p.jsonl", '{"problem": "One?"}')
-    assert not found.report.can_be_graded
-    assert "No column holds an answer." in found.report.lines()
+    assert not found.with_answer
+    assert "No column holds an answer." in found.summary()
 
 
 @pytest.mark.parametrize(
@@ -230,4 +217,4 @@ def test_an_instruction_without_an_input_is_read_as_well(tmp_path: Path) -> None
 
 def test_several_option_columns_are_named_in_the_plural(tmp_path: Path) -> None:
     found = read(tmp_path, "p.csv", "question,A,B,answer\nWhat?,red,blue,B\n")
-    assert "The options are the columns “A, B” (known by their names)." in report_of(found)
+    assert "The options are the columns “A, B” (known by their names)." in summary_of(found)

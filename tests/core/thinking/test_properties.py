@@ -8,7 +8,7 @@ import pytest
 
 from core.engines.body import Author
 from core.run import Pair, ask, run
-from core.store.runs import pack, unpack
+from core.store.event_chunks import pack, unpack
 from core.thinking.events import PrefillProgressed, RunStarted, TokenWritten
 from core.thinking.limits import Limits
 from core.thinking.policy import PolicyContext, PolicySettings
