@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.batch.evidence import EvidencePanel, Figures
+from app.batch.execution import BatchActivity
 from app.batch.regrade_dialog import RegradeDialog
 from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
@@ -71,7 +72,7 @@ class RunView(QWidget):
         self.session = session
         self.model = ResultTable()
         self.title, self.summary = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self.bar, self.left_words = QProgressBar(), label("", Role.MUTED)
+        self.bar, self.status = QProgressBar(), label("", Role.MUTED)
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the batch")
         self.run = button("Start", self._press_run, Role.PRIMARY)
@@ -114,15 +115,15 @@ class RunView(QWidget):
         self.table.setColumnHidden(ResultColumn.ARM, len(batch.arms) < 2)
         self._show_state()
 
-    def _take(self, happenings: list[BatchEvent]) -> None:
-        for happening in happenings:
-            match happening:
+    def _take(self, events: list[BatchEvent]) -> None:
+        for event in events:
+            match event:
                 case JobStarted(job):
                     self.model.set_state(job.id, JobState.CLAIMED)
                 case JobStopped(job):
                     self.model.set_state(job, JobState.WAITING)
                 case JobGrew():
-                    self.model.grow(happening)
+                    self.model.grow(event)
                 case JobEnded(row):
                     self.model.take(row)
                 case Calibrated(arm, chance, share):
@@ -159,14 +160,16 @@ class RunView(QWidget):
         self._show_arm()
 
     def _show_state(self) -> None:
-        session, progress = self.session, self.session.progress
+        session, progress, activity = self.session, self.session.progress, self.session.activity
         over = progress.done >= progress.jobs
-        self.run.setText("Resume" if session.paused or (progress.done and not session.running) else "Start")
-        if session.running and not session.paused:
-            self.run.setText("Pause")
         if over:
-            self.run.setText("Done")
-        self.run.setEnabled(not over and not session.waits_for_models and not session.grades_again)
+            words = "Done"
+        elif session.running and activity is not BatchActivity.PAUSED:
+            words = "Pause"
+        else:
+            words = "Resume" if session.running or progress.done else "Start"
+        self.run.setText(words)
+        self.run.setEnabled(not over and activity not in (BatchActivity.LOADING, BatchActivity.REGRADING))
         self.stop.setEnabled(session.running)
         self.regrade.setEnabled(progress.done > 0 and not session.running)
         self.failures.setEnabled(progress.done > 0)
@@ -180,22 +183,23 @@ class RunView(QWidget):
         progress, session = self.session.progress, self.session
         self.bar.setMaximum(max(1, progress.jobs))
         self.bar.setValue(progress.done)
-        words = f"{progress.done:,} / {progress.jobs:,}"
-        if session.waits_for_models:
-            words += f" · {session.models.words}"
-        elif session.grades_again:
-            words = f"graded again: {self._graded:,} / {progress.done:,}"
-        elif session.paused:
-            words += " · paused"
-        elif session.running:
-            words += f" · {session.parallel} at once · {in_words(progress.seconds_left())}"
-        self.left_words.setText(words)
+        status = f"{progress.done:,} / {progress.jobs:,}"
+        match session.activity:
+            case BatchActivity.LOADING:
+                status += f" · {session.models.words}"
+            case BatchActivity.REGRADING:
+                status = f"graded again: {self._graded:,} / {progress.done:,}"
+            case BatchActivity.PAUSED:
+                status += " · paused"
+            case BatchActivity.RUNNING:
+                status += f" · {session.parallel} at once · {in_words(progress.seconds_left())}"
+        self.status.setText(status)
         self.retry.setVisible(progress.failed > 0)
         self.retry.setEnabled(not session.running)
         self.retry.setText(f"Retry {counted(progress.failed, 'error')}")
 
     def _press_run(self) -> None:
-        if self.session.paused:
+        if self.session.activity is BatchActivity.PAUSED:
             self.session.resume()
         elif self.session.running:
             self.session.pause()
@@ -282,7 +286,7 @@ class RunView(QWidget):
         progress = QHBoxLayout()
         progress.addWidget(self.bar, 1)
         progress.addSpacing(8)
-        progress.addWidget(self.left_words)
+        progress.addWidget(self.status)
         rows = QHBoxLayout()
         rows.addWidget(self.arm)
         rows.addWidget(self.shown)
@@ -333,7 +337,7 @@ class RunView(QWidget):
 
     def _connect(self) -> None:
         session = self.session
-        session.happened.connect(self._take)
+        session.events.connect(self._take)
         session.changed.connect(self._show_state)
         session.reported.connect(self._show_report)
         session.graded.connect(self._take_graded)

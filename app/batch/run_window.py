@@ -10,7 +10,7 @@ from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from app.batch.row_order import mark_of
-from app.shared.background import cancel_background
+from app.shared.background import cancel_tasks
 from app.shared.conversations.conversation import Exchange
 from app.shared.parts import RunInspector
 from app.shared.rendering import RichText
@@ -107,7 +107,7 @@ class RunWindow(QDialog):
         self.inspector.show_run(self.exchange)  # it fills only what can be seen
 
     def done(self, result: int) -> None:
-        cancel_background(self)
+        cancel_tasks(self)
         super().done(result)
 
     def _show_piece(self, piece: Piece) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from app.shared.background import SteadyTask
+from app.shared.background import LatestTask
 from app.shared.format import count, duration, money
 from app.shared.labels import bill_in_words, tokens_in_words
 from app.shared.theme import SIGN, Role, current_theme, set_role
@@ -178,7 +178,7 @@ class DraftCount(QObject):
         super().__init__(parent)
         self._engine: Engine | None = None
         self._text = ""
-        self._counting = SteadyTask(self, "count tokens")
+        self._counting = LatestTask(self, "count tokens", one_at_a_time=True)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(AFTER_MS)
@@ -196,7 +196,7 @@ class DraftCount(QObject):
     def _ask(self) -> None:
         engine, text = self._engine, self._text
         if engine is not None:
-            self._counting.ask(lambda: engine.count_tokens(text), lambda tokens: self._show(text, tokens))
+            self._counting.run(lambda: engine.count_tokens(text), lambda tokens: self._show(text, tokens))
 
     def _show(self, text: str, tokens: int) -> None:
         if text == self._text:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from functools import partial
 from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.shared.background import run_in_background
+from app.shared.background import BackgroundTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label
@@ -65,20 +65,17 @@ class DemoVerdicts(QObject):
         control = Control()
         messages, settings, answer = exchange.messages(), exchange.settings, answer_of(trace)
 
-        def work() -> Generator[DemoVerdict, None, None]:
-            small = small_alone(messages, settings, control)
+        def show(small: str | None) -> None:
             if not control.stopped:
-                yield DemoVerdict(problem.answer, answer, small)
+                verdict = self._found[exchange.id] = DemoVerdict(problem.answer, answer, small)
+                self.found.emit(exchange, verdict)
 
-        def arrived(verdicts: list[DemoVerdict]) -> None:
-            self._found[exchange.id] = verdicts[0]
-            self.found.emit(exchange, verdicts[0])
+        def failed(_: BatonError) -> None:
+            del self._found[exchange.id]  # the next time the answer is shown, it is tried again
 
-        def ended(error: BatonError | None) -> None:
-            if error:
-                del self._found[exchange.id]  # the next time the answer is shown, it is tried again
-
-        run_in_background(self, "small model alone", work, arrived=arrived, ended=ended, cancel=control.stop)
+        solve = partial(small_alone, messages, settings, control)
+        task = BackgroundTask(self, "small model alone", solve, cancel=control.stop)
+        task.success(show).failure(failed).start()
 
 
 def small_alone(messages: Conversation, settings: RunSettings, control: Control) -> str | None:

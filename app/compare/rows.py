@@ -16,7 +16,7 @@ from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from app.shared.background import SteadyTask
+from app.shared.background import LatestTask
 from app.shared.format import count
 from app.shared.steps.steps_document import GAP
 from app.shared.steps.steps_view import PAD, StepsView
@@ -43,7 +43,7 @@ class AlignedRows(QObject):
         """Index of the first row that differs; the number of rows if none does."""
         self._row_of: list[dict[int, int]] = [{} for _ in views]
         self._texts: list[list[str]] = []
-        self._aligning = SteadyTask(self, "align steps")
+        self._aligning = LatestTask(self, "align steps", one_at_a_time=True)
         self._next = self._until = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -56,7 +56,7 @@ class AlignedRows(QObject):
         """The steps of each answer as they are now."""
         if texts != self._texts:
             self._texts = texts
-            self._aligning.ask(lambda: align(texts), self._take)
+            self._aligning.run(lambda: align(texts), self._take)
 
     @property
     def settled(self) -> bool:

@@ -43,7 +43,7 @@ class OpinionPage(QWidget):
         super().__init__(parent)
         self._exchange: Exchange | None = None
         self._given: OpinionGiven | None = None
-        self._evaluation = LatestTask(self)
+        self._evaluation = LatestTask(self, "evaluate the second opinion")
         self._opinions: SecondOpinions | None = None
         self.opinion: Opinion | None = None
         self.note, self.counts = label("", Role.MUTED), label()
@@ -87,7 +87,7 @@ class OpinionPage(QWidget):
             self._evaluation.cancel()
             if trace.opinion and len(trace.opinion.tokens) > MOST_AT_ONCE:
                 self._show_opinion(None)
-                self._evaluation.ask(lambda: Opinion.of(trace), self._show_opinion)
+                self._evaluation.run(lambda: Opinion.of(trace), self._show_opinion)
             else:
                 self._show_opinion(Opinion.of(trace))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Iterator
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.models.controller import ModelsController
-from app.shared.background import BackgroundTask, run_in_background
+from app.shared.background import StreamTask
 from app.shared.pair_loader import opened
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, in_row, label, whole_number
@@ -48,7 +48,7 @@ class CueFinder(QDialog):
         super().__init__(parent)
         self._controller = controller
         self._model = model
-        self._task: BackgroundTask | None = None
+        self._task: StreamTask[str | Writing | CueProfile] | None = None
         self._stopping = threading.Event()
         self.setWindowTitle(f"Cues of {model.header.name}")
         self.resize(680, 620)
@@ -101,7 +101,7 @@ class CueFinder(QDialog):
         self.bar.setValue(0)
         self._show_running(True)
 
-        def work() -> Generator[str | Writing | CueProfile, None, None]:
+        def write() -> Iterator[str | Writing | CueProfile]:
             texts: dict[int, str] = {}
             engine = yield from opened(file_source(file), factory, "Loading…")
             try:
@@ -114,16 +114,15 @@ class CueFinder(QDialog):
                 engine.close()
             yield profile(texts.values())
 
-        self._task = run_in_background(
-            self, "profile cues", work, arrived=self._arrived, ended=self._ended, cancel=self._stopping.set
-        )
+        task = StreamTask(self, "profile cues", write, cancel=self._stopping.set)
+        self._task = task.items(self._take).done(self._ended).start()
 
     def _stop(self) -> None:
         if self._task is not None and not self._stopping.is_set():
             self._stopping.set()
             self._say("Stopping…")
 
-    def _arrived(self, items: list[str | Writing | CueProfile]) -> None:
+    def _take(self, items: list[str | Writing | CueProfile]) -> None:
         for item in items:
             match item:
                 case Writing(problem, tokens):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 from contextlib import closing
 from enum import Enum, auto
 from pathlib import Path
@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
-from app.shared.background import BackgroundTask, LatestTask, run_in_background
+from app.shared.background import LatestTask, StreamTask
 from app.shared.format import duration
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, label
@@ -51,7 +51,7 @@ class DownloadRow(QWidget):
         super().__init__(parent)
         self.order = order
         self._controller = controller
-        self._task: BackgroundTask | None = None
+        self._task: StreamTask[DownloadProgress] | None = None
         self.state = DownloadState.PAUSED
         self.words = label("", Role.MUTED)
         self.words.setWordWrap(True)
@@ -85,7 +85,7 @@ class DownloadRow(QWidget):
         own = order.files[0].url.startswith(f"{access.endpoint}/")
         token = access.token if own else None
 
-        def work() -> Generator[DownloadProgress, None, None]:
+        def download() -> Iterator[DownloadProgress]:
             from core.models.download import Downloader  # with it comes the network
 
             downloader = Downloader(token, checksums=self._controller.checksums)
@@ -97,9 +97,8 @@ class DownloadRow(QWidget):
 
         self._show(DownloadState.RUNNING, "Connecting…")
         # What has arrived stays for the next time, so the closing window does not wait for a silent server.
-        self._task = run_in_background(
-            self, f"download {order.title}", work, arrived=self._arrived, ended=self._ended, waits=False
-        )
+        task = StreamTask(self, f"download {order.title}", download, waits=False)
+        self._task = task.items(self._show_progress).done(self._ended).start()
 
     def cancel(self) -> None:
         if self._task is not None:
@@ -112,7 +111,7 @@ class DownloadRow(QWidget):
         if self._task is not None:
             self._task.stop()
 
-    def _arrived(self, steps: list[DownloadProgress]) -> None:
+    def _show_progress(self, steps: list[DownloadProgress]) -> None:
         last = steps[-1]
         self.bar.setValue(last.done * THOUSANDTHS // max(last.total, 1))
         if self.state is DownloadState.RUNNING:
@@ -165,7 +164,7 @@ class DownloadsTab(QScrollArea):
         super().__init__(parent)
         self._controller = controller
         self.rows: list[DownloadRow] = []
-        self._question = LatestTask(self, controller.failed.emit)
+        self._search = LatestTask(self, "find unfinished downloads", controller.failed.emit)
         self._empty = label("Nothing is being downloaded.", Role.MUTED)
         self.setWidgetResizable(True)
         inside = QWidget()
@@ -178,7 +177,7 @@ class DownloadsTab(QScrollArea):
     def find_unfinished(self) -> None:
         """Show what an earlier session, or a crash, has left; it waits for a person to go on."""
         folder = self._controller.folder
-        self._question.ask(lambda: find_unfinished(folder), self._show_unfinished)
+        self._search.run(lambda: find_unfinished(folder), self._show_unfinished)
 
     def begin(self, order: DownloadManifest) -> DownloadRow:
         """Start a download; one that is here already goes on."""

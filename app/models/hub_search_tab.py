@@ -52,7 +52,7 @@ class HubSearchTab(QWidget):
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
-        self._question = LatestTask(self, self._say_error)
+        self._request = LatestTask(self, "ask the Hub", self._say_error)
         self._listing: Listing | None = None
         self._wanted: HubFile | None = None
         """What `look_for` is to select once it is listed."""
@@ -95,7 +95,7 @@ class HubSearchTab(QWidget):
 
         self._wanted = None
         self._say("Searching…")
-        self._question.ask(find, self._show_results)
+        self._request.run(find, self._show_results)
 
     def look_for(self, file: HubFile) -> None:
         """List its repository and select its quantisation."""
@@ -163,7 +163,7 @@ class HubSearchTab(QWidget):
 
         self._show_listing(None)
         self._say(f"Listing {name}…")
-        self._question.ask(list_files, self._show_listing)
+        self._request.run(list_files, self._show_listing)
 
     def _show_listing(self, judged: RepositoryFits | None) -> None:
         self._listing = listing = judged.listing if judged else None

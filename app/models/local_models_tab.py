@@ -123,7 +123,7 @@ class LibraryModel(QAbstractListModel):
         self._controller = controller
         self.rows: list[LibraryEntry] = []
         self._texts: list[str] = []
-        self._question = LatestTask(self, controller.failed.emit)
+        self._fits = LatestTask(self, "judge models", controller.failed.emit)
         """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
         controller.inventory_changed.connect(self._reload)
         controller.devices_found.connect(self._judge)
@@ -163,7 +163,7 @@ class LibraryModel(QAbstractListModel):
             fits = {row: place(row, choice, devices) for row, choice in choices.items()}
             return [words(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
 
-        self._question.ask(judged, self._show)
+        self._fits.run(judged, self._show)
 
     def _mark(self) -> None:
         """Other models are in use than before."""

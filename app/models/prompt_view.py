@@ -21,7 +21,7 @@ GROUND = 0.14
 class PromptView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._question = LatestTask(self, self._say_error)
+        self._rendering = LatestTask(self, "render the chat template", self._say_error)
         self._lines: tuple[PromptLine, ...] = ()
         self.sentence = label("", Role.MUTED)
         self.sentence.setWordWrap(True)
@@ -54,7 +54,7 @@ class PromptView(QWidget):
             self._say("No chat template: plain text.")
             return
         self._say("Rendering a conversation with it…")
-        self._question.ask(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
+        self._rendering.run(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
 
     def _compare(self, prompt: str, family: Family | None) -> None:
         lines = compared(prompt, family.prompt if family else prompt)

@@ -67,8 +67,8 @@ class StartTab(QScrollArea):
         self._cards: list[PairCard] = []
         self._has_judged = False
         self._controller = controller
-        self._question = LatestTask(self, self._say_error)
-        self._judging = LatestTask(self, self._say_error)
+        self._manifests = LatestTask(self, "ask the Hub", self._say_error)
+        self._fits = LatestTask(self, "judge pairs", self._say_error)
         self.said = label("", Role.MUTED)
         self.said.setWordWrap(True)
         self.said.hide()
@@ -137,7 +137,7 @@ class StartTab(QScrollArea):
         """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
         devices, folder = self._controller.devices, self._controller.folder
         if devices is not None:
-            self._judging.ask(
+            self._fits.run(
                 lambda: FittingPairs(devices, disk_free(folder), pairs_that_fit(devices), tuple(gpu_checks(devices))),
                 self._show,
             )
@@ -210,7 +210,7 @@ class StartTab(QScrollArea):
             hub = Hub(access)
             return [hub.manifest_of_file(model.repository, model.file, folder) for model in models]
 
-        self._question.ask(ask, self._begin)
+        self._manifests.run(ask, self._begin)
 
     def _begin(self, orders: list[DownloadManifest]) -> None:
         self.said.hide()

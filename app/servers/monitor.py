@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.shared.background import BackgroundTask, run_in_background
+from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadedModels, LoadState, ServerEngine
-from core.errors import BatonError
 
 EVERY_MS = 15_000
 
@@ -20,7 +17,7 @@ class ServerMonitor(QObject):
     def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._models = models
-        self._task: BackgroundTask | None = None
+        self._is_looking = False
         self.timer = QTimer(self)
         self.timer.setInterval(EVERY_MS)
         self.timer.timeout.connect(self.look)
@@ -31,15 +28,15 @@ class ServerMonitor(QObject):
         pair = self._models.pair
         engines: tuple[object, ...] = (pair.small, pair.large)
         servers = [engine for engine in engines if isinstance(engine, ServerEngine)]
-        if self._task or not servers:
+        if self._is_looking or not servers:
             return
 
-        def work() -> Generator[None, None, None]:
+        def ping() -> None:
             for server in servers:
                 server.ping()
-                yield
 
-        self._task = run_in_background(self, "check servers", work, ended=self._looked, waits=False)
+        self._is_looking = True
+        BackgroundTask(self, "check servers", ping, waits=False).done(self._looked).start()
 
     def _models_changed(self) -> None:
         if self._models.state is not LoadState.READY:
@@ -48,6 +45,6 @@ class ServerMonitor(QObject):
             self.timer.start()
             self.look()
 
-    def _looked(self, _error: BatonError | None) -> None:
-        self._task = None
+    def _looked(self, _: object) -> None:
+        self._is_looking = False
         self.looked.emit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any
+from typing import TypeVar
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -28,6 +28,7 @@ from core.engines.remote.servers import KnownServer, KnownServers
 from core.errors import BatonError, SettingsError
 from core.models.source import server_urls
 
+Answer = TypeVar("Answer")
 Probe = Callable[[], Sequence[int]]
 """The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""
 USE_MORE = "Prices, caps, certificates, proxy, template…"
@@ -53,7 +54,7 @@ class ServerDialog(QDialog):
         self.setWindowTitle("Connect to a server")
         self._servers = servers
         self._probe = probe
-        self._question = LatestTask(self, self._say_problem)
+        self._request = LatestTask(self, "ask the server", self._say_problem)
         self._asking = False
         self._failed_at = ""
         """The address whose last test failed: it cannot be used."""
@@ -78,7 +79,7 @@ class ServerDialog(QDialog):
 
     def done(self, result: int) -> None:
         """A silent server is not waited for."""
-        self._question.cancel()
+        self._request.cancel()
         self.key.cancel()
         super().done(result)
 
@@ -192,9 +193,9 @@ class ServerDialog(QDialog):
         self._failed_at = self.address.text()
         self._asked()
 
-    def _ask(self, question: Callable[[], object], answered: Callable[[Any], object]) -> None:
+    def _ask(self, function: Callable[[], Answer], success: Callable[[Answer], object]) -> None:
         self._asking = True
-        self._question.ask(question, answered)
+        self._request.run(function, success)
         self._enable()
 
     def _asked(self) -> None:
@@ -238,7 +239,7 @@ class KeyField(QWidget):
         super().__init__(parent)
         self._servers = servers
         self._urls: Sequence[str] = ()
-        self._question = LatestTask(self, self._say_error)
+        self._keyring = LatestTask(self, "ask the keyring", self._say_error)
         self.edit = QLineEdit()
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
         self.edit.setAccessibleName("Key of the server")
@@ -256,7 +257,7 @@ class KeyField(QWidget):
         column.addWidget(self.message)
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
-        self._question.ask(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))
+        self._keyring.run(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))
 
     @property
     def typed(self) -> str:
@@ -269,7 +270,7 @@ class KeyField(QWidget):
 
     def cancel(self) -> None:
         """The dialog is closed: a silent keyring is not waited for."""
-        self._question.cancel()
+        self._keyring.cancel()
 
     def _forget(self) -> None:
         urls = self._urls
@@ -278,7 +279,7 @@ class KeyField(QWidget):
             for url in urls:
                 self._servers.forget_key(url)
 
-        self._question.ask(forget, self._forgot)
+        self._keyring.run(forget, self._forgot)
 
     def _forgot(self, _: object) -> None:
         self._say("The key is forgotten.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from app.shared.background import BackgroundTask, BackgroundTasks, run_in_background
+from app.shared.background import BackgroundTasks, StreamTask
 from core.engines.body import Author
 from core.engines.remote.state import ServerStatus, StatusCallback
 from core.errors import BatonError
@@ -73,7 +73,7 @@ class LoadedModels(QObject):
         self._gathering.timeout.connect(self.servers_changed)
         # A watcher is called from the thread that talks to its server.
         self._stirred.connect(self._gather, Qt.ConnectionType.QueuedConnection)
-        self._task: BackgroundTask | None = None
+        self._task: StreamTask[str | Pair] | None = None
         self._wanted: ModelChoice | None = None
         self._writers: set[object] = set()
         self.state = LoadState.NONE
@@ -106,12 +106,12 @@ class LoadedModels(QObject):
             return
         old, self.pair, self.error = self.pair, Pair(), None
 
-        def work() -> Loading:
+        def load() -> Loading:
             close_pair(old)
             yield from self._loader(choice, lambda _: self._stirred.emit())
 
         self._say(LoadState.LOADING, "Loading the models…")
-        self._task = run_in_background(self, "load models", work, arrived=self._arrived, ended=self._ended)
+        self._task = StreamTask(self, "load models", load).items(self._take).done(self._ended).start()
 
     @property
     def servers(self) -> KnownServers:
@@ -132,7 +132,7 @@ class LoadedModels(QObject):
         if not self._gathering.isActive():
             self._gathering.start()
 
-    def _arrived(self, items: list[str | Pair]) -> None:
+    def _take(self, items: list[str | Pair]) -> None:
         for item in items:
             if isinstance(item, Pair):
                 self.pair = item

@@ -15,7 +15,7 @@ from shiboken6 import isValid
 from app.chat.page import ChatPage
 from app.inspector.panel import Inspector
 from app.servers.monitor import ServerMonitor
-from app.shared.background import BackgroundTasks, run_in_background
+from app.shared.background import BackgroundTask, BackgroundTasks
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.conversations.session import ChatSession
 from app.shared.format import short_path
@@ -113,7 +113,7 @@ class MainWindow(QMainWindow):
         """Start what may come after the first paint: store, models, typesetter."""
         from app.shared.rendering import warm_up
 
-        run_in_background(self, "load what renders texts", warm_up, waits=False)
+        BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()
         self.models.load(self.preferences.value.models)
 

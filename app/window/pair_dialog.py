@@ -68,7 +68,7 @@ class PairDialog(QDialog):
         self.known_pairs = button("Known pairs…", self._show_pairs, tip="Pairs that are known to work well")
         self.known_pairs.setEnabled(False)
         self.download = button("Download on the Models page", self._want_downloads)
-        self._looking = LatestTask(self)
+        self._looking = LatestTask(self, "look for models")
         self._typing: Author | None = None
         """Whose field is being typed into: what is wrong with half a path is not said."""
         self._pause = QTimer(self)
@@ -104,7 +104,7 @@ class PairDialog(QDialog):
             self._offer_pairs(offered_pairs(here, pairs))
 
         self._offer_models(offered_models(in_use, recent, []))
-        self._looking.ask(look, looked)
+        self._looking.run(look, looked)
 
     def _offer_models(self, models: Sequence[OfferedModel]) -> None:
         self._offered.clear()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import run_in_background
+from app.shared.background import StreamTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.loaded_models import LoadedModels, LoadState
-from core.errors import BatonError
 from core.thinking.events import OpinionGiven
 from core.thinking.opinion import OpinionProgress, SecondOpinion, opinion_obstacle
 
@@ -54,12 +52,9 @@ class SecondOpinions(QObject):
         pair = self._models.pair
         self._reading = reading = SecondOpinion(pair.large, pair.small, exchange.trace)
         self.exchange, self.progress = exchange, None
-
-        def work() -> Generator[Any, None, None]:
-            yield from reading.read()
-
         self._models.begin_writing(self)
-        run_in_background(self, "second opinion", work, arrived=self._arrived, ended=self._ended, cancel=reading.stop)
+        task = StreamTask(self, "second opinion", reading.read, cancel=reading.stop)
+        task.items(self._take).failure(self.failed.emit).done(self._ended).start()
         self.changed.emit()
 
     def stop(self) -> None:
@@ -67,7 +62,7 @@ class SecondOpinions(QObject):
         if self._reading:
             self._reading.stop()
 
-    def _arrived(self, items: list[OpinionProgress | OpinionGiven]) -> None:
+    def _take(self, items: list[OpinionProgress | OpinionGiven]) -> None:
         for item in items:
             if isinstance(item, OpinionProgress):
                 self.progress = item
@@ -76,9 +71,7 @@ class SecondOpinions(QObject):
                 self.given.emit(self.exchange, item)
         self.changed.emit()
 
-    def _ended(self, error: BatonError | None) -> None:
+    def _ended(self, _: object) -> None:
         self._models.end_writing(self)
         self.exchange = self.progress = self._reading = None
-        if error:
-            self.failed.emit(error)
         self.changed.emit()

@@ -5,7 +5,6 @@ Raw HTML is shown as text, pictures as links, links only if they lead to http or
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -86,11 +85,10 @@ def prepare(markdown: str, formula_size: float) -> None:
         typeset(formula.latex, formula.display, formula_size)
 
 
-def warm_up() -> Generator[None, None, None]:
-    """Load markdown-it and ziamath, so that the first text need not: the work of a background task."""
+def warm_up() -> None:
+    """Load markdown-it and ziamath, so that the first text need not wait for them. May run in any thread."""
     _reader()
     load_ziamath()
-    yield
 
 
 @cache

@@ -24,7 +24,7 @@ from app.batch.run_view import TOOL_NAMES
 from app.batch.run_window import RunWindow
 from app.batch.welcome import BatchWelcome
 from app.inspector.panel import Inspector
-from app.shared.background import BackgroundTask
+from app.shared.background import StreamTask
 from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
@@ -58,7 +58,7 @@ def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
     """No errand is left: nothing is opened, run or reported."""
-    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running)
+    qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
 
 
 def marks(page: BatchPage) -> list[str]:
@@ -164,7 +164,7 @@ def test_an_arm_with_the_settings_of_another_shares_its_results(
 def test_every_problem_gets_its_mark(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small")
     assert marks(page) == ["✓", "✗"] * 3
-    assert page.view.left_words.text() == "6 / 6"
+    assert page.view.status.text() == "6 / 6"
 
 
 def test_models_are_loaded_with_room_for_the_problems_at_once(
@@ -312,10 +312,10 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     preview(page, qtbot, problem_file)
     session = page.session
-    stopping = session.happened.connect(lambda _: session.stop())
+    stopping = session.events.connect(lambda _: session.stop())
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    session.happened.disconnect(stopping)
+    session.events.disconnect(stopping)
     page.view.left.emit()
     assert session.batch
     with qtbot.waitSignal(session.opened):

@@ -126,7 +126,7 @@ def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBo
         assert not dialog.test.isEnabled()
         dialog.reject()
         assert not dialog.isVisible()
-        assert "question" in {thread.name for thread in threading.enumerate()}, "it was waited for"
+        assert "ask the server" in {thread.name for thread in threading.enumerate()}, "it was waited for"
 
 
 def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, servers: KnownServers) -> None:
