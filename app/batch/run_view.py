@@ -186,7 +186,7 @@ class RunView(QWidget):
         status = f"{progress.done:,} / {progress.jobs:,}"
         match session.activity:
             case BatchActivity.LOADING:
-                status += f" · {session.models.words}"
+                status += f" · {session.models.status}"
             case BatchActivity.REGRADING:
                 status = f"graded again: {self._graded:,} / {progress.done:,}"
             case BatchActivity.PAUSED:

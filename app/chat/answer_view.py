@@ -12,7 +12,7 @@ from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
 from app.chat.remedies import AnswerAction, Remedy, remedies
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count
-from app.shared.labels import last_words, run_in_brief, used_in_brief, used_in_full
+from app.shared.labels import last_text, run_in_brief, used_in_brief, used_in_full
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_document import thinking_pieces
@@ -142,7 +142,7 @@ class AnswerView(QWidget):
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
         self._fit_heading()
-        words = last_words(trace, live or not self.exchange.is_read)
+        words = last_text(trace, live or not self.exchange.is_read)
         if beyond_the_demo(self.exchange) and trace.finish is Finish.END_OF_TEXT:
             words = ""  # advice on the policy would not help
         self._ending.setText(words)

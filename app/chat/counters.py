@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidg
 
 from app.shared.background import LatestTask
 from app.shared.format import count, duration, money
-from app.shared.labels import bill_in_words, tokens_in_words
+from app.shared.labels import bill_text, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
 from app.shared.widgets.controls import label
 from core.engines.base import Engine
@@ -143,10 +143,10 @@ class Counters(QWidget):
         card = started and (started.small if author is Author.SMALL else started.large)
         widget.setVisible(bill is not None)
         if bill and card:
-            words = f"{SIGN[author]} {card.location}: {tokens_in_words(bill)}"
+            words = f"{SIGN[author]} {card.location}: {tokens_text(bill)}"
             spent = money(bill.money, bill.currency)
             widget.setText(f"{words} · {spent}" if spent else words)
-            widget.setToolTip(bill_in_words(bill))
+            widget.setToolTip(bill_text(bill))
 
     def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]

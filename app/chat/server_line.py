@@ -43,23 +43,23 @@ class ServerLine(QWidget):
         lines: dict[str, str] = {}
         is_given_up = False
         for author in (Author.SMALL, Author.LARGE):
-            engine, doing = self._models.pair.get(author), self._models.doing(author)
-            if engine and doing and STATES[doing.state].is_problem:
-                words = server_words(engine.card.location, doing)
-                lines[words] = lines.get(words, "") + SIGN[author]
-                is_given_up = is_given_up or doing.state is not ServerState.RECONNECTING
-        words = "   ".join(f"{signs} {line}" for line, signs in lines.items())
-        if words != self.text.text():
-            self.text.setText(words)
-            self.text.setAccessibleName(words)
+            engine, status = self._models.pair.get(author), self._models.server_status(author)
+            if engine and status and STATES[status.state].is_problem:
+                problem = server_problem(engine.card.location, status)
+                lines[problem] = lines.get(problem, "") + SIGN[author]
+                is_given_up = is_given_up or status.state is not ServerState.RECONNECTING
+        text = "   ".join(f"{signs} {line}" for line, signs in lines.items())
+        if text != self.text.text():
+            self.text.setText(text)
+            self.text.setAccessibleName(text)
         self.retry.setVisible(is_given_up)
-        self.setVisible(bool(words))
+        self.setVisible(bool(text))
 
 
-def server_words(location: str, doing: ServerStatus) -> str:
+def server_problem(location: str, status: ServerStatus) -> str:
     """“office-server: reconnecting (attempt 3 of 7). Connection refused.”"""
-    sign, words, _ = STATES[doing.state]
-    if not doing.attempt and location in doing.reason:
-        return f"{sign} {doing.reason}"  # it says all of that
-    attempt = f" (attempt {doing.attempt + 1} of {doing.attempts})" if doing.attempt else ""
-    return f"{location}: {sign} {words}{attempt}. {doing.reason}".strip()
+    sign, name, _ = STATES[status.state]
+    if not status.attempt and location in status.reason:
+        return f"{sign} {status.reason}"  # it says all of that
+    attempt = f" (attempt {status.attempt + 1} of {status.attempts})" if status.attempt else ""
+    return f"{location}: {sign} {name}{attempt}. {status.reason}".strip()

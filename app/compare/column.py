@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 
 from app.compare.figures import Figure
 from app.shared.conversations.conversation import Exchange
-from app.shared.labels import finish_words, last_words, title_of
+from app.shared.labels import finish_text, last_text, title_of
 from app.shared.rendering import RichText
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower
@@ -94,7 +94,7 @@ class AnswerColumn(QObject):
         self.head.ribbon.select(self.head.segments.index_of(piece) if piece else -1)
 
     def _conclude(self, trace: Trace) -> None:
-        text, words = trace.answer.strip() or trace.text, last_words(trace, live=False)
+        text, words = trace.answer.strip() or trace.text, last_text(trace, live=False)
         self._read, self.answer = trace.length, answer_of(trace)
         self.head.show_answer(last_boxed(text), self.answer)
         self._ending.setText(words)
@@ -110,7 +110,7 @@ class AnswerColumn(QObject):
         trace = self.exchange.trace
         if not trace.started:
             return "Not started"
-        return finish_words(trace) if trace.finish else "Interrupted"
+        return finish_text(trace) if trace.finish else "Interrupted"
 
     def _chosen(self, piece: Piece) -> None:
         self.choose(piece)

@@ -36,7 +36,7 @@ def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> 
     return found
 
 
-def standing_in_words(standing: Standing, titles: Sequence[str]) -> str:
+def standing_text(standing: Standing, titles: Sequence[str]) -> str:
     """✓ right, ✗ wrong; where nothing is expected: = all agree, = as Small only, ≠ differs."""
     if standing.answer is None:
         return "✗ no answer" if standing.outcome is Outcome.WRONG else "no answer"

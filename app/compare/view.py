@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout
 from app.compare.answer_grading import AnswerGrading
 from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
-from app.compare.figures import figures, standing_in_words
+from app.compare.figures import figures, standing_text
 from app.compare.rows import LIKENESS_WORDS, WIDTH, AlignedRows, PartingLine, RowMarkers
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
@@ -154,7 +154,7 @@ class CompareView(ComparedAnswers):
     def _show_standings(self, found: dict[int, Standing]) -> None:
         titles = [self.columns[place].head.title for place in found]
         for place, standing in found.items():
-            self.columns[place].head.show_standing(standing_in_words(standing, titles))
+            self.columns[place].head.show_standing(standing_text(standing, titles))
 
     def _rows_changed(self) -> None:
         self.parting.place(EDGE, self.columns[0].steps.y(), self.panes.below.width() - 2 * EDGE)

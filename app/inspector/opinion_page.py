@@ -237,7 +237,7 @@ class OpinionPlaces(QAbstractListModel):
         place = self.at(index.row())
         if place is None:
             return None
-        words = place_words(place, self._text)
+        words = place_text(place, self._text)
         match role:
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
                 return words
@@ -246,7 +246,7 @@ class OpinionPlaces(QAbstractListModel):
         return None
 
 
-def place_words(place: Disagreement | TakeoverReview, text: str) -> str:
+def place_text(place: Disagreement | TakeoverReview, text: str) -> str:
     """“Step 3: 2 → 3 (99%) · missed takeover”."""
     if isinstance(place, TakeoverReview):
         words = " ".join(place.piece.text.split())

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import duration, parameter_count
-from app.shared.labels import bill_facts, cue_words, draft_words, ending, own_facts, placement_facts
+from app.shared.labels import bill_facts, cue_text, draft_text, ending, own_facts, placement_facts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
@@ -111,7 +111,7 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
         ("Handoffs", f"{trace.handoffs:,}, {duration(small.handoff_seconds + large.handoff_seconds)} in all"),
         ("Tokens read", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Tokens cached", f"● {small.reused:,}  ◆ {large.reused:,}"),
-        ("Drafted", draft_words(large.drafts, large.accepted_drafts)),
+        ("Drafted", draft_text(large.drafts, large.accepted_drafts)),
         ("Decoding", "  ".join(decoding_speeds(trace))),
         ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
@@ -151,7 +151,7 @@ def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
             fields = Limits.model_fields if name == "limits" else kind.Settings.model_fields if kind else {}
             facts += [(_title(inner, fields), _worth(worth)) for inner, worth in value.items() if inner != "policy"]
         elif name == "cue_list":
-            facts.append(("Cues", cue_words(str(value)) if value else "of the policy"))
+            facts.append(("Cues", cue_text(str(value)) if value else "of the policy"))
         elif name != "policy":
             facts.append((_title(name, RunSettings.model_fields), _worth(value)))
     return facts

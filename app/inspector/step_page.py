@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
-from app.shared.labels import WHO, draft_words
+from app.shared.labels import WHO, draft_text
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
@@ -146,8 +146,8 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     return [
         ("Reason", reason_label(piece.reason) if piece.reason else ""),
-        ("Cue", cue_words(piece)),
-        ("Effect", effect_words(trace, piece)),
+        ("Cue", cue_text(piece)),
+        ("Effect", effect_text(trace, piece)),
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         (
             "Handoff",
@@ -156,16 +156,16 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
             if handoff
             else "",
         ),
-        ("Drafted", draft_words(piece.drafts, piece.accepted_drafts)),
+        ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Speed", f"{piece.tokens_per_second:.0f} tok/s" if piece.tokens_per_second else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
-        ("Score", score_words(piece)),
+        ("Score", score_text(piece)),
         ("Seed", str(trace.started.seed) if trace.started else ""),
     ]
 
 
-def cue_words(piece: Piece) -> str:
+def cue_text(piece: Piece) -> str:
     """“Wait”, word 1 of what the small model was writing."""
     cue = piece.cue
     if cue is None or piece.author is Author.INSERTED:
@@ -175,7 +175,7 @@ def cue_words(piece: Piece) -> str:
     return f"“{cue.word}”{place} ({cue.category.value})"
 
 
-def effect_words(trace: Trace, piece: Piece) -> str:
+def effect_text(trace: Trace, piece: Piece) -> str:
     """“≠ corrected 087 to 987”; nothing for new text."""
     pieces = trace.pieces
     index = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i] is piece), None)
@@ -187,7 +187,7 @@ def effect_words(trace: Trace, piece: Piece) -> str:
     return "= repeated what stood there"
 
 
-def score_words(piece: Piece) -> str:
+def score_text(piece: Piece) -> str:
     if not piece.judged:
         return ""
     chances = dict(zip(piece.judged.choices, piece.judged.probabilities, strict=True))

@@ -22,7 +22,7 @@ from core.models.fit import in_gib
 THOUSANDTHS = 1000
 
 
-def progress_words(progress: DownloadProgress) -> str:
+def progress_text(progress: DownloadProgress) -> str:
     amount = f"{in_gib(progress.done)} of {in_gib(progress.total)}"
     match progress.stage:
         case Stage.CHECKING:
@@ -115,7 +115,7 @@ class DownloadRow(QWidget):
         last = steps[-1]
         self.bar.setValue(last.done * THOUSANDTHS // max(last.total, 1))
         if self.state is DownloadState.RUNNING:
-            self.words.setText(progress_words(last))
+            self.words.setText(progress_text(last))
 
     def _ended(self, error: BatonError | None) -> None:
         self._task = None

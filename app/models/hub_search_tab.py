@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
-from app.shared.labels import fit_words
+from app.shared.labels import fit_text
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, label
 from core.errors import BatonError
@@ -175,7 +175,7 @@ class HubSearchTab(QWidget):
         self.choices.setRowCount(len(choices))
         for row, (choice, place) in enumerate(zip(choices, places, strict=True)):
             parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
-            words = fit_words(place) if place else ""
+            words = fit_text(place) if place else ""
             cells = (choice.label, f"{in_gib(choice.bytes)}{parts}", words, "★ recommended" if choice is best else "")
             for column, text in enumerate(cells):
                 self.choices.setItem(row, column, QTableWidgetItem(text))

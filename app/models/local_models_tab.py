@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QListView, QSplitter, QWidget
 from app.models.card import ModelCardView
 from app.models.controller import LibraryEntry, ModelsController, place
 from app.shared.background import LatestTask
-from app.shared.labels import fit_words
+from app.shared.labels import fit_text
 from app.shared.widgets.controls import LazyWidget
 from core.models.fit import Fit, in_gib
 from core.models.library import BrokenFile, LocalModel
@@ -193,5 +193,5 @@ def words(row: LibraryEntry, fit: Fit | None) -> str:
     if isinstance(row, Deletion):
         return f"{row.name}\n↶ deleted · {in_gib(row.freed_bytes)} · can be put back"
     header = row.header
-    facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_words(fit) if fit else ""]
+    facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_text(fit) if fit else ""]
     return f"{header.name}\n{' · '.join(filter(None, facts))}"

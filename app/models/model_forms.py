@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.forms.fields import editor_of
-from app.shared.labels import cue_words, sampling_words
+from app.shared.labels import cue_text, sampling_text
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, combo_box, in_row, label, whole_number
 from core.models.catalog import Family, family_of
@@ -164,7 +164,7 @@ class WritingForm(QWidget):
         self._family = family_of(model.header.name)
         self._recommended.setVisible(self._family is not None)
         if self._family is not None:
-            self._advice.setText(f"Its makers recommend {sampling_words(self._family.sampling)}.")
+            self._advice.setText(f"Its makers recommend {sampling_text(self._family.sampling)}.")
         self.show_values(self._controller.preferences.overrides_of(model.header.path))
         self._model = model
 
@@ -218,5 +218,5 @@ class WritingForm(QWidget):
 
     def _show_what_depends(self) -> None:
         self._own_tags.setVisible(self.editors["tags"].value() is TagSource.OTHER)
-        self.cues.setText(cue_words(self._cue_list) if self._cue_list else "English (default)")
+        self.cues.setText(cue_text(self._cue_list) if self._cue_list else "English (default)")
         self.forget_cues.setVisible(bool(self._cue_list))

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
-from app.shared.labels import fit_words
+from app.shared.labels import fit_text
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
 from core.diagnosis import Check, State, gpu_checks
@@ -171,7 +171,7 @@ class StartTab(QScrollArea):
     def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> PairCard:
         pair = fitting.pair
         facts = "\n".join(
-            f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_words(place)}"
+            f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_text(place)}"
             for author, model, place in (
                 (Author.SMALL, pair.small, fitting.fit.small),
                 (Author.LARGE, pair.large, fitting.fit.large),

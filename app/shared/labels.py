@@ -104,14 +104,14 @@ def used_in_full(trace: Trace) -> str:
 def run_in_brief(trace: Trace) -> str:
     """14 steps · 9.2 s; while a long text is read, how far. The speed of each model stands below the composer."""
     if trace.prefill:
-        return prefill_words(trace.prefill)
+        return prefill_text(trace.prefill)
     parts = [count(len(trace.steps), "step")]
     if trace.seconds > 0:
         parts.append(duration(trace.seconds))
     return " · ".join(parts)
 
 
-def prefill_words(progress: PrefillProgressed) -> str:
+def prefill_text(progress: PrefillProgressed) -> str:
     """“Reading the prompt … 43%”"""
     return f"Reading the prompt … {progress.share:.0%}"
 
@@ -120,7 +120,7 @@ DRAFT_SIGN = "◇"
 """Of tokens that the small model drafted for the large one: speculative decoding."""
 
 
-def draft_words(drafted: int, accepted: int) -> str:
+def draft_text(drafted: int, accepted: int) -> str:
     """“◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
     return (
         f"{DRAFT_SIGN} {count(drafted, 'token')}, {accepted:,} accepted ({accepted / drafted:.0%})" if drafted else ""
@@ -133,17 +133,17 @@ def ending(trace: Trace, live: bool) -> str:
         return ""
     if trace.ended is None:
         return "Interrupted: Baton was closed while this was written."
-    return trace.ended.reason or finish_words(trace) or advice_on(trace)
+    return trace.ended.reason or finish_text(trace) or advice_on(trace)
 
 
-def finish_words(trace: Trace) -> str:
+def finish_text(trace: Trace) -> str:
     """Why the run ended, if that needs a word: “Stopped at the length limit (500 tokens).”"""
     if trace.finish is Finish.MAX_TOKENS and trace.started and (most := trace.started.settings.get("max_tokens")):
         return f"Stopped at the length limit ({count(most, 'token')})."
     return ENDINGS[trace.finish] if trace.finish else ""
 
 
-def last_words(trace: Trace, live: bool) -> str:
+def last_text(trace: Trace, live: bool) -> str:
     """What happened without stopping the answer, and how it ended, a line each.
 
     That a server is tried again stands in the live line above the composer and on the page of the run, not here.
@@ -180,19 +180,19 @@ def bills_of(pair: Pair) -> Iterator[str]:
     """A line for each of the two models that is on a server."""
     for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
         if isinstance(engine, BilledEngine):
-            yield f"{engine.card.location}: {bill_in_words(engine.usage)}"
+            yield f"{engine.card.location}: {bill_text(engine.usage)}"
 
 
-def bill_in_words(bill: Usage) -> str:
+def bill_text(bill: Usage) -> str:
     """All of it in a line."""
     cost = bill.cost
     waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
-    words = f"{cost.requests:,} requests, {tokens_in_words(bill)}, {waited}"
+    words = f"{cost.requests:,} requests, {tokens_text(bill)}, {waited}"
     spent = money(bill.money, bill.currency)
     return f"{words}, {spent}" if spent else words
 
 
-def tokens_in_words(bill: Usage) -> str:
+def tokens_text(bill: Usage) -> str:
     """“5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
     cost = bill.cost
     about = "about " if cost.estimated else ""
@@ -225,19 +225,19 @@ def placement_facts(card: ModelCard) -> Iterator[Fact]:
     threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
     yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
     if placed.retreat:
-        yield "Less than asked", f"⚠ {retreat_words(card)}"
+        yield "Less than asked", f"⚠ {retreat_text(card)}"
     for share in placed.shares:
-        yield f"In {share.device}", share_words(share)
+        yield f"In {share.device}", share_text(share)
 
 
-def retreat_words(card: ModelCard) -> str:
+def retreat_text(card: ModelCard) -> str:
     """One sentence if a model could not be loaded as asked; else nothing."""
     if card.placement is None or not card.placement.retreat:
         return ""
     return f"{card.name} was loaded {card.placement.retreat}: out of memory."
 
 
-def share_words(share: DeviceShare) -> str:
+def share_text(share: DeviceShare) -> str:
     """“31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
     mapped = f" ({in_gib(share.mapped)} of it pages of the file)" if 0 < share.mapped < share.weights else ""
     parts = [f"weights {in_gib(share.weights)}{mapped}" if share.weights else ""]
@@ -247,21 +247,21 @@ def share_words(share: DeviceShare) -> str:
 
 def own_facts(own: ModelOverrides) -> Iterator[Fact]:
     """What a person set for this model alone."""
-    if words := sampling_words(own):
+    if words := sampling_text(own):
         yield "Own sampling", words
     if own.tags is not TagSource.TEMPLATE:
         yield "Own tags", f"{own.opening} … {own.closing}" if own.tags is TagSource.OTHER else "none"
     if own.cue_list:
-        yield "Own cues", cue_words(own.cue_list)
+        yield "Own cues", cue_text(own.cue_list)
 
 
-def sampling_words(own: ModelOverrides) -> str:
+def sampling_text(own: ModelOverrides) -> str:
     """“temperature 0.6, top-p 0.95”: what is set of them."""
     drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
     return ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None)
 
 
-def cue_words(cue_list: str) -> str:
+def cue_text(cue_list: str) -> str:
     """The cues of a list, without their inflections: “wait, hmm, let me”."""
     try:
         return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
@@ -279,7 +279,7 @@ FIT_SIGNS = {
 }
 
 
-def fit_words(fit: Fit) -> str:
+def fit_text(fit: Fit) -> str:
     return FIT_SIGNS[fit.kind]
 
 
@@ -300,7 +300,7 @@ STATES = {
 }
 
 
-def state_in_words(doing: ServerStatus, short: bool = False) -> str:
+def status_text(doing: ServerStatus, short: bool = False) -> str:
     """“✓ connected · 18 ms”, “≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
     sign, words, _ = STATES[doing.state]
     if short:

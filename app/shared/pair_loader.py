@@ -68,7 +68,7 @@ class PairLoader:
             for author in (Author.SMALL, Author.LARGE):
                 source = choice.get(author)
                 if source not in engines:
-                    words = f"Opening the {author.value} model, {source_words(source)}…"
+                    words = f"Opening the {author.value} model, {source_text(source)}…"
                     yield words
                     engines[source] = yield from opened(source, factory, words)
                     undo.callback(engines[source].close)
@@ -120,7 +120,7 @@ def _close_unwanted(connecting: Future[Engine]) -> None:
         connecting.result().close()
 
 
-def source_words(source: ModelSource) -> str:
+def source_text(source: ModelSource) -> str:
     """A file with its size; the source's own text for anything else."""
     path = local_path(source)
     if path is None or not path.is_file():

@@ -19,7 +19,7 @@ from app.shared.background import BackgroundTask, BackgroundTasks
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.conversations.session import ChatSession
 from app.shared.format import short_path
-from app.shared.labels import retreat_words
+from app.shared.labels import retreat_text
 from app.shared.loaded_models import LoadedModels, Loader, LoadState
 from app.shared.parts import AnswerComparison, ShowComparison
 from app.shared.preferences import Preferences
@@ -408,7 +408,7 @@ class MainWindow(QMainWindow):
         if self.models.state is LoadState.READY:
             pair = self.models.pair
             cards = [engine.card for engine in (pair.small, pair.large) if engine]
-            if words := " ".join(dict.fromkeys(filter(None, map(retreat_words, cards)))):
+            if words := " ".join(dict.fromkeys(filter(None, map(retreat_text, cards)))):
                 self.notice.show_message(words)
 
     def _load_with_context(self, tokens: int) -> None:

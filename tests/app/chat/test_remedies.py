@@ -126,4 +126,4 @@ def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window
     served.status = ServerStatus(ServerState.CONNECTED)
     window.models.servers_changed.emit()
     assert not line.isVisible()
-    assert window.models.doing(Author.LARGE)
+    assert window.models.server_status(Author.LARGE)
