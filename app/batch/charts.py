@@ -8,11 +8,12 @@ from pathlib import Path
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF, Signal
 from PySide6.QtGui import QAccessible, QImage, QImageWriter, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
+from app.shared.widgets.layout import hbox, vbox
 from core.batch.reporting.charts import ChartColours, recoloured
 from core.errors import StoreError
 
@@ -42,14 +43,7 @@ class ChartCard(QFrame):
         self.picture = ChartPicture(title)
         self.save_button = IconButton("download", f"Save “{title}” as PNG or SVG", self._choose_file)
         self.save_button.setEnabled(False)
-        head = QHBoxLayout()
-        head.addWidget(self.title, 1)
-        head.addWidget(self.save_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 6, 12, 10)
-        column.setSpacing(4)
-        column.addLayout(head)
-        column.addWidget(self.picture)
+        self.setLayout(vbox(hbox((self.title, 1), self.save_button), self.picture, margins=(12, 6, 12, 10), spacing=4))
 
     def show_chart(self, draw: Draw, words: str, title: str = "") -> None:
         """`words`: what the chart shows, as a sentence or a list."""

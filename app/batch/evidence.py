@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, see_through
+from app.shared.widgets.layout import STRETCH, vbox
 from app.shared.widgets.menu import Menu
 from core.batch.reporting.charts import (
     Scatter,
@@ -60,12 +61,18 @@ class EvidencePanel(QScrollArea):
         self.speed, self.share = ChartCard("Accuracy against speed"), ChartCard("Accuracy against large share")
         self.reasons, self.places = ChartCard(REASONS), ChartCard("Takeovers by the place of their step")
         cards = self._cards = QWidget()
-        column = QVBoxLayout(cards)
-        column.setContentsMargins(0, 0, 4, 0)
-        column.setSpacing(10)
-        for card in (self.speed, self.comparison, self.share, self.reasons, self.places):
-            column.addWidget(card)
-        column.addStretch(1)
+        cards.setLayout(
+            vbox(
+                self.speed,
+                self.comparison,
+                self.share,
+                self.reasons,
+                self.places,
+                STRETCH,
+                margins=(0, 0, 4, 0),
+                spacing=10,
+            )
+        )
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
@@ -121,15 +128,18 @@ class ComparisonCard(QFrame):
             menu.addSeparator()
         menu.addAction("Add large models…", self.guides_wanted.emit)
         self.add.setMenu(menu)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 10, 12, 12)
-        column.setSpacing(8)
-        column.addWidget(label("Arms", Role.HEADING))
-        column.addLayout(self._arms)
-        column.addWidget(self._against)
-        column.addLayout(self._differences)
-        column.addWidget(self._notes)
-        column.addWidget(self.add)
+        self.setLayout(
+            vbox(
+                label("Arms", Role.HEADING),
+                self._arms,
+                self._against,
+                self._differences,
+                self._notes,
+                self.add,
+                margins=(12, 10, 12, 12),
+                spacing=8,
+            )
+        )
 
     @property
     def words(self) -> str:

@@ -12,6 +12,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.reporting.failures import Failure
 from core.store.batch_rows import ResultRow
@@ -151,11 +152,6 @@ class FailedAnswer(QWidget):
         row.addStretch(1)
         self._buttons.setLayout(row)
         self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(self.heading)
-        column.addWidget(self.detail)
-        column.addWidget(self._buttons)
-        column.addWidget(self._area, 1)
-        column.addWidget(self.note)
+        self.setLayout(
+            vbox(self.heading, self.detail, self._buttons, (self._area, 1), self.note, margins=(8, 0, 0, 0), spacing=8)
+        )

@@ -13,7 +13,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QHideEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QHeaderView,
     QListView,
     QProgressBar,
@@ -31,6 +30,7 @@ from app.batch.session import BatchSession
 from app.shared.format import count
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, button, combo_box, in_row, label, plain_tip
+from app.shared.widgets.layout import hbox, vbox
 from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from core.problem import Problem
 from core.store.batch_rows import ResultRow
@@ -199,13 +199,14 @@ class FailureView(QWidget):
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(button("‹ Results", self.left.emit, Role.FLAT))
-        head.addWidget(self.title)
-        head.addWidget(self.summary, 1)
-        head.addWidget(self.arm)
-        head.addWidget(self.opinions)
-        head.addWidget(self.stop)
+        head = hbox(
+            button("‹ Results", self.left.emit, Role.FLAT),
+            self.title,
+            (self.summary, 1),
+            self.arm,
+            self.opinions,
+            self.stop,
+        )
         answers, near = QWidget(), QVBoxLayout()
         near.setContentsMargins(0, 0, 0, 0)
         near.addWidget(self.group)
@@ -224,13 +225,7 @@ class FailureView(QWidget):
         self._split.setStretchFactor(1, 1)
         self._split.setSizes([430, 800])
         self._split.setChildrenCollapsible(False)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(22, 14, 16, 14)
-        outside.setSpacing(8)
-        outside.addLayout(head)
-        outside.addWidget(self.bar)
-        outside.addWidget(self.note)
-        outside.addWidget(self._split, 1)
+        self.setLayout(vbox(head, self.bar, self.note, (self._split, 1), margins=(22, 14, 16, 14), spacing=8))
 
     def _connect(self) -> None:
         self.session.analysed.connect(self._take)

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
     QScrollArea,
@@ -34,6 +33,7 @@ from app.shared.widgets.controls import (
     see_through,
     whole_number,
 )
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.reading.problems import ProblemSet
 from core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
 from core.run import RunSettings
@@ -164,7 +164,7 @@ class Preview(QWidget):
         )
         self.columns_wanted.emit(chosen)
 
-    def _lay_out(self) -> None:  # noqa: PLR0915
+    def _lay_out(self) -> None:
         columns, run = QFormLayout(), QFormLayout()
         for form in (columns, run):
             form.setLabelAlignment(Qt.AlignmentFlag.AlignVCenter)
@@ -174,15 +174,12 @@ class Preview(QWidget):
         for name, spin in (("Problems at once", self.parallel), ("Seeds", self.seeds), ("Only the first", self.limit)):
             spin.setAccessibleName(name)
             run.addRow(name, spin)
-        choices = QHBoxLayout()
-        choices.addLayout(columns, 1)
-        choices.addSpacing(24)
-        choices.addLayout(run)
-        choices.addStretch(1)
-        guides = QHBoxLayout()
-        guides.addWidget(button("Add large models…", self.guides_wanted.emit, tip="Each is an arm of its own"))
-        guides.addWidget(self.guide_words)
-        guides.addStretch(1)
+        choices = hbox((columns, 1), 24, run, STRETCH)
+        guides = hbox(
+            button("Add large models…", self.guides_wanted.emit, tip="Each is an arm of its own"),
+            self.guide_words,
+            STRETCH,
+        )
         table = self.table
         table.setWordWrap(False)
         table.setMinimumHeight(120)
@@ -193,11 +190,6 @@ class Preview(QWidget):
         table.verticalHeader().hide()
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         table.horizontalHeader().setStretchLastSection(True)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.amount)
-        buttons.addStretch(1)
-        buttons.addWidget(button("Cancel", self.cancelled.emit))
-        buttons.addWidget(self.start)
         card = QFrame()
         set_role(card, Role.CARD)
         inside = QVBoxLayout(card)
@@ -221,11 +213,14 @@ class Preview(QWidget):
         area.setWidgetResizable(True)
         area.setWidget(card)
         see_through(area, card)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(22, 16, 22, 16)
-        outside.setSpacing(12)
-        outside.addWidget(area)
-        outside.addLayout(buttons)
+        self.setLayout(
+            vbox(
+                area,
+                hbox(self.amount, STRETCH, button("Cancel", self.cancelled.emit), self.start),
+                margins=(22, 16, 22, 16),
+                spacing=12,
+            )
+        )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The arms in two columns where there is room."""

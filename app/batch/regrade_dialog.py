@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QWidget
 
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import combo_box, label
+from app.shared.widgets.layout import vbox
 from core.errors import SettingsError
 from core.grading.verdict import How, Regex
 
@@ -78,9 +79,4 @@ class RegradeDialog(QDialog):
         form = QFormLayout()
         form.addRow("Compare by", self.way)
         form.addRow("Pattern", self.pattern)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(12)
-        column.addLayout(form)
-        column.addWidget(self.message)
-        column.addWidget(self.buttons)
+        self.setLayout(vbox(form, self.message, self.buttons, margins=(20, 18, 20, 16), spacing=12))

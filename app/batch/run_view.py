@@ -9,13 +9,11 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
-    QHBoxLayout,
     QHeaderView,
     QProgressBar,
     QPushButton,
     QSplitter,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -27,6 +25,7 @@ from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from app.shared.widgets.menu import Menu
 from core.batch.reporting.exports import EXPORTS
 from core.batch.reporting.report import ArmReport, Report
@@ -276,42 +275,35 @@ class RunView(QWidget):
         header.setSectionResizeMode(ResultColumn.PROBLEM, QHeaderView.ResizeMode.Stretch)
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(button("‹ Batches", self.left.emit, Role.FLAT))
-        for words in (self.title, self.summary):
-            head.addWidget(words)
-        head.addStretch(1)
-        for widget in (self.run, self.stop, self.retry, self.export):
-            head.addWidget(widget)
-        progress = QHBoxLayout()
-        progress.addWidget(self.bar, 1)
-        progress.addSpacing(8)
-        progress.addWidget(self.status)
-        rows = QHBoxLayout()
-        rows.addWidget(self.arm)
-        rows.addWidget(self.shown)
-        rows.addStretch(1)
-        rows.addWidget(self.failures)
-        rows.addWidget(self.regrade)
-        rows.addWidget(self.charts)
+        head = hbox(
+            button("‹ Batches", self.left.emit, Role.FLAT),
+            self.title,
+            self.summary,
+            STRETCH,
+            self.run,
+            self.stop,
+            self.retry,
+            self.export,
+        )
         left = self._left
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 10, 0)
-        column.setSpacing(10)
-        for layout in (head, progress):
-            column.addLayout(layout)
-        column.addWidget(self.figures)
-        column.addLayout(rows)
-        column.addWidget(self.table, 1)
+        left.setLayout(
+            vbox(
+                head,
+                hbox((self.bar, 1), 8, self.status),
+                self.figures,
+                hbox(self.arm, self.shown, STRETCH, self.failures, self.regrade, self.charts),
+                (self.table, 1),
+                margins=(0, 0, 10, 0),
+                spacing=10,
+            )
+        )
         split = self._split
         split.addWidget(left)
         split.addWidget(self.evidence)
         split.setStretchFactor(0, 1)
         split.setSizes([1000, 400])
         split.setChildrenCollapsible(False)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(22, 14, 16, 14)
-        outside.addWidget(split)
+        self.setLayout(vbox(split, margins=(22, 14, 16, 14)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 
 from app.batch.row_order import mark_of
 from app.shared.background import cancel_tasks
@@ -19,6 +19,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.reporting.report_text import conditions_in_words
 from core.errors import BatonError
@@ -120,30 +121,27 @@ class RunWindow(QDialog):
 
     def _lay_out(self) -> None:
         text = QWidget()
-        column = QVBoxLayout(text)
-        column.setContentsMargins(20, 16, 16, 16)
-        column.setSpacing(10)
         self._heading.setWordWrap(True)
         self._heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        ways = QHBoxLayout()
-        ways.addWidget(self.previous)
-        ways.addWidget(self.next)
-        ways.addStretch(1)
-        column.addLayout(ways)
-        column.addWidget(self._asked)
-        column.addWidget(self._heading)
-        column.addWidget(self.ribbon)
-        column.addWidget(self.steps)
-        column.addStretch(1)
+        text.setLayout(
+            vbox(
+                hbox(self.previous, self.next, STRETCH),
+                self._asked,
+                self._heading,
+                self.ribbon,
+                self.steps,
+                STRETCH,
+                margins=(20, 16, 16, 16),
+                spacing=10,
+            )
+        )
         split = QSplitter()
         self._area = scrolling(text)
         split.addWidget(self._area)
         split.addWidget(self.inspector)
         split.setStretchFactor(0, 1)
         split.setSizes([720, 380])
-        outside = QHBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(split)
+        self.setLayout(hbox(split, margins=0))
 
 
 def _verdict(row: ResultRow, problem: Problem) -> str:

@@ -8,7 +8,6 @@ from functools import partial
 from PySide6.QtCore import QEvent, QObject, QSize, Signal
 from PySide6.QtWidgets import (
     QFrame,
-    QHBoxLayout,
     QLineEdit,
     QProgressBar,
     QScrollArea,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 from app.shared.format import day_and_time
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedButton, ElidedLabel, IconButton, button, label, plain_tip, see_through
+from app.shared.widgets.layout import STRETCH, Stretch, hbox, vbox
 from core.store.batch_rows import Batch
 from core.text import counted
 
@@ -40,21 +40,14 @@ class BatchWelcome(QWidget):
         card = QFrame()
         set_role(card, Role.CARD)
         card.setMaximumWidth(WIDEST)
-        inside = QVBoxLayout(card)
-        inside.setContentsMargins(28, 24, 28, 24)
-        inside.setSpacing(10)
-        inside.addWidget(label("Drop a file of problems", Role.TITLE))
         words = label(
             "JSON, CSV, text, Markdown, Excel, Parquet, or a folder of them. Baton solves and grades them, several "
             "at once, and compares ways to share the reasoning. Resumes where it stopped, even after a crash.",
             Role.MUTED,
         )
         words.setWordWrap(True)
-        inside.addWidget(words)
         self.choose = button("Choose a file…", self.file_wanted.emit, Role.PRIMARY)
         self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
-        for way in (self.choose, button("Choose a folder…", self.folder_wanted.emit), self.sample):
-            inside.addWidget(way)
         self.data_set = QLineEdit()
         self.data_set.setPlaceholderText("Hugging Face data set: hf:OWNER/NAME")
         self.data_set.setAccessibleName("Data set on the Hugging Face Hub")
@@ -63,27 +56,28 @@ class BatchWelcome(QWidget):
         self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
         self.read_data_set.setEnabled(False)
         self.data_set.textChanged.connect(lambda _: self.show_reading(False))
-        from_hub = QHBoxLayout()
-        from_hub.addWidget(self.data_set, 1)
-        from_hub.addWidget(self.read_data_set)
-        inside.addLayout(from_hub)
         self._heading = label("Earlier batches", Role.CAPTION)
-        inside.addSpacing(8)
-        inside.addWidget(self._heading)
         rows = QWidget()
         self._earlier = QVBoxLayout(rows)
         self._earlier.setContentsMargins(0, 0, 0, 0)
         self._earlier.setSpacing(2)
         self._scroll = ListArea(rows)
-        inside.addWidget(self._scroll)
-        column = QVBoxLayout(self)
-        column.addStretch(1)
-        middle = QHBoxLayout()  # an alignment would take the height of the words on one line
-        middle.addStretch(1)
-        middle.addWidget(card, 1000)
-        middle.addStretch(1)
-        column.addLayout(middle)
-        column.addStretch(2)
+        card.setLayout(
+            vbox(
+                label("Drop a file of problems", Role.TITLE),
+                words,
+                self.choose,
+                button("Choose a folder…", self.folder_wanted.emit),
+                self.sample,
+                hbox((self.data_set, 1), self.read_data_set),
+                8,
+                self._heading,
+                self._scroll,
+                margins=(28, 24, 28, 24),
+                spacing=10,
+            )
+        )
+        self.setLayout(vbox(STRETCH, hbox(STRETCH, (card, 1000), STRETCH), Stretch(2)))
         self._shown: Sequence[Batch] | None = None
 
     def show_reading(self, reads: bool) -> None:
@@ -127,15 +121,18 @@ class BatchWelcome(QWidget):
         choose.clicked.connect(partial(self.batch_wanted.emit, batch.id))
         choose.setAccessibleName(f"Open the batch “{batch.name}” of {created}: {words}, {progress}")
         choose.setToolTip(plain_tip(f"{batch.name}\n{created} · {words} · {progress}"))
-        side_by_side = QHBoxLayout(row)
-        side_by_side.setContentsMargins(0, 0, 0, 0)
-        side_by_side.addWidget(choose)
-        side_by_side.addWidget(ElidedLabel(words, Role.MUTED), 1)
-        side_by_side.addWidget(bar)
-        side_by_side.addWidget(label("✓" if is_done else f"{batch.done:,} of {batch.jobs:,}", Role.MUTED))
-        side_by_side.addWidget(label(created, Role.MUTED))
         name = f"Delete the batch “{batch.name}”"
-        side_by_side.addWidget(IconButton("trash", name, partial(self.delete_wanted.emit, batch)))
+        row.setLayout(
+            hbox(
+                choose,
+                (ElidedLabel(words, Role.MUTED), 1),
+                bar,
+                label("✓" if is_done else f"{batch.done:,} of {batch.jobs:,}", Role.MUTED),
+                label(created, Role.MUTED),
+                IconButton("trash", name, partial(self.delete_wanted.emit, batch)),
+                margins=0,
+            )
+        )
         return row
 
 

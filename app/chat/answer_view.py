@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
 from app.chat.remedies import AnswerAction, Remedy, remedies
@@ -20,6 +20,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.corrections import corrections
@@ -203,18 +204,21 @@ class AnswerView(QWidget):
         self._foot = foot
         for press in (self._continue, self._copy, self._again, self._compare, self._export):
             foot.addWidget(press)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addLayout(head)
-        column.addWidget(self.ribbon)
-        column.addWidget(self.steps)
-        column.addSpacing(4)
-        column.addWidget(self._card)
-        column.addWidget(self.verdict)
-        column.addWidget(self.used)
-        column.addWidget(self._ending)
-        column.addLayout(foot)
+        self.setLayout(
+            vbox(
+                head,
+                self.ribbon,
+                self.steps,
+                4,
+                self._card,
+                self.verdict,
+                self.used,
+                self._ending,
+                foot,
+                margins=0,
+                spacing=4,
+            )
+        )
 
     def _offer(self, offered: list[Remedy]) -> None:
         """Buttons that remedy how the run ended, before those that every answer has."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
 from app.shared.conversations.session import Activity
 from app.shared.theme import SIGN, Role, current_theme, icon, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button
+from app.shared.widgets.layout import hbox, vbox
 from core.engines.body import Author
 
 MOST_LINES = 8
@@ -92,21 +93,18 @@ class Composer(QFrame):
         self._cancel = button("Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)")
         self._cancel.setAccessibleName("Cancel editing")
         self._edit_bar = QWidget()
-        editing = QHBoxLayout(self._edit_bar)
-        editing.setContentsMargins(4, 0, 0, 0)
-        editing.addWidget(self._edited, 1)
-        editing.addWidget(self._cancel)
+        self._edit_bar.setLayout(hbox((self._edited, 1), self._cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 7, 9, 7)
-        column.setSpacing(4)
-        column.addWidget(self._edit_bar)
-        column.addLayout(row)
-        row.addWidget(self.edit, 1)
-        for widget in (self._system, self._compare, self._baton, self._send_button, self._stop_button):
-            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
+        row = hbox(
+            (self.edit, 1),
+            (self._system, 0, Qt.AlignmentFlag.AlignBottom),
+            (self._compare, 0, Qt.AlignmentFlag.AlignBottom),
+            (self._baton, 0, Qt.AlignmentFlag.AlignBottom),
+            (self._send_button, 0, Qt.AlignmentFlag.AlignBottom),
+            (self._stop_button, 0, Qt.AlignmentFlag.AlignBottom),
+            spacing=8,
+        )
+        self.setLayout(vbox(self._edit_bar, row, margins=(8, 7, 9, 7), spacing=4))
         current_theme().changed.connect(self._draw)
         self._draw()
         self.show_activity(Activity.IDLE, ready=False)

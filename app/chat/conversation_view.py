@@ -15,6 +15,7 @@ from app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, current_theme, line_width, set_role
 from app.shared.widgets.controls import IconButton, button, label
+from app.shared.widgets.layout import vbox
 from core.thinking.trace import Piece
 
 EDGE = 26
@@ -217,9 +218,7 @@ class Bubble(QWidget):
         self.text = RichText()
         self.text.setAccessibleName("Problem")
         self.text.set_markdown(problem)
-        inside = QVBoxLayout(frame)
-        inside.setContentsMargins(PAD, 10, PAD, 5)
-        inside.addWidget(self.text)
+        frame.setLayout(vbox(self.text, margins=(PAD, 10, PAD, 5)))
         self.text.fit_width(WIDEST_BUBBLE)
 
         self._earlier = IconButton("chevron-left", "Previous attempt", lambda: self.sibling_wanted.emit(-1))

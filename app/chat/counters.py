@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.shared.background import LatestTask
 from app.shared.format import count, duration, money
 from app.shared.labels import bill_text, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
 from app.shared.widgets.controls import label
+from app.shared.widgets.layout import Stretch, hbox
 from core.engines.base import Engine
 from core.engines.body import Author
 from core.thinking.trace import Trace
@@ -50,15 +51,7 @@ class Counters(QWidget):
         self._followed: Trace | None = None
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
-        row = QHBoxLayout()
-        row.setSpacing(GAP)
-        for widget in self._labels():
-            row.addWidget(widget)
-        row.addWidget(self.draft)
-        row.addStretch()
-        row.addWidget(self._seed_name)
-        row.addSpacing(4 - GAP)
-        row.addWidget(self.seed)
+        row = hbox(*self._labels(), self.draft, Stretch(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
         column = QVBoxLayout(self)
         column.setContentsMargins(EDGE, 0, EDGE, 0)
         column.setSpacing(2)

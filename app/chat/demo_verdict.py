@@ -6,12 +6,13 @@ from functools import partial
 from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shared.background import BackgroundTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox
 from core.demo_pair import DemoProblem
 from core.engines.base import Conversation
 from core.errors import BatonError
@@ -118,11 +119,8 @@ class DemoVerdictRow(QWidget):
         super().__init__(parent)
         self.words = label("", Role.HEADING)
         self.words.setWordWrap(True)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.words, 1)
         self.choose = button("Try it with real models", self.models_wanted.emit, tip="Choose the two models")
-        row.addWidget(self.choose)
+        self.setLayout(hbox((self.words, 1), self.choose, margins=0))
         self.hide()
 
     def show_beyond(self) -> None:

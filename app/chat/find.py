@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextEdit, QWidget
+from PySide6.QtWidgets import QLineEdit, QTextEdit, QWidget
 from shiboken6 import isValid
 
 from app.shared.rendering import DocumentMatches, RichText, TextRange, pattern_of
@@ -14,6 +14,7 @@ from app.shared.rendering.formula_object import OBJECT_CHARACTER
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, label
+from app.shared.widgets.layout import STRETCH, hbox
 
 AT_ONCE = 200
 """Blocks searched in one go: at most 6 ms where each has a formula."""
@@ -41,14 +42,17 @@ class FindBar(QWidget):
         self.edit.installEventFilter(self)
         self.count = label("", Role.MUTED)
         self.count.setAccessibleName("Matches")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(26, 6, 20, 6)
-        row.addWidget(self.edit, 1)
-        row.addWidget(IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step_wanted.emit(-1)))
-        row.addWidget(IconButton("chevron-right", "Next match (F3)", lambda: self.step_wanted.emit(1)))
-        row.addWidget(self.count)
-        row.addStretch(1)
-        row.addWidget(IconButton("close", "Close the find bar (Esc)", self.close_wanted.emit))
+        self.setLayout(
+            hbox(
+                (self.edit, 1),
+                IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step_wanted.emit(-1)),
+                IconButton("chevron-right", "Next match (F3)", lambda: self.step_wanted.emit(1)),
+                self.count,
+                STRETCH,
+                IconButton("close", "Close the find bar (Esc)", self.close_wanted.emit),
+                margins=(26, 6, 20, 6),
+            )
+        )
         self.hide()
 
     def show_count(self, current: int, matches: int, searching: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
@@ -28,6 +28,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import Hairline, scrolling
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from app.shared.widgets.menu import Menu
 from core.engines.body import Author
 from core.errors import BatonError
@@ -200,24 +201,16 @@ class ChatPage(QSplitter):
         inner.setSpacing(5)
         inner.addWidget(self.composer)
         inner.addWidget(self.counters)
-        row = QHBoxLayout(foot)
-        row.setContentsMargins(26, 10, 26, 8)
-        row.addStretch(1)
         holder = QWidget()
         holder.setLayout(inner)
         inner.setContentsMargins(0, 0, 0, 0)
         holder.setMaximumWidth(WIDEST_COMPOSER)
-        row.addWidget(holder, 1000)
-        row.addStretch(1)
-        column = QVBoxLayout(centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.system)
-        column.addWidget(self._middle, 1)
-        column.addWidget(self.find_bar)
-        column.addWidget(self.server_line)
-        column.addWidget(Hairline())
-        column.addWidget(foot)
+        foot.setLayout(hbox(STRETCH, (holder, 1000), STRETCH, margins=(26, 10, 26, 8)))
+        centre.setLayout(
+            vbox(
+                self.system, (self._middle, 1), self.find_bar, self.server_line, Hairline(), foot, margins=0, spacing=0
+            )
+        )
         centre.setMinimumWidth(420)
         return centre
 

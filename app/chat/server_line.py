@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shared.labels import STATES
 from app.shared.loaded_models import LoadedModels
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import ElidedLabel, button
+from app.shared.widgets.layout import hbox
 from core.engines.body import Author
 from core.engines.remote.state import ServerState, ServerStatus
 
@@ -23,10 +24,7 @@ class ServerLine(QWidget):
         self._models = models
         self.text = ElidedLabel("", Role.DANGER)
         self.retry = button("Retry now", self._ask, tip="Ask the server whether it is there again")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(26, 5, 20, 5)
-        row.addWidget(self.text, 1)
-        row.addWidget(self.retry)
+        self.setLayout(hbox((self.text, 1), self.retry, margins=(26, 5, 20, 5)))
         models.changed.connect(self._follow)
         models.servers_changed.connect(self._follow)
         self._follow()

@@ -20,13 +20,11 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QInputDialog,
     QLineEdit,
     QListView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -34,6 +32,7 @@ from app.shared.conversations.repository import ConversationRepository
 from app.shared.format import day_and_time, distinguished
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, plain_tip
+from app.shared.widgets.layout import hbox, vbox
 from app.shared.widgets.menu import Menu
 from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
@@ -122,15 +121,8 @@ class Sidebar(QWidget):
         self._timer.setInterval(SEARCH_AFTER_MS)
         self._timer.timeout.connect(self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
-        head = QHBoxLayout()
-        head.setSpacing(4)
-        head.addWidget(self.search)
-        head.addWidget(IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 10, 8, 8)
-        column.setSpacing(4)
-        column.addLayout(head)
-        column.addWidget(self.list)
+        head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit), spacing=4)
+        self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
 
     def use_repository(self, repository: ConversationRepository) -> None:
         self._repository = repository

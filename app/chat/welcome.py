@@ -7,12 +7,13 @@ import random
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
 from app.shared.format import in_brief
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import ElidedButton, button, label, plain_tip
 from app.shared.widgets.flow import FlowLayout
+from app.shared.widgets.layout import STRETCH, Stretch, hbox, vbox
 from core.engines.body import Author
 
 EXAMPLES = (
@@ -34,30 +35,29 @@ class Welcome(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(26, 0, 26, 40)
-        column.setSpacing(8)
-        column.addStretch(2)
         title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE)
         title.setWordWrap(True)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(title)
         legend = FlowLayout(18)
         for author, role, words in LEGEND:
             legend.addWidget(label(f"{SIGN[author]} {words}", role))
-        column.addLayout(legend)
-        column.addSpacing(14)
         self._examples = QVBoxLayout()
         self._examples.setSpacing(8)
-        column.addLayout(self._examples)
         self.demo = DemoNote()
         # Between stretches, not aligned: only so does Qt ask wrapped words how high they are at this width.
-        middle = QHBoxLayout()
-        middle.addStretch(1)
-        middle.addWidget(self.demo, 1000)
-        middle.addStretch(1)
-        column.addLayout(middle)
-        column.addStretch(3)
+        self.setLayout(
+            vbox(
+                Stretch(2),
+                title,
+                legend,
+                14,
+                self._examples,
+                hbox(STRETCH, (self.demo, 1000), STRETCH),
+                Stretch(3),
+                margins=(26, 0, 26, 40),
+                spacing=8,
+            )
+        )
         self._offered: tuple[str, ...] = ()
         self.offer(EXAMPLES)
 
@@ -127,11 +127,7 @@ class DemoNote(QWidget):
         row.addWidget(button("Another one", self.another_wanted.emit, tip="A problem that neither model has seen"))
         for widget in (name, self.pace, self._told):
             row.addWidget(widget)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 10, 0, 0)
-        column.setSpacing(10)
-        column.addWidget(words)
-        column.addLayout(row)
+        self.setLayout(vbox(words, row, margins=(0, 10, 0, 0), spacing=10))
         self.pace.valueChanged.connect(self._choose)
 
     def show_pace(self, pace: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QLineEdit, QWidget
 
 from app.compare.column import MOST_COLUMNS
 from app.shared.conversations.conversation import Exchange
@@ -14,6 +14,7 @@ from app.shared.format import count, in_brief
 from app.shared.labels import title_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, combo_box, label, plain_tip
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.running.recipes import ABLATIONS, ARMS
 from core.run import RunSettings
 from core.thinking.events import Finish
@@ -111,17 +112,16 @@ class Chooser(QDialog):
         grid.addWidget(label("Expected"), len(self.boxes), 0)
         grid.addWidget(self.expected, len(self.boxes), 1)
         grid.addWidget(self.at_once, len(self.boxes) + 1, 1)
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
-        buttons.addWidget(button("Cancel", self.reject))
-        buttons.addWidget(self.go)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 14)
-        column.setSpacing(12)
-        column.addWidget(words)
-        column.addLayout(grid)
-        column.addWidget(self._told)
-        column.addLayout(buttons)
+        self.setLayout(
+            vbox(
+                words,
+                grid,
+                self._told,
+                hbox(STRETCH, button("Cancel", self.reject), self.go),
+                margins=(18, 16, 18, 14),
+                spacing=12,
+            )
+        )
         self.setMinimumWidth(480)
 
 

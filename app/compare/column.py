@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from app.compare.figures import Figure
 from app.shared.conversations.conversation import Exchange
@@ -18,6 +18,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.grading.extraction import answer_of, last_boxed
@@ -122,12 +123,9 @@ class AnswerColumn(QObject):
 
     def _make_foot(self, open_it: Callable[[], None]) -> QWidget:
         foot = QWidget()
-        inside = QVBoxLayout(foot)
-        inside.setContentsMargins(0, 0, 0, 0)
         go = button("Open as conversation", open_it, Role.FLAT, "Go on from this answer, fork it, export it")
         go.setAccessibleName(f"Open as conversation: {self.head.title}")
-        inside.addWidget(self._ending)
-        inside.addWidget(go, 0, Qt.AlignmentFlag.AlignRight)
+        foot.setLayout(vbox(self._ending, (go, 0, Qt.AlignmentFlag.AlignRight), margins=0))
         return foot
 
 
@@ -253,7 +251,6 @@ class ColumnHead:
 
 def _row() -> tuple[QWidget, QHBoxLayout]:
     row = QWidget()
-    inside = QHBoxLayout(row)
-    inside.setContentsMargins(0, 0, 0, 0)
-    inside.setSpacing(7)
+    inside = hbox(margins=0, spacing=7)
+    row.setLayout(inside)
     return row, inside

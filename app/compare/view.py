@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QWidget
 
 from app.compare.answer_grading import AnswerGrading
 from app.compare.chooser import held_back
@@ -23,6 +23,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
+from app.shared.widgets.layout import vbox
 from core.grading.grader import Standing
 from core.thinking.trace import Piece
 
@@ -166,11 +167,7 @@ class CompareView(ComparedAnswers):
         for number, column in enumerate(self.columns):
             between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(self._bar(problem))
-        whole.addWidget(self.panes, 1)
+        self.setLayout(vbox(self._bar(problem), (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
         bar = QWidget()
@@ -216,12 +213,7 @@ class Panes(QWidget):
         self.body.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.body.horizontalScrollBar().valueChanged.connect(self.heads.horizontalScrollBar().setValue)
         self.body.verticalScrollBar().valueChanged.connect(self._scrolled)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.heads)
-        column.addWidget(Hairline())
-        column.addWidget(self.body, 1)
+        self.setLayout(vbox(self.heads, Hairline(), (self.body, 1), margins=0, spacing=0))
 
     @property
     def narrowest(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QListView, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QListView, QProgressBar, QWidget
 
 from app.inspector.opinion_text import FORKS, LEGEND, OpinionText, chance
 from app.inspector.token_strip import Alternatives, visible
@@ -15,6 +15,7 @@ from app.shared.conversations.opinions import SecondOpinions
 from app.shared.labels import opinion_counts, why
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, combo_box, in_row, label, plain_tip
+from app.shared.widgets.layout import Stretch, vbox
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
 from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverReview
@@ -201,17 +202,25 @@ class OpinionPage(QWidget):
             self.piece_chosen.emit(place.piece)
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(7)
-        for widget in (self.note, in_row(self.ask, self.stop), self.bar, self.counts, self.shown):
-            column.addWidget(widget)
-        column.addWidget(self.list)
-        for widget in (self.place, self.alternatives, in_row(self.fork), Hairline()):
-            column.addWidget(widget)
-        column.addWidget(self.text, 2)
-        column.addWidget(self.text.legend)
-        column.addStretch()
+        self.setLayout(
+            vbox(
+                self.note,
+                in_row(self.ask, self.stop),
+                self.bar,
+                self.counts,
+                self.shown,
+                self.list,
+                self.place,
+                self.alternatives,
+                in_row(self.fork),
+                Hairline(),
+                (self.text, 2),
+                self.text.legend,
+                Stretch(0),
+                margins=(0, 8, 8, 8),
+                spacing=7,
+            )
+        )
 
 
 class OpinionPlaces(QAbstractListModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QTabBar, QWidget
 
 from app.inspector.opinion_page import OpinionPage
 from app.inspector.replay_page import ReplayPage
@@ -17,6 +17,7 @@ from app.shared.conversations.opinions import SecondOpinions
 from app.shared.parts import RunInspector
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import EmptyPane, scrolling
+from app.shared.widgets.layout import vbox
 from core.engines.body import Author
 from core.settings import ModelChoice
 from core.thinking.trace import Piece
@@ -77,11 +78,7 @@ class Inspector(RunInspector):
         self.opinion.fork_wanted.connect(self._fork_at)
         self.step.rerun_wanted.connect(self._rerun)
         self.step.fork_wanted.connect(self._fork)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(14, 6, 6, 6)
-        column.setSpacing(4)
-        column.addWidget(self.tabs)
-        column.addWidget(self._stack, 1)
+        self.setLayout(vbox(self.tabs, (self._stack, 1), margins=(14, 6, 6, 6), spacing=4))
 
     def show_piece(self, exchange: Exchange, piece: Piece) -> None:
         self.exchange, self.piece = exchange, piece

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QListView, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QListView, QSizePolicy, QWidget
 
 from app.inspector.replay_choice import ReplayChoice
 from app.inspector.replay_task import ReplayOutcome, ReplayRequest, ReplayTask
@@ -18,6 +18,7 @@ from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button, label, plain_tip
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.thinking.replay.replay import Place, PlaceKind
 from core.thinking.trace import Piece
@@ -76,20 +77,23 @@ class ReplayPage(QWidget):
             self._want()
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(6)
-        column.addWidget(self.choice)
-        column.addWidget(button("As in the run", self.reset, tip="Its own policy, values and cues again"))
-        column.addWidget(Hairline())
-        column.addWidget(label("As it was", Role.HEADING))
-        column.addWidget(self.was)
-        column.addWidget(label("As it would be", Role.HEADING))
-        column.addWidget(self.would_be)
-        column.addWidget(self.marks)
-        column.addWidget(self.counts)
-        column.addWidget(self.note)
-        column.addWidget(self.list, 1)
+        self.setLayout(
+            vbox(
+                self.choice,
+                button("As in the run", self.reset, tip="Its own policy, values and cues again"),
+                Hairline(),
+                label("As it was", Role.HEADING),
+                self.was,
+                label("As it would be", Role.HEADING),
+                self.would_be,
+                self.marks,
+                self.counts,
+                self.note,
+                (self.list, 1),
+                margins=(0, 8, 8, 8),
+                spacing=6,
+            )
+        )
 
     def reset(self) -> None:
         if self._exchange:

@@ -15,6 +15,7 @@ from app.shared.labels import bill_facts, cue_text, draft_text, ending, own_fact
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.layout import vbox
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.run import RunSettings
@@ -81,11 +82,7 @@ class BillView(QWidget):
         self._author = author
         self._head = label("", Role.HEADING)
         self._facts = Facts()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        for part in (self._head, self._facts, Hairline()):
-            column.addWidget(part)
+        self.setLayout(vbox(self._head, self._facts, Hairline(), margins=0, spacing=8))
         self.hide()
 
     def follow(self, trace: Trace) -> None:

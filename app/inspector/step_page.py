@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
@@ -13,6 +13,7 @@ from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
 from app.shared.widgets.flow import FlowLayout
+from app.shared.widgets.layout import Stretch, vbox
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.thinking.corrections import Effect, change_of
@@ -59,22 +60,22 @@ class StepPage(QWidget):
         row.setContentsMargins(0, 4, 0, 0)
         for press in (self._again, fork, copy):
             row.addWidget(press)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(9)
-        for widget in (
-            self._nothing,
-            self._head,
-            self._facts,
-            self._replaced_line,
-            self._replaced_title,
-            self._replaced,
-            self._tokens_line,
-            self.tokens,
-            self._buttons,
-        ):
-            column.addWidget(widget)
-        column.addStretch()
+        self.setLayout(
+            vbox(
+                self._nothing,
+                self._head,
+                self._facts,
+                self._replaced_line,
+                self._replaced_title,
+                self._replaced,
+                self._tokens_line,
+                self.tokens,
+                self._buttons,
+                Stretch(0),
+                margins=(0, 8, 8, 8),
+                spacing=9,
+            )
+        )
         current_theme().changed.connect(self._draw)
         self.show_nothing()
 

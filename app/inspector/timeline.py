@@ -17,7 +17,7 @@ from PySide6.QtGui import (
     QPen,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolTip, QWidget
 
 from app.inspector.timeline_lanes import WORDS, LaneActivity, Lanes, LaneSpan, Legend, paint_lane, paint_stretch
 from app.shared.format import duration
@@ -25,6 +25,7 @@ from app.shared.theme import SIGN, current_theme, ink_of
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button
 from app.shared.widgets.facts import Facts
+from app.shared.widgets.layout import Stretch, vbox
 from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 
@@ -255,15 +256,9 @@ class TimelinePage(QWidget):
             made.setAccessibleName(name)
             row.addWidget(made)
         row.addStretch()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(9)
-        column.addWidget(self.timeline)
-        column.addLayout(row)
-        column.addWidget(Legend())
-        column.addWidget(Hairline())
-        column.addWidget(self._facts)
-        column.addStretch()
+        self.setLayout(
+            vbox(self.timeline, row, Legend(), Hairline(), self._facts, Stretch(0), margins=(0, 8, 8, 8), spacing=9)
+        )
 
     def follow(self, trace: Trace) -> None:
         self.timeline.follow(trace)

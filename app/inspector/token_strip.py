@@ -18,11 +18,12 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.shared.theme import Role, blend, current_theme, ink_of
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import label
+from app.shared.widgets.layout import vbox
 from core.thinking.events import TokenWritten
 from core.thinking.trace import Piece
 
@@ -41,11 +42,9 @@ class TokenStrip(QWidget):
         self._more = label("", Role.MUTED)
         for words in (self._title, self._entropy, self._more):
             words.setWordWrap(True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        for widget in (self._title, self.alternatives, self._entropy, self._none, self.flow, self._more):
-            column.addWidget(widget)
+        self.setLayout(
+            vbox(self._title, self.alternatives, self._entropy, self._none, self.flow, self._more, margins=0, spacing=6)
+        )
 
     def show_piece(self, piece: Piece, keep_choice: bool) -> None:
         """`keep_choice`: it is the same piece, and has grown."""

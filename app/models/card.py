@@ -17,6 +17,7 @@ from app.shared.labels import placement_facts
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, in_row, label
 from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.layout import STRETCH, vbox
 from core.engines.body import Author
 from core.models.fit import in_gib
 from core.models.library import BrokenFile, FolderOrigin, LocalModel, same_vocabulary
@@ -123,12 +124,7 @@ class ModelCardView(QScrollArea):
 
     def _section(self, title: str, inside: QWidget) -> QWidget:
         holder = QWidget()
-        column = QVBoxLayout(holder)
-        column.setContentsMargins(0, 6, 0, 0)
-        column.setSpacing(10)
-        column.addWidget(label(title, Role.HEADING))
-        column.addWidget(inside)
-        column.addStretch(1)
+        holder.setLayout(vbox(label(title, Role.HEADING), inside, STRETCH, margins=(0, 6, 0, 0), spacing=10))
         self._sections.append(holder)
         return holder
 

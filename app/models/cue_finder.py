@@ -26,6 +26,7 @@ from app.shared.background import StreamTask
 from app.shared.pair_loader import opened
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, in_row, label, whole_number
+from app.shared.widgets.layout import vbox
 from core.cue_profiler import PROBLEMS, CueProfile, StepOpening, Suits, Writing, lexicon_json, profile, write_texts
 from core.engines.factory import EngineFactory
 from core.errors import BatonError
@@ -82,12 +83,7 @@ class CueFinder(QDialog):
         for press in (self.by_entropy, self.by_opening, self.accept_cues):
             press.hide()
             foot.addWidget(press)
-        column = QVBoxLayout(self)
-        column.addWidget(self.said)
-        column.addWidget(top)
-        column.addWidget(self.bar)
-        column.addWidget(self.findings, 1)
-        column.addLayout(foot)
+        self.setLayout(vbox(self.said, top, self.bar, (self.findings, 1), foot))
         self.stop.hide()
         self.bar.hide()
 

@@ -8,13 +8,14 @@ from enum import Enum, auto
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask, StreamTask
 from app.shared.format import duration
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox, vbox
 from core.errors import BatonError
 from core.models.download import DownloadManifest, DownloadProgress, Stage, discard, find_unfinished
 from core.models.fit import in_gib
@@ -60,15 +61,14 @@ class DownloadRow(QWidget):
         self.bar.setAccessibleName(f"Progress of {order.title}")
         self.switch = button("Go on", self.toggle)
         self._cancel = button("Cancel", self.cancel, tip="Remove what has arrived")
-        head = QHBoxLayout()
-        head.addWidget(label(order.title, Role.HEADING), 1)
-        head.addWidget(self.switch)
-        head.addWidget(self._cancel)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 12, 16, 12)
-        column.addLayout(head)
-        column.addWidget(self.bar)
-        column.addWidget(self.words)
+        self.setLayout(
+            vbox(
+                hbox((label(order.title, Role.HEADING), 1), self.switch, self._cancel),
+                self.bar,
+                self.words,
+                margins=(16, 12, 16, 12),
+            )
+        )
         set_role(self, Role.CARD)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._show_amount()

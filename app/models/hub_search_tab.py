@@ -8,14 +8,12 @@ from typing import NamedTuple
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,6 +22,7 @@ from app.shared.background import LatestTask
 from app.shared.labels import fit_text
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.errors import BatonError
 from core.models.devices import Devices, disk_free
 from core.models.download import SPARE_BYTES
@@ -110,23 +109,8 @@ class HubSearchTab(QWidget):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        top = QHBoxLayout()
-        top.addWidget(self.words, 1)
-        top.addWidget(button("Search", self.search))
-        right = QVBoxLayout()
-        right.addWidget(self.choices, 1)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(self.lack)
-        foot.addWidget(self.fetch)
-        right.addLayout(foot)
-        middle = QHBoxLayout()
-        middle.addWidget(self.results, 2)
-        middle.addLayout(right, 3)
-        column = QVBoxLayout(self)
-        column.addLayout(top)
-        column.addWidget(self.said)
-        column.addLayout(middle, 1)
+        middle = hbox((self.results, 2), (vbox((self.choices, 1), hbox(STRETCH, self.lack, self.fetch)), 3))
+        self.setLayout(vbox(hbox((self.words, 1), button("Search", self.search)), self.said, (middle, 1)))
 
     def _show_results(self, found: tuple[Repository, ...]) -> None:
         self.results.clear()

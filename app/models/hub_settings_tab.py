@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.format import short_path
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.models.hub_listing import ENDPOINT
 
 
@@ -44,9 +45,7 @@ class HubSettingsTab(QWidget):
         form.addRow("Token", _beside(self.token, button("Keep", self._take_token)))
         form.addRow("", self.said)
         form.addRow("", self.offline)
-        column = QVBoxLayout(self)
-        column.addLayout(form)
-        column.addStretch(1)
+        self.setLayout(vbox(form, STRETCH))
         controller.preferences_changed.connect(self._show)
         self._show()
 
@@ -98,8 +97,5 @@ class HubSettingsTab(QWidget):
 
 def _beside(wide: QWidget, narrow: QWidget) -> QWidget:
     holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.addWidget(wide, 1)
-    row.addWidget(narrow)
+    holder.setLayout(hbox((wide, 1), narrow, margins=0))
     return holder

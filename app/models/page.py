@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
-from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QWidget
 
 from app.models.controller import ModelsController
 from app.models.downloads_tab import DownloadsTab
@@ -17,6 +17,7 @@ from app.models.hub_settings_tab import HubSettingsTab
 from app.models.local_models_tab import LocalModelsTab
 from app.models.start_tab import StartTab
 from app.shared.widgets.controls import LazyWidget
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from core.errors import BatonError
 from core.models.download import DownloadManifest
@@ -64,9 +65,7 @@ class ModelsPage(QWidget):
             ("Folders and access", self._access),
         ):
             self.tabs.addTab(tab, name)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 10, 18, 12)
-        column.addWidget(self.tabs, 1)
+        self.setLayout(vbox((self.tabs, 1), margins=(18, 10, 18, 12)))
         self.setAcceptDrops(True)
         controller.failed.connect(self._say_error)
         controller.deleted.connect(self._offer_undo)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QColor, QFontDatabase, QTextBlockFormat, QTextCursor
-from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QWidget
 
 from app.shared.background import LatestTask
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import button, in_row, label
+from app.shared.widgets.layout import vbox
 from core.engines.chat_template import PromptLine, PromptOrigin, compared, prompt_of
 from core.errors import BatonError
 from core.models.catalog import Family, family_of
@@ -36,10 +37,7 @@ class PromptView(QWidget):
         self.switch: QPushButton = button("Show the template itself", self._turn)
         for edit in (self.prompt, self.template):
             edit.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        for part in (self.sentence, self.prompt, in_row(self.switch), self.template):
-            column.addWidget(part)
+        self.setLayout(vbox(self.sentence, self.prompt, in_row(self.switch), self.template, margins=0))
         current_theme().changed.connect(self._draw)
 
     def show_header(self, header: GgufHeader) -> None:

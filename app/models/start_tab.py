@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
 from app.shared.labels import fit_text
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox
 from core.diagnosis import Check, State, gpu_checks
 from core.engines.body import Author
 from core.errors import BatonError
@@ -241,8 +242,5 @@ def _card(title: str, words: str, press: QWidget, good_for: str = "") -> QWidget
         what_for.setWordWrap(True)
         column.addWidget(what_for)
     column.addWidget(about)
-    row = QHBoxLayout(card)
-    row.setContentsMargins(16, 12, 16, 12)
-    row.addLayout(column, 1)
-    row.addWidget(press, 0, Qt.AlignmentFlag.AlignVCenter)
+    card.setLayout(hbox((column, 1), (press, 0, Qt.AlignmentFlag.AlignVCenter), margins=(16, 12, 16, 12)))
     return card

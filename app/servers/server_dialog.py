@@ -11,10 +11,8 @@ from PySide6.QtWidgets import (
     QDialog,
     QFormLayout,
     QGridLayout,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -22,6 +20,7 @@ from app.shared.background import LatestTask
 from app.shared.forms.form import SettingsForm
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.engines.body import Author
 from core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
 from core.engines.remote.servers import KnownServer, KnownServers
@@ -96,30 +95,28 @@ class ServerDialog(QDialog):
         top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         top.addRow("Address", self.address)
         top.addRow("Key", self.key)
-        test = QHBoxLayout()
-        test.addWidget(self.test)
-        test.addWidget(self.testing, 1)
         inside = QWidget()
-        body = QVBoxLayout(inside)
-        body.setContentsMargins(0, 0, 8, 0)
-        body.setSpacing(10)
-        body.addWidget(self.report)
-        body.addWidget(self.fold, 0, Qt.AlignmentFlag.AlignLeft)
-        body.addWidget(self.form)
-        body.addStretch(1)
+        inside.setLayout(
+            vbox(
+                self.report,
+                (self.fold, 0, Qt.AlignmentFlag.AlignLeft),
+                self.form,
+                STRETCH,
+                margins=(0, 0, 8, 0),
+                spacing=10,
+            )
+        )
         scroll = scrolling(inside)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(button("Cancel", self.reject))
-        for way in self.ways:
-            foot.addWidget(way)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 14)
-        column.setSpacing(12)
-        column.addLayout(top)
-        column.addLayout(test)
-        column.addWidget(scroll, 1)
-        column.addLayout(foot)
+        self.setLayout(
+            vbox(
+                top,
+                hbox(self.test, (self.testing, 1)),
+                (scroll, 1),
+                hbox(STRETCH, button("Cancel", self.reject), *self.ways),
+                margins=(18, 16, 18, 14),
+                spacing=12,
+            )
+        )
         self.resize(620, 560)
 
     def _connect(self) -> None:
@@ -247,14 +244,7 @@ class KeyField(QWidget):
         self.forget.setAccessibleName("Forget the key")
         self.message = label("", Role.MUTED)
         self.message.setWordWrap(True)
-        row = QHBoxLayout()
-        row.addWidget(self.edit, 1)
-        row.addWidget(self.forget)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addLayout(row)
-        column.addWidget(self.message)
+        self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
         self._keyring.run(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QListWidget, QWidget
 
 from app.shared.forms.form import Path, SettingsForm
 from app.shared.preferences import Preferences
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.layout import Stretch, hbox, vbox
 from core.settings import Settings
 from core.thinking.registry import POLICIES
 
@@ -77,23 +78,15 @@ class SettingsDialog(QDialog):
 
     def _lay_out(self) -> None:
         self.sections.setFixedWidth(LIST_WIDTH * self.fontMetrics().averageCharWidth() + 40)
-        foot = QHBoxLayout()
-        foot.addWidget(self.expert)
-        foot.addStretch()
-        foot.addWidget(button("Close", self.accept, Role.PRIMARY))
-        right = QVBoxLayout()
-        right.addWidget(self._nothing)
-        right.addWidget(self._scroll, 1)
-        middle = QHBoxLayout()
-        middle.setSpacing(14)
-        middle.addWidget(self.sections)
-        middle.addLayout(right, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 14, 16, 12)
-        column.setSpacing(10)
-        column.addWidget(self.search)
-        column.addLayout(middle, 1)
-        column.addLayout(foot)
+        self.setLayout(
+            vbox(
+                self.search,
+                (hbox(self.sections, (vbox(self._nothing, (self._scroll, 1)), 1), spacing=14), 1),
+                hbox(self.expert, Stretch(0), button("Close", self.accept, Role.PRIMARY)),
+                margins=(16, 14, 16, 12),
+                spacing=10,
+            )
+        )
         window = self.parentWidget()
         assert window is not None
         self.resize(min(820, window.width() - 20), min(640, window.height() - 20))

@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -28,6 +27,7 @@ from app.shared.rendering import CopyFormat
 from app.shared.steps.clipboard import copy_answer
 from app.shared.theme import Role
 from app.shared.widgets.controls import label
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
@@ -114,10 +114,7 @@ class CommandPalette(QDialog):
         self.list.setAccessibleName("Commands")
         self.list.itemActivated.connect(lambda: self._run())
         self.list.itemClicked.connect(lambda: self._run())
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 8, 8, 8)
-        column.addWidget(self.edit)
-        column.addWidget(self.list)
+        self.setLayout(vbox(self.edit, self.list, margins=8))
         self.resize(min(520, parent.width() - 40), 360)
         self.move(
             parent.mapToGlobal(parent.rect().center()).x() - self.width() // 2, parent.mapToGlobal(parent.pos()).y()
@@ -193,8 +190,7 @@ class ShortcutList(QDialog):
         scroll.setWidgetResizable(True)
         scroll.setWidget(content)
         scroll.setMinimumWidth(content.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
-        column = QVBoxLayout(self)
-        column.addWidget(scroll)
+        self.setLayout(vbox(scroll))
         self.resize(460, 560)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QRect, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from shiboken6 import isValid
 
 from app.chat.page import ChatPage
@@ -26,6 +26,7 @@ from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import apply, current_theme
 from app.shared.widgets.controls import Hairline
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import RecentMessages, ToastMessage, Toasts, Way
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
@@ -314,11 +315,7 @@ class MainWindow(QMainWindow):
         return ComparisonController(self.session, self.preferences, typesetter, show, page)
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self._centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        for widget in (self.topbar, Hairline(), self._pages):
-            column.addWidget(widget, 1 if widget is self._pages else 0)
+        self._centre.setLayout(vbox(self.topbar, Hairline(), (self._pages, 1), margins=0, spacing=0))
         self.setCentralWidget(self._centre)
         self.setMinimumSize(760, 480)
         self.resize(first_size(self.screen().availableSize()))

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
+from app.shared.widgets.layout import vbox
 from app.window.main_window import MainWindow
 from core.models.source import DEMO_FOLDER, HubFile, ModelSource, file_source
 from core.thinking.policies.keywords import Keywords
@@ -46,8 +47,7 @@ class LazyModelsPage(QWidget):
         self._is_importing = False
         window.models.changed.connect(self._warn_of_few_cues)
         window.dialogs.downloads_wanted.connect(self.offer)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        self.setLayout(vbox(margins=0))
 
     @property
     def page(self) -> ModelsPage:

@@ -14,9 +14,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QGridLayout,
-    QHBoxLayout,
     QLineEdit,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -25,6 +23,7 @@ from app.shared.background import LatestTask
 from app.shared.format import parameter_count
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
+from app.shared.widgets.layout import Stretch, hbox, vbox
 from app.shared.widgets.menu import Menu
 from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
 from core.engines.body import Author
@@ -200,20 +199,24 @@ class PairDialog(QDialog):
             grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(button("Swap", self.exchange, tip="Swap the small and the large model"))
-        buttons.addWidget(button("Demo pair", self.clear, tip="The two tiny models that come with Baton"))
-        buttons.addWidget(self.known_pairs)
-        buttons.addStretch()
-        buttons.addWidget(button("Cancel", self.reject))
-        buttons.addWidget(self.load)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 14)
-        column.setSpacing(14)
-        column.addLayout(grid)
-        column.addWidget(self.warning)
-        column.addWidget(self.download, 0, Qt.AlignmentFlag.AlignLeft)
-        column.addLayout(buttons)
+        buttons = hbox(
+            button("Swap", self.exchange, tip="Swap the small and the large model"),
+            button("Demo pair", self.clear, tip="The two tiny models that come with Baton"),
+            self.known_pairs,
+            Stretch(0),
+            button("Cancel", self.reject),
+            self.load,
+        )
+        self.setLayout(
+            vbox(
+                grid,
+                self.warning,
+                (self.download, 0, Qt.AlignmentFlag.AlignLeft),
+                buttons,
+                margins=(18, 16, 18, 14),
+                spacing=14,
+            )
+        )
 
     def _browse(self, author: Author) -> None:
         start = self.edits[author].text() or str(Path.home())

@@ -9,6 +9,7 @@ from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, SwitchButton, label
+from app.shared.widgets.layout import STRETCH, hbox
 from app.window.model_button import ModelButton
 from app.window.policy_menu import PolicyButton
 
@@ -36,18 +37,21 @@ class TopBar(QWidget):
         self._segment_row.setContentsMargins(1, 1, 1, 1)
         self._segment_row.setSpacing(0)
         self._segments.hide()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(8, 6, 12, 6)
-        row.setSpacing(8)
-        row.addWidget(IconButton("panel-left", "Conversations (Ctrl+B)", self.sidebar_wanted.emit))
-        row.addWidget(self._name)
-        row.addWidget(self._segments)
-        row.addStretch(1)
-        row.addWidget(self.pair)
-        row.addWidget(self.policy)
-        row.addWidget(self._look)
-        row.addWidget(IconButton("settings", "Settings (Ctrl+,)", self.settings_wanted.emit))
-        row.addWidget(IconButton("panel", "Inspector (Ctrl+I)", self.inspector_wanted.emit))
+        self.setLayout(
+            hbox(
+                IconButton("panel-left", "Conversations (Ctrl+B)", self.sidebar_wanted.emit),
+                self._name,
+                self._segments,
+                STRETCH,
+                self.pair,
+                self.policy,
+                self._look,
+                IconButton("settings", "Settings (Ctrl+,)", self.settings_wanted.emit),
+                IconButton("panel", "Inspector (Ctrl+I)", self.inspector_wanted.emit),
+                margins=(8, 6, 12, 6),
+                spacing=8,
+            )
+        )
         current_theme().changed.connect(self._draw)
         self._draw()
 

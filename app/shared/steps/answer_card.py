@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QContextMenuEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QWidget
 
 from app.shared.labels import WHO
 from app.shared.rendering import RichText
@@ -12,6 +12,7 @@ from app.shared.steps.clipboard import add_copies, copy_selection, copy_text
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import label
+from app.shared.widgets.layout import hbox
 from core.engines.body import Author
 from core.thinking.trace import Trace
 
@@ -26,11 +27,9 @@ class AnswerCard(QFrame):
         set_role(self, Role.CARD)
         self.text = AnswerText(typesetter)
         self._writer = label()
-        inside = QHBoxLayout(self)
-        inside.setContentsMargins(13, 11, 14, 6)
-        inside.setSpacing(28)
-        inside.addWidget(self._writer, 0, Qt.AlignmentFlag.AlignTop)
-        inside.addWidget(self.text, 1)
+        self.setLayout(
+            hbox((self._writer, 0, Qt.AlignmentFlag.AlignTop), (self.text, 1), margins=(13, 11, 14, 6), spacing=28)
+        )
 
     def follow(self, trace: Trace, live: bool) -> None:
         """Show the answer as it stands, with the sign of who wrote it, or its end if both did."""

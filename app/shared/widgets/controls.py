@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -34,6 +33,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.shared.theme import Role, current_theme, icon, set_role
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 
 TEXT_MARGIN = 8
 """Pixels between the edge of a number box and its text."""
@@ -118,11 +118,7 @@ def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
 def in_row(*widgets: QWidget) -> QWidget:
     """Side by side, at the left."""
     holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        row.addWidget(widget)
-    row.addStretch(1)
+    holder.setLayout(hbox(*widgets, STRETCH, margins=0))
     return holder
 
 
@@ -176,12 +172,7 @@ class EmptyPane(QWidget):
         self.words = label("", Role.MUTED)
         self.words.setWordWrap(True)
         self.words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 60, 20, 20)
-        column.setSpacing(12)
-        column.addWidget(self._icon)
-        column.addWidget(self.words)
-        column.addStretch(1)
+        self.setLayout(vbox(self._icon, self.words, STRETCH, margins=(20, 60, 20, 20), spacing=12))
         current_theme().changed.connect(self._draw)
         self._draw()
 
@@ -306,10 +297,7 @@ class FileEdit(QWidget):
         self.edit.setPlaceholderText("none")
         self.edit.editingFinished.connect(self.changed)
         self._browse = button("Choose…", self._choose)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.edit, 1)
-        row.addWidget(self._browse)
+        self.setLayout(hbox((self.edit, 1), self._browse, margins=0))
         self.setFocusProxy(self.edit)
 
     def path(self) -> Path | None:

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QVBoxLayout,
     QWidget,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.shared.theme import Role, current_theme, icon, set_role
 from app.shared.widgets.controls import IconButton, button, label, scrolling
 from app.shared.widgets.flow import flowing
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 
 Way = tuple[str, Callable[[], object]]
 """What the button of an action says, and what it does."""
@@ -70,11 +70,12 @@ class Toast(QFrame):
         text.setContentsMargins(0, 6, 0, 0)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.closed.emit)
-        top = QHBoxLayout()
-        top.setSpacing(10)
-        top.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
-        top.addWidget(text, 1)
-        top.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
+        top = hbox(
+            (self._picture, 0, Qt.AlignmentFlag.AlignTop),
+            (text, 1),
+            (self._close, 0, Qt.AlignmentFlag.AlignTop),
+            spacing=10,
+        )
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 9, 8, 9)
         column.setSpacing(6)
@@ -251,12 +252,7 @@ class RecentMessages(QDialog):
         if not toasts.recent:
             rows.addWidget(label("There is no message yet.", Role.MUTED))
         rows.addStretch(1)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(button("Close", self.accept, Role.PRIMARY))
-        column = QVBoxLayout(self)
-        column.addWidget(scrolling(inside), 1)
-        column.addLayout(foot)
+        self.setLayout(vbox((scrolling(inside), 1), hbox(STRETCH, button("Close", self.accept, Role.PRIMARY))))
         self.resize(560, 440)
 
     def _row(self, message: ToastMessage) -> QWidget:
