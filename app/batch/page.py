@@ -14,7 +14,6 @@ from app.batch.preview import Preview
 from app.batch.session import BatchSession
 from app.batch.welcome import BatchWelcome
 from app.shared.loaded_models import LoadedModels
-from app.shared.parts import RunInspector
 from app.shared.preferences import Preferences
 from core.batch.reading.columns import Columns
 from core.batch.reading.hub_data import HubDataSet
@@ -50,14 +49,12 @@ class BatchPage(QStackedWidget):
         self,
         models: LoadedModels,
         preferences: Preferences,
-        make_inspector: Callable[[], RunInspector],
         hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
         """`hub_access`: how the Hub is reached, asked in a thread."""
         super().__init__(parent)
         self._hub_access = hub_access
-        self._make_inspector = make_inspector
         self._preferences = preferences
         self.session = BatchSession(models, lambda: preferences.value.models, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
@@ -167,7 +164,7 @@ class BatchPage(QStackedWidget):
         assert self.session.store
         stored = self.session.store.runs
         try:
-            window = RunWindow(row, problem, lambda each: stored.trace(each.run), runs, self._make_inspector(), self)
+            window = RunWindow(row, problem, lambda each: stored.trace(each.run), runs, self)
         except BatonError as error:
             self.failed.emit(error)
             return

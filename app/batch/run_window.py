@@ -10,9 +10,9 @@ from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 
 from app.batch.row_order import mark_of
+from app.inspector.panel import Inspector
 from app.shared.background import cancel_tasks
 from app.shared.conversations.conversation import Exchange
-from app.shared.parts import RunInspector
 from app.shared.rendering import RichText
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_view import StepsView
@@ -52,7 +52,6 @@ class RunWindow(QDialog):
         problem: Problem,
         read: Callable[[ResultRow], Trace],
         runs: RunsInOrder,
-        inspector: RunInspector,
         parent: QWidget | None = None,
     ) -> None:
         """`read` raises BatonError, and so does this."""
@@ -63,7 +62,7 @@ class RunWindow(QDialog):
         self._read, self._runs = read, runs
         self._typesetter = Typesetter(self)
         self._asked, self._heading = RichText(), label("", Role.HEADING)
-        self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), inspector
+        self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), Inspector()
         self._segments = RibbonFollower(self.ribbon)
         self.previous = button("‹ Previous", lambda: self._turn(-1), tip=f"The answer before, in the list ({PREVIOUS})")
         self.next = button("Next ›", lambda: self._turn(1), tip=f"The next answer of the list ({NEXT})")

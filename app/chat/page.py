@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
@@ -17,10 +18,10 @@ from app.chat.server_line import ServerLine
 from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
+from app.inspector.panel import Inspector
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import Activity, ChatSession
 from app.shared.labels import WHO
-from app.shared.parts import AnswerComparison, ComparedAnswers, MakeComparison, RunInspector
 from app.shared.preferences import Preferences
 from app.shared.rendering import CopyFormat
 from app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
@@ -34,6 +35,10 @@ from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.trace import Piece
 
+if TYPE_CHECKING:
+    from app.compare.controller import ComparisonController
+    from app.compare.view import CompareView
+
 WIDEST_COMPOSER = 900
 """Pixels; wider than the text above, for the counts below it."""
 
@@ -46,17 +51,9 @@ class ChatPage(QSplitter):
     servers_wanted = Signal()
     """Ask the servers whether they are there."""
 
-    def __init__(
-        self,
-        session: ChatSession,
-        preferences: Preferences,
-        inspector: RunInspector,
-        make_comparison: MakeComparison,
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._session = session
-        self._make_comparison = make_comparison
         self._preferences = preferences
         self._typesetter = Typesetter(self)
         self._draft = DraftCount(self)
@@ -76,9 +73,7 @@ class ChatPage(QSplitter):
         self.composer = Composer()
         self.counters = Counters()
         self.welcome = Welcome()
-        self.inspector = inspector
-        self.inspector.is_live = session.writes
-        self.inspector.use_opinions(session.opinions)
+        self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.opinions)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
@@ -94,9 +89,11 @@ class ChatPage(QSplitter):
         self._show_activity()
 
     @cached_property
-    def comparison(self) -> AnswerComparison:
-        """Created on first use."""
-        comparison = self._make_comparison(self._typesetter, self._show_beside, self)
+    def comparison(self) -> ComparisonController:
+        """Created on first use, to keep start-up fast."""
+        from app.compare.controller import ComparisonController
+
+        comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
         comparison.piece_chosen.connect(self.inspector.show_piece)
         comparison.menu_wanted.connect(self._menu)
         comparison.begun.connect(self.composer.edit.clear)
@@ -181,7 +178,7 @@ class ChatPage(QSplitter):
 
     def compare(self) -> None:
         """Compare arms on the problem in the composer, else on the last answered one."""
-        answer = self.comparison.shown.exchanges[0] if self.comparison.shown else self._session.conversation.leaf
+        answer = self.comparison.view.exchanges[0] if self.comparison.view else self._session.conversation.leaf
         if problem := self.composer.edit.toPlainText().strip():
             self.comparison.choose(problem)
         elif answer:
@@ -277,10 +274,10 @@ class ChatPage(QSplitter):
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
-        if self.is_comparing and self.comparison.shown:
-            self.comparison.shown.choose(exchange, piece)
+        if self.is_comparing and self.comparison.view:
+            self.comparison.view.choose(exchange, piece)
 
-    def _show_beside(self, view: ComparedAnswers | None) -> None:
+    def _show_beside(self, view: CompareView | None) -> None:
         """Show a comparison instead of conversation and sidebar; None: back to the conversation."""
         if view is None:
             self._show_path()
@@ -346,7 +343,6 @@ class ChatPage(QSplitter):
         self.conversation.folds = settings.appearance.fold_thinking
         self.counters.show_seed(settings.run.seed)
         self.system.show_prompt(self._session.system)
-        self.inspector.models = settings.models
         self.welcome.offer(demo_examples() if settings.models.is_demo else EXAMPLES)
         self.welcome.demo.setVisible(settings.models.is_demo)
         self.welcome.demo.show_pace(settings.appearance.demo_pace)
@@ -396,7 +392,7 @@ class ChatPage(QSplitter):
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
         """The visible steps of an answer, in a column or in the conversation."""
-        if self.is_comparing and self.comparison.shown:
-            return self.comparison.shown.steps_of(exchange)
+        if self.is_comparing and self.comparison.view:
+            return self.comparison.view.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)
         return answer.steps if answer else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
@@ -11,7 +12,6 @@ from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
-from app.shared.parts import AnswerComparison, ShowComparison
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
 from core.demo_pair.task import DemoProblem
@@ -23,17 +23,23 @@ NO_LIMIT = 1000
 """Parallel requests of models on servers: no limit that matters here."""
 
 
-class ComparisonController(AnswerComparison):
-    """Created on first use. `show` puts a view into the middle of the page."""
+class ComparisonController(QObject):
+    """Created on first use."""
+
+    piece_chosen = Signal(object, object)  # an Exchange and a Piece
+    menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
+    begun = Signal()
+    """A comparison was started, so the composer can be cleared."""
 
     def __init__(
         self,
         session: ChatSession,
         preferences: Preferences,
         typesetter: Typesetter,
-        show: ShowComparison,
+        show: Callable[[CompareView | None], object],
         parent: QWidget,
     ) -> None:
+        """`show`: puts a comparison in the place of the conversation; None takes it away."""
         super().__init__(parent)
         self._page = parent
         self._session = session
@@ -45,10 +51,6 @@ class ComparisonController(AnswerComparison):
         self._before: Exchange | None = None
         """The answer that was compared, to be shown again; None for a new problem."""
         session.path_changed.connect(self._close)
-
-    @property
-    def shown(self) -> CompareView | None:
-        return self.view
 
     def choose(self, problem: str, answer: Exchange | None = None) -> None:
         """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one or, in

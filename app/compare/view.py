@@ -16,7 +16,6 @@ from app.compare.rows import LIKENESS_WORDS, WIDTH, AlignedRows, PartingLine, Ro
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief
-from app.shared.parts import ComparedAnswers
 from app.shared.rendering import RichText
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.steps.steps_view import StepsView
@@ -28,7 +27,7 @@ from core.grading.grader import Standing
 from core.thinking.trace import Piece
 
 
-class CompareView(ComparedAnswers):
+class CompareView(QWidget):
     """One per comparison."""
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece

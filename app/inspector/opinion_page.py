@@ -40,12 +40,13 @@ class OpinionPage(QWidget):
     fork_wanted = Signal(int)
     """Characters of the text before the place where the large model is to go on."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, opinions: SecondOpinions | None = None, parent: QWidget | None = None) -> None:
+        """`opinions`: where opinions come from; without them, those that are there already are shown."""
         super().__init__(parent)
         self._exchange: Exchange | None = None
         self._given: OpinionGiven | None = None
         self._evaluation = LatestTask(self, "evaluate the second opinion")
-        self._opinions: SecondOpinions | None = None
+        self._opinions = opinions
         self.opinion: Opinion | None = None
         self.note, self.counts = label("", Role.MUTED), label()
         self.place = label("", Role.HEADING)
@@ -74,11 +75,8 @@ class OpinionPage(QWidget):
         self.list.activated.connect(lambda _: self._fork())
         self.text.place_shown.connect(self._show_disagreement)
         self.text.place_chosen.connect(lambda place: self.fork_wanted.emit(place.start))
-
-    def use(self, opinions: SecondOpinions) -> None:
-        """Where opinions come from. Without them, only those that are there already are shown."""
-        self._opinions = opinions
-        opinions.changed.connect(self._show_state)
+        if opinions:
+            opinions.changed.connect(self._show_state)
 
     def follow(self, exchange: Exchange) -> None:
         """Show the opinion of this answer, if it has one."""

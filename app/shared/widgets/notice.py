@@ -23,8 +23,8 @@ from app.shared.widgets.controls import IconButton, button, label, scrolling
 from app.shared.widgets.flow import flowing
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 
-Way = tuple[str, Callable[[], object]]
-"""What the button of an action says, and what it does."""
+ToastAction = tuple[str, Callable[[], object]]
+"""The text of its button, and what it does."""
 MOST_SHOWN, MOST_KEPT = 3, 50
 """Toasts at once, and messages in the list."""
 WIDTH, EDGE, GAP = 430, 14, 8
@@ -36,9 +36,9 @@ READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
 class ToastMessage:
     """One message; an action can be carried out once, from its toast or from the list."""
 
-    def __init__(self, text: str, ways: tuple[Way, ...], warns: bool) -> None:
+    def __init__(self, text: str, actions: tuple[ToastAction, ...], warns: bool) -> None:
         self.text = text
-        self.ways = ways
+        self.actions = actions
         self.warns = warns
         self.at = datetime.now()
 
@@ -47,10 +47,10 @@ class ToastMessage:
         """Milliseconds that its toast stays; 0: until it is closed."""
         if self.warns:
             return 0
-        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.ways else 0)
+        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
 
-    def take(self, act: Callable[[], object]) -> None:
-        self.ways = ()
+    def carry_out(self, act: Callable[[], object]) -> None:
+        self.actions = ()
         act()
 
 
@@ -80,7 +80,7 @@ class Toast(QFrame):
         column.setContentsMargins(12, 9, 8, 9)
         column.setSpacing(6)
         column.addLayout(top)
-        self._actions = [button(words, partial(self._take, act)) for words, act in message.ways]
+        self._actions = [button(text, partial(self._carry_out, act)) for text, act in message.actions]
         if self._actions:
             column.addWidget(flowing(*self._actions))
         self._timer = QTimer(self)
@@ -113,9 +113,9 @@ class Toast(QFrame):
         if self.message.stays_ms:
             self._timer.start(self.message.stays_ms)
 
-    def _take(self, act: Callable[[], object]) -> None:
+    def _carry_out(self, act: Callable[[], object]) -> None:
         self.closed.emit()
-        self.message.take(act)
+        self.message.carry_out(act)
 
     def _draw(self) -> None:
         colours = current_theme().colours
@@ -153,12 +153,12 @@ class Toasts(QWidget):
     def shown(self) -> tuple[Toast, ...]:
         return tuple(self._toasts)
 
-    def show_message(self, text: str, *ways: Way, warns: bool = True) -> ToastMessage:
+    def show_message(self, text: str, *actions: ToastAction, warns: bool = True) -> ToastMessage:
         """Show a message with its actions; one shown already moves to the end. `warns`: something went wrong."""
         for toast in [toast for toast in self._toasts if toast.message.text == text]:
             self._remove(toast)
             self.recent.remove(toast.message)
-        message = ToastMessage(text, ways, warns)
+        message = ToastMessage(text, actions, warns)
         self.recent.append(message)
         toast = Toast(message, self)
         toast.closed.connect(lambda: self._remove(toast))
@@ -238,7 +238,7 @@ def breakable(text: str) -> str:
 
 
 class RecentMessages(QDialog):
-    """The last messages, the newest first, with the actions that were not taken."""
+    """The last messages, the newest first, with the actions that were not carried out."""
 
     def __init__(self, toasts: Toasts, parent: QWidget) -> None:
         super().__init__(parent)
@@ -267,13 +267,13 @@ class RecentMessages(QDialog):
         grid.addWidget(label(f"{message.at:%H:%M:%S}", Role.MUTED), 0, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(kind, 0, 1)
         grid.addWidget(text, 1, 1)
-        if message.ways:
-            grid.addWidget(flowing(*(self._action(message, words, act) for words, act in message.ways)), 2, 1)
+        if message.actions:
+            grid.addWidget(flowing(*(self._action(message, text, act) for text, act in message.actions)), 2, 1)
         return row
 
-    def _action(self, message: ToastMessage, words: str, act: Callable[[], object]) -> QWidget:
-        def take() -> None:
+    def _action(self, message: ToastMessage, text: str, act: Callable[[], object]) -> QWidget:
+        def press() -> None:
             self.accept()
-            message.take(act)
+            message.carry_out(act)
 
-        return button(words, take)
+        return button(text, press)
