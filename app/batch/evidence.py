@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -21,7 +22,6 @@ from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, see_through
 from app.shared.widgets.layout import STRETCH, vbox
-from app.shared.widgets.menu import Menu
 from core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
@@ -121,7 +121,7 @@ class ComparisonCard(QFrame):
         self._notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._notes.setAccessibleName("What to know beside the figures")
         self.add = QPushButton("Compare with…")
-        menu = Menu(self.add)
+        menu = QMenu(self.add)
         for recipes in (ARMS, ABLATIONS):
             for name, recipe in recipes.items():
                 menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QHeaderView,
+    QMenu,
     QProgressBar,
     QPushButton,
     QSplitter,
@@ -26,7 +27,6 @@ from app.batch.session import BatchSession
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
 from app.shared.widgets.layout import STRETCH, hbox, vbox
-from app.shared.widgets.menu import Menu
 from core.batch.reporting.exports import EXPORTS
 from core.batch.reporting.report import ArmReport, Report
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
@@ -245,7 +245,7 @@ class RunView(QWidget):
         self.shown.setAccessibleName("Which rows")
         for shown in RowFilter:
             self.shown.addItem(shown.value, shown)
-        menu = Menu(self.export)
+        menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
         titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
         for ending in EXPORTS:

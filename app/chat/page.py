@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
@@ -30,7 +30,6 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import Hairline, scrolling
 from app.shared.widgets.layout import STRETCH, hbox, vbox
-from app.shared.widgets.menu import Menu
 from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.trace import Piece
@@ -376,7 +375,7 @@ class ChatPage(QSplitter):
     def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session
         other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
-        menu = Menu(self)
+        menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         again = menu.addAction(f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece, other))
         fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece))

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QInputDialog,
     QLineEdit,
     QListView,
+    QMenu,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
@@ -33,7 +34,6 @@ from app.shared.format import day_and_time, distinguished
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, plain_tip
 from app.shared.widgets.layout import hbox, vbox
-from app.shared.widgets.menu import Menu
 from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
 
@@ -178,7 +178,7 @@ class Sidebar(QWidget):
         if not index.data(HistoryRole.CONVERSATION):
             return
         self.list.setCurrentIndex(index)
-        menu = Menu(self)
+        menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Open", lambda: self._open(index))
         menu.addAction("Rename …\tF2", self.rename)

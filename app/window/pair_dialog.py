@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QLineEdit,
+    QMenu,
     QWidget,
 )
 
@@ -24,7 +25,6 @@ from app.shared.format import parameter_count
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
 from app.shared.widgets.layout import Stretch, hbox, vbox
-from app.shared.widgets.menu import Menu
 from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
 from core.engines.body import Author
 from core.engines.remote.servers import KnownServers
@@ -62,7 +62,7 @@ class PairDialog(QDialog):
         self._servers = servers
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
         self._offered = QStandardItemModel(self)
-        self._pairs = Menu(self)
+        self._pairs = QMenu(self)
         self._pairs.setToolTipsVisible(True)
         self.known_pairs = button("Known pairs…", self._show_pairs, tip="Pairs that are known to work well")
         self.known_pairs.setEnabled(False)

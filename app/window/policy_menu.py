@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from app.shared.widgets.controls import ElidedButton, plain_tip
-from app.shared.widgets.menu import Menu
 from core.run import obstacle
 from core.thinking.registry import POLICIES, matching_preset, settings_for
 
@@ -24,7 +23,7 @@ class PolicyButton(ElidedButton):
         super().__init__(parent=parent)
         self._models = models
         self._preferences = preferences
-        self._menu = Menu(self)
+        self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
         self.setMenu(self._menu)
         self._choices: dict[tuple[str, str], QAction] = {}

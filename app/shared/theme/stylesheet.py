@@ -37,8 +37,6 @@ class Role(Enum):
     FLAT = "flat"  # a button without edges
     FIGURE = "figure"  # one big number
     LARGE_FIGURE = "large-figure"  # one of the large model
-    ROUND = "round"  # a menu whose corners are cut
-    FLOATING = "floating"  # a menu with round corners and a shadow around it
     BARE = "bare"  # a field without edges, inside a card that has them
 
 
