@@ -6,7 +6,6 @@
 
 from app.shared.rendering.copying import (
     CopyFormat,
-    as_latex,
     as_markdown,
     as_plain_text,
     code_of,
@@ -27,7 +26,6 @@ __all__ = [
     "TextRange",
     "TextStyle",
     "append_plain",
-    "as_latex",
     "as_markdown",
     "as_plain_text",
     "closed_in",

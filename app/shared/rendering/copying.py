@@ -1,7 +1,4 @@
-"""What was set goes back to text: of a whole document, or of what a cursor has selected.
-
-A formula comes back as its source, never as a gap.
-"""
+"""Turns a rendered document, or the selection in it, back into plain text or Markdown. A formula becomes its source."""
 
 from __future__ import annotations
 
@@ -46,7 +43,6 @@ class CopyFormat(Enum):
 
     TEXT = "text"
     MARKDOWN = "Markdown"
-    LATEX = "LaTeX"
 
 
 def as_plain_text(source: QTextDocument | QTextCursor) -> str:
@@ -59,17 +55,12 @@ def as_markdown(source: QTextDocument | QTextCursor) -> str:
     return _written(source, Markdown())
 
 
-def as_latex(source: QTextDocument | QTextCursor) -> str:
-    """As it could stand in an article; formulas between the delimiters of LaTeX."""
-    return _written(source, Latex())
-
-
 def written_as(source: QTextDocument | QTextCursor, form: CopyFormat) -> str:
-    return {CopyFormat.TEXT: as_plain_text, CopyFormat.MARKDOWN: as_markdown, CopyFormat.LATEX: as_latex}[form](source)
+    return as_plain_text(source) if form is CopyFormat.TEXT else as_markdown(source)
 
 
 def converted(markdown: str, form: CopyFormat) -> str:
-    """A text of a model in another form. No formula is set for it, so that it takes no time."""
+    """A model's text in this format. No formula is typeset for it, so that it takes no time."""
     if form is CopyFormat.MARKDOWN:
         return markdown.strip()
     document = QTextDocument()
@@ -181,7 +172,7 @@ JOINTS = {CONTINUED: "", SPACED: " "}
 
 
 class PlainText:
-    """What one would type; also the pattern for the other two."""
+    """Text without markup; `Markdown` overrides what it writes differently."""
 
     def run(self, text: str, form: QTextCharFormat) -> str:
         """A stretch of one format. Formulas are stretches of their own, alike ones side by side."""
@@ -294,75 +285,3 @@ class Markdown(PlainText):
     def row(self, cells: list[str], number: int) -> str:
         row = f"| {' | '.join(cells)} |"
         return f"{row}\n|{'---|' * len(cells)}" if number == 0 else row
-
-
-_LATEX_SPECIAL = str.maketrans(
-    {special: f"\\{special}" for special in "#$%&_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-)
-_OPENS_MATHEMATICS = r"\begin{align}", r"\begin{align*}", r"\begin{equation", r"\begin{gather}", r"\begin{gather*}"
-
-
-class Latex(PlainText):
-    """The body of an article; links need the package hyperref, struck words ulem."""
-
-    def document(self, lines: list[DocumentLine]) -> str:
-        written: list[str] = []
-        around: list[str] = []
-        for line, text in [*self._pieces(lines), (DocumentLine("", whole=True), "")]:
-            wanted = _environments(line, around)
-            while around and around != wanted[: len(around)]:
-                written.append(rf"\end{{{around.pop().partition('}')[0]}}}")
-            for environment in wanted[len(around) :]:
-                written.append(rf"\begin{{{environment}}}")
-                around.append(environment)
-            written.append(text if around else f"{text}\n")
-        return "\n".join(written).strip()
-
-    def formula(self, formula: Formula) -> str:
-        if formula.latex.startswith(_OPENS_MATHEMATICS):
-            return formula.latex
-        return rf"\[{formula.latex}\]" if formula.display else rf"\({formula.latex}\)"
-
-    def words(self, text: str, form: QTextCharFormat) -> str:
-        written = text.translate(_LATEX_SPECIAL)
-        if form.fontFixedPitch():
-            written = rf"\texttt{{{written}}}"
-        if form.fontWeight() == STRONG:
-            written = rf"\textbf{{{written}}}"
-        if form.fontItalic():
-            written = rf"\emph{{{written}}}"
-        if form.fontStrikeOut():
-            written = rf"\sout{{{written}}}"
-        if form.isAnchor():
-            written = rf"\href{{{form.anchorHref()}}}{{{written}}}"
-        return written
-
-    def rule(self) -> str:
-        return r"\hrule"
-
-    def code(self, line: DocumentLine) -> str:
-        return f"\\begin{{verbatim}}\n{line.text}\n\\end{{verbatim}}"
-
-    def item(self, line: DocumentLine) -> str:
-        return rf"\item {line.text}"
-
-    def heading(self, line: DocumentLine) -> str:
-        command = {1: "section*", 2: "subsection*"}.get(line.heading, "paragraph")
-        return rf"\{command}{{{line.text}}}"
-
-    def row(self, cells: list[str], number: int) -> str:
-        return " & ".join(cells) + r" \\" + (r" \hline" if number == 0 else "")
-
-
-def _environments(line: DocumentLine, around: list[str]) -> list[str]:
-    """What must be open around the line, outermost first, given what is."""
-    if line.row:
-        return [f"tabular}}{{{'l' * line.row.columns}"]
-    if not line.whole:
-        return []
-    lists = [name for name in around if name in ("itemize", "enumerate")]
-    lists = (lists + ["itemize"] * line.depth)[: line.depth]
-    if line.item:
-        lists[-1] = "enumerate" if line.number else "itemize"
-    return lists + ["quote"] * line.quotes

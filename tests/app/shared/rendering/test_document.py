@@ -12,7 +12,6 @@ from PySide6.QtGui import QColor, QImage, QPainter, QTextCharFormat, QTextCursor
 
 from app.shared.rendering import (
     TextStyle,
-    as_latex,
     as_markdown,
     as_plain_text,
     prepare,
@@ -213,7 +212,7 @@ ODDITIES = st.sampled_from(
 @given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
 def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextStyle, pieces: list[str]) -> None:
     render_into(document, "".join(pieces), style)
-    for copied in (as_plain_text(document), as_markdown(document), as_latex(document)):
+    for copied in (as_plain_text(document), as_markdown(document)):
         assert copied.count("\ufffc") <= pieces.count("\ufffc")  # no formula is left as a gap
 
 
