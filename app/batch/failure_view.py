@@ -29,8 +29,8 @@ from app.batch.failure_session import FailureSession
 from app.batch.session import BatchSession
 from app.shared.format import count
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, button, combo_box, in_row, label, plain_tip
-from app.shared.widgets.layout import hbox, vbox
+from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip
+from app.shared.widgets.layout import hbox, in_row, vbox
 from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from core.problem import Problem
 from core.store.batch_rows import ResultRow
@@ -61,10 +61,9 @@ class FailureView(QWidget):
         self.group.setAccessibleName("Group of failures")
         self.opinions = button("Second opinions", self.session.ask_opinions)
         self.stop = button("Stop", self.session.stop, tip="What has been read is kept")
-        self.bar, self.note = QProgressBar(), label("", Role.MUTED)
+        self.bar, self.note = QProgressBar(), label("", Role.MUTED, wrap=True)
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress of the second opinions")
-        self.note.setWordWrap(True)
         self.tabs, self._stack = QTabBar(), QStackedWidget()
         self.tabs.setAccessibleName("Failures")
         self.tabs.setDrawBase(False)

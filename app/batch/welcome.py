@@ -44,8 +44,8 @@ class BatchWelcome(QWidget):
             "JSON, CSV, text, Markdown, Excel, Parquet, or a folder of them. Baton solves and grades them, several "
             "at once, and compares ways to share the reasoning. Resumes where it stopped, even after a crash.",
             Role.MUTED,
+            wrap=True,
         )
-        words.setWordWrap(True)
         self.choose = button("Choose a file…", self.file_wanted.emit, Role.PRIMARY)
         self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
         self.data_set = QLineEdit()

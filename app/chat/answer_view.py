@@ -66,8 +66,7 @@ class AnswerView(QWidget):
         """Models, policy and seed, as they were for this answer."""
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
-        self._ending = label("", Role.MUTED)
-        self._ending.setWordWrap(True)
+        self._ending = label("", Role.MUTED, wrap=True)
         self._lay_out()
         self.refresh(live=False)
 

@@ -117,8 +117,7 @@ class DemoVerdictRow(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.words = label("", Role.HEADING)
-        self.words.setWordWrap(True)
+        self.words = label("", Role.HEADING, wrap=True)
         self.choose = button("Try it with real models", self.models_wanted.emit, tip="Choose the two models")
         self.setLayout(hbox((self.words, 1), self.choose, margins=0))
         self.hide()

@@ -46,8 +46,7 @@ class SystemPromptDialog(QDialog):
         self.edit.setPlaceholderText("For example: Answer in one sentence.")
         self.edit.setTabChangesFocus(True)
         self.for_new = QCheckBox("Also for new conversations and batches")
-        words = label(EXPLANATION, Role.MUTED)
-        words.setWordWrap(True)
+        words = label(EXPLANATION, Role.MUTED, wrap=True)
         self.save = button("Save", self._save, Role.PRIMARY)
         buttons = hbox(
             button("Clear", self.edit.clear, tip="No system prompt"), STRETCH, button("Cancel", self.reject), self.save

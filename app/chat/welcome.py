@@ -35,8 +35,7 @@ class Welcome(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE)
-        title.setWordWrap(True)
+        title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE, wrap=True)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         legend = FlowLayout(18)
         for author, role, words in LEGEND:
@@ -110,8 +109,7 @@ class DemoNote(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        words = label(DEMO_NOTE, Role.MUTED)
-        words.setWordWrap(True)
+        words = label(DEMO_NOTE, Role.MUTED, wrap=True)
         words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.setMaximumWidth(WIDEST_NOTE)
         self.pace = QSlider(Qt.Orientation.Horizontal)

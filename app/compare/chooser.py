@@ -44,8 +44,7 @@ class Chooser(QDialog):
         self.expected.setAccessibleName("Expected answer")
         self.expected.setPlaceholderText("Optional; otherwise answers are compared with each other")
         self.at_once = QCheckBox("Write in parallel")
-        self._told = label("", Role.MUTED)
-        self._told.setWordWrap(True)
+        self._told = label("", Role.MUTED, wrap=True)
         self.go = button("Compare", self._take, Role.PRIMARY)
         self.go.setDefault(True)
         self._lay_out(problem)
@@ -96,9 +95,8 @@ class Chooser(QDialog):
         return box
 
     def _lay_out(self, problem: str) -> None:
-        words = label(in_brief(problem))
+        words = label(in_brief(problem), wrap=True)
         words.setToolTip(plain_tip(problem))
-        words.setWordWrap(True)
         grid = QGridLayout()
         grid.setVerticalSpacing(8)
         grid.setHorizontalSpacing(12)

@@ -44,8 +44,7 @@ class AnswerColumn(QObject):
         self.steps = StepsView(typesetter, AT_ONCE_BESIDE)
         self.steps.setAccessibleName(f"Steps, {self.head.title}")
         self.card = AnswerCard(typesetter)
-        self._ending = label("", Role.MUTED)
-        self._ending.setWordWrap(True)
+        self._ending = label("", Role.MUTED, wrap=True)
         self.foot = self._make_foot(self.open_wanted.emit)
         self.parts = (self.steps, self.card, self.foot)
         """Below the head, from top to bottom."""
@@ -140,8 +139,7 @@ class ColumnHead:
     def __init__(self, settings: RunSettings, typesetter: Typesetter) -> None:
         self._typesetter = typesetter
         self.title = title_of(settings)
-        self.state = label("", Role.MUTED)
-        self.state.setWordWrap(True)
+        self.state = label("", Role.MUTED, wrap=True)
         self.answer = RichText()
         self.answer.setAccessibleName(f"Answer of {self.title}")
         self.standing = label("", Role.HEADING)
@@ -207,8 +205,7 @@ class ColumnHead:
         for author, needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
             if needed:
                 inside.addWidget(label(SIGN[author], Role.SMALL if author is Author.SMALL else Role.LARGE))
-        name = label(self.title, Role.HEADING)
-        name.setWordWrap(True)
+        name = label(self.title, Role.HEADING, wrap=True)
         inside.addWidget(name, 1)
         inside.addWidget(label(f"seed {settings.seed}", Role.MUTED))
         return row

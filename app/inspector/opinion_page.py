@@ -14,8 +14,8 @@ from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
 from app.shared.labels import opinion_counts, why
 from app.shared.theme import SIGN, Role
-from app.shared.widgets.controls import Hairline, button, combo_box, in_row, label, plain_tip
-from app.shared.widgets.layout import Stretch, vbox
+from app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip
+from app.shared.widgets.layout import Stretch, in_row, vbox
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
 from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverReview
@@ -48,11 +48,8 @@ class OpinionPage(QWidget):
         self._evaluation = LatestTask(self, "evaluate the second opinion")
         self._opinions = opinions
         self.opinion: Opinion | None = None
-        self.note, self.counts = label("", Role.MUTED), label()
-        self.place = label("", Role.HEADING)
-        for words in (self.note, self.counts, self.place):
-            words.setWordWrap(True)
-            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.note, self.counts = label("", Role.MUTED, wrap=True, selectable=True), label(wrap=True, selectable=True)
+        self.place = label("", Role.HEADING, wrap=True, selectable=True)
         self.ask = button("Ask the large model", self._ask, Role.PRIMARY)
         self.stop = button("Stop", self._stop, tip="What was read until now is kept")
         self.bar = QProgressBar()

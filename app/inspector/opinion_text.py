@@ -53,8 +53,7 @@ class OpinionText(QPlainTextEdit):
         self.setAccessibleName("The text with its disagreements")
         self.setMouseTracking(True)
         self.viewport().setMouseTracking(True)
-        self.legend = label(LEGEND, Role.MUTED)
-        self.legend.setWordWrap(True)
+        self.legend = label(LEGEND, Role.MUTED, wrap=True)
         self.chosen: Disagreement | None = None
         self._places: list[Disagreement] = []
         self._starts: list[int] = []

@@ -80,9 +80,8 @@ class ReplayChoice(QWidget):
     def _add(self, row: int, title: str, editor: QWidget, tip: str = "") -> tuple[QWidget, QWidget]:
         editor.setAccessibleName(title)
         editor.setToolTip(tip)
-        words = label(title, Role.MUTED)
+        words = label(title, Role.MUTED, wrap=True)
         words.setBuddy(editor)
-        words.setWordWrap(True)
         self._grid.addWidget(words, row, 0, Qt.AlignmentFlag.AlignVCenter)
         self._grid.addWidget(editor, row, 1)
         return words, editor

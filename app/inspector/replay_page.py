@@ -45,10 +45,7 @@ class ReplayPage(QWidget):
         self.was.setAccessibleName("Who wrote it, as it was")
         self.would_be.setAccessibleName("Who would have written it")
         self._follower = RibbonFollower(self.was)
-        self.counts, self.note = label(), label("", Role.MUTED)
-        for words in (self.counts, self.note):
-            words.setWordWrap(True)
-            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.counts, self.note = label(wrap=True, selectable=True), label("", Role.MUTED, wrap=True, selectable=True)
         self.places = ReplayPlaces(self)
         self.list = QListView()
         self.list.setModel(self.places)

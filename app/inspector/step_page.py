@@ -34,8 +34,7 @@ class StepPage(QWidget):
         self._piece: Piece | None = None
         self._shown = (0, 0)
         """Tokens and events that are shown."""
-        self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED)
-        self._nothing.setWordWrap(True)
+        self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED, wrap=True)
         self._head = QLabel()
         self._head.setTextFormat(Qt.TextFormat.RichText)
         self._facts = Facts()

@@ -32,16 +32,13 @@ class TokenStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._piece: Piece | None = None
-        self._title = label("", Role.HEADING)
-        self._entropy = label("", Role.MUTED)
+        self._title = label("", Role.HEADING, wrap=True)
+        self._entropy = label("", Role.MUTED, wrap=True)
         self.alternatives = Alternatives()
-        self._none = label("No alternatives were recorded (Settings, Alternatives).", Role.MUTED)
-        self._none.setWordWrap(True)
+        self._none = label("No alternatives were recorded (Settings, Alternatives).", Role.MUTED, wrap=True)
         self.flow = TokenFlow()
         self.flow.token_chosen.connect(self._show_token)
-        self._more = label("", Role.MUTED)
-        for words in (self._title, self._entropy, self._more):
-            words.setWordWrap(True)
+        self._more = label("", Role.MUTED, wrap=True)
         self.setLayout(
             vbox(self._title, self.alternatives, self._entropy, self._none, self.flow, self._more, margins=0, spacing=6)
         )

@@ -15,9 +15,9 @@ from app.models.prompt_view import PromptView
 from app.shared.format import short_path
 from app.shared.labels import placement_facts
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, in_row, label
+from app.shared.widgets.controls import button, label
 from app.shared.widgets.facts import Fact, Facts
-from app.shared.widgets.layout import STRETCH, vbox
+from app.shared.widgets.layout import STRETCH, in_row, vbox
 from core.engines.body import Author
 from core.models.fit import in_gib
 from core.models.library import BrokenFile, FolderOrigin, LocalModel, same_vocabulary
@@ -40,8 +40,7 @@ class ModelCardView(QScrollArea):
         self._model: LocalModel | None = None
         self.setWidgetResizable(True)
         self.setAccessibleName("Model card")
-        self._title = label("", Role.TITLE)
-        self._title.setWordWrap(True)
+        self._title = label("", Role.TITLE, wrap=True)
         self._facts = Facts()
         self.loading = LoadingForm(controller)
         self.writing = WritingForm(controller)

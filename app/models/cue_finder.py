@@ -25,8 +25,8 @@ from app.models.controller import ModelsController
 from app.shared.background import StreamTask
 from app.shared.pair_loader import opened
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, in_row, label, whole_number
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.controls import button, label, whole_number
+from app.shared.widgets.layout import in_row, vbox
 from core.cue_profiler import PROBLEMS, CueProfile, StepOpening, Suits, Writing, lexicon_json, profile, write_texts
 from core.engines.factory import EngineFactory
 from core.errors import BatonError
@@ -55,9 +55,9 @@ class CueFinder(QDialog):
         self.resize(680, 620)
         self.said = label(
             "The model writes alone on a few problems. How its sentences open after a step boundary shows which words "
-            "the keyword policy can hold on to. It is loaded once more for this."
+            "the keyword policy can hold on to. It is loaded once more for this.",
+            wrap=True,
         )
-        self.said.setWordWrap(True)
         self.problems = _number(1, len(PROBLEMS), len(PROBLEMS), "Problems")
         self.tokens = _number(64, 8192, TOKENS, "Tokens a problem")
         self.begin = button("Start", self._begin, Role.PRIMARY)

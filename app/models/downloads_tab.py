@@ -54,8 +54,7 @@ class DownloadRow(QWidget):
         self._controller = controller
         self._task: StreamTask[DownloadProgress] | None = None
         self.state = DownloadState.PAUSED
-        self.words = label("", Role.MUTED)
-        self.words.setWordWrap(True)
+        self.words = label("", Role.MUTED, wrap=True)
         self.bar = QProgressBar()
         self.bar.setRange(0, THOUSANDTHS)
         self.bar.setAccessibleName(f"Progress of {order.title}")

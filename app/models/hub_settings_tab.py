@@ -23,8 +23,9 @@ class HubSettingsTab(QWidget):
         self.folders = QWidget()
         self._rows = QVBoxLayout(self.folders)
         self._rows.setContentsMargins(0, 0, 0, 0)
-        others = label("Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED)
-        others.setWordWrap(True)
+        others = label(
+            "Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED, wrap=True
+        )
         self.mirror = QLineEdit()
         self.mirror.setPlaceholderText(ENDPOINT)
         self.mirror.setAccessibleName("Address of the Hub or of a mirror")

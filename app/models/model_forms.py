@@ -9,7 +9,8 @@ from app.models.controller import ModelsController
 from app.shared.forms.fields import editor_of
 from app.shared.labels import cue_text, sampling_text
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, combo_box, in_row, label, whole_number
+from app.shared.widgets.controls import button, combo_box, label, whole_number
+from app.shared.widgets.layout import in_row
 from core.models.catalog import Family, family_of
 from core.models.fit import FitKind, KvType, in_gib
 from core.models.library import LocalModel
@@ -41,8 +42,7 @@ class LoadingForm(QWidget):
         for choice in Switch:
             self._flash.addItem(choice.value, choice)
             self._drafts.addItem(choice.value, choice)
-        self.sentence = label("")
-        self.sentence.setWordWrap(True)
+        self.sentence = label("", wrap=True)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.FieldsStayAtSizeHint)
@@ -136,12 +136,10 @@ class WritingForm(QWidget):
         fields = ModelOverrides.model_fields
         self.editors = {name: editor_of(name, fields[name], self._take) for name in (*_ROWS, "opening", "closing")}
         self._own_tags = in_row(self.editors["opening"].widget, self.editors["closing"].widget)
-        self.cues = label()
-        self.cues.setWordWrap(True)
+        self.cues = label(wrap=True)
         self.find_cues = button("Detect cue words…", self.cues_wanted.emit, tip="The model writes on a few problems")
         self.forget_cues = button("Forget them", self._forget_cues)
-        self._advice = label("", Role.MUTED)
-        self._advice.setWordWrap(True)
+        self._advice = label("", Role.MUTED, wrap=True)
         self.take_advice = button("Take these", self._take_advice)
         self._recommended = in_row(self._advice, self.take_advice)
         self._lay_out()

@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QWidget
 
 from app.shared.background import LatestTask
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import button, in_row, label
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import in_row, vbox
 from core.engines.chat_template import PromptLine, PromptOrigin, compared, prompt_of
 from core.errors import BatonError
 from core.models.catalog import Family, family_of
@@ -24,8 +24,7 @@ class PromptView(QWidget):
         super().__init__(parent)
         self._rendering = LatestTask(self, "render the chat template", self._say_error)
         self._lines: tuple[PromptLine, ...] = ()
-        self.sentence = label("", Role.MUTED)
-        self.sentence.setWordWrap(True)
+        self.sentence = label("", Role.MUTED, wrap=True)
         self.prompt = QTextEdit()
         self.prompt.setReadOnly(True)
         self.prompt.setAccessibleName("What the model is given")

@@ -242,8 +242,7 @@ class KeyField(QWidget):
         self.edit.setAccessibleName("Key of the server")
         self.forget = button("Forget", self._forget, tip="Delete the key that is kept for this address")
         self.forget.setAccessibleName("Forget the key")
-        self.message = label("", Role.MUTED)
-        self.message.setWordWrap(True)
+        self.message = label("", Role.MUTED, wrap=True)
         self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
@@ -339,9 +338,7 @@ class ReportView(QWidget):
 
     def _add(self, finding: Finding) -> None:
         sign, role = VERDICTS[finding.verdict]
-        words = label(finding.words)
-        words.setWordWrap(True)
-        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        words = label(finding.words, wrap=True, selectable=True)
         row = self._grid.rowCount()
         self._grid.addWidget(label(sign, role), row, 0, Qt.AlignmentFlag.AlignTop)
         self._grid.addWidget(words, row, 1)

@@ -79,8 +79,7 @@ class PairDialog(QDialog):
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
             for author in self.edits
         }
-        self.warning = label("", Role.DANGER)
-        self.warning.setWordWrap(True)
+        self.warning = label("", Role.DANGER, wrap=True)
         self.warning.setAccessibleName("Warning about the pair")
         self.context = whole_number(256, 1 << 20)
         self.context.setSingleStep(1024)

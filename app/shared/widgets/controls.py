@@ -39,10 +39,13 @@ TEXT_MARGIN = 8
 """Pixels between the edge of a number box and its text."""
 
 
-def label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:
-    """Plain text, whatever it contains."""
-    made = QLabel(text, parent)
+def label(text: str = "", role: Role | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
+    """Show text as it is, whatever it contains. `wrap`: break lines; `selectable`: with the mouse, to be copied."""
+    made = QLabel(text)
     made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if selectable:
+        made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     if role:
         set_role(made, role)
     return made
@@ -115,13 +118,6 @@ def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
     box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
 
 
-def in_row(*widgets: QWidget) -> QWidget:
-    """Side by side, at the left."""
-    holder = QWidget()
-    holder.setLayout(hbox(*widgets, STRETCH, margins=0))
-    return holder
-
-
 class _WheelOnlyWithFocus(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
@@ -169,8 +165,7 @@ class EmptyPane(QWidget):
         self._picture = picture
         self._icon = QLabel()
         self._icon.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.words = label("", Role.MUTED)
-        self.words.setWordWrap(True)
+        self.words = label("", Role.MUTED, wrap=True)
         self.words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.setLayout(vbox(self._icon, self.words, STRETCH, margins=(20, 60, 20, 20), spacing=12))
         current_theme().changed.connect(self._draw)

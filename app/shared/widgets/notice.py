@@ -65,10 +65,8 @@ class Toast(QFrame):
         self._picture = QLabel()
         self._picture.setContentsMargins(0, 5, 0, 0)
         self._picture.setAccessibleName("Error" if message.warns else "Message")
-        text = label(breakable(message.text))
-        text.setWordWrap(True)
+        text = label(breakable(message.text), wrap=True, selectable=True)
         text.setContentsMargins(0, 6, 0, 0)
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.closed.emit)
         top = hbox(
             (self._picture, 0, Qt.AlignmentFlag.AlignTop),
@@ -257,9 +255,7 @@ class RecentMessages(QDialog):
 
     def _row(self, message: ToastMessage) -> QWidget:
         row = QWidget()
-        text = label(breakable(message.text))
-        text.setWordWrap(True)
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        text = label(breakable(message.text), wrap=True, selectable=True)
         kind = label("Error" if message.warns else "Message", Role.DANGER if message.warns else Role.MUTED)
         grid = QGridLayout(row)
         grid.setContentsMargins(0, 0, 0, 0)
