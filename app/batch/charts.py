@@ -45,13 +45,13 @@ class ChartCard(QFrame):
         self.save_button.setEnabled(False)
         self.setLayout(vbox(hbox((self.title, 1), self.save_button), self.picture, margins=(12, 6, 12, 10), spacing=4))
 
-    def show_chart(self, draw: Draw, words: str, title: str = "") -> None:
-        """`words`: what the chart shows, as a sentence or a list."""
+    def show_chart(self, draw: Draw, text: str, title: str = "") -> None:
+        """`text`: what the chart shows, as a sentence or a list."""
         self._draw = draw
         if title:
             self.title.setText(title)
         self.save_button.setEnabled(True)
-        self.picture.show_drawing(draw, words)
+        self.picture.show_drawing(draw, text)
 
     def save(self, path: Path) -> None:
         """As PNG or SVG, by the ending, in the colours of print. Raises StoreError."""
@@ -86,10 +86,10 @@ class ChartPicture(QWidget):
         set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self._redraw)
 
-    def show_drawing(self, draw: Draw, words: str) -> None:
+    def show_drawing(self, draw: Draw, text: str) -> None:
         self._draw = draw
-        self.setAccessibleDescription(words)
-        self.setToolTip(plain_tip(words))
+        self.setAccessibleDescription(text)
+        self.setToolTip(plain_tip(text))
         self._redraw()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

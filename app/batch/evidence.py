@@ -9,19 +9,17 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QMenu,
     QPushButton,
     QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, see_through
-from app.shared.widgets.layout import STRETCH, vbox
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
@@ -230,26 +228,15 @@ _SHARE = 1
 class Figures(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(10)
-        self._figures: list[tuple[QLabel, QLabel]] = []
-        for place in range(5):
-            card = QFrame()
-            set_role(card, Role.CARD)
-            inside = QVBoxLayout(card)
-            inside.setContentsMargins(12, 8, 12, 10)
-            inside.setSpacing(2)
-            figure, words = (
-                label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE),
-                label("", Role.MUTED),
-            )
-            words.setWordWrap(True)
-            inside.addWidget(figure)
-            inside.addWidget(words)
-            inside.addStretch(1)
-            row.addWidget(card, 1)
-            self._figures.append((figure, words))
+        self._figures = [
+            (label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE), label("", Role.MUTED, wrap=True))
+            for place in range(5)
+        ]
+        cards = [
+            holder(vbox(figure, meaning, STRETCH, margins=(12, 8, 12, 10), spacing=2), Role.CARD)
+            for figure, meaning in self._figures
+        ]
+        self.setLayout(hbox(*((card, 1) for card in cards), margins=0, spacing=10))
         self.show_arm(None)
 
     @property
@@ -277,6 +264,6 @@ class Figures(QWidget):
                 (f"{arm.tokens_per_second:,.1f}", f"tok/s per problem{_spread(arm)}"),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),
             ]
-        for (figure, words), (number, meaning) in zip(self._figures, parts, strict=True):
+        for (figure, text), (number, meaning) in zip(self._figures, parts, strict=True):
             figure.setText(number)
-            words.setText(meaning)
+            text.setText(meaning)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QFocusEvent
-from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from app.shared.rendering import RichText
 from app.shared.steps.ribbon_follower import RibbonFollower
@@ -12,7 +12,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.layout import STRETCH, holder, in_row, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.reporting.failures import Failure
 from core.store.batch_rows import ResultRow
@@ -48,7 +48,7 @@ class FailedAnswer(QWidget):
         """The piece with the first disagreement."""
         self._goal: Piece | None = None
         """Scrolled to as soon as its place is known."""
-        self.heading, self.detail = label("", Role.HEADING), label()
+        self.heading, self.detail = label("", Role.HEADING, wrap=True), label(wrap=True)
         self.problem = RichText()
         self.ribbon, self.steps = Ribbon(), StepsView(Typesetter(self))
         self.ribbon.setAccessibleName("Who wrote it")
@@ -135,22 +135,9 @@ class FailedAnswer(QWidget):
             widget.setVisible(is_visible)
 
     def _lay_out(self) -> None:
-        for words in (self.heading, self.detail):
-            words.setWordWrap(True)
-        self._text, inside = QWidget(), QVBoxLayout()
-        inside.setContentsMargins(0, 0, 8, 0)
-        inside.setSpacing(10)
-        for widget in (self.problem, self.ribbon, self.steps):
-            inside.addWidget(widget)
-        inside.addStretch(1)
-        self._text.setLayout(inside)
+        self._text = holder(vbox(self.problem, self.ribbon, self.steps, STRETCH, margins=(0, 0, 8, 0), spacing=10))
         self._area = scrolling(self._text)
-        self._buttons, row = QWidget(), QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        for press in (self.place, self.full):
-            row.addWidget(press)
-        row.addStretch(1)
-        self._buttons.setLayout(row)
+        self._buttons = in_row(self.place, self.full)
         self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
         self.setLayout(
             vbox(self.heading, self.detail, self._buttons, (self._area, 1), self.note, margins=(8, 0, 0, 0), spacing=8)

@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
     QStackedWidget,
     QTabBar,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -30,7 +29,7 @@ from app.batch.session import BatchSession
 from app.shared.format import count
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip
-from app.shared.widgets.layout import hbox, in_row, vbox
+from app.shared.widgets.layout import hbox, holder, in_row, vbox
 from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from core.problem import Problem
 from core.store.batch_rows import ResultRow
@@ -180,8 +179,8 @@ class FailureView(QWidget):
         progress = session.progress
         self.bar.setRange(0, progress.total if progress else 0)
         self.bar.setValue(progress.done if progress else 0)
-        words = f"{progress.done:,} of {count(progress.total, 'wrong answer')} read" if progress else ""
-        self.note.setText(words if session.reading else obstacle)
+        text = f"{progress.done:,} of {count(progress.total, 'wrong answer')} read" if progress else ""
+        self.note.setText(text if session.reading else obstacle)
         self.note.setVisible(bool(self.note.text()))
 
     def _fill_table(self) -> None:
@@ -206,20 +205,9 @@ class FailureView(QWidget):
             self.opinions,
             self.stop,
         )
-        answers, near = QWidget(), QVBoxLayout()
-        near.setContentsMargins(0, 0, 0, 0)
-        near.addWidget(self.group)
-        near.addWidget(self.list, 1)
-        near.addWidget(in_row(self.previous, self.next))
-        answers.setLayout(near)
-        self._stack.addWidget(answers)
+        self._stack.addWidget(holder(vbox(self.group, (self.list, 1), in_row(self.previous, self.next), margins=0)))
         self._stack.addWidget(self.table)
-        side, column = QWidget(), QVBoxLayout()
-        column.setContentsMargins(0, 0, 8, 0)
-        column.addWidget(self.tabs)
-        column.addWidget(self._stack, 1)
-        side.setLayout(column)
-        self._split.addWidget(side)
+        self._split.addWidget(holder(vbox(self.tabs, (self._stack, 1), margins=(0, 0, 8, 0))))
         self._split.addWidget(self.answer)
         self._split.setStretchFactor(1, 1)
         self._split.setSizes([430, 800])
@@ -278,14 +266,14 @@ class FailureList(QAbstractListModel):
         failure = self.at(index.row())
         if failure is None:
             return None
-        words = f"{'✎ ' if failure.row.note else ''}{failure.problem.id} · {failure.row.arm} · {failure.detail}"
+        text = f"{'✎ ' if failure.row.note else ''}{failure.problem.id} · {failure.row.arm} · {failure.detail}"
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return words
+                return text
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{failure.kind.value}: {words}"
+                return f"{failure.kind.value}: {text}"
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip("\n".join(filter(None, (failure.kind.value, words, failure.row.note))))
+                return plain_tip("\n".join(filter(None, (failure.kind.value, text, failure.row.note))))
         return None
 
 

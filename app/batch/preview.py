@@ -12,28 +12,25 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QFormLayout,
-    QFrame,
     QGridLayout,
     QLineEdit,
     QPlainTextEdit,
-    QScrollArea,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.shared.format import count
-from app.shared.theme import Role, set_role
+from app.shared.theme import Role
 from app.shared.widgets.controls import (
     ElidedCheckBox,
     ElidedLabel,
     button,
     combo_box,
     label,
-    see_through,
+    scrolling,
     whole_number,
 )
-from app.shared.widgets.layout import STRETCH, hbox, vbox
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.batch.reading.problems import ProblemSet
 from core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
 from core.run import RunSettings
@@ -73,7 +70,7 @@ class Preview(QWidget):
         }
         for name in USUAL:
             self.arms[name].setChecked(True)
-        self._arm_grids: list[tuple[QGridLayout, tuple[str, ...]]] = []
+        self._arm_grids = QGridLayout(), QGridLayout()
         self._arm_columns = 0
         self.guides: list[str] = []
         self.guide_words = ElidedLabel("", Role.MUTED)
@@ -190,29 +187,28 @@ class Preview(QWidget):
         table.verticalHeader().hide()
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         table.horizontalHeader().setStretchLastSection(True)
-        card = QFrame()
-        set_role(card, Role.CARD)
-        inside = QVBoxLayout(card)
-        inside.setContentsMargins(20, 18, 20, 18)
-        inside.setSpacing(12)
-        inside.addWidget(self.title)
-        inside.addWidget(self.count)
-        inside.addLayout(choices)
-        inside.addWidget(table, 1)
-        inside.addWidget(self.notes)
-        inside.addWidget(self.ungraded)
-        for heading, recipes in (("Compare", ARMS), ("Ablations", ABLATIONS)):
-            inside.addWidget(label(heading, Role.HEADING))
-            arms = QGridLayout()
+        for arms in self._arm_grids:
             arms.setHorizontalSpacing(ARM_GAP)
-            self._arm_grids.append((arms, tuple(recipes)))
-            inside.addLayout(arms)
-        inside.addLayout(guides)
+        card = holder(
+            vbox(
+                self.title,
+                self.count,
+                choices,
+                (table, 1),
+                self.notes,
+                self.ungraded,
+                label("Compare", Role.HEADING),
+                self._arm_grids[0],
+                label("Ablations", Role.HEADING),
+                self._arm_grids[1],
+                guides,
+                margins=(20, 18, 20, 18),
+                spacing=12,
+            ),
+            Role.CARD,
+        )
         self._place_arms(1)
-        area = QScrollArea()  # a small screen has no room for all arms
-        area.setWidgetResizable(True)
-        area.setWidget(card)
-        see_through(area, card)
+        area = scrolling(card)  # a small screen does not show all arms
         self.setLayout(
             vbox(
                 area,
@@ -232,7 +228,7 @@ class Preview(QWidget):
         if columns == self._arm_columns:
             return
         self._arm_columns = columns
-        for grid, recipes in self._arm_grids:
+        for grid, recipes in zip(self._arm_grids, (ARMS, ABLATIONS), strict=True):
             for place, name in enumerate(recipes):
                 grid.addWidget(self.arms[name], place // columns, place % columns)
 

@@ -162,12 +162,12 @@ class RunView(QWidget):
         session, progress, activity = self.session, self.session.progress, self.session.activity
         over = progress.done >= progress.jobs
         if over:
-            words = "Done"
+            text = "Done"
         elif session.running and activity is not BatchActivity.PAUSED:
-            words = "Pause"
+            text = "Pause"
         else:
-            words = "Resume" if session.running or progress.done else "Start"
-        self.run.setText(words)
+            text = "Resume" if session.running or progress.done else "Start"
+        self.run.setText(text)
         self.run.setEnabled(not over and activity not in (BatchActivity.LOADING, BatchActivity.REGRADING))
         self.stop.setEnabled(session.running)
         self.regrade.setEnabled(progress.done > 0 and not session.running)

@@ -40,7 +40,7 @@ class BatchWelcome(QWidget):
         card = QFrame()
         set_role(card, Role.CARD)
         card.setMaximumWidth(WIDEST)
-        words = label(
+        text = label(
             "JSON, CSV, text, Markdown, Excel, Parquet, or a folder of them. Baton solves and grades them, several "
             "at once, and compares ways to share the reasoning. Resumes where it stopped, even after a crash.",
             Role.MUTED,
@@ -65,7 +65,7 @@ class BatchWelcome(QWidget):
         card.setLayout(
             vbox(
                 label("Drop a file of problems", Role.TITLE),
-                words,
+                text,
                 self.choose,
                 button("Choose a folder…", self.folder_wanted.emit),
                 self.sample,
@@ -104,7 +104,7 @@ class BatchWelcome(QWidget):
 
     def _row(self, batch: Batch) -> QWidget:
         arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
-        words = f"{counted(batch.problems, 'problem')} · {arms}"
+        text = f"{counted(batch.problems, 'problem')} · {arms}"
         is_done = batch.done == batch.jobs
         progress = "done" if is_done else f"{batch.done:,} of {batch.jobs:,} done"
         created = day_and_time(batch.created)
@@ -119,13 +119,13 @@ class BatchWelcome(QWidget):
         choose = ElidedButton(batch.name)
         set_role(choose, Role.FLAT)
         choose.clicked.connect(partial(self.batch_wanted.emit, batch.id))
-        choose.setAccessibleName(f"Open the batch “{batch.name}” of {created}: {words}, {progress}")
-        choose.setToolTip(plain_tip(f"{batch.name}\n{created} · {words} · {progress}"))
+        choose.setAccessibleName(f"Open the batch “{batch.name}” of {created}: {text}, {progress}")
+        choose.setToolTip(plain_tip(f"{batch.name}\n{created} · {text} · {progress}"))
         name = f"Delete the batch “{batch.name}”"
         row.setLayout(
             hbox(
                 choose,
-                (ElidedLabel(words, Role.MUTED), 1),
+                (ElidedLabel(text, Role.MUTED), 1),
                 bar,
                 label("✓" if is_done else f"{batch.done:,} of {batch.jobs:,}", Role.MUTED),
                 label(created, Role.MUTED),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
 from app.chat.remedies import AnswerAction, Remedy, remedies
@@ -20,7 +20,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.layout import Stretch, hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.corrections import corrections
@@ -130,11 +130,11 @@ class AnswerView(QWidget):
         if trace.totals[Author.LARGE].kept:
             self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}")
             takeovers = trace.totals[Author.LARGE].takeovers
-            words = f"in {count(takeovers, 'takeover')}" if takeovers else ""
+            text = f"in {count(takeovers, 'takeover')}" if takeovers else ""
             corrected = 0 if live or len(trace.pieces) > MOST_COMPARED else corrections(trace.pieces)
-            self._takeovers.setText(f"{words}, {corrected:,} ≠" if corrected else words)
+            self._takeovers.setText(f"{text}, {corrected:,} ≠" if corrected else text)
             if corrected:
-                self._takeovers.setToolTip(f"{words}, {corrected:,} of which corrected a value")
+                self._takeovers.setToolTip(f"{text}, {corrected:,} of which corrected a value")
         else:
             self._share.clear()
             self._takeovers.clear()
@@ -142,11 +142,11 @@ class AnswerView(QWidget):
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
         self._fit_heading()
-        words = last_text(trace, live or not self.exchange.is_read)
+        text = last_text(trace, live or not self.exchange.is_read)
         if beyond_the_demo(self.exchange) and trace.finish is Finish.END_OF_TEXT:
-            words = ""  # advice on the policy would not help
-        self._ending.setText(words)
-        self._ending.setVisible(bool(words))
+            text = ""  # advice on the policy would not help
+        self._ending.setText(text)
+        self._ending.setVisible(bool(text))
         failed = trace.finish is Finish.FAILED
         set_role(self._ending, Role.DANGER if failed else Role.MUTED)
         over = bool(trace.started) and not live
@@ -192,17 +192,8 @@ class AnswerView(QWidget):
         self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(AnswerAction.COMPARE))
         self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
-        head, foot = QHBoxLayout(), QHBoxLayout()
-        head.setSpacing(HEAD_GAP)
-        for widget in (self._title, self.brief, self._share, self._takeovers):
-            head.addWidget(widget)
-        head.addStretch()
-        head.addWidget(self._fold)
-        foot.setSpacing(2)
-        foot.addStretch()
-        self._foot = foot
-        for press in (self._continue, self._copy, self._again, self._compare, self._export):
-            foot.addWidget(press)
+        head = hbox(self._title, self.brief, self._share, self._takeovers, Stretch(0), self._fold, spacing=HEAD_GAP)
+        self._foot = hbox(Stretch(0), self._continue, self._copy, self._again, self._compare, self._export, spacing=2)
         self.setLayout(
             vbox(
                 head,
@@ -213,7 +204,7 @@ class AnswerView(QWidget):
                 self.verdict,
                 self.used,
                 self._ending,
-                foot,
+                self._foot,
                 margins=0,
                 spacing=4,
             )

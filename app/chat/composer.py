@@ -95,15 +95,9 @@ class Composer(QFrame):
         self._edit_bar = QWidget()
         self._edit_bar.setLayout(hbox((self._edited, 1), self._cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
-        row = hbox(
-            (self.edit, 1),
-            (self._system, 0, Qt.AlignmentFlag.AlignBottom),
-            (self._compare, 0, Qt.AlignmentFlag.AlignBottom),
-            (self._baton, 0, Qt.AlignmentFlag.AlignBottom),
-            (self._send_button, 0, Qt.AlignmentFlag.AlignBottom),
-            (self._stop_button, 0, Qt.AlignmentFlag.AlignBottom),
-            spacing=8,
-        )
+        buttons = (self._system, self._compare, self._baton, self._send_button, self._stop_button)
+        at_bottom = [(each, 0, Qt.AlignmentFlag.AlignBottom) for each in buttons]
+        row = hbox((self.edit, 1), *at_bottom, spacing=8)
         self.setLayout(vbox(self._edit_bar, row, margins=(8, 7, 9, 7), spacing=4))
         current_theme().changed.connect(self._draw)
         self._draw()
@@ -123,14 +117,14 @@ class Composer(QFrame):
         """Show who writes now; the button offers the other model."""
         to_large = author is not Author.LARGE
         self._baton_goes_to = Author.LARGE if to_large else Author.SMALL
-        words = "Take over now" if to_large else "Give back"
-        self._baton.setText(f"{SIGN[self._baton_goes_to]} {words}")
-        self._baton.setAccessibleName(words)
+        text = "Take over now" if to_large else "Give back"
+        self._baton.setText(f"{SIGN[self._baton_goes_to]} {text}")
+        self._baton.setAccessibleName(text)
         self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
 
-    def ask_for(self, words: str) -> None:
+    def ask_for(self, text: str) -> None:
         """Set the placeholder of the problem field."""
-        self.edit.setPlaceholderText(words)
+        self.edit.setPlaceholderText(text)
 
     def press_baton(self) -> None:
         if self._baton.isVisible():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.chat.answer_view import AnswerView
 from app.chat.demo_verdict import DemoVerdict
@@ -15,7 +15,7 @@ from app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, current_theme, line_width, set_role
 from app.shared.widgets.controls import IconButton, button, label
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.thinking.trace import Piece
 
 EDGE = 26
@@ -226,15 +226,9 @@ class Bubble(QWidget):
         self._place = label("", Role.MUTED)
         self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", self.compare_wanted.emit)
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(GAP)
-        row.addStretch(1)
         self._buttons = self._earlier, self._place, self._later, self._compare, edit
-        for widget in self._buttons:
-            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
-        row.addSpacing(BESIDE_FRAME)
-        row.addWidget(frame)
+        at_bottom = [(widget, 0, Qt.AlignmentFlag.AlignBottom) for widget in self._buttons]
+        self.setLayout(hbox(STRETCH, *at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))
         self.show_place(0, 1)
 
     def fit(self, room: int) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
-from PySide6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from app.shared.background import LatestTask
 from app.shared.format import count, duration, money
 from app.shared.labels import bill_text, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
 from app.shared.widgets.controls import label
-from app.shared.widgets.layout import Stretch, hbox
+from app.shared.widgets.layout import Stretch, hbox, vbox
 from core.engines.base import Engine
 from core.engines.body import Author
 from core.thinking.trace import Trace
@@ -52,13 +52,9 @@ class Counters(QWidget):
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
         row = hbox(*self._labels(), self.draft, Stretch(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(EDGE, 0, EDGE, 0)
-        column.setSpacing(2)
-        column.addLayout(row)
         for bill in self.bills.values():
             bill.hide()
-            column.addWidget(bill)
+        self.setLayout(vbox(row, *self.bills.values(), margins=(EDGE, 0, EDGE, 0), spacing=2))
         current_theme().changed.connect(self._shrink)
         self._shrink()
 
@@ -136,9 +132,9 @@ class Counters(QWidget):
         card = started and (started.small if author is Author.SMALL else started.large)
         widget.setVisible(bill is not None)
         if bill and card:
-            words = f"{SIGN[author]} {card.location}: {tokens_text(bill)}"
+            text = f"{SIGN[author]} {card.location}: {tokens_text(bill)}"
             spent = money(bill.money, bill.currency)
-            widget.setText(f"{words} · {spent}" if spent else words)
+            widget.setText(f"{text} · {spent}" if spent else text)
             widget.setToolTip(bill_text(bill))
 
     def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:

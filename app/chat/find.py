@@ -58,13 +58,13 @@ class FindBar(QWidget):
     def show_count(self, current: int, matches: int, searching: bool) -> None:
         """“3 of 12”; `current` is 0 while there is no current match."""
         if not self.edit.text().strip():
-            words = ""
+            text = ""
         elif not matches:
-            words = "Searching…" if searching else "No matches"
+            text = "Searching…" if searching else "No matches"
         else:
-            words = f"{current:,} of {matches:,}" + ("…" if searching else "")
-        self.count.setText(words)
-        set_role(self.count, Role.DANGER if words == "No matches" else Role.MUTED)
+            text = f"{current:,} of {matches:,}" + ("…" if searching else "")
+        self.count.setText(text)
+        set_role(self.count, Role.DANGER if text == "No matches" else Role.MUTED)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         is_key = isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
@@ -27,9 +27,9 @@ from app.shared.rendering import CopyFormat
 from app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role, set_role
+from app.shared.theme import Role
 from app.shared.widgets.controls import Hairline, scrolling
-from app.shared.widgets.layout import STRETCH, hbox, vbox
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.trace import Piece
@@ -188,25 +188,12 @@ class ChatPage(QSplitter):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _centre(self) -> QWidget:
-        centre, foot = QWidget(), QWidget()
-        self.foot = foot
+        inner = holder(vbox(self.composer, self.counters, margins=0, spacing=5))
+        inner.setMaximumWidth(WIDEST_COMPOSER)
+        self.foot = holder(hbox(STRETCH, (inner, 1000), STRETCH, margins=(26, 10, 26, 8)), Role.BAR)
         """The composer and what stands below it."""
-        set_role(foot, Role.BAR)
-        foot.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        inner = QVBoxLayout()
-        inner.setSpacing(5)
-        inner.addWidget(self.composer)
-        inner.addWidget(self.counters)
-        holder = QWidget()
-        holder.setLayout(inner)
-        inner.setContentsMargins(0, 0, 0, 0)
-        holder.setMaximumWidth(WIDEST_COMPOSER)
-        foot.setLayout(hbox(STRETCH, (holder, 1000), STRETCH, margins=(26, 10, 26, 8)))
-        centre.setLayout(
-            vbox(
-                self.system, (self._middle, 1), self.find_bar, self.server_line, Hairline(), foot, margins=0, spacing=0
-            )
-        )
+        parts = (self.system, (self._middle, 1), self.find_bar, self.server_line, Hairline(), self.foot)
+        centre = holder(vbox(*parts, margins=0, spacing=0))
         centre.setMinimumWidth(420)
         return centre
 

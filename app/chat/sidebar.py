@@ -138,10 +138,10 @@ class Sidebar(QWidget):
     def refresh(self) -> None:
         if not self._repository:
             return
-        words = self.search.text().strip()
+        text = self.search.text().strip()
         try:
-            if words:
-                self._model.show_found(self._repository.search(words))
+            if text:
+                self._model.show_found(self._repository.search(text))
             else:
                 self._model.show_headlines(self._repository.headlines(), datetime.now().astimezone().date())
         except StoreError as error:
@@ -280,8 +280,8 @@ def day_name(day: date, today: date) -> str:
     if day == today - timedelta(days=1):
         return "YESTERDAY"
     # Not %-d, which Windows does not have.
-    words = f"{day:%A}, {day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
-    return words.upper()
+    text = f"{day:%A}, {day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
+    return text.upper()
 
 
 def _full_name(one: Headline | Found) -> str:

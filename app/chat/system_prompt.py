@@ -46,12 +46,12 @@ class SystemPromptDialog(QDialog):
         self.edit.setPlaceholderText("For example: Answer in one sentence.")
         self.edit.setTabChangesFocus(True)
         self.for_new = QCheckBox("Also for new conversations and batches")
-        words = label(EXPLANATION, Role.MUTED, wrap=True)
+        text = label(EXPLANATION, Role.MUTED, wrap=True)
         self.save = button("Save", self._save, Role.PRIMARY)
         buttons = hbox(
             button("Clear", self.edit.clear, tip="No system prompt"), STRETCH, button("Cancel", self.reject), self.save
         )
-        self.setLayout(vbox(words, (self.edit, 1), self.for_new, buttons, margins=(20, 18, 20, 18), spacing=12))
+        self.setLayout(vbox(text, (self.edit, 1), self.for_new, buttons, margins=(20, 18, 20, 18), spacing=12))
         self.resize(560, 340)
         self.edit.setFocus()
 

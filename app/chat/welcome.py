@@ -70,8 +70,8 @@ class Welcome(QWidget):
                 widget.hide()
                 widget.deleteLater()
         for example in examples:
-            words = in_brief(example).replace("$", "")
-            choose = ElidedButton(words)
+            text = in_brief(example).replace("$", "")
+            choose = ElidedButton(text)
             choose.clicked.connect(partial(self.example_chosen.emit, example))
             choose.setToolTip(plain_tip(example))
             choose.setAccessibleName(f"Ask: {example}")
@@ -109,8 +109,8 @@ class DemoNote(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        words = label(DEMO_NOTE, Role.MUTED, wrap=True)
-        words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        text = label(DEMO_NOTE, Role.MUTED, wrap=True)
+        text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.setMaximumWidth(WIDEST_NOTE)
         self.pace = QSlider(Qt.Orientation.Horizontal)
         self.pace.setRange(0, len(PACES) - 1)
@@ -125,7 +125,7 @@ class DemoNote(QWidget):
         row.addWidget(button("Another one", self.another_wanted.emit, tip="A problem that neither model has seen"))
         for widget in (name, self.pace, self._told):
             row.addWidget(widget)
-        self.setLayout(vbox(words, row, margins=(0, 10, 0, 0), spacing=10))
+        self.setLayout(vbox(text, row, margins=(0, 10, 0, 0), spacing=10))
         self.pace.valueChanged.connect(self._choose)
 
     def show_pace(self, pace: int) -> None:

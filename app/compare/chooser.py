@@ -95,8 +95,8 @@ class Chooser(QDialog):
         return box
 
     def _lay_out(self, problem: str) -> None:
-        words = label(in_brief(problem), wrap=True)
-        words.setToolTip(plain_tip(problem))
+        text = label(in_brief(problem), wrap=True)
+        text.setToolTip(plain_tip(problem))
         grid = QGridLayout()
         grid.setVerticalSpacing(8)
         grid.setHorizontalSpacing(12)
@@ -112,7 +112,7 @@ class Chooser(QDialog):
         grid.addWidget(self.at_once, len(self.boxes) + 1, 1)
         self.setLayout(
             vbox(
-                words,
+                text,
                 grid,
                 self._told,
                 hbox(STRETCH, button("Cancel", self.reject), self.go),

@@ -157,10 +157,10 @@ class ColumnHead:
         self.segments.follow(trace)
         for author, widget in self.written.items():
             kept = trace.totals[author].kept
-            words = f"{SIGN[author]} {kept:,} · {kept / trace.tokens:.0%}" if kept else ""
-            if words != widget.text():
-                widget.setText(words)
-                widget.setVisible(bool(words))
+            text = f"{SIGN[author]} {kept:,} · {kept / trace.tokens:.0%}" if kept else ""
+            if text != widget.text():
+                widget.setText(text)
+                widget.setVisible(bool(text))
                 widget.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
 
     def show_answer(self, boxed: str | None, answer: str | None) -> None:
@@ -168,20 +168,20 @@ class ColumnHead:
         self._shown_answer = f"\\(\\boxed{{{boxed}}}\\)" if boxed else (answer or "")
         self._typesetter.prepare(self._shown_answer, self.answer.formula_size, self._set_answer, self.answer)
 
-    def show_state(self, words: str, failed: bool) -> None:
+    def show_state(self, text: str, failed: bool) -> None:
         """Show the state of the answer, or how it ended."""
-        if words == self.state.text():
+        if text == self.state.text():
             return
-        self.state.setText(words)
-        self.state.setVisible(bool(words))
+        self.state.setText(text)
+        self.state.setVisible(bool(text))
         set_role(self.state, Role.DANGER if failed else Role.MUTED)
 
-    def show_standing(self, words: str) -> None:
-        if words != self.standing.text():
-            self.standing.setText(words)
-            self.standing.setAccessibleName(f"{self.title}: {words}")
+    def show_standing(self, text: str) -> None:
+        if text != self.standing.text():
+            self.standing.setText(text)
+            self.standing.setAccessibleName(f"{self.title}: {text}")
             roles = {"✓": Role.SUCCESS, "✗": Role.DANGER}
-            set_role(self.standing, roles.get(words[:1], Role.HEADING))
+            set_role(self.standing, roles.get(text[:1], Role.HEADING))
 
     def show_figures(self, figures: list[Figure]) -> None:
         while len(self._figures) < len(figures):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QWidget
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from app.compare.answer_grading import AnswerGrading
 from app.compare.chooser import held_back
@@ -20,9 +20,9 @@ from app.shared.rendering import RichText
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role, set_role
+from app.shared.theme import Role
 from app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.layout import hbox, holder, vbox
 from core.grading.grader import Standing
 from core.thinking.trace import Piece
 
@@ -169,19 +169,13 @@ class CompareView(QWidget):
         self.setLayout(vbox(self._bar(problem), (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
-        bar = QWidget()
-        set_role(bar, Role.BAR)
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(EDGE - 10, 6, EDGE, 6)
-        words = label(in_brief(problem), wrap=True)
-        words.setToolTip(plain_tip(problem))
-        row.addWidget(IconButton("chevron-left", "Back to the conversation", self.left.emit))
-        row.addWidget(words, 1)
-        row.addWidget(self.legend)
-        if self.expected:
-            row.addWidget(label(f"expected: {self.expected}", Role.MUTED))
-        row.addWidget(button("Columns…", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)"))
-        return bar
+        back = IconButton("chevron-left", "Back to the conversation", self.left.emit)
+        text = label(in_brief(problem), wrap=True)
+        text.setToolTip(plain_tip(problem))
+        expected = [label(f"expected: {self.expected}", Role.MUTED)] if self.expected else []
+        columns = button("Columns…", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)")
+        row = hbox(back, (text, 1), self.legend, *expected, columns, margins=(EDGE - 10, 6, EDGE, 6))
+        return holder(row, Role.BAR)
 
 
 LEGEND = "    ".join(f"{each.value} {words}" for each, words in LIKENESS_WORDS.items())

@@ -23,14 +23,14 @@ NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives", "system"}
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:
     """Names only what differs from the terminal's defaults."""
     preset, usual = _nearest_preset(settings, models.is_demo)
-    words = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
-    words += ["--context", str(models.context)]
-    words += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
-    words += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
-    words += ["--system", settings.system] if settings.system else []
+    arguments = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
+    arguments += ["--context", str(models.context)]
+    arguments += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
+    arguments += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
+    arguments += ["--system", settings.system] if settings.system else []
     for name, value in _assignments(settings, usual).items():
-        words += ["--set", f"{name}={_plain(value)}"]
-    return shlex.join(words)
+        arguments += ["--set", f"{name}={_plain(value)}"]
+    return shlex.join(arguments)
 
 
 def _nearest_preset(settings: RunSettings, is_demo: bool) -> tuple[str, RunSettings]:

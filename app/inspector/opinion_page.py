@@ -241,12 +241,12 @@ class OpinionPlaces(QAbstractListModel):
         place = self.at(index.row())
         if place is None:
             return None
-        words = place_text(place, self._text)
+        text = place_text(place, self._text)
         match role:
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
-                return words
+                return text
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip(f"{words}\nEnter: {'the step' if isinstance(place, TakeoverReview) else FORK}")
+                return plain_tip(f"{text}\nEnter: {'the step' if isinstance(place, TakeoverReview) else FORK}")
         return None
 
 

@@ -80,11 +80,11 @@ class ReplayChoice(QWidget):
     def _add(self, row: int, title: str, editor: QWidget, tip: str = "") -> tuple[QWidget, QWidget]:
         editor.setAccessibleName(title)
         editor.setToolTip(tip)
-        words = label(title, Role.MUTED, wrap=True)
-        words.setBuddy(editor)
-        self._grid.addWidget(words, row, 0, Qt.AlignmentFlag.AlignVCenter)
+        text = label(title, Role.MUTED, wrap=True)
+        text.setBuddy(editor)
+        self._grid.addWidget(text, row, 0, Qt.AlignmentFlag.AlignVCenter)
         self._grid.addWidget(editor, row, 1)
-        return words, editor
+        return text, editor
 
     def _take_policy(self, index: int) -> None:
         self._choose(settings_for(list(POLICIES)[index], self._settings.policy))

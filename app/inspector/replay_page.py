@@ -110,8 +110,8 @@ class ReplayPage(QWidget):
         counts = {kind: len(marks) for kind, marks in outcome.marks.items()}
         self.would_be.set_segments(outcome.segments, outcome.layout)
         self.marks.show_marks(outcome.marks)
-        words = [f"{SIGNS[kind]} {counts[kind]:,} {kind.value}" for kind in PlaceKind]
-        self.counts.setText("   ".join(words) + ("" if outcome.is_whole else "   so far…"))
+        text = [f"{SIGNS[kind]} {counts[kind]:,} {kind.value}" for kind in PlaceKind]
+        self.counts.setText("   ".join(text) + ("" if outcome.is_whole else "   so far…"))
         self.marks.setAccessibleDescription(", ".join(f"{counts[kind]:,} {kind.value}" for kind in PlaceKind))
         first = next((place for place in outcome.places if place.kind is not PlaceKind.BOTH), None)
         piece = piece_at(pieces, first.takeover.start) if first else None

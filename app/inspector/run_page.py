@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
@@ -15,7 +15,7 @@ from app.shared.labels import bill_facts, cue_text, draft_text, ending, own_fact
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.layout import Stretch, vbox
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.run import RunSettings
@@ -35,21 +35,22 @@ class RunPage(QWidget):
         self._command.setAccessibleName("Command line that repeats the run")
         self._command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._command.setFixedHeight(110)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(8)
-        self._add(column, "Totals", self._totals)
-        for bill in self.bills.values():
-            column.addWidget(bill)
-        self._add(column, f"{SIGN[Author.SMALL]} Small model", self._small)
-        self._add(column, f"{SIGN[Author.LARGE]} Large model", self._large)
-        self._add(column, "Parameters", self._parameters)
-        column.addWidget(self._title("Repeat this run"))
-        column.addWidget(self._command)
-        column.addWidget(
-            button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText()))
+        copy = button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText()))
+        self.setLayout(
+            vbox(
+                *_section("Totals", self._totals),
+                *self.bills.values(),
+                *_section(f"{SIGN[Author.SMALL]} Small model", self._small),
+                *_section(f"{SIGN[Author.LARGE]} Large model", self._large),
+                *_section("Parameters", self._parameters),
+                label("Repeat this run", Role.HEADING),
+                self._command,
+                copy,
+                Stretch(0),
+                margins=(0, 8, 8, 8),
+                spacing=8,
+            )
         )
-        column.addStretch()
 
     def follow(self, exchange: Exchange, models: ModelChoice, live: bool = False) -> None:
         """Show the run so far; `live`: its answer is being written now."""
@@ -66,12 +67,9 @@ class RunPage(QWidget):
         if command != self._command.toPlainText():
             self._command.setPlainText(command)
 
-    def _add(self, column: QVBoxLayout, title: str, facts: Facts) -> None:
-        for part in (self._title(title), facts, Hairline()):
-            column.addWidget(part)
 
-    def _title(self, words: str) -> QLabel:
-        return label(words, Role.HEADING)
+def _section(title: str, facts: Facts) -> tuple[QWidget, ...]:
+    return label(title, Role.HEADING), facts, Hairline()
 
 
 class BillView(QWidget):

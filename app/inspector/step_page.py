@@ -122,9 +122,9 @@ class StepPage(QWidget):
             return
         colours, author = current_theme().colours, self._piece.author
         ink = ink_of(author, colours)
-        words = "Inserted by the policy" if author is Author.INSERTED else f"Written by {WHO[author]}"
-        self._head.setText(f'<span style="color:{ink}">{SIGN[author]}</span>&nbsp; <b>{words}</b>')
-        self._head.setAccessibleName(words)
+        text = "Inserted by the policy" if author is Author.INSERTED else f"Written by {WHO[author]}"
+        self._head.setText(f'<span style="color:{ink}">{SIGN[author]}</span>&nbsp; <b>{text}</b>')
+        self._head.setAccessibleName(text)
         palette = self._replaced.palette()
         palette.setColor(palette.ColorRole.WindowText, colours.small)
         palette.setColor(palette.ColorRole.Window, tint_of(Author.SMALL, colours))

@@ -17,7 +17,7 @@ from PySide6.QtGui import (
     QPen,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolTip, QWidget
 
 from app.inspector.timeline_lanes import WORDS, LaneActivity, Lanes, LaneSpan, Legend, paint_lane, paint_stretch
 from app.shared.format import duration
@@ -25,7 +25,7 @@ from app.shared.theme import SIGN, current_theme, ink_of
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button
 from app.shared.widgets.facts import Facts
-from app.shared.widgets.layout import Stretch, vbox
+from app.shared.widgets.layout import Stretch, hbox, vbox
 from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 
@@ -93,8 +93,8 @@ class Timeline(QWidget):
         for author in AUTHORS:
             lane = self._lane(author)
             painter.setPen(QColor(ink_of(author, colours)))
-            words = QRectF(lane.left(), lane.top() - LABEL, lane.width(), LABEL)
-            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{SIGN[author]} {author.value}")
+            text = QRectF(lane.left(), lane.top() - LABEL, lane.width(), LABEL)
+            painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, f"{SIGN[author]} {author.value}")
             paint_lane(painter, lane, colours)
         self._paint_stretches(painter)
         self._paint_ring(painter, self._hovered, Qt.PenStyle.DotLine)
@@ -246,19 +246,28 @@ class TimelinePage(QWidget):
         self.timeline = Timeline()
         self.timeline.piece_chosen.connect(self.piece_chosen)
         self._facts = Facts()
-        row = QHBoxLayout()
-        for words, name, factor in (
-            ("−", "Zoom out (−)", 1 / 1.5),
-            ("+", "Zoom in (+)", 1.5),
-            ("All", "All (0)", 1e-9),
-        ):
-            made = button(words, lambda factor=factor: self.timeline.zoom(factor), tip=name)  # type: ignore[misc]
-            made.setAccessibleName(name)
-            row.addWidget(made)
-        row.addStretch()
+        zooms = [
+            self._zoom_button("−", "Zoom out (−)", 1 / 1.5),
+            self._zoom_button("+", "Zoom in (+)", 1.5),
+            self._zoom_button("All", "All (0)", 1e-9),
+        ]
         self.setLayout(
-            vbox(self.timeline, row, Legend(), Hairline(), self._facts, Stretch(0), margins=(0, 8, 8, 8), spacing=9)
+            vbox(
+                self.timeline,
+                hbox(*zooms, Stretch(0)),
+                Legend(),
+                Hairline(),
+                self._facts,
+                Stretch(0),
+                margins=(0, 8, 8, 8),
+                spacing=9,
+            )
         )
+
+    def _zoom_button(self, text: str, name: str, factor: float) -> QPushButton:
+        made = button(text, lambda: self.timeline.zoom(factor), tip=name)
+        made.setAccessibleName(name)
+        return made
 
     def follow(self, trace: Trace) -> None:
         self.timeline.follow(trace)

@@ -153,7 +153,7 @@ class Legend(QWidget):
         painter = QPainter(self)
         colours = current_theme().colours
         width = self.width() / self.COLUMNS
-        for number, (doing, words) in enumerate([*WORDS.items(), (None, WAITING)]):
+        for number, (doing, text) in enumerate([*WORDS.items(), (None, WAITING)]):
             line, column = divmod(number, self.COLUMNS)
             sample = QRectF(column * width, line * self.LINE + 3, self.SAMPLE, self.LINE - 6)
             paint_lane(painter, sample, colours)
@@ -161,4 +161,4 @@ class Legend(QWidget):
                 paint_stretch(painter, sample, doing, colours.muted, colours)
             painter.setPen(QColor(colours.muted))
             place = QRectF(sample.right() + 8, line * self.LINE, width - self.SAMPLE - 8, self.LINE)
-            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, words)
+            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)

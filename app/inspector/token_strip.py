@@ -85,8 +85,8 @@ class Alternatives(QWidget):
         rows = len(token.alternatives) if token else 0
         self.setFixedHeight(rows * ALTERNATIVE_ROW + 2)
         self.setVisible(rows > 0)
-        words = [f"{visible(a.text)} {math.exp(a.logprob):.2f}" for a in token.alternatives] if token else []
-        self.setAccessibleDescription(", ".join(words))
+        text = [f"{visible(a.text)} {math.exp(a.logprob):.2f}" for a in token.alternatives] if token else []
+        self.setAccessibleDescription(", ".join(text))
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -147,8 +147,8 @@ class TokenFlow(QWidget):
 
     def choose(self, index: int) -> None:
         self._chosen = index if 0 <= index < len(self._tokens) else -1
-        words = f"Token {index + 1}: {visible(self._tokens[index].text)}" if self._chosen >= 0 else ""
-        self.setAccessibleDescription(words)
+        text = f"Token {index + 1}: {visible(self._tokens[index].text)}" if self._chosen >= 0 else ""
+        self.setAccessibleDescription(text)
         self.update()
 
     def sizeHint(self) -> QSize:

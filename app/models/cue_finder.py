@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
-    QHBoxLayout,
     QHeaderView,
     QListWidget,
     QListWidgetItem,
@@ -17,7 +16,6 @@ from PySide6.QtWidgets import (
     QSpinBox,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -26,7 +24,7 @@ from app.shared.background import StreamTask
 from app.shared.pair_loader import opened
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, label, whole_number
-from app.shared.widgets.layout import in_row, vbox
+from app.shared.widgets.layout import STRETCH, hbox, in_row, vbox
 from core.cue_profiler import PROBLEMS, CueProfile, StepOpening, Suits, Writing, lexicon_json, profile, write_texts
 from core.engines.factory import EngineFactory
 from core.errors import BatonError
@@ -78,11 +76,10 @@ class CueFinder(QDialog):
 
     def _lay_out(self) -> None:
         top = in_row(label("Problems"), self.problems, label("Tokens each"), self.tokens, self.begin, self.stop)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        for press in (self.by_entropy, self.by_opening, self.accept_cues):
+        buttons = (self.by_entropy, self.by_opening, self.accept_cues)
+        for press in buttons:
             press.hide()
-            foot.addWidget(press)
+        foot = hbox(STRETCH, *buttons)
         self.setLayout(vbox(self.said, top, self.bar, (self.findings, 1), foot))
         self.stop.hide()
         self.bar.hide()
@@ -163,8 +160,8 @@ class CueFinder(QDialog):
         for part in (self.begin, self.problems, self.tokens):
             part.setEnabled(not running)
 
-    def _say(self, words: str, role: Role | None = None) -> None:
-        self.said.setText(words)
+    def _say(self, text: str, role: Role | None = None) -> None:
+        self.said.setText(text)
         set_role(self.said, role or Role.BARE)
 
 
@@ -193,17 +190,9 @@ class CueFindings(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.cues = QListWidget()
         self.cues.setAccessibleName("Proposed cues")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        views: tuple[tuple[str, QWidget, int], ...] = (
-            ("How its sentences open", self.table, 3),
-            ("Proposed cues", self.cues, 2),
-        )
-        for title, view, share in views:
-            side = QVBoxLayout()
-            side.addWidget(label(title, Role.HEADING))
-            side.addWidget(view)
-            row.addLayout(side, share)
+        openings = vbox(label("How its sentences open", Role.HEADING), self.table)
+        cues = vbox(label("Proposed cues", Role.HEADING), self.cues)
+        self.setLayout(hbox((openings, 3), (cues, 2), margins=0))
 
     @property
     def has_proposal(self) -> bool:

@@ -143,9 +143,9 @@ class DownloadRow(QWidget):
         self.bar.setValue(here * THOUSANDTHS // max(self.order.bytes, 1))
         self._show(DownloadState.PAUSED, f"Paused: {in_gib(here)} of {in_gib(self.order.bytes)} are here")
 
-    def _show(self, state: DownloadState, words: str) -> None:
+    def _show(self, state: DownloadState, text: str) -> None:
         self.state = state
-        self.words.setText(words)
+        self.words.setText(text)
         set_role(self.words, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
         over = state in (DownloadState.DONE, DownloadState.CANCELLED)
         self.switch.setText("Pause" if state is DownloadState.RUNNING else "Go on")

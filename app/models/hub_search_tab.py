@@ -81,15 +81,15 @@ class HubSearchTab(QWidget):
         self._show_button()
 
     def search(self) -> None:
-        words = self.words.text().strip()
-        if not words:
+        text = self.words.text().strip()
+        if not text:
             return
         access = self._controller.access()
 
         def find() -> tuple[Repository, ...]:
             from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
 
-            return Hub(access).search(words)
+            return Hub(access).search(text)
 
         self._wanted = None
         self._say("Searching…")
@@ -183,8 +183,8 @@ class HubSearchTab(QWidget):
         lacks = choice is not None and choice.bytes + SPARE_BYTES > self._disk_free
         self.lack.setText(f"✗ The disk has only {in_gib(self._disk_free)} free" if lacks else "")
 
-    def _say(self, words: str) -> None:
-        self.said.setText(words)
+    def _say(self, text: str) -> None:
+        self.said.setText(text)
         set_role(self.said, Role.MUTED)
 
     def _say_error(self, error: BatonError) -> None:

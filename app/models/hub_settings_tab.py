@@ -11,7 +11,7 @@ from app.models.controller import ModelsController
 from app.shared.format import short_path
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
-from app.shared.widgets.layout import STRETCH, hbox, vbox
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.models.hub_listing import ENDPOINT
 
 
@@ -97,6 +97,4 @@ class HubSettingsTab(QWidget):
 
 
 def _beside(wide: QWidget, narrow: QWidget) -> QWidget:
-    holder = QWidget()
-    holder.setLayout(hbox((wide, 1), narrow, margins=0))
-    return holder
+    return holder(hbox((wide, 1), narrow, margins=0))

@@ -91,8 +91,8 @@ class PromptView(QWidget):
         self.template.setVisible(not self.template.isVisible())
         self.switch.setText("Hide the template" if self.template.isVisible() else "Show the template itself")
 
-    def _say(self, words: str) -> None:
-        self.sentence.setText(words)
+    def _say(self, text: str) -> None:
+        self.sentence.setText(text)
         set_role(self.sentence, Role.MUTED)
 
     def _say_error(self, error: BatonError) -> None:

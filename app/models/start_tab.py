@@ -13,7 +13,7 @@ from app.shared.background import LatestTask
 from app.shared.labels import fit_text
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
-from app.shared.widgets.layout import hbox
+from app.shared.widgets.layout import hbox, holder, vbox
 from core.diagnosis import Check, State, gpu_checks
 from core.engines.body import Author
 from core.errors import BatonError
@@ -157,8 +157,8 @@ class StartTab(QScrollArea):
         for card in self._cards:
             self._pairs.addWidget(card.widget)
         if not judged.fitting:
-            words = "None of the known pairs fits here: search for smaller models, or connect to a server."
-            self._pairs.addWidget(label(words, Role.MUTED))
+            text = "None of the known pairs fits here: search for smaller models, or connect to a server."
+            self._pairs.addWidget(label(text, Role.MUTED))
         self._has_judged = self._controller.has_scanned  # before, all files seem to be missing
         if kept := next((card for card in self._cards if card.pair == focused), None):
             self._go_to(kept)  # the cards are made again whenever a file comes or goes
@@ -217,24 +217,13 @@ class StartTab(QScrollArea):
     def _say_error(self, error: BatonError) -> None:
         self._say(f"✗ {error}", Role.DANGER)
 
-    def _say(self, words: str, role: Role) -> None:
-        self.said.setText(words)
+    def _say(self, text: str, role: Role) -> None:
+        self.said.setText(text)
         set_role(self.said, role)
         self.said.show()
 
 
-def _card(title: str, words: str, press: QWidget, good_for: str = "") -> QWidget:
-    card = QWidget()
-    set_role(card, Role.CARD)
-    card.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-    about = label(words, Role.MUTED, wrap=True)
-    column = QVBoxLayout()
-    heading = label(title, Role.HEADING, wrap=True)
-    column.addWidget(heading)
-    if good_for:
-        what_for = label(good_for)
-        what_for.setWordWrap(True)
-        column.addWidget(what_for)
-    column.addWidget(about)
-    card.setLayout(hbox((column, 1), (press, 0, Qt.AlignmentFlag.AlignVCenter), margins=(16, 12, 16, 12)))
-    return card
+def _card(title: str, text: str, press: QWidget, good_for: str = "") -> QWidget:
+    purpose = [label(good_for, wrap=True)] if good_for else []
+    about = vbox(label(title, Role.HEADING, wrap=True), *purpose, label(text, Role.MUTED, wrap=True))
+    return holder(hbox((about, 1), (press, 0, Qt.AlignmentFlag.AlignVCenter), margins=(16, 12, 16, 12)), Role.CARD)

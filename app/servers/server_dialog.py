@@ -246,7 +246,7 @@ class KeyField(QWidget):
         self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
-        self._keyring.run(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))
+        self._keyring.run(lambda: servers.keeping.value, lambda text: self._say(f"A key is {text}."))
 
     @property
     def typed(self) -> str:
@@ -274,8 +274,8 @@ class KeyField(QWidget):
         self._say("The key is forgotten.")
         self.forgotten.emit()
 
-    def _say(self, words: str) -> None:
-        self.message.setText(words)
+    def _say(self, text: str) -> None:
+        self.message.setText(text)
         set_role(self.message, Role.MUTED)
 
     def _say_error(self, error: BatonError) -> None:
@@ -330,18 +330,18 @@ class ReportView(QWidget):
     def show_problem(self, problem: BatonError) -> None:
         self._add(Finding(Severity.BAD, str(problem)))
 
-    def _add_head(self, words: str) -> None:
-        head = label(words, Role.HEADING)
+    def _add_head(self, text: str) -> None:
+        head = label(text, Role.HEADING)
         head.setContentsMargins(0, 8 if self._lines else 0, 0, 2)
         self._grid.addWidget(head, self._grid.rowCount(), 0, 1, 2)
-        self._told(words)
+        self._told(text)
 
     def _add(self, finding: Finding) -> None:
         sign, role = VERDICTS[finding.verdict]
-        words = label(finding.words, wrap=True, selectable=True)
+        text = label(finding.words, wrap=True, selectable=True)
         row = self._grid.rowCount()
         self._grid.addWidget(label(sign, role), row, 0, Qt.AlignmentFlag.AlignTop)
-        self._grid.addWidget(words, row, 1)
+        self._grid.addWidget(text, row, 1)
         self._told(f"{sign} {finding.words}")
 
     def _told(self, line: str) -> None:

@@ -155,11 +155,11 @@ def last_text(trace: Trace, live: bool) -> str:
 def opinion_counts(opinion: Opinion) -> str:
     """What the opinion comes to, in two sentences."""
     strong, missed, unneeded = len(opinion.strong), len(opinion.missed), len(opinion.unneeded)
-    words = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
+    text = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
     if opinion.takeovers and any(review.effect is not TakeoverEffect.UNKNOWN for review in opinion.takeovers):
-        words += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
-        words += "the small model would most likely have written the same."
-    return words
+        text += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
+        text += "the small model would most likely have written the same."
+    return text
 
 
 # Usage of servers
@@ -187,9 +187,9 @@ def bill_text(bill: Usage) -> str:
     """All of it in a line."""
     cost = bill.cost
     waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
-    words = f"{cost.requests:,} requests, {tokens_text(bill)}, {waited}"
+    text = f"{cost.requests:,} requests, {tokens_text(bill)}, {waited}"
     spent = money(bill.money, bill.currency)
-    return f"{words}, {spent}" if spent else words
+    return f"{text}, {spent}" if spent else text
 
 
 def tokens_text(bill: Usage) -> str:
@@ -247,8 +247,8 @@ def share_text(share: DeviceShare) -> str:
 
 def own_facts(own: ModelOverrides) -> Iterator[Fact]:
     """What a person set for this model alone."""
-    if words := sampling_text(own):
-        yield "Own sampling", words
+    if text := sampling_text(own):
+        yield "Own sampling", text
     if own.tags is not TagSource.TEMPLATE:
         yield "Own tags", f"{own.opening} … {own.closing}" if own.tags is TagSource.OTHER else "none"
     if own.cue_list:

@@ -68,9 +68,9 @@ class PairLoader:
             for author in (Author.SMALL, Author.LARGE):
                 source = choice.get(author)
                 if source not in engines:
-                    words = f"Opening the {author.value} model, {source_text(source)}…"
-                    yield words
-                    engines[source] = yield from opened(source, factory, words)
+                    text = f"Opening the {author.value} model, {source_text(source)}…"
+                    yield text
+                    engines[source] = yield from opened(source, factory, text)
                     undo.callback(engines[source].close)
             small, large = engines[choice.small], engines[choice.large]
             if small is not large:

@@ -133,10 +133,10 @@ class CommandPalette(QDialog):
                     return True
         return super().eventFilter(watched, event)
 
-    def _filter(self, words: str) -> None:
+    def _filter(self, text: str) -> None:
         self.list.clear()
         for index, command in enumerate(self._commands):
-            if matches(command.title, words):
+            if matches(command.title, text):
                 item = QListWidgetItem(command.title + (f"   {command.key_name}" if command.key else ""))
                 item.setData(Qt.ItemDataRole.UserRole, index)
                 self.list.addItem(item)

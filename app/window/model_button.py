@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.shared.labels import STATES, retreat_text, status_text
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, plain_tip
+from app.shared.widgets.layout import hbox
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.engines.remote.state import ServerStatus
@@ -32,16 +33,13 @@ class ModelButton(QPushButton):
         self._details = {author: label("", Role.MUTED) for author in ROLES}
         self._states = {author: StateLabel() for author in ROLES}
         self._between = label("⇄", Role.MUTED)
-        self._all: list[QLabel] = [self._status]
-        for author in ROLES:
-            self._all += [self._signs[author], self._names[author], self._details[author], self._states[author]]
-        self._all.insert(5, self._between)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 0, 12, 0)
-        row.setSpacing(7)
-        for widget in self._all:
-            widget.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-            row.addWidget(widget)
+        small, large = (
+            (self._signs[author], self._names[author], self._details[author], self._states[author]) for author in ROLES
+        )
+        parts: list[QLabel] = [self._status, *small, self._between, *large]
+        for part in parts:
+            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setLayout(hbox(*parts, margins=(12, 0, 12, 0), spacing=7))
         self.is_narrow = False
         models.changed.connect(self.refresh)
         models.servers_changed.connect(self.refresh)

@@ -62,8 +62,8 @@ def offered_pairs(here: Sequence[str], pairs: Iterable[CatalogPair]) -> list[Off
         missing = [model for model in (pair.small, pair.large) if model.file not in paths]
         where = f"{size(sum(model.bytes for model in missing))} to download" if missing else "on this machine"
         small, large = (paths.get(model.file, str(model.hub_file)) for model in (pair.small, pair.large))
-        words = f"{SIGN[Author.SMALL]} {pair.small.name}  {SIGN[Author.LARGE]} {pair.large.name} · {where}"
-        found.append((bool(missing), OfferedPair(small, large, words, pair.good_for)))
+        text = f"{SIGN[Author.SMALL]} {pair.small.name}  {SIGN[Author.LARGE]} {pair.large.name} · {where}"
+        found.append((bool(missing), OfferedPair(small, large, text, pair.good_for)))
     return [pair for _, pair in sorted(found, key=lambda each: each[0])]
 
 

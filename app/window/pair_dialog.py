@@ -240,13 +240,13 @@ class PairDialog(QDialog):
         """Describe the files from their headers, before anything is loaded."""
         usable = True
         for author, edit in self.edits.items():
-            words, role = "", Role.MUTED
+            text, role = "", Role.MUTED
             try:
                 is_named = bool(edit.text().strip())
-                words = _source_words(self._source(author)) if is_named else f"The demo's {author.value} model"
+                text = _source_words(self._source(author)) if is_named else f"The demo's {author.value} model"
             except (ModelFileError, SettingsError) as error:
-                words, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
-            self.messages[author].setText(words)
+                text, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
+            self.messages[author].setText(text)
             set_role(self.messages[author], role)
         warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
         self.warning.setText(f"⚠ {warning}")

@@ -69,7 +69,7 @@ class PolicyButton(ElidedButton):
         kind, preset = POLICIES.of(chosen), matching_preset(chosen)
         for choice, action in self._choices.items():
             action.setChecked(choice == (chosen.policy, preset))
-        words = f"{kind.title} ({preset or 'own values'})" if kind.presets else kind.title
-        self.setText(f"{words}  ")
-        self.setAccessibleName(f"Policy: {words}")
-        self.setToolTip(plain_tip(f"Policy: {words}. {kind.summary}\nWhen the large model takes over (Ctrl+P)"))
+        text = f"{kind.title} ({preset or 'own values'})" if kind.presets else kind.title
+        self.setText(f"{text}  ")
+        self.setAccessibleName(f"Policy: {text}")
+        self.setToolTip(plain_tip(f"Policy: {text}. {kind.summary}\nWhen the large model takes over (Ctrl+P)"))

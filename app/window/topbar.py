@@ -65,14 +65,14 @@ class TopBar(QWidget):
         self._segment_row.addWidget(page)
         self._segments.setVisible(len(self._pages.buttons()) > 1)
 
-    def show_badge(self, name: str, sign: str, words: str) -> None:
+    def show_badge(self, name: str, sign: str, text: str) -> None:
         """Put a sign beside the title of a page, and its meaning into its tool tip and accessible name; "" takes it."""
         for page in self._pages.buttons():
             if page.property("page") == name:
                 title = page.text().split(" ")[0]
                 page.setText(f"{title} {sign}".strip())
-                page.setToolTip(words)
-                page.setAccessibleName(f"{title}, {words}" if words else title)
+                page.setToolTip(text)
+                page.setAccessibleName(f"{title}, {text}" if text else title)
                 page.updateGeometry()
 
     def show_narrow(self, narrow: bool) -> None:

@@ -40,8 +40,8 @@ class ConversationRepository(QObject):
     def headlines(self) -> list[Headline]:
         return self._store.conversations.recent()
 
-    def search(self, words: str) -> list[Found]:
-        return self._store.conversations.search(words)
+    def search(self, text: str) -> list[Found]:
+        return self._store.conversations.search(text)
 
     def add(self, conversation: Conversation, exchange: Exchange) -> None:
         """A new exchange, with what its trace holds already if it goes on from another."""

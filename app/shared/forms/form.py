@@ -204,8 +204,8 @@ class SettingsForm(QWidget):
         self._grid.addWidget(editor.widget, at, 1)
         self._grid.addWidget(reset, at, 2)
         self._grid.addWidget(description, at + 1, 1, 1, 2)
-        words = " ".join((title, about, *entry.path)).lower()
-        self._rows.append(FormRow(entry, editor, (name, editor.widget, description), reset, words))
+        text = " ".join((title, about, *entry.path)).lower()
+        self._rows.append(FormRow(entry, editor, (name, editor.widget, description), reset, text))
 
     def _take(self, path: Path) -> None:
         row = next(row for row in self._rows if row.entry.path == path)

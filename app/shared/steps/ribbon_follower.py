@@ -46,8 +46,8 @@ class RibbonFollower:
 def segment_of(stretch: Stretch) -> RibbonSegment:
     """Of a text as it would be divided between two models."""
     took = stretch.takeover
-    words = reason_and_cue(took.reason, took.cue) if took else ""
-    return RibbonSegment(stretch.author, _tokens(stretch.tokens, stretch.characters), words)
+    text = reason_and_cue(took.reason, took.cue) if took else ""
+    return RibbonSegment(stretch.author, _tokens(stretch.tokens, stretch.characters), text)
 
 
 def _width(piece: Piece) -> int:

@@ -79,8 +79,8 @@ def cues_of(trace: Trace) -> Lexicon:
 def _says_something(piece: Piece, tag: str) -> bool:
     if piece.length > MOST_BLANK:
         return True
-    words = piece.text.strip()
-    return bool(words) and (words != tag or piece.author is Author.INSERTED)
+    text = piece.text.strip()
+    return bool(text) and (text != tag or piece.author is Author.INSERTED)
 
 
 class StepsDocument(QObject):
@@ -240,8 +240,8 @@ class StepsDocument(QObject):
             for earlier in again:
                 self._set(earlier)
 
-        words = self._spanning.words(len(self.shown) - 1, last.text)
-        self._typesetter.prepare(words, style.formula_size, set_it, self)
+        text = self._spanning.words(len(self.shown) - 1, last.text)
+        self._typesetter.prepare(text, style.formula_size, set_it, self)
 
     def _set(self, shown: ShownPiece) -> None:
         """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""

@@ -228,11 +228,11 @@ class StepsView(RichText):
             return
         last = lines.lineAt(lines.lineCount() - 1)
         top = self.document().documentLayout().blockBoundingRect(block).topLeft() + last.position()
-        words = f"{shown.change.before} → {shown.change.after}"
+        text = f"{shown.change.before} → {shown.change.after}"
         left = top.x() + last.naturalTextWidth() + 14
-        if left + painter.fontMetrics().horizontalAdvance(words) < self.viewport().width():
+        if left + painter.fontMetrics().horizontalAdvance(text) < self.viewport().width():
             room = QRectF(left, top.y(), self.viewport().width() - left, last.height())
-            painter.drawText(room, at_left, words)
+            painter.drawText(room, at_left, text)
 
     def _paint_number(
         self, painter: QPainter, number: int, place: QRectF, colours: Colours, fonts: MarginFonts

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
+from app.shared.widgets.layout import holder
+
 LINE_GAP = 6
 """Pixels between two lines."""
 
@@ -92,9 +94,7 @@ class FlowLayout(QLayout):
 
 def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:
     """Side by side at the left, in as many lines as are needed."""
-    holder = QWidget()
     flow = FlowLayout(gap, Qt.AlignmentFlag.AlignLeft)
-    holder.setLayout(flow)
     for widget in widgets:
         flow.addWidget(widget)
-    return holder
+    return holder(flow)

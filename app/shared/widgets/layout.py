@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, TypeVar
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLayout, QVBoxLayout, QWidget
+
+from app.shared.theme import Role, set_role
 
 
 class Stretch(NamedTuple):
@@ -35,11 +37,13 @@ def vbox(*cells: Cell, margins: Margins | None = None, spacing: int | None = Non
     return _filled(QVBoxLayout(), cells, margins, spacing)
 
 
-def holder(layout: QLayout) -> QWidget:
-    """A widget with this layout."""
-    widget = QWidget()
-    widget.setLayout(layout)
-    return widget
+def holder(layout: QLayout, role: Role | None = None) -> QFrame:
+    """A widget with this layout, such as a card."""
+    frame = QFrame()
+    frame.setLayout(layout)
+    if role:
+        set_role(frame, role)
+    return frame
 
 
 def in_row(*widgets: QWidget) -> QWidget:

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from app.shared.theme import Role, current_theme, icon, set_role
 from app.shared.widgets.controls import IconButton, button, label, scrolling
 from app.shared.widgets.flow import flowing
-from app.shared.widgets.layout import STRETCH, hbox, vbox
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 
 ToastAction = tuple[str, Callable[[], object]]
 """The text of its button, and what it does."""
@@ -74,13 +74,9 @@ class Toast(QFrame):
             (self._close, 0, Qt.AlignmentFlag.AlignTop),
             spacing=10,
         )
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 9, 8, 9)
-        column.setSpacing(6)
-        column.addLayout(top)
         self._actions = [button(text, partial(self._carry_out, act)) for text, act in message.actions]
-        if self._actions:
-            column.addWidget(flowing(*self._actions))
+        actions = [flowing(*self._actions)] if self._actions else []
+        self.setLayout(vbox(top, *actions, margins=(12, 9, 8, 9), spacing=6))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.closed)
@@ -242,14 +238,8 @@ class RecentMessages(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Recent messages")
-        inside = QWidget()
-        rows = QVBoxLayout(inside)
-        rows.setSpacing(12)
-        for message in reversed(toasts.recent):
-            rows.addWidget(self._row(message))
-        if not toasts.recent:
-            rows.addWidget(label("There is no message yet.", Role.MUTED))
-        rows.addStretch(1)
+        rows = [self._row(message) for message in reversed(toasts.recent)]
+        inside = holder(vbox(*(rows or [label("There is no message yet.", Role.MUTED)]), STRETCH, spacing=12))
         self.setLayout(vbox((scrolling(inside), 1), hbox(STRETCH, button("Close", self.accept, Role.PRIMARY))))
         self.resize(560, 440)
 

@@ -172,10 +172,10 @@ class Ribbon(QWidget):
             self.setAccessibleDescription("Nothing written yet.")
             return
         share = self._written[Author.LARGE] / (self._written.total() or 1)
-        words = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
+        text = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
         if self._selected >= 0:
-            words += f" Piece {self._selected + 1}: {self._words(self._selected)}"
-        self.setAccessibleDescription(words)
+            text += f" Piece {self._selected + 1}: {self._words(self._selected)}"
+        self.setAccessibleDescription(text)
 
     def _words(self, index: int) -> str:
         segment = self._segments[index]
