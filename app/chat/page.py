@@ -19,8 +19,9 @@ from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.inspector.panel import Inspector
+from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import Activity, ChatSession
+from app.shared.conversations.session import ChatSession
 from app.shared.labels import WHO
 from app.shared.preferences import Preferences
 from app.shared.rendering import CopyFormat
@@ -224,7 +225,7 @@ class ChatPage(QSplitter):
         view.models_wanted.connect(self.models_wanted)
         self._verdicts.found.connect(view.show_verdict)
         view.edit_wanted.connect(self.edit_again)
-        view.sibling_wanted.connect(session.step_aside)
+        view.sibling_wanted.connect(session.show_sibling)
         view.compare_wanted.connect(lambda exchange: self.comparison.show_attempts(exchange))
         view.piece_chosen.connect(self.inspector.show_piece)
         view.menu_wanted.connect(self._menu)

@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.answer_view import AnswerView
 from app.chat.remedies import AnswerAction
+from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import Activity
 from app.shared.widgets.controls import ElidedLabel
 from app.window.main_window import MainWindow
 from core.engines.base import PrefillProgress
@@ -155,7 +155,7 @@ def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBo
     assert second is not first
     assert second.problem == first.problem
     assert second.settings.seed == first.settings.seed + 1
-    window.session.step_aside(second, -1)
+    window.session.show_sibling(second, -1)
     assert leaf(window) is first
 
 

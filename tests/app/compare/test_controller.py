@@ -12,8 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.remedies import AnswerAction
 from app.compare.rows import WIDTH
+from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import Activity
 from app.shared.labels import run_in_brief
 from app.shared.steps.steps_document import ShownPiece
 from app.window.main_window import MainWindow
