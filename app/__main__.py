@@ -79,7 +79,7 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
 
 
 def shown_window(qt_options: Sequence[str] = ()) -> tuple[QApplication, MainWindow]:
-    """The application and its window, which waits for its first paint; files and models come after it."""
+    """Make the application and show its window, which waits for its first paint; files and models come after it."""
     gc.disable()  # until MainThreadCollector: what is imported stays, so there is nothing to collect
     # Imported here: without a display Qt's libraries need not even be there.
     from PySide6.QtWidgets import QApplication

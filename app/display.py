@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def obstacle(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
-    """Why no window can be opened, in a sentence; empty if one can. Takes milliseconds."""
+    """Return why no window can be opened, in a sentence; "" if one can. Takes milliseconds."""
     if platform in ("darwin", "win32"):
         return ""
     chosen = environment.get("QT_QPA_PLATFORM", "").partition(":")[0]
@@ -38,7 +38,7 @@ def _wayland_answers(environment: Mapping[str, str]) -> bool:
 
 
 def _x11_obstacle(display: str) -> str:
-    """Connects as Qt's plug-in does, with the libraries that it needs."""
+    """Connect as Qt's plug-in does, with the libraries that it needs."""
     try:
         xcb = ctypes.CDLL("libxcb.so.1")
         ctypes.CDLL("libxcb-cursor.so.0")

@@ -54,7 +54,7 @@ class ChartCard(QFrame):
         self.picture.show_drawing(draw, text)
 
     def save(self, path: Path) -> None:
-        """As PNG or SVG, by the ending, in the colours of print. Raises StoreError."""
+        """Save the chart as PNG or SVG, by the suffix, in the colours of print. Raises StoreError."""
         assert self._draw
         drawing = self._draw(_SAVED_WIDTH).encode("utf-8")
         try:

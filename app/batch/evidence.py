@@ -159,7 +159,7 @@ class ComparisonCard(QFrame):
 
 
 def _notes(report: Report, against: str) -> list[str]:
-    """What stands below the table in every report: tests, disagreements, errors, notices, conditions."""
+    """Return what every report says below the table: tests, disagreements, errors, notices, conditions."""
     compared = [found for found in report.comparisons if against in (found.first, found.second)]
     odd = [
         f"{found.second} less {found.first}: {disagreement(found.difference)}"
@@ -204,7 +204,7 @@ def _grid() -> QGridLayout:
 
 
 def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
-    """Names at the left, numbers at the right."""
+    """Replace the rows of a grid, with names at the left and numbers at the right."""
     while item := grid.takeAt(0):
         if widget := item.widget():
             widget.deleteLater()
@@ -216,7 +216,7 @@ def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def _spread(arm: ArmReport) -> str:
-    """The interval of its speed, which a single problem does not give."""
+    """Return the interval of its speed; nothing for a single problem, which gives none."""
     low, high = arm.speed.interval if arm.speed else (0, 0)
     return f" ({low:,.0f}–{high:,.0f})" if high > low else ""
 

@@ -103,7 +103,7 @@ class BatchExecution(QObject):
         self.changed.emit()
 
     def _run_when_loaded(self) -> None:
-        """The window's models hold one text. Load them again with room for all that are written at once, and for an
+        """Run once the models are loaded for as many texts as are written at once, and for an
         answer in the chat beside them; the end of an answer that is being written there is waited for."""
         self._is_loading = True
         self.changed.emit()

@@ -24,7 +24,7 @@ KEEP_MS = 800
 
 
 class NoteEdit(QPlainTextEdit):
-    """Tab leaves it; what is written is kept by its owner."""
+    """A field for a note: Tab leaves it, and its owner saves the text."""
 
     left = Signal()
 
@@ -107,7 +107,7 @@ class FailedAnswer(QWidget):
         self.heading.setText("No answer of this kind.")
 
     def keep_note(self) -> None:
-        """Now, if it has changed."""
+        """Save the note now if it has changed."""
         self._keeping.stop()
         written = self.note.toPlainText().strip()
         if self._failure and written != self._kept:

@@ -40,7 +40,7 @@ class FailureSession(QObject):
         batch.changed.connect(self.changed)
 
     def analyse(self, arm: str | None) -> None:
-        """Of one arm, or of all. `analysed` follows."""
+        """Analyse the failures of one arm, or of all. `analysed` follows."""
         self._arm = arm
         if (store := self._batch.store) and (batch := self._batch.batch):
             self._analysing.run(lambda: analyse(store, batch.id, arm), self.analysed.emit)
@@ -91,7 +91,7 @@ class FailureSession(QObject):
         self.changed.emit()
 
     def stop(self) -> None:
-        """What has been read is kept."""
+        """Stop reading; the opinions so far are kept."""
         self._stopped = True
         if self._opinions:
             self._opinions.stop()

@@ -112,7 +112,7 @@ class FailureView(QWidget):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _turn(self, tab: int) -> None:
-        """The takeovers have the whole width."""
+        """Show a tab; the takeovers take the whole width."""
         self._stack.setCurrentIndex(tab)
         self.answer.setVisible(tab == 0)
 
@@ -248,7 +248,7 @@ class FailureList(QAbstractListModel):
         return self._failures[row] if 0 <= row < len(self._failures) else None
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """The next failed answer of the list (`step` 1), or the one before (-1)."""
+        """Return the next failed answer of the list (`step` 1), or the one before (-1)."""
         place = next((place for place, each in enumerate(self._failures) if each.row.job == row.job), None)
         failure = None if place is None else self.at(place + step)
         return (failure.row, failure.problem) if failure else None

@@ -66,7 +66,7 @@ class BatchPage(QStackedWidget):
 
     @cached_property
     def view(self) -> RunView:
-        """Created on first use, to keep start-up fast."""
+        """The results of a batch, created on first use to keep start-up fast."""
         from app.batch.run_view import RunView
 
         view = RunView(self.session)
@@ -80,7 +80,7 @@ class BatchPage(QStackedWidget):
 
     @cached_property
     def failures(self) -> FailureView:
-        """Created on first use."""
+        """The failures of a batch, created on first use."""
         from app.batch.failure_view import FailureView
 
         failures = FailureView(self.session)
@@ -204,7 +204,7 @@ class BatchPage(QStackedWidget):
             self.failed.emit(error)
 
     def _settings(self, system: str | None = None) -> RunSettings:
-        """What the person chose, without alternatives for every token; the demo pair's lengths for the demo pair.
+        """Return the chosen settings without alternatives for every token; the demo pair has its own lengths.
 
         `system`: the system prompt of this batch; None is the one for new conversations.
         """

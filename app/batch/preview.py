@@ -134,7 +134,7 @@ class Preview(QWidget):
         self.notes.setVisible(bool(more))
 
     def _count(self) -> None:
-        """“300 problems × 3 arms × 2 seeds = 1,800 answers”"""
+        """Show the number of answers: “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
         if self.found is None:
             return
         chosen = self.chosen_arms or ([] if self.guides else ["chosen"])
@@ -219,7 +219,7 @@ class Preview(QWidget):
         )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The arms in two columns where there is room."""
+        """Place the arms in two columns if they fit."""
         super().resizeEvent(event)
         widest = max(box.sizeHint().width() for box in self.arms.values())
         self._place_arms(2 if 2 * widest + ARM_GAP < self.width() - ASIDE else 1)

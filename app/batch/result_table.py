@@ -109,12 +109,12 @@ class ResultTable(QAbstractTableModel):
         return self._problems[self.row_at(place).position]
 
     def place_of(self, row: ResultRow) -> int:
-        """Where it is shown; `NOWHERE` if it is filtered out, or of another batch."""
+        """Return where a row is shown; `NOWHERE` if it is filtered out or belongs to another batch."""
         number = self._number_of.get(row.job)
         return NOWHERE if number is None else self._order.places[number]
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """The next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
+        """Return the next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
         place = self.place_of(row)
         if place == NOWHERE:
             return None
@@ -221,7 +221,7 @@ class ResultTable(QAbstractTableModel):
         return None
 
     def _spoken(self, row: ResultRow, column: ResultColumn) -> str | None:
-        """Text for screen readers of a cell that is shortened or painted, or holds a sign."""
+        """Return the text for screen readers of a cell that is shortened or painted, or holds a sign."""
         if column is ResultColumn.PROBLEM and self._opening:
             return self._problems[row.position].text[:2000]
         if column is ResultColumn.RIBBON:

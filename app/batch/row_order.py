@@ -137,7 +137,7 @@ def _wanted(rows: Sequence[ResultRow], wish: RowQuery) -> Generator[None, None, 
 
 
 def _disagreements(rows: Sequence[ResultRow]) -> Generator[None, None, set[tuple[int, int]]]:
-    """Problems and seeds that one arm solved and another did not."""
+    """Return the problems and seeds that one arm solved and another did not."""
     marks: dict[tuple[int, int], set[Mark]] = {}
     for begin in range(0, len(rows), PORTION):
         for row in rows[begin : begin + PORTION]:

@@ -37,7 +37,7 @@ class RunsInOrder(Protocol):
     """The list in which a run stands."""
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """The next run that was written (`step` 1), or the one before (-1); None at the ends."""
+        """Return the next run that was written (`step` 1), or the one before (-1); None at the ends."""
 
 
 class RunWindow(QDialog):
@@ -144,7 +144,7 @@ class RunWindow(QDialog):
 
 
 def _verdict(row: ResultRow, problem: Problem) -> str:
-    """Sign, answer, what was expected, and why; what the engines reported, and the conditions of its speed."""
+    """Describe the outcome: sign, answer, expected answer and reason; then notices, and conditions of the speed."""
     outcome = (
         f"{mark_of(row).value} {row.answer or 'no answer'}, expected {problem.expected or 'nothing to grade against'}"
     )

@@ -300,7 +300,7 @@ class BatchSession(QObject):
 
 
 def _opened(store: Store, batch_id: str) -> OpenedBatch:
-    """Raises StoreError, SettingsError."""
+    """Read a batch from the store. Raises StoreError, SettingsError."""
     batches = store.batches
     batch, rows = batches.open(batch_id), list(batches.results(batch_id))
     progress = BatchProgress(rows, BatchSettings.of(batch).parallel)

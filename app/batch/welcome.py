@@ -137,7 +137,7 @@ class BatchWelcome(QWidget):
 
 
 class ListArea(QScrollArea):
-    """As high as what it holds, up to a limit."""
+    """A scroll area as high as its content, up to a limit."""
 
     def __init__(self, inside: QWidget) -> None:
         super().__init__()

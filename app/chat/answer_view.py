@@ -211,7 +211,7 @@ class AnswerView(QWidget):
         )
 
     def _offer(self, offered: list[Remedy]) -> None:
-        """Buttons that remedy how the run ended, before those that every answer has."""
+        """Add buttons that remedy how the run ended, before those that every answer has."""
         if offered == self._remedies:
             return
         self._remedies = offered

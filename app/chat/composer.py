@@ -48,7 +48,7 @@ class ProblemEdit(QPlainTextEdit):
         return QSize(300, self.height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width wraps the text into more or fewer lines; a layout that is at work takes no new height."""
+        """Fit the height to the new width, but later: Qt ignores a height that is set while it lays out."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             QTimer.singleShot(0, self, self._fit)
@@ -144,7 +144,7 @@ class Composer(QFrame):
         self.set_text(problem)
 
     def end_edit(self) -> None:
-        """Back to a new problem, with the text that was there before."""
+        """Return to a new problem, with the text that was there before."""
         if not self.is_editing:
             return
         self._edit_bar.hide()

@@ -24,7 +24,7 @@ NEAR_END = 48
 
 
 def column_width() -> int:
-    """Pixels of the centred column: a full line of text between the margins of the steps."""
+    """Return the pixels of the centred column: a full line of text between the margins of the steps."""
     return line_width(QGuiApplication.font()) + MARGIN + RIGHT_MARGIN
 
 
@@ -107,7 +107,7 @@ class ConversationView(QScrollArea):
     # What find asks for
 
     def texts(self) -> list[RichText]:
-        """Problems, steps and answers, from top to bottom."""
+        """Return the texts of problems, steps and answers, from top to bottom."""
         texts: list[RichText] = []
         for id, answer in self._answers.items():
             texts += [self._bubbles[id].text, answer.steps, answer.answer]
@@ -131,7 +131,7 @@ class ConversationView(QScrollArea):
         self._follows = False
 
     def searched(self) -> SearchedTexts:
-        """Itself, for the find bar."""
+        """Return its texts for the find bar."""
         return SearchedTexts(self, self.texts, lambda: self.complete, self.unfold, self.build_folded_steps)
 
     # Qt's own
@@ -148,7 +148,7 @@ class ConversationView(QScrollArea):
             bubble.fit(self._room())
 
     def _room(self) -> int:
-        """Pixels between the edges."""
+        """Return the pixels between the margins."""
         margins = self._column.contentsMargins()
         return self.viewport().width() - margins.left() - margins.right()
 
@@ -238,7 +238,7 @@ class Bubble(QWidget):
         self.text.fit_width(max(1, min(WIDEST_BUBBLE, room - beside)))
 
     def show_place(self, index: int, siblings: int) -> None:
-        """Which of how many attempts this is."""
+        """Show which of how many attempts this is."""
         for widget in (self._earlier, self._place, self._later, self._compare):
             widget.setVisible(siblings > 1)
         self._place.setText(f"{index + 1} / {siblings}")

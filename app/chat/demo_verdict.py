@@ -31,7 +31,7 @@ class DemoVerdict(NamedTuple):
     small_alone: str | None
 
     def __str__(self) -> str:
-        """“✓ 129. The small model alone says 929 ✗”"""
+        """Return the verdict in a line: “✓ 129. The small model alone says 929 ✗”."""
         pair = f"{self._mark(self.answer)} {self.answer or 'No answer'}"
         if self.answer != self.expected:
             pair += f" (correct: {self.expected})"
@@ -80,7 +80,7 @@ class DemoVerdicts(QObject):
 
 
 def small_alone(messages: Conversation, settings: RunSettings, control: Control) -> str | None:
-    """The answer of the demo's small model by itself, with the seed of `settings`. Blocks about a second."""
+    """Solve a problem with the demo's small model alone, with the seed of `settings`. Blocks about a second."""
     from core.batch.running.recipes import arms_of
     from core.engines.factory import EngineFactory, open_engine
     from core.grading.extraction import answer_of
@@ -111,7 +111,7 @@ def _is_by_demo_pair(trace: Trace) -> bool:
 
 
 class DemoVerdictRow(QWidget):
-    """Hidden until there is a verdict."""
+    """The row below an answer with the verdict; hidden until there is one."""
 
     models_wanted = Signal()
 

@@ -56,7 +56,7 @@ class FindBar(QWidget):
         self.hide()
 
     def show_count(self, current: int, matches: int, searching: bool) -> None:
-        """“3 of 12”; `current` is 0 while there is no current match."""
+        """Show “3 of 12”; `current` is 0 while there is no current match."""
         if not self.edit.text().strip():
             text = ""
         elif not matches:
@@ -170,7 +170,7 @@ class ConversationFinder(QObject):
         self._light()
 
     def follow_path(self) -> None:
-        """Other exchanges are shown: search them."""
+        """Search the exchanges that are shown now."""
         if self.is_open:
             here = {text: matches for text, matches in self._matches.items() if text in self._searched.texts()}
             if len(here) == len(self._matches) == len(self._searched.texts()):

@@ -90,7 +90,7 @@ class ChatPage(QSplitter):
 
     @cached_property
     def comparison(self) -> ComparisonController:
-        """Created on first use, to keep start-up fast."""
+        """The comparisons of this page, created on first use to keep start-up fast."""
         from app.compare.controller import ComparisonController
 
         comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
@@ -105,7 +105,7 @@ class ChatPage(QSplitter):
         return self._middle.count() > 2
 
     def greet(self) -> bool:
-        """On the first start, solve an example at once. True if it did."""
+        """Solve an example on the first start; True if it did."""
         if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:
             return False
         self._preferences.change_window(greeted=True)
@@ -125,7 +125,7 @@ class ChatPage(QSplitter):
         self.composer.begin_edit(exchange.problem)
 
     def cancel_edit(self) -> None:
-        """The text sent next is a new problem again."""
+        """Stop editing; the text sent next is a new problem."""
         self._edited = None
         self.composer.end_edit()
 
@@ -378,7 +378,7 @@ class ChatPage(QSplitter):
         menu.popup(where)
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
-        """The visible steps of an answer, in a column or in the conversation."""
+        """Return the visible steps of an answer, in a column or in the conversation."""
         if self.is_comparing and self.comparison.view:
             return self.comparison.view.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)

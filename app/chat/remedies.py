@@ -41,7 +41,7 @@ class Remedy(NamedTuple):
 
 
 def remedies(trace: Trace) -> list[Remedy]:
-    """What helps against how a run ended, the likeliest first; empty if it ended well."""
+    """Return what helps against how a run ended, the likeliest first; nothing if it ended well."""
     if trace.started is None:
         return []
     small, large = trace.started.small, trace.started.large
@@ -66,7 +66,7 @@ def remedies(trace: Trace) -> list[Remedy]:
 
 
 def larger_context(trace: Trace) -> int:
-    """Twice the tokens that the models of a run hold."""
+    """Return twice the context of the models of a run."""
     assert trace.started
     cards = [card for card in (trace.started.small, trace.started.large) if card]
     return 2 * min(card.context for card in cards)

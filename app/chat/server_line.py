@@ -15,7 +15,7 @@ from core.engines.remote.state import ServerState, ServerStatus
 
 
 class ServerLine(QWidget):
-    """Hidden while every server works. It is updated in place, and goes by itself once the server answers."""
+    """Reports servers that cannot be reached; updated in place, and hidden while every server answers."""
 
     retry_wanted = Signal()
 
@@ -34,7 +34,7 @@ class ServerLine(QWidget):
         self.retry_wanted.emit()
 
     def asked(self) -> None:
-        """The servers have been asked: they may be asked again."""
+        """Allow another retry, now that the servers have been asked."""
         self.retry.setEnabled(True)
 
     def _follow(self) -> None:
@@ -55,7 +55,7 @@ class ServerLine(QWidget):
 
 
 def server_problem(location: str, status: ServerStatus) -> str:
-    """“office-server: reconnecting (attempt 3 of 7). Connection refused.”"""
+    """Return the problem in a line: “office-server: reconnecting (attempt 3 of 7). Connection refused.”"""
     sign, name, _ = STATES[status.state]
     if not status.attempt and location in status.reason:
         return f"{sign} {status.reason}"  # it says all of that

@@ -79,7 +79,7 @@ class Welcome(QWidget):
 
 
 def demo_examples() -> tuple[str, ...]:
-    """Example problems for the demo pair, which can solve nothing else."""
+    """Return example problems for the demo pair, which can solve nothing else."""
     from core.demo_pair import READY_PROBLEMS
 
     lines = READY_PROBLEMS.read_text("utf-8").splitlines()[:3]
@@ -87,7 +87,7 @@ def demo_examples() -> tuple[str, ...]:
 
 
 def another_problem() -> str:
-    """A new held-out problem of the demo pair's kind."""
+    """Return a new held-out problem of the demo pair's kind."""
     from core.demo_pair import held_out_problems
 
     return next(held_out_problems(random.randrange(1 << 30))).question
@@ -129,7 +129,7 @@ class DemoNote(QWidget):
         self.pace.valueChanged.connect(self._choose)
 
     def show_pace(self, pace: int) -> None:
-        """The nearest of the slider's places."""
+        """Move the slider to the nearest of its paces."""
         place = min(range(len(PACES) - 1), key=lambda i: abs(PACES[i] - pace)) if pace else len(PACES) - 1
         self.pace.blockSignals(True)
         self.pace.setValue(place)

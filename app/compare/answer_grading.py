@@ -30,6 +30,6 @@ class AnswerGrading(QObject):
             self._grading.run(lambda: self._grade(answers), self.graded.emit)
 
     def _grade(self, answers: Answers) -> dict[int, Standing]:
-        """In a thread."""
+        """Grade the answers. Runs in a thread."""
         with Grader() as grader:
             return dict(zip(answers, standings(list(answers.values()), self._expected, grader), strict=True))

@@ -61,7 +61,7 @@ class Chooser(QDialog):
         self._look()
 
     def picked(self) -> list[CompareChoice]:
-        """The selected columns, from left to right."""
+        """Return the selected columns, from left to right."""
         indexes = [box.currentData() for box in self.boxes]
         return [self._choices[index] for index in indexes if index is not None]
 
@@ -152,7 +152,7 @@ class CompareChoice(NamedTuple):
 
 
 def arms(settings: RunSettings) -> list[CompareChoice]:
-    """Every arm of the recipes, except those that need a whole batch or other models."""
+    """Return every arm of the recipes, except those that need a whole batch or other models."""
     choices: list[CompareChoice] = []
     for recipe in (ARMS | ABLATIONS).values():
         made = recipe.make(settings)
@@ -165,7 +165,7 @@ def arms(settings: RunSettings) -> list[CompareChoice]:
 
 
 def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
-    """The existing answers to one problem, oldest first."""
+    """Return the existing answers to one problem, oldest first."""
     return [
         CompareChoice(
             f"attempt {number}",
@@ -186,7 +186,7 @@ def proposed(
     answer: Exchange | None,
     pace: float,
 ) -> list[CompareChoice]:
-    """The proposed columns: the named arms, with existing complete answers where there are any.
+    """Propose columns: the named arms, with complete answers that exist already where there are any.
 
     `answer`: the one that a person looks at; it is one of the columns. Answers that were held back by the demo's
     `pace` are not proposed: beside others their times would be wrong.

@@ -81,7 +81,7 @@ class AnswerColumn(QObject):
         self.foot.setVisible(self.over)
 
     def texts(self) -> list[str]:
-        """Its steps as texts, for the alignment. Updated when a step begins and when the answer ends."""
+        """Return its steps as texts, for the alignment; updated when a step begins and when the answer ends."""
         trace = self.exchange.trace
         state = (len(trace.steps), trace.closed is not None, self.live)
         if state != self._state:
@@ -164,7 +164,7 @@ class ColumnHead:
                 widget.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
 
     def show_answer(self, boxed: str | None, answer: str | None) -> None:
-        """The final answer, as a formula if it was boxed."""
+        """Show the final answer, as a formula if it was boxed."""
         self._shown_answer = f"\\(\\boxed{{{boxed}}}\\)" if boxed else (answer or "")
         self._typesetter.prepare(self._shown_answer, self.answer.formula_size, self._set_answer, self.answer)
 

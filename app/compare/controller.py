@@ -24,7 +24,7 @@ NO_LIMIT = 1000
 
 
 class ComparisonController(QObject):
-    """Created on first use."""
+    """Asks for the columns, runs the arms, and shows them."""
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
@@ -82,7 +82,7 @@ class ComparisonController(QObject):
             self._begin(problem, None, picked, expected_answer(problem), at_once)
 
     def show_attempts(self, answer: Exchange) -> None:
-        """An answer beside other attempts at its problem, without writing anything."""
+        """Show an answer beside other attempts at its problem, without writing anything."""
         attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
         if len(attempts) == 1:
             way = "Regenerate it (Ctrl+R), or compare arms (Ctrl+D)."
@@ -110,7 +110,7 @@ class ComparisonController(QObject):
             self.view.cross()
 
     def leave(self) -> None:
-        """Back to the conversation: to the answer whose step is chosen, else to the one that was compared."""
+        """Return to the conversation: to the answer whose step is chosen, else to the one that was compared."""
         if self.view is None:
             return
         chosen = next((column.exchange for column in self.view.columns if column.steps.selected), self._before)
@@ -158,12 +158,12 @@ class ComparisonController(QObject):
 
 
 def expected_answer(problem: str) -> str:
-    """The right answer, known only for the demo pair's problems; else ""."""
+    """Return the right answer of a problem of the demo pair; "" for any other."""
     known = DemoProblem.of(problem)
     return known.answer if known else ""
 
 
 def texts_at_once(pair: Pair) -> int:
-    """Parallel requests that both models can take."""
+    """Return how many parallel requests both models can take."""
     local = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
     return min((engine.loaded_as.parallel for engine in local), default=NO_LIMIT)

@@ -53,7 +53,7 @@ class AlignedRows(QObject):
             view.installEventFilter(self)
 
     def follow(self, texts: list[list[str]]) -> None:
-        """The steps of each answer as they are now."""
+        """Align the steps of each answer as they are now."""
         if texts != self._texts:
             self._texts = texts
             self._aligning.run(lambda: align(texts), self._take)
@@ -64,17 +64,17 @@ class AlignedRows(QObject):
         return not self._aligning.busy and not self._timer.isActive()
 
     def top_of(self, row: int) -> float | None:
-        """Where a row begins, in pixels; None while none of its steps is in its document."""
+        """Return where a row begins, in pixels; None while none of its steps is in its document."""
         cells = self._cells(row)
         return self._views[cells[0][0]].top_of(cells[0][1]) if cells else None
 
     def row_at(self, y: float) -> int:
-        """The first row that begins at this height or below it."""
+        """Return the first row that begins at this height or below it."""
         rows = range(len(self.rows))
         return bisect_left(rows, y, key=lambda row: inf if (top := self.top_of(row)) is None else top)
 
     def row_of(self, place: int, step: int) -> int | None:
-        """In which row a step of a text stands."""
+        """Return the row of a step of a text."""
         return self._row_of[place].get(step)
 
     def finish(self) -> None:
@@ -142,7 +142,7 @@ class AlignedRows(QObject):
         return any(free)
 
     def _cells(self, row: int) -> list[tuple[int, int]]:
-        """For each step of the row that is in its document: which view, and the index of its first piece there."""
+        """Return the view, and the index of its first piece there, of each step of the row that is in its document."""
         cells = []
         for place, step in enumerate(self.rows[row].steps):
             if step is not None and (index := self._index_of(place, step)) is not None:
@@ -155,7 +155,7 @@ class AlignedRows(QObject):
         return index if index < len(shown) and shown[index].piece.step == step else None
 
     def _height(self, place: int, index: int) -> float:
-        """Pixels from the top of a step to where the next one would begin by itself."""
+        """Return the pixels from the top of a step to where the next one would begin by itself."""
         view = self._views[place]
         shown = view.shown
         after = bisect_left(shown, shown[index].piece.step + 1, key=lambda each: each.piece.step)

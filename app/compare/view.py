@@ -28,7 +28,7 @@ from core.thinking.trace import Piece
 
 
 class CompareView(QWidget):
-    """One per comparison."""
+    """The columns of one comparison."""
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
@@ -62,7 +62,7 @@ class CompareView(QWidget):
         self.refresh()
 
     def searched(self) -> SearchedTexts:
-        """Steps and answers, column by column."""
+        """Return steps and answers, column by column, for the find bar."""
 
         def texts() -> list[RichText]:
             return [text for column in self.columns for text in (column.steps, column.card.text)]
@@ -209,7 +209,7 @@ class Panes(QWidget):
 
     @property
     def narrowest(self) -> int:
-        """Minimum width of a column in pixels, at the chosen text size."""
+        """The minimum width of a column in pixels, at the chosen text size."""
         # Not averageCharWidth: it averages all glyphs of the font, and Inter has many wide ones that are rarely used.
         return self.fontMetrics().horizontalAdvance("x" * NARROWEST)
 

@@ -166,7 +166,7 @@ class OpinionPage(QWidget):
             self.text.reveal_piece(place.piece)
 
     def _show_disagreement(self, place: Disagreement | None) -> None:
-        """What the large model would have written there."""
+        """Show what the large model would have written there."""
         self.place.setVisible(place is not None)
         self.fork.setVisible(place is not None and self._opinions is not None)
         if place is None:

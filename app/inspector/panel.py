@@ -130,7 +130,7 @@ class Inspector(QWidget):
 
     @property
     def preferred_width(self) -> int:
-        """Pixels in which no tab is cut off."""
+        """The pixels at which no tab is cut off."""
         layout = self.layout()
         assert layout is not None
         margins = layout.contentsMargins()
@@ -149,13 +149,13 @@ class Inspector(QWidget):
         self._refresh()
 
     def _show_page(self) -> None:
-        """The page of the tab, or what it is for while there is no answer."""
+        """Show the page of the tab; while there is no answer, what it is for."""
         tab = Tab(self.tabs.currentIndex())
         self.empty.words.setText(NO_ANSWER[tab])
         self._stack.setCurrentIndex(tab if self.exchange else self._stack.indexOf(self.empty))
 
     def _refresh(self) -> None:
-        """Only the page in front follows the run."""
+        """Update the page in front; the others wait until they are shown."""
         self._show_page()
         if self.exchange is None or not self.isVisible():
             return

@@ -49,7 +49,7 @@ class ReplayChoice(QWidget):
         self._show()
 
     def begin_with(self, settings: RunSettings) -> None:
-        """The run's own policy and parameters, from which a person departs."""
+        """Show the run's own policy and parameters."""
         self._settings = settings
         self._lexicon = settings.lexicon or english()
         for category, edit in self.cues.items():
@@ -63,7 +63,7 @@ class ReplayChoice(QWidget):
 
     @property
     def lexicon(self) -> Lexicon:
-        """The cues that are written there; one that was known before keeps its inflections."""
+        """The cues in the fields; one that is known keeps its inflections."""
         known = {**english().cues.get(Category.VERIFICATION, {})}
         for words in (*english().cues.values(), *self._lexicon.cues.values()):
             known |= words

@@ -63,7 +63,7 @@ class ReplayPage(QWidget):
         self.list.activated.connect(self._place_chosen)
 
     def follow(self, exchange: Exchange) -> None:
-        """Another run begins with its own policy; one that has grown is replayed again."""
+        """Replay this run: another one with its own policy, one that has grown with the chosen policy."""
         trace = exchange.trace
         if exchange is not self._exchange:
             self._exchange, self._events = exchange, -1
@@ -154,7 +154,7 @@ class ReplayMarks(QWidget):
         current_theme().changed.connect(self.update)
 
     def show_marks(self, marks: Mapping[PlaceKind, Sequence[float]]) -> None:
-        """Where the places of each kind lie along the text, 0 to 1, in order."""
+        """Show the places of each kind: where they lie along the text, 0 to 1, in order."""
         self._marks = marks
         self.update()
 
@@ -223,6 +223,6 @@ class ReplayPlaces(QAbstractListModel):
 
 
 def piece_at(pieces: Sequence[Piece], position: int) -> Piece | None:
-    """The piece in which a character of the text lies."""
+    """Return the piece in which a character of the text lies."""
     found = bisect_right(pieces, position, key=lambda piece: piece.position) - 1
     return pieces[found] if found >= 0 else None

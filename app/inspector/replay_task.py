@@ -94,7 +94,7 @@ class ReplayTask(QObject):
             self._begin()
 
     def _work(self, request: ReplayRequest, events: Sequence[Event]) -> Iterator[ReplayOutcome]:
-        """In the thread."""
+        """Replay the run. Runs in a thread."""
         trace, settings = request.trace, request.settings
         if self._read[:2] != (trace, len(events)):
             self._read = trace, len(events), recordings_of(events)
@@ -129,7 +129,7 @@ def outcome(
     is_whole: bool = False,
     default_writer: Author = Author.SMALL,
 ) -> ReplayOutcome:
-    """What to show of it: before the end, only of the text that the replay has passed.
+    """Return what to show of a replay: before its end, only of the text that it has passed.
 
     `default_writer`: of the policy that is replayed.
     """

@@ -115,7 +115,7 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
 
 
 def decoding_speeds(trace: Trace) -> Iterator[str]:
-    """“● 41 tok/s”, for each model that wrote more than one token."""
+    """Yield “● 41 tok/s” for each model that wrote more than one token."""
     for author in (Author.SMALL, Author.LARGE):
         if speed := trace.totals[author].tokens_per_second:
             yield f"{SIGN[author]} {speed:.0f} tok/s"
@@ -138,7 +138,7 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
 
 
 def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
-    """All settings of the run by their titles, those of its policy and of the limits included."""
+    """Return all settings of the run by their titles, with those of its policy and of the limits."""
     kind = POLICIES.get(policy)
     facts: list[Fact] = [("Policy", kind.title if kind else policy)]
     for name, value in settings.items():
@@ -153,7 +153,7 @@ def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
 
 
 def _title(name: str, fields: Mapping[str, FieldInfo]) -> str:
-    """As the form of the settings names it; the identifier if this version does not know it."""
+    """Return the title that the settings form shows; the identifier if this version does not know the field."""
     return (name in fields and fields[name].title) or name
 
 

@@ -141,7 +141,7 @@ class StepPage(QWidget):
 
 
 def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
-    """What is known of a piece, as a person reads it."""
+    """Return what is known of a piece, as a person reads it."""
     handoff, takeover = piece.handoff, piece.takeover
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     return [
@@ -176,7 +176,7 @@ def cue_text(piece: Piece) -> str:
 
 
 def effect_text(trace: Trace, piece: Piece) -> str:
-    """“≠ corrected 087 to 987”; nothing for new text."""
+    """Return what a takeover changed: “≠ corrected 087 to 987”; nothing for new text."""
     pieces = trace.pieces
     index = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i] is piece), None)
     changed = None if index is None else change_of(pieces, index)

@@ -114,7 +114,7 @@ class Timeline(QWidget):
         painter.drawRoundedRect(place, 2, 2)
 
     def _paint_stretches(self, painter: QPainter) -> None:
-        """Stretches narrower than a pixel are drawn once a pixel: a long run costs no more than a short one."""
+        """Draw spans narrower than a pixel once a pixel, so that a long run costs no more than a short one."""
         for stretches in (self._lanes.readings, self._lanes.stretches):
             self._paint_row(painter, stretches)
 
@@ -192,7 +192,7 @@ class Timeline(QWidget):
         return self._piece_of(stretch, self._time(point.x())) if stretch else None
 
     def _piece_of(self, stretch: LaneSpan, time: float) -> Piece | None:
-        """The step that was written then; for a reading or a judgement the one that it was for."""
+        """Return the piece that was written then; for a reading or a judgement the one that it was for."""
         pieces = self._trace.pieces if self._trace else []
         if stretch.doing is LaneActivity.DECODE:
             at = bisect_right(pieces, min(time, stretch.end), key=lambda piece: piece.start) - 1
@@ -232,7 +232,7 @@ class Timeline(QWidget):
 
 
 def describe(stretch: LaneSpan) -> str:
-    """The large model, decode: 1.2 s, from 3.4 s on."""
+    """Describe a span in a line: “◆ large model writing: 1.2 s, from 3.4 s on”."""
     who = f"{SIGN[stretch.author]} {stretch.author.value} model"
     lasted = duration(stretch.end - stretch.start)
     return f"{who} {WORDS[stretch.doing]}: {lasted}, from {duration(stretch.start)} on"

@@ -126,13 +126,13 @@ def paint_stretch(painter: QPainter, lane: QRectF, doing: LaneActivity, ink: str
 
 
 def paint_lane(painter: QPainter, lane: QRectF, colours: Colours) -> None:
-    """Where nothing is painted over it, the model waits: a line through an empty lane."""
+    """Draw an empty lane with a line through it: where nothing is painted over it, the model waits."""
     painter.fillRect(lane, QColor(colours.panel))
     painter.fillRect(QRectF(lane.left(), lane.center().y(), lane.width(), 1), QColor(colours.outline))
 
 
 class Legend(QWidget):
-    """A sample of each, with its word; in two columns."""
+    """Samples of all activities with their names, in two columns."""
 
     LINE, SAMPLE, COLUMNS = 20, 30, 2
 

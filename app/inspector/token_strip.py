@@ -242,12 +242,12 @@ class TokenFlow(QWidget):
 
 
 def visible(text: str) -> str:
-    """A token with its blanks and line ends to be seen."""
+    """Return a token with visible blanks and line ends."""
     return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
 
 
 def entropy(token: TokenWritten) -> float:
-    """Of the recorded alternatives, renormalised, in nats; 0 without any."""
+    """Return the entropy of the recorded alternatives, renormalised, in nats; 0 without any."""
     chances = [math.exp(alternative.logprob) for alternative in token.alternatives]
     total = sum(chances)
     return -sum(p / total * math.log(p / total) for p in chances if p > 0) if total > 0 else 0.0

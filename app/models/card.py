@@ -118,7 +118,7 @@ class ModelCardView(QScrollArea):
         self._show_whether_changed()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Both forms side by side where there is room."""
+        """Place both forms side by side if they fit."""
         super().resizeEvent(event)
         is_wide = event.size().width() > SIDE_BY_SIDE
         self._forms.setDirection(QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom)
@@ -151,7 +151,7 @@ class ModelCardView(QScrollArea):
             self._controller.undo(self._deletion)
 
     def _delete(self) -> None:
-        """At once if Baton downloaded it; a file that a person or another program put there is asked about first."""
+        """Delete the model: at once if Baton downloaded it; any other file only when the button is pressed again."""
         if self._model is None:
             return
         if self._model.source is not FolderOrigin.OWN and not self._asks:
@@ -165,7 +165,7 @@ class ModelCardView(QScrollArea):
 
 
 def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact]:
-    """What the header says, as (name, words)."""
+    """Yield what the header says."""
     header = model.header
     yield "Architecture", f"{header.architecture}, {header.block_count} blocks"
     yield "Parameters", f"{header.size_label} ({header.parameters:,})"

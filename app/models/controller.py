@@ -155,7 +155,7 @@ class ModelsController(QObject):
         self.refresh()
 
     def fit_of(self, model: LocalModel, choice: LoadOptions) -> Fit | None:
-        """Where the model would lie; None while the machine has not answered yet."""
+        """Return how the model would fit; None while the machine has not answered yet."""
         return place(model, choice, self.devices) if self.devices else None
 
     def access(self) -> HubAccess:
@@ -202,7 +202,7 @@ class ModelsController(QObject):
 
 
 def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:
-    """Where the model would lie, loaded as a person chose."""
+    """Return how the model would fit, loaded with these options."""
     needs = choice.estimate(model.header)
     if choice.gpu_layers >= 0:
         return fit_with_layers(needs, devices, choice.gpu_layers)

@@ -38,7 +38,7 @@ TOKENS = 1024
 
 
 class CueFinder(QDialog):
-    """Not modal: a large model writes for minutes."""
+    """The dialog that profiles the cues of a model. It is not modal: a large model writes for minutes."""
 
     policy_wanted = Signal(str)
     """Another policy than keywords, for a model without cues."""

@@ -193,7 +193,7 @@ class HubSearchTab(QWidget):
 
 
 def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) -> Fit | None:
-    """Where it would lie, guessed from its size."""
+    """Return how it would fit, guessed from its size."""
     if devices is None:
         return None
     return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadOptions().context), devices)
@@ -204,6 +204,6 @@ def may_fit(place: Fit | None) -> bool:
 
 
 def size_in(name: str) -> str:
-    """“14B” of “owner/Qwen3-14B-GGUF”: the Hub's search lists no sizes, but names nearly always hold one."""
+    """Return “14B” of “owner/Qwen3-14B-GGUF”: the Hub's search lists no sizes, but most names hold one."""
     found = _SIZE.search(name)
     return found[1].upper() if found else ""

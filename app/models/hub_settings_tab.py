@@ -70,7 +70,7 @@ class HubSettingsTab(QWidget):
             self._rows.addWidget(label("nothing else", Role.MUTED))
 
     def _forget(self, folder: Path) -> None:
-        """Its files stay where they are."""
+        """Look no more into a folder; its files stay where they are."""
         others = tuple(other for other in self._controller.preferences.more_folders if other != folder)
         self._controller.change(more_folders=others)
         self._controller.refresh()

@@ -65,7 +65,7 @@ class LocalModelsTab(QSplitter):
         self._choose_wanted()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The list keeps its width; the card takes the rest."""
+        """Keep the width of the list; the card takes the rest."""
         super().resizeEvent(event)
         self.setSizes([self._list_width, max(CARD_WIDTH, self.width() - self.handleWidth() - self._list_width)])
 
@@ -166,7 +166,7 @@ class LibraryModel(QAbstractListModel):
         self._fits.run(judged, self._show)
 
     def _mark(self) -> None:
-        """Other models are in use than before."""
+        """Mark the models that are in use now."""
         if self.rows:
             self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
 
@@ -187,7 +187,7 @@ def tip(row: LibraryEntry) -> str:
 
 
 def words(row: LibraryEntry, fit: Fit | None) -> str:
-    """Two lines: a name, and what it is; without a fit as long as the machine has not answered."""
+    """Return two lines: the name, and what it is; without a fit while the machine has not answered."""
     if isinstance(row, BrokenFile):
         return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
     if isinstance(row, Deletion):

@@ -193,7 +193,7 @@ class WritingForm(QWidget):
         form.addRow(self._recommended)
 
     def _show_change(self) -> None:
-        """A choice was made elsewhere: the cues that a profile proposed, say."""
+        """Show a choice that was made elsewhere, such as the cues that a profile proposed."""
         model = self._model
         if model is not None and self.choice != self._controller.preferences.overrides_of(model.header.path):
             self.show_model(model)

@@ -120,13 +120,13 @@ class ModelsPage(QWidget):
         return [self._begin, self._here, self._search, self._downloads, self._access]
 
     def _look(self) -> None:
-        """At the folders, the machine and what was left half downloaded, when the page is first shown."""
+        """Look at the folders, the machine and unfinished downloads, when the page is first shown."""
         self.controller.refresh()
         self.downloads.find_unfinished()
         QTimer.singleShot(0, self, self._make_next)
 
     def _make_next(self) -> None:
-        """What is not looked at yet is made one by one, with the window's other work in between."""
+        """Make the tabs that were not shown yet one by one, with the window's other work in between."""
         waiting = [tab for tab in self._tabs() if not tab.is_made]
         if waiting:
             _ = waiting[0].part

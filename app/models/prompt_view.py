@@ -40,7 +40,7 @@ class PromptView(QWidget):
         current_theme().changed.connect(self._draw)
 
     def show_header(self, header: GgufHeader) -> None:
-        """The probe is rendered apart from the window: a template may never come to an end."""
+        """Render the chat template of a model; in another process, since a template may never come to an end."""
         template, tags, family = header.chat_template, header.thinking_tags, family_of(header.name)
         self._show_lines(())
         self.template.setPlainText(template or "")
@@ -70,7 +70,7 @@ class PromptView(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        """A sign before each line that differs, and a ground in its colour."""
+        """Draw the prompt, with a sign and a coloured background for each line that differs."""
         colours = current_theme().colours
         grounds = {PromptOrigin.HERE: QColor(colours.success), PromptOrigin.KNOWN: QColor(colours.danger)}
         self.prompt.clear()

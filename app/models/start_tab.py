@@ -191,7 +191,7 @@ class StartTab(QScrollArea):
         return PairCard(pair, missing, press, card)
 
     def _here(self, wanted: CatalogModel) -> object:
-        """The path of a catalog model that is on this machine already."""
+        """Return the path of a catalog model that is on this machine already."""
         for model in self._controller.inventory.models:
             if model.header.path.name == wanted.file:
                 return model.header.path

@@ -24,7 +24,7 @@ class ServerMonitor(QObject):
         models.changed.connect(self._models_changed)
 
     def look(self) -> None:
-        """In a thread; not while it still waits for an answer to the last look."""
+        """Ask all servers in a thread, unless the last request is still waiting."""
         pair = self._models.pair
         engines: tuple[object, ...] = (pair.small, pair.large)
         servers = [engine for engine in engines if isinstance(engine, ServerEngine)]

@@ -77,7 +77,7 @@ class ServerDialog(QDialog):
         self._look()
 
     def done(self, result: int) -> None:
-        """A silent server is not waited for."""
+        """Close the dialog without waiting for a silent server."""
         self._request.cancel()
         self.key.cancel()
         super().done(result)
@@ -137,7 +137,7 @@ class ServerDialog(QDialog):
         self.known = known
 
     def _allow_again(self) -> None:
-        """Something is otherwise than when the test failed."""
+        """Allow use again: something has changed since the test failed."""
         self._failed_at = ""
         self._enable()
 
@@ -258,7 +258,7 @@ class KeyField(QWidget):
         self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
 
     def cancel(self) -> None:
-        """The dialog is closed: a silent keyring is not waited for."""
+        """Stop waiting for the keyring, since the dialog is closed."""
         self._keyring.cancel()
 
     def _forget(self) -> None:
@@ -292,7 +292,7 @@ VERDICTS = {
 
 
 class ReportView(QWidget):
-    """Hidden while there is nothing to tell."""
+    """The results of the tests; hidden while there are none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -320,7 +320,7 @@ class ReportView(QWidget):
         self.hide()
 
     def show_report(self, report: ConnectionReport) -> None:
-        """Below what is shown already."""
+        """Add a report below what is shown already."""
         self._add_head(report.host)
         for finding in report.findings:
             self._add(finding)

@@ -125,5 +125,5 @@ class SettingsDialog(QDialog):
 
 
 def section_of(path: Path) -> Path:
-    """The place of the section that has this field."""
+    """Return the path of the section that has this field."""
     return max((place for place in SECTIONS.values() if path[: len(place)] == place), key=len)

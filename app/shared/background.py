@@ -232,7 +232,7 @@ class BackgroundTasks(QObject):
 
     @staticmethod
     def of(owner: QObject) -> BackgroundTasks:
-        """The tasks of the window that the owner belongs to: of the object at the top of its tree."""
+        """Return the tasks of the window that the owner belongs to: of the object at the top of its tree."""
         top = owner
         while parent := top.parent():
             top = parent

@@ -44,7 +44,7 @@ ENDINGS = {
 
 
 def why(piece: Piece) -> str:
-    """Why its author wrote it, in a line: "Reflection takeover: Wait"."""
+    """Return why its author wrote it, in a line: "Reflection takeover: Wait"."""
     if piece.reason is None:
         return ""
     return reason_and_cue(piece.reason, piece.cue if piece.author is Author.LARGE else None)
@@ -55,7 +55,7 @@ def reason_and_cue(reason: str, cue: Cue | None) -> str:
 
 
 def title_of(settings: RunSettings) -> str:
-    """The policy, and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
+    """Name the policy and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
     policy = POLICIES.of(settings.policy)
     presets = policy.presets or {"": policy.Settings()}
     preset, apart = min(_from_presets(settings.policy, presets).items(), key=lambda item: len(item[1]))
@@ -67,7 +67,7 @@ def title_of(settings: RunSettings) -> str:
 
 
 def _from_presets(chosen: PolicySettings, presets: Mapping[str, PolicySettings]) -> dict[str, dict[str, Any]]:
-    """How the parameters differ from each preset. The demo pair's own lengths make no difference."""
+    """Return how the parameters differ from each preset. The demo pair's own lengths make no difference."""
     apart = {}
     for name, preset in presets.items():
         usual = [preset, with_advice(preset, DEMO_SETTINGS.policy)]
@@ -76,13 +76,13 @@ def _from_presets(chosen: PolicySettings, presets: Mapping[str, PolicySettings])
 
 
 def preset_of(policy: PolicySettings) -> str:
-    """The preset whose values these are, the demo pair's own lengths aside; empty if a person changed any."""
+    """Return the preset whose values these are, the demo pair's own lengths aside; "" if a person changed any."""
     apart = _from_presets(policy, POLICIES.of(policy).presets)
     return next((name for name, values in apart.items() if not values), "")
 
 
 def used_in_brief(trace: Trace) -> str:
-    """“● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords (baton) · seed 7”: what wrote an answer, as it was then."""
+    """Return what wrote an answer: “● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords (baton) · seed 7”."""
     if trace.started is None:
         return ""
     cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
@@ -92,7 +92,7 @@ def used_in_brief(trace: Trace) -> str:
 
 
 def used_in_full(trace: Trace) -> str:
-    """The same with sampling, length limit and system prompt, a line each."""
+    """Return what wrote an answer with sampling, length limit and system prompt, a line each."""
     if trace.started is None:
         return ""
     settings = tolerant({"run": dict(trace.started.settings)}).run
@@ -102,7 +102,7 @@ def used_in_full(trace: Trace) -> str:
 
 
 def run_in_brief(trace: Trace) -> str:
-    """14 steps · 9.2 s; while a long text is read, how far. The speed of each model stands below the composer."""
+    """Return “14 steps · 9.2 s”, or how far a long prompt is read. The speeds stand below the composer."""
     if trace.prefill:
         return prefill_text(trace.prefill)
     parts = [count(len(trace.steps), "step")]
@@ -112,7 +112,7 @@ def run_in_brief(trace: Trace) -> str:
 
 
 def prefill_text(progress: PrefillProgressed) -> str:
-    """“Reading the prompt … 43%”"""
+    """Return “Reading the prompt … 43%”."""
     return f"Reading the prompt … {progress.share:.0%}"
 
 
@@ -121,14 +121,14 @@ DRAFT_SIGN = "◇"
 
 
 def draft_text(drafted: int, accepted: int) -> str:
-    """“◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
+    """Return “◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
     return (
         f"{DRAFT_SIGN} {count(drafted, 'token')}, {accepted:,} accepted ({accepted / drafted:.0%})" if drafted else ""
     )
 
 
 def ending(trace: Trace, live: bool) -> str:
-    """How the run ended, if that needs a word, and what to make of it."""
+    """Return how the run ended and what to make of it; nothing if it ended well."""
     if live or not trace.started:
         return ""
     if trace.ended is None:
@@ -137,14 +137,14 @@ def ending(trace: Trace, live: bool) -> str:
 
 
 def finish_text(trace: Trace) -> str:
-    """Why the run ended, if that needs a word: “Stopped at the length limit (500 tokens).”"""
+    """Return why the run ended unless it was complete: “Stopped at the length limit (500 tokens).”"""
     if trace.finish is Finish.MAX_TOKENS and trace.started and (most := trace.started.settings.get("max_tokens")):
         return f"Stopped at the length limit ({count(most, 'token')})."
     return ENDINGS[trace.finish] if trace.finish else ""
 
 
 def last_text(trace: Trace, live: bool) -> str:
-    """What happened without stopping the answer, and how it ended, a line each.
+    """Return the notices of a run and how it ended, a line each.
 
     That a server is tried again stands in the live line above the composer and on the page of the run, not here.
     """
@@ -153,7 +153,7 @@ def last_text(trace: Trace, live: bool) -> str:
 
 
 def opinion_counts(opinion: Opinion) -> str:
-    """What the opinion comes to, in two sentences."""
+    """Sum up a second opinion in two sentences."""
     strong, missed, unneeded = len(opinion.strong), len(opinion.missed), len(opinion.unneeded)
     text = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
     if opinion.takeovers and any(review.effect is not TakeoverEffect.UNKNOWN for review in opinion.takeovers):
@@ -177,14 +177,14 @@ class BilledEngine(Protocol):
 
 
 def bills_of(pair: Pair) -> Iterator[str]:
-    """A line for each of the two models that is on a server."""
+    """Yield the usage of each of the two models that is on a server, a line each."""
     for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
         if isinstance(engine, BilledEngine):
             yield f"{engine.card.location}: {bill_text(engine.usage)}"
 
 
 def bill_text(bill: Usage) -> str:
-    """All of it in a line."""
+    """Return requests, tokens, bytes, waiting time and money in a line."""
     cost = bill.cost
     waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
     text = f"{cost.requests:,} requests, {tokens_text(bill)}, {waited}"
@@ -193,7 +193,7 @@ def bill_text(bill: Usage) -> str:
 
 
 def tokens_text(bill: Usage) -> str:
-    """“5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
+    """Return “5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
     cost = bill.cost
     about = "about " if cost.estimated else ""
     counts = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
@@ -219,7 +219,7 @@ def bill_facts(bill: Usage) -> list[Fact]:
 
 
 def placement_facts(card: ModelCard) -> Iterator[Fact]:
-    """What lies where, in the words of `Placement`. Nothing for a model on a server."""
+    """Yield how a model is placed in memory; nothing for a model on a server."""
     if (placed := card.placement) is None:
         return
     threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
@@ -231,14 +231,14 @@ def placement_facts(card: ModelCard) -> Iterator[Fact]:
 
 
 def retreat_text(card: ModelCard) -> str:
-    """One sentence if a model could not be loaded as asked; else nothing."""
+    """Return a sentence if a model could not be loaded as asked; else ""."""
     if card.placement is None or not card.placement.retreat:
         return ""
     return f"{card.name} was loaded {card.placement.retreat}: out of memory."
 
 
 def share_text(share: DeviceShare) -> str:
-    """“31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
+    """Return “31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
     mapped = f" ({in_gib(share.mapped)} of it pages of the file)" if 0 < share.mapped < share.weights else ""
     parts = [f"weights {in_gib(share.weights)}{mapped}" if share.weights else ""]
     parts += [f"KV cache {in_gib(share.cache)}" if share.cache else "", f"compute {in_gib(share.compute)}"]
@@ -246,7 +246,7 @@ def share_text(share: DeviceShare) -> str:
 
 
 def own_facts(own: ModelOverrides) -> Iterator[Fact]:
-    """What a person set for this model alone."""
+    """Yield what a person set for this model alone."""
     if text := sampling_text(own):
         yield "Own sampling", text
     if own.tags is not TagSource.TEMPLATE:
@@ -256,13 +256,13 @@ def own_facts(own: ModelOverrides) -> Iterator[Fact]:
 
 
 def sampling_text(own: ModelOverrides) -> str:
-    """“temperature 0.6, top-p 0.95”: what is set of them."""
+    """Return what is set of the sampling: “temperature 0.6, top-p 0.95”."""
     drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
     return ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None)
 
 
 def cue_text(cue_list: str) -> str:
-    """The cues of a list, without their inflections: “wait, hmm, let me”."""
+    """Return the cues of a list without their inflections: “wait, hmm, let me”."""
     try:
         return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
     except SettingsError as error:
@@ -301,7 +301,7 @@ STATES = {
 
 
 def status_text(doing: ServerStatus, short: bool = False) -> str:
-    """“✓ connected · 18 ms”, “≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
+    """Return “✓ connected · 18 ms”, “≡ reading 40%” or “◷ waiting for a slot”; short, “≡ reading” or “◷ waiting”."""
     sign, words, _ = STATES[doing.state]
     if short:
         return f"{sign} {words.partition(' for ')[0]}"

@@ -30,7 +30,7 @@ class Loader(Protocol):
 
     @property
     def servers(self) -> KnownServers:
-        """What is known of servers, their keys among it."""
+        """The known servers, with their keys and settings."""
         ...
 
 
@@ -81,7 +81,7 @@ class LoadedModels(QObject):
         self.pair = Pair()
 
     def begin_writing(self, writer: object) -> None:
-        """The pair stays as it is until `end_writing`."""
+        """Keep the pair as it is until `end_writing`."""
         self._writers.add(writer)
 
     def end_writing(self, writer: object) -> None:

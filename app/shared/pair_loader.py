@@ -36,7 +36,7 @@ class PairLoader:
     """Opens both models of a choice: a file in a process of its own, a server by its saved settings."""
 
     def __init__(self, paths: Paths) -> None:
-        """Two files are read: what a person chose for single models, and for single servers."""
+        """Read the options of single models and of single servers from their files below `paths`."""
         self._paths = paths
 
     @cached_property
@@ -121,7 +121,7 @@ def _close_unwanted(connecting: Future[Engine]) -> None:
 
 
 def source_text(source: ModelSource) -> str:
-    """A file with its size; the source's own text for anything else."""
+    """Name a file with its size; anything else as a person writes it."""
     path = local_path(source)
     if path is None or not path.is_file():
         return str(source)

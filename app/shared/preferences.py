@@ -34,7 +34,7 @@ class Preferences(QObject):
             self.changed.emit()
 
     def change(self, **fields: Any) -> None:
-        """Other values for fields of the settings, already valid."""
+        """Change fields of the settings to values that are valid already."""
         self.replace(self.value.model_copy(update=fields))
 
     def change_run(self, **fields: Any) -> None:

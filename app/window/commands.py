@@ -150,7 +150,7 @@ class CommandPalette(QDialog):
 
 
 def matches(title: str, words: str) -> bool:
-    """True if every word occurs in the title."""
+    """Return whether every word occurs in the title."""
     return all(word in title.lower() for word in words.lower().split())
 
 
@@ -198,7 +198,7 @@ def commands_of(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
 
     def on_last(act: Callable[[Exchange], object]) -> Callable[[], None]:
-        """An action on the last answer, while none is being written."""
+        """Return a command on the last answer, which is refused while one is being written."""
 
         def do() -> None:
             exchange = session.conversation.leaf
@@ -273,7 +273,7 @@ def commands_of(window: CommandTarget) -> list[Command]:
 
 
 def copies(what: str, key: str, copy: Callable[[CopyFormat], None]) -> list[Command]:
-    """A command for each form; the key copies Markdown, as the model wrote it."""
+    """Return a command for each format; the key copies Markdown, as the model wrote it."""
     return [
         Command(
             f"Copy {what} as {form.value}", partial(copy, form), key if form is CopyFormat.MARKDOWN else "", "Answer"

@@ -134,7 +134,7 @@ class MainWindow(QMainWindow):
             self.session.open(last, quietly=True)
 
     def _close_store(self) -> None:
-        """Last of all, since everything else may still save something."""
+        """Close the store last of all, since everything else may still save something."""
         if self._store:
             try:
                 self._store.close()
@@ -177,7 +177,7 @@ class MainWindow(QMainWindow):
         RecentMessages(self.notice, self).open()
 
     def escape(self) -> None:
-        """What Esc does on the chat page while there is something to do there; else close the newest message."""
+        """Let the chat page handle Esc while it has something to close or stop; else close the newest message."""
         if not (self._shown_page == "chat" and self.chat.escape()):
             self.notice.close_newest()
 
@@ -351,14 +351,14 @@ class MainWindow(QMainWindow):
         self._appearance = appearance
 
     def _toast_area(self) -> QRect:
-        """Below the top bar, and above the composer, which is never covered."""
+        """Return where toasts may lie: below the top bar, and above the composer, which is never covered."""
         pages = self._pages.geometry()
         if self._shown_page == "chat":
             pages.setBottom(self.chat.foot.mapTo(self._centre, QPoint(0, 0)).y() - 1)
         return pages
 
     def _fit_inspector(self) -> None:
-        """Where there is room, the inspector is at least as wide as its tabs."""
+        """Make the inspector at least as wide as its tabs, unless the window is narrow."""
         is_narrow = self.width() < NARROW
         self.inspector.setMinimumWidth(0 if is_narrow else self.inspector.preferred_width)
 
@@ -390,7 +390,7 @@ class MainWindow(QMainWindow):
 
 
 def first_size(available: QSize) -> QSize:
-    """The size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
+    """Return the size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
 
 

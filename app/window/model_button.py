@@ -117,7 +117,7 @@ class StateLabel(QLabel):
         )
 
     def show_status(self, status: ServerStatus | None, short: bool) -> None:
-        """None: the model is not on a server."""
+        """Show the status of a server; None for a model that is not on one."""
         if status is None:
             self.clear()
             return
@@ -134,6 +134,6 @@ ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 def detail(card: ModelCard) -> str:
-    """Q4_K_M · office-server"""
+    """Return quantisation and server: “Q4_K_M · office-server”."""
     location = "" if card.location == "this machine" else card.location
     return " · ".join(filter(None, (card.quantisation, location, "⚠ less" if retreat_text(card) else "")))

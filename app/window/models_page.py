@@ -103,7 +103,7 @@ class LazyModelsPage(QWidget):
         return page
 
     def _general_loading(self) -> LoadOptions:
-        """The load options of models without options of their own."""
+        """Return the load options of models without options of their own."""
         from core.models.loading import LoadOptions
 
         general = self._window.preferences.value.models

@@ -36,7 +36,7 @@ class OfferedPair:
 def offered_models(
     in_use: ModelChoice, recent: Iterable[str], here: Sequence[str], known: Iterable[CatalogModel] = ()
 ) -> list[OfferedModel]:
-    """Each model once: in use, recent, on this machine (`here`: paths), and of the catalogue what is not here."""
+    """List each model once: in use, recent, on this machine (`here`: paths), and of the catalogue what is not here."""
     signs: dict[str, str] = {}
     for author in (Author.SMALL, Author.LARGE):
         if not isinstance(source := in_use.get(author), DemoModel):
@@ -55,7 +55,7 @@ def offered_models(
 
 
 def offered_pairs(here: Sequence[str], pairs: Iterable[CatalogPair]) -> list[OfferedPair]:
-    """The catalogue's pairs, those on this machine first."""
+    """List the catalogue's pairs, those on this machine first."""
     paths = {Path(path).name: path for path in here}
     found = []
     for pair in pairs:
@@ -68,12 +68,12 @@ def offered_pairs(here: Sequence[str], pairs: Iterable[CatalogPair]) -> list[Off
 
 
 def known_models(pairs: Iterable[CatalogPair]) -> Collection[CatalogModel]:
-    """Each model of these pairs once."""
+    """List each model of these pairs once."""
     return {model.file: model for pair in pairs for model in (pair.small, pair.large)}.values()
 
 
 def _name(source: ModelSource) -> tuple[str, ...]:
-    """File and folder, or the address."""
+    """Return file and folder, or the address."""
     if isinstance(source, LocalFile):
         return source.path.name, short_path(source.path.parent)
     return (str(source),)

@@ -136,7 +136,7 @@ class PairDialog(QDialog):
         super().done(result)
 
     def _complete(self, author: Author) -> QCompleter:
-        """Any part of the path or address finds a model."""
+        """Complete models by any part of their path or address."""
         completer = QCompleter(self._offered, self.edits[author])
         completer.setCompletionRole(SOURCE_ROLE)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
@@ -150,7 +150,7 @@ class PairDialog(QDialog):
         return completer
 
     def _show_offered(self, author: Author) -> None:
-        """All that is offered, whatever stands in the field."""
+        """Show all models, whatever stands in the field."""
         completer = self.edits[author].completer()
         self.edits[author].setFocus()
         completer.setCompletionPrefix("")
@@ -230,7 +230,7 @@ class PairDialog(QDialog):
         self._pause.start()
 
     def _typed(self) -> None:
-        """The field was left, or nothing was typed for a moment."""
+        """Check a field that was left, or in which nothing was typed for a moment."""
         if self._typing:
             self._pause.stop()
             self._typing = None
@@ -274,7 +274,7 @@ class PairDialog(QDialog):
         self.accept()
 
     def _text(self, author: Author) -> str:
-        """Empty for the demo pair's own model, as the placeholder says."""
+        """Return the text of the field: "" for the demo pair's own model."""
         source = self._choice.get(author)
         return "" if source is DEMO_OF[author] else str(source)
 
@@ -283,7 +283,7 @@ class PairDialog(QDialog):
 
 
 def pair_warning(small: ModelSource, large: ModelSource) -> str:
-    """Why the two models make no sensible pair, in a sentence or two; "" if nothing speaks against it.
+    """Return why the two models make no sensible pair, in a sentence or two; "" if nothing speaks against it.
 
     Files are judged by their headers. Raises ModelFileError.
     """
@@ -304,7 +304,7 @@ def pair_warning(small: ModelSource, large: ModelSource) -> str:
 
 
 def _source_words(source: ModelSource) -> str:
-    """What the source is, found out without loading it. Raises ModelFileError."""
+    """Describe the source without loading it. Raises ModelFileError."""
     if isinstance(source, ServerUrls):
         return "A server. Its key, a test, prices and caps are behind “Server…”."
     if (path := local_path(source)) is None:

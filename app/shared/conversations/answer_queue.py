@@ -73,7 +73,7 @@ class AnswerQueue(QObject):
         return any(waiting is exchange for waiting, _ in self._waiting)
 
     def write(self, exchange: Exchange, first: Move | None, pace: float) -> None:
-        """Write one answer. `first`: its first move, else the policy decides. `pace`: tokens a second, 0 for no limit."""
+        """Write one answer. `first`: its first move, or the policy decides. `pace`: tokens a second, 0 for no limit."""
         self._add([(exchange, first)], compares=False, at_once=1, pace=pace)
 
     def compare(self, exchanges: Sequence[Exchange], at_once: int) -> None:

@@ -18,7 +18,7 @@ from core.thinking.policy import Move
 
 
 class AnswerTask(QObject):
-    """Lets the models write into the exchange's trace, and says when there is more to see."""
+    """Writes one answer into the trace of its exchange."""
 
     progressed = Signal()
     ended = Signal(object)
@@ -54,11 +54,11 @@ class AnswerTask(QObject):
         StreamTask(self, "answer", write, cancel=control.stop).items(self._apply).done(self._end).start()
 
     def stop(self) -> None:
-        """The text so far stays."""
+        """Stop writing; the text so far stays."""
         self.control.stop()
 
     def take_fresh(self) -> list[Event]:
-        """Events since the last call, for the store."""
+        """Return the events since the last call, for the store."""
         fresh, self._fresh = self._fresh, []
         return fresh
 

@@ -13,7 +13,7 @@ STEP_CAP = 512
 
 
 def trace_until(trace: Trace, position: int) -> Trace:
-    """A trace of its own that ends `position` characters into the body, or at the beginning of the token there.
+    """Return a new trace that ends `position` characters into the body, or at the beginning of the token there.
 
     What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
     """

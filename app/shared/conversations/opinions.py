@@ -58,7 +58,7 @@ class SecondOpinions(QObject):
         self.changed.emit()
 
     def stop(self) -> None:
-        """What was read until now is kept."""
+        """Stop reading; the opinion so far is kept."""
         if self._reading:
             self._reading.stop()
 

@@ -44,7 +44,7 @@ class ConversationRepository(QObject):
         return self._store.conversations.search(text)
 
     def add(self, conversation: Conversation, exchange: Exchange) -> None:
-        """A new exchange, with what its trace holds already if it goes on from another."""
+        """Save a new exchange, with what its trace holds already if it goes on from another."""
         stored = StoredExchange(
             exchange.id,
             exchange.parent.id if exchange.parent else None,
@@ -56,13 +56,13 @@ class ConversationRepository(QObject):
             self.record(exchange, exchange.trace.events)
 
     def record(self, exchange: Exchange, events: list[Event]) -> None:
-        """Raises StoreError if another program is writing this answer."""
+        """Save new events of an answer. Raises StoreError if another program is writing it."""
         if exchange.id not in self._recorders:
             self._recorders[exchange.id] = self._store.runs.record_later(exchange.id)
         self._recorders[exchange.id].record(events)
 
     def append(self, exchange: Exchange, events: list[Event]) -> None:
-        """What was found out about an answer after it was written."""
+        """Save what was found out about an answer after it was written."""
         self._store.runs.append_later(exchange.id, events)
 
     def run_ended(self, exchange: Exchange) -> None:
@@ -83,7 +83,7 @@ class ConversationRepository(QObject):
         self._change(lambda: self._store.conversations.restore(conversation_id))
 
     def open(self, conversation_id: str) -> Conversation:
-        """The tree at once; the traces follow, those on the shown path first. Raises StoreError."""
+        """Read the tree at once; its traces follow, those on the shown path first. Raises StoreError."""
         stored = self._store.conversations.open(conversation_id)
         conversation = Conversation(title=stored.title, id=stored.id, changed=stored.changed)
         known: dict[str, Exchange] = {}

@@ -202,7 +202,7 @@ class ChatSession(QObject):
         return self._settings_with()
 
     def _settings_with(self, policy: str = "") -> RunSettings:
-        """The settings of the next answer, with another policy than the chosen one."""
+        """Return the settings of the next answer, with another policy than the chosen one if one is named."""
         from core.demo_pair import DEMO_SETTINGS
 
         settings = self.preferences.value
@@ -285,7 +285,7 @@ class ChatSession(QObject):
 
 
 def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
-    """The settings under which this model can write: a policy for one model gives way to the other one's."""
+    """Return settings under which this model can write: a policy for the other model alone is replaced."""
     needs = POLICIES.of(settings.policy).needs
     if author is Author.LARGE and not needs.large:
         return settings.model_copy(update={"policy": Always.Settings()})

@@ -71,7 +71,7 @@ def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
 
 
 def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    """A factor, shown as whole percent."""
+    """Make an editor for a factor that shows whole percent."""
     low, high = _bounds(field)
     box = whole_number(round(100 * low), round(100 * high))
     box.setSuffix("%")
@@ -82,7 +82,7 @@ def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
-    """How a form shows the field, beyond its type."""
+    """Return how a form shows the field, beyond its type."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
@@ -99,7 +99,7 @@ def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
 
 
 def _optional(make: Callable[..., Editor], field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    """A number that may be left out: one step below its lowest value stands for none, in words of its own."""
+    """Make an editor for a number that may be None: one step below its lowest value, with a text of its own."""
     number = make(field, changed)
     box: Any = number.widget  # of whole numbers or of others
     extra = field.json_schema_extra

@@ -37,7 +37,7 @@ class FormRow(NamedTuple):
 
 
 def entries(value: BaseModel, path: Path = ()) -> Iterator[FieldEntry]:
-    """All fields of the value, depth first. Of a policy: which one it is, then its own parameters."""
+    """Yield all fields of the value, depth first. Of a policy: which one it is, then its own parameters."""
     for name, field in type(value).model_fields.items():
         inner = getattr(value, name)
         if name in HIDDEN:
@@ -62,7 +62,7 @@ def value_at(model: BaseModel, path: Path) -> Any:
 
 
 def default_at(value: BaseModel, defaults: BaseModel, path: Path) -> Any:
-    """The value in `defaults`; the policy's own where another policy is chosen than there."""
+    """Return the default of a field; the policy's own where another policy is chosen than in `defaults`."""
     name, *rest = path
     if not rest:
         return getattr(defaults, name)
@@ -73,7 +73,7 @@ def default_at(value: BaseModel, defaults: BaseModel, path: Path) -> Any:
 
 
 def with_value(model: BaseModel, path: Path, value: Any) -> BaseModel:
-    """The same model with one value changed, however deep it lies. Another policy has its own parameters."""
+    """Return the model with one value changed, however deep it lies. Another policy has its own parameters."""
     name, *rest = path
     if isinstance(model, PolicySettings) and name == "policy":
         return settings_for(value, model)
@@ -141,7 +141,7 @@ class SettingsForm(QWidget):
         self.search(self._words)
 
     def paths(self) -> list[Path]:
-        """Of all fields, shown or not."""
+        """Return the paths of all fields, shown or not."""
         return [row.entry.path for row in self._rows]
 
     def is_changed(self, path: Path) -> bool:

@@ -46,12 +46,12 @@ class CopyFormat(Enum):
 
 
 def as_plain_text(source: QTextDocument | QTextCursor) -> str:
-    """As one would type it; formulas as they were written."""
+    """Return the text as one would type it, with the sources of formulas."""
     return _written(source, PlainText())
 
 
 def as_markdown(source: QTextDocument | QTextCursor) -> str:
-    """As it could be read again; formulas as they were written."""
+    """Return the text as Markdown, with the sources of formulas."""
     return _written(source, Markdown())
 
 
@@ -60,7 +60,7 @@ def written_as(source: QTextDocument | QTextCursor, form: CopyFormat) -> str:
 
 
 def converted(markdown: str, form: CopyFormat) -> str:
-    """A model's text in this format. No formula is typeset for it, so that it takes no time."""
+    """Convert a model's text into this format. No formula is typeset for it, so that it takes no time."""
     if form is CopyFormat.MARKDOWN:
         return markdown.strip()
     document = QTextDocument()
@@ -70,7 +70,7 @@ def converted(markdown: str, form: CopyFormat) -> str:
 
 
 def code_of(document: QTextDocument, address: str) -> str:
-    """The code under the word "Copy" that leads to `address`; empty if there is none."""
+    """Return the code under the word "Copy" that leads to `address`; "" if there is none."""
     block = document.begin()
     while block.isValid():
         is_head = block.blockFormat().property(BLOCK_KIND) == CODE_HEAD
@@ -101,7 +101,7 @@ def _lines(cursor: QTextCursor, markup: PlainText) -> Iterator[DocumentLine]:
 
 
 def _text(block: QTextBlock, start: int, end: int, markup: PlainText) -> str:
-    """What of the block lies between the two positions, in the markup."""
+    """Return what of the block lies between the two positions, in the markup."""
     if block.blockFormat().property(BLOCK_KIND) == CODE:
         selected = block.text()[max(0, start - block.position()) : end - block.position()]
         return selected.replace(LINE_BREAK, "\n")
@@ -113,7 +113,7 @@ def _text(block: QTextBlock, start: int, end: int, markup: PlainText) -> str:
 
 
 def fragments(block: QTextBlock) -> Iterator[QTextFragment]:
-    """The stretches of one format in a block. Qt's own iterator is not one of Python's."""
+    """Iterate over the fragments of a block: Qt's own iterator is not one of Python's."""
     at = block.begin()
     while not at.atEnd():
         yield at.fragment()
@@ -144,7 +144,7 @@ class DocumentLine(NamedTuple):
 
 
 def line_of(block: QTextBlock, text: str, whole: bool) -> DocumentLine:
-    """What the markup needs to know of a block."""
+    """Return what the markup needs to know of a block."""
     form = block.blockFormat()
     kind = str(form.property(BLOCK_KIND) or "")
     table = QTextCursor(block).currentTable() if kind != CODE else None
@@ -175,7 +175,7 @@ class PlainText:
     """Text without markup; `Markdown` overrides what it writes differently."""
 
     def run(self, text: str, form: QTextCharFormat) -> str:
-        """A stretch of one format. Formulas are stretches of their own, alike ones side by side."""
+        """Return a fragment in the markup. Equal formulas side by side are one fragment."""
         formula = formula_of(form)
         if formula:
             return self.formula(formula) * text.count(OBJECT_CHARACTER)
@@ -183,7 +183,7 @@ class PlainText:
         return text if form.hasProperty(UNSET) else self.words(text, form)
 
     def document(self, lines: list[DocumentLine]) -> str:
-        """All lines together; the rows of a table and the items of a list stand close."""
+        """Join all lines, without blank ones between the rows of a table and the items of a list."""
         result = ""
         before: DocumentLine | None = None
         for line, text in self._pieces(lines):
@@ -221,7 +221,7 @@ class PlainText:
         return "\t".join(cells)
 
     def _pieces(self, lines: list[DocumentLine]) -> list[tuple[DocumentLine, str]]:
-        """Lines as they are written, the cells of a row as one."""
+        """Return the lines in the markup, the cells of a row as one."""
         pieces = []
         for _, together in groupby(enumerate(lines), key=lambda numbered: numbered[1].row or numbered[0]):
             group = [line for _, line in together]

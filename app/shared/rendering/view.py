@@ -97,7 +97,7 @@ class RichText(QTextBrowser):
         super().paintEvent(event)
 
     def _place_of(self, position: int) -> QRectF:
-        """Where the character at a position stands in the document."""
+        """Return the rectangle of the character at a position of the document."""
         block = self.document().findBlock(position)
         within = position - block.position()
         line = block.layout().lineForTextPosition(within)
@@ -113,11 +113,11 @@ class RichText(QTextBrowser):
 
     @property
     def formula_size(self) -> float:
-        """Pixels, as the formulas in it are set."""
+        """The size of its formulas in pixels."""
         return self._style().formula_size
 
     def fit_width(self, widest: int) -> None:
-        """Be as wide as the text needs to be, and no wider than so many pixels."""
+        """Make the widget as wide as its text, and no wider than so many pixels."""
         document = self.document()
         document.setTextWidth(-1)
         self.setFixedWidth(min(widest, int(document.idealWidth()) + 4))
@@ -158,7 +158,7 @@ class RichText(QTextBrowser):
 
 
 def _x(line: QTextLine, within: int) -> float:
-    """Where a position of a block stands in its line. PySide gives the place and the position."""
+    """Return where a position of a block stands in its line. PySide returns the place and the position."""
     found: Any = line.cursorToX(within)
     return float(found[0] if isinstance(found, tuple) else found)
 
@@ -184,7 +184,7 @@ class LiveText:
         append_plain(self._cursor.document(), text, self._format)
 
     def close(self) -> None:
-        """Sets what has come, with its mathematics, in the place of the plain letters."""
+        """Render what has come in the place of the plain letters."""
         self._cursor.beginEditBlock()
         self._cursor.setPosition(self._start)
         self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)

@@ -20,7 +20,7 @@ ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 class AnswerCard(QFrame):
-    """Hidden while there is no answer."""
+    """The card of the final answer; hidden while there is none."""
 
     def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,7 +86,7 @@ class AnswerText(RichText):
 
 
 def without_tag(text: str, tag: str, live: bool) -> str:
-    """The text without lines that hold nothing but the tag that closes the thinking: a confused model repeats it.
+    """Remove lines that hold only the tag that closes the thinking, which a confused model repeats.
 
     `live`: it is still written; a last line that may become the tag is held back, so that what was shown stays.
     """

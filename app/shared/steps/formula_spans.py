@@ -38,7 +38,7 @@ class FormulaSpans:
         """By a piece whose formula closes later: so many of its characters stand."""
 
     def add(self, text: str) -> range:
-        """The next piece; the pieces before it that are to be set again, since their formula closes in this one."""
+        """Add the next piece; return the earlier ones to render again, since their formula closes in this one."""
         last, begins, again = len(self._texts), 0, range(0)
         self._texts.append(text)
         if self._open:
@@ -71,7 +71,7 @@ class FormulaSpans:
         return again
 
     def words(self, index: int, text: str) -> str:
-        """The text to render for a piece: a whole formula where it closes, a sign where it began."""
+        """Return the text to render for a piece: a whole formula where it closes, a sign where it began."""
         if index in self._stands:
             text = f"{text[: self._stands[index]].rstrip()} {GOES_ON}"
         return self._opened.get(index, "") + text

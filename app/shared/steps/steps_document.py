@@ -59,13 +59,13 @@ class ShownPiece:
 
 
 def thinking_pieces(trace: Trace) -> list[Piece]:
-    """What is shown as steps: all that is not the answer, without white space or a closing tag that stands alone."""
+    """Return what is shown as steps: all but the answer, white space, and a closing tag that stands alone."""
     tag = trace.closed.tag if trace.closed else ""
     return [piece for piece in trace.pieces if not piece.in_answer and _says_something(piece, tag)]
 
 
 def cues_of(trace: Trace) -> Lexicon:
-    """The cues that the policy of this run looked for: its own list, or the policy's."""
+    """Return the cues that the policy of this run looked for: its own list, or the policy's."""
     if trace.started is None:
         return english()
     settings = run_settings(trace.started.settings)
@@ -153,7 +153,7 @@ class StepsDocument(QObject):
 
     @contextmanager
     def _laid_out_once(self) -> Iterator[None]:
-        """All edits as one for Qt, which lays out and resizes once; not with a long line, which is continued in a block
+        """Make all edits one for Qt, which lays out once; not with a long line, which is continued in a block
         of its own by how it was laid out."""
         first = max(0, len(self.shown) - 1)
         coming = self._pieces[first : first + self._at_once + 1]
@@ -185,7 +185,7 @@ class StepsDocument(QObject):
         return first_changed
 
     def _drop_what_went(self) -> None:
-        """Only the end of a trace changes: go back from there to the first piece that is as it was."""
+        """Remove pieces from the end, where a trace changes, back to the last one that is as it was."""
         while self.shown:
             index, last = len(self.shown) - 1, self.shown[-1]
             same = index < len(self._pieces) and self._pieces[index] is last.piece
@@ -226,7 +226,7 @@ class StepsDocument(QObject):
             append_plain(self._document, fresh, self._plain(last.piece))
 
     def _close_last(self) -> None:
-        """Its end has come: set it, once its formulas are ready."""
+        """Render the last piece, which is complete, once its formulas are typeset."""
         if not self.shown or self.shown[-1].is_set:
             return
         self._grow_last()
@@ -258,7 +258,7 @@ class StepsDocument(QObject):
         self.grown.emit(index)
 
     def _replace(self, shown: ShownPiece, index: int) -> None:
-        """Rendered text for the plain letters of a piece."""
+        """Replace the plain letters of a piece by rendered text."""
         document, before = self._document, self._document.blockCount()
         cursor = QTextCursor(document.findBlockByNumber(shown.first))
         cursor.beginEditBlock()
@@ -325,7 +325,7 @@ class StepsDocument(QObject):
         QTextCursor(block).mergeBlockFormat(form)
 
     def end_of(self, index: int) -> QTextBlock:
-        """The last block of a shown piece."""
+        """Return the last block of a shown piece."""
         if index + 1 == len(self.shown):
             return self._document.lastBlock()
         return self._document.findBlockByNumber(self.shown[index + 1].first - 1)
@@ -364,7 +364,7 @@ class StepsDocument(QObject):
 
 
 def utf16_length(text: str) -> int:
-    """How many of Qt's positions a text takes."""
+    """Return how many of Qt's positions a text takes."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

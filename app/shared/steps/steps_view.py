@@ -67,12 +67,12 @@ class StepsView(RichText):
         self.viewport().update()
 
     def place_of(self, piece: Piece) -> QRectF | None:
-        """Where the piece stands in the widget; None while it is not shown."""
+        """Return where the piece stands in the widget; None while it is not shown."""
         index = next((i for i, shown in enumerate(self.shown) if shown.piece is piece), None)
         return None if index is None else self._place(index)
 
     def piece_at(self, point: QPoint) -> Piece | None:
-        """The piece at a point of the widget."""
+        """Return the piece at a point of the widget."""
         index = self._index_at(point.y())
         if index is None or point.y() > self._place(index).bottom() + GAP:
             return None
@@ -171,7 +171,7 @@ class StepsView(RichText):
         return max(0, found - 1)
 
     def top_of(self, index: int) -> float:
-        """Where a shown piece begins, in pixels of the widget."""
+        """Return where a shown piece begins, in pixels of the widget."""
         block = self.document().findBlockByNumber(self.shown[index].first)
         # A table or code lies in a frame that begins before its first block.
         return self.document().documentLayout().blockBoundingRect(block).top() - PAD
@@ -209,7 +209,7 @@ class StepsView(RichText):
             self._paint_change(painter, shown, sign, colours)
 
     def _paint_change(self, painter: QPainter, shown: ShownPiece, sign: QRectF, colours: Colours) -> None:
-        """≠ or = beside the author's sign; after the last line “087 → 987”, if there is room."""
+        """Paint ≠ or = beside the author's sign, and “087 → 987” after the last line if it fits."""
         assert shown.change
         corrected = shown.change.effect is Effect.CORRECTED
         font = QFont(self.document().defaultFont())
@@ -237,7 +237,7 @@ class StepsView(RichText):
     def _paint_number(
         self, painter: QPainter, number: int, place: QRectF, colours: Colours, fonts: MarginFonts
     ) -> None:
-        """The number of a step, beside its first piece."""
+        """Paint the number of a step beside its first piece."""
         painter.setFont(fonts.number)
         painter.setPen(QColor(colours.muted))
         room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)

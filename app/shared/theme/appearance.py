@@ -79,7 +79,7 @@ class Theme(QObject):
 
 
 def _colours_under(system: Qt.ColorScheme) -> Colours:
-    """Light if the desktop does not say."""
+    """Return the colours of a scheme; light if the desktop does not say."""
     return DARK if system is Qt.ColorScheme.Dark else LIGHT
 
 
@@ -91,7 +91,7 @@ def apply(application: QApplication, scheme: ColourScheme, text_size: float = 1.
 
 
 def current_theme() -> Theme:
-    """The theme of the running application; plain light until `apply` was called.
+    """Return the theme of the running application; plain light until `apply` was called.
 
     Raises `RuntimeError` without a `QApplication`.
     """

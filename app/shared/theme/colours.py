@@ -139,13 +139,13 @@ SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
 
 
 def ink_of(author: Author, colours: Colours) -> str:
-    """The colour in which the author's sign, bar and name are drawn."""
+    """Return the colour in which the author's sign, bar and name are drawn."""
     inks = {Author.SMALL: colours.small, Author.LARGE: colours.large, Author.INSERTED: colours.inserted}
     return inks[author]
 
 
 def tint_of(author: Author, colours: Colours) -> str:
-    """The ground behind what the author wrote, where it is set off from the rest."""
+    """Return the background of what the author wrote, where it is set off from the rest."""
     tints = {
         Author.SMALL: colours.small_tint,
         Author.LARGE: colours.large_tint,

@@ -50,7 +50,7 @@ def set_role(widget: QWidget, role: Role) -> None:
 
 
 def palette(c: Colours) -> QPalette:
-    """The same colours for everything that Fusion paints by itself."""
+    """Return the same colours for everything that Fusion paints by itself."""
     result = QPalette()
     roles = QPalette.ColorRole
     for role, colour in (
@@ -84,7 +84,7 @@ def palette(c: Colours) -> QPalette:
 
 
 def stylesheet(c: Colours, point_size: float) -> str:
-    """The sheet for the whole application (resources/window.qss); `point_size` is that of running text."""
+    """Return the sheet for the whole application (resources/window.qss); `point_size` is that of running text."""
     derived = {
         "faint": _faint(c),
         "handle": blend(c.background, c.outline, 0.55),
@@ -98,5 +98,5 @@ def stylesheet(c: Colours, point_size: float) -> str:
 
 
 def _faint(c: Colours) -> str:
-    """The colour of disabled text."""
+    """Return the colour of disabled text."""
     return blend(c.surface, c.muted, 0.6)

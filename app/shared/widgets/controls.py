@@ -52,7 +52,7 @@ def label(text: str = "", role: Role | None = None, *, wrap: bool = False, selec
 
 
 def plain_tip(text: str) -> str:
-    """A tool tip that shows this text as it is: Qt would take what looks like HTML for that, and load its images."""
+    """Escape a text for a tool tip: Qt would take what looks like HTML for that, and load its images."""
     return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
 
 
@@ -68,7 +68,7 @@ def button(text: str, press: Callable[[], object], role: Role | None = None, tip
 
 
 def whole_number(lowest: int, highest: int) -> QSpinBox:
-    """A field for a whole number; the wheel changes it only while it has the focus."""
+    """Make a field for a whole number; the wheel changes it only while it has the focus."""
     box = QSpinBox()
     box.setRange(lowest, highest)
     _ignore_wheel_without_focus(box)
@@ -77,7 +77,7 @@ def whole_number(lowest: int, highest: int) -> QSpinBox:
 
 
 def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
-    """A field for a decimal number; the wheel changes it only while it has the focus."""
+    """Make a field for a decimal number; the wheel changes it only while it has the focus."""
     box = QDoubleSpinBox()
     _ignore_wheel_without_focus(box)
     box.setDecimals(decimals)  # before the range, which is rounded to them
@@ -87,7 +87,7 @@ def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinB
 
 
 class _ElidedComboBox(QComboBox):
-    """Shortens its text where there is no room for it; the list shows all of it."""
+    """A combo box that shortens its text if it does not fit; the list shows all of it."""
 
     def minimumSizeHint(self) -> QSize:
         hint = super().minimumSizeHint()
@@ -107,7 +107,7 @@ class _ElidedComboBox(QComboBox):
 
 
 def combo_box() -> QComboBox:
-    """An empty list of choices; the wheel changes the choice only while the box has the focus."""
+    """Make an empty combo box; the wheel changes the choice only while it has the focus."""
     box = _ElidedComboBox()
     _ignore_wheel_without_focus(box)
     return box
@@ -191,7 +191,7 @@ class Hairline(QWidget):
 
 
 class ElidedLabel(QLabel):
-    """The whole text is in its tool tip."""
+    """A label that shortens its text if it does not fit; the tool tip has all of it."""
 
     def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -216,7 +216,7 @@ class ElidedLabel(QLabel):
 
 
 class ElidedButton(QPushButton):
-    """Shortens its text where there is no room for it; then all of it is in the tool tip, unless that says more."""
+    """A button that shortens its text if it does not fit; then the tool tip has all of it, unless it says more."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
@@ -243,7 +243,7 @@ class ElidedButton(QPushButton):
 
 
 class ElidedCheckBox(QCheckBox):
-    """Shortens its text where there is no room for it; all of it is in the tool tip."""
+    """A check box that shortens its text if it does not fit; the tool tip has all of it."""
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
@@ -263,7 +263,7 @@ class ElidedCheckBox(QCheckBox):
 
 
 class SwitchButton(QPushButton):
-    """A button that stays down; wide enough for its text in bold, which it is then."""
+    """A button that stays pressed, and is wide enough for its text in bold, as it is then."""
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
@@ -282,7 +282,7 @@ class SwitchButton(QPushButton):
 
 
 class FileEdit(QWidget):
-    """The path of a file: written, or chosen. Empty is None."""
+    """A field for the path of a file, to type or to choose; empty is None."""
 
     changed = Signal()
 
@@ -316,7 +316,7 @@ class FileEdit(QWidget):
 
 
 def scrolling(inside: QWidget) -> QScrollArea:
-    """As wide as there is room, without a frame."""
+    """Make a scroll area without a frame; what is inside takes the whole width."""
     area = QScrollArea()
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
@@ -326,7 +326,7 @@ def scrolling(inside: QWidget) -> QScrollArea:
 
 
 def see_through(area: QScrollArea, inside: QWidget) -> None:
-    """Qt fills the ground of an area and of what is in it; once `inside` is set, that can be switched off."""
+    """Keep Qt from filling the background of an area and of its content; call it once `inside` is set."""
     for ground in (area.viewport(), inside):
         ground.setAutoFillBackground(False)
 

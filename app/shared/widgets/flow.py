@@ -50,7 +50,7 @@ class FlowLayout(QLayout):
         self._place(room, move=True)
 
     def sizeHint(self) -> QSize:
-        """All of it in one line."""
+        """Return the size of all items in one line."""
         sizes = [item.sizeHint() for item in self._shown()]
         width = sum(size.width() for size in sizes) + self._gap * max(0, len(sizes) - 1)
         return QSize(width, max((size.height() for size in sizes), default=0))
@@ -93,7 +93,7 @@ class FlowLayout(QLayout):
 
 
 def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:
-    """Side by side at the left, in as many lines as are needed."""
+    """Return a widget with these side by side at the left, in as many lines as are needed."""
     flow = FlowLayout(gap, Qt.AlignmentFlag.AlignLeft)
     for widget in widgets:
         flow.addWidget(widget)

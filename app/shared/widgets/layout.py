@@ -28,17 +28,17 @@ Margins = int | tuple[int, int, int, int]
 
 
 def hbox(*cells: Cell, margins: Margins | None = None, spacing: int | None = None) -> QHBoxLayout:
-    """A layout with these cells from left to right; margins and spacing are those of the style by default."""
+    """Lay out these cells from left to right; margins and spacing are those of the style by default."""
     return _filled(QHBoxLayout(), cells, margins, spacing)
 
 
 def vbox(*cells: Cell, margins: Margins | None = None, spacing: int | None = None) -> QVBoxLayout:
-    """A layout with these cells from top to bottom; margins and spacing are those of the style by default."""
+    """Lay out these cells from top to bottom; margins and spacing are those of the style by default."""
     return _filled(QVBoxLayout(), cells, margins, spacing)
 
 
 def holder(layout: QLayout, role: Role | None = None) -> QFrame:
-    """A widget with this layout, such as a card."""
+    """Return a widget with this layout, such as a card."""
     frame = QFrame()
     frame.setLayout(layout)
     if role:
@@ -47,7 +47,7 @@ def holder(layout: QLayout, role: Role | None = None) -> QFrame:
 
 
 def in_row(*widgets: QWidget) -> QWidget:
-    """A widget with these side by side at the left."""
+    """Return a widget with these side by side at the left."""
     return holder(hbox(*widgets, STRETCH, margins=0))
 
 

@@ -44,7 +44,7 @@ class ToastMessage:
 
     @property
     def stays_ms(self) -> int:
-        """Milliseconds that its toast stays; 0: until it is closed."""
+        """The milliseconds that its toast stays; 0: until it is closed."""
         if self.warns:
             return 0
         return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
@@ -89,7 +89,7 @@ class Toast(QFrame):
         (self._actions[0] if self._actions else self._close).setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def enterEvent(self, event: QEnterEvent) -> None:
-        """Whoever points at it reads it."""
+        """Keep the toast while a person points at it."""
         super().enterEvent(event)
         self._timer.stop()
 
@@ -140,7 +140,7 @@ class Toasts(QWidget):
 
     @property
     def text(self) -> str:
-        """Of the newest toast; "" if there is none."""
+        """The text of the newest toast; "" if there is none."""
         return self._toasts[-1].message.text if self._toasts else ""
 
     @property
@@ -227,7 +227,7 @@ def _announce(source: QWidget, message: ToastMessage) -> None:
 
 
 def breakable(text: str) -> str:
-    """The text with places where a long path may be broken: zero-width spaces."""
+    """Add places where a long path may be broken: zero-width spaces."""
     return text.replace("/", "/\u200b").replace("\\", "\\\u200b").replace("_", "_\u200b")
 
 
