@@ -138,7 +138,7 @@ class ComparisonCard(QFrame):
         )
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """All visible text."""
         return " ".join(each.text() for each in self.findChildren(QLabel))
 
@@ -240,7 +240,7 @@ class Figures(QWidget):
         self.show_arm(None)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """All visible text."""
         return "; ".join(f"{figure.text()} {words.text()}" for figure, words in self._figures)
 

@@ -54,7 +54,7 @@ class FailureSession(QObject):
         self._batch.set_note(row, note)
 
     @property
-    def obstacle(self) -> str:
+    def unavailable_reason(self) -> str:
         """Why the large model cannot read answers now, in a sentence or two; "" if it can."""
         if self._batch.running:
             return "Wait until the batch is done, or stop it."
@@ -73,7 +73,7 @@ class FailureSession(QObject):
     def ask_opinions(self) -> None:
         """Let the large model read every wrong answer of the chosen arm that has no opinion yet."""
         store, batch, models = self._batch.store, self._batch.batch, self._batch.models
-        if self.reading or self.obstacle or store is None or batch is None:
+        if self.reading or self.unavailable_reason or store is None or batch is None:
             return
         # The loaded pair reads the arms that ran with the batch's own models; others have theirs (baton failures).
         own = [arm.name for arm in map(Arm.of, batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]

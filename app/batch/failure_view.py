@@ -170,17 +170,17 @@ class FailureView(QWidget):
 
     def _show_state(self) -> None:
         session = self.session
-        obstacle = session.obstacle
+        unavailable = session.unavailable_reason
         self.opinions.setVisible(not session.reading)
-        self.opinions.setEnabled(not obstacle)
-        self.opinions.setToolTip(obstacle or OPINIONS_TIP)
+        self.opinions.setEnabled(not unavailable)
+        self.opinions.setToolTip(unavailable or OPINIONS_TIP)
         self.stop.setVisible(session.reading)
         self.bar.setVisible(session.reading)
         progress = session.progress
         self.bar.setRange(0, progress.total if progress else 0)
         self.bar.setValue(progress.done if progress else 0)
         text = f"{progress.done:,} of {count(progress.total, 'wrong answer')} read" if progress else ""
-        self.note.setText(text if session.reading else obstacle)
+        self.note.setText(text if session.reading else unavailable)
         self.note.setVisible(bool(self.note.text()))
 
     def _fill_table(self) -> None:

@@ -57,7 +57,7 @@ class ResultTable(QAbstractTableModel):
             Qt.ItemDataRole.AccessibleTextRole: self._spoken,
             RIBBON_ROLE: self._layout,
         }
-        self._wish = RowQuery()
+        self._query = RowQuery()
         self._arranging: Generator[None, None, RowOrder] | None = None
         self._turn = QTimer(self)
         self._turn.setInterval(0)
@@ -74,12 +74,12 @@ class ResultTable(QAbstractTableModel):
         self._arranging = None
         self._order = RowOrder(list(range(len(self._rows))), list(range(len(self._rows))))
         self.endResetModel()
-        if self._wish != RowQuery():
-            self._arrange(self._wish)
+        if self._query != RowQuery():
+            self._arrange(self._query)
 
     def choose(self, wanted: RowFilter, arm: str | None) -> None:
         """Show these rows only; `arm` None is all arms. Rows that change later stay until the next choice."""
-        self._arrange(self._wish._replace(shown=wanted, arm=arm))
+        self._arrange(self._query._replace(shown=wanted, arm=arm))
 
     def take(self, row: ResultRow) -> None:
         """Update the row of a job."""
@@ -147,12 +147,12 @@ class ResultTable(QAbstractTableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         by = None if column < 0 else ResultColumn(column)
-        self._arrange(self._wish._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
+        self._arrange(self._query._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
 
-    def _arrange(self, wish: RowQuery) -> None:
+    def _arrange(self, query: RowQuery) -> None:
         """Sort and filter again: a table of one portion at once, a longer one in portions."""
-        self._wish = wish
-        self._arranging = arranged(self._rows, self._problems, wish)
+        self._query = query
+        self._arranging = arranged(self._rows, self._problems, query)
         if len(self._rows) > PORTION:
             self._turn.start()
         else:

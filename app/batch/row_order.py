@@ -84,9 +84,11 @@ class RowOrder(NamedTuple):
     """The place of each row, by its number; `NOWHERE` for those that are not shown."""
 
 
-def arranged(rows: Sequence[ResultRow], problems: Sequence[Problem], wish: RowQuery) -> Generator[None, None, RowOrder]:
+def arranged(
+    rows: Sequence[ResultRow], problems: Sequence[Problem], query: RowQuery
+) -> Generator[None, None, RowOrder]:
     """Compute the visible rows, in order. Yields after each portion."""
-    shown = yield from _in_order(rows, problems, wish)
+    shown = yield from _in_order(rows, problems, query)
     places = [NOWHERE] * len(rows)
     for begin in range(0, len(shown), PORTION):
         for place, number in enumerate(shown[begin : begin + PORTION], begin):
@@ -96,25 +98,25 @@ def arranged(rows: Sequence[ResultRow], problems: Sequence[Problem], wish: RowQu
 
 
 def _in_order(
-    rows: Sequence[ResultRow], problems: Sequence[Problem], wish: RowQuery
+    rows: Sequence[ResultRow], problems: Sequence[Problem], query: RowQuery
 ) -> Generator[None, None, list[int]]:
-    wanted = yield from _wanted(rows, wish)
+    wanted = yield from _wanted(rows, query)
     numbers: list[int] = []
     for begin in range(0, len(rows), PORTION):
         end = min(begin + PORTION, len(rows))
         numbers += [number for number in range(begin, end) if wanted(rows[number])]
         yield
-    if wish.sorted_by is None:
+    if query.sorted_by is None:
         return numbers
-    key = _sort_key(wish.sorted_by, problems)
+    key = _sort_key(query.sorted_by, problems)
     keys: dict[int, Any] = {}
     runs: list[list[int]] = []
     for begin in range(0, len(numbers), PORTION):
         run = numbers[begin : begin + PORTION]
         keys.update((number, key(rows[number])) for number in run)
-        runs.append(sorted(run, key=keys.__getitem__, reverse=wish.falling))
+        runs.append(sorted(run, key=keys.__getitem__, reverse=query.falling))
         yield
-    merged = merge(*runs, key=keys.__getitem__, reverse=wish.falling)
+    merged = merge(*runs, key=keys.__getitem__, reverse=query.falling)
     in_order: list[int] = []
     while portion := list(islice(merged, PORTION)):
         in_order += portion
@@ -122,16 +124,16 @@ def _in_order(
     return in_order
 
 
-def _wanted(rows: Sequence[ResultRow], wish: RowQuery) -> Generator[None, None, Callable[[ResultRow], bool]]:
-    disagreed = (yield from _disagreements(rows)) if wish.shown is RowFilter.DISAGREEMENTS else set()
+def _wanted(rows: Sequence[ResultRow], query: RowQuery) -> Generator[None, None, Callable[[ResultRow], bool]]:
+    disagreed = (yield from _disagreements(rows)) if query.shown is RowFilter.DISAGREEMENTS else set()
     marks = {RowFilter.WRONG: Mark.WRONG, RowFilter.ERRORS: Mark.ERROR}
 
     def wanted(row: ResultRow) -> bool:
-        if wish.arm is not None and row.arm != wish.arm:
+        if query.arm is not None and row.arm != query.arm:
             return False
-        if wish.shown is RowFilter.DISAGREEMENTS:
+        if query.shown is RowFilter.DISAGREEMENTS:
             return (row.position, row.seed) in disagreed
-        return wish.shown is RowFilter.ALL or mark_of(row) is marks[wish.shown]
+        return query.shown is RowFilter.ALL or mark_of(row) is marks[query.shown]
 
     return wanted
 

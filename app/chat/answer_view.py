@@ -170,16 +170,16 @@ class AnswerView(QWidget):
             self._fit_heading()
 
     def _fit_heading(self) -> None:
-        """Leave out of the heading what has no room, first steps and seconds, then the takeovers."""
+        """Leave out of the heading what does not fit, first steps and seconds, then the takeovers."""
         parts = [part for part in (self._share, self._takeovers, self.brief) if part.text()]
         if self.exchange.trace.prefill:
             parts.sort(key=lambda part: part is not self.brief)  # how far the prompt is read comes first
-        room = self.width() - self._title.sizeHint().width()
-        room -= 0 if self._fold.isHidden() else self._fold.sizeHint().width() + HEAD_GAP
+        width = self.width() - self._title.sizeHint().width()
+        width -= 0 if self._fold.isHidden() else self._fold.sizeHint().width() + HEAD_GAP
         shown: list[ElidedLabel] = []
         for part in parts:
-            room -= part.sizeHint().width() + HEAD_GAP
-            if shown and room < HEAD_GAP:
+            width -= part.sizeHint().width() + HEAD_GAP
+            if shown and width < HEAD_GAP:
                 break
             shown.append(part)
         for part in (self.brief, self._share, self._takeovers):
@@ -219,7 +219,7 @@ class AnswerView(QWidget):
             self._foot.removeWidget(press)
             press.hide()
             press.deleteLater()
-        self._remedy_buttons = [button(each.words, self._asker(each.action), tip=each.tip) for each in offered]
+        self._remedy_buttons = [button(each.label, self._asker(each.action), tip=each.tip) for each in offered]
         for press in reversed(self._remedy_buttons):
             self._foot.insertWidget(self._foot.indexOf(self._continue), press)
 

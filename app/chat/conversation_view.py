@@ -78,7 +78,7 @@ class ConversationView(QScrollArea):
                 self._add(exchange, 2 * place)
             siblings = conversation.siblings(exchange)
             self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
-            self._bubbles[exchange.id].fit(self._room())
+            self._bubbles[exchange.id].fit(self._inner_width())
         self.jump_to_latest()
 
     def jump_to_latest(self) -> None:
@@ -145,9 +145,9 @@ class ConversationView(QScrollArea):
         edge = max(EDGE, (self.viewport().width() - column_width()) // 2)
         self._column.setContentsMargins(edge, 18, edge, 18)
         for bubble in self._bubbles.values():
-            bubble.fit(self._room())
+            bubble.fit(self._inner_width())
 
-    def _room(self) -> int:
+    def _inner_width(self) -> int:
         """Return the pixels between the margins."""
         margins = self._column.contentsMargins()
         return self.viewport().width() - margins.left() - margins.right()
@@ -189,8 +189,8 @@ class ConversationView(QScrollArea):
 
     def _place_latest(self) -> None:
         self.latest.adjustSize()
-        room = self.viewport().rect()
-        self.latest.move(room.right() - self.latest.width() - 14, room.bottom() - self.latest.height() - 10)
+        area = self.viewport().rect()
+        self.latest.move(area.right() - self.latest.width() - 14, area.bottom() - self.latest.height() - 10)
 
     def _to_end(self) -> None:
         bar = self.verticalScrollBar()
@@ -231,11 +231,11 @@ class Bubble(QWidget):
         self.setLayout(hbox(STRETCH, *at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))
         self.show_place(0, 1)
 
-    def fit(self, room: int) -> None:
-        """Wrap the text so that it and the buttons beside it fit into `room` pixels."""
+    def fit(self, width: int) -> None:
+        """Wrap the text so that it and the buttons beside it fit into `width` pixels."""
         shown = [widget for widget in self._buttons if not widget.isHidden()]
         beside = sum(widget.sizeHint().width() + GAP for widget in shown) + BESIDE_FRAME + GAP + 2 * PAD + 2
-        self.text.fit_width(max(1, min(WIDEST_BUBBLE, room - beside)))
+        self.text.fit_width(max(1, min(WIDEST_BUBBLE, width - beside)))
 
     def show_place(self, index: int, siblings: int) -> None:
         """Show which of how many attempts this is."""

@@ -55,8 +55,8 @@ class Counters(QWidget):
         for bill in self.bills.values():
             bill.hide()
         self.setLayout(vbox(row, *self.bills.values(), margins=(EDGE, 0, EDGE, 0), spacing=2))
-        current_theme().changed.connect(self._shrink)
-        self._shrink()
+        current_theme().changed.connect(self._use_small_font)
+        self._use_small_font()
 
     def show_draft(self, tokens: int) -> None:
         """Show how many tokens the draft would add."""
@@ -77,16 +77,16 @@ class Counters(QWidget):
                 widget.setMinimumWidth(0)
         cards = [card for card in (trace.started.small, trace.started.large) if card]
         used = trace.started.prompt_tokens + trace.tokens
-        room = min((card.context for card in cards), default=0)
-        self.context.setText(f"Context {used:,} / {room:,}")
-        nearly_full = bool(room) and used > NEARLY_FULL * room
+        context = min((card.context for card in cards), default=0)
+        self.context.setText(f"Context {used:,} / {context:,}")
+        nearly_full = bool(context) and used > NEARLY_FULL * context
         if nearly_full is not self._nearly_full:
             self._nearly_full = nearly_full
             set_role(self.context, Role.DANGER if nearly_full else Role.MUTED)
-        self._speak(self.small, trace, Author.SMALL)
-        self._speak(self.large, trace, Author.LARGE)
+        self._show_speed(self.small, trace, Author.SMALL)
+        self._show_speed(self.large, trace, Author.LARGE)
         for author, widget in self.bills.items():
-            self._charge(widget, trace, author)
+            self._show_usage(widget, trace, author)
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
         self.handoff.setText(f"handoff {duration(last.seconds)} ({last.reused:,} cached)" if last else "")
         for widget in self._labels():  # it may grow while the text is written, but what is beside it never moves back
@@ -110,15 +110,15 @@ class Counters(QWidget):
         return self.context, self.small, self.large, self.handoff
 
     def _fit(self) -> None:
-        """Hide what has no room: first what can be read elsewhere too, the handoff in its step, say."""
+        """Hide what does not fit: first what stands elsewhere, too, as the handoff does in its step."""
         parts: list[tuple[QWidget, ...]] = [(self.handoff,), (self.draft,), (self._seed_name, self.seed)]
         parts += [(self.large,), (self.small,), (self.context,)]
-        room = self.width() - 2 * EDGE
+        width = self.width() - 2 * EDGE
         shown = 0
         for widgets in reversed(parts):
             needed = sum(max(each.sizeHint().width(), each.minimumWidth()) + GAP for each in widgets)
             has_text = all(each.text() for each in widgets if isinstance(each, QLabel))
-            fits = has_text and shown + needed - GAP <= room
+            fits = has_text and shown + needed - GAP <= width
             shown += needed if fits else 0
             for each in widgets:
                 each.setVisible(fits)
@@ -127,7 +127,7 @@ class Counters(QWidget):
         wanted = self.seed.fontMetrics().horizontalAdvance(self.seed.text() + "00") + 16
         self.seed.setFixedWidth(max(wanted, self.seed.minimumSizeHint().width()))
 
-    def _charge(self, widget: QLabel, trace: Trace, author: Author) -> None:
+    def _show_usage(self, widget: QLabel, trace: Trace, author: Author) -> None:
         bill, started = trace.usage.get(author), trace.started
         card = started and (started.small if author is Author.SMALL else started.large)
         widget.setVisible(bill is not None)
@@ -137,13 +137,13 @@ class Counters(QWidget):
             widget.setText(f"{text} · {spent}" if spent else text)
             widget.setToolTip(bill_text(bill))
 
-    def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:
+    def _show_speed(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]
         speed = f"{total.tokens_per_second:,.0f} tok/s" if total.tokens_per_second else ""
         widget.setText(f"{SIGN[author]} {speed}" if total.decoded and speed else "")
         widget.setToolTip(f"Speed of the {author.value} model; it wrote {count(total.kept, 'token')}")
 
-    def _shrink(self) -> None:
+    def _use_small_font(self) -> None:
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * SMALLER)
         for widget in (*self._labels(), *self.bills.values(), self.draft, self._seed_name, self.seed):

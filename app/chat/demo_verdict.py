@@ -117,17 +117,17 @@ class DemoVerdictRow(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.words = label("", Role.HEADING, wrap=True)
+        self.text = label("", Role.HEADING, wrap=True)
         self.choose = button("Try it with real models", self.models_wanted.emit, tip="Choose the two models")
-        self.setLayout(hbox((self.words, 1), self.choose, margins=0))
+        self.setLayout(hbox((self.text, 1), self.choose, margins=0))
         self.hide()
 
     def show_beyond(self) -> None:
         """Say that the problem is beyond the demo pair."""
-        self.words.setText(BEYOND)
+        self.text.setText(BEYOND)
         self.choose.setText("Choose models…")
         self.show()
 
     def show_verdict(self, verdict: DemoVerdict) -> None:
-        self.words.setText(str(verdict))
+        self.text.setText(str(verdict))
         self.show()

@@ -85,18 +85,18 @@ class ConversationFinder(QObject):
         self._matches: dict[RichText, DocumentMatches] = {}
         """By text, from top to bottom."""
         self._current: tuple[RichText, TextRange] | None = None
-        self._from: tuple[RichText, int] | None = None
+        self._start: tuple[RichText, int] | None = None
         """Where the first match is looked for; None once there is a current one."""
         self._jumps = True
         """Whether to scroll to the match that is found first."""
-        self._lit: set[RichText] = set()
+        self._highlighted: set[RichText] = set()
         self._work = QTimer(self)
         self._work.setSingleShot(True)
-        self._work.timeout.connect(self._go_on)
+        self._work.timeout.connect(self._search_more)
         bar.words_changed.connect(self._search)
         bar.step_wanted.connect(self.step)
         self._follow_scrolling()
-        current_theme().changed.connect(self._light)
+        current_theme().changed.connect(self._highlight_visible)
 
     def look_at(self, searched: SearchedTexts) -> None:
         """Search these texts from now on."""
@@ -145,7 +145,7 @@ class ConversationFinder(QObject):
         return not all(matches.complete for matches in self._matches.values()) or not self._searched.complete()
 
     def _search(self, words: str) -> None:
-        start = self._from or self._current_start() or self._searched.first_visible()
+        start = self._start or self._current_start() or self._searched.first_visible()
         self._forget()
         if pattern := pattern_of(words):
             self._searched.build_folded(True)
@@ -153,8 +153,8 @@ class ConversationFinder(QObject):
                 matches = DocumentMatches(text.document(), pattern, text)
                 matches.changed.connect(self._schedule)
                 self._matches[text] = matches
-            self._from, self._jumps = start, True
-            self._go_on()
+            self._start, self._jumps = start, True
+            self._search_more()
         self._show_count()
 
     def _current_start(self) -> tuple[RichText, int] | None:
@@ -164,10 +164,10 @@ class ConversationFinder(QObject):
         for matches in self._matches.values():
             matches.deleteLater()
         self._matches.clear()
-        self._current = self._from = None
+        self._current = self._start = None
         self._work.stop()
         self._searched.build_folded(False)
-        self._light()
+        self._highlight_visible()
 
     def follow_path(self) -> None:
         """Search the exchanges that are shown now."""
@@ -176,32 +176,32 @@ class ConversationFinder(QObject):
             if len(here) == len(self._matches) == len(self._searched.texts()):
                 return
             self._matches = here  # the others went with their texts
-            self._lit &= here.keys()
-            self._current = self._from = None
+            self._highlighted &= here.keys()
+            self._current = self._start = None
             self._search(self._bar.edit.text())
 
     def _follow_scrolling(self) -> None:
         bar = self._searched.area.verticalScrollBar()
-        bar.valueChanged.connect(self._light)
-        bar.rangeChanged.connect(self._light)
+        bar.valueChanged.connect(self._highlight_visible)
+        bar.rangeChanged.connect(self._highlight_visible)
 
     def _schedule(self) -> None:
         if not self._work.isActive():
             self._work.start(0)
 
-    def _go_on(self) -> None:
+    def _search_more(self) -> None:
         unfinished = next((matches for matches in self._matches.values() if not matches.complete), None)
         if unfinished:
             unfinished.search(AT_ONCE)
         if self._current and not self._has(self._current):
-            self._from, self._jumps = self._current_start(), False
+            self._start, self._jumps = self._current_start(), False
             self._current = None
-        if self._from:
+        if self._start:
             self._look_for_first()
         if not all(matches.complete for matches in self._matches.values()):
             self._schedule()
         self._show_count()
-        self._light()
+        self._highlight_visible()
 
     def _has(self, current: tuple[RichText, TextRange]) -> bool:
         text, place = current
@@ -212,14 +212,14 @@ class ConversationFinder(QObject):
         return not matches.complete or (at < len(matches.ranges) and matches.ranges[at] == place)
 
     def _look_for_first(self) -> None:
-        """Make the first match at or after `_from` the current one; if there is none, the first of all."""
-        assert self._from
+        """Make the first match at or after `_start` the current one; if there is none, the first of all."""
+        assert self._start
         index, after = 0, False
         for text, matches in self._matches.items():
             at = 0
-            if text is self._from[0]:
+            if text is self._start[0]:
                 after = True
-                at = bisect_left(matches.ranges, (self._from[1], 0))
+                at = bisect_left(matches.ranges, (self._start[1], 0))
             if after and at < len(matches.ranges):
                 self._choose(index + at)
                 return
@@ -234,15 +234,15 @@ class ConversationFinder(QObject):
             self._go_to(index)
         else:
             self._current = self._at(index)
-        self._from = None
+        self._start = None
 
     def _go_to(self, index: int) -> None:
         self._current = self._at(index)
-        self._from = None
+        self._start = None
         text, place = self._current
         self._searched.reveal(text, place.start)
         self._show_count()
-        self._light()
+        self._highlight_visible()
 
     def _at(self, index: int) -> tuple[RichText, TextRange]:
         for text, matches in self._matches.items():
@@ -263,24 +263,24 @@ class ConversationFinder(QObject):
         number = self._index(self._current) + 1 if self._current else 0
         self._bar.show_count(number, self._total, bool(self._matches) and self._searching)
 
-    def _light(self) -> None:
+    def _highlight_visible(self) -> None:
         """Highlight the matches in and near the viewport: a long answer may have thousands."""
-        for text in self._lit - self._matches.keys():
+        for text in self._highlighted - self._matches.keys():
             if isValid(text):
                 _highlight(text, [], None)
-        lit = set()
+        highlighted = set()
         for text, matches in self._matches.items():
             visible = self._searched.visible_range(text, AROUND)
             if visible is None:
-                if text in self._lit:
+                if text in self._highlighted:
                     _highlight(text, [], None)
                 continue
             first = max(0, bisect_left(matches.ranges, (visible.start, 0)) - 1)
             last = bisect_left(matches.ranges, (visible.end + 1, 0))
             current = self._current[1] if self._current and self._current[0] is text else None
             _highlight(text, matches.ranges[first:last], current)
-            lit.add(text)
-        self._lit = lit
+            highlighted.add(text)
+        self._highlighted = highlighted
 
 
 def _selects(text: RichText) -> bool:

@@ -35,7 +35,7 @@ POLICY_OF = {AnswerAction.EVERY_STEP: "every-step", AnswerAction.ENTROPY: "first
 
 
 class Remedy(NamedTuple):
-    words: str
+    label: str
     action: AnswerAction
     tip: str
 
@@ -56,9 +56,9 @@ def remedies(trace: Trace) -> list[Remedy]:
             most = 2 * int(trace.started.settings.get("max_tokens", 0))
             return [Remedy(f"Continue up to {most:,} tokens", AnswerAction.MORE_TOKENS, "Twice the length limit")]
         case Finish.CONTEXT_FULL if can_have_more_context([card for card in (small, large) if card]):
-            room = larger_context(trace)
+            context = larger_context(trace)
             tip = "Load the models again with twice the context, and continue this answer"
-            return [Remedy(f"Continue with a context of {room:,}", AnswerAction.MORE_CONTEXT, tip)]
+            return [Remedy(f"Continue with a context of {context:,}", AnswerAction.MORE_CONTEXT, tip)]
         case Finish.REPETITION if large:
             tip = "The large model writes the next step, and the policy decides from there"
             return [Remedy("Let the large model continue", AnswerAction.LARGE_CONTINUES, tip)]

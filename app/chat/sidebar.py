@@ -79,8 +79,8 @@ class HistoryDelegate(QStyledItemDelegate):
         super().initStyleOption(option, index)
         if time := index.data(HistoryRole.TIME):
             # The name ends before the time, which is painted over the same row.
-            room = option.rect.width() - 32 - option.fontMetrics.horizontalAdvance(time)
-            option.text = option.fontMetrics.elidedText(option.text, Qt.TextElideMode.ElideRight, room)
+            width = option.rect.width() - 32 - option.fontMetrics.horizontalAdvance(time)
+            option.text = option.fontMetrics.elidedText(option.text, Qt.TextElideMode.ElideRight, width)
 
 
 class Sidebar(QWidget):

@@ -117,13 +117,13 @@ class DemoNote(QWidget):
         self.pace.setPageStep(1)
         self.pace.setFixedWidth(120)
         self.pace.setAccessibleName("Pace")
-        self._told = label("", Role.MUTED)
+        self._pace_text = label("", Role.MUTED)
         name = label("&Pace", Role.MUTED)
         name.setTextFormat(Qt.TextFormat.AutoText)
         name.setBuddy(self.pace)
         row = FlowLayout(10)
         row.addWidget(button("Another one", self.another_wanted.emit, tip="A problem that neither model has seen"))
-        for widget in (name, self.pace, self._told):
+        for widget in (name, self.pace, self._pace_text):
             row.addWidget(widget)
         self.setLayout(vbox(text, row, margins=(0, 10, 0, 0), spacing=10))
         self.pace.valueChanged.connect(self._choose)
@@ -134,12 +134,12 @@ class DemoNote(QWidget):
         self.pace.blockSignals(True)
         self.pace.setValue(place)
         self.pace.blockSignals(False)
-        self._tell(pace)
+        self._show_pace_text(pace)
 
     def _choose(self, place: int) -> None:
-        self._tell(PACES[place])
+        self._show_pace_text(PACES[place])
         self.pace_chosen.emit(PACES[place])
 
-    def _tell(self, pace: int) -> None:
-        self._told.setText(f"{pace} tokens a second" if pace else "as fast as it goes")
-        self.pace.setToolTip(self._told.text())
+    def _show_pace_text(self, pace: int) -> None:
+        self._pace_text.setText(f"{pace} tokens a second" if pace else "as fast as it goes")
+        self.pace.setToolTip(self._pace_text.text())

@@ -44,37 +44,37 @@ class Chooser(QDialog):
         self.expected.setAccessibleName("Expected answer")
         self.expected.setPlaceholderText("Optional; otherwise answers are compared with each other")
         self.at_once = QCheckBox("Write in parallel")
-        self._told = label("", Role.MUTED, wrap=True)
+        self._hint = label("", Role.MUTED, wrap=True)
         self.go = button("Compare", self._take, Role.PRIMARY)
         self.go.setDefault(True)
         self._lay_out(problem)
-        self.at_once.toggled.connect(self._look)
+        self.at_once.toggled.connect(self._update)
         for box in self.boxes:
-            box.currentIndexChanged.connect(self._look)
-        self._room = 0
-        self._look()
+            box.currentIndexChanged.connect(self._update)
+        self._slots = 0
+        self._update()
 
-    def offer_at_once(self, room: int, wanted: bool) -> None:
-        """`room`: how many parallel requests the loaded models take."""
-        self._room = room
-        self.at_once.setChecked(wanted and room > 1)
-        self._look()
+    def offer_at_once(self, slots: int, wanted: bool) -> None:
+        """`slots`: how many parallel requests the loaded models take."""
+        self._slots = slots
+        self.at_once.setChecked(wanted and slots > 1)
+        self._update()
 
     def picked(self) -> list[CompareChoice]:
         """Return the selected columns, from left to right."""
         indexes = [box.currentData() for box in self.boxes]
         return [self._choices[index] for index in indexes if index is not None]
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         picked = self.picked()
         to_write = [choice for choice in picked if choice.exchange is None]
         twice = len({id(choice.exchange or choice) for choice in picked}) < len(picked)
-        has_room = self._room >= len(to_write)
+        fits = self._slots >= len(to_write)
         self.at_once.setVisible(len(to_write) > 1)
-        self.at_once.setEnabled(has_room)
+        self.at_once.setEnabled(fits)
         self.go.setEnabled(not twice)
         self.go.setText("Compare" if to_write else "Show side by side")
-        self._told.setText(_words(to_write, twice, has_room, self.at_once.isChecked()))
+        self._hint.setText(_hint_text(to_write, twice, fits, self.at_once.isChecked()))
 
     def _take(self) -> None:
         at_once = self.at_once.isChecked() and self.at_once.isEnabled()
@@ -114,7 +114,7 @@ class Chooser(QDialog):
             vbox(
                 text,
                 grid,
-                self._told,
+                self._hint,
                 hbox(STRETCH, button("Cancel", self.reject), self.go),
                 margins=(18, 16, 18, 14),
                 spacing=12,
@@ -123,14 +123,14 @@ class Chooser(QDialog):
         self.setMinimumWidth(480)
 
 
-def _words(to_write: Sequence[CompareChoice], twice: bool, has_room: bool, at_once: bool) -> str:
+def _hint_text(to_write: Sequence[CompareChoice], twice: bool, fits: bool, at_once: bool) -> str:
     if twice:
         return "Two columns are the same. Choose another for one of them."
     if not to_write:
         return "These answers are there already: nothing is written."
     if len(to_write) == 1:
         return "The seed stays as it is chosen; the first column is what the others are compared with."
-    if not has_room:
+    if not fits:
         return "One after the other: the models are loaded for fewer parallel requests (Settings, Models)."
     if at_once:
         return "All at once they slow each other: do not go by their times."

@@ -75,9 +75,9 @@ class AnswerColumn(QObject):
         self.steps.sync(trace, thinking_pieces(trace), live and trace.closed is None)
         self.card.follow(trace, live)
         self.head.follow(trace)
-        self.head.show_state(self._words(waits), trace.finish is Finish.FAILED and not live)
+        self.head.show_state(self._status_text(waits), trace.finish is Finish.FAILED and not live)
         if self.over and trace.length != self._read:
-            self._conclude(trace)
+            self._show_outcome(trace)
         self.foot.setVisible(self.over)
 
     def texts(self) -> list[str]:
@@ -93,14 +93,14 @@ class AnswerColumn(QObject):
         self.steps.select(piece)
         self.head.ribbon.select(self.head.segments.index_of(piece) if piece else -1)
 
-    def _conclude(self, trace: Trace) -> None:
+    def _show_outcome(self, trace: Trace) -> None:
         text, words = trace.answer.strip() or trace.text, last_text(trace, live=False)
         self._read, self.answer = trace.length, answer_of(trace)
         self.head.show_answer(last_boxed(text), self.answer)
         self._ending.setText(words)
         self._ending.setVisible(bool(words))
 
-    def _words(self, waits: bool) -> str:
+    def _status_text(self, waits: bool) -> str:
         if waits:
             return "Queued"
         if self.live:

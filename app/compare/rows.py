@@ -164,7 +164,7 @@ class AlignedRows(QObject):
         return view.document().size().height() + GAP - 2 * PAD - view.top_of(index)
 
 
-LIKENESS_WORDS = {Likeness.SAME: "same", Likeness.ALIKE: "similar", Likeness.OTHER: "different"}
+LIKENESS_NAMES = {Likeness.SAME: "same", Likeness.ALIKE: "similar", Likeness.OTHER: "different"}
 WIDTH = 26
 INDENT = 26
 """Pixels of the line before its words, which stand at the left: there they are seen in a narrow window, too."""
@@ -197,7 +197,7 @@ class RowMarkers(QWidget):
 
     def _changed(self) -> None:
         found = Counter(row.likeness[self._place] for row in self._rows.rows)
-        parts = [f"{found[each]:,} {words} ({each.value})" for each, words in LIKENESS_WORDS.items() if found[each]]
+        parts = [f"{found[each]:,} {words} ({each.value})" for each, words in LIKENESS_NAMES.items() if found[each]]
         self.setAccessibleName(f"Steps at the left and right: {', '.join(parts)}" if parts else "")
         self.setToolTip(self.accessibleName())
         self.update()
@@ -220,22 +220,22 @@ class PartingLine(QWidget):
         self.setVisible(at is not None)
         if at is not None:
             self.setGeometry(left, int(top + at) - PARTING_ROOM, width, PARTING_ROOM)
-            self.setAccessibleName(self.words)
+            self.setAccessibleName(self.text)
             self.update()
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         same = self._rows.parting
         return f"the same for {count(same, 'step')}; here they part" if same else "they differ from the first step on"
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         colours = current_theme().colours
-        end = INDENT + self.fontMetrics().horizontalAdvance(self.words) + 20
+        end = INDENT + self.fontMetrics().horizontalAdvance(self.text) + 20
         middle = self.height() // 2
         painter.setPen(QColor(colours.outline))
         painter.drawLine(0, middle, INDENT, middle)
         painter.drawLine(end, middle, self.width(), middle)
         painter.setPen(QColor(colours.text))
-        painter.drawText(self.rect().adjusted(INDENT + 10, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.words)
+        painter.drawText(self.rect().adjusted(INDENT + 10, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.text)
         painter.end()

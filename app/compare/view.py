@@ -12,7 +12,7 @@ from app.compare.answer_grading import AnswerGrading
 from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
 from app.compare.figures import figures, standing_text
-from app.compare.rows import LIKENESS_WORDS, WIDTH, AlignedRows, PartingLine, RowMarkers
+from app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief
@@ -178,7 +178,7 @@ class CompareView(QWidget):
         return holder(row, Role.BAR)
 
 
-LEGEND = "    ".join(f"{each.value} {words}" for each, words in LIKENESS_WORDS.items())
+LEGEND = "    ".join(f"{each.value} {words}" for each, words in LIKENESS_NAMES.items())
 LEGEND_FROM = 2.5
 """Columns at their narrowest."""
 EDGE = 18

@@ -102,18 +102,18 @@ class OpinionPage(QWidget):
             return
         opinions, opinion = self._opinions, self.opinion
         is_read = opinions is not None and opinions.exchange is self._exchange
-        obstacle = opinions.obstacle(self._exchange) if opinions else ""
+        unavailable = opinions.unavailable_reason(self._exchange) if opinions else ""
         given = self._given
         is_whole = given is not None and given.length >= self._exchange.trace.length
         self.ask.setVisible(opinions is not None and not is_read and not is_whole)
         self.ask.setText("Ask again" if given else "Ask the large model")
-        self.ask.setEnabled(not obstacle)
+        self.ask.setEnabled(not unavailable)
         self.bar.setVisible(is_read)
         self.stop.setVisible(is_read)
         progress = opinions.progress if opinions and is_read else None
         self.bar.setRange(0, progress.total if progress else 0)
         self.bar.setValue(progress.tokens if progress else 0)
-        self.note.setText(obstacle or self._about(is_whole))
+        self.note.setText(unavailable or self._about(is_whole))
         self.note.setVisible(bool(self.note.text()))
         for widget in (self.counts, self.shown, self.list, self.text, self.text.legend):
             widget.setVisible(opinion is not None)
@@ -177,7 +177,9 @@ class OpinionPage(QWidget):
         self.alternatives.show_token(
             TokenWritten(0.0, Author.LARGE, token.id, token.text, token.logprob, token.alternatives)
         )
-        self.fork.setEnabled(bool(self._opinions and self._exchange and not self._opinions.obstacle(self._exchange)))
+        self.fork.setEnabled(
+            bool(self._opinions and self._exchange and not self._opinions.unavailable_reason(self._exchange))
+        )
 
     def _ask(self) -> None:
         if self._opinions and self._exchange:

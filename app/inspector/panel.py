@@ -151,7 +151,7 @@ class Inspector(QWidget):
     def _show_page(self) -> None:
         """Show the page of the tab; while there is no answer, what it is for."""
         tab = Tab(self.tabs.currentIndex())
-        self.empty.words.setText(NO_ANSWER[tab])
+        self.empty.text.setText(NO_ANSWER[tab])
         self._stack.setCurrentIndex(tab if self.exchange else self._stack.indexOf(self.empty))
 
     def _refresh(self) -> None:
@@ -191,7 +191,7 @@ class Inspector(QWidget):
 
 
 class InspectorTabs(QTabBar):
-    """Tabs that stay where they are when “Step” becomes “Step 14”; with scroll buttons where they have no room."""
+    """Tabs that stay where they are when “Step” becomes “Step 14”; with scroll buttons where they do not fit."""
 
     def tabSizeHint(self, index: int) -> QSize:
         hint = super().tabSizeHint(index)

@@ -209,14 +209,14 @@ class ReplayPlaces(QAbstractListModel):
         place = self._places[index.row()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return f"{SIGNS[place.kind]}  {self._words(index.row(), place)}"
+                return f"{SIGNS[place.kind]}  {self._title(index.row(), place)}"
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{self._words(index.row(), place)} ({place.kind.value})"
+                return f"{self._title(index.row(), place)} ({place.kind.value})"
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip(f"{self._words(index.row(), place)} ({place.kind.value})")
+                return plain_tip(f"{self._title(index.row(), place)} ({place.kind.value})")
         return None
 
-    def _words(self, row: int, place: Place) -> str:
+    def _title(self, row: int, place: Place) -> str:
         piece, took = self.piece_at(row), place.takeover
         step = f"Step {piece.step + 1}" if piece else "The end"
         return f"{step}: {reason_and_cue(took.reason, took.cue)}"

@@ -1,4 +1,4 @@
-"""When each model was busy, and with what: stretches of time, from the events of a run."""
+"""When each model was busy, and with what: spans of time, from the events of a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Lanes:
         self._begin(())
 
     def _begin(self, events: Sequence[Event]) -> None:
-        self.stretches: list[LaneSpan] = []
+        self.spans: list[LaneSpan] = []
         self.readings: list[LaneSpan] = []
         """Prefetches, which run beside the other spans. They are reported late, so they have a list of their own."""
         self.seconds = 0.0
@@ -70,26 +70,24 @@ class Lanes:
             case WriteStarted(position=position):
                 self._position, self._new, self._last = position, True, now
             case HandedOver(author=author, seconds=seconds):
-                self.stretches.append(
-                    LaneSpan(author, LaneActivity.PREFILL, max(0.0, now - seconds), now, self._position)
-                )
+                self.spans.append(LaneSpan(author, LaneActivity.PREFILL, max(0.0, now - seconds), now, self._position))
                 self._last, self._new = now, True
             case TokenWritten(author=author):
-                if self._new or self.stretches[-1].author is not author:
-                    self.stretches.append(LaneSpan(author, LaneActivity.DECODE, self._last, now, self._position))
+                if self._new or self.spans[-1].author is not author:
+                    self.spans.append(LaneSpan(author, LaneActivity.DECODE, self._last, now, self._position))
                     self._new = False
                 else:
-                    self.stretches[-1] = self.stretches[-1]._replace(end=now)
+                    self.spans[-1] = self.spans[-1]._replace(end=now)
                 self._last = now
                 self._position += len(event.text)
             case Prefetched(author=author, began=began, seconds=seconds):
                 start = self._offset + began
-                at = bisect_right(self.stretches, start, key=lambda stretch: stretch.start) - 1
-                position = self.stretches[at].position if at >= 0 else 0
+                at = bisect_right(self.spans, start, key=lambda span: span.start) - 1
+                position = self.spans[at].position if at >= 0 else 0
                 self.readings.append(LaneSpan(author, LaneActivity.READ_ALONG, start, start + seconds, position))
             case Judged(seconds=seconds) | Scored(seconds=seconds):
                 start = max(0.0, now - seconds)
-                self.stretches.append(LaneSpan(Author.LARGE, LaneActivity.JUDGING, start, now, self._position))
+                self.spans.append(LaneSpan(Author.LARGE, LaneActivity.JUDGING, start, now, self._position))
                 self._last, self._new = now, True
 
 
@@ -115,8 +113,8 @@ WORDS = {
 WAITING = "waiting"
 
 
-def paint_stretch(painter: QPainter, lane: QRectF, doing: LaneActivity, ink: str, colours: Colours) -> None:
-    """`lane`: as high as the lane, as wide as the stretch."""
+def paint_span(painter: QPainter, lane: QRectF, doing: LaneActivity, ink: str, colours: Colours) -> None:
+    """`lane`: as high as the lane, as wide as the span."""
     place = lane.adjusted(0, lane.height() * (1 - HEIGHTS[doing]), 0, 0)
     if doing is LaneActivity.DECODE:
         painter.fillRect(place, QColor(ink))
@@ -158,7 +156,7 @@ class Legend(QWidget):
             sample = QRectF(column * width, line * self.LINE + 3, self.SAMPLE, self.LINE - 6)
             paint_lane(painter, sample, colours)
             if doing:
-                paint_stretch(painter, sample, doing, colours.muted, colours)
+                paint_span(painter, sample, doing, colours.muted, colours)
             painter.setPen(QColor(colours.muted))
             place = QRectF(sample.right() + 8, line * self.LINE, width - self.SAMPLE - 8, self.LINE)
             painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)

@@ -51,7 +51,7 @@ class CueFinder(QDialog):
         self._stopping = threading.Event()
         self.setWindowTitle(f"Cues of {model.header.name}")
         self.resize(680, 620)
-        self.said = label(
+        self.status = label(
             "The model writes alone on a few problems. How its sentences open after a step boundary shows which words "
             "the keyword policy can hold on to. It is loaded once more for this.",
             wrap=True,
@@ -80,7 +80,7 @@ class CueFinder(QDialog):
         for press in buttons:
             press.hide()
         foot = hbox(STRETCH, *buttons)
-        self.setLayout(vbox(self.said, top, self.bar, (self.findings, 1), foot))
+        self.setLayout(vbox(self.status, top, self.bar, (self.findings, 1), foot))
         self.stop.hide()
         self.bar.hide()
 
@@ -113,7 +113,7 @@ class CueFinder(QDialog):
     def _stop(self) -> None:
         if self._task is not None and not self._stopping.is_set():
             self._stopping.set()
-            self._say("Stopping…")
+            self._show_status("Stopping…")
 
     def _take(self, items: list[str | Writing | CueProfile]) -> None:
         for item in items:
@@ -123,19 +123,19 @@ class CueFinder(QDialog):
                 case CueProfile():
                     self.show_profile(item)
                 case str():
-                    self._say(item)
+                    self._show_status(item)
         if isinstance(items[-1], Writing):
             writing = items[-1]
-            self._say(f"Problem {writing.problem + 1} of {self.problems.value()}: {writing.tokens:,} tokens")
+            self._show_status(f"Problem {writing.problem + 1} of {self.problems.value()}: {writing.tokens:,} tokens")
 
     def _ended(self, error: BatonError | None) -> None:
         self._task = None
         self._show_running(False)
         if error is not None:
-            self._say(f"✗ {error}", Role.DANGER)
+            self._show_status(f"✗ {error}", Role.DANGER)
 
     def show_profile(self, found: CueProfile) -> None:
-        self._say(f"{'✓' if found.suits is Suits.WELL else '⚠'} {found.boundaries} boundaries. {found.advice}")
+        self._show_status(f"{'✓' if found.suits is Suits.WELL else '⚠'} {found.boundaries} boundaries. {found.advice}")
         self.findings.show_profile(found)
         self.accept_cues.setVisible(self.findings.has_proposal)
         if found.suits is not Suits.UNKNOWN:
@@ -160,9 +160,9 @@ class CueFinder(QDialog):
         for part in (self.begin, self.problems, self.tokens):
             part.setEnabled(not running)
 
-    def _say(self, text: str, role: Role | None = None) -> None:
-        self.said.setText(text)
-        set_role(self.said, role or Role.BARE)
+    def _show_status(self, text: str, role: Role | None = None) -> None:
+        self.status.setText(text)
+        set_role(self.status, role or Role.BARE)
 
 
 def _number(lowest: int, highest: int, value: int, name: str) -> QSpinBox:

@@ -54,7 +54,7 @@ class DownloadRow(QWidget):
         self._controller = controller
         self._task: StreamTask[DownloadProgress] | None = None
         self.state = DownloadState.PAUSED
-        self.words = label("", Role.MUTED, wrap=True)
+        self.status = label("", Role.MUTED, wrap=True)
         self.bar = QProgressBar()
         self.bar.setRange(0, THOUSANDTHS)
         self.bar.setAccessibleName(f"Progress of {order.title}")
@@ -64,7 +64,7 @@ class DownloadRow(QWidget):
             vbox(
                 hbox((label(order.title, Role.HEADING), 1), self.switch, self._cancel),
                 self.bar,
-                self.words,
+                self.status,
                 margins=(16, 12, 16, 12),
             )
         )
@@ -114,7 +114,7 @@ class DownloadRow(QWidget):
         last = steps[-1]
         self.bar.setValue(last.done * THOUSANDTHS // max(last.total, 1))
         if self.state is DownloadState.RUNNING:
-            self.words.setText(progress_text(last))
+            self.status.setText(progress_text(last))
 
     def _ended(self, error: BatonError | None) -> None:
         self._task = None
@@ -145,8 +145,8 @@ class DownloadRow(QWidget):
 
     def _show(self, state: DownloadState, text: str) -> None:
         self.state = state
-        self.words.setText(text)
-        set_role(self.words, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
+        self.status.setText(text)
+        set_role(self.status, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
         over = state in (DownloadState.DONE, DownloadState.CANCELLED)
         self.switch.setText("Pause" if state is DownloadState.RUNNING else "Go on")
         self.switch.setVisible(not over)

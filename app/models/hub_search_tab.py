@@ -51,15 +51,15 @@ class HubSearchTab(QWidget):
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
-        self._request = LatestTask(self, "ask the Hub", self._say_error)
+        self._request = LatestTask(self, "ask the Hub", self._show_error)
         self._listing: Listing | None = None
         self._wanted: HubFile | None = None
         """What `look_for` is to select once it is listed."""
-        self.words = QLineEdit()
-        self.words.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
-        self.words.setAccessibleName("Search the Hub")
-        self.words.returnPressed.connect(self.search)
-        self.said = label("", Role.MUTED, wrap=True)
+        self.query = QLineEdit()
+        self.query.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
+        self.query.setAccessibleName("Search the Hub")
+        self.query.returnPressed.connect(self.search)
+        self.status = label("", Role.MUTED, wrap=True)
         self.results = QListWidget()
         self.results.setAccessibleName("Repositories")
         self.results.currentItemChanged.connect(lambda item: self._list(item))
@@ -81,7 +81,7 @@ class HubSearchTab(QWidget):
         self._show_button()
 
     def search(self) -> None:
-        text = self.words.text().strip()
+        text = self.query.text().strip()
         if not text:
             return
         access = self._controller.access()
@@ -92,12 +92,12 @@ class HubSearchTab(QWidget):
             return Hub(access).search(text)
 
         self._wanted = None
-        self._say("Searching…")
+        self._show_status("Searching…")
         self._request.run(find, self._show_results)
 
     def look_for(self, file: HubFile) -> None:
         """List its repository and select its quantisation."""
-        self.words.setText(file.repository)
+        self.query.setText(file.repository)
         self.search()
         self._wanted = file
 
@@ -109,7 +109,7 @@ class HubSearchTab(QWidget):
 
     def _lay_out(self) -> None:
         middle = hbox((self.results, 2), (vbox((self.choices, 1), hbox(STRETCH, self.lack, self.fetch)), 3))
-        self.setLayout(vbox(hbox((self.words, 1), button("Search", self.search)), self.said, (middle, 1)))
+        self.setLayout(vbox(hbox((self.query, 1), button("Search", self.search)), self.status, (middle, 1)))
 
     def _show_results(self, found: tuple[Repository, ...]) -> None:
         self.results.clear()
@@ -123,7 +123,9 @@ class HubSearchTab(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, repository.name)
             if self._wanted and repository.name == self._wanted.repository:
                 wanted = item
-        self._say(f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words.")
+        self._show_status(
+            f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words."
+        )
         if self._wanted and wanted is None:  # its name may be no match for the Hub's search
             wanted = QListWidgetItem(self._wanted.repository, self.results)
             wanted.setData(Qt.ItemDataRole.UserRole, self._wanted.repository)
@@ -145,7 +147,7 @@ class HubSearchTab(QWidget):
             return RepositoryFits(listing, places, disk_free(folder))
 
         self._show_listing(None)
-        self._say(f"Listing {name}…")
+        self._show_status(f"Listing {name}…")
         self._request.run(list_files, self._show_listing)
 
     def _show_listing(self, judged: RepositoryFits | None) -> None:
@@ -169,7 +171,7 @@ class HubSearchTab(QWidget):
             page = f"{self._controller.access().endpoint}/{name}"
             gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
             weights = f", {listing.parameters / 1e9:.3g} billion parameters" if listing.parameters else ""
-            self._say(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")
+            self._show_status(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")
         self._show_button()
 
     def _chosen(self) -> Quantisation | None:
@@ -183,13 +185,13 @@ class HubSearchTab(QWidget):
         lacks = choice is not None and choice.bytes + SPARE_BYTES > self._disk_free
         self.lack.setText(f"✗ The disk has only {in_gib(self._disk_free)} free" if lacks else "")
 
-    def _say(self, text: str) -> None:
-        self.said.setText(text)
-        set_role(self.said, Role.MUTED)
+    def _show_status(self, text: str) -> None:
+        self.status.setText(text)
+        set_role(self.status, Role.MUTED)
 
-    def _say_error(self, error: BatonError) -> None:
-        self.said.setText(f"✗ {error}")
-        set_role(self.said, Role.DANGER)
+    def _show_error(self, error: BatonError) -> None:
+        self.status.setText(f"✗ {error}")
+        set_role(self.status, Role.DANGER)
 
 
 def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) -> Fit | None:

@@ -35,7 +35,7 @@ class HubSettingsTab(QWidget):
         self.token.setPlaceholderText("hf_… (for gated and private models)")
         self.token.setAccessibleName("Access token")
         self.token.returnPressed.connect(self._take_token)
-        self.said = label("", Role.MUTED)
+        self.status = label("", Role.MUTED)
         self.offline = QCheckBox("Offline: never ask the Hub")
         self.offline.toggled.connect(lambda on: controller.change(offline=on))
         form = QFormLayout()
@@ -44,7 +44,7 @@ class HubSettingsTab(QWidget):
         form.addRow("", others)
         form.addRow("Hub", self.mirror)
         form.addRow("Token", _beside(self.token, button("Keep", self._take_token)))
-        form.addRow("", self.said)
+        form.addRow("", self.status)
         form.addRow("", self.offline)
         self.setLayout(vbox(form, STRETCH))
         controller.preferences_changed.connect(self._show)
@@ -84,7 +84,7 @@ class HubSettingsTab(QWidget):
     def _take_token(self) -> None:
         kept = self._controller.keep_token(self.token.text().strip())
         self.token.clear()
-        self.said.setText(f"The token is {kept}.")
+        self.status.setText(f"The token is {kept}.")
 
     def _choose_folder(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Keep models in", str(self._controller.folder)):

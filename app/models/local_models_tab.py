@@ -126,8 +126,8 @@ class LibraryModel(QAbstractListModel):
         self._fits = LatestTask(self, "judge models", controller.failed.emit)
         """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
         controller.inventory_changed.connect(self._reload)
-        controller.devices_found.connect(self._judge)
-        controller.preferences_changed.connect(self._judge)
+        controller.devices_found.connect(self._update_fit)
+        controller.preferences_changed.connect(self._update_fit)
         controller.loaded_changed.connect(self._mark)
         self._reload()
 
@@ -151,9 +151,9 @@ class LibraryModel(QAbstractListModel):
         self.rows = [*inventory.models, *inventory.broken, *self._controller.deletions]
         self._texts = [words(row, None) for row in self.rows]
         self.endResetModel()
-        self._judge()
+        self._update_fit()
 
-    def _judge(self) -> None:
+    def _update_fit(self) -> None:
         rows, devices, choice_of = tuple(self.rows), self._controller.devices, self._controller.loading_of
         if devices is None:
             return

@@ -55,7 +55,7 @@ class LoadingForm(QWidget):
         self._kv_type.currentIndexChanged.connect(self._take)
         self._flash.currentIndexChanged.connect(self._take)
         self._drafts.currentIndexChanged.connect(self._take)
-        controller.devices_found.connect(self._judge)
+        controller.devices_found.connect(self._update_fit)
 
     @property
     def choice(self) -> LoadOptions:
@@ -69,7 +69,7 @@ class LoadingForm(QWidget):
         self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
         self.show_values(self._controller.loading_of(model.header.path))
         self._model = model
-        self._judge()
+        self._update_fit()
 
     def show_values(self, choice: LoadOptions) -> None:
         for name, box in self._numbers.items():
@@ -99,10 +99,10 @@ class LoadingForm(QWidget):
     def _take(self) -> None:
         if self._model is not None:
             self._controller.change_loading(self._model.header.path, self.choice)
-            self._judge()
+            self._update_fit()
             self.changed.emit()
 
-    def _judge(self) -> None:
+    def _update_fit(self) -> None:
         """Say before loading whether it fits, and what would help if it does not."""
         if self._model is None:
             return

@@ -47,7 +47,7 @@ class ModelsPage(QWidget):
         self._list_width = list_width
         self.controller = controller
         self.notice = notice
-        self._has_looked = False
+        self._has_scanned = False
         self._begin = LazyWidget(self._make_begin)
         self._here = LazyWidget(self._make_here)
         self._search = LazyWidget(self._make_search)
@@ -67,7 +67,7 @@ class ModelsPage(QWidget):
             self.tabs.addTab(tab, name)
         self.setLayout(vbox((self.tabs, 1), margins=(18, 10, 18, 12)))
         self.setAcceptDrops(True)
-        controller.failed.connect(self._say_error)
+        controller.failed.connect(self._show_error)
         controller.deleted.connect(self._offer_undo)
 
     @property
@@ -98,9 +98,9 @@ class ModelsPage(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if not self._has_looked:
-            self._has_looked = True
-            QTimer.singleShot(0, self, self._look)
+        if not self._has_scanned:
+            self._has_scanned = True
+            QTimer.singleShot(0, self, self._scan)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():
@@ -119,7 +119,7 @@ class ModelsPage(QWidget):
     def _tabs(self) -> list[LazyWidget[Any]]:
         return [self._begin, self._here, self._search, self._downloads, self._access]
 
-    def _look(self) -> None:
+    def _scan(self) -> None:
         """Look at the folders, the machine and unfinished downloads, when the page is first shown."""
         self.controller.refresh()
         self.downloads.find_unfinished()
@@ -185,5 +185,5 @@ class ModelsPage(QWidget):
             warns=False,
         )
 
-    def _say_error(self, error: BatonError) -> None:
+    def _show_error(self, error: BatonError) -> None:
         self.notice.show_message(str(error))

@@ -22,7 +22,7 @@ GROUND = 0.14
 class PromptView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._rendering = LatestTask(self, "render the chat template", self._say_error)
+        self._rendering = LatestTask(self, "render the chat template", self._show_error)
         self._lines: tuple[PromptLine, ...] = ()
         self.sentence = label("", Role.MUTED, wrap=True)
         self.prompt = QTextEdit()
@@ -48,9 +48,9 @@ class PromptView(QWidget):
         self.switch.setVisible(bool(template))
         self.switch.setText("Show the template itself")
         if not template:
-            self._say("No chat template: plain text.")
+            self._show_status("No chat template: plain text.")
             return
-        self._say("Rendering a conversation with it…")
+        self._show_status("Rendering a conversation with it…")
         self._rendering.run(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
 
     def _compare(self, prompt: str, family: Family | None) -> None:
@@ -58,11 +58,13 @@ class PromptView(QWidget):
         self._show_lines(lines)
         different = sum(line.origin is not PromptOrigin.BOTH for line in lines)
         if family is None:
-            self._say("What it makes of a conversation. No known template to hold it against.")
+            self._show_status("What it makes of a conversation. No known template to hold it against.")
         elif not different:
-            self._say(f"✓ What it makes of a conversation is what {family.name} models are known to be given.")
+            self._show_status(f"✓ What it makes of a conversation is what {family.name} models are known to be given.")
         else:
-            self._say(f"⚠ Other than what {family.name} models are known to be given: + is here, − is not here.")
+            self._show_status(
+                f"⚠ Other than what {family.name} models are known to be given: + is here, − is not here."
+            )
 
     def _show_lines(self, lines: tuple[PromptLine, ...]) -> None:
         self._lines = lines
@@ -91,10 +93,10 @@ class PromptView(QWidget):
         self.template.setVisible(not self.template.isVisible())
         self.switch.setText("Hide the template" if self.template.isVisible() else "Show the template itself")
 
-    def _say(self, text: str) -> None:
+    def _show_status(self, text: str) -> None:
         self.sentence.setText(text)
         set_role(self.sentence, Role.MUTED)
 
-    def _say_error(self, error: BatonError) -> None:
+    def _show_error(self, error: BatonError) -> None:
         self.sentence.setText(f"✗ {error}")
         set_role(self.sentence, Role.DANGER)

@@ -68,10 +68,10 @@ class StartTab(QScrollArea):
         self._cards: list[PairCard] = []
         self._has_judged = False
         self._controller = controller
-        self._manifests = LatestTask(self, "ask the Hub", self._say_error)
-        self._fits = LatestTask(self, "judge pairs", self._say_error)
-        self.said = label("", Role.MUTED, wrap=True)
-        self.said.hide()
+        self._manifests = LatestTask(self, "ask the Hub", self._show_error)
+        self._fits = LatestTask(self, "judge pairs", self._show_error)
+        self.status = label("", Role.MUTED, wrap=True)
+        self.status.hide()
         self._machine = label("Looking at this machine…", Role.MUTED, wrap=True)
         self.warnings = label("", Role.DANGER, wrap=True, selectable=True)
         self.warnings.setAccessibleName("What this installation cannot use")
@@ -97,7 +97,7 @@ class StartTab(QScrollArea):
         self._column.addWidget(label("Pairs that fit this machine", Role.HEADING))
         self._column.addWidget(self._machine)
         self._column.addWidget(self.warnings)
-        self._column.addWidget(self.said)
+        self._column.addWidget(self.status)
         self._pairs = QVBoxLayout()
         self._pairs.setSpacing(10)
         self._column.addLayout(self._pairs)
@@ -199,7 +199,7 @@ class StartTab(QScrollArea):
 
     def _fetch(self, models: list[CatalogModel]) -> None:
         access, folder = self._controller.access(), self._controller.folder
-        self._say("Asking the Hub for sizes and hashes…", Role.MUTED)
+        self._show_status("Asking the Hub for sizes and hashes…", Role.MUTED)
 
         def ask() -> list[DownloadManifest]:
             from core.models.hub import Hub
@@ -210,17 +210,17 @@ class StartTab(QScrollArea):
         self._manifests.run(ask, self._begin)
 
     def _begin(self, orders: list[DownloadManifest]) -> None:
-        self.said.hide()
+        self.status.hide()
         for order in orders:
             self.download_wanted.emit(order)
 
-    def _say_error(self, error: BatonError) -> None:
-        self._say(f"✗ {error}", Role.DANGER)
+    def _show_error(self, error: BatonError) -> None:
+        self._show_status(f"✗ {error}", Role.DANGER)
 
-    def _say(self, text: str, role: Role) -> None:
-        self.said.setText(text)
-        set_role(self.said, role)
-        self.said.show()
+    def _show_status(self, text: str, role: Role) -> None:
+        self.status.setText(text)
+        set_role(self.status, role)
+        self.status.show()
 
 
 def _card(title: str, text: str, press: QWidget, good_for: str = "") -> QWidget:

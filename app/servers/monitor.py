@@ -11,40 +11,40 @@ EVERY_MS = 15_000
 
 
 class ServerMonitor(QObject):
-    looked = Signal()
+    checked = Signal()
     """All servers have been asked."""
 
     def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._models = models
-        self._is_looking = False
+        self._is_checking = False
         self.timer = QTimer(self)
         self.timer.setInterval(EVERY_MS)
-        self.timer.timeout.connect(self.look)
+        self.timer.timeout.connect(self.check)
         models.changed.connect(self._models_changed)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Ask all servers in a thread, unless the last request is still waiting."""
         pair = self._models.pair
         engines: tuple[object, ...] = (pair.small, pair.large)
         servers = [engine for engine in engines if isinstance(engine, ServerEngine)]
-        if self._is_looking or not servers:
+        if self._is_checking or not servers:
             return
 
         def ping() -> None:
             for server in servers:
                 server.ping()
 
-        self._is_looking = True
-        BackgroundTask(self, "check servers", ping, waits=False).done(self._looked).start()
+        self._is_checking = True
+        BackgroundTask(self, "check servers", ping, waits=False).done(self._checked).start()
 
     def _models_changed(self) -> None:
         if self._models.state is not LoadState.READY:
             self.timer.stop()
         elif not self.timer.isActive():
             self.timer.start()
-            self.look()
+            self.check()
 
-    def _looked(self, _: object) -> None:
-        self._is_looking = False
-        self.looked.emit()
+    def _checked(self, _: object) -> None:
+        self._is_checking = False
+        self.checked.emit()

@@ -53,8 +53,8 @@ class ServerDialog(QDialog):
         self.setWindowTitle("Connect to a server")
         self._servers = servers
         self._probe = probe
-        self._request = LatestTask(self, "ask the server", self._say_problem)
-        self._asking = False
+        self._request = LatestTask(self, "ask the server", self._show_problem)
+        self._is_waiting = False
         self._failed_at = ""
         """The address whose last test failed: it cannot be used."""
         self._shown_for = ""
@@ -70,11 +70,11 @@ class ServerDialog(QDialog):
         self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT)
         self.fold.setAccessibleName(USE_MORE)
         self.form = SettingsForm(self.known, KnownServer())
-        self.ways = self._ways_for(purpose)
+        self.use_buttons = self._buttons_for(purpose)
         self._lay_out()
         self._connect()
         self._unfold(False)
-        self._look()
+        self._show_known()
 
     def done(self, result: int) -> None:
         """Close the dialog without waiting for a silent server."""
@@ -82,7 +82,7 @@ class ServerDialog(QDialog):
         self.key.cancel()
         super().done(result)
 
-    def _ways_for(self, purpose: Purpose) -> list[QPushButton]:
+    def _buttons_for(self, purpose: Purpose) -> list[QPushButton]:
         if purpose is Purpose.KEEP:
             return [button("Keep", lambda: self._keep(None), Role.PRIMARY)]
         small = button(f"{SIGN[Author.SMALL]} Use as the small model", lambda: self._keep(Author.SMALL))
@@ -112,7 +112,7 @@ class ServerDialog(QDialog):
                 top,
                 hbox(self.test, (self.testing, 1)),
                 (scroll, 1),
-                hbox(STRETCH, button("Cancel", self.reject), *self.ways),
+                hbox(STRETCH, button("Cancel", self.reject), *self.use_buttons),
                 margins=(18, 16, 18, 14),
                 spacing=12,
             )
@@ -120,7 +120,7 @@ class ServerDialog(QDialog):
         self.resize(620, 560)
 
     def _connect(self) -> None:
-        self.address.editingFinished.connect(self._look)
+        self.address.editingFinished.connect(self._show_known)
         self.address.textChanged.connect(self._enable)
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
@@ -142,12 +142,12 @@ class ServerDialog(QDialog):
         self._enable()
 
     def _enable(self) -> None:
-        usable = bool(server_urls(self.address.text())) and not self._asking
+        usable = bool(server_urls(self.address.text())) and not self._is_waiting
         self.test.setEnabled(usable)
-        for press in self.ways:
+        for press in self.use_buttons:
             press.setEnabled(usable and self.address.text() != self._failed_at)
 
-    def _look(self) -> None:
+    def _show_known(self) -> None:
         """Show what is known of the address that stands there now."""
         self._enable()
         urls = server_urls(self.address.text())
@@ -165,7 +165,7 @@ class ServerDialog(QDialog):
         self.key.show_for(urls, known)
 
     def _test(self) -> None:
-        self._look()
+        self._show_known()
         if not self.test.isEnabled():
             return
         known, typed, urls = self.known, self.key.typed, server_urls(self.address.text())
@@ -182,21 +182,21 @@ class ServerDialog(QDialog):
         for report in reports:
             self.report.show_report(report)
         self._failed_at = self.address.text() if any(_is_useless(report) for report in reports) else ""
-        self._asked()
+        self._answered()
 
-    def _say_problem(self, problem: BatonError) -> None:
+    def _show_problem(self, problem: BatonError) -> None:
         self.report.clear()
         self.report.show_problem(problem)
         self._failed_at = self.address.text()
-        self._asked()
+        self._answered()
 
     def _ask(self, function: Callable[[], Answer], success: Callable[[Answer], object]) -> None:
-        self._asking = True
+        self._is_waiting = True
         self._request.run(function, success)
         self._enable()
 
-    def _asked(self) -> None:
-        self._asking = False
+    def _answered(self) -> None:
+        self._is_waiting = False
         self.testing.clear()
         self._enable()
 
@@ -236,7 +236,7 @@ class KeyField(QWidget):
         super().__init__(parent)
         self._servers = servers
         self._urls: Sequence[str] = ()
-        self._keyring = LatestTask(self, "ask the keyring", self._say_error)
+        self._keyring = LatestTask(self, "ask the keyring", self._show_error)
         self.edit = QLineEdit()
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
         self.edit.setAccessibleName("Key of the server")
@@ -246,7 +246,7 @@ class KeyField(QWidget):
         self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
-        self._keyring.run(lambda: servers.keeping.value, lambda text: self._say(f"A key is {text}."))
+        self._keyring.run(lambda: servers.keeping.value, lambda text: self._show_status(f"A key is {text}."))
 
     @property
     def typed(self) -> str:
@@ -271,14 +271,14 @@ class KeyField(QWidget):
         self._keyring.run(forget, self._forgot)
 
     def _forgot(self, _: object) -> None:
-        self._say("The key is forgotten.")
+        self._show_status("The key is forgotten.")
         self.forgotten.emit()
 
-    def _say(self, text: str) -> None:
+    def _show_status(self, text: str) -> None:
         self.message.setText(text)
         set_role(self.message, Role.MUTED)
 
-    def _say_error(self, error: BatonError) -> None:
+    def _show_error(self, error: BatonError) -> None:
         self.message.setText(f"✗ {error}")
         set_role(self.message, Role.DANGER)
 
@@ -334,7 +334,7 @@ class ReportView(QWidget):
         head = label(text, Role.HEADING)
         head.setContentsMargins(0, 8 if self._lines else 0, 0, 2)
         self._grid.addWidget(head, self._grid.rowCount(), 0, 1, 2)
-        self._told(text)
+        self._added(text)
 
     def _add(self, finding: Finding) -> None:
         sign, role = VERDICTS[finding.verdict]
@@ -342,9 +342,9 @@ class ReportView(QWidget):
         row = self._grid.rowCount()
         self._grid.addWidget(label(sign, role), row, 0, Qt.AlignmentFlag.AlignTop)
         self._grid.addWidget(text, row, 1)
-        self._told(f"{sign} {finding.words}")
+        self._added(f"{sign} {finding.words}")
 
-    def _told(self, line: str) -> None:
+    def _added(self, line: str) -> None:
         self._lines.append(line)
         self.setAccessibleName(f"Result of the test: {self.text}")
         self.show()

@@ -27,9 +27,9 @@ class FileCheck(QObject):
         self._checksums = checksums
         self._checked = Pair()
         self._task: StreamTask[ModelFileError] | None = None
-        models.changed.connect(self._look)
+        models.changed.connect(self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         pair = self._models.pair
         if self._models.state is not LoadState.READY or pair is self._checked:
             return

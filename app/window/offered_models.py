@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OfferedModel:
     source: str
     """Path or address, as the field takes it."""
-    words: str
+    title: str
     """Its name, where it is, and ● or ◆ if it is in use."""
 
 
@@ -29,7 +29,7 @@ class OfferedModel:
 class OfferedPair:
     small: str
     large: str
-    words: str
+    title: str
     good_for: str
 
 

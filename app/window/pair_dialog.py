@@ -67,7 +67,7 @@ class PairDialog(QDialog):
         self.known_pairs = button("Known pairs…", self._show_pairs, tip="Pairs that are known to work well")
         self.known_pairs.setEnabled(False)
         self.download = button("Download on the Models page", self._want_downloads)
-        self._looking = LatestTask(self, "look for models")
+        self._search = LatestTask(self, "look for models")
         self._typing: Author | None = None
         """Whose field is being typed into: what is wrong with half a path is not said."""
         self._pause = QTimer(self)
@@ -88,7 +88,7 @@ class PairDialog(QDialog):
         self.load = button("Load", self._take, Role.PRIMARY)
         self.load.setDefault(True)
         self._lay_out()
-        self._look()
+        self._validate()
 
     def offer(
         self, in_use: ModelChoice, recent: Sequence[str], look: Callable[[], tuple[list[str], Sequence[CatalogPair]]]
@@ -102,12 +102,12 @@ class PairDialog(QDialog):
             self._offer_pairs(offered_pairs(here, pairs))
 
         self._offer_models(offered_models(in_use, recent, []))
-        self._looking.run(look, looked)
+        self._search.run(look, looked)
 
     def _offer_models(self, models: Sequence[OfferedModel]) -> None:
         self._offered.clear()
         for model in models:
-            item = QStandardItem(model.words)
+            item = QStandardItem(model.title)
             item.setData(model.source, SOURCE_ROLE)
             item.setToolTip(plain_tip(model.source))
             self._offered.appendRow(item)
@@ -115,7 +115,7 @@ class PairDialog(QDialog):
     def _offer_pairs(self, pairs: Sequence[OfferedPair]) -> None:
         self._pairs.clear()
         for pair in pairs:
-            action = self._pairs.addAction(pair.words, lambda pair=pair: self._use_pair(pair))  # type: ignore[misc]
+            action = self._pairs.addAction(pair.title, lambda pair=pair: self._use_pair(pair))  # type: ignore[misc]
             action.setToolTip(plain_tip(pair.good_for))
         self.known_pairs.setEnabled(bool(pairs))
 
@@ -132,7 +132,7 @@ class PairDialog(QDialog):
         self.downloads_wanted.emit([source for source in sources if isinstance(source, HubFile)])
 
     def done(self, result: int) -> None:
-        self._looking.cancel()
+        self._search.cancel()
         super().done(result)
 
     def _complete(self, author: Author) -> QCompleter:
@@ -176,7 +176,7 @@ class PairDialog(QDialog):
             edit.setMinimumWidth(240)
             edit.textEdited.connect(partial(self._begin_typing, author))  # Qt emits it before textChanged
             edit.editingFinished.connect(self._typed)
-            edit.textChanged.connect(self._look)
+            edit.textChanged.connect(self._validate)
             edit.setCompleter(self._complete(author))
             known = IconButton(
                 "chevron-down",
@@ -234,16 +234,16 @@ class PairDialog(QDialog):
         if self._typing:
             self._pause.stop()
             self._typing = None
-            self._look()
+            self._validate()
 
-    def _look(self) -> None:
+    def _validate(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
         usable = True
         for author, edit in self.edits.items():
             text, role = "", Role.MUTED
             try:
                 is_named = bool(edit.text().strip())
-                text = _source_words(self._source(author)) if is_named else f"The demo's {author.value} model"
+                text = _source_text(self._source(author)) if is_named else f"The demo's {author.value} model"
             except (ModelFileError, SettingsError) as error:
                 text, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
             self.messages[author].setText(text)
@@ -303,7 +303,7 @@ def pair_warning(small: ModelSource, large: ModelSource) -> str:
     return ""
 
 
-def _source_words(source: ModelSource) -> str:
+def _source_text(source: ModelSource) -> str:
     """Describe the source without loading it. Raises ModelFileError."""
     if isinstance(source, ServerUrls):
         return "A server. Its key, a test, prices and caps are behind “Server…”."

@@ -33,7 +33,7 @@ class SecondOpinions(QObject):
         self._reading: SecondOpinion | None = None
         models.changed.connect(self.changed)
 
-    def obstacle(self, exchange: Exchange) -> str:
+    def unavailable_reason(self, exchange: Exchange) -> str:
         """Why it cannot be asked for now, in a sentence or two; "" if it can."""
         trace = exchange.trace
         if self.exchange:
@@ -47,7 +47,7 @@ class SecondOpinions(QObject):
 
     def ask(self, exchange: Exchange) -> None:
         """Begin to read this answer; `changed` and `given` follow."""
-        if self.exchange or self.obstacle(exchange):
+        if self.exchange or self.unavailable_reason(exchange):
             return
         pair = self._models.pair
         self._reading = reading = SecondOpinion(pair.large, pair.small, exchange.trace)

@@ -32,7 +32,7 @@ class FormRow(NamedTuple):
     editor: Editor
     widgets: tuple[QWidget, ...]
     reset: IconButton
-    words: str
+    searched: str
     """What a search looks at."""
 
 
@@ -123,7 +123,7 @@ class SettingsForm(QWidget):
         shown: set[Path] = set()
         found = 0
         for row in self._rows:
-            fits = all(word in row.words for word in wanted) if wanted else self._is_wanted(row.entry.path)
+            fits = all(word in row.searched for word in wanted) if wanted else self._is_wanted(row.entry.path)
             found += fits
             for widget in row.widgets:
                 widget.setVisible(fits and not (isinstance(widget, QLabel) and not widget.text()))

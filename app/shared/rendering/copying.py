@@ -180,7 +180,7 @@ class PlainText:
         if formula:
             return self.formula(formula) * text.count(OBJECT_CHARACTER)
         text = text.replace(LINE_BREAK, "\n")
-        return text if form.hasProperty(UNSET) else self.words(text, form)
+        return text if form.hasProperty(UNSET) else self.styled(text, form)
 
     def document(self, lines: list[DocumentLine]) -> str:
         """Join all lines, without blank ones between the rows of a table and the items of a list."""
@@ -198,7 +198,7 @@ class PlainText:
     def formula(self, formula: Formula) -> str:
         return formula.source
 
-    def words(self, text: str, form: QTextCharFormat) -> str:  # noqa: ARG002 — for those who mark formats
+    def styled(self, text: str, form: QTextCharFormat) -> str:  # noqa: ARG002 — for those who mark formats
         return text
 
     def rule(self) -> str:
@@ -247,7 +247,7 @@ class PlainText:
 class Markdown(PlainText):
     """CommonMark with tables, as it was read."""
 
-    def words(self, text: str, form: QTextCharFormat) -> str:
+    def styled(self, text: str, form: QTextCharFormat) -> str:
         bare = text.strip()
         marks = ""
         if form.fontWeight() == STRONG:

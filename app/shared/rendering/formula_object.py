@@ -121,7 +121,7 @@ def _typeset_as(char_format: QTextFormat) -> Typeset:
 def _shrink(document: QTextDocument, position: int, formula: Typeset) -> float:
     """Return the factor, 1 or less, by which the formula fits the page."""
     indent = document.findBlock(position).blockFormat().indent() * document.indentWidth()
-    room = document.textWidth() - 2 * document.documentMargin() - indent
-    if document.textWidth() <= 0 or formula.width <= room:
+    width = document.textWidth() - 2 * document.documentMargin() - indent
+    if document.textWidth() <= 0 or formula.width <= width:
         return 1.0
-    return max(room / formula.width, _SMALLEST_SHRINK)
+    return max(width / formula.width, _SMALLEST_SHRINK)

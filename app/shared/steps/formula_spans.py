@@ -70,7 +70,7 @@ class FormulaSpans:
                 self._open, again = (span.first, span.start), range(span.first, pieces)
         return again
 
-    def words(self, index: int, text: str) -> str:
+    def text_of(self, index: int, text: str) -> str:
         """Return the text to render for a piece: a whole formula where it closes, a sign where it began."""
         if index in self._stands:
             text = f"{text[: self._stands[index]].rstrip()} {GOES_ON}"

@@ -106,18 +106,18 @@ class StepsDocument(QObject):
         self._cues = english()
         self._live = False
         self._spanning = FormulaSpans()
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.timeout.connect(self._go_on)
+        self._idle = QTimer(self)
+        self._idle.setSingleShot(True)
+        self._idle.timeout.connect(self._update)
 
-    def wear(self, style: TextStyle, colours: Colours) -> None:
+    def use_style(self, style: TextStyle, colours: Colours) -> None:
         """Use other colours or another font; everything is rendered again."""
         self._style, self._colours = style, colours
         self._document.clear()
         self._document.setDefaultFont(style.font)
         self.shown.clear()
         self._spanning = FormulaSpans()
-        self._go_on()
+        self._update()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
         """Show these pieces of the trace; `live`: the last one may still be growing."""
@@ -126,7 +126,7 @@ class StepsDocument(QObject):
         if trace.started is not self._started:
             self._started = trace.started
             self._cues = cues_of(trace)
-        self._go_on()
+        self._update()
 
     @property
     def complete(self) -> bool:
@@ -143,10 +143,10 @@ class StepsDocument(QObject):
                 _end_piece(cursor, free)
         cursor.endEditBlock()
 
-    def _go_on(self) -> None:
+    def _update(self) -> None:
         if self._style is None:
             return
-        self._drop_what_went()
+        self._remove_outdated()
         with self._laid_out_once():
             first_changed = self._bring_up_to_date()
         self.grown.emit(first_changed)
@@ -177,14 +177,14 @@ class StepsDocument(QObject):
             piece = self._pieces[len(self.shown)]
             self._begin(piece)
         else:
-            self._rest.start(0)
+            self._idle.start(0)
         if self.complete and self.shown:
             self._grow_last()
             if not self._live:
                 self._close_last()
         return first_changed
 
-    def _drop_what_went(self) -> None:
+    def _remove_outdated(self) -> None:
         """Remove pieces from the end, where a trace changes, back to the last one that is as it was."""
         while self.shown:
             index, last = len(self.shown) - 1, self.shown[-1]
@@ -240,7 +240,7 @@ class StepsDocument(QObject):
             for earlier in again:
                 self._set(earlier)
 
-        text = self._spanning.words(len(self.shown) - 1, last.text)
+        text = self._spanning.text_of(len(self.shown) - 1, last.text)
         self._typesetter.prepare(text, style.formula_size, set_it, self)
 
     def _set(self, shown: ShownPiece) -> None:
@@ -272,7 +272,7 @@ class StepsDocument(QObject):
         style = self._style
         if shown.piece.author is Author.INSERTED:
             style = style.in_ink(style.muted)
-        render_at(cursor, self._words(shown, index), style)
+        render_at(cursor, self._rendered_text(shown, index), style)
         if index + 1 < len(self.shown):
             _end_piece(cursor, self.shown[index + 1].free)
         self._join(index)
@@ -281,8 +281,8 @@ class StepsDocument(QObject):
             for later in self.shown[index + 1 :]:
                 later.first += moved
 
-    def _words(self, shown: ShownPiece, index: int) -> str:
-        text = self._spanning.words(index, shown.text)
+    def _rendered_text(self, shown: ShownPiece, index: int) -> str:
+        text = self._spanning.text_of(index, shown.text)
         if self._tag and text.rstrip().endswith(self._tag):
             text = text.rstrip().removesuffix(self._tag)
         if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.reason:

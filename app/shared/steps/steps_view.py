@@ -137,7 +137,7 @@ class StepsView(RichText):
 
     def _rerender(self) -> None:
         """Render again after a change of theme."""
-        self._steps.wear(self._style(), current_theme().colours)
+        self._steps.use_style(self._style(), current_theme().colours)
         self._set_margins()
 
     def _set_margins(self) -> None:
@@ -231,8 +231,8 @@ class StepsView(RichText):
         text = f"{shown.change.before} → {shown.change.after}"
         left = top.x() + last.naturalTextWidth() + 14
         if left + painter.fontMetrics().horizontalAdvance(text) < self.viewport().width():
-            room = QRectF(left, top.y(), self.viewport().width() - left, last.height())
-            painter.drawText(room, at_left, text)
+            area = QRectF(left, top.y(), self.viewport().width() - left, last.height())
+            painter.drawText(area, at_left, text)
 
     def _paint_number(
         self, painter: QPainter, number: int, place: QRectF, colours: Colours, fonts: MarginFonts
@@ -240,8 +240,8 @@ class StepsView(RichText):
         """Paint the number of a step beside its first piece."""
         painter.setFont(fonts.number)
         painter.setPen(QColor(colours.muted))
-        room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
-        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))
+        area = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))
 
 
 class MarginFonts:

@@ -97,11 +97,11 @@ class _ElidedComboBox(QComboBox):
         painter, option = QStylePainter(self), QStyleOptionComboBox()
         self.initStyleOption(option)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        room = self.style().subControlRect(
+        area = self.style().subControlRect(
             QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
         )
         option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideRight, room.width() - 4
+            option.currentText, Qt.TextElideMode.ElideRight, area.width() - 4
         )
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
@@ -165,9 +165,9 @@ class EmptyPane(QWidget):
         self._picture = picture
         self._icon = QLabel()
         self._icon.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.words = label("", Role.MUTED, wrap=True)
-        self.words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setLayout(vbox(self._icon, self.words, STRETCH, margins=(20, 60, 20, 20), spacing=12))
+        self.text = label("", Role.MUTED, wrap=True)
+        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.setLayout(vbox(self._icon, self.text, STRETCH, margins=(20, 60, 20, 20), spacing=12))
         current_theme().changed.connect(self._draw)
         self._draw()
 

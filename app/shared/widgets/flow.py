@@ -1,4 +1,4 @@
-"""A layout that puts its widgets side by side, and goes on in another line where there is no more room."""
+"""A layout that puts its widgets side by side, and goes on in another line where there is no more area."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class FlowLayout(QLayout):
     def heightForWidth(self, width: int) -> int:
         return self._place(QRect(0, 0, width, 0), move=False)
 
-    def setGeometry(self, room: QRect) -> None:
-        super().setGeometry(room)
-        self._place(room, move=True)
+    def setGeometry(self, area: QRect) -> None:
+        super().setGeometry(area)
+        self._place(area, move=True)
 
     def sizeHint(self) -> QSize:
         """Return the size of all items in one line."""
@@ -76,20 +76,20 @@ class FlowLayout(QLayout):
         if line:
             yield line
 
-    def _place(self, room: QRect, move: bool) -> int:
+    def _place(self, area: QRect, move: bool) -> int:
         """Returns the height of all lines."""
-        top = room.y()
-        for line in self._lines(room.width()):
+        top = area.y()
+        for line in self._lines(area.width()):
             height = max(size.height() for _, size in line)
             width = sum(size.width() for _, size in line) + self._gap * (len(line) - 1)
             centred = bool(self._alignment & Qt.AlignmentFlag.AlignHCenter)
-            left = room.x() + ((room.width() - width) // 2 if centred else 0)
+            left = area.x() + ((area.width() - width) // 2 if centred else 0)
             for item, size in line:
                 if move:
                     item.setGeometry(QRect(QPoint(left, top + (height - size.height()) // 2), size))
                 left += size.width() + self._gap
             top += height + LINE_GAP
-        return max(0, top - LINE_GAP - room.y())
+        return max(0, top - LINE_GAP - area.y())
 
 
 def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:

@@ -125,10 +125,10 @@ class Toasts(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget, room: Callable[[], QRect] | None = None) -> None:
-        """`room`: the part of the parent over which toasts may lie; by default all of it."""
+    def __init__(self, parent: QWidget, area: Callable[[], QRect] | None = None) -> None:
+        """`area`: the part of the parent over which toasts may lie; by default all of it."""
         super().__init__(parent)
-        self._room = room or parent.rect
+        self._area = area or parent.rect
         self.recent: deque[ToastMessage] = deque(maxlen=MOST_KEPT)
         """The newest last."""
         self._toasts: list[Toast] = []
@@ -187,16 +187,16 @@ class Toasts(QWidget):
             self._toasts[-1].take_focus()
 
     def place(self) -> None:
-        """Lay the toasts over the corner: after a change of the parent, of the room, or of the toasts."""
+        """Lay the toasts over the corner: after a change of the parent, of the area, or of the toasts."""
         self.setVisible(bool(self._toasts))
         if not self._toasts:
             return
-        room = self._room()
-        width = min(WIDTH + 2 * EDGE, room.width())
+        area = self._area()
+        width = min(WIDTH + 2 * EDGE, area.width())
         for toast in self._toasts:
             toast.setMinimumHeight(toast.heightForWidth(width - 2 * EDGE))
-        height = min(self._column.totalHeightForWidth(width), room.height())
-        self.setGeometry(room.right() + 1 - width, room.bottom() + 1 - height, width, height)
+        height = min(self._column.totalHeightForWidth(width), area.height())
+        self.setGeometry(area.right() + 1 - width, area.bottom() + 1 - height, width, height)
         self.raise_()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -118,7 +118,7 @@ class Ribbon(QWidget):
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
             index = self.segment_at(event.pos())
             if index >= 0:
-                QToolTip.showText(event.globalPos(), self._words(index), self)
+                QToolTip.showText(event.globalPos(), self._segment_text(index), self)
             else:
                 QToolTip.hideText()
             return True
@@ -174,10 +174,10 @@ class Ribbon(QWidget):
         share = self._written[Author.LARGE] / (self._written.total() or 1)
         text = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
         if self._selected >= 0:
-            text += f" Piece {self._selected + 1}: {self._words(self._selected)}"
+            text += f" Piece {self._selected + 1}: {self._segment_text(self._selected)}"
         self.setAccessibleDescription(text)
 
-    def _words(self, index: int) -> str:
+    def _segment_text(self, index: int) -> str:
         segment = self._segments[index]
         who = {Author.SMALL: "small model", Author.LARGE: "large model", Author.INSERTED: "inserted"}
         unit = "token" if segment.tokens == 1 else "tokens"
@@ -262,7 +262,7 @@ class RibbonLayout:
             (Author.INSERTED, [float(share > 0.5) for share in inserted]),
             (Author.LARGE, large),  # last, on top: it is what one looks for
         ):
-            for left, right, share in _stretches(shares):
+            for left, right, share in _runs_of_equals(shares):
                 if share:
                     yield Run(left, right, author, share, crowded=True)
 
@@ -280,7 +280,7 @@ class RibbonLayout:
         return shares
 
 
-def _stretches(values: Sequence[float]) -> Iterator[tuple[int, int, float]]:
+def _runs_of_equals(values: Sequence[float]) -> Iterator[tuple[int, int, float]]:
     """Start, end and value of each stretch of equal values."""
     start = 0
     for value, stretch in groupby(values):

@@ -181,10 +181,10 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     run(page, qtbot, problem_file, "small", "large")
     view = page.view
     view.arm.setCurrentText("small")
-    assert "50.0% correct (18.8–81.2)" in view.figures.words
-    assert "small 50.0%" in view.evidence.comparison.words
-    assert "Difference from “small” (95% CI)" in view.evidence.comparison.words
-    assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.words
+    assert "50.0% correct (18.8–81.2)" in view.figures.text
+    assert "small 50.0%" in view.evidence.comparison.text
+    assert "Difference from “small” (95% CI)" in view.evidence.comparison.text
+    assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.text
     assert "small 50% at " in view.evidence.speed.picture.accessibleDescription()
 
 
@@ -193,7 +193,7 @@ def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> N
     card = page.view.evidence.comparison
     with Grader() as grader:
         card.show_report(noted_report(page.session.store, grader), "small")
-    assert [note for note in NOTES if note not in card.words] == []
+    assert [note for note in NOTES if note not in card.text] == []
 
 
 def test_every_chart_is_saved_as_picture_and_as_drawing(
@@ -241,7 +241,7 @@ def test_answers_are_graded_again_in_another_way(page: BatchPage, qtbot: QtBot, 
     run(page, qtbot, problem_file, "small")
     page.view.regrade.click()
     (dialog,) = page.findChildren(RegradeDialog)
-    dialog.way.setCurrentIndex(dialog.way.findData(How.REGEX))
+    dialog.how.setCurrentIndex(dialog.how.findData(How.REGEX))
     dialog.pattern.setText("(")
     assert "is not valid" in dialog.message.text()
     assert not dialog.grade.isEnabled()
@@ -266,7 +266,7 @@ def test_an_arm_is_added_to_what_has_run(page: BatchPage, qtbot: QtBot, problem_
     page.view.evidence.comparison.arm_wanted.emit("large")
     wait_until_done(page, qtbot)
     assert page.view.model.rowCount() == 12
-    assert "large 100.0%" in page.view.evidence.comparison.words
+    assert "large 100.0%" in page.view.evidence.comparison.text
 
 
 def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:

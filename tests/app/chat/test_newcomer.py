@@ -112,7 +112,7 @@ def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -
     qtbot.waitUntil(lambda: window.session.ready)
     row = view(window).verdict
     assert row.isVisible()
-    assert row.words.text() == BEYOND
+    assert row.text.text() == BEYOND
     with qtbot.waitSignal(row.models_wanted):
         qtbot.mouseClick(row.choose, Qt.MouseButton.LeftButton)
     for dialog in window.findChildren(QDialog):

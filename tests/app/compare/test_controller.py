@@ -71,7 +71,7 @@ def test_steps_stand_level_and_the_parting_is_marked(compare: Compare) -> None:
         tops = [column.steps.top_of(_index(column.steps.shown, step)) for column in view.columns]
         assert tops == pytest.approx([tops[0]] * 3, abs=1)
     assert view.parting.isVisible()
-    assert view.parting.words == "the same for 1 step; here they part"
+    assert view.parting.text == "the same for 1 step; here they part"
 
 
 def _index(shown: Sequence[ShownPiece], step: int) -> int:
