@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
@@ -11,6 +11,7 @@ from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import button, label, scrolling
 from app.shared.widgets.layout import STRETCH, holder, in_row, vbox
 from app.shared.widgets.ribbon import Ribbon
@@ -59,10 +60,7 @@ class FailedAnswer(QWidget):
         self.note.setAccessibleName("Note on this answer")
         self.note.setPlaceholderText("Note on this answer: kept with it, and exported")
         self.note.setTabChangesFocus(True)
-        self._keeping = QTimer(self)
-        self._keeping.setSingleShot(True)
-        self._keeping.setInterval(KEEP_MS)
-        self._keeping.timeout.connect(self.keep_note)
+        self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)
         self._lay_out()
         self.note.textChanged.connect(self._keeping.start)
         self.note.left.connect(self.keep_note)

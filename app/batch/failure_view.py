@@ -15,7 +15,6 @@ from PySide6.QtGui import QHideEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QHeaderView,
     QListView,
-    QProgressBar,
     QSplitter,
     QStackedWidget,
     QTabBar,
@@ -28,7 +27,7 @@ from app.batch.failure_session import FailureSession
 from app.batch.session import BatchSession
 from app.shared.format import count
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip
+from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
 from app.shared.widgets.layout import hbox, holder, in_row, vbox
 from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from core.problem import Problem
@@ -55,14 +54,10 @@ class FailureView(QWidget):
         self._batch = batch
         self._analysis: FailureAnalysis | None = None
         self.title, self.summary = label("What went wrong", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self.arm, self.group = combo_box(), combo_box()
-        self.arm.setAccessibleName("Arm")
-        self.group.setAccessibleName("Group of failures")
+        self.arm, self.group = combo_box("Arm"), combo_box("Group of failures")
         self.opinions = button("Second opinions", self.session.ask_opinions)
         self.stop = button("Stop", self.session.stop, tip="What has been read is kept")
-        self.bar, self.note = QProgressBar(), label("", Role.MUTED, wrap=True)
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the second opinions")
+        self.bar, self.note = progress_bar("Progress of the second opinions"), label("", Role.MUTED, wrap=True)
         self.tabs, self._stack = QTabBar(), QStackedWidget()
         self.tabs.setAccessibleName("Failures")
         self.tabs.setDrawBase(False)

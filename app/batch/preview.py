@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGridLayout,
-    QLineEdit,
     QPlainTextEdit,
     QTableView,
     QWidget,
@@ -27,6 +26,7 @@ from app.shared.widgets.controls import (
     button,
     combo_box,
     label,
+    line_edit,
     scrolling,
     whole_number,
 )
@@ -77,9 +77,7 @@ class Preview(QWidget):
         self.parallel, self.seeds, self.limit = whole_number(1, 64), whole_number(1, 20), whole_number(0, 1_000_000)
         self.parallel.setValue(8)
         self.limit.setSpecialValueText("all")
-        self.system = QLineEdit()
-        self.system.setPlaceholderText("none")
-        self.system.setAccessibleName("System prompt")
+        self.system = line_edit("System prompt", "none")
         self.system.setToolTip("Instructions before each problem, for both models")
         self.amount = label("", Role.MUTED)
         """How many answers would be written."""
@@ -234,7 +232,6 @@ class Preview(QWidget):
 
 
 def _combo(name: str) -> QComboBox:
-    combo = combo_box()
-    combo.setAccessibleName(f"Column of the {name.lower()}")
+    combo = combo_box(f"Column of the {name.lower()}")
     combo.setMinimumWidth(130)
     return combo

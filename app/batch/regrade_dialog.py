@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import combo_box, label
+from app.shared.widgets.controls import combo_box, label, line_edit
 from app.shared.widgets.layout import vbox
 from core.errors import SettingsError
 from core.grading.verdict import How, Regex
@@ -30,12 +30,12 @@ class RegradeDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Grade again")
         self.setMinimumWidth(520)
-        self.how, self.pattern = combo_box(), QLineEdit()
+        self.how, self.pattern = (
+            combo_box("How answers are compared"),
+            line_edit("Pattern", r"for example: answer is\s+{expected}\b"),
+        )
         for how, words in HOW_TITLES.items():
             self.how.addItem(words, how)
-        self.how.setAccessibleName("How answers are compared")
-        self.pattern.setAccessibleName("Pattern")
-        self.pattern.setPlaceholderText(r"for example: answer is\s+{expected}\b")
         self.message = label("", Role.MUTED, wrap=True)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.grade = self.buttons.addButton("Grade", QDialogButtonBox.ButtonRole.AcceptRole)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHeaderView,
     QMenu,
-    QProgressBar,
     QPushButton,
     QSplitter,
     QTableView,
@@ -25,7 +24,7 @@ from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
+from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label, progress_bar
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.reporting.exports import EXPORTS
 from core.batch.reporting.report import ArmReport, Report
@@ -71,9 +70,7 @@ class RunView(QWidget):
         self.session = session
         self.model = ResultTable()
         self.title, self.summary = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self.bar, self.status = QProgressBar(), label("", Role.MUTED)
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the batch")
+        self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.run = button("Start", self._press_run, Role.PRIMARY)
         self.stop = button("Stop", session.stop, tip="What is being written is kept, and goes on next time")
         self.retry = button("Retry errors", session.retry_errors)

@@ -8,8 +8,6 @@ from functools import partial
 from PySide6.QtCore import QEvent, QObject, QSize, Signal
 from PySide6.QtWidgets import (
     QFrame,
-    QLineEdit,
-    QProgressBar,
     QScrollArea,
     QSizePolicy,
     QVBoxLayout,
@@ -18,7 +16,17 @@ from PySide6.QtWidgets import (
 
 from app.shared.format import day_and_time
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedButton, ElidedLabel, IconButton, button, label, plain_tip, see_through
+from app.shared.widgets.controls import (
+    ElidedButton,
+    ElidedLabel,
+    IconButton,
+    button,
+    label,
+    line_edit,
+    plain_tip,
+    progress_bar,
+    see_through,
+)
 from app.shared.widgets.layout import STRETCH, Stretch, hbox, vbox
 from core.store.batch_rows import Batch
 from core.text import counted
@@ -48,9 +56,7 @@ class BatchWelcome(QWidget):
         )
         self.choose = button("Choose a file…", self.file_wanted.emit, Role.PRIMARY)
         self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
-        self.data_set = QLineEdit()
-        self.data_set.setPlaceholderText("Hugging Face data set: hf:OWNER/NAME")
-        self.data_set.setAccessibleName("Data set on the Hugging Face Hub")
+        self.data_set = line_edit("Data set on the Hugging Face Hub", "Hugging Face data set: hf:OWNER/NAME")
         self.data_set.setToolTip("Such as hf:openai/gsm8k:main/test, also with @REVISION, or the address of its page")
         self.data_set.returnPressed.connect(self._read_data_set)
         self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
@@ -108,12 +114,10 @@ class BatchWelcome(QWidget):
         is_done = batch.done == batch.jobs
         progress = "done" if is_done else f"{batch.done:,} of {batch.jobs:,} done"
         created = day_and_time(batch.created)
-        row, bar = QWidget(), QProgressBar()
-        bar.setTextVisible(False)
+        row, bar = QWidget(), progress_bar(f"Progress of “{batch.name}”: {progress}")
         bar.setMaximum(max(1, batch.jobs))
         bar.setValue(batch.done)
         bar.setFixedWidth(BAR)
-        bar.setAccessibleName(f"Progress of “{batch.name}”: {progress}")
         bar.setToolTip(progress)
         bar.setVisible(not is_done)
         choose = ElidedButton(batch.name)

@@ -83,15 +83,16 @@ class Composer(QFrame):
         self._baton_goes_to = Author.LARGE
         self._compare = IconButton("compare", "Compare arms side by side (Ctrl+D)", self.compare_wanted.emit)
         self._system = IconButton("system", "System prompt… (Ctrl+Shift+Y)", self.system_wanted.emit)
-        self._send_button = button("Send", self._send, Role.PRIMARY, "Enter")
-        self._send_button.setAccessibleName("Send the problem")
-        self._stop_button = button("Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)")
-        self._stop_button.setAccessibleName("Stop writing")
+        self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
+        self._stop_button = button(
+            "Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)", name="Stop writing"
+        )
         self._draft = ""
         """What stood in the field before an earlier problem was put there to be edited."""
         self._edited = ElidedLabel("", Role.MUTED)
-        self._cancel = button("Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)")
-        self._cancel.setAccessibleName("Cancel editing")
+        self._cancel = button(
+            "Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)", name="Cancel editing"
+        )
         self._edit_bar = QWidget()
         self._edit_bar.setLayout(hbox((self._edited, 1), self._cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()

@@ -55,8 +55,12 @@ class ConversationView(QScrollArea):
         self.setWidget(self._content)
         self._follows = True
         """Whether the end is kept in view; a person who scrolls up reads in peace."""
-        self.latest = button("↓ Latest", self.jump_to_latest, tip="Jump to the end of the conversation (Alt+End)")
-        self.latest.setAccessibleName("Jump to the latest")
+        self.latest = button(
+            "↓ Latest",
+            self.jump_to_latest,
+            tip="Jump to the end of the conversation (Alt+End)",
+            name="Jump to the latest",
+        )
         self.latest.setParent(self)
         self.latest.hide()
         bar = self.verticalScrollBar()

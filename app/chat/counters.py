@@ -10,6 +10,7 @@ from app.shared.background import LatestTask
 from app.shared.format import count, duration, money
 from app.shared.labels import bill_text, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import label
 from app.shared.widgets.layout import Stretch, hbox, vbox
 from core.engines.base import Engine
@@ -168,10 +169,7 @@ class DraftCount(QObject):
         self._engine: Engine | None = None
         self._text = ""
         self._counting = LatestTask(self, "count tokens", one_at_a_time=True)
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(AFTER_MS)
-        self._pause.timeout.connect(self._ask)
+        self._pause = single_shot_timer(self, AFTER_MS, self._ask)
 
     def count(self, engine: Engine | None, text: str) -> None:
         """Count the newest text after a pause in typing; nothing without a model or a text."""

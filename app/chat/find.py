@@ -6,14 +6,14 @@ from bisect import bisect_left
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QLineEdit, QTextEdit, QWidget
+from PySide6.QtWidgets import QTextEdit, QWidget
 from shiboken6 import isValid
 
 from app.shared.rendering import DocumentMatches, RichText, TextRange, pattern_of
 from app.shared.rendering.formula_object import OBJECT_CHARACTER
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import IconButton, label
+from app.shared.widgets.controls import IconButton, label, line_edit
 from app.shared.widgets.layout import STRETCH, hbox
 
 AT_ONCE = 200
@@ -34,9 +34,7 @@ class FindBar(QWidget):
         super().__init__(parent)
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.edit = QLineEdit()
-        self.edit.setPlaceholderText("Find in this conversation")
-        self.edit.setAccessibleName("Find in this conversation")
+        self.edit = line_edit("Find in this conversation", "Find in this conversation")
         self.edit.setMaximumWidth(360)
         self.edit.textChanged.connect(self.words_changed)
         self.edit.installEventFilter(self)

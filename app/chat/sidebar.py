@@ -15,13 +15,11 @@ from PySide6.QtCore import (
     QPoint,
     QSize,
     Qt,
-    QTimer,
     Signal,
 )
 from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QInputDialog,
-    QLineEdit,
     QListView,
     QMenu,
     QStyledItemDelegate,
@@ -32,7 +30,8 @@ from PySide6.QtWidgets import (
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.format import day_and_time, distinguished
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import IconButton, plain_tip
+from app.shared.timer import single_shot_timer
+from app.shared.widgets.controls import IconButton, line_edit, plain_tip
 from app.shared.widgets.layout import hbox, vbox
 from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
@@ -97,9 +96,7 @@ class Sidebar(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._repository: ConversationRepository | None = None
         self._shown = ""
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search conversations")
-        self.search.setAccessibleName("Search conversations")
+        self.search = line_edit("Search conversations", "Search conversations")
         self.search.setClearButtonEnabled(True)
         self._model = History(self)
         self.list = QListView()
@@ -116,10 +113,7 @@ class Sidebar(QWidget):
         self.list.customContextMenuRequested.connect(self._menu)
         for key, act in (("F2", self.rename), ("Delete", self.delete)):
             QShortcut(QKeySequence(key), self.list, act, context=Qt.ShortcutContext.WidgetShortcut)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(SEARCH_AFTER_MS)
-        self._timer.timeout.connect(self.refresh)
+        self._timer = single_shot_timer(self, SEARCH_AFTER_MS, self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
         head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))

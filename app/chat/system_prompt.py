@@ -23,8 +23,13 @@ class SystemPromptRow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.text = ElidedLabel("", Role.MUTED)
-        edit = button("Edit…", self.edit_wanted.emit, Role.FLAT, "Edit the system prompt (Ctrl+Shift+Y)")
-        edit.setAccessibleName("Edit the system prompt")
+        edit = button(
+            "Edit…",
+            self.edit_wanted.emit,
+            Role.FLAT,
+            "Edit the system prompt (Ctrl+Shift+Y)",
+            name="Edit the system prompt",
+        )
         self.setLayout(hbox(label("System prompt", Role.HEADING), (self.text, 1), edit, margins=(26, 4, 20, 4)))
         self.hide()
 

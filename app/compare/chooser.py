@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidget
 
 from app.compare.column import MOST_COLUMNS
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count, in_brief
 from app.shared.labels import title_of
 from app.shared.theme import Role
-from app.shared.widgets.controls import button, combo_box, label, plain_tip
+from app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.running.recipes import ABLATIONS, ARMS
 from core.run import RunSettings
@@ -40,9 +40,9 @@ class Chooser(QDialog):
         self.setWindowTitle("Compare")
         self._choices = choices
         self.boxes = [self._box(number, columns) for number in range(MOST_COLUMNS)]
-        self.expected = QLineEdit(expected)
-        self.expected.setAccessibleName("Expected answer")
-        self.expected.setPlaceholderText("Optional; otherwise answers are compared with each other")
+        self.expected = line_edit(
+            "Expected answer", "Optional; otherwise answers are compared with each other", expected
+        )
         self.at_once = QCheckBox("Write in parallel")
         self._hint = label("", Role.MUTED, wrap=True)
         self.go = button("Compare", self._take, Role.PRIMARY)
@@ -82,8 +82,7 @@ class Chooser(QDialog):
         self.accept()
 
     def _box(self, number: int, columns: Sequence[CompareChoice]) -> QComboBox:
-        box = combo_box()
-        box.setAccessibleName(f"Column {number + 1}")
+        box = combo_box(f"Column {number + 1}")
         if number == MOST_COLUMNS - 1:
             box.addItem(NO_THIRD, None)
         for index, choice in enumerate(self._choices):

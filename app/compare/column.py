@@ -122,8 +122,13 @@ class AnswerColumn(QObject):
 
     def _make_foot(self, open_it: Callable[[], None]) -> QWidget:
         foot = QWidget()
-        go = button("Open as conversation", open_it, Role.FLAT, "Go on from this answer, fork it, export it")
-        go.setAccessibleName(f"Open as conversation: {self.head.title}")
+        go = button(
+            "Open as conversation",
+            open_it,
+            Role.FLAT,
+            "Go on from this answer, fork it, export it",
+            name=f"Open as conversation: {self.head.title}",
+        )
         foot.setLayout(vbox(self._ending, (go, 0, Qt.AlignmentFlag.AlignRight), margins=0))
         return foot
 

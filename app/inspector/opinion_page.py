@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QListView, QProgressBar, QWidget
+from PySide6.QtWidgets import QListView, QWidget
 
 from app.inspector.opinion_text import FORKS, LEGEND, OpinionText, chance
 from app.inspector.token_strip import Alternatives, visible
@@ -14,7 +14,7 @@ from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
 from app.shared.labels import opinion_counts, why
 from app.shared.theme import SIGN, Role
-from app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip
+from app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
 from app.shared.widgets.layout import Stretch, in_row, vbox
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
@@ -52,11 +52,8 @@ class OpinionPage(QWidget):
         self.place = label("", Role.HEADING, wrap=True, selectable=True)
         self.ask = button("Ask the large model", self._ask, Role.PRIMARY)
         self.stop = button("Stop", self._stop, tip="What was read until now is kept")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the second opinion")
-        self.shown = combo_box()
-        self.shown.setAccessibleName("Which places")
+        self.bar = progress_bar("Progress of the second opinion")
+        self.shown = combo_box("Which places")
         self.places = OpinionPlaces(self)
         self.list = QListView()
         self.list.setModel(self.places)
@@ -64,8 +61,12 @@ class OpinionPage(QWidget):
         self.list.setAccessibleName("Places by disagreement")
         self.alternatives, self.text = Alternatives(), OpinionText()
         self.text.setMinimumHeight(TEXT_HEIGHT)
-        self.fork = button(FORK, self._fork, tip="Another answer, in which the large model goes on from this place")
-        self.fork.setAccessibleName("Fork here with the large model")
+        self.fork = button(
+            FORK,
+            self._fork,
+            tip="Another answer, in which the large model goes on from this place",
+            name="Fork here with the large model",
+        )
         self._lay_out()
         self.shown.activated.connect(lambda _: self._list_places())
         self.list.selectionModel().currentChanged.connect(lambda index, _: self._show_place(index.row()))

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from app.shared.background import StreamTask
 from app.shared.steps.ribbon_follower import segment_of
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment
 from core.engines.body import Author
 from core.errors import BatonError
@@ -59,10 +60,7 @@ class ReplayTask(QObject):
         self._task: StreamTask[ReplayOutcome] | None = None
         self._read: tuple[Trace | None, int, list[Recording]] = (None, 0, [])
         """The last trace that was read, how many events of it, and what came of them."""
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(SOON_MS)
-        self._soon.timeout.connect(self._begin)
+        self._soon = single_shot_timer(self, SOON_MS, self._begin)
 
     @property
     def busy(self) -> bool:

@@ -265,9 +265,7 @@ class TimelinePage(QWidget):
         )
 
     def _zoom_button(self, text: str, name: str, factor: float) -> QPushButton:
-        made = button(text, lambda: self.timeline.zoom(factor), tip=name)
-        made.setAccessibleName(name)
-        return made
+        return button(text, lambda: self.timeline.zoom(factor), tip=name, name=name)
 
     def follow(self, trace: Trace) -> None:
         self.timeline.follow(trace)

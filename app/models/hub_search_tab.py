@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QTableWidget,
@@ -21,7 +20,7 @@ from app.models.controller import ModelsController
 from app.shared.background import LatestTask
 from app.shared.labels import fit_text
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, label
+from app.shared.widgets.controls import button, label, line_edit
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.errors import BatonError
 from core.models.devices import Devices, disk_free
@@ -55,9 +54,7 @@ class HubSearchTab(QWidget):
         self._listing: Listing | None = None
         self._wanted: HubFile | None = None
         """What `look_for` is to select once it is listed."""
-        self.query = QLineEdit()
-        self.query.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
-        self.query.setAccessibleName("Search the Hub")
+        self.query = line_edit("Search the Hub", "Search GGUF models on the Hub, or owner/name")
         self.query.returnPressed.connect(self.search)
         self.status = label("", Role.MUTED, wrap=True)
         self.results = QListWidget()

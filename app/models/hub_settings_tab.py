@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QV
 from app.models.controller import ModelsController
 from app.shared.format import short_path
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
+from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, line_edit
 from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.models.hub_listing import ENDPOINT
 
@@ -26,14 +26,10 @@ class HubSettingsTab(QWidget):
         others = label(
             "Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED, wrap=True
         )
-        self.mirror = QLineEdit()
-        self.mirror.setPlaceholderText(ENDPOINT)
-        self.mirror.setAccessibleName("Address of the Hub or of a mirror")
+        self.mirror = line_edit("Address of the Hub or of a mirror", ENDPOINT)
         self.mirror.editingFinished.connect(self._take_mirror)
-        self.token = QLineEdit()
+        self.token = line_edit("Access token", "hf_… (for gated and private models)")
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
-        self.token.setPlaceholderText("hf_… (for gated and private models)")
-        self.token.setAccessibleName("Access token")
         self.token.returnPressed.connect(self._take_token)
         self.status = label("", Role.MUTED)
         self.offline = QCheckBox("Offline: never ask the Hub")

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from app.shared.background import LatestTask
 from app.shared.forms.form import SettingsForm
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.controls import button, label, line_edit, scrolling
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.engines.body import Author
 from core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
@@ -60,15 +60,14 @@ class ServerDialog(QDialog):
         self._shown_for = ""
         self.known = KnownServer()
         """How the server is used, as the form shows it."""
-        self.address = QLineEdit(address)
-        self.address.setPlaceholderText("http://host:port (separate several servers with commas)")
-        self.address.setAccessibleName("Address of the server")
+        self.address = line_edit(
+            "Address of the server", "http://host:port (separate several servers with commas)", address
+        )
         self.key = KeyField(servers)
         self.test = button("Test connection", self._test, tip="Ask what an answer would need; nothing is written there")
         self.testing = label("", Role.MUTED)
         self.report = ReportView()
-        self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT)
-        self.fold.setAccessibleName(USE_MORE)
+        self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT, name=USE_MORE)
         self.form = SettingsForm(self.known, KnownServer())
         self.use_buttons = self._buttons_for(purpose)
         self._lay_out()
@@ -240,8 +239,9 @@ class KeyField(QWidget):
         self.edit = QLineEdit()
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
         self.edit.setAccessibleName("Key of the server")
-        self.forget = button("Forget", self._forget, tip="Delete the key that is kept for this address")
-        self.forget.setAccessibleName("Forget the key")
+        self.forget = button(
+            "Forget", self._forget, tip="Delete the key that is kept for this address", name="Forget the key"
+        )
         self.message = label("", Role.MUTED, wrap=True)
         self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
         self.show_for((), KnownServer())

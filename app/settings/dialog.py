@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QListWidget, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QListWidget, QWidget
 
 from app.shared.forms.form import Path, SettingsForm
 from app.shared.preferences import Preferences
 from app.shared.theme import Role
-from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.controls import button, label, line_edit, scrolling
 from app.shared.widgets.layout import Stretch, hbox, vbox
 from core.settings import Settings
 from core.thinking.registry import POLICIES
@@ -50,9 +50,7 @@ class SettingsDialog(QDialog):
         """Fields that were at another value than their default while this dialog was open: they do not vanish."""
         self.form = SettingsForm(preferences.value, Settings())
         self.form.changed.connect(preferences.replace)
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search all settings")
-        self.search.setAccessibleName("Search settings")
+        self.search = line_edit("Search settings", "Search all settings")
         self.search.setClearButtonEnabled(True)
         self.sections = QListWidget()
         self.sections.setAccessibleName("Sections")

@@ -7,9 +7,10 @@ from collections.abc import Generator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
 from app.shared.background import BackgroundTasks, StreamTask
+from app.shared.timer import single_shot_timer
 from core.engines.body import Author
 from core.engines.remote.state import ServerStatus, StatusCallback
 from core.errors import BatonError
@@ -65,10 +66,7 @@ class LoadedModels(QObject):
     def __init__(self, loader: Loader, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
-        self._coalescing = QTimer(self)
-        self._coalescing.setSingleShot(True)
-        self._coalescing.setInterval(COALESCE_MS)
-        self._coalescing.timeout.connect(self.servers_changed)
+        self._coalescing = single_shot_timer(self, COALESCE_MS, self.servers_changed)
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
         self._task: StreamTask[str | Pair] | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
+from app.shared.timer import single_shot_timer
 from core.errors import SettingsError
 from core.settings import Settings, SettingsFile
 
@@ -22,10 +23,7 @@ class Preferences(QObject):
         super().__init__(parent)
         self._file = file
         self.value = file.load()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(SAVE_AFTER_MS)
-        self._timer.timeout.connect(self.save)
+        self._timer = single_shot_timer(self, SAVE_AFTER_MS, self.save)
 
     def replace(self, value: Settings) -> None:
         if value != self.value:

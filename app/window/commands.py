@@ -13,7 +13,6 @@ from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
     QGridLayout,
-    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QScrollArea,
@@ -26,7 +25,7 @@ from app.shared.conversations.session import ChatSession
 from app.shared.rendering import CopyFormat
 from app.shared.steps.clipboard import copy_answer
 from app.shared.theme import Role
-from app.shared.widgets.controls import label
+from app.shared.widgets.controls import label, line_edit
 from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from app.window.dialogs import WindowDialogs
@@ -105,9 +104,7 @@ class CommandPalette(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Commands")
         self._commands = commands
-        self.edit = QLineEdit()
-        self.edit.setPlaceholderText("What do you want to do?")
-        self.edit.setAccessibleName("Search commands")
+        self.edit = line_edit("Search commands", "What do you want to do?")
         self.edit.textChanged.connect(self._filter)
         self.edit.installEventFilter(self)
         self.list = QListWidget()

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QCompleter,
@@ -23,6 +23,7 @@ from app.servers.probe import probe_beside
 from app.shared.background import LatestTask
 from app.shared.format import parameter_count
 from app.shared.theme import SIGN, Role, set_role
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
 from app.shared.widgets.layout import Stretch, hbox, vbox
 from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
@@ -70,10 +71,7 @@ class PairDialog(QDialog):
         self._search = LatestTask(self, "look for models")
         self._typing: Author | None = None
         """Whose field is being typed into: what is wrong with half a path is not said."""
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._typed)
+        self._pause = single_shot_timer(self, PAUSE_MS, self._typed)
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QLabel,
     QLineEdit,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -56,10 +57,14 @@ def plain_tip(text: str) -> str:
     return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
 
 
-def button(text: str, press: Callable[[], object], role: Role | None = None, tip: str = "") -> QPushButton:
+def button(
+    text: str, press: Callable[[], object], role: Role | None = None, tip: str = "", name: str = ""
+) -> QPushButton:
+    """Make a button. `name`: for screen readers, where its text alone does not say what it does."""
     made = QPushButton(text)
     made.setAutoDefault(False)
     made.clicked.connect(lambda: press())
+    made.setAccessibleName(name)
     if tip:
         made.setToolTip(tip)
     if role:
@@ -106,9 +111,26 @@ class _ElidedComboBox(QComboBox):
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
-def combo_box() -> QComboBox:
+def line_edit(name: str, placeholder: str = "", text: str = "") -> QLineEdit:
+    """Make a field for a line of text; `name` is for screen readers."""
+    edit = QLineEdit(text)
+    edit.setAccessibleName(name)
+    edit.setPlaceholderText(placeholder)
+    return edit
+
+
+def progress_bar(name: str) -> QProgressBar:
+    """Make a progress bar without text; `name` is for screen readers."""
+    bar = QProgressBar()
+    bar.setAccessibleName(name)
+    bar.setTextVisible(False)
+    return bar
+
+
+def combo_box(name: str = "") -> QComboBox:
     """Make an empty combo box; the wheel changes the choice only while it has the focus."""
     box = _ElidedComboBox()
+    box.setAccessibleName(name)
     _ignore_wheel_without_focus(box)
     return box
 

@@ -198,7 +198,7 @@ def test_the_error_of_a_request_reaches_its_owner(window: QObject, qtbot: QtBot)
     def fail() -> None:
         raise failure
 
-    LatestTask(window, "break", failures.append).run(fail, pytest.fail)
+    LatestTask(window, "break", failures.append).run(fail, lambda _: pytest.fail("It did not fail."))
     qtbot.waitUntil(lambda: failures == [failure])
 
 
