@@ -68,7 +68,7 @@ class RunView(QWidget):
     def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.model = ResultTable()
+        self.model = ResultTable(self)
         self.title, self.summary = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.run = button("Start", self._press_run, Role.PRIMARY)
