@@ -66,7 +66,7 @@ class LoadedModels(QObject):
     def __init__(self, loader: Loader, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
-        self._coalescing = single_shot_timer(self, COALESCE_MS, self.servers_changed)
+        self._coalescing = single_shot_timer(self, COALESCE_MS, self.servers_changed.emit)
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
         self._task: StreamTask[str | Pair] | None = None
