@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
-from app.shared.background import LatestTask
 from app.shared.format import count, duration, money
 from app.shared.labels import bill_text, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
-from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import label
 from app.shared.widgets.layout import Stretch, hbox, vbox
-from core.engines.base import Engine
 from core.engines.body import Author
 from core.thinking.trace import Trace
 
@@ -31,7 +28,6 @@ class Counters(QWidget):
         super().__init__(parent)
         self.context = label("", Role.MUTED)
         self._nearly_full = False
-        self.draft = label("", Role.MUTED)
         self.small, self.large = label("", Role.SMALL), label("", Role.LARGE)
         self.handoff = label("", Role.MUTED)
         for name, widget in {
@@ -52,17 +48,12 @@ class Counters(QWidget):
         self._followed: Trace | None = None
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
-        row = hbox(*self._labels(), self.draft, Stretch(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
+        row = hbox(*self._labels(), Stretch(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
         for bill in self.bills.values():
             bill.hide()
         self.setLayout(vbox(row, *self.bills.values(), margins=(EDGE, 0, EDGE, 0), spacing=2))
         current_theme().changed.connect(self._use_small_font)
         self._use_small_font()
-
-    def show_draft(self, tokens: int) -> None:
-        """Show how many tokens the draft would add."""
-        self.draft.setText(f"+ {count(tokens, 'token')} to send" if tokens else "")
-        self._fit()
 
     def follow(self, trace: Trace | None) -> None:
         if trace is None or trace.started is None:
@@ -112,7 +103,7 @@ class Counters(QWidget):
 
     def _fit(self) -> None:
         """Hide what does not fit: first what stands elsewhere, too, as the handoff does in its step."""
-        parts: list[tuple[QWidget, ...]] = [(self.handoff,), (self.draft,), (self._seed_name, self.seed)]
+        parts: list[tuple[QWidget, ...]] = [(self.handoff,), (self._seed_name, self.seed)]
         parts += [(self.large,), (self.small,), (self.context,)]
         width = self.width() - 2 * EDGE
         shown = 0
@@ -147,44 +138,9 @@ class Counters(QWidget):
     def _use_small_font(self) -> None:
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * SMALLER)
-        for widget in (*self._labels(), *self.bills.values(), self.draft, self._seed_name, self.seed):
+        for widget in (*self._labels(), *self.bills.values(), self._seed_name, self.seed):
             widget.setFont(font)
         for widget in self._labels():
             widget.setMinimumWidth(0)
         self._fit_seed()
         self._fit()
-
-
-AFTER_MS = 300
-"""A pause in typing."""
-
-
-class DraftCount(QObject):
-    """Counts the tokens of a draft in a background task; a failure is ignored."""
-
-    counted = Signal(int)
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._engine: Engine | None = None
-        self._text = ""
-        self._counting = LatestTask(self, "count tokens", one_at_a_time=True)
-        self._pause = single_shot_timer(self, AFTER_MS, self._ask)
-
-    def count(self, engine: Engine | None, text: str) -> None:
-        """Count the newest text after a pause in typing; nothing without a model or a text."""
-        self._engine, self._text = engine, text
-        if engine and text:
-            self._pause.start()
-        else:
-            self._pause.stop()
-            self.counted.emit(0)
-
-    def _ask(self) -> None:
-        engine, text = self._engine, self._text
-        if engine is not None:
-            self._counting.run(lambda: engine.count_tokens(text), lambda tokens: self._show(text, tokens))
-
-    def _show(self, text: str, tokens: int) -> None:
-        if text == self._text:
-            self.counted.emit(tokens)

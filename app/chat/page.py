@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
-from app.chat.counters import Counters, DraftCount
+from app.chat.counters import Counters
 from app.chat.demo_verdict import DemoVerdicts
 from app.chat.find import ConversationFinder, FindBar
 from app.chat.remedies import POLICY_OF, AnswerAction, larger_context
@@ -56,7 +56,6 @@ class ChatPage(QSplitter):
         self._session = session
         self._preferences = preferences
         self._typesetter = Typesetter(self)
-        self._draft = DraftCount(self)
         self._verdicts = DemoVerdicts(self)
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
@@ -210,8 +209,6 @@ class ChatPage(QSplitter):
         self.system.edit_wanted.connect(self.edit_system)
         self.find_bar.close_wanted.connect(self.close_find)
         composer.edit_cancelled.connect(self.cancel_edit)
-        composer.edit.textChanged.connect(self._count_draft)
-        self._draft.counted.connect(self.counters.show_draft)
         self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
         self.welcome.example_chosen.connect(self._example)
         self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
@@ -333,10 +330,6 @@ class ChatPage(QSplitter):
         self.welcome.offer(demo_examples() if settings.models.is_demo else EXAMPLES)
         self.welcome.demo.setVisible(settings.models.is_demo)
         self.welcome.demo.show_pace(settings.appearance.demo_pace)
-
-    def _count_draft(self) -> None:
-        pair = self._session.models.pair
-        self._draft.count(pair.small or pair.large, self.composer.edit.toPlainText().strip())
 
     def _carry_out(self, exchange: Exchange, request: AnswerAction) -> None:
         match request:

@@ -327,15 +327,6 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     assert "100,000" in counters.context.text()
 
 
-def test_the_tokens_of_a_problem_are_counted_before_it_is_sent(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    draft = window.chat.counters.draft
-    window.chat.composer.edit.setPlainText("one two three")
-    qtbot.waitUntil(lambda: draft.text() == "+ 3 tokens to send")
-    window.chat.composer.edit.clear()
-    assert draft.text() == ""
-
-
 def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window: Make, qtbot: QtBot) -> None:
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."})
