@@ -37,11 +37,10 @@ from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
 
 SEARCH_AFTER_MS = 150
-_AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class HistoryDelegate(QStyledItemDelegate):
-    """Paints headings small and grey; other rows by the style, with the time at the right where names are equal."""
+    """Paints headings small and grey, other rows by the style."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -50,11 +49,6 @@ class HistoryDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         if not index.data(HistoryRole.IS_HEADING):
             super().paint(painter, option, index)
-            if time := index.data(HistoryRole.TIME):
-                painter.save()
-                painter.setPen(QColor(current_theme().colours.muted))
-                painter.drawText(option.rect.adjusted(8, 0, -8, 0), _AT_RIGHT, time)
-                painter.restore()
             return
         painter.save()
         font = painter.font()
@@ -73,13 +67,6 @@ class HistoryDelegate(QStyledItemDelegate):
             size = super().sizeHint(option, index)
             self._sizes[kind] = QSize(0, size.height() + (6 if kind[0] else 0))
         return self._sizes[kind]
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        super().initStyleOption(option, index)
-        if time := index.data(HistoryRole.TIME):
-            # The name ends before the time, which is painted over the same row.
-            width = option.rect.width() - 32 - option.fontMetrics.horizontalAdvance(time)
-            option.text = option.fontMetrics.elidedText(option.text, Qt.TextElideMode.ElideRight, width)
 
 
 class Sidebar(QWidget):
@@ -192,15 +179,12 @@ class HistoryRow(NamedTuple):
     tip: str = ""
     name: str = ""
     """The title as it is elsewhere: `text` may be shortened."""
-    time: str = ""
-    """Of the last change, if another row has the same text."""
 
 
 class HistoryRole(IntEnum):
     CONVERSATION = Qt.ItemDataRole.UserRole + 1
     IS_HEADING = Qt.ItemDataRole.UserRole + 2
     NAME = Qt.ItemDataRole.UserRole + 3
-    TIME = Qt.ItemDataRole.UserRole + 4
 
 
 class History(QAbstractListModel):
@@ -217,9 +201,9 @@ class History(QAbstractListModel):
         for day, group in by_day(headlines):
             rows.append(HistoryRow(day_name(day, today)))
             for one in group:
-                time = f"{one.changed.astimezone():%H:%M}" if alike[texts[one.id]] > 1 else ""
+                time = f"{one.changed.astimezone():%H:%M} · " if alike[texts[one.id]] > 1 else ""
                 tip = f"{_full_name(one)}\n{day_and_time(one.changed)}"
-                rows.append(HistoryRow(texts[one.id], one.id, tip=tip, name=one.name, time=time))
+                rows.append(HistoryRow(time + texts[one.id], one.id, tip=tip, name=one.name))
         self._show(rows)
 
     def show_found(self, found: list[Found]) -> None:
@@ -246,10 +230,6 @@ class History(QAbstractListModel):
                 return plain_tip(row.tip) or None
             case HistoryRole.NAME:
                 return row.name
-            case HistoryRole.TIME:
-                return row.time
-            case Qt.ItemDataRole.AccessibleTextRole:
-                return " ".join(filter(None, (row.text, row.time)))
             case HistoryRole.CONVERSATION:
                 return row.conversation
             case HistoryRole.IS_HEADING:
