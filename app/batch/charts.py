@@ -24,7 +24,7 @@ _SAVED_WIDTH = 640
 NARROWEST = 300
 """Pixels; a narrower widget shows the chart smaller."""
 _PIXELS_A_POINT = 2
-"""Of a saved picture: sharp in print and on fine screens."""
+"""The resolution of a saved picture, sharp in print and on fine screens."""
 
 
 class ChartCard(QFrame):

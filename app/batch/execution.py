@@ -42,7 +42,7 @@ class BatchExecution(QObject):
     events = Signal(list)
     """BatchEvents of the runner."""
     changed = Signal()
-    """It began, paused, went on or ended."""
+    """The batch began, paused, went on or ended."""
     models_done = Signal()
     """All jobs of one pair of models have ended or were stopped."""
     noticed = Signal(str)

@@ -54,7 +54,7 @@ class BatchSession(QObject):
     events = Signal(list)
     """BatchEvents of the runner."""
     changed = Signal()
-    """It began, paused, went on or ended."""
+    """The batch began, paused, went on or ended."""
     reported = Signal(object)
     """A Report."""
     graded = Signal(list)
@@ -75,11 +75,11 @@ class BatchSession(QObject):
         self.batch: Batch | None = None
         self.problems: Sequence[Problem] = ()
         self.rows: Sequence[ResultRow] = ()
-        """As they were when the batch was opened; changes since then came with `events`."""
+        """The rows as they were when the batch was opened; changes since then came with `events`."""
         self.progress = BatchProgress((), 1)
         self.parallel = 8
         self.report_seconds = 0.0
-        """What the last report took."""
+        """How long the last report took."""
         self._execution = BatchExecution(models, choice, self)
         self._execution.events.connect(self._take_events)
         self._execution.changed.connect(self.changed)

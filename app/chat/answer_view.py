@@ -45,7 +45,7 @@ class AnswerView(QWidget):
         self.exchange = exchange
         self._folds = folds
         self._folded: bool | None = None
-        """As the person chose; None: as the settings say."""
+        """What the person chose; None for what the settings say."""
         if exchange.trace.pieces and not exchange.trace.ended:
             self._folded = False  # a fork: how it goes on is what there is to see
         self._live = False

@@ -88,7 +88,7 @@ class Composer(QFrame):
             "Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)", name="Stop writing"
         )
         self._draft = ""
-        """What stood in the field before an earlier problem was put there to be edited."""
+        """The text that was in the field before an earlier problem was put there to be edited."""
         self._edited = ElidedLabel("", Role.MUTED)
         self._cancel = button(
             "Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)", name="Cancel editing"

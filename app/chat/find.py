@@ -81,7 +81,7 @@ class ConversationFinder(QObject):
         self._searched = searched
         self._bar = bar
         self._matches: dict[RichText, DocumentMatches] = {}
-        """By text, from top to bottom."""
+        """The matches of each text, from top to bottom."""
         self._current: tuple[RichText, TextRange] | None = None
         self._start: tuple[RichText, int] | None = None
         """Where the first match is looked for; None once there is a current one."""

@@ -62,7 +62,7 @@ class ChatPage(QSplitter):
         self._edited: Exchange | None = None
         """The exchange whose problem is being edited in the composer."""
         self._hidden: dict[str, Exchange] = {}
-        """By id: what has grown behind a comparison, and is shown when it is left."""
+        """The exchanges, by id, that have grown behind a comparison; they are updated when it is left."""
         self.sidebar = Sidebar()
         self.conversation = ConversationView(self._typesetter)
         self.system = SystemPromptRow()

@@ -10,7 +10,7 @@ from app.shared.background import LatestTask
 from core.grading.grader import Grader, Standing, standings
 
 Answers = Mapping[int, str | None]
-"""By the place of their column."""
+"""Answers by the number of their column."""
 
 
 class AnswerGrading(QObject):

@@ -47,7 +47,7 @@ class AnswerColumn(QObject):
         self._ending = label("", Role.MUTED, wrap=True)
         self.foot = self._make_foot(self.open_wanted.emit)
         self.parts = (self.steps, self.card, self.foot)
-        """Below the head, from top to bottom."""
+        """The parts below the head, from top to bottom."""
         self.live = False
         self.answer: str | None = None
         """The final answer, once it is over."""

@@ -18,7 +18,7 @@ class Figure(NamedTuple):
     name: str
     value: str
     difference: str = ""
-    """From the first column's."""
+    """The difference from the first column."""
 
 
 def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> list[Figure]:

@@ -17,7 +17,7 @@ from core.thinking.events import RunStarted
 from core.thinking.registry import POLICIES
 
 NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives", "system"}
-"""What has an option of its own, or makes no difference to the text."""
+"""Fields that have an option of their own, or make no difference to the text."""
 
 
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:

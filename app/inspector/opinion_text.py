@@ -63,7 +63,7 @@ class OpinionText(QPlainTextEdit):
         self._wide: list[int] = []
         """Characters that count twice for Qt, which counts UTF-16 units."""
         self._wide_units: list[int] = []
-        """Where Qt has them."""
+        """Their positions in Qt's units."""
         current_theme().changed.connect(self._draw)
         self.verticalScrollBar().valueChanged.connect(self._draw)
 

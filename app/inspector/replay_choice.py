@@ -17,7 +17,7 @@ from core.thinking.registry import POLICIES, settings_for
 OWN_VALUES = "own values"
 CUES = (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
 CUES_ROW = 50
-"""In the grid, below the parameters of any policy."""
+"""The first row of the cues, below the parameters of any policy."""
 
 
 class ReplayChoice(QWidget):
@@ -32,7 +32,7 @@ class ReplayChoice(QWidget):
         self.policy.activated.connect(self._take_policy)
         self.preset.activated.connect(self._take_preset)
         self.editors: dict[str, Editor] = {}
-        """Of the chosen policy's parameters."""
+        """The editors of the chosen policy's parameters."""
         self._editors_of = ""
         self.cues = {category: QLineEdit() for category in CUES}
         self._grid = QGridLayout(self)

@@ -103,7 +103,7 @@ HEIGHTS = {
     LaneActivity.JUDGING: 0.5,
     LaneActivity.READ_ALONG: 0.35,
 }
-"""Of the lane, from its foot."""
+"""Heights as a share of the lane, from its foot."""
 WORDS = {
     LaneActivity.DECODE: "writing",
     LaneActivity.PREFILL: "reading (prefill)",

@@ -68,7 +68,7 @@ class TokenStrip(QWidget):
 
 ALTERNATIVE_ROW = 21
 BAR_SHARE = 0.52
-"""Of the width, for a chance of 1."""
+"""The share of the width that a probability of 1 takes."""
 
 
 class Alternatives(QWidget):

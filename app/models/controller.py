@@ -72,7 +72,7 @@ class ModelsController(QObject):
         self.preferences = load_preferences(paths.model_preferences)
         self.trash = Trash(paths.data / "trash")
         self.deletions: tuple[Deletion, ...] = ()
-        """What can still be put back."""
+        """The deletions that can still be undone."""
 
     @property
     def folder(self) -> Path:

@@ -117,7 +117,7 @@ def prefill_text(progress: PrefillProgressed) -> str:
 
 
 DRAFT_SIGN = "◇"
-"""Of tokens that the small model drafted for the large one: speculative decoding."""
+"""Marks tokens that the small model drafted for the large one: speculative decoding."""
 
 
 def draft_text(drafted: int, accepted: int) -> str:

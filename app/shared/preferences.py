@@ -11,7 +11,7 @@ from core.errors import SettingsError
 from core.settings import Settings, SettingsFile
 
 SAVE_AFTER_MS = 800
-"""So that a splitter that is dragged is written once."""
+"""A splitter that is dragged is saved once."""
 
 
 class Preferences(QObject):

@@ -78,7 +78,7 @@ class Command:
     title: str
     act: Callable[[], object]
     key: str = ""
-    """As Qt writes it in English; "" if it has none."""
+    """The key as Qt writes it in English; "" if it has none."""
     group: str = "Window"
 
     @property

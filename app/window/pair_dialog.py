@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from core.models.catalog import CatalogPair
 
 SOURCE_ROLE = Qt.ItemDataRole.UserRole
-"""Of an offered model: the path or address that the field takes."""
+"""The role of a model's path or address, which the field takes."""
 LIST_WIDTH = 460
 """Pixels of the list below a field, at least: names of models are long."""
 PAUSE_MS = 700
-"""What is wrong with a field is said when nothing was typed for so long, and when it is left."""
+"""A field is checked when nothing was typed for so long, and when it is left."""
 MESSAGE_LINES = 2
 """Room kept below a field, so that what is said there moves no field."""
 ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
@@ -70,7 +70,7 @@ class PairDialog(QDialog):
         self.download = button("Download on the Models page", self._want_downloads)
         self._search = LatestTask(self, "look for models")
         self._typing: Author | None = None
-        """Whose field is being typed into: what is wrong with half a path is not said."""
+        """The author whose field is being typed into: half a path is not reported as wrong."""
         self._pause = single_shot_timer(self, PAUSE_MS, self._typed)
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {

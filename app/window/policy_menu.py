@@ -13,7 +13,7 @@ from core.run import obstacle
 from core.thinking.registry import POLICIES, matching_preset, settings_for
 
 WHY_NOT = "   ✗ "
-"""Between a policy and why it cannot be chosen."""
+"""Separates a policy from why it cannot be chosen."""
 
 
 class PolicyButton(ElidedButton):

@@ -18,7 +18,7 @@ def trace_until(trace: Trace, position: int) -> Trace:
     What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
     """
     standing: list[tuple[int, int]] = []
-    """Of each token and inserted text that stands: where it ends, and the number of events up to it."""
+    """Where each token and inserted text that stands ends, and the number of events up to it."""
     text = Trace()
     for number, event in enumerate(trace.events, 1):
         text.apply(event)

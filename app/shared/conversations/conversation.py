@@ -50,7 +50,7 @@ class Conversation:
     leaf: Exchange | None = None
     """The end of the path that is shown."""
     title: str = ""
-    """As a person named it; else the first problem is its name."""
+    """The name that a person gave it; "" for its first problem."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     system: str | None = None
     """The system prompt for the next answers; None: as it is for new conversations. Each exchange keeps its own."""

@@ -17,7 +17,7 @@ class SecondOpinions(QObject):
     """Reads answers and puts what the large model thinks of them into their traces."""
 
     changed = Signal()
-    """It began, got further or ended, or models came or went."""
+    """Reading began, got further or ended, or models came or went."""
     given = Signal(object, object)
     """An Exchange whose trace has an opinion now, and the OpinionGiven, to be saved."""
     failed = Signal(object)
@@ -27,7 +27,7 @@ class SecondOpinions(QObject):
         """`is_free`: whether no answer is being written."""
         super().__init__(parent)
         self.exchange: Exchange | None = None
-        """Whose answer is being read."""
+        """The exchange whose answer is being read."""
         self.progress: OpinionProgress | None = None
         self._models, self._is_free = models, is_free
         self._reading: SecondOpinion | None = None

@@ -16,7 +16,7 @@ from core.thinking.registry import POLICIES
 
 LARGEST = 2**31 - 1
 DECIMALS = 2
-"""Of a number whose field names no other."""
+"""The decimals of a number whose field names no other."""
 
 
 class Editor(NamedTuple):

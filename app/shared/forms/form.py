@@ -33,7 +33,7 @@ class FormRow(NamedTuple):
     widgets: tuple[QWidget, ...]
     reset: IconButton
     searched: str
-    """What a search looks at."""
+    """The text that is searched."""
 
 
 def entries(value: BaseModel, path: Path = ()) -> Iterator[FieldEntry]:

@@ -168,7 +168,7 @@ def line_of(block: QTextBlock, text: str, whole: bool) -> DocumentLine:
 
 
 JOINTS = {CONTINUED: "", SPACED: " "}
-"""What stands before a paragraph that goes on with the one before."""
+"""What joins a paragraph to the one before that it continues."""
 
 
 class PlainText:

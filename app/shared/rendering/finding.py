@@ -52,7 +52,7 @@ class DocumentMatches(QObject):
     def __init__(self, document: QTextDocument, pattern: re.Pattern[str], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.ranges: list[TextRange] = []
-        """In their order."""
+        """The matches in order."""
         self._document = document
         self._pattern = pattern
         self._next = document.begin().position()

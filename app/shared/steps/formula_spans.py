@@ -33,9 +33,9 @@ class FormulaSpans:
         """Piece and place of a formula that has not closed."""
         self._spans: list[Span] = []
         self._opened: dict[int, str] = {}
-        """By the piece that closes a formula: what stands of it in earlier ones."""
+        """The part of a formula in earlier pieces, by the piece that closes it."""
         self._stands: dict[int, int] = {}
-        """By a piece whose formula closes later: so many of its characters stand."""
+        """How many characters to show of a piece whose formula closes later."""
 
     def add(self, text: str) -> range:
         """Add the next piece; return the earlier ones to render again, since their formula closes in this one."""

@@ -87,7 +87,7 @@ class StepsDocument(QObject):
     """Follows a trace. `sync` brings the document up to it, whatever has happened at its end."""
 
     grown = Signal(int)
-    """From this piece on, pieces came, went or were set."""
+    """The first piece from which on pieces were added, removed or rendered."""
 
     def __init__(
         self, document: QTextDocument, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QObject | None = None

@@ -25,7 +25,7 @@ NUMBER_END = 28
 CHANGE_SIGN = {Effect.CORRECTED: "≠", Effect.REPEATED: "="}
 """Beside the sign of a takeover: it changed a value, or repeated what stood there."""
 SMALL_PRINT = 0.72
-"""Of the text's size, for the numbers."""
+"""The size of the numbers, as a share of the text's."""
 PAD = GAP / 2 - 1
 """Pixels of a piece's ground above and below its letters."""
 
@@ -36,7 +36,7 @@ class StepsView(RichText):
     piece_clicked = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     grown = Signal(int)
-    """From this piece on (an index of `shown`), pieces came, went or were set."""
+    """The first piece (an index of `shown`) from which on pieces were added, removed or rendered."""
 
     def __init__(self, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QWidget | None = None) -> None:
         """`at_once`: pieces rendered in one go."""

@@ -1,4 +1,4 @@
-"""A layout that puts its widgets side by side, and goes on in another line where there is no more area."""
+"""A layout that puts its widgets side by side, and continues in another line where the width is used up."""
 
 from __future__ import annotations
 
