@@ -27,7 +27,7 @@ from app.shared.widgets.controls import (
     progress_bar,
     see_through,
 )
-from app.shared.widgets.layout import STRETCH, Stretch, hbox, vbox
+from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
 from core.store.batch_rows import Batch
 from core.text import counted
 
@@ -83,7 +83,7 @@ class BatchWelcome(QWidget):
                 spacing=10,
             )
         )
-        self.setLayout(vbox(STRETCH, hbox(STRETCH, (card, 1000), STRETCH), Stretch(2)))
+        self.setLayout(vbox(STRETCH, hbox(STRETCH, (card, 1000), STRETCH), Spacer(2)))
         self._shown: Sequence[Batch] | None = None
 
     def show_reading(self, reads: bool) -> None:

@@ -20,7 +20,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
-from app.shared.widgets.layout import Stretch, hbox, vbox
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.corrections import corrections
@@ -192,8 +192,8 @@ class AnswerView(QWidget):
         self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(AnswerAction.COMPARE))
         self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
-        head = hbox(self._title, self.brief, self._share, self._takeovers, Stretch(0), self._fold, spacing=HEAD_GAP)
-        self._foot = hbox(Stretch(0), self._continue, self._copy, self._again, self._compare, self._export, spacing=2)
+        head = hbox(self._title, self.brief, self._share, self._takeovers, Spacer(0), self._fold, spacing=HEAD_GAP)
+        self._foot = hbox(Spacer(0), self._continue, self._copy, self._again, self._compare, self._export, spacing=2)
         self.setLayout(
             vbox(
                 head,

@@ -10,7 +10,7 @@ from app.shared.format import count, duration, money
 from app.shared.labels import bill_text, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
 from app.shared.widgets.controls import label
-from app.shared.widgets.layout import Stretch, hbox, vbox
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from core.engines.body import Author
 from core.thinking.trace import Trace
 
@@ -48,7 +48,7 @@ class Counters(QWidget):
         self._followed: Trace | None = None
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
-        row = hbox(*self._labels(), Stretch(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
+        row = hbox(*self._labels(), Spacer(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
         for bill in self.bills.values():
             bill.hide()
         self.setLayout(vbox(row, *self.bills.values(), margins=(EDGE, 0, EDGE, 0), spacing=2))

@@ -13,7 +13,7 @@ from app.shared.format import in_brief
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import ElidedButton, button, label, plain_tip
 from app.shared.widgets.flow import FlowLayout
-from app.shared.widgets.layout import STRETCH, Stretch, hbox, vbox
+from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
 from core.engines.body import Author
 
 EXAMPLES = (
@@ -46,13 +46,13 @@ class Welcome(QWidget):
         # Between stretches, not aligned: only so does Qt ask wrapped words how high they are at this width.
         self.setLayout(
             vbox(
-                Stretch(2),
+                Spacer(2),
                 title,
                 legend,
                 14,
                 self._examples,
                 hbox(STRETCH, (self.demo, 1000), STRETCH),
-                Stretch(3),
+                Spacer(3),
                 margins=(26, 0, 26, 40),
                 spacing=8,
             )

@@ -15,7 +15,7 @@ from app.shared.conversations.opinions import SecondOpinions
 from app.shared.labels import opinion_counts, why
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
-from app.shared.widgets.layout import Stretch, in_row, vbox
+from app.shared.widgets.layout import Spacer, in_row, vbox
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
 from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverReview
@@ -214,7 +214,7 @@ class OpinionPage(QWidget):
                 Hairline(),
                 (self.text, 2),
                 self.text.legend,
-                Stretch(0),
+                Spacer(0),
                 margins=(0, 8, 8, 8),
                 spacing=7,
             )

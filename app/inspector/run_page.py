@@ -15,7 +15,7 @@ from app.shared.labels import bill_facts, cue_text, draft_text, ending, own_fact
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
-from app.shared.widgets.layout import Stretch, vbox
+from app.shared.widgets.layout import Spacer, vbox
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.run import RunSettings
@@ -46,7 +46,7 @@ class RunPage(QWidget):
                 label("Repeat this run", Role.HEADING),
                 self._command,
                 copy,
-                Stretch(0),
+                Spacer(0),
                 margins=(0, 8, 8, 8),
                 spacing=8,
             )

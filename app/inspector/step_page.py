@@ -13,7 +13,7 @@ from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Fact, Facts
 from app.shared.widgets.flow import FlowLayout
-from app.shared.widgets.layout import Stretch, vbox
+from app.shared.widgets.layout import Spacer, vbox
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.thinking.corrections import Effect, change_of
@@ -70,7 +70,7 @@ class StepPage(QWidget):
                 self._tokens_line,
                 self.tokens,
                 self._buttons,
-                Stretch(0),
+                Spacer(0),
                 margins=(0, 8, 8, 8),
                 spacing=9,
             )

@@ -25,7 +25,7 @@ from app.shared.theme import SIGN, current_theme, ink_of
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button
 from app.shared.widgets.facts import Facts
-from app.shared.widgets.layout import Stretch, hbox, vbox
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 
@@ -254,11 +254,11 @@ class TimelinePage(QWidget):
         self.setLayout(
             vbox(
                 self.timeline,
-                hbox(*zooms, Stretch(0)),
+                hbox(*zooms, Spacer(0)),
                 Legend(),
                 Hairline(),
                 self._facts,
-                Stretch(0),
+                Spacer(0),
                 margins=(0, 8, 8, 8),
                 spacing=9,
             )

@@ -9,7 +9,7 @@ from app.shared.forms.form import Path, SettingsForm
 from app.shared.preferences import Preferences
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, line_edit, scrolling
-from app.shared.widgets.layout import Stretch, hbox, vbox
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from core.settings import Settings
 from core.thinking.registry import POLICIES
 
@@ -79,7 +79,7 @@ class SettingsDialog(QDialog):
             vbox(
                 self.search,
                 (hbox(self.sections, (vbox(self._nothing, (self._scroll, 1)), 1), spacing=14), 1),
-                hbox(self.expert, Stretch(0), button("Close", self.accept, Role.PRIMARY)),
+                hbox(self.expert, Spacer(0), button("Close", self.accept, Role.PRIMARY)),
                 margins=(16, 14, 16, 12),
                 spacing=10,
             )

@@ -25,7 +25,7 @@ from app.shared.format import parameter_count
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
-from app.shared.widgets.layout import Stretch, hbox, vbox
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
 from core.engines.body import Author
 from core.engines.remote.servers import KnownServers
@@ -200,7 +200,7 @@ class PairDialog(QDialog):
             button("Swap", self.exchange, tip="Swap the small and the large model"),
             button("Demo pair", self.clear, tip="The two tiny models that come with Baton"),
             self.known_pairs,
-            Stretch(0),
+            Spacer(0),
             button("Cancel", self.reject),
             self.load,
         )

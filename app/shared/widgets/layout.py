@@ -10,18 +10,18 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLayout, QVBoxLay
 from app.shared.theme import Role, set_role
 
 
-class Stretch(NamedTuple):
+class Spacer(NamedTuple):
     """Empty space: with a factor it takes all that is left, with 0 it shares it with widgets that expand."""
 
     factor: int = 1
 
 
-STRETCH = Stretch()
+STRETCH = Spacer()
 Box = TypeVar("Box", bound=QBoxLayout)
 
 Part = QWidget | QLayout
-Cell = Part | Stretch | int | tuple[Part, int] | tuple[QWidget, int, Qt.AlignmentFlag]
-"""What stands in a row or a column: a part, alone or with its stretch factor and alignment, or empty space: a Stretch,
+Cell = Part | Spacer | int | tuple[Part, int] | tuple[QWidget, int, Qt.AlignmentFlag]
+"""What stands in a row or a column: a part, alone or with its stretch factor and alignment, or empty space: a Spacer,
 or so many pixels."""
 Margins = int | tuple[int, int, int, int]
 """Pixels: on all sides, or left, top, right and bottom."""
@@ -63,7 +63,7 @@ def _filled(box: Box, cells: tuple[Cell, ...], margins: Margins | None, spacing:
 
 def _add(box: QBoxLayout, cell: Cell) -> None:
     match cell:
-        case Stretch(factor):
+        case Spacer(factor):
             box.addStretch(factor)
         case int():
             box.addSpacing(cell)
