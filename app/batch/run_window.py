@@ -10,7 +10,7 @@ from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 
 from app.batch.row_order import mark_of
-from app.inspector.panel import Inspector
+from app.inspector.panel import Inspector, Tab
 from app.shared.background import cancel_tasks
 from app.shared.conversations.conversation import Exchange
 from app.shared.rendering import RichText
@@ -70,7 +70,7 @@ class RunWindow(QDialog):
             QShortcut(QKeySequence(key), self, way.click)
         self.steps.piece_clicked.connect(self._show_piece)
         self.ribbon.segment_clicked.connect(self._show_segment)
-        self.inspector.turn_to_run()
+        self.inspector.turn_to(Tab.RUN)
         self._lay_out()
         self._take(row, problem, trace)
 

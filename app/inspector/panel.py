@@ -112,14 +112,8 @@ class Inspector(QWidget):
             self.step.show_nothing()
         self._refresh()
 
-    def turn_to_run(self) -> None:
-        self.tabs.setCurrentIndex(Tab.RUN)
-
-    def turn_to_replay(self) -> None:
-        self.tabs.setCurrentIndex(Tab.REPLAY)
-
-    def turn_to_opinion(self) -> None:
-        self.tabs.setCurrentIndex(Tab.OPINION)
+    def turn_to(self, tab: Tab) -> None:
+        self.tabs.setCurrentIndex(tab)
 
     def follow(self, exchange: Exchange) -> None:
         """Update, since the trace of this answer has grown."""

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import duration, parameter_count
-from app.shared.labels import bill_facts, cue_text, draft_text, ending, own_facts, placement_facts
+from app.shared.labels import Fact, bill_facts, cue_text, draft_text, ending, own_facts, placement_facts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
-from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.facts import Facts
 from app.shared.widgets.layout import Spacer, vbox
 from core.engines.body import Author
 from core.engines.model_card import ModelCard

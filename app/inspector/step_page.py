@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
-from app.shared.labels import WHO, draft_text
+from app.shared.labels import WHO, Fact, draft_text
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
-from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.facts import Facts
 from app.shared.widgets.flow import FlowLayout
 from app.shared.widgets.layout import Spacer, vbox
 from core.engines.base import Passing

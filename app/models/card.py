@@ -13,10 +13,10 @@ from app.models.cue_finder import CueFinder
 from app.models.model_forms import LoadingForm, WritingForm
 from app.models.prompt_view import PromptView
 from app.shared.format import short_path
-from app.shared.labels import placement_facts
+from app.shared.labels import Fact, placement_facts
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
-from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.facts import Facts
 from app.shared.widgets.layout import STRETCH, hbox, holder, in_row, vbox
 from core.engines.body import Author
 from core.models.fit import in_gib

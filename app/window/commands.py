@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.chat.page import ChatPage
+from app.inspector.panel import Tab
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.rendering import CopyFormat
@@ -327,9 +328,9 @@ def _focus_search(window: CommandTarget) -> None:
 
 def _show_replay(window: CommandTarget) -> None:
     window.show_inspector(True)
-    window.chat.inspector.turn_to_replay()
+    window.chat.inspector.turn_to(Tab.REPLAY)
 
 
 def _show_opinion(window: CommandTarget) -> None:
     window.show_inspector(True)
-    window.chat.inspector.turn_to_opinion()
+    window.chat.inspector.turn_to(Tab.OPINION)

@@ -8,10 +8,9 @@ from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.shared.labels import STATES, retreat_text, status_text
 from app.shared.loaded_models import LoadedModels, LoadState
-from app.shared.theme import SIGN, Role, set_role
+from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, plain_tip
 from app.shared.widgets.layout import hbox
-from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.engines.remote.state import ServerStatus
 
@@ -28,13 +27,14 @@ class ModelButton(QPushButton):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.clicked.connect(lambda: self.choose_wanted.emit())
         self._status = label("", Role.MUTED)
-        self._signs = {author: label(SIGN[author], role) for author, role in ROLES.items()}
-        self._names = {author: ElidedLabel() for author in ROLES}
-        self._details = {author: label("", Role.MUTED) for author in ROLES}
-        self._states = {author: StateLabel() for author in ROLES}
+        self._signs = {author: label(SIGN[author], role) for author, role in AUTHOR_ROLES.items()}
+        self._names = {author: ElidedLabel() for author in AUTHOR_ROLES}
+        self._details = {author: label("", Role.MUTED) for author in AUTHOR_ROLES}
+        self._states = {author: StateLabel() for author in AUTHOR_ROLES}
         self._between = label("⇄", Role.MUTED)
         small, large = (
-            (self._signs[author], self._names[author], self._details[author], self._states[author]) for author in ROLES
+            (self._signs[author], self._names[author], self._details[author], self._states[author])
+            for author in AUTHOR_ROLES
         )
         parts: list[QLabel] = [self._status, *small, self._between, *large]
         for part in parts:
@@ -68,9 +68,9 @@ class ModelButton(QPushButton):
         set_role(self._status, Role.DANGER if self._models.state is LoadState.FAILED else Role.MUTED)
         parts = []
         # The text of a server's status needs space.
-        is_tight = self.is_narrow and any(self._models.server_status(author) for author in ROLES)
+        is_tight = self.is_narrow and any(self._models.server_status(author) for author in AUTHOR_ROLES)
         longest = LONGEST_NAME // 2 if is_tight else LONGEST_NAME
-        for author in ROLES:
+        for author in AUTHOR_ROLES:
             engine = self._models.pair.get(author)
             card = engine.card if engine else None
             name = card.name if card else "none"
@@ -128,9 +128,6 @@ class StateLabel(QLabel):
         advance = self.fontMetrics().horizontalAdvance
         self._widest = max(advance(status_text(ServerStatus(state), short)) for state in STATES)
         self.updateGeometry()
-
-
-ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 def detail(card: ModelCard) -> str:

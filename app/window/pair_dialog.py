@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from app.servers.probe import probe_beside
 from app.shared.background import LatestTask
 from app.shared.format import parameter_count
-from app.shared.theme import SIGN, Role, set_role
+from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
 from app.shared.widgets.layout import Spacer, hbox, vbox
@@ -45,7 +45,6 @@ PAUSE_MS = 700
 """A field is checked when nothing was typed for so long, and when it is left."""
 MESSAGE_LINES = 2
 """Room kept below a field, so that what is said there moves no field."""
-ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
 
 
@@ -188,7 +187,7 @@ class PairDialog(QDialog):
             self.messages[author].setWordWrap(True)
             self.messages[author].setAlignment(Qt.AlignmentFlag.AlignTop)
             self.messages[author].setMinimumHeight(MESSAGE_LINES * self.fontMetrics().lineSpacing())
-            grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
+            grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", AUTHOR_ROLES[author]), 2 * row, 0)
             grid.addWidget(edit, 2 * row, 1)
             grid.addWidget(known, 2 * row, 2)
             grid.addWidget(browse, 2 * row, 3)

@@ -10,13 +10,10 @@ from app.shared.labels import WHO
 from app.shared.rendering import RichText
 from app.shared.steps.clipboard import add_copies, copy_selection, copy_text
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import SIGN, Role, set_role
+from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from app.shared.widgets.controls import label
 from app.shared.widgets.layout import hbox
-from core.engines.body import Author
 from core.thinking.trace import Trace
-
-ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 class AnswerCard(QFrame):
@@ -35,10 +32,10 @@ class AnswerCard(QFrame):
         """Show the answer as it stands, with the sign of who wrote it, or its end if both did."""
         self.setVisible(self.text.follow(trace, live))
         last = next((piece for piece in reversed(trace.pieces) if piece.in_answer), None)
-        if last and last.author in ROLES and self._writer.text() != SIGN[last.author]:
+        if last and last.author in AUTHOR_ROLES and self._writer.text() != SIGN[last.author]:
             self._writer.setText(SIGN[last.author])
             self._writer.setToolTip(f"Answered by {WHO[last.author]}")
-            set_role(self._writer, ROLES[last.author])
+            set_role(self._writer, AUTHOR_ROLES[last.author])
 
 
 class AnswerText(RichText):

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 import resources
 from app.shared.theme.colours import Colours, blend
+from core.engines.body import Author
 
 SHEET = Path(resources.__file__).parent / "window.qss"
 
@@ -38,6 +39,9 @@ class Role(Enum):
     FIGURE = "figure"  # one big number
     LARGE_FIGURE = "large-figure"  # one of the large model
     BARE = "bare"  # a field without edges, inside a card that has them
+
+
+AUTHOR_ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 def set_role(widget: QWidget, role: Role) -> None:
