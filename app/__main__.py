@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app import cli
-from app.display import obstacle
+from app.display import display_problem
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -36,7 +36,7 @@ def start(qt_options: tuple[str, ...], version: bool) -> int:
 
         click.echo(versions())
         return 0
-    if reason := obstacle():
+    if reason := display_problem():
         click.echo(f"{reason} Here is the demo in the terminal instead; baton --help lists what else it can do.\n")
         return cli.main(["demo"])
     return open_window(qt_options)
@@ -79,7 +79,7 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
 
 
 def shown_window(qt_options: Sequence[str] = ()) -> tuple[QApplication, MainWindow]:
-    """The application and its window, which waits for its first paint; files and models come after it."""
+    """Make the application and show its window, which waits for its first paint; files and models come after it."""
     gc.disable()  # until MainThreadCollector: what is imported stays, so there is nothing to collect
     # Imported here: without a display Qt's libraries need not even be there.
     from PySide6.QtWidgets import QApplication

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def obstacle(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
-    """Why no window can be opened, in a sentence; empty if one can. Takes milliseconds."""
+def display_problem(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
+    """Return why no window can be opened, in a sentence; "" if one can. Takes milliseconds."""
     if platform in ("darwin", "win32"):
         return ""
     chosen = environment.get("QT_QPA_PLATFORM", "").partition(":")[0]
@@ -21,7 +21,7 @@ def obstacle(environment: Mapping[str, str] = os.environ, platform: str = sys.pl
         return ""
     if not environment.get("DISPLAY"):
         return "There is no display."
-    return _x11_obstacle(environment["DISPLAY"])
+    return _x11_problem(environment["DISPLAY"])
 
 
 def _wayland_answers(environment: Mapping[str, str]) -> bool:
@@ -37,8 +37,8 @@ def _wayland_answers(environment: Mapping[str, str]) -> bool:
     return True
 
 
-def _x11_obstacle(display: str) -> str:
-    """Connects as Qt's plug-in does, with the libraries that it needs."""
+def _x11_problem(display: str) -> str:
+    """Connect as Qt's plug-in does, with the libraries that it needs."""
     try:
         xcb = ctypes.CDLL("libxcb.so.1")
         ctypes.CDLL("libxcb-cursor.so.0")

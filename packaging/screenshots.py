@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication
 from app.batch.page import BatchPage
 from app.compare.chooser import Chooser
 from app.compare.view import CompareView
+from app.inspector.panel import Tab
 from app.inspector.replay_task import ReplayOutcome
 from app.shared.conversations.conversation import Exchange
 from app.shared.garbage_collection import MainThreadCollector
@@ -92,7 +93,7 @@ def replay(window: MainWindow) -> None:
     page = window.inspector.replay
     outcomes: list[ReplayOutcome] = []
     page.replaying.changed.connect(outcomes.append)
-    window.inspector.turn_to_replay()
+    window.inspector.turn_to(Tab.REPLAY)
     until(lambda: bool(outcomes) and outcomes[-1].is_whole)
     outcomes.clear()
     page.choice.policy.activated.emit(list(POLICIES).index("periodic"))
@@ -105,7 +106,7 @@ def opinion(window: MainWindow) -> None:
     chosen = window.preferences.value.run
     window.preferences.change_run(policy=Never.Settings())
     asked(window)
-    window.inspector.turn_to_opinion()
+    window.inspector.turn_to(Tab.OPINION)
     window.inspector.opinion.ask.click()
     until(lambda: window.inspector.opinion.opinion is not None)
     save(window, "opinion-light")

@@ -8,11 +8,12 @@ from pathlib import Path
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF, Signal
 from PySide6.QtGui import QAccessible, QImage, QImageWriter, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
+from app.shared.widgets.layout import hbox, vbox
 from core.batch.reporting.charts import ChartColours, recoloured
 from core.errors import StoreError
 
@@ -23,7 +24,7 @@ _SAVED_WIDTH = 640
 NARROWEST = 300
 """Pixels; a narrower widget shows the chart smaller."""
 _PIXELS_A_POINT = 2
-"""In a saved picture, to be sharp in print and on high-resolution screens."""
+"""The resolution of a saved picture, sharp in print and on fine screens."""
 
 
 class ChartCard(QFrame):
@@ -42,25 +43,18 @@ class ChartCard(QFrame):
         self.picture = ChartPicture(title)
         self.save_button = IconButton("download", f"Save “{title}” as PNG or SVG", self._choose_file)
         self.save_button.setEnabled(False)
-        head = QHBoxLayout()
-        head.addWidget(self.title, 1)
-        head.addWidget(self.save_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 6, 12, 10)
-        column.setSpacing(4)
-        column.addLayout(head)
-        column.addWidget(self.picture)
+        self.setLayout(vbox(hbox((self.title, 1), self.save_button), self.picture, margins=(12, 6, 12, 10), spacing=4))
 
-    def show_chart(self, draw: Draw, words: str, title: str = "") -> None:
-        """Show a chart; `words` describes it as a sentence or a list."""
+    def show_chart(self, draw: Draw, text: str, title: str = "") -> None:
+        """`text`: what the chart shows, as a sentence or a list."""
         self._draw = draw
         if title:
             self.title.setText(title)
         self.save_button.setEnabled(True)
-        self.picture.show_drawing(draw, words)
+        self.picture.show_drawing(draw, text)
 
     def save(self, path: Path) -> None:
-        """Save as PNG or SVG, by the ending, in the colours of print. Raises StoreError."""
+        """Save the chart as PNG or SVG, by the suffix, in the colours of print. Raises StoreError."""
         assert self._draw
         drawing = self._draw(_SAVED_WIDTH).encode("utf-8")
         try:
@@ -92,10 +86,10 @@ class ChartPicture(QWidget):
         set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self._redraw)
 
-    def show_drawing(self, draw: Draw, words: str) -> None:
+    def show_drawing(self, draw: Draw, text: str) -> None:
         self._draw = draw
-        self.setAccessibleDescription(words)
-        self.setToolTip(plain_tip(words))
+        self.setAccessibleDescription(text)
+        self.setToolTip(plain_tip(text))
         self._redraw()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -9,18 +9,17 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, see_through
-from app.shared.widgets.menu import Menu
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
@@ -59,12 +58,18 @@ class EvidencePanel(QScrollArea):
         self.speed, self.share = ChartCard("Accuracy against speed"), ChartCard("Accuracy against large share")
         self.reasons, self.places = ChartCard(REASONS), ChartCard("Takeovers by the place of their step")
         cards = self._cards = QWidget()
-        column = QVBoxLayout(cards)
-        column.setContentsMargins(0, 0, 4, 0)
-        column.setSpacing(10)
-        for card in (self.speed, self.comparison, self.share, self.reasons, self.places):
-            column.addWidget(card)
-        column.addStretch(1)
+        cards.setLayout(
+            vbox(
+                self.speed,
+                self.comparison,
+                self.share,
+                self.reasons,
+                self.places,
+                STRETCH,
+                margins=(0, 0, 4, 0),
+                spacing=10,
+            )
+        )
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
@@ -108,30 +113,31 @@ class ComparisonCard(QFrame):
         super().__init__(parent)
         set_role(self, Role.CARD)
         self._arms, self._differences = _grid(), _grid()
-        self._against, self._notes = label("", Role.MUTED), label("", Role.MUTED)
-        self._notes.setWordWrap(True)
-        self._notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._against, self._notes = label("", Role.MUTED), label("", Role.MUTED, wrap=True, selectable=True)
         self._notes.setAccessibleName("What to know beside the figures")
         self.add = QPushButton("Compare with…")
-        menu = Menu(self.add)
+        menu = QMenu(self.add)
         for recipes in (ARMS, ABLATIONS):
             for name, recipe in recipes.items():
                 menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
             menu.addSeparator()
         menu.addAction("Add large models…", self.larges_wanted.emit)
         self.add.setMenu(menu)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 10, 12, 12)
-        column.setSpacing(8)
-        column.addWidget(label("Arms", Role.HEADING))
-        column.addLayout(self._arms)
-        column.addWidget(self._against)
-        column.addLayout(self._differences)
-        column.addWidget(self._notes)
-        column.addWidget(self.add)
+        self.setLayout(
+            vbox(
+                label("Arms", Role.HEADING),
+                self._arms,
+                self._against,
+                self._differences,
+                self._notes,
+                self.add,
+                margins=(12, 10, 12, 12),
+                spacing=8,
+            )
+        )
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """All visible text."""
         return " ".join(each.text() for each in self.findChildren(QLabel))
 
@@ -152,7 +158,7 @@ class ComparisonCard(QFrame):
 
 
 def _notes(report: Report, against: str) -> list[str]:
-    """List the notes below the table: tests, disagreements, errors, notices, conditions."""
+    """Return what every report says below the table: tests, disagreements, errors, notices, conditions."""
     compared = [found for found in report.comparisons if against in (found.first, found.second)]
     odd = [f"{found.second} less {found.first}: {found.remark}" for found in compared if found.remark]
     return [*odd, *([method_of_tests(report)] if compared else []), *footnotes(report).splitlines()]
@@ -193,7 +199,7 @@ def _grid() -> QGridLayout:
 
 
 def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
-    """Fill the grid with names at the left and numbers at the right."""
+    """Replace the rows of a grid, with names at the left and numbers at the right."""
     while item := grid.takeAt(0):
         if widget := item.widget():
             widget.deleteLater()
@@ -205,7 +211,7 @@ def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def _spread(arm: ArmReport) -> str:
-    """Format the interval of an arm's speed, which a single problem does not give."""
+    """Return the interval of its speed; nothing for a single problem, which gives none."""
     low, high = arm.speed.interval if arm.speed else (0, 0)
     return f" ({low:,.0f}–{high:,.0f})" if high > low else ""
 
@@ -217,30 +223,19 @@ _SHARE = 1
 class Figures(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(10)
-        self._figures: list[tuple[QLabel, QLabel]] = []
-        for place in range(5):
-            card = QFrame()
-            set_role(card, Role.CARD)
-            inside = QVBoxLayout(card)
-            inside.setContentsMargins(12, 8, 12, 10)
-            inside.setSpacing(2)
-            figure, words = (
-                label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE),
-                label("", Role.MUTED),
-            )
-            words.setWordWrap(True)
-            inside.addWidget(figure)
-            inside.addWidget(words)
-            inside.addStretch(1)
-            row.addWidget(card, 1)
-            self._figures.append((figure, words))
+        self._figures = [
+            (label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE), label("", Role.MUTED, wrap=True))
+            for place in range(5)
+        ]
+        cards = [
+            holder(vbox(figure, meaning, STRETCH, margins=(12, 8, 12, 10), spacing=2), Role.CARD)
+            for figure, meaning in self._figures
+        ]
+        self.setLayout(hbox(*((card, 1) for card in cards), margins=0, spacing=10))
         self.show_arm(None)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """All visible text."""
         return "; ".join(f"{figure.text()} {words.text()}" for figure, words in self._figures)
 
@@ -264,6 +259,6 @@ class Figures(QWidget):
                 (f"{arm.tokens_per_second:,.1f}", f"tok/s per problem{_spread(arm)}"),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),
             ]
-        for (figure, words), (number, meaning) in zip(self._figures, parts, strict=True):
+        for (figure, text), (number, meaning) in zip(self._figures, parts, strict=True):
             figure.setText(number)
-            words.setText(meaning)
+            text.setText(meaning)

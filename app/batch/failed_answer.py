@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QFocusEvent
-from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from app.shared.rendering import RichText
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.layout import STRETCH, holder, in_row, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.reporting.failures import Failure
 from core.store.batch_rows import ResultRow
@@ -23,7 +25,7 @@ KEEP_MS = 800
 
 
 class NoteEdit(QPlainTextEdit):
-    """An editor that Tab leaves; its owner saves the text."""
+    """A field for a note: Tab leaves it, and its owner saves the text."""
 
     left = Signal()
 
@@ -46,8 +48,8 @@ class FailedAnswer(QWidget):
         self._first: Piece | None = None
         """The piece with the first disagreement."""
         self._goal: Piece | None = None
-        """The piece to scroll to as soon as it is laid out."""
-        self.heading, self.detail = label("", Role.HEADING), label()
+        """Scrolled to as soon as its place is known."""
+        self.heading, self.detail = label("", Role.HEADING, wrap=True), label(wrap=True)
         self.problem = RichText()
         self.ribbon, self.steps = Ribbon(), StepsView(Typesetter(self))
         self.ribbon.setAccessibleName("Who wrote it")
@@ -58,10 +60,7 @@ class FailedAnswer(QWidget):
         self.note.setAccessibleName("Note on this answer")
         self.note.setPlaceholderText("Note on this answer: kept with it, and exported")
         self.note.setTabChangesFocus(True)
-        self._keeping = QTimer(self)
-        self._keeping.setSingleShot(True)
-        self._keeping.setInterval(KEEP_MS)
-        self._keeping.timeout.connect(self.keep_note)
+        self._keeping = single_shot_timer(self, KEEP_MS, self.keep_note)
         self._lay_out()
         self.note.textChanged.connect(self._keeping.start)
         self.note.left.connect(self.keep_note)
@@ -134,28 +133,10 @@ class FailedAnswer(QWidget):
             widget.setVisible(is_visible)
 
     def _lay_out(self) -> None:
-        for words in (self.heading, self.detail):
-            words.setWordWrap(True)
-        self._text, inside = QWidget(), QVBoxLayout()
-        inside.setContentsMargins(0, 0, 8, 0)
-        inside.setSpacing(10)
-        for widget in (self.problem, self.ribbon, self.steps):
-            inside.addWidget(widget)
-        inside.addStretch(1)
-        self._text.setLayout(inside)
+        self._text = holder(vbox(self.problem, self.ribbon, self.steps, STRETCH, margins=(0, 0, 8, 0), spacing=10))
         self._area = scrolling(self._text)
-        self._buttons, row = QWidget(), QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        for press in (self.place, self.full):
-            row.addWidget(press)
-        row.addStretch(1)
-        self._buttons.setLayout(row)
+        self._buttons = in_row(self.place, self.full)
         self.note.setFixedHeight(self.note.fontMetrics().lineSpacing() * NOTE_LINES + 20)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(self.heading)
-        column.addWidget(self.detail)
-        column.addWidget(self._buttons)
-        column.addWidget(self._area, 1)
-        column.addWidget(self.note)
+        self.setLayout(
+            vbox(self.heading, self.detail, self._buttons, (self._area, 1), self.note, margins=(8, 0, 0, 0), spacing=8)
+        )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 
 from PySide6.QtCore import QObject, Signal
 
 from app.batch.session import BatchSession
-from app.shared.background import LatestTask, SteadyTask, run_in_background
+from app.shared.background import LatestTask, StreamTask
 from app.shared.loaded_models import LoadState
 from core.batch.reporting.divergences import BatchOpinions, OpinionsProgress
-from core.batch.reporting.failures import FailureAnalysis, analyse
+from core.batch.reporting.failures import analyse
 from core.batch.running.arms import Arm
-from core.errors import BatonError
 from core.store.batch_rows import ResultRow
-from core.thinking.trace import Trace
 
 
 class FailureSession(QObject):
@@ -30,8 +28,8 @@ class FailureSession(QObject):
     def __init__(self, batch: BatchSession, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._batch = batch
-        self._analysing = SteadyTask(self, "failures", lambda error: self.failed.emit(error) if error else None)
-        self._opening = LatestTask(self, self.failed.emit)
+        self._analysing = LatestTask(self, "analyse failures", self.failed.emit, one_at_a_time=True)
+        self._opening = LatestTask(self, "open a failed answer", self.failed.emit)
         self._arm: str | None = None
         self._opinions: BatchOpinions | None = None
         self._stopped = False
@@ -42,21 +40,21 @@ class FailureSession(QObject):
         batch.changed.connect(self.changed)
 
     def analyse(self, arm: str | None) -> None:
-        """Of one arm, or of all. `analysed` follows."""
+        """Analyse the failures of one arm, or of all. `analysed` follows."""
         self._arm = arm
         if (store := self._batch.store) and (batch := self._batch.batch):
-            self._analysing.ask(lambda: analyse(store, batch.id, arm), self._take)
+            self._analysing.run(lambda: analyse(store, batch.id, arm), self.analysed.emit)
 
     def open(self, row: ResultRow) -> None:
         """Read the trace of an answer; `read` follows, for the newest request only."""
         if store := self._batch.store:
-            self._opening.ask(lambda: store.runs.trace(row.run), lambda trace: self._show(row, trace))
+            self._opening.run(lambda: store.runs.trace(row.run), lambda trace: self.read.emit(row, trace))
 
     def set_note(self, row: ResultRow, note: str) -> None:
         self._batch.set_note(row, note)
 
     @property
-    def obstacle(self) -> str:
+    def unavailable_reason(self) -> str:
         """Why the large model cannot read answers now, in a sentence or two; "" if it can."""
         if self._batch.running:
             return "Wait until the batch is done, or stop it."
@@ -75,42 +73,35 @@ class FailureSession(QObject):
     def ask_opinions(self) -> None:
         """Let the large model read every wrong answer of the chosen arm that has no opinion yet."""
         store, batch, models = self._batch.store, self._batch.batch, self._batch.models
-        if self.reading or self.obstacle or store is None or batch is None:
+        if self.reading or self.unavailable_reason or store is None or batch is None:
             return
         # The loaded pair reads the arms that ran with the batch's own models; others have theirs (baton failures).
         own = [arm.name for arm in map(Arm.of, batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]
         pair = models.pair
 
-        def work() -> Generator[OpinionsProgress, None, None]:
+        def read() -> Iterator[OpinionsProgress]:
             self._opinions = BatchOpinions(store, batch.id, pair, own)
             if not self._stopped:
                 yield from self._opinions.run()
 
         self.reading, self._stopped = True, False
         models.begin_writing(self)
-        run_in_background(self, "second opinions", work, arrived=self._further, ended=self._ended, cancel=self.stop)
+        task = StreamTask(self, "second opinions", read, cancel=self.stop)
+        task.items(self._show_progress).failure(self.failed.emit).done(self._ended).start()
         self.changed.emit()
 
     def stop(self) -> None:
-        """What has been read is kept."""
+        """Stop reading; the opinions so far are kept."""
         self._stopped = True
         if self._opinions:
             self._opinions.stop()
 
-    def _take(self, found: FailureAnalysis) -> None:
-        self.analysed.emit(found)
-
-    def _show(self, row: ResultRow, trace: Trace) -> None:
-        self.read.emit(row, trace)
-
-    def _further(self, items: list[OpinionsProgress]) -> None:
+    def _show_progress(self, items: list[OpinionsProgress]) -> None:
         self.progress = items[-1]
         self.changed.emit()
 
-    def _ended(self, error: BatonError | None) -> None:
+    def _ended(self, _: object) -> None:
         self.reading, self.progress, self._opinions = False, None, None
         self._batch.models.end_writing(self)
-        if error:
-            self.failed.emit(error)
         self.changed.emit()
         self.analyse(self._arm)

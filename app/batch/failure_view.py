@@ -13,15 +13,12 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QHideEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QHeaderView,
     QListView,
-    QProgressBar,
     QSplitter,
     QStackedWidget,
     QTabBar,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -30,7 +27,8 @@ from app.batch.failure_session import FailureSession
 from app.batch.session import BatchSession
 from app.shared.format import count
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, button, combo_box, in_row, label, plain_tip
+from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
+from app.shared.widgets.layout import hbox, holder, in_row, vbox
 from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from core.problem import Problem
 from core.store.batch_rows import ResultRow
@@ -56,15 +54,10 @@ class FailureView(QWidget):
         self._batch = batch
         self._analysis: FailureAnalysis | None = None
         self.title, self.summary = label("What went wrong", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self.arm, self.group = combo_box(), combo_box()
-        self.arm.setAccessibleName("Arm")
-        self.group.setAccessibleName("Group of failures")
+        self.arm, self.group = combo_box("Arm"), combo_box("Group of failures")
         self.opinions = button("Second opinions", self.session.ask_opinions)
         self.stop = button("Stop", self.session.stop, tip="What has been read is kept")
-        self.bar, self.note = QProgressBar(), label("", Role.MUTED)
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the second opinions")
-        self.note.setWordWrap(True)
+        self.bar, self.note = progress_bar("Progress of the second opinions"), label("", Role.MUTED, wrap=True)
         self.tabs, self._stack = QTabBar(), QStackedWidget()
         self.tabs.setAccessibleName("Failures")
         self.tabs.setDrawBase(False)
@@ -114,7 +107,7 @@ class FailureView(QWidget):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _turn(self, tab: int) -> None:
-        """Give the takeovers the whole width."""
+        """Show a tab; the takeovers take the whole width."""
         self._stack.setCurrentIndex(tab)
         self.answer.setVisible(tab == 0)
 
@@ -172,17 +165,17 @@ class FailureView(QWidget):
 
     def _show_state(self) -> None:
         session = self.session
-        obstacle = session.obstacle
+        unavailable = session.unavailable_reason
         self.opinions.setVisible(not session.reading)
-        self.opinions.setEnabled(not obstacle)
-        self.opinions.setToolTip(obstacle or OPINIONS_TIP)
+        self.opinions.setEnabled(not unavailable)
+        self.opinions.setToolTip(unavailable or OPINIONS_TIP)
         self.stop.setVisible(session.reading)
         self.bar.setVisible(session.reading)
         progress = session.progress
         self.bar.setRange(0, progress.total if progress else 0)
         self.bar.setValue(progress.done if progress else 0)
-        words = f"{progress.done:,} of {count(progress.total, 'wrong answer')} read" if progress else ""
-        self.note.setText(words if session.reading else obstacle)
+        text = f"{progress.done:,} of {count(progress.total, 'wrong answer')} read" if progress else ""
+        self.note.setText(text if session.reading else unavailable)
         self.note.setVisible(bool(self.note.text()))
 
     def _fill_table(self) -> None:
@@ -199,38 +192,22 @@ class FailureView(QWidget):
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(button("‹ Results", self.left.emit, Role.FLAT))
-        head.addWidget(self.title)
-        head.addWidget(self.summary, 1)
-        head.addWidget(self.arm)
-        head.addWidget(self.opinions)
-        head.addWidget(self.stop)
-        answers, near = QWidget(), QVBoxLayout()
-        near.setContentsMargins(0, 0, 0, 0)
-        near.addWidget(self.group)
-        near.addWidget(self.list, 1)
-        near.addWidget(in_row(self.previous, self.next))
-        answers.setLayout(near)
-        self._stack.addWidget(answers)
+        head = hbox(
+            button("‹ Results", self.left.emit, Role.FLAT),
+            self.title,
+            (self.summary, 1),
+            self.arm,
+            self.opinions,
+            self.stop,
+        )
+        self._stack.addWidget(holder(vbox(self.group, (self.list, 1), in_row(self.previous, self.next), margins=0)))
         self._stack.addWidget(self.table)
-        side, column = QWidget(), QVBoxLayout()
-        column.setContentsMargins(0, 0, 8, 0)
-        column.addWidget(self.tabs)
-        column.addWidget(self._stack, 1)
-        side.setLayout(column)
-        self._split.addWidget(side)
+        self._split.addWidget(holder(vbox(self.tabs, (self._stack, 1), margins=(0, 0, 8, 0))))
         self._split.addWidget(self.answer)
         self._split.setStretchFactor(1, 1)
         self._split.setSizes([430, 800])
         self._split.setChildrenCollapsible(False)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(22, 14, 16, 14)
-        outside.setSpacing(8)
-        outside.addLayout(head)
-        outside.addWidget(self.bar)
-        outside.addWidget(self.note)
-        outside.addWidget(self._split, 1)
+        self.setLayout(vbox(head, self.bar, self.note, (self._split, 1), margins=(22, 14, 16, 14), spacing=8))
 
     def _connect(self) -> None:
         self.session.analysed.connect(self._take)
@@ -266,7 +243,7 @@ class FailureList(QAbstractListModel):
         return self._failures[row] if 0 <= row < len(self._failures) else None
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """Return the next failed answer of the list (`step` 1), or the previous one (-1)."""
+        """Return the next failed answer of the list (`step` 1), or the one before (-1)."""
         place = next((place for place, each in enumerate(self._failures) if each.row.job == row.job), None)
         failure = None if place is None else self.at(place + step)
         return (failure.row, failure.problem) if failure else None
@@ -284,14 +261,14 @@ class FailureList(QAbstractListModel):
         failure = self.at(index.row())
         if failure is None:
             return None
-        words = f"{'✎ ' if failure.row.note else ''}{failure.problem.id} · {failure.row.arm} · {failure.detail}"
+        text = f"{'✎ ' if failure.row.note else ''}{failure.problem.id} · {failure.row.arm} · {failure.detail}"
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return words
+                return text
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{failure.kind.value}: {words}"
+                return f"{failure.kind.value}: {text}"
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip("\n".join(filter(None, (failure.kind.value, words, failure.row.note))))
+                return plain_tip("\n".join(filter(None, (failure.kind.value, text, failure.row.note))))
         return None
 
 

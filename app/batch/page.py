@@ -14,7 +14,6 @@ from app.batch.preview import Preview
 from app.batch.session import BatchSession
 from app.batch.welcome import BatchWelcome
 from app.shared.loaded_models import LoadedModels
-from app.shared.parts import RunInspector
 from app.shared.preferences import Preferences
 from core.batch.reading.columns import ColumnNames
 from core.batch.reading.hub_data import HubDataSet
@@ -50,14 +49,12 @@ class BatchPage(QStackedWidget):
         self,
         models: LoadedModels,
         preferences: Preferences,
-        make_inspector: Callable[[], RunInspector],
         hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
         """`hub_access`: returns how to reach the Hub; called in a thread."""
         super().__init__(parent)
         self._hub_access = hub_access
-        self._make_inspector = make_inspector
         self._preferences = preferences
         self.session = BatchSession(models, lambda: preferences.value.models, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
@@ -69,7 +66,7 @@ class BatchPage(QStackedWidget):
 
     @cached_property
     def view(self) -> RunView:
-        """Created on first use, to keep start-up fast."""
+        """The results of a batch, created on first use to keep start-up fast."""
         from app.batch.run_view import RunView
 
         view = RunView(self.session)
@@ -83,7 +80,7 @@ class BatchPage(QStackedWidget):
 
     @cached_property
     def failures(self) -> FailureView:
-        """Created on first use."""
+        """The failures of a batch, created on first use."""
         from app.batch.failure_view import FailureView
 
         failures = FailureView(self.session)
@@ -169,7 +166,7 @@ class BatchPage(QStackedWidget):
         assert self.session.store
         stored = self.session.store.runs
         try:
-            window = RunWindow(row, problem, lambda each: stored.trace(each.run), runs, self._make_inspector(), self)
+            window = RunWindow(row, problem, lambda each: stored.trace(each.run), runs, self)
         except BatonError as error:
             self.failed.emit(error)
             return

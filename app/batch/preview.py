@@ -12,28 +12,25 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QFormLayout,
-    QFrame,
     QGridLayout,
-    QHBoxLayout,
-    QLineEdit,
     QPlainTextEdit,
-    QScrollArea,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.shared.format import count
-from app.shared.theme import Role, set_role
+from app.shared.theme import Role
 from app.shared.widgets.controls import (
     ElidedCheckBox,
     ElidedLabel,
     button,
     combo_box,
     label,
-    see_through,
+    line_edit,
+    scrolling,
     whole_number,
 )
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.batch.reading.columns import ColumnNames
 from core.batch.reading.problem_set import ProblemSet
 from core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
@@ -74,16 +71,14 @@ class Preview(QWidget):
         }
         for name in USUAL:
             self.arms[name].setChecked(True)
-        self._arm_grids: list[tuple[QGridLayout, tuple[str, ...]]] = []
+        self._arm_grids = QGridLayout(), QGridLayout()
         self._arm_columns = 0
         self.larges: list[str] = []
         self.larges_text = ElidedLabel("", Role.MUTED)
         self.parallel, self.seeds, self.limit = whole_number(1, 64), whole_number(1, 20), whole_number(0, 1_000_000)
         self.parallel.setValue(8)
         self.limit.setSpecialValueText("all")
-        self.system = QLineEdit()
-        self.system.setPlaceholderText("none")
-        self.system.setAccessibleName("System prompt")
+        self.system = line_edit("System prompt", "none")
         self.system.setToolTip("Instructions before each problem, for both models")
         self.amount = label("", Role.MUTED)
         """Shows how many answers the batch would have."""
@@ -138,7 +133,7 @@ class Preview(QWidget):
         self.notes.setVisible(bool(more))
 
     def _count(self) -> None:
-        """Show “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
+        """Show the number of answers: “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
         if self.found is None:
             return
         chosen = self.chosen_arms or ([] if self.larges else ["chosen"])
@@ -157,7 +152,7 @@ class Preview(QWidget):
         names = (combo.currentText() for combo in (self.problem, self.answer, self.identity))
         self.columns_wanted.emit(ColumnNames(*("" if name == NONE else name for name in names)))
 
-    def _lay_out(self) -> None:  # noqa: PLR0915
+    def _lay_out(self) -> None:
         columns, run = QFormLayout(), QFormLayout()
         for form in (columns, run):
             form.setLabelAlignment(Qt.AlignmentFlag.AlignVCenter)
@@ -167,15 +162,12 @@ class Preview(QWidget):
         for name, spin in (("Problems at once", self.parallel), ("Seeds", self.seeds), ("Only the first", self.limit)):
             spin.setAccessibleName(name)
             run.addRow(name, spin)
-        choices = QHBoxLayout()
-        choices.addLayout(columns, 1)
-        choices.addSpacing(24)
-        choices.addLayout(run)
-        choices.addStretch(1)
-        larges = QHBoxLayout()
-        larges.addWidget(button("Add large models…", self.larges_wanted.emit, tip="Each is an arm of its own"))
-        larges.addWidget(self.larges_text)
-        larges.addStretch(1)
+        choices = hbox((columns, 1), 24, run, STRETCH)
+        larges = hbox(
+            button("Add large models…", self.larges_wanted.emit, tip="Each is an arm of its own"),
+            self.larges_text,
+            STRETCH,
+        )
         table = self.table
         table.setWordWrap(False)
         table.setMinimumHeight(120)
@@ -186,42 +178,39 @@ class Preview(QWidget):
         table.verticalHeader().hide()
         table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         table.horizontalHeader().setStretchLastSection(True)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.amount)
-        buttons.addStretch(1)
-        buttons.addWidget(button("Cancel", self.cancelled.emit))
-        buttons.addWidget(self.start)
-        card = QFrame()
-        set_role(card, Role.CARD)
-        inside = QVBoxLayout(card)
-        inside.setContentsMargins(20, 18, 20, 18)
-        inside.setSpacing(12)
-        inside.addWidget(self.title)
-        inside.addWidget(self.count)
-        inside.addLayout(choices)
-        inside.addWidget(table, 1)
-        inside.addWidget(self.notes)
-        inside.addWidget(self.ungraded)
-        for heading, recipes in (("Compare", ARMS), ("Ablations", ABLATIONS)):
-            inside.addWidget(label(heading, Role.HEADING))
-            arms = QGridLayout()
+        for arms in self._arm_grids:
             arms.setHorizontalSpacing(ARM_GAP)
-            self._arm_grids.append((arms, tuple(recipes)))
-            inside.addLayout(arms)
-        inside.addLayout(larges)
+        card = holder(
+            vbox(
+                self.title,
+                self.count,
+                choices,
+                (table, 1),
+                self.notes,
+                self.ungraded,
+                label("Compare", Role.HEADING),
+                self._arm_grids[0],
+                label("Ablations", Role.HEADING),
+                self._arm_grids[1],
+                larges,
+                margins=(20, 18, 20, 18),
+                spacing=12,
+            ),
+            Role.CARD,
+        )
         self._place_arms(1)
-        area = QScrollArea()  # a small screen has no room for all arms
-        area.setWidgetResizable(True)
-        area.setWidget(card)
-        see_through(area, card)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(22, 16, 22, 16)
-        outside.setSpacing(12)
-        outside.addWidget(area)
-        outside.addLayout(buttons)
+        area = scrolling(card)  # a small screen does not show all arms
+        self.setLayout(
+            vbox(
+                area,
+                hbox(self.amount, STRETCH, button("Cancel", self.cancelled.emit), self.start),
+                margins=(22, 16, 22, 16),
+                spacing=12,
+            )
+        )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Lay out the arms in two columns if there is room."""
+        """Place the arms in two columns if they fit."""
         super().resizeEvent(event)
         widest = max(box.sizeHint().width() for box in self.arms.values())
         self._place_arms(2 if 2 * widest + ARM_GAP < self.width() - ASIDE else 1)
@@ -230,13 +219,12 @@ class Preview(QWidget):
         if columns == self._arm_columns:
             return
         self._arm_columns = columns
-        for grid, recipes in self._arm_grids:
+        for grid, recipes in zip(self._arm_grids, (ARMS, ABLATIONS), strict=True):
             for place, name in enumerate(recipes):
                 grid.addWidget(self.arms[name], place // columns, place % columns)
 
 
 def _combo(name: str) -> QComboBox:
-    combo = combo_box()
-    combo.setAccessibleName(f"Column of the {name.lower()}")
+    combo = combo_box(f"Column of the {name.lower()}")
     combo.setMinimumWidth(130)
     return combo

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import combo_box, label
+from app.shared.widgets.controls import combo_box, label, line_edit
+from app.shared.widgets.layout import vbox
 from core.errors import SettingsError
 from core.grading.verdict import How, Regex
 
-WAYS = {
+HOW_TITLES = {
     How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
     How.EXACT: "The same text",
     How.NUMERIC: "The same number",
@@ -29,30 +30,29 @@ class RegradeDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Grade again")
         self.setMinimumWidth(520)
-        self.way, self.pattern = combo_box(), QLineEdit()
-        for how, words in WAYS.items():
-            self.way.addItem(words, how)
-        self.way.setAccessibleName("How answers are compared")
-        self.pattern.setAccessibleName("Pattern")
-        self.pattern.setPlaceholderText(r"for example: answer is\s+{expected}\b")
-        self.message = label("", Role.MUTED)
-        self.message.setWordWrap(True)
+        self.how, self.pattern = (
+            combo_box("How answers are compared"),
+            line_edit("Pattern", r"for example: answer is\s+{expected}\b"),
+        )
+        for how, words in HOW_TITLES.items():
+            self.how.addItem(words, how)
+        self.message = label("", Role.MUTED, wrap=True)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.grade = self.buttons.addButton("Grade", QDialogButtonBox.ButtonRole.AcceptRole)
         set_role(self.grade, Role.PRIMARY)
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)
-        self.way.currentIndexChanged.connect(self._look)
-        self.pattern.textChanged.connect(self._look)
+        self.how.currentIndexChanged.connect(self._validate)
+        self.pattern.textChanged.connect(self._validate)
         self._lay_out()
         if isinstance(now, Regex):
             self.pattern.setText(now.pattern)
-        self.way.setCurrentIndex(self.way.findData(How.REGEX if isinstance(now, Regex) else now))
-        self._look()
+        self.how.setCurrentIndex(self.how.findData(How.REGEX if isinstance(now, Regex) else now))
+        self._validate()
 
-    def _look(self) -> None:
+    def _validate(self) -> None:
         """Validate the pattern while it is typed."""
-        by_pattern = self.way.currentData() is How.REGEX
+        by_pattern = self.how.currentData() is How.REGEX
         self.pattern.setEnabled(by_pattern)
         self.message.setText("Answers are looked for in the texts again, then compared. No model runs.")
         set_role(self.message, Role.MUTED)
@@ -70,17 +70,12 @@ class RegradeDialog(QDialog):
                 )
 
     def _accept(self) -> None:
-        how = self.way.currentData()
+        how = self.how.currentData()
         self.accept()
         self.chosen.emit(Regex(self.pattern.text()) if how is How.REGEX else how)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        form.addRow("Compare by", self.way)
+        form.addRow("Compare by", self.how)
         form.addRow("Pattern", self.pattern)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 16)
-        column.setSpacing(12)
-        column.addLayout(form)
-        column.addWidget(self.message)
-        column.addWidget(self.buttons)
+        self.setLayout(vbox(form, self.message, self.buttons, margins=(20, 18, 20, 16), spacing=12))

@@ -1,20 +1,21 @@
 """The results as a live table model with sorting and filtering, smooth at 50,000 rows. A row is a job.
 
-It sorts and filters a list of row numbers by itself, in portions (`arrangement`): a proxy model would call Python for
-every comparison, and stall the window.
+It sorts and filters a list of row numbers by itself: a proxy model would call Python for every comparison, and stall
+the window.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from app.batch.row_order import NOWHERE, PORTION, Mark, ResultColumn, RowFilter, RowOrder, RowQuery, arranged, mark_of
+from app.shared.background import LatestTask
 from app.shared.format import duration, shared_opening
 from app.shared.theme import current_theme
 from app.shared.widgets.controls import plain_tip
@@ -39,10 +40,10 @@ _AT_RIGHT = {ResultColumn.NUMBER, ResultColumn.SHARE, ResultColumn.TOKENS, Resul
 
 class ResultTable(QAbstractTableModel):
     arranged = Signal()
-    """The rows that were last asked for are shown, in their order."""
+    """The rows are filtered and sorted as was asked for last."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._problems: Sequence[Problem] = ()
         self._opening = 0
         self._rows: list[ResultRow] = []
@@ -57,11 +58,8 @@ class ResultTable(QAbstractTableModel):
             Qt.ItemDataRole.AccessibleTextRole: self._spoken,
             RIBBON_ROLE: self._layout,
         }
-        self._wish = RowQuery()
-        self._arranging: Generator[None, None, RowOrder] | None = None
-        self._turn = QTimer(self)
-        self._turn.setInterval(0)
-        self._turn.timeout.connect(self._arrange_on)
+        self._query = RowQuery()
+        self._arranging = LatestTask(self, "sort results")
 
     def show(self, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> None:
         """Show another batch with the same filter and order."""
@@ -70,16 +68,15 @@ class ResultTable(QAbstractTableModel):
         self._opening = shared_opening([problem.text for problem in problems])
         self._number_of = {row.job: number for number, row in enumerate(self._rows)}
         self._layouts.clear()
-        self._turn.stop()
-        self._arranging = None
+        self._arranging.cancel()
         self._order = RowOrder(list(range(len(self._rows))), list(range(len(self._rows))))
         self.endResetModel()
-        if self._wish != RowQuery():
-            self._arrange(self._wish)
+        if self._query != RowQuery():
+            self._arrange(self._query)
 
     def choose(self, wanted: RowFilter, arm: str | None) -> None:
-        """Show only these rows; `arm` None means all arms. Rows that change later stay until the next choice."""
-        self._arrange(self._wish._replace(shown=wanted, arm=arm))
+        """Show these rows only; `arm` None is all arms. Rows that change later stay until the next choice."""
+        self._arrange(self._query._replace(shown=wanted, arm=arm))
 
     def take(self, row: ResultRow) -> None:
         """Update the row of a job."""
@@ -109,7 +106,7 @@ class ResultTable(QAbstractTableModel):
         return self._problems[self.row_at(place).position]
 
     def place_of(self, row: ResultRow) -> int:
-        """Return where a row is shown; `NOWHERE` if it is filtered out, or of another batch."""
+        """Return where a row is shown; `NOWHERE` if it is filtered out or belongs to another batch."""
         number = self._number_of.get(row.job)
         return NOWHERE if number is None else self._order.places[number]
 
@@ -147,29 +144,22 @@ class ResultTable(QAbstractTableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         by = None if column < 0 else ResultColumn(column)
-        self._arrange(self._wish._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
+        self._arrange(self._query._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
 
-    def _arrange(self, wish: RowQuery) -> None:
-        """Sort and filter again: a table of one portion at once, a longer one in portions."""
-        self._wish = wish
-        self._arranging = arranged(self._rows, self._problems, wish)
-        if len(self._rows) > PORTION:
-            self._turn.start()
+    def _arrange(self, query: RowQuery) -> None:
+        """Sort and filter again: a short table at once, a long one in a thread."""
+        self._query = query
+        rows, problems = list(self._rows), self._problems
+        if len(rows) > PORTION:
+            self._arranging.run(lambda: arranged(rows, problems, query), self._take_order)
         else:
-            while self._arranging:
-                self._arrange_on()
-
-    def _arrange_on(self) -> None:
-        assert self._arranging is not None
-        try:
-            next(self._arranging)
-        except StopIteration as done:
-            self._turn.stop()
-            self._arranging = None
-            self._take_order(done.value)
-            self.arranged.emit()
+            self._take_order(arranged(rows, problems, query))
 
     def _take_order(self, order: RowOrder) -> None:
+        self._show_order(order)
+        self.arranged.emit()
+
+    def _show_order(self, order: RowOrder) -> None:
         if len(order.shown) != len(self._order.shown):
             self.beginResetModel()
             self._order = order

@@ -1,12 +1,10 @@
-"""Filter and sort result rows in portions, so that the window stays responsive in
-between: sorting 50,000 rows in one go would stall it."""
+"""Which result rows are shown, in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, IntEnum
 from heapq import merge
-from itertools import islice
 from typing import Any, NamedTuple
 
 from core.grading.verdict import Outcome
@@ -14,7 +12,7 @@ from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 
 PORTION = 1000
-"""Rows that are processed in one go: one or two milliseconds."""
+"""Rows that are sorted in one go: a millisecond."""
 
 
 class ResultColumn(IntEnum):
@@ -84,65 +82,47 @@ class RowOrder(NamedTuple):
     """Where each row is shown, by its number; `NOWHERE` for those that are not."""
 
 
-def arranged(rows: Sequence[ResultRow], problems: Sequence[Problem], wish: RowQuery) -> Generator[None, None, RowOrder]:
-    """Compute the visible rows, in order. Yields after each portion."""
-    shown = yield from _in_order(rows, problems, wish)
+def arranged(rows: Sequence[ResultRow], problems: Sequence[Problem], query: RowQuery) -> RowOrder:
+    """Filter and sort the rows. 50,000 of them take long, so a thread does it."""
+    wanted = _filter(rows, query)
+    shown = [number for number, row in enumerate(rows) if wanted(row)]
+    if query.sorted_by is not None:
+        key = _sort_key(query.sorted_by, problems)
+        shown = _sorted(shown, {number: key(rows[number]) for number in shown}, query.falling)
     places = [NOWHERE] * len(rows)
-    for begin in range(0, len(shown), PORTION):
-        for place, number in enumerate(shown[begin : begin + PORTION], begin):
-            places[number] = place
-        yield
+    for place, number in enumerate(shown):
+        places[number] = place
     return RowOrder(shown, places)
 
 
-def _in_order(
-    rows: Sequence[ResultRow], problems: Sequence[Problem], wish: RowQuery
-) -> Generator[None, None, list[int]]:
-    wanted = yield from _wanted(rows, wish)
-    numbers: list[int] = []
-    for begin in range(0, len(rows), PORTION):
-        end = min(begin + PORTION, len(rows))
-        numbers += [number for number in range(begin, end) if wanted(rows[number])]
-        yield
-    if wish.sorted_by is None:
-        return numbers
-    key = _sort_key(wish.sorted_by, problems)
-    keys: dict[int, Any] = {}
-    runs: list[list[int]] = []
-    for begin in range(0, len(numbers), PORTION):
-        run = numbers[begin : begin + PORTION]
-        keys.update((number, key(rows[number])) for number in run)
-        runs.append(sorted(run, key=keys.__getitem__, reverse=wish.falling))
-        yield
-    merged = merge(*runs, key=keys.__getitem__, reverse=wish.falling)
-    in_order: list[int] = []
-    while portion := list(islice(merged, PORTION)):
-        in_order += portion
-        yield
-    return in_order
+def _sorted(numbers: list[int], keys: Mapping[int, Any], falling: bool) -> list[int]:
+    """Sort portions, and merge them in Python: `sorted` alone keeps the window's thread waiting until it is done."""
+    portions = [
+        sorted(numbers[begin : begin + PORTION], key=keys.__getitem__, reverse=falling)
+        for begin in range(0, len(numbers), PORTION)
+    ]
+    return list(merge(*portions, key=keys.__getitem__, reverse=falling))
 
 
-def _wanted(rows: Sequence[ResultRow], wish: RowQuery) -> Generator[None, None, Callable[[ResultRow], bool]]:
-    disagreed = (yield from _disagreements(rows)) if wish.shown is RowFilter.DISAGREEMENTS else set()
+def _filter(rows: Sequence[ResultRow], query: RowQuery) -> Callable[[ResultRow], bool]:
+    disagreed = _disagreements(rows) if query.shown is RowFilter.DISAGREEMENTS else set()
     marks = {RowFilter.WRONG: Mark.WRONG, RowFilter.ERRORS: Mark.ERROR}
 
     def wanted(row: ResultRow) -> bool:
-        if wish.arm is not None and row.arm != wish.arm:
+        if query.arm is not None and row.arm != query.arm:
             return False
-        if wish.shown is RowFilter.DISAGREEMENTS:
+        if query.shown is RowFilter.DISAGREEMENTS:
             return (row.position, row.seed) in disagreed
-        return wish.shown is RowFilter.ALL or mark_of(row) is marks[wish.shown]
+        return query.shown is RowFilter.ALL or mark_of(row) is marks[query.shown]
 
     return wanted
 
 
-def _disagreements(rows: Sequence[ResultRow]) -> Generator[None, None, set[tuple[int, int]]]:
-    """Find the problems and seeds that one arm solved and another did not."""
+def _disagreements(rows: Sequence[ResultRow]) -> set[tuple[int, int]]:
+    """Return the problems and seeds that one arm solved and another did not."""
     marks: dict[tuple[int, int], set[Mark]] = {}
-    for begin in range(0, len(rows), PORTION):
-        for row in rows[begin : begin + PORTION]:
-            marks.setdefault((row.position, row.seed), set()).add(mark_of(row))
-        yield
+    for row in rows:
+        marks.setdefault((row.position, row.seed), set()).add(mark_of(row))
     return {key for key, seen in marks.items() if {Mark.RIGHT, Mark.WRONG} <= seen}
 
 

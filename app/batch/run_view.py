@@ -9,24 +9,23 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
-    QHBoxLayout,
     QHeaderView,
-    QProgressBar,
+    QMenu,
     QPushButton,
     QSplitter,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.batch.evidence import EvidencePanel, Figures
+from app.batch.execution import BatchActivity
 from app.batch.regrade_dialog import RegradeDialog
 from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
-from app.shared.widgets.menu import Menu
+from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label, progress_bar
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.reporting.exports import EXPORTS
 from core.batch.reporting.other_tools import TOOLS
 from core.batch.reporting.report import ArmReport, Report
@@ -69,11 +68,9 @@ class RunView(QWidget):
     def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.model = ResultTable()
+        self.model = ResultTable(self)
         self.title, self.summary = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self.bar, self.left_words = QProgressBar(), label("", Role.MUTED)
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the batch")
+        self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.run = button("Start", self._press_run, Role.PRIMARY)
         self.stop = button("Stop", session.stop, tip="What is being written is kept, and goes on next time")
         self.retry = button("Retry errors", session.retry_errors)
@@ -114,15 +111,15 @@ class RunView(QWidget):
         self.table.setColumnHidden(ResultColumn.ARM, len(batch.arms) < 2)
         self._show_state()
 
-    def _take(self, happenings: list[BatchEvent]) -> None:
-        for happening in happenings:
-            match happening:
+    def _take(self, events: list[BatchEvent]) -> None:
+        for event in events:
+            match event:
                 case JobStarted(job):
                     self.model.set_state(job.id, JobState.CLAIMED)
                 case JobStopped(job):
                     self.model.set_state(job, JobState.WAITING)
                 case JobGrew():
-                    self.model.grow(happening)
+                    self.model.grow(event)
                 case JobEnded(row):
                     self.model.take(row)
                 case Calibrated(arm, chance, share):
@@ -145,7 +142,7 @@ class RunView(QWidget):
         self._show_parts()  # other captions may need other lines
 
     def _chosen_arm(self) -> ArmReport | None:
-        """Return the selected arm; for “All arms” the first in which both models wrote."""
+        """Return the selected arm; for “All arms”, the first in which both models wrote."""
         if not self._report or not self._report.arms:
             return None
         name = self.arm.currentText()
@@ -159,14 +156,16 @@ class RunView(QWidget):
         self._show_arm()
 
     def _show_state(self) -> None:
-        session, progress = self.session, self.session.progress
+        session, progress, activity = self.session, self.session.progress, self.session.activity
         over = progress.done >= progress.jobs
-        self.run.setText("Resume" if session.paused or (progress.done and not session.running) else "Start")
-        if session.running and not session.paused:
-            self.run.setText("Pause")
         if over:
-            self.run.setText("Done")
-        self.run.setEnabled(not over and not session.waits_for_models and not session.grades_again)
+            text = "Done"
+        elif session.running and activity is not BatchActivity.PAUSED:
+            text = "Pause"
+        else:
+            text = "Resume" if session.running or progress.done else "Start"
+        self.run.setText(text)
+        self.run.setEnabled(not over and activity not in (BatchActivity.LOADING, BatchActivity.REGRADING))
         self.stop.setEnabled(session.running)
         self.regrade.setEnabled(progress.done > 0 and not session.running)
         self.failures.setEnabled(progress.done > 0)
@@ -180,22 +179,23 @@ class RunView(QWidget):
         progress, session = self.session.progress, self.session
         self.bar.setMaximum(max(1, progress.jobs))
         self.bar.setValue(progress.done)
-        words = f"{progress.done:,} / {progress.jobs:,}"
-        if session.waits_for_models:
-            words += f" · {session.models.words}"
-        elif session.grades_again:
-            words = f"graded again: {self._graded:,} / {progress.done:,}"
-        elif session.paused:
-            words += " · paused"
-        elif session.running:
-            words += f" · {session.parallel} at once · {time_left(progress.seconds_left())}"
-        self.left_words.setText(words)
+        status = f"{progress.done:,} / {progress.jobs:,}"
+        match session.activity:
+            case BatchActivity.LOADING:
+                status += f" · {session.models.status}"
+            case BatchActivity.REGRADING:
+                status = f"graded again: {self._graded:,} / {progress.done:,}"
+            case BatchActivity.PAUSED:
+                status += " · paused"
+            case BatchActivity.RUNNING:
+                status += f" · {session.parallel} at once · {time_left(progress.seconds_left())}"
+        self.status.setText(status)
         self.retry.setVisible(progress.failed > 0)
         self.retry.setEnabled(not session.running)
         self.retry.setText(f"Retry {counted(progress.failed, 'error')}")
 
     def _press_run(self) -> None:
-        if self.session.paused:
+        if self.session.activity is BatchActivity.PAUSED:
             self.session.resume()
         elif self.session.running:
             self.session.pause()
@@ -242,7 +242,7 @@ class RunView(QWidget):
         self.shown.setAccessibleName("Which rows")
         for shown in RowFilter:
             self.shown.addItem(shown.value, shown)
-        menu = Menu(self.export)
+        menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
         titles |= {".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
         for ending in EXPORTS:
@@ -272,49 +272,42 @@ class RunView(QWidget):
         header.setSectionResizeMode(ResultColumn.PROBLEM, QHeaderView.ResizeMode.Stretch)
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(button("‹ Batches", self.left.emit, Role.FLAT))
-        for words in (self.title, self.summary):
-            head.addWidget(words)
-        head.addStretch(1)
-        for widget in (self.run, self.stop, self.retry, self.export):
-            head.addWidget(widget)
-        progress = QHBoxLayout()
-        progress.addWidget(self.bar, 1)
-        progress.addSpacing(8)
-        progress.addWidget(self.left_words)
-        rows = QHBoxLayout()
-        rows.addWidget(self.arm)
-        rows.addWidget(self.shown)
-        rows.addStretch(1)
-        rows.addWidget(self.failures)
-        rows.addWidget(self.regrade)
-        rows.addWidget(self.charts)
+        head = hbox(
+            button("‹ Batches", self.left.emit, Role.FLAT),
+            self.title,
+            self.summary,
+            STRETCH,
+            self.run,
+            self.stop,
+            self.retry,
+            self.export,
+        )
         left = self._left
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 10, 0)
-        column.setSpacing(10)
-        for layout in (head, progress):
-            column.addLayout(layout)
-        column.addWidget(self.figures)
-        column.addLayout(rows)
-        column.addWidget(self.table, 1)
+        left.setLayout(
+            vbox(
+                head,
+                hbox((self.bar, 1), 8, self.status),
+                self.figures,
+                hbox(self.arm, self.shown, STRETCH, self.failures, self.regrade, self.charts),
+                (self.table, 1),
+                margins=(0, 0, 10, 0),
+                spacing=10,
+            )
+        )
         split = self._split
         split.addWidget(left)
         split.addWidget(self.evidence)
         split.setStretchFactor(0, 1)
         split.setSizes([1000, 400])
         split.setChildrenCollapsible(False)
-        outside = QVBoxLayout(self)
-        outside.setContentsMargins(22, 14, 16, 14)
-        outside.addWidget(split)
+        self.setLayout(vbox(split, margins=(22, 14, 16, 14)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._show_parts()
 
     def _show_parts(self) -> None:
-        """Show table and charts side by side; in a narrow window one of them."""
+        """Show table and charts side by side, or one of them in a narrow window."""
         narrow = self.width() < NARROW
         charts = self.charts.isChecked()
         self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
@@ -324,7 +317,7 @@ class RunView(QWidget):
         self._left.setMaximumHeight(self._lowest() if charts and narrow else WIDGET_SIZE_MAX)
 
     def _lowest(self) -> int:
-        """Return the height in pixels of figures and controls below each other, with captions wrapped in this width."""
+        """Return the pixels that figures and controls need below each other, with captions wrapped at this width."""
         inside, outside = self._left.layout(), self.layout()
         assert inside
         assert outside
@@ -333,7 +326,7 @@ class RunView(QWidget):
 
     def _connect(self) -> None:
         session = self.session
-        session.happened.connect(self._take)
+        session.events.connect(self._take)
         session.changed.connect(self._show_state)
         session.reported.connect(self._show_report)
         session.graded.connect(self._take_graded)

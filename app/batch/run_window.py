@@ -7,18 +7,19 @@ from typing import Protocol
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 
 from app.batch.row_order import mark_of
-from app.shared.background import cancel_background
+from app.inspector.panel import Inspector, Tab
+from app.shared.background import cancel_tasks
 from app.shared.conversations.conversation import Exchange
-from app.shared.parts import RunInspector
 from app.shared.rendering import RichText
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.reporting.report_text import conditions_text
 from core.errors import BatonError
@@ -36,7 +37,7 @@ class RunsInOrder(Protocol):
     """The list that contains a run."""
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """Return the next run that was written (`step` 1), or the previous one (-1); None at the ends."""
+        """Return the next run that was written (`step` 1), or the one before (-1); None at the ends."""
 
 
 class RunWindow(QDialog):
@@ -51,7 +52,6 @@ class RunWindow(QDialog):
         problem: Problem,
         read: Callable[[ResultRow], Trace],
         runs: RunsInOrder,
-        inspector: RunInspector,
         parent: QWidget | None = None,
     ) -> None:
         """Raises BatonError, as `read` does."""
@@ -62,7 +62,7 @@ class RunWindow(QDialog):
         self._read, self._runs = read, runs
         self._typesetter = Typesetter(self)
         self._asked, self._heading = RichText(), label("", Role.HEADING)
-        self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), inspector
+        self.ribbon, self.steps, self.inspector = Ribbon(), StepsView(self._typesetter), Inspector()
         self._segments = RibbonFollower(self.ribbon)
         self.previous = button("‹ Previous", lambda: self._turn(-1), tip=f"The answer before, in the list ({PREVIOUS})")
         self.next = button("Next ›", lambda: self._turn(1), tip=f"The next answer of the list ({NEXT})")
@@ -70,7 +70,7 @@ class RunWindow(QDialog):
             QShortcut(QKeySequence(key), self, way.click)
         self.steps.piece_clicked.connect(self._show_piece)
         self.ribbon.segment_clicked.connect(self._show_segment)
-        self.inspector.turn_to_run()
+        self.inspector.turn_to(Tab.RUN)
         self._lay_out()
         self._take(row, problem, trace)
 
@@ -107,7 +107,7 @@ class RunWindow(QDialog):
         self.inspector.show_run(self.exchange)  # it fills only what can be seen
 
     def done(self, result: int) -> None:
-        cancel_background(self)
+        cancel_tasks(self)
         super().done(result)
 
     def _show_piece(self, piece: Piece) -> None:
@@ -120,34 +120,31 @@ class RunWindow(QDialog):
 
     def _lay_out(self) -> None:
         text = QWidget()
-        column = QVBoxLayout(text)
-        column.setContentsMargins(20, 16, 16, 16)
-        column.setSpacing(10)
         self._heading.setWordWrap(True)
         self._heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        ways = QHBoxLayout()
-        ways.addWidget(self.previous)
-        ways.addWidget(self.next)
-        ways.addStretch(1)
-        column.addLayout(ways)
-        column.addWidget(self._asked)
-        column.addWidget(self._heading)
-        column.addWidget(self.ribbon)
-        column.addWidget(self.steps)
-        column.addStretch(1)
+        text.setLayout(
+            vbox(
+                hbox(self.previous, self.next, STRETCH),
+                self._asked,
+                self._heading,
+                self.ribbon,
+                self.steps,
+                STRETCH,
+                margins=(20, 16, 16, 16),
+                spacing=10,
+            )
+        )
         split = QSplitter()
         self._area = scrolling(text)
         split.addWidget(self._area)
         split.addWidget(self.inspector)
         split.setStretchFactor(0, 1)
         split.setSizes([720, 380])
-        outside = QHBoxLayout(self)
-        outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(split)
+        self.setLayout(hbox(split, margins=0))
 
 
 def _verdict(row: ResultRow, problem: Problem) -> str:
-    """Describe the verdict: sign, answer, expected answer and reason; then notices of the engines, and conditions."""
+    """Describe the outcome: sign, answer, expected answer and reason; then notices, and conditions of the speed."""
     outcome = (
         f"{mark_of(row).value} {row.answer or 'no answer'}, expected {problem.expected or 'nothing to grade against'}"
     )

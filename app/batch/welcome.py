@@ -8,9 +8,6 @@ from functools import partial
 from PySide6.QtCore import QEvent, QObject, QSize, Signal
 from PySide6.QtWidgets import (
     QFrame,
-    QHBoxLayout,
-    QLineEdit,
-    QProgressBar,
     QScrollArea,
     QSizePolicy,
     QVBoxLayout,
@@ -19,7 +16,18 @@ from PySide6.QtWidgets import (
 
 from app.shared.format import day_and_time
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedButton, ElidedLabel, IconButton, button, label, plain_tip, see_through
+from app.shared.widgets.controls import (
+    ElidedButton,
+    ElidedLabel,
+    IconButton,
+    button,
+    label,
+    line_edit,
+    plain_tip,
+    progress_bar,
+    see_through,
+)
+from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
 from core.store.batch_rows import Batch
 from core.text import counted
 
@@ -40,50 +48,42 @@ class BatchWelcome(QWidget):
         card = QFrame()
         set_role(card, Role.CARD)
         card.setMaximumWidth(WIDEST)
-        inside = QVBoxLayout(card)
-        inside.setContentsMargins(28, 24, 28, 24)
-        inside.setSpacing(10)
-        inside.addWidget(label("Drop a file of problems", Role.TITLE))
-        words = label(
+        text = label(
             "JSON, CSV, text, Excel, Parquet, or a folder of them. Baton solves and grades them, several "
             "at once, and compares ways to share the reasoning. Resumes where it stopped, even after a crash.",
             Role.MUTED,
+            wrap=True,
         )
-        words.setWordWrap(True)
-        inside.addWidget(words)
         self.choose = button("Choose a file…", self.file_wanted.emit, Role.PRIMARY)
         self.sample = button("Sample: 300 problems of the demo pair", self.sample_wanted.emit)
-        for way in (self.choose, button("Choose a folder…", self.folder_wanted.emit), self.sample):
-            inside.addWidget(way)
-        self.data_set = QLineEdit()
-        self.data_set.setPlaceholderText("Hugging Face data set: hf:OWNER/NAME")
-        self.data_set.setAccessibleName("Data set on the Hugging Face Hub")
+        self.data_set = line_edit("Data set on the Hugging Face Hub", "Hugging Face data set: hf:OWNER/NAME")
         self.data_set.setToolTip("Such as hf:openai/gsm8k:main/test, also with @REVISION, or the address of its page")
         self.data_set.returnPressed.connect(self._read_data_set)
         self.read_data_set = button("Read", self._read_data_set, tip="Download the data set and look at its problems")
         self.read_data_set.setEnabled(False)
         self.data_set.textChanged.connect(lambda _: self.show_reading(False))
-        from_hub = QHBoxLayout()
-        from_hub.addWidget(self.data_set, 1)
-        from_hub.addWidget(self.read_data_set)
-        inside.addLayout(from_hub)
         self._heading = label("Earlier batches", Role.CAPTION)
-        inside.addSpacing(8)
-        inside.addWidget(self._heading)
         rows = QWidget()
         self._earlier = QVBoxLayout(rows)
         self._earlier.setContentsMargins(0, 0, 0, 0)
         self._earlier.setSpacing(2)
         self._scroll = ListArea(rows)
-        inside.addWidget(self._scroll)
-        column = QVBoxLayout(self)
-        column.addStretch(1)
-        middle = QHBoxLayout()  # an alignment would take the height of the words on one line
-        middle.addStretch(1)
-        middle.addWidget(card, 1000)
-        middle.addStretch(1)
-        column.addLayout(middle)
-        column.addStretch(2)
+        card.setLayout(
+            vbox(
+                label("Drop a file of problems", Role.TITLE),
+                text,
+                self.choose,
+                button("Choose a folder…", self.folder_wanted.emit),
+                self.sample,
+                hbox((self.data_set, 1), self.read_data_set),
+                8,
+                self._heading,
+                self._scroll,
+                margins=(28, 24, 28, 24),
+                spacing=10,
+            )
+        )
+        self.setLayout(vbox(STRETCH, hbox(STRETCH, (card, 1000), STRETCH), Spacer(2)))
         self._shown: Sequence[Batch] | None = None
 
     def show_reading(self, reads: bool) -> None:
@@ -110,37 +110,38 @@ class BatchWelcome(QWidget):
 
     def _row(self, batch: Batch) -> QWidget:
         arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
-        words = f"{counted(batch.problems, 'problem')} · {arms}"
+        text = f"{counted(batch.problems, 'problem')} · {arms}"
         is_done = batch.done == batch.jobs
         progress = "done" if is_done else f"{batch.done:,} of {batch.jobs:,} done"
         created = day_and_time(batch.created)
-        row, bar = QWidget(), QProgressBar()
-        bar.setTextVisible(False)
+        row, bar = QWidget(), progress_bar(f"Progress of “{batch.name}”: {progress}")
         bar.setMaximum(max(1, batch.jobs))
         bar.setValue(batch.done)
         bar.setFixedWidth(BAR)
-        bar.setAccessibleName(f"Progress of “{batch.name}”: {progress}")
         bar.setToolTip(progress)
         bar.setVisible(not is_done)
         choose = ElidedButton(batch.name)
         set_role(choose, Role.FLAT)
         choose.clicked.connect(partial(self.batch_wanted.emit, batch.id))
-        choose.setAccessibleName(f"Open the batch “{batch.name}” of {created}: {words}, {progress}")
-        choose.setToolTip(plain_tip(f"{batch.name}\n{created} · {words} · {progress}"))
-        side_by_side = QHBoxLayout(row)
-        side_by_side.setContentsMargins(0, 0, 0, 0)
-        side_by_side.addWidget(choose)
-        side_by_side.addWidget(ElidedLabel(words, Role.MUTED), 1)
-        side_by_side.addWidget(bar)
-        side_by_side.addWidget(label("✓" if is_done else f"{batch.done:,} of {batch.jobs:,}", Role.MUTED))
-        side_by_side.addWidget(label(created, Role.MUTED))
+        choose.setAccessibleName(f"Open the batch “{batch.name}” of {created}: {text}, {progress}")
+        choose.setToolTip(plain_tip(f"{batch.name}\n{created} · {text} · {progress}"))
         name = f"Delete the batch “{batch.name}”"
-        side_by_side.addWidget(IconButton("trash", name, partial(self.delete_wanted.emit, batch)))
+        row.setLayout(
+            hbox(
+                choose,
+                (ElidedLabel(text, Role.MUTED), 1),
+                bar,
+                label("✓" if is_done else f"{batch.done:,} of {batch.jobs:,}", Role.MUTED),
+                label(created, Role.MUTED),
+                IconButton("trash", name, partial(self.delete_wanted.emit, batch)),
+                margins=0,
+            )
+        )
         return row
 
 
 class ListArea(QScrollArea):
-    """A list that is as high as its content, up to a limit."""
+    """A scroll area as high as its content, up to a limit."""
 
     def __init__(self, inside: QWidget) -> None:
         super().__init__()

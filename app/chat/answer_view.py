@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
 from app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count
-from app.shared.labels import last_words, run_in_brief, used_in_brief, used_in_full
+from app.shared.labels import last_text, run_in_brief, used_in_brief, used_in_full
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_document import thinking_pieces
@@ -20,6 +20,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.thinking.corrections import corrections
@@ -44,7 +45,7 @@ class AnswerView(QWidget):
         self.exchange = exchange
         self._folds = folds
         self._folded: bool | None = None
-        """As the person chose; None: as the settings say."""
+        """What the person chose; None for what the settings say."""
         if exchange.trace.pieces and not exchange.trace.ended:
             self._folded = False  # a fork: how it goes on is what there is to see
         self._live = False
@@ -65,8 +66,7 @@ class AnswerView(QWidget):
         """Models, policy and seed, as they were for this answer."""
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
-        self._ending = label("", Role.MUTED)
-        self._ending.setWordWrap(True)
+        self._ending = label("", Role.MUTED, wrap=True)
         self._lay_out()
         self.refresh(live=False)
 
@@ -130,11 +130,11 @@ class AnswerView(QWidget):
         if trace.totals[Author.LARGE].kept:
             self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}")
             takeovers = trace.totals[Author.LARGE].takeovers
-            words = f"in {count(takeovers, 'takeover')}" if takeovers else ""
+            text = f"in {count(takeovers, 'takeover')}" if takeovers else ""
             corrected = 0 if live or len(trace.pieces) > MOST_COMPARED else corrections(trace.pieces)
-            self._takeovers.setText(f"{words}, {corrected:,} ≠" if corrected else words)
+            self._takeovers.setText(f"{text}, {corrected:,} ≠" if corrected else text)
             if corrected:
-                self._takeovers.setToolTip(f"{words}, {corrected:,} of which corrected a value")
+                self._takeovers.setToolTip(f"{text}, {corrected:,} of which corrected a value")
         else:
             self._share.clear()
             self._takeovers.clear()
@@ -142,11 +142,11 @@ class AnswerView(QWidget):
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
         self._fit_heading()
-        words = last_words(trace, live or not self.exchange.is_read)
+        text = last_text(trace, live or not self.exchange.is_read)
         if beyond_the_demo(self.exchange) and trace.finish is Finish.END_OF_TEXT:
-            words = ""  # advice on the policy would not help
-        self._ending.setText(words)
-        self._ending.setVisible(bool(words))
+            text = ""  # advice on the policy would not help
+        self._ending.setText(text)
+        self._ending.setVisible(bool(text))
         failed = trace.finish is Finish.FAILED
         set_role(self._ending, Role.DANGER if failed else Role.MUTED)
         over = bool(trace.started) and not live
@@ -170,16 +170,16 @@ class AnswerView(QWidget):
             self._fit_heading()
 
     def _fit_heading(self) -> None:
-        """Leave out of the heading what has no room, first steps and seconds, then the takeovers."""
+        """Leave out of the heading what does not fit, first steps and seconds, then the takeovers."""
         parts = [part for part in (self._share, self._takeovers, self.brief) if part.text()]
         if self.exchange.trace.prefill:
             parts.sort(key=lambda part: part is not self.brief)  # how far the prompt is read comes first
-        room = self.width() - self._title.sizeHint().width()
-        room -= 0 if self._fold.isHidden() else self._fold.sizeHint().width() + HEAD_GAP
+        width = self.width() - self._title.sizeHint().width()
+        width -= 0 if self._fold.isHidden() else self._fold.sizeHint().width() + HEAD_GAP
         shown: list[ElidedLabel] = []
         for part in parts:
-            room -= part.sizeHint().width() + HEAD_GAP
-            if shown and room < HEAD_GAP:
+            width -= part.sizeHint().width() + HEAD_GAP
+            if shown and width < HEAD_GAP:
                 break
             shown.append(part)
         for part in (self.brief, self._share, self._takeovers):
@@ -192,32 +192,26 @@ class AnswerView(QWidget):
         self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(AnswerAction.COMPARE))
         self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
-        head, foot = QHBoxLayout(), QHBoxLayout()
-        head.setSpacing(HEAD_GAP)
-        for widget in (self._title, self.brief, self._share, self._takeovers):
-            head.addWidget(widget)
-        head.addStretch()
-        head.addWidget(self._fold)
-        foot.setSpacing(2)
-        foot.addStretch()
-        self._foot = foot
-        for press in (self._continue, self._copy, self._again, self._compare, self._export):
-            foot.addWidget(press)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addLayout(head)
-        column.addWidget(self.ribbon)
-        column.addWidget(self.steps)
-        column.addSpacing(4)
-        column.addWidget(self._card)
-        column.addWidget(self.verdict)
-        column.addWidget(self.used)
-        column.addWidget(self._ending)
-        column.addLayout(foot)
+        head = hbox(self._title, self.brief, self._share, self._takeovers, Spacer(0), self._fold, spacing=HEAD_GAP)
+        self._foot = hbox(Spacer(0), self._continue, self._copy, self._again, self._compare, self._export, spacing=2)
+        self.setLayout(
+            vbox(
+                head,
+                self.ribbon,
+                self.steps,
+                4,
+                self._card,
+                self.verdict,
+                self.used,
+                self._ending,
+                self._foot,
+                margins=0,
+                spacing=4,
+            )
+        )
 
     def _offer(self, offered: list[Remedy]) -> None:
-        """Buttons that remedy how the run ended, before those that every answer has."""
+        """Add buttons that remedy how the run ended, before those that every answer has."""
         if offered == self._remedies:
             return
         self._remedies = offered
@@ -225,7 +219,7 @@ class AnswerView(QWidget):
             self._foot.removeWidget(press)
             press.hide()
             press.deleteLater()
-        self._remedy_buttons = [button(each.words, self._asker(each.action), tip=each.tip) for each in offered]
+        self._remedy_buttons = [button(each.label, self._asker(each.action), tip=each.tip) for each in offered]
         for press in reversed(self._remedy_buttons):
             self._foot.insertWidget(self._foot.indexOf(self._continue), press)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
-from app.shared.conversations.session import Activity
+from app.shared.conversations.answer_queue import Activity
 from app.shared.theme import SIGN, Role, current_theme, icon, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button
+from app.shared.widgets.layout import hbox, vbox
 from core.engines.body import Author
 
 MOST_LINES = 8
@@ -47,7 +48,7 @@ class ProblemEdit(QPlainTextEdit):
         return QSize(300, self.height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width wraps the text into more or fewer lines; a layout that is at work takes no new height."""
+        """Fit the height to the new width, but later: Qt ignores a height that is set while it lays out."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             QTimer.singleShot(0, self, self._fit)
@@ -82,31 +83,23 @@ class Composer(QFrame):
         self._baton_goes_to = Author.LARGE
         self._compare = IconButton("compare", "Compare arms side by side (Ctrl+D)", self.compare_wanted.emit)
         self._system = IconButton("system", "System prompt… (Ctrl+Shift+Y)", self.system_wanted.emit)
-        self._send_button = button("Send", self._send, Role.PRIMARY, "Enter")
-        self._send_button.setAccessibleName("Send the problem")
-        self._stop_button = button("Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)")
-        self._stop_button.setAccessibleName("Stop writing")
+        self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
+        self._stop_button = button(
+            "Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)", name="Stop writing"
+        )
         self._draft = ""
-        """What stood in the field before an earlier problem was put there to be edited."""
+        """The text that was in the field before an earlier problem was put there to be edited."""
         self._edited = ElidedLabel("", Role.MUTED)
-        self._cancel = button("Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)")
-        self._cancel.setAccessibleName("Cancel editing")
+        self._cancel = button(
+            "Cancel", self.edit_cancelled.emit, Role.FLAT, "Ask a new problem instead (Esc)", name="Cancel editing"
+        )
         self._edit_bar = QWidget()
-        editing = QHBoxLayout(self._edit_bar)
-        editing.setContentsMargins(4, 0, 0, 0)
-        editing.addWidget(self._edited, 1)
-        editing.addWidget(self._cancel)
+        self._edit_bar.setLayout(hbox((self._edited, 1), self._cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 7, 9, 7)
-        column.setSpacing(4)
-        column.addWidget(self._edit_bar)
-        column.addLayout(row)
-        row.addWidget(self.edit, 1)
-        for widget in (self._system, self._compare, self._baton, self._send_button, self._stop_button):
-            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
+        buttons = (self._system, self._compare, self._baton, self._send_button, self._stop_button)
+        at_bottom = [(each, 0, Qt.AlignmentFlag.AlignBottom) for each in buttons]
+        row = hbox((self.edit, 1), *at_bottom, spacing=8)
+        self.setLayout(vbox(self._edit_bar, row, margins=(8, 7, 9, 7), spacing=4))
         current_theme().changed.connect(self._draw)
         self._draw()
         self.show_activity(Activity.IDLE, ready=False)
@@ -125,14 +118,14 @@ class Composer(QFrame):
         """Show who writes now; the button offers the other model."""
         to_large = author is not Author.LARGE
         self._baton_goes_to = Author.LARGE if to_large else Author.SMALL
-        words = "Take over now" if to_large else "Give back"
-        self._baton.setText(f"{SIGN[self._baton_goes_to]} {words}")
-        self._baton.setAccessibleName(words)
+        text = "Take over now" if to_large else "Give back"
+        self._baton.setText(f"{SIGN[self._baton_goes_to]} {text}")
+        self._baton.setAccessibleName(text)
         self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
 
-    def ask_for(self, words: str) -> None:
+    def ask_for(self, text: str) -> None:
         """Set the placeholder of the problem field."""
-        self.edit.setPlaceholderText(words)
+        self.edit.setPlaceholderText(text)
 
     def press_baton(self) -> None:
         if self._baton.isVisible():
@@ -152,7 +145,7 @@ class Composer(QFrame):
         self.set_text(problem)
 
     def end_edit(self) -> None:
-        """Back to a new problem, with the text that was there before."""
+        """Return to a new problem, with the text that was there before."""
         if not self.is_editing:
             return
         self._edit_bar.hide()

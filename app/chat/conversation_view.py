@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.chat.answer_view import AnswerView
 from app.chat.demo_verdict import DemoVerdict
@@ -15,6 +15,7 @@ from app.shared.steps.steps_view import MARGIN, RIGHT_MARGIN
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, current_theme, line_width, set_role
 from app.shared.widgets.controls import IconButton, button, label
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.thinking.trace import Piece
 
 EDGE = 26
@@ -23,7 +24,7 @@ NEAR_END = 48
 
 
 def column_width() -> int:
-    """Pixels of the centred column: a full line of text between the margins of the steps."""
+    """Return the pixels of the centred column: a full line of text between the margins of the steps."""
     return line_width(QGuiApplication.font()) + MARGIN + RIGHT_MARGIN
 
 
@@ -54,8 +55,12 @@ class ConversationView(QScrollArea):
         self.setWidget(self._content)
         self._follows = True
         """Whether the end is kept in view; a person who scrolls up reads in peace."""
-        self.latest = button("↓ Latest", self.jump_to_latest, tip="Jump to the end of the conversation (Alt+End)")
-        self.latest.setAccessibleName("Jump to the latest")
+        self.latest = button(
+            "↓ Latest",
+            self.jump_to_latest,
+            tip="Jump to the end of the conversation (Alt+End)",
+            name="Jump to the latest",
+        )
         self.latest.setParent(self)
         self.latest.hide()
         bar = self.verticalScrollBar()
@@ -77,7 +82,7 @@ class ConversationView(QScrollArea):
                 self._add(exchange, 2 * place)
             siblings = conversation.siblings(exchange)
             self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
-            self._bubbles[exchange.id].fit(self._room())
+            self._bubbles[exchange.id].fit(self._inner_width())
         self.jump_to_latest()
 
     def jump_to_latest(self) -> None:
@@ -106,7 +111,7 @@ class ConversationView(QScrollArea):
     # What find asks for
 
     def texts(self) -> list[RichText]:
-        """Problems, steps and answers, from top to bottom."""
+        """Return the texts of problems, steps and answers, from top to bottom."""
         texts: list[RichText] = []
         for id, answer in self._answers.items():
             texts += [self._bubbles[id].text, answer.steps, answer.answer]
@@ -130,7 +135,7 @@ class ConversationView(QScrollArea):
         self._follows = False
 
     def searched(self) -> SearchedTexts:
-        """Itself, for the find bar."""
+        """Return its texts for the find bar."""
         return SearchedTexts(self, self.texts, lambda: self.complete, self.unfold, self.build_folded_steps)
 
     # Qt's own
@@ -144,10 +149,10 @@ class ConversationView(QScrollArea):
         edge = max(EDGE, (self.viewport().width() - column_width()) // 2)
         self._column.setContentsMargins(edge, 18, edge, 18)
         for bubble in self._bubbles.values():
-            bubble.fit(self._room())
+            bubble.fit(self._inner_width())
 
-    def _room(self) -> int:
-        """Pixels between the edges."""
+    def _inner_width(self) -> int:
+        """Return the pixels between the margins."""
         margins = self._column.contentsMargins()
         return self.viewport().width() - margins.left() - margins.right()
 
@@ -188,8 +193,8 @@ class ConversationView(QScrollArea):
 
     def _place_latest(self) -> None:
         self.latest.adjustSize()
-        room = self.viewport().rect()
-        self.latest.move(room.right() - self.latest.width() - 14, room.bottom() - self.latest.height() - 10)
+        area = self.viewport().rect()
+        self.latest.move(area.right() - self.latest.width() - 14, area.bottom() - self.latest.height() - 10)
 
     def _to_end(self) -> None:
         bar = self.verticalScrollBar()
@@ -217,9 +222,7 @@ class Bubble(QWidget):
         self.text = RichText()
         self.text.setAccessibleName("Problem")
         self.text.set_markdown(problem)
-        inside = QVBoxLayout(frame)
-        inside.setContentsMargins(PAD, 10, PAD, 5)
-        inside.addWidget(self.text)
+        frame.setLayout(vbox(self.text, margins=(PAD, 10, PAD, 5)))
         self.text.fit_width(WIDEST_BUBBLE)
 
         self._earlier = IconButton("chevron-left", "Previous attempt", lambda: self.sibling_wanted.emit(-1))
@@ -227,25 +230,19 @@ class Bubble(QWidget):
         self._place = label("", Role.MUTED)
         self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", self.compare_wanted.emit)
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(GAP)
-        row.addStretch(1)
         self._buttons = self._earlier, self._place, self._later, self._compare, edit
-        for widget in self._buttons:
-            row.addWidget(widget, 0, Qt.AlignmentFlag.AlignBottom)
-        row.addSpacing(BESIDE_FRAME)
-        row.addWidget(frame)
+        at_bottom = [(widget, 0, Qt.AlignmentFlag.AlignBottom) for widget in self._buttons]
+        self.setLayout(hbox(STRETCH, *at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))
         self.show_place(0, 1)
 
-    def fit(self, room: int) -> None:
-        """Wrap the text so that it and the buttons beside it fit into `room` pixels."""
+    def fit(self, width: int) -> None:
+        """Wrap the text so that it and the buttons beside it fit into `width` pixels."""
         shown = [widget for widget in self._buttons if not widget.isHidden()]
         beside = sum(widget.sizeHint().width() + GAP for widget in shown) + BESIDE_FRAME + GAP + 2 * PAD + 2
-        self.text.fit_width(max(1, min(WIDEST_BUBBLE, room - beside)))
+        self.text.fit_width(max(1, min(WIDEST_BUBBLE, width - beside)))
 
     def show_place(self, index: int, siblings: int) -> None:
-        """Which of how many attempts this is."""
+        """Show which of how many attempts this is."""
         for widget in (self._earlier, self._place, self._later, self._compare):
             widget.setVisible(siblings > 1)
         self._place.setText(f"{index + 1} / {siblings}")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
-from app.shared.background import SteadyTask
 from app.shared.format import count, duration, money
-from app.shared.labels import bill_in_words, tokens_in_words
+from app.shared.labels import bill_text, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
 from app.shared.widgets.controls import label
-from core.engines.base import Engine
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from core.engines.body import Author
 from core.thinking.trace import Trace
 
@@ -29,7 +28,6 @@ class Counters(QWidget):
         super().__init__(parent)
         self.context = label("", Role.MUTED)
         self._nearly_full = False
-        self.draft = label("", Role.MUTED)
         self.small, self.large = label("", Role.SMALL), label("", Role.LARGE)
         self.handoff = label("", Role.MUTED)
         for name, widget in {
@@ -50,29 +48,12 @@ class Counters(QWidget):
         self._followed: Trace | None = None
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
-        row = QHBoxLayout()
-        row.setSpacing(GAP)
-        for widget in self._labels():
-            row.addWidget(widget)
-        row.addWidget(self.draft)
-        row.addStretch()
-        row.addWidget(self._seed_name)
-        row.addSpacing(4 - GAP)
-        row.addWidget(self.seed)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(EDGE, 0, EDGE, 0)
-        column.setSpacing(2)
-        column.addLayout(row)
+        row = hbox(*self._labels(), Spacer(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
         for bill in self.bills.values():
             bill.hide()
-            column.addWidget(bill)
-        current_theme().changed.connect(self._shrink)
-        self._shrink()
-
-    def show_draft(self, tokens: int) -> None:
-        """Show how many tokens the draft would add."""
-        self.draft.setText(f"+ {count(tokens, 'token')} to send" if tokens else "")
-        self._fit()
+        self.setLayout(vbox(row, *self.bills.values(), margins=(EDGE, 0, EDGE, 0), spacing=2))
+        current_theme().changed.connect(self._use_small_font)
+        self._use_small_font()
 
     def follow(self, trace: Trace | None) -> None:
         if trace is None or trace.started is None:
@@ -88,16 +69,16 @@ class Counters(QWidget):
                 widget.setMinimumWidth(0)
         cards = [card for card in (trace.started.small, trace.started.large) if card]
         used = trace.started.prompt_tokens + trace.tokens
-        room = min((card.context for card in cards), default=0)
-        self.context.setText(f"Context {used:,} / {room:,}")
-        nearly_full = bool(room) and used > NEARLY_FULL * room
+        context = min((card.context for card in cards), default=0)
+        self.context.setText(f"Context {used:,} / {context:,}")
+        nearly_full = bool(context) and used > NEARLY_FULL * context
         if nearly_full is not self._nearly_full:
             self._nearly_full = nearly_full
             set_role(self.context, Role.DANGER if nearly_full else Role.MUTED)
-        self._speak(self.small, trace, Author.SMALL)
-        self._speak(self.large, trace, Author.LARGE)
+        self._show_speed(self.small, trace, Author.SMALL)
+        self._show_speed(self.large, trace, Author.LARGE)
         for author, widget in self.bills.items():
-            self._charge(widget, trace, author)
+            self._show_usage(widget, trace, author)
         last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
         self.handoff.setText(f"handoff {duration(last.seconds)} ({last.reused:,} cached)" if last else "")
         for widget in self._labels():  # it may grow while the text is written, but what is beside it never moves back
@@ -121,15 +102,15 @@ class Counters(QWidget):
         return self.context, self.small, self.large, self.handoff
 
     def _fit(self) -> None:
-        """Hide what has no room: first what can be read elsewhere too, the handoff in its step, say."""
-        parts: list[tuple[QWidget, ...]] = [(self.handoff,), (self.draft,), (self._seed_name, self.seed)]
+        """Hide what does not fit: first what stands elsewhere, too, as the handoff does in its step."""
+        parts: list[tuple[QWidget, ...]] = [(self.handoff,), (self._seed_name, self.seed)]
         parts += [(self.large,), (self.small,), (self.context,)]
-        room = self.width() - 2 * EDGE
+        width = self.width() - 2 * EDGE
         shown = 0
         for widgets in reversed(parts):
             needed = sum(max(each.sizeHint().width(), each.minimumWidth()) + GAP for each in widgets)
             has_text = all(each.text() for each in widgets if isinstance(each, QLabel))
-            fits = has_text and shown + needed - GAP <= room
+            fits = has_text and shown + needed - GAP <= width
             shown += needed if fits else 0
             for each in widgets:
                 each.setVisible(fits)
@@ -138,66 +119,28 @@ class Counters(QWidget):
         wanted = self.seed.fontMetrics().horizontalAdvance(self.seed.text() + "00") + 16
         self.seed.setFixedWidth(max(wanted, self.seed.minimumSizeHint().width()))
 
-    def _charge(self, widget: QLabel, trace: Trace, author: Author) -> None:
+    def _show_usage(self, widget: QLabel, trace: Trace, author: Author) -> None:
         bill, started = trace.usage.get(author), trace.started
         card = started and (started.small if author is Author.SMALL else started.large)
         widget.setVisible(bill is not None)
         if bill and card:
-            words = f"{SIGN[author]} {card.location}: {tokens_in_words(bill)}"
+            text = f"{SIGN[author]} {card.location}: {tokens_text(bill)}"
             spent = money(bill.money, bill.currency)
-            widget.setText(f"{words} · {spent}" if spent else words)
-            widget.setToolTip(bill_in_words(bill))
+            widget.setText(f"{text} · {spent}" if spent else text)
+            widget.setToolTip(bill_text(bill))
 
-    def _speak(self, widget: QLabel, trace: Trace, author: Author) -> None:
+    def _show_speed(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]
         speed = f"{total.tokens_per_second:,.0f} tok/s" if total.tokens_per_second else ""
         widget.setText(f"{SIGN[author]} {speed}" if total.decoded and speed else "")
         widget.setToolTip(f"Speed of the {author.value} model; it wrote {count(total.kept, 'token')}")
 
-    def _shrink(self) -> None:
+    def _use_small_font(self) -> None:
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * SMALLER)
-        for widget in (*self._labels(), *self.bills.values(), self.draft, self._seed_name, self.seed):
+        for widget in (*self._labels(), *self.bills.values(), self._seed_name, self.seed):
             widget.setFont(font)
         for widget in self._labels():
             widget.setMinimumWidth(0)
         self._fit_seed()
         self._fit()
-
-
-AFTER_MS = 300
-"""A pause in typing."""
-
-
-class DraftCount(QObject):
-    """Counts the tokens of a draft in a background task; a failure is ignored."""
-
-    counted = Signal(int)
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._engine: Engine | None = None
-        self._text = ""
-        self._counting = SteadyTask(self, "count tokens")
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(AFTER_MS)
-        self._pause.timeout.connect(self._ask)
-
-    def count(self, engine: Engine | None, text: str) -> None:
-        """Count the newest text after a pause in typing; nothing without a model or a text."""
-        self._engine, self._text = engine, text
-        if engine and text:
-            self._pause.start()
-        else:
-            self._pause.stop()
-            self.counted.emit(0)
-
-    def _ask(self) -> None:
-        engine, text = self._engine, self._text
-        if engine is not None:
-            self._counting.ask(lambda: engine.count_tokens(text), lambda tokens: self._show(text, tokens))
-
-    def _show(self, text: str, tokens: int) -> None:
-        if text == self._text:
-            self.counted.emit(tokens)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from functools import partial
 from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
-from app.shared.background import run_in_background
+from app.shared.background import BackgroundTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox
 from core.demo_pair import DemoProblem
 from core.engines.base import Conversation
 from core.errors import BatonError
@@ -30,7 +31,7 @@ class DemoVerdict(NamedTuple):
     small_alone: str | None
 
     def __str__(self) -> str:
-        """“✓ 129. The small model alone says 929 ✗”"""
+        """Return the verdict in a line: “✓ 129. The small model alone says 929 ✗”."""
         pair = f"{self._mark(self.answer)} {self.answer or 'No answer'}"
         if self.answer != self.expected:
             pair += f" (correct: {self.expected})"
@@ -65,24 +66,21 @@ class DemoVerdicts(QObject):
         control = Control()
         messages, settings, answer = exchange.messages(), exchange.settings, answer_of(trace)
 
-        def work() -> Generator[DemoVerdict, None, None]:
-            small = small_alone(messages, settings, control)
+        def show(small: str | None) -> None:
             if not control.stopped:
-                yield DemoVerdict(problem.answer, answer, small)
+                verdict = self._found[exchange.id] = DemoVerdict(problem.answer, answer, small)
+                self.found.emit(exchange, verdict)
 
-        def arrived(verdicts: list[DemoVerdict]) -> None:
-            self._found[exchange.id] = verdicts[0]
-            self.found.emit(exchange, verdicts[0])
+        def failed(_: BatonError) -> None:
+            del self._found[exchange.id]  # the next time the answer is shown, it is tried again
 
-        def ended(error: BatonError | None) -> None:
-            if error:
-                del self._found[exchange.id]  # the next time the answer is shown, it is tried again
-
-        run_in_background(self, "small model alone", work, arrived=arrived, ended=ended, cancel=control.stop)
+        solve = partial(small_alone, messages, settings, control)
+        task = BackgroundTask(self, "small model alone", solve, cancel=control.stop)
+        task.success(show).failure(failed).start()
 
 
 def small_alone(messages: Conversation, settings: RunSettings, control: Control) -> str | None:
-    """The answer of the demo's small model by itself, with the seed of `settings`. Blocks about a second."""
+    """Solve a problem with the demo's small model alone, with the seed of `settings`. Blocks about a second."""
     from core.batch.running.recipes import arms_of
     from core.engines.factory import EngineFactory, open_engine
     from core.grading.extraction import answer_of
@@ -113,27 +111,23 @@ def _is_by_demo_pair(trace: Trace) -> bool:
 
 
 class DemoVerdictRow(QWidget):
-    """Hidden until there is a verdict."""
+    """The row below an answer with the verdict; hidden until there is one."""
 
     models_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.words = label("", Role.HEADING)
-        self.words.setWordWrap(True)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.words, 1)
+        self.text = label("", Role.HEADING, wrap=True)
         self.choose = button("Try it with real models", self.models_wanted.emit, tip="Choose the two models")
-        row.addWidget(self.choose)
+        self.setLayout(hbox((self.text, 1), self.choose, margins=0))
         self.hide()
 
     def show_beyond(self) -> None:
         """Say that the problem is beyond the demo pair."""
-        self.words.setText(BEYOND)
+        self.text.setText(BEYOND)
         self.choose.setText("Choose models…")
         self.show()
 
     def show_verdict(self, verdict: DemoVerdict) -> None:
-        self.words.setText(str(verdict))
+        self.text.setText(str(verdict))
         self.show()

@@ -6,14 +6,15 @@ from bisect import bisect_left
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTextEdit, QWidget
+from PySide6.QtWidgets import QTextEdit, QWidget
 from shiboken6 import isValid
 
 from app.shared.rendering import DocumentMatches, RichText, TextRange, pattern_of
 from app.shared.rendering.formula_object import OBJECT_CHARACTER
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import IconButton, label
+from app.shared.widgets.controls import IconButton, label, line_edit
+from app.shared.widgets.layout import STRETCH, hbox
 
 AT_ONCE = 200
 """Blocks searched in one go: at most 6 ms where each has a formula."""
@@ -33,34 +34,35 @@ class FindBar(QWidget):
         super().__init__(parent)
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.edit = QLineEdit()
-        self.edit.setPlaceholderText("Find in this conversation")
-        self.edit.setAccessibleName("Find in this conversation")
+        self.edit = line_edit("Find in this conversation", "Find in this conversation")
         self.edit.setMaximumWidth(360)
         self.edit.textChanged.connect(self.words_changed)
         self.edit.installEventFilter(self)
         self.count = label("", Role.MUTED)
         self.count.setAccessibleName("Matches")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(26, 6, 20, 6)
-        row.addWidget(self.edit, 1)
-        row.addWidget(IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step_wanted.emit(-1)))
-        row.addWidget(IconButton("chevron-right", "Next match (F3)", lambda: self.step_wanted.emit(1)))
-        row.addWidget(self.count)
-        row.addStretch(1)
-        row.addWidget(IconButton("close", "Close the find bar (Esc)", self.close_wanted.emit))
+        self.setLayout(
+            hbox(
+                (self.edit, 1),
+                IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step_wanted.emit(-1)),
+                IconButton("chevron-right", "Next match (F3)", lambda: self.step_wanted.emit(1)),
+                self.count,
+                STRETCH,
+                IconButton("close", "Close the find bar (Esc)", self.close_wanted.emit),
+                margins=(26, 6, 20, 6),
+            )
+        )
         self.hide()
 
     def show_count(self, current: int, matches: int, searching: bool) -> None:
-        """“3 of 12”; `current` is 0 while there is no current match."""
+        """Show “3 of 12”; `current` is 0 while there is no current match."""
         if not self.edit.text().strip():
-            words = ""
+            text = ""
         elif not matches:
-            words = "Searching…" if searching else "No matches"
+            text = "Searching…" if searching else "No matches"
         else:
-            words = f"{current:,} of {matches:,}" + ("…" if searching else "")
-        self.count.setText(words)
-        set_role(self.count, Role.DANGER if words == "No matches" else Role.MUTED)
+            text = f"{current:,} of {matches:,}" + ("…" if searching else "")
+        self.count.setText(text)
+        set_role(self.count, Role.DANGER if text == "No matches" else Role.MUTED)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         is_key = isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress
@@ -79,20 +81,20 @@ class ConversationFinder(QObject):
         self._searched = searched
         self._bar = bar
         self._matches: dict[RichText, DocumentMatches] = {}
-        """By text, from top to bottom."""
+        """The matches of each text, from top to bottom."""
         self._current: tuple[RichText, TextRange] | None = None
-        self._from: tuple[RichText, int] | None = None
+        self._start: tuple[RichText, int] | None = None
         """Where the first match is looked for; None once there is a current one."""
         self._jumps = True
         """Whether to scroll to the match that is found first."""
-        self._lit: set[RichText] = set()
+        self._highlighted: set[RichText] = set()
         self._work = QTimer(self)
         self._work.setSingleShot(True)
-        self._work.timeout.connect(self._go_on)
+        self._work.timeout.connect(self._search_more)
         bar.words_changed.connect(self._search)
         bar.step_wanted.connect(self.step)
         self._follow_scrolling()
-        current_theme().changed.connect(self._light)
+        current_theme().changed.connect(self._highlight_visible)
 
     def look_at(self, searched: SearchedTexts) -> None:
         """Search these texts from now on."""
@@ -141,7 +143,7 @@ class ConversationFinder(QObject):
         return not all(matches.complete for matches in self._matches.values()) or not self._searched.complete()
 
     def _search(self, words: str) -> None:
-        start = self._from or self._current_start() or self._searched.first_visible()
+        start = self._start or self._current_start() or self._searched.first_visible()
         self._forget()
         if pattern := pattern_of(words):
             self._searched.build_folded(True)
@@ -149,8 +151,8 @@ class ConversationFinder(QObject):
                 matches = DocumentMatches(text.document(), pattern, text)
                 matches.changed.connect(self._schedule)
                 self._matches[text] = matches
-            self._from, self._jumps = start, True
-            self._go_on()
+            self._start, self._jumps = start, True
+            self._search_more()
         self._show_count()
 
     def _current_start(self) -> tuple[RichText, int] | None:
@@ -160,44 +162,44 @@ class ConversationFinder(QObject):
         for matches in self._matches.values():
             matches.deleteLater()
         self._matches.clear()
-        self._current = self._from = None
+        self._current = self._start = None
         self._work.stop()
         self._searched.build_folded(False)
-        self._light()
+        self._highlight_visible()
 
     def follow_path(self) -> None:
-        """Other exchanges are shown: search them."""
+        """Search the exchanges that are shown now."""
         if self.is_open:
             here = {text: matches for text, matches in self._matches.items() if text in self._searched.texts()}
             if len(here) == len(self._matches) == len(self._searched.texts()):
                 return
             self._matches = here  # the others went with their texts
-            self._lit &= here.keys()
-            self._current = self._from = None
+            self._highlighted &= here.keys()
+            self._current = self._start = None
             self._search(self._bar.edit.text())
 
     def _follow_scrolling(self) -> None:
         bar = self._searched.area.verticalScrollBar()
-        bar.valueChanged.connect(self._light)
-        bar.rangeChanged.connect(self._light)
+        bar.valueChanged.connect(self._highlight_visible)
+        bar.rangeChanged.connect(self._highlight_visible)
 
     def _schedule(self) -> None:
         if not self._work.isActive():
             self._work.start(0)
 
-    def _go_on(self) -> None:
+    def _search_more(self) -> None:
         unfinished = next((matches for matches in self._matches.values() if not matches.complete), None)
         if unfinished:
             unfinished.search(AT_ONCE)
         if self._current and not self._has(self._current):
-            self._from, self._jumps = self._current_start(), False
+            self._start, self._jumps = self._current_start(), False
             self._current = None
-        if self._from:
+        if self._start:
             self._look_for_first()
         if not all(matches.complete for matches in self._matches.values()):
             self._schedule()
         self._show_count()
-        self._light()
+        self._highlight_visible()
 
     def _has(self, current: tuple[RichText, TextRange]) -> bool:
         text, place = current
@@ -208,14 +210,14 @@ class ConversationFinder(QObject):
         return not matches.complete or (at < len(matches.ranges) and matches.ranges[at] == place)
 
     def _look_for_first(self) -> None:
-        """Make the first match at or after `_from` the current one; if there is none, the first of all."""
-        assert self._from
+        """Make the first match at or after `_start` the current one; if there is none, the first of all."""
+        assert self._start
         index, after = 0, False
         for text, matches in self._matches.items():
             at = 0
-            if text is self._from[0]:
+            if text is self._start[0]:
                 after = True
-                at = bisect_left(matches.ranges, (self._from[1], 0))
+                at = bisect_left(matches.ranges, (self._start[1], 0))
             if after and at < len(matches.ranges):
                 self._choose(index + at)
                 return
@@ -230,15 +232,15 @@ class ConversationFinder(QObject):
             self._go_to(index)
         else:
             self._current = self._at(index)
-        self._from = None
+        self._start = None
 
     def _go_to(self, index: int) -> None:
         self._current = self._at(index)
-        self._from = None
+        self._start = None
         text, place = self._current
         self._searched.reveal(text, place.start)
         self._show_count()
-        self._light()
+        self._highlight_visible()
 
     def _at(self, index: int) -> tuple[RichText, TextRange]:
         for text, matches in self._matches.items():
@@ -259,24 +261,24 @@ class ConversationFinder(QObject):
         number = self._index(self._current) + 1 if self._current else 0
         self._bar.show_count(number, self._total, bool(self._matches) and self._searching)
 
-    def _light(self) -> None:
+    def _highlight_visible(self) -> None:
         """Highlight the matches in and near the viewport: a long answer may have thousands."""
-        for text in self._lit - self._matches.keys():
+        for text in self._highlighted - self._matches.keys():
             if isValid(text):
                 _highlight(text, [], None)
-        lit = set()
+        highlighted = set()
         for text, matches in self._matches.items():
             visible = self._searched.visible_range(text, AROUND)
             if visible is None:
-                if text in self._lit:
+                if text in self._highlighted:
                     _highlight(text, [], None)
                 continue
             first = max(0, bisect_left(matches.ranges, (visible.start, 0)) - 1)
             last = bisect_left(matches.ranges, (visible.end + 1, 0))
             current = self._current[1] if self._current and self._current[0] is text else None
             _highlight(text, matches.ranges[first:last], current)
-            lit.add(text)
-        self._lit = lit
+            highlighted.add(text)
+        self._highlighted = highlighted
 
 
 def _selects(text: RichText) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import Work, run_in_background
-from core.errors import BatonError, StoreError
+from app.shared.background import BackgroundTask
+from core.errors import StoreError
 from core.export.exported import gather, put_into
 from core.export.formats import write_file
 from core.export.json_file import read_json
@@ -31,26 +30,20 @@ class ImportExport(QObject):
     def write(self, conversation: str, path: Path) -> None:
         """Export in the format of the file's suffix."""
 
-        def work() -> Generator[Any, None, None]:
+        def write() -> str:
             write_file(path, gather(self._store, conversation))
-            yield self.written, str(path)
+            return str(path)
 
-        self._run("export", work)
+        self._run("export", write, self.written.emit)
 
     def read_file(self, path: Path) -> None:
-        def work() -> Generator[Any, None, None]:
+        """Import what Baton exported as JSON."""
+
+        def read() -> str:
             text = read_text(path, "Choose a file that Baton exported.", StoreError)
-            yield self.read, put_into(self._store, read_json(text))
+            return put_into(self._store, read_json(text))
 
-        self._run("import", work)
+        self._run("import", read, self.read.emit)
 
-    def _run(self, name: str, work: Work) -> None:
-        run_in_background(self, name, work, arrived=self._tell, ended=self._ended)
-
-    def _tell(self, results: list[tuple[Any, str]]) -> None:
-        for signal, result in results:
-            signal.emit(result)
-
-    def _ended(self, error: BatonError | None) -> None:
-        if error:
-            self.failed.emit(error)
+    def _run(self, name: str, function: Callable[[], str], success: Callable[[str], object]) -> None:
+        BackgroundTask(self, name, function).success(success).failure(self.failed.emit).start()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
 from app.chat.conversation_view import ConversationView
-from app.chat.counters import Counters, DraftCount
+from app.chat.counters import Counters
 from app.chat.demo_verdict import DemoVerdicts
 from app.chat.find import ConversationFinder, FindBar
 from app.chat.remedies import AnswerAction, OtherPolicy, larger_context
@@ -17,21 +18,26 @@ from app.chat.server_line import ServerLine
 from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
+from app.inspector.panel import Inspector
+from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import Activity, ChatSession
+from app.shared.conversations.session import ChatSession
 from app.shared.labels import WHO
-from app.shared.parts import AnswerComparison, ComparedAnswers, MakeComparison, RunInspector
 from app.shared.preferences import Preferences
 from app.shared.rendering import CopyFormat
 from app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role, set_role
+from app.shared.theme import Role
 from app.shared.widgets.controls import Hairline, scrolling
-from app.shared.widgets.menu import Menu
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.engines.body import Author
 from core.errors import BatonError
 from core.thinking.trace import Piece
+
+if TYPE_CHECKING:
+    from app.compare.controller import ComparisonController
+    from app.compare.view import CompareView
 
 WIDEST_COMPOSER = 900
 """Pixels; wider than the text above, for the counts below it."""
@@ -45,27 +51,18 @@ class ChatPage(QSplitter):
     servers_wanted = Signal()
     """Ask the servers whether they are there."""
 
-    def __init__(
-        self,
-        session: ChatSession,
-        preferences: Preferences,
-        inspector: RunInspector,
-        make_comparison: MakeComparison,
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, session: ChatSession, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._session = session
-        self._make_comparison = make_comparison
         self._preferences = preferences
         self._typesetter = Typesetter(self)
-        self._draft = DraftCount(self)
         self._verdicts = DemoVerdicts(self)
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
         self._edited: Exchange | None = None
         """The exchange whose problem is being edited in the composer."""
         self._hidden: dict[str, Exchange] = {}
-        """By id: what has grown behind a comparison, and is shown when it is left."""
+        """The exchanges, by id, that have grown behind a comparison; they are updated when it is left."""
         self.sidebar = Sidebar()
         self.conversation = ConversationView(self._typesetter)
         self.system = SystemPromptRow()
@@ -75,9 +72,7 @@ class ChatPage(QSplitter):
         self.composer = Composer()
         self.counters = Counters()
         self.welcome = Welcome()
-        self.inspector = inspector
-        self.inspector.is_live = session.writes
-        self.inspector.use_opinions(session.opinions)
+        self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.opinions)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
@@ -93,9 +88,11 @@ class ChatPage(QSplitter):
         self._show_activity()
 
     @cached_property
-    def comparison(self) -> AnswerComparison:
-        """Created on first use."""
-        comparison = self._make_comparison(self._typesetter, self._show_beside, self)
+    def comparison(self) -> ComparisonController:
+        """The comparisons of this page, created on first use to keep start-up fast."""
+        from app.compare.controller import ComparisonController
+
+        comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
         comparison.piece_chosen.connect(self.inspector.show_piece)
         comparison.menu_wanted.connect(self._menu)
         comparison.begun.connect(self.composer.edit.clear)
@@ -107,7 +104,7 @@ class ChatPage(QSplitter):
         return self._middle.count() > 2
 
     def greet(self) -> bool:
-        """On the first start, solve an example at once. True if it did."""
+        """Solve an example on the first start; True if it did."""
         if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:
             return False
         self._preferences.change_window(greeted=True)
@@ -127,7 +124,7 @@ class ChatPage(QSplitter):
         self.composer.begin_edit(exchange.problem)
 
     def cancel_edit(self) -> None:
-        """The text sent next is a new problem again."""
+        """Stop editing; the text sent next is a new problem."""
         self._edited = None
         self.composer.end_edit()
 
@@ -180,7 +177,7 @@ class ChatPage(QSplitter):
 
     def compare(self) -> None:
         """Compare arms on the problem in the composer, else on the last answered one."""
-        answer = self.comparison.shown.exchanges[0] if self.comparison.shown else self._session.conversation.leaf
+        answer = self.comparison.view.exchanges[0] if self.comparison.view else self._session.conversation.leaf
         if problem := self.composer.edit.toPlainText().strip():
             self.comparison.choose(problem)
         elif answer:
@@ -191,33 +188,12 @@ class ChatPage(QSplitter):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _centre(self) -> QWidget:
-        centre, foot = QWidget(), QWidget()
-        self.foot = foot
+        inner = holder(vbox(self.composer, self.counters, margins=0, spacing=5))
+        inner.setMaximumWidth(WIDEST_COMPOSER)
+        self.foot = holder(hbox(STRETCH, (inner, 1000), STRETCH, margins=(26, 10, 26, 8)), Role.BAR)
         """The composer and what stands below it."""
-        set_role(foot, Role.BAR)
-        foot.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        inner = QVBoxLayout()
-        inner.setSpacing(5)
-        inner.addWidget(self.composer)
-        inner.addWidget(self.counters)
-        row = QHBoxLayout(foot)
-        row.setContentsMargins(26, 10, 26, 8)
-        row.addStretch(1)
-        holder = QWidget()
-        holder.setLayout(inner)
-        inner.setContentsMargins(0, 0, 0, 0)
-        holder.setMaximumWidth(WIDEST_COMPOSER)
-        row.addWidget(holder, 1000)
-        row.addStretch(1)
-        column = QVBoxLayout(centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.system)
-        column.addWidget(self._middle, 1)
-        column.addWidget(self.find_bar)
-        column.addWidget(self.server_line)
-        column.addWidget(Hairline())
-        column.addWidget(foot)
+        parts = (self.system, (self._middle, 1), self.find_bar, self.server_line, Hairline(), self.foot)
+        centre = holder(vbox(*parts, margins=0, spacing=0))
         centre.setMinimumWidth(420)
         return centre
 
@@ -233,8 +209,6 @@ class ChatPage(QSplitter):
         self.system.edit_wanted.connect(self.edit_system)
         self.find_bar.close_wanted.connect(self.close_find)
         composer.edit_cancelled.connect(self.cancel_edit)
-        composer.edit.textChanged.connect(self._count_draft)
-        self._draft.counted.connect(self.counters.show_draft)
         self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
         self.welcome.example_chosen.connect(self._example)
         self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
@@ -248,7 +222,7 @@ class ChatPage(QSplitter):
         view.models_wanted.connect(self.models_wanted)
         self._verdicts.found.connect(view.show_verdict)
         view.edit_wanted.connect(self.edit_again)
-        view.sibling_wanted.connect(session.step_aside)
+        view.sibling_wanted.connect(session.show_sibling)
         view.compare_wanted.connect(lambda exchange: self.comparison.show_attempts(exchange))
         view.piece_chosen.connect(self.inspector.show_piece)
         view.menu_wanted.connect(self._menu)
@@ -284,10 +258,10 @@ class ChatPage(QSplitter):
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
-        if self.is_comparing and self.comparison.shown:
-            self.comparison.shown.choose(exchange, piece)
+        if self.is_comparing and self.comparison.view:
+            self.comparison.view.choose(exchange, piece)
 
-    def _show_beside(self, view: ComparedAnswers | None) -> None:
+    def _show_beside(self, view: CompareView | None) -> None:
         """Show a comparison instead of conversation and sidebar; None: back to the conversation."""
         if view is None:
             self._show_path()
@@ -353,14 +327,9 @@ class ChatPage(QSplitter):
         self.conversation.folds = settings.appearance.fold_thinking
         self.counters.show_seed(settings.run.seed)
         self.system.show_prompt(self._session.system)
-        self.inspector.models = settings.models
         self.welcome.offer(demo_examples() if settings.models.is_demo else EXAMPLES)
         self.welcome.demo.setVisible(settings.models.is_demo)
         self.welcome.demo.show_pace(settings.appearance.demo_pace)
-
-    def _count_draft(self) -> None:
-        pair = self._session.models.pair
-        self._draft.count(pair.small or pair.large, self.composer.edit.toPlainText().strip())
 
     def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy) -> None:
         match request:
@@ -387,7 +356,7 @@ class ChatPage(QSplitter):
     def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session
         other = Author.SMALL if piece.author is Author.LARGE else Author.LARGE
-        menu = Menu(self)
+        menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         again = menu.addAction(f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece, other))
         fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece))
@@ -402,8 +371,8 @@ class ChatPage(QSplitter):
         menu.popup(where)
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
-        """The visible steps of an answer, in a column or in the conversation."""
-        if self.is_comparing and self.comparison.shown:
-            return self.comparison.shown.steps_of(exchange)
+        """Return the visible steps of an answer, in a column or in the conversation."""
+        if self.is_comparing and self.comparison.view:
+            return self.comparison.view.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)
         return answer.steps if answer else None

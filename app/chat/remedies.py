@@ -35,13 +35,13 @@ class OtherPolicy(NamedTuple):
 
 
 class Remedy(NamedTuple):
-    words: str
+    label: str
     action: AnswerAction | OtherPolicy
     tip: str
 
 
 def remedies(trace: Trace) -> list[Remedy]:
-    """What helps against how a run ended, the likeliest first; empty if it ended well."""
+    """Return what helps against how a run ended, the likeliest first; nothing if it ended well."""
     if trace.started is None:
         return []
     small, large = trace.started.small, trace.started.large
@@ -57,9 +57,9 @@ def remedies(trace: Trace) -> list[Remedy]:
             most = 2 * int(trace.started.settings.get("max_tokens", 0))
             return [Remedy(f"Continue up to {most:,} tokens", AnswerAction.MORE_TOKENS, "Twice the length limit")]
         case Finish.CONTEXT_FULL if can_have_more_context(list(cards.values())):
-            room = larger_context(trace)
+            context = larger_context(trace)
             tip = "Load the models again with twice the context, and continue this answer"
-            return [Remedy(f"Continue with a context of {room:,}", AnswerAction.MORE_CONTEXT, tip)]
+            return [Remedy(f"Continue with a context of {context:,}", AnswerAction.MORE_CONTEXT, tip)]
         case Finish.REPETITION if large:
             tip = "The large model writes the next step, and the policy decides from there"
             return [Remedy("Let the large model continue", AnswerAction.LARGE_CONTINUES, tip)]
@@ -67,7 +67,7 @@ def remedies(trace: Trace) -> list[Remedy]:
 
 
 def larger_context(trace: Trace) -> int:
-    """Twice the tokens that the models of a run hold."""
+    """Return twice the context of the models of a run."""
     assert trace.started
     cards = [card for card in (trace.started.small, trace.started.large) if card]
     return 2 * min(card.context for card in cards)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.shared.labels import STATES
 from app.shared.loaded_models import LoadedModels
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import ElidedLabel, button
+from app.shared.widgets.layout import hbox
 from core.engines.body import Author
 from core.engines.remote.state import ServerState, ServerStatus
 
 
 class ServerLine(QWidget):
-    """Hidden while every server works. It is updated in place, and goes by itself once the server answers."""
+    """Reports servers that cannot be reached; updated in place, and hidden while every server answers."""
 
     retry_wanted = Signal()
 
@@ -23,10 +24,7 @@ class ServerLine(QWidget):
         self._models = models
         self.text = ElidedLabel("", Role.DANGER)
         self.retry = button("Retry now", self._ask, tip="Ask the server whether it is there again")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(26, 5, 20, 5)
-        row.addWidget(self.text, 1)
-        row.addWidget(self.retry)
+        self.setLayout(hbox((self.text, 1), self.retry, margins=(26, 5, 20, 5)))
         models.changed.connect(self._follow)
         models.servers_changed.connect(self._follow)
         self._follow()
@@ -36,30 +34,30 @@ class ServerLine(QWidget):
         self.retry_wanted.emit()
 
     def asked(self) -> None:
-        """The servers have been asked: they may be asked again."""
+        """Allow another retry, now that the servers have been asked."""
         self.retry.setEnabled(True)
 
     def _follow(self) -> None:
         lines: dict[str, str] = {}
         is_given_up = False
         for author in (Author.SMALL, Author.LARGE):
-            engine, doing = self._models.pair.get(author), self._models.doing(author)
-            if engine and doing and STATES[doing.state].is_problem:
-                words = server_words(engine.card.location, doing)
-                lines[words] = lines.get(words, "") + SIGN[author]
-                is_given_up = is_given_up or doing.state is not ServerState.RECONNECTING
-        words = "   ".join(f"{signs} {line}" for line, signs in lines.items())
-        if words != self.text.text():
-            self.text.setText(words)
-            self.text.setAccessibleName(words)
+            engine, status = self._models.pair.get(author), self._models.server_status(author)
+            if engine and status and STATES[status.state].is_problem:
+                problem = server_problem(engine.card.location, status)
+                lines[problem] = lines.get(problem, "") + SIGN[author]
+                is_given_up = is_given_up or status.state is not ServerState.RECONNECTING
+        text = "   ".join(f"{signs} {line}" for line, signs in lines.items())
+        if text != self.text.text():
+            self.text.setText(text)
+            self.text.setAccessibleName(text)
         self.retry.setVisible(is_given_up)
-        self.setVisible(bool(words))
+        self.setVisible(bool(text))
 
 
-def server_words(location: str, doing: ServerStatus) -> str:
-    """“office-server: reconnecting (attempt 3 of 7). Connection refused.”"""
-    sign, words, _ = STATES[doing.state]
-    if not doing.attempt and location in doing.reason:
-        return f"{sign} {doing.reason}"  # it says all of that
-    attempt = f" (attempt {doing.attempt + 1} of {doing.attempts})" if doing.attempt else ""
-    return f"{location}: {sign} {words}{attempt}. {doing.reason}".strip()
+def server_problem(location: str, status: ServerStatus) -> str:
+    """Return the problem in a line: “office-server: reconnecting (attempt 3 of 7). Connection refused.”"""
+    sign, name, _ = STATES[status.state]
+    if not status.attempt and location in status.reason:
+        return f"{sign} {status.reason}"  # it says all of that
+    attempt = f" (attempt {status.attempt + 1} of {status.attempts})" if status.attempt else ""
+    return f"{location}: {sign} {name}{attempt}. {status.reason}".strip()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QPlainTextEdit, QWidget
 
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, button, label
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 
 EXPLANATION = (
     "Both models read it before the first problem. It holds for this conversation from the next answer on; "
@@ -22,13 +23,14 @@ class SystemPromptRow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.text = ElidedLabel("", Role.MUTED)
-        edit = button("Edit…", self.edit_wanted.emit, Role.FLAT, "Edit the system prompt (Ctrl+Shift+Y)")
-        edit.setAccessibleName("Edit the system prompt")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(26, 4, 20, 4)
-        row.addWidget(label("System prompt", Role.HEADING))
-        row.addWidget(self.text, 1)
-        row.addWidget(edit)
+        edit = button(
+            "Edit…",
+            self.edit_wanted.emit,
+            Role.FLAT,
+            "Edit the system prompt (Ctrl+Shift+Y)",
+            name="Edit the system prompt",
+        )
+        self.setLayout(hbox(label("System prompt", Role.HEADING), (self.text, 1), edit, margins=(26, 4, 20, 4)))
         self.hide()
 
     def show_prompt(self, prompt: str) -> None:
@@ -49,21 +51,12 @@ class SystemPromptDialog(QDialog):
         self.edit.setPlaceholderText("For example: Answer in one sentence.")
         self.edit.setTabChangesFocus(True)
         self.for_new = QCheckBox("Also for new conversations and batches")
-        words = label(EXPLANATION, Role.MUTED)
-        words.setWordWrap(True)
+        text = label(EXPLANATION, Role.MUTED, wrap=True)
         self.save = button("Save", self._save, Role.PRIMARY)
-        buttons = QHBoxLayout()
-        buttons.addWidget(button("Clear", self.edit.clear, tip="No system prompt"))
-        buttons.addStretch(1)
-        buttons.addWidget(button("Cancel", self.reject))
-        buttons.addWidget(self.save)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 18, 20, 18)
-        column.setSpacing(12)
-        column.addWidget(words)
-        column.addWidget(self.edit, 1)
-        column.addWidget(self.for_new)
-        column.addLayout(buttons)
+        buttons = hbox(
+            button("Clear", self.edit.clear, tip="No system prompt"), STRETCH, button("Cancel", self.reject), self.save
+        )
+        self.setLayout(vbox(text, (self.edit, 1), self.for_new, buttons, margins=(20, 18, 20, 18), spacing=12))
         self.resize(560, 340)
         self.edit.setFocus()
 

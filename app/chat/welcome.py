@@ -7,12 +7,13 @@ import random
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
 from app.shared.format import in_brief
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import ElidedButton, button, label, plain_tip
 from app.shared.widgets.flow import FlowLayout
+from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
 from core.engines.body import Author
 
 EXAMPLES = (
@@ -34,30 +35,28 @@ class Welcome(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(26, 0, 26, 40)
-        column.setSpacing(8)
-        column.addStretch(2)
-        title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE)
-        title.setWordWrap(True)
+        title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE, wrap=True)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(title)
         legend = FlowLayout(18)
         for author, role, words in LEGEND:
             legend.addWidget(label(f"{SIGN[author]} {words}", role))
-        column.addLayout(legend)
-        column.addSpacing(14)
         self._examples = QVBoxLayout()
         self._examples.setSpacing(8)
-        column.addLayout(self._examples)
         self.demo = DemoNote()
         # Between stretches, not aligned: only so does Qt ask wrapped words how high they are at this width.
-        middle = QHBoxLayout()
-        middle.addStretch(1)
-        middle.addWidget(self.demo, 1000)
-        middle.addStretch(1)
-        column.addLayout(middle)
-        column.addStretch(3)
+        self.setLayout(
+            vbox(
+                Spacer(2),
+                title,
+                legend,
+                14,
+                self._examples,
+                hbox(STRETCH, (self.demo, 1000), STRETCH),
+                Spacer(3),
+                margins=(26, 0, 26, 40),
+                spacing=8,
+            )
+        )
         self._offered: tuple[str, ...] = ()
         self.offer(EXAMPLES)
 
@@ -71,8 +70,8 @@ class Welcome(QWidget):
                 widget.hide()
                 widget.deleteLater()
         for example in examples:
-            words = in_brief(example).replace("$", "")
-            choose = ElidedButton(words)
+            text = in_brief(example).replace("$", "")
+            choose = ElidedButton(text)
             choose.clicked.connect(partial(self.example_chosen.emit, example))
             choose.setToolTip(plain_tip(example))
             choose.setAccessibleName(f"Ask: {example}")
@@ -80,7 +79,7 @@ class Welcome(QWidget):
 
 
 def demo_examples() -> tuple[str, ...]:
-    """Example problems for the demo pair, which can solve nothing else."""
+    """Return example problems for the demo pair, which can solve nothing else."""
     from core.demo_pair import READY_PROBLEMS
 
     lines = READY_PROBLEMS.read_text("utf-8").splitlines()[:3]
@@ -88,7 +87,7 @@ def demo_examples() -> tuple[str, ...]:
 
 
 def another_problem() -> str:
-    """A new held-out problem of the demo pair's kind."""
+    """Return a new held-out problem of the demo pair's kind."""
     from core.demo_pair import held_out_problems
 
     return next(held_out_problems(random.randrange(1 << 30))).question
@@ -110,42 +109,37 @@ class DemoNote(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        words = label(DEMO_NOTE, Role.MUTED)
-        words.setWordWrap(True)
-        words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        text = label(DEMO_NOTE, Role.MUTED, wrap=True)
+        text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.setMaximumWidth(WIDEST_NOTE)
         self.pace = QSlider(Qt.Orientation.Horizontal)
         self.pace.setRange(0, len(PACES) - 1)
         self.pace.setPageStep(1)
         self.pace.setFixedWidth(120)
         self.pace.setAccessibleName("Pace")
-        self._told = label("", Role.MUTED)
+        self._pace_text = label("", Role.MUTED)
         name = label("&Pace", Role.MUTED)
         name.setTextFormat(Qt.TextFormat.AutoText)
         name.setBuddy(self.pace)
         row = FlowLayout(10)
         row.addWidget(button("Another one", self.another_wanted.emit, tip="A problem that neither model has seen"))
-        for widget in (name, self.pace, self._told):
+        for widget in (name, self.pace, self._pace_text):
             row.addWidget(widget)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 10, 0, 0)
-        column.setSpacing(10)
-        column.addWidget(words)
-        column.addLayout(row)
+        self.setLayout(vbox(text, row, margins=(0, 10, 0, 0), spacing=10))
         self.pace.valueChanged.connect(self._choose)
 
     def show_pace(self, pace: int) -> None:
-        """The nearest of the slider's places."""
+        """Move the slider to the nearest of its paces."""
         place = min(range(len(PACES) - 1), key=lambda i: abs(PACES[i] - pace)) if pace else len(PACES) - 1
         self.pace.blockSignals(True)
         self.pace.setValue(place)
         self.pace.blockSignals(False)
-        self._tell(pace)
+        self._show_pace_text(pace)
 
     def _choose(self, place: int) -> None:
-        self._tell(PACES[place])
+        self._show_pace_text(PACES[place])
         self.pace_chosen.emit(PACES[place])
 
-    def _tell(self, pace: int) -> None:
-        self._told.setText(f"{pace} tokens a second" if pace else "as fast as it goes")
-        self.pace.setToolTip(self._told.text())
+    def _show_pace_text(self, pace: int) -> None:
+        self._pace_text.setText(f"{pace} tokens a second" if pace else "as fast as it goes")
+        self.pace.setToolTip(self._pace_text.text())

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import SteadyTask
+from app.shared.background import LatestTask
 from core.grading.grader import Grader, Standing, standings
 
 Answers = Mapping[int, str | None]
-"""By the place of their column."""
+"""Answers by the number of their column."""
 
 
 class AnswerGrading(QObject):
@@ -21,15 +21,15 @@ class AnswerGrading(QObject):
         super().__init__(parent)
         self._expected = expected
         self._answers: Answers = {}
-        self._grading = SteadyTask(self, "compare answers")
+        self._grading = LatestTask(self, "compare answers", one_at_a_time=True)
 
     def follow(self, answers: Answers) -> None:
         """Compare these answers. A single one needs the expected answer."""
         if answers != self._answers and len(answers) > (0 if self._expected else 1):
             self._answers = answers
-            self._grading.ask(lambda: self._grade(answers), self.graded.emit)
+            self._grading.run(lambda: self._grade(answers), self.graded.emit)
 
     def _grade(self, answers: Answers) -> dict[int, Standing]:
-        """In a thread."""
+        """Grade the answers. Runs in a thread."""
         with Grader() as grader:
             return dict(zip(answers, standings(list(answers.values()), self._expected, grader), strict=True))

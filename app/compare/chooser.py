@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidget
 
 from app.compare.column import MOST_COLUMNS
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count, in_brief
 from app.shared.labels import title_of
 from app.shared.theme import Role
-from app.shared.widgets.controls import button, combo_box, label, plain_tip
+from app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.running.recipes import ABLATIONS, ARMS
 from core.run import RunSettings
 from core.thinking.events import Finish
@@ -39,42 +40,41 @@ class Chooser(QDialog):
         self.setWindowTitle("Compare")
         self._choices = choices
         self.boxes = [self._box(number, columns) for number in range(MOST_COLUMNS)]
-        self.expected = QLineEdit(expected)
-        self.expected.setAccessibleName("Expected answer")
-        self.expected.setPlaceholderText("Optional; otherwise answers are compared with each other")
+        self.expected = line_edit(
+            "Expected answer", "Optional; otherwise answers are compared with each other", expected
+        )
         self.at_once = QCheckBox("Write in parallel")
-        self._told = label("", Role.MUTED)
-        self._told.setWordWrap(True)
+        self._hint = label("", Role.MUTED, wrap=True)
         self.go = button("Compare", self._take, Role.PRIMARY)
         self.go.setDefault(True)
         self._lay_out(problem)
-        self.at_once.toggled.connect(self._look)
+        self.at_once.toggled.connect(self._update)
         for box in self.boxes:
-            box.currentIndexChanged.connect(self._look)
-        self._room = 0
-        self._look()
+            box.currentIndexChanged.connect(self._update)
+        self._slots = 0
+        self._update()
 
-    def offer_at_once(self, room: int, wanted: bool) -> None:
-        """`room`: how many parallel requests the loaded models take."""
-        self._room = room
-        self.at_once.setChecked(wanted and room > 1)
-        self._look()
+    def offer_at_once(self, slots: int, wanted: bool) -> None:
+        """`slots`: how many parallel requests the loaded models take."""
+        self._slots = slots
+        self.at_once.setChecked(wanted and slots > 1)
+        self._update()
 
     def picked(self) -> list[CompareChoice]:
-        """The selected columns, from left to right."""
+        """Return the selected columns, from left to right."""
         indexes = [box.currentData() for box in self.boxes]
         return [self._choices[index] for index in indexes if index is not None]
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         picked = self.picked()
         to_write = [choice for choice in picked if choice.exchange is None]
         twice = len({id(choice.exchange or choice) for choice in picked}) < len(picked)
-        has_room = self._room >= len(to_write)
+        fits = self._slots >= len(to_write)
         self.at_once.setVisible(len(to_write) > 1)
-        self.at_once.setEnabled(has_room)
+        self.at_once.setEnabled(fits)
         self.go.setEnabled(not twice)
         self.go.setText("Compare" if to_write else "Show side by side")
-        self._told.setText(_words(to_write, twice, has_room, self.at_once.isChecked()))
+        self._hint.setText(_hint_text(to_write, twice, fits, self.at_once.isChecked()))
 
     def _take(self) -> None:
         at_once = self.at_once.isChecked() and self.at_once.isEnabled()
@@ -82,8 +82,7 @@ class Chooser(QDialog):
         self.accept()
 
     def _box(self, number: int, columns: Sequence[CompareChoice]) -> QComboBox:
-        box = combo_box()
-        box.setAccessibleName(f"Column {number + 1}")
+        box = combo_box(f"Column {number + 1}")
         if number == MOST_COLUMNS - 1:
             box.addItem(NO_THIRD, None)
         for index, choice in enumerate(self._choices):
@@ -95,9 +94,8 @@ class Chooser(QDialog):
         return box
 
     def _lay_out(self, problem: str) -> None:
-        words = label(in_brief(problem))
-        words.setToolTip(plain_tip(problem))
-        words.setWordWrap(True)
+        text = label(in_brief(problem), wrap=True)
+        text.setToolTip(plain_tip(problem))
         grid = QGridLayout()
         grid.setVerticalSpacing(8)
         grid.setHorizontalSpacing(12)
@@ -111,28 +109,27 @@ class Chooser(QDialog):
         grid.addWidget(label("Expected"), len(self.boxes), 0)
         grid.addWidget(self.expected, len(self.boxes), 1)
         grid.addWidget(self.at_once, len(self.boxes) + 1, 1)
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
-        buttons.addWidget(button("Cancel", self.reject))
-        buttons.addWidget(self.go)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 14)
-        column.setSpacing(12)
-        column.addWidget(words)
-        column.addLayout(grid)
-        column.addWidget(self._told)
-        column.addLayout(buttons)
+        self.setLayout(
+            vbox(
+                text,
+                grid,
+                self._hint,
+                hbox(STRETCH, button("Cancel", self.reject), self.go),
+                margins=(18, 16, 18, 14),
+                spacing=12,
+            )
+        )
         self.setMinimumWidth(480)
 
 
-def _words(to_write: Sequence[CompareChoice], twice: bool, has_room: bool, at_once: bool) -> str:
+def _hint_text(to_write: Sequence[CompareChoice], twice: bool, fits: bool, at_once: bool) -> str:
     if twice:
         return "Two columns are the same. Choose another for one of them."
     if not to_write:
         return "These answers are there already: nothing is written."
     if len(to_write) == 1:
         return "The seed stays as it is chosen; the first column is what the others are compared with."
-    if not has_room:
+    if not fits:
         return "One after the other: the models are loaded for fewer parallel requests (Settings, Models)."
     if at_once:
         return "All at once they slow each other: do not go by their times."
@@ -154,7 +151,7 @@ class CompareChoice(NamedTuple):
 
 
 def arms(settings: RunSettings) -> list[CompareChoice]:
-    """Every arm of the recipes, except those that need a whole batch or other models."""
+    """Return every arm of the recipes, except those that need a whole batch or other models."""
     choices: list[CompareChoice] = []
     for recipe in (ARMS | ABLATIONS).values():
         made = recipe.make(settings)
@@ -167,7 +164,7 @@ def arms(settings: RunSettings) -> list[CompareChoice]:
 
 
 def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
-    """The existing answers to one problem, oldest first."""
+    """Return the existing answers to one problem, oldest first."""
     return [
         CompareChoice(
             f"attempt {number}",
@@ -188,7 +185,7 @@ def proposed(
     answer: Exchange | None,
     pace: float,
 ) -> list[CompareChoice]:
-    """The proposed columns: the named arms, with existing complete answers where there are any.
+    """Propose columns: the named arms, with complete answers that exist already where there are any.
 
     `answer`: the one that a person looks at; it is one of the columns. Answers that were held back by the demo's
     `pace` are not proposed: beside others their times would be wrong.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from app.compare.figures import Figure
 from app.shared.conversations.conversation import Exchange
-from app.shared.labels import finish_words, last_words, title_of
+from app.shared.labels import finish_text, last_text, title_of
 from app.shared.rendering import RichText
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower
@@ -18,6 +18,7 @@ from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
 from core.grading.extraction import answer_of, last_boxed
@@ -43,11 +44,10 @@ class AnswerColumn(QObject):
         self.steps = StepsView(typesetter, AT_ONCE_BESIDE)
         self.steps.setAccessibleName(f"Steps, {self.head.title}")
         self.card = AnswerCard(typesetter)
-        self._ending = label("", Role.MUTED)
-        self._ending.setWordWrap(True)
+        self._ending = label("", Role.MUTED, wrap=True)
         self.foot = self._make_foot(self.open_wanted.emit)
         self.parts = (self.steps, self.card, self.foot)
-        """Below the head, from top to bottom."""
+        """The parts below the head, from top to bottom."""
         self.live = False
         self.answer: str | None = None
         """The final answer, once it is over."""
@@ -75,13 +75,13 @@ class AnswerColumn(QObject):
         self.steps.sync(trace, thinking_pieces(trace), live and trace.closed is None)
         self.card.follow(trace, live)
         self.head.follow(trace)
-        self.head.show_state(self._words(waits), trace.finish is Finish.FAILED and not live)
+        self.head.show_state(self._status_text(waits), trace.finish is Finish.FAILED and not live)
         if self.over and trace.length != self._read:
-            self._conclude(trace)
+            self._show_outcome(trace)
         self.foot.setVisible(self.over)
 
     def texts(self) -> list[str]:
-        """Its steps as texts, for the alignment. Updated when a step begins and when the answer ends."""
+        """Return its steps as texts, for the alignment; updated when a step begins and when the answer ends."""
         trace = self.exchange.trace
         state = (len(trace.steps), trace.closed is not None, self.live)
         if state != self._state:
@@ -93,14 +93,14 @@ class AnswerColumn(QObject):
         self.steps.select(piece)
         self.head.ribbon.select(self.head.segments.index_of(piece) if piece else -1)
 
-    def _conclude(self, trace: Trace) -> None:
-        text, words = trace.answer.strip() or trace.text, last_words(trace, live=False)
+    def _show_outcome(self, trace: Trace) -> None:
+        text, words = trace.answer.strip() or trace.text, last_text(trace, live=False)
         self._read, self.answer = trace.length, answer_of(trace)
         self.head.show_answer(last_boxed(text), self.answer)
         self._ending.setText(words)
         self._ending.setVisible(bool(words))
 
-    def _words(self, waits: bool) -> str:
+    def _status_text(self, waits: bool) -> str:
         if waits:
             return "Queued"
         if self.live:
@@ -110,7 +110,7 @@ class AnswerColumn(QObject):
         trace = self.exchange.trace
         if not trace.started:
             return "Not started"
-        return finish_words(trace) if trace.finish else "Interrupted"
+        return finish_text(trace) if trace.finish else "Interrupted"
 
     def _chosen(self, piece: Piece) -> None:
         self.choose(piece)
@@ -122,12 +122,14 @@ class AnswerColumn(QObject):
 
     def _make_foot(self, open_it: Callable[[], None]) -> QWidget:
         foot = QWidget()
-        inside = QVBoxLayout(foot)
-        inside.setContentsMargins(0, 0, 0, 0)
-        go = button("Open as conversation", open_it, Role.FLAT, "Go on from this answer, fork it, export it")
-        go.setAccessibleName(f"Open as conversation: {self.head.title}")
-        inside.addWidget(self._ending)
-        inside.addWidget(go, 0, Qt.AlignmentFlag.AlignRight)
+        go = button(
+            "Open as conversation",
+            open_it,
+            Role.FLAT,
+            "Go on from this answer, fork it, export it",
+            name=f"Open as conversation: {self.head.title}",
+        )
+        foot.setLayout(vbox(self._ending, (go, 0, Qt.AlignmentFlag.AlignRight), margins=0))
         return foot
 
 
@@ -142,8 +144,7 @@ class ColumnHead:
     def __init__(self, settings: RunSettings, typesetter: Typesetter) -> None:
         self._typesetter = typesetter
         self.title = title_of(settings)
-        self.state = label("", Role.MUTED)
-        self.state.setWordWrap(True)
+        self.state = label("", Role.MUTED, wrap=True)
         self.answer = RichText()
         self.answer.setAccessibleName(f"Answer of {self.title}")
         self.standing = label("", Role.HEADING)
@@ -161,31 +162,31 @@ class ColumnHead:
         self.segments.follow(trace)
         for author, widget in self.written.items():
             kept = trace.totals[author].kept
-            words = f"{SIGN[author]} {kept:,} · {kept / trace.tokens:.0%}" if kept else ""
-            if words != widget.text():
-                widget.setText(words)
-                widget.setVisible(bool(words))
+            text = f"{SIGN[author]} {kept:,} · {kept / trace.tokens:.0%}" if kept else ""
+            if text != widget.text():
+                widget.setText(text)
+                widget.setVisible(bool(text))
                 widget.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
 
     def show_answer(self, boxed: str | None, answer: str | None) -> None:
-        """The final answer, as a formula if it was boxed."""
+        """Show the final answer, as a formula if it was boxed."""
         self._shown_answer = f"\\(\\boxed{{{boxed}}}\\)" if boxed else (answer or "")
         self._typesetter.prepare(self._shown_answer, self.answer.formula_size, self._set_answer, self.answer)
 
-    def show_state(self, words: str, failed: bool) -> None:
+    def show_state(self, text: str, failed: bool) -> None:
         """Show the state of the answer, or how it ended."""
-        if words == self.state.text():
+        if text == self.state.text():
             return
-        self.state.setText(words)
-        self.state.setVisible(bool(words))
+        self.state.setText(text)
+        self.state.setVisible(bool(text))
         set_role(self.state, Role.DANGER if failed else Role.MUTED)
 
-    def show_standing(self, words: str) -> None:
-        if words != self.standing.text():
-            self.standing.setText(words)
-            self.standing.setAccessibleName(f"{self.title}: {words}")
+    def show_standing(self, text: str) -> None:
+        if text != self.standing.text():
+            self.standing.setText(text)
+            self.standing.setAccessibleName(f"{self.title}: {text}")
             roles = {"✓": Role.SUCCESS, "✗": Role.DANGER}
-            set_role(self.standing, roles.get(words[:1], Role.HEADING))
+            set_role(self.standing, roles.get(text[:1], Role.HEADING))
 
     def show_figures(self, figures: list[Figure]) -> None:
         while len(self._figures) < len(figures):
@@ -209,8 +210,7 @@ class ColumnHead:
         for author, needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
             if needed:
                 inside.addWidget(label(SIGN[author], Role.SMALL if author is Author.SMALL else Role.LARGE))
-        name = label(self.title, Role.HEADING)
-        name.setWordWrap(True)
+        name = label(self.title, Role.HEADING, wrap=True)
         inside.addWidget(name, 1)
         inside.addWidget(label(f"seed {settings.seed}", Role.MUTED))
         return row
@@ -253,7 +253,6 @@ class ColumnHead:
 
 def _row() -> tuple[QWidget, QHBoxLayout]:
     row = QWidget()
-    inside = QHBoxLayout(row)
-    inside.setContentsMargins(0, 0, 0, 0)
-    inside.setSpacing(7)
+    inside = hbox(margins=0, spacing=7)
+    row.setLayout(inside)
     return row, inside

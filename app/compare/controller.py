@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
@@ -11,7 +12,6 @@ from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
-from app.shared.parts import AnswerComparison, ShowComparison
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
 from core.demo_pair.task import DemoProblem
@@ -22,17 +22,23 @@ NO_LIMIT = 1000
 """Parallel requests of models on servers: no limit that matters here."""
 
 
-class ComparisonController(AnswerComparison):
-    """Created on first use. `show` puts a view into the middle of the page."""
+class ComparisonController(QObject):
+    """Asks for the columns, runs the arms, and shows them."""
+
+    piece_chosen = Signal(object, object)  # an Exchange and a Piece
+    menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
+    begun = Signal()
+    """A comparison was started, so the composer can be cleared."""
 
     def __init__(
         self,
         session: ChatSession,
         preferences: Preferences,
         typesetter: Typesetter,
-        show: ShowComparison,
+        show: Callable[[CompareView | None], object],
         parent: QWidget,
     ) -> None:
+        """`show`: puts a comparison in the place of the conversation; None takes it away."""
         super().__init__(parent)
         self._page = parent
         self._session = session
@@ -44,10 +50,6 @@ class ComparisonController(AnswerComparison):
         self._before: Exchange | None = None
         """The answer that was compared, to be shown again; None for a new problem."""
         session.path_changed.connect(self._close)
-
-    @property
-    def shown(self) -> CompareView | None:
-        return self.view
 
     def choose(self, problem: str, answer: Exchange | None = None) -> None:
         """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one or, in
@@ -79,7 +81,7 @@ class ComparisonController(AnswerComparison):
             self._begin(problem, None, picked, expected_answer(problem), at_once)
 
     def show_attempts(self, answer: Exchange) -> None:
-        """An answer beside other attempts at its problem, without writing anything."""
+        """Show an answer beside other attempts at its problem, without writing anything."""
         attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
         if len(attempts) == 1:
             way = "Regenerate it (Ctrl+R), or compare arms (Ctrl+D)."
@@ -107,7 +109,7 @@ class ComparisonController(AnswerComparison):
             self.view.cross()
 
     def leave(self) -> None:
-        """Back to the conversation: to the answer whose step is chosen, else to the one that was compared."""
+        """Return to the conversation: to the answer whose step is chosen, else to the one that was compared."""
         if self.view is None:
             return
         chosen = next((column.exchange for column in self.view.columns if column.steps.selected), self._before)
@@ -155,7 +157,7 @@ class ComparisonController(AnswerComparison):
 
 
 def expected_answer(problem: str) -> str:
-    """The right answer, known only for the demo pair's problems; else ""."""
+    """Return the right answer of a problem of the demo pair; "" for any other."""
     known = DemoProblem.of(problem)
     return known.answer if known else ""
 

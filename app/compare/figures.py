@@ -18,11 +18,11 @@ class Figure(NamedTuple):
     name: str
     value: str
     difference: str = ""
-    """From the first column's."""
+    """The difference from the first column."""
 
 
 def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> list[Figure]:
-    """What an answer cost. `first`: the first column's, to compare with; None for itself and while it is written.
+    """Return what an answer cost. `first`: the trace to compare with; None for the first column and while it writes.
 
     `times_are_known` is False where something else made one of the two slower.
     """
@@ -36,8 +36,8 @@ def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> 
     return found
 
 
-def standing_in_words(standing: Standing, titles: Sequence[str]) -> str:
-    """✓ right, ✗ wrong; where nothing is expected: = all agree, = as Small only, ≠ differs."""
+def standing_text(standing: Standing, titles: Sequence[str]) -> str:
+    """Return the verdict: ✓ right, ✗ wrong; where nothing is expected: = all agree, = as Small only, ≠ differs."""
     if standing.answer is None:
         return "✗ no answer" if standing.outcome is Outcome.WRONG else "no answer"
     if standing.outcome in VERDICTS:

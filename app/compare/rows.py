@@ -16,7 +16,7 @@ from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from app.shared.background import SteadyTask
+from app.shared.background import LatestTask
 from app.shared.format import count
 from app.shared.steps.steps_document import GAP
 from app.shared.steps.steps_view import PAD, StepsView
@@ -43,7 +43,7 @@ class AlignedRows(QObject):
         """Index of the first row that differs; the number of rows if none does."""
         self._row_of: list[dict[int, int]] = [{} for _ in views]
         self._texts: list[list[str]] = []
-        self._aligning = SteadyTask(self, "align steps")
+        self._aligning = LatestTask(self, "align steps", one_at_a_time=True)
         self._next = self._until = 0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -53,10 +53,10 @@ class AlignedRows(QObject):
             view.installEventFilter(self)
 
     def follow(self, texts: list[list[str]]) -> None:
-        """The steps of each answer as they are now."""
+        """Align the steps of each answer as they are now."""
         if texts != self._texts:
             self._texts = texts
-            self._aligning.ask(lambda: align(texts), self._take)
+            self._aligning.run(lambda: align(texts), self._take)
 
     @property
     def settled(self) -> bool:
@@ -64,17 +64,17 @@ class AlignedRows(QObject):
         return not self._aligning.busy and not self._timer.isActive()
 
     def top_of(self, row: int) -> float | None:
-        """Where a row begins, in pixels; None while none of its steps is in its document."""
+        """Return where a row begins, in pixels; None while none of its steps is in its document."""
         cells = self._cells(row)
         return self._views[cells[0][0]].top_of(cells[0][1]) if cells else None
 
     def row_at(self, y: float) -> int:
-        """The first row that begins at this height or below it."""
+        """Return the first row that begins at this height or below it."""
         rows = range(len(self.rows))
         return bisect_left(rows, y, key=lambda row: inf if (top := self.top_of(row)) is None else top)
 
     def row_of(self, place: int, step: int) -> int | None:
-        """In which row a step of a text stands."""
+        """Return the row of a step of a text."""
         return self._row_of[place].get(step)
 
     def finish(self) -> None:
@@ -142,7 +142,7 @@ class AlignedRows(QObject):
         return any(free)
 
     def _cells(self, row: int) -> list[tuple[int, int]]:
-        """For each step of the row that is in its document: which view, and the index of its first piece there."""
+        """Return the view, and the index of its first piece there, of each step of the row that is in its document."""
         cells = []
         for place, step in enumerate(self.rows[row].steps):
             if step is not None and (index := self._index_of(place, step)) is not None:
@@ -155,7 +155,7 @@ class AlignedRows(QObject):
         return index if index < len(shown) and shown[index].piece.step == step else None
 
     def _height(self, place: int, index: int) -> float:
-        """Pixels from the top of a step to where the next one would begin by itself."""
+        """Return the pixels from the top of a step to where the next one would begin by itself."""
         view = self._views[place]
         shown = view.shown
         after = bisect_left(shown, shown[index].piece.step + 1, key=lambda each: each.piece.step)
@@ -164,7 +164,7 @@ class AlignedRows(QObject):
         return view.document().size().height() + GAP - 2 * PAD - view.top_of(index)
 
 
-LIKENESS_WORDS = {Likeness.SAME: "same", Likeness.ALIKE: "similar", Likeness.OTHER: "different"}
+LIKENESS_NAMES = {Likeness.SAME: "same", Likeness.ALIKE: "similar", Likeness.OTHER: "different"}
 WIDTH = 26
 INDENT = 26
 """Pixels of the line before its words, which stand at the left: there they are seen in a narrow window, too."""
@@ -197,7 +197,7 @@ class RowMarkers(QWidget):
 
     def _changed(self) -> None:
         found = Counter(row.likeness[self._place] for row in self._rows.rows)
-        parts = [f"{found[each]:,} {words} ({each.value})" for each, words in LIKENESS_WORDS.items() if found[each]]
+        parts = [f"{found[each]:,} {words} ({each.value})" for each, words in LIKENESS_NAMES.items() if found[each]]
         self.setAccessibleName(f"Steps at the left and right: {', '.join(parts)}" if parts else "")
         self.setToolTip(self.accessibleName())
         self.update()
@@ -220,22 +220,22 @@ class PartingLine(QWidget):
         self.setVisible(at is not None)
         if at is not None:
             self.setGeometry(left, int(top + at) - PARTING_ROOM, width, PARTING_ROOM)
-            self.setAccessibleName(self.words)
+            self.setAccessibleName(self.text)
             self.update()
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         same = self._rows.parting
         return f"the same for {count(same, 'step')}; here they part" if same else "they differ from the first step on"
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         colours = current_theme().colours
-        end = INDENT + self.fontMetrics().horizontalAdvance(self.words) + 20
+        end = INDENT + self.fontMetrics().horizontalAdvance(self.text) + 20
         middle = self.height() // 2
         painter.setPen(QColor(colours.outline))
         painter.drawLine(0, middle, INDENT, middle)
         painter.drawLine(end, middle, self.width(), middle)
         painter.setPen(QColor(colours.text))
-        painter.drawText(self.rect().adjusted(INDENT + 10, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.words)
+        painter.drawText(self.rect().adjusted(INDENT + 10, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self.text)
         painter.end()

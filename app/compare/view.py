@@ -6,29 +6,29 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from app.compare.answer_grading import AnswerGrading
 from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
-from app.compare.figures import figures, standing_in_words
-from app.compare.rows import LIKENESS_WORDS, WIDTH, AlignedRows, PartingLine, RowMarkers
+from app.compare.figures import figures, standing_text
+from app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief
-from app.shared.parts import ComparedAnswers
 from app.shared.rendering import RichText
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role, set_role
+from app.shared.theme import Role
 from app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
+from app.shared.widgets.layout import hbox, holder, vbox
 from core.grading.grader import Standing
 from core.thinking.trace import Piece
 
 
-class CompareView(ComparedAnswers):
-    """One per comparison."""
+class CompareView(QWidget):
+    """The columns of one comparison."""
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
@@ -62,7 +62,7 @@ class CompareView(ComparedAnswers):
         self.refresh()
 
     def searched(self) -> SearchedTexts:
-        """Steps and answers, column by column."""
+        """Return steps and answers, column by column, for the find bar."""
 
         def texts() -> list[RichText]:
             return [text for column in self.columns for text in (column.steps, column.card.text)]
@@ -154,7 +154,7 @@ class CompareView(ComparedAnswers):
     def _show_standings(self, found: dict[int, Standing]) -> None:
         titles = [self.columns[place].head.title for place in found]
         for place, standing in found.items():
-            self.columns[place].head.show_standing(standing_in_words(standing, titles))
+            self.columns[place].head.show_standing(standing_text(standing, titles))
 
     def _rows_changed(self) -> None:
         self.parting.place(EDGE, self.columns[0].steps.y(), self.panes.below.width() - 2 * EDGE)
@@ -166,30 +166,19 @@ class CompareView(ComparedAnswers):
         for number, column in enumerate(self.columns):
             between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(self._bar(problem))
-        whole.addWidget(self.panes, 1)
+        self.setLayout(vbox(self._bar(problem), (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
-        bar = QWidget()
-        set_role(bar, Role.BAR)
-        row = QHBoxLayout(bar)
-        row.setContentsMargins(EDGE - 10, 6, EDGE, 6)
-        words = label(in_brief(problem))
-        words.setToolTip(plain_tip(problem))
-        words.setWordWrap(True)
-        row.addWidget(IconButton("chevron-left", "Back to the conversation", self.left.emit))
-        row.addWidget(words, 1)
-        row.addWidget(self.legend)
-        if self.expected:
-            row.addWidget(label(f"expected: {self.expected}", Role.MUTED))
-        row.addWidget(button("Columns…", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)"))
-        return bar
+        back = IconButton("chevron-left", "Back to the conversation", self.left.emit)
+        text = label(in_brief(problem), wrap=True)
+        text.setToolTip(plain_tip(problem))
+        expected = [label(f"expected: {self.expected}", Role.MUTED)] if self.expected else []
+        columns = button("Columns…", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)")
+        row = hbox(back, (text, 1), self.legend, *expected, columns, margins=(EDGE - 10, 6, EDGE, 6))
+        return holder(row, Role.BAR)
 
 
-LEGEND = "    ".join(f"{each.value} {words}" for each, words in LIKENESS_WORDS.items())
+LEGEND = "    ".join(f"{each.value} {words}" for each, words in LIKENESS_NAMES.items())
 LEGEND_FROM = 2.5
 """Columns at their narrowest."""
 EDGE = 18
@@ -216,16 +205,11 @@ class Panes(QWidget):
         self.body.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.body.horizontalScrollBar().valueChanged.connect(self.heads.horizontalScrollBar().setValue)
         self.body.verticalScrollBar().valueChanged.connect(self._scrolled)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.heads)
-        column.addWidget(Hairline())
-        column.addWidget(self.body, 1)
+        self.setLayout(vbox(self.heads, Hairline(), (self.body, 1), margins=0, spacing=0))
 
     @property
     def narrowest(self) -> int:
-        """Minimum width of a column in pixels, at the chosen text size."""
+        """The minimum width of a column in pixels, at the chosen text size."""
         # Not averageCharWidth: it averages all glyphs of the font, and Inter has many wide ones that are rarely used.
         return self.fontMetrics().horizontalAdvance("x" * NARROWEST)
 

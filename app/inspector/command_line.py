@@ -17,24 +17,24 @@ from core.thinking.events import RunStarted
 from core.thinking.registry import POLICIES
 
 NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives", "system"}
-"""What has an option of its own, or makes no difference to the text."""
+"""Fields that have an option of their own, or make no difference to the text."""
 
 
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:
-    """Names only what differs from the terminal's defaults."""
+    """Return the command that repeats a run; it names only what differs from the terminal's defaults."""
     preset, usual = _nearest_preset(settings, models.is_demo)
-    words = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
-    words += ["--context", str(models.context)]
-    words += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
-    words += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
-    words += ["--system", settings.system] if settings.system else []
+    arguments = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
+    arguments += ["--context", str(models.context)]
+    arguments += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
+    arguments += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
+    arguments += ["--system", settings.system] if settings.system else []
     for name, value in _assignments(settings, usual).items():
-        words += ["--set", f"{name}={_plain(value)}"]
-    return shlex.join(words)
+        arguments += ["--set", f"{name}={_plain(value)}"]
+    return shlex.join(arguments)
 
 
 def _nearest_preset(settings: RunSettings, is_demo: bool) -> tuple[str, RunSettings]:
-    """The preset that needs the fewest `--set`, and the settings that the terminal makes of it."""
+    """Return the preset that needs the fewest `--set`, and the settings that the terminal makes of it."""
     policy = settings.policy
     starts = POLICIES.of(policy).presets or {"": type(policy)()}
     usual = {name: RunSettings(policy=start) for name, start in starts.items()}
@@ -50,7 +50,7 @@ def _assignments(settings: RunSettings, usual: RunSettings) -> dict[str, Any]:
 
 
 def models_of(started: RunStarted, chosen: ModelChoice) -> ModelChoice:
-    """The models that a run used, by its trace; those chosen now where the trace does not say (before version 0.2)."""
+    """Return the models that a run used, or those chosen now where its trace does not say."""
     sources = {
         author.value: card.source
         for author, card in ((Author.SMALL, started.small), (Author.LARGE, started.large))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QListView, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QListView, QWidget
 
 from app.inspector.opinion_text import FORKS, LEGEND, OpinionText, chance
 from app.inspector.token_strip import Alternatives, visible
@@ -14,7 +14,8 @@ from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
 from app.shared.labels import opinion_counts, why
 from app.shared.theme import SIGN, Role
-from app.shared.widgets.controls import Hairline, button, combo_box, in_row, label, plain_tip
+from app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
+from app.shared.widgets.layout import Spacer, in_row, vbox
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
 from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverReview
@@ -39,25 +40,20 @@ class OpinionPage(QWidget):
     fork_wanted = Signal(int)
     """Characters of the text before the place where the large model is to go on."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, opinions: SecondOpinions | None = None, parent: QWidget | None = None) -> None:
+        """`opinions`: where opinions come from; without them, those that are there already are shown."""
         super().__init__(parent)
         self._exchange: Exchange | None = None
         self._given: OpinionGiven | None = None
-        self._evaluation = LatestTask(self)
-        self._opinions: SecondOpinions | None = None
+        self._evaluation = LatestTask(self, "evaluate the second opinion")
+        self._opinions = opinions
         self.opinion: Opinion | None = None
-        self.note, self.counts = label("", Role.MUTED), label()
-        self.place = label("", Role.HEADING)
-        for words in (self.note, self.counts, self.place):
-            words.setWordWrap(True)
-            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.note, self.counts = label("", Role.MUTED, wrap=True, selectable=True), label(wrap=True, selectable=True)
+        self.place = label("", Role.HEADING, wrap=True, selectable=True)
         self.ask = button("Ask the large model", self._ask, Role.PRIMARY)
         self.stop = button("Stop", self._stop, tip="What was read until now is kept")
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the second opinion")
-        self.shown = combo_box()
-        self.shown.setAccessibleName("Which places")
+        self.bar = progress_bar("Progress of the second opinion")
+        self.shown = combo_box("Which places")
         self.places = OpinionPlaces(self)
         self.list = QListView()
         self.list.setModel(self.places)
@@ -65,19 +61,20 @@ class OpinionPage(QWidget):
         self.list.setAccessibleName("Places by disagreement")
         self.alternatives, self.text = Alternatives(), OpinionText()
         self.text.setMinimumHeight(TEXT_HEIGHT)
-        self.fork = button(FORK, self._fork, tip="Another answer, in which the large model goes on from this place")
-        self.fork.setAccessibleName("Fork here with the large model")
+        self.fork = button(
+            FORK,
+            self._fork,
+            tip="Another answer, in which the large model goes on from this place",
+            name="Fork here with the large model",
+        )
         self._lay_out()
         self.shown.activated.connect(lambda _: self._list_places())
         self.list.selectionModel().currentChanged.connect(lambda index, _: self._show_place(index.row()))
         self.list.activated.connect(lambda _: self._fork())
         self.text.place_shown.connect(self._show_disagreement)
         self.text.place_chosen.connect(lambda place: self.fork_wanted.emit(place.start))
-
-    def use(self, opinions: SecondOpinions) -> None:
-        """Where opinions come from. Without them, only those that are there already are shown."""
-        self._opinions = opinions
-        opinions.changed.connect(self._show_state)
+        if opinions:
+            opinions.changed.connect(self._show_state)
 
     def follow(self, exchange: Exchange) -> None:
         """Show the opinion of this answer, if it has one."""
@@ -87,7 +84,7 @@ class OpinionPage(QWidget):
             self._evaluation.cancel()
             if trace.opinion and len(trace.opinion.tokens) > MOST_AT_ONCE:
                 self._show_opinion(None)
-                self._evaluation.ask(lambda: Opinion.of(trace), self._show_opinion)
+                self._evaluation.run(lambda: Opinion.of(trace), self._show_opinion)
             else:
                 self._show_opinion(Opinion.of(trace))
         else:
@@ -106,18 +103,18 @@ class OpinionPage(QWidget):
             return
         opinions, opinion = self._opinions, self.opinion
         is_read = opinions is not None and opinions.exchange is self._exchange
-        obstacle = opinions.obstacle(self._exchange) if opinions else ""
+        unavailable = opinions.unavailable_reason(self._exchange) if opinions else ""
         given = self._given
         is_whole = given is not None and given.length >= self._exchange.trace.length
         self.ask.setVisible(opinions is not None and not is_read and not is_whole)
         self.ask.setText("Ask again" if given else "Ask the large model")
-        self.ask.setEnabled(not obstacle)
+        self.ask.setEnabled(not unavailable)
         self.bar.setVisible(is_read)
         self.stop.setVisible(is_read)
         progress = opinions.progress if opinions and is_read else None
         self.bar.setRange(0, progress.total if progress else 0)
         self.bar.setValue(progress.tokens if progress else 0)
-        self.note.setText(obstacle or self._about(is_whole))
+        self.note.setText(unavailable or self._about(is_whole))
         self.note.setVisible(bool(self.note.text()))
         for widget in (self.counts, self.shown, self.list, self.text, self.text.legend):
             widget.setVisible(opinion is not None)
@@ -170,7 +167,7 @@ class OpinionPage(QWidget):
             self.text.reveal_piece(place.piece)
 
     def _show_disagreement(self, place: Disagreement | None) -> None:
-        """What the large model would have written there."""
+        """Show what the large model would have written there."""
         self.place.setVisible(place is not None)
         self.fork.setVisible(place is not None and self._opinions is not None)
         if place is None:
@@ -181,7 +178,9 @@ class OpinionPage(QWidget):
         self.alternatives.show_token(
             TokenWritten(0.0, Author.LARGE, token.id, token.text, token.logprob, token.alternatives)
         )
-        self.fork.setEnabled(bool(self._opinions and self._exchange and not self._opinions.obstacle(self._exchange)))
+        self.fork.setEnabled(
+            bool(self._opinions and self._exchange and not self._opinions.unavailable_reason(self._exchange))
+        )
 
     def _ask(self) -> None:
         if self._opinions and self._exchange:
@@ -201,17 +200,25 @@ class OpinionPage(QWidget):
             self.piece_chosen.emit(place.piece)
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(7)
-        for widget in (self.note, in_row(self.ask, self.stop), self.bar, self.counts, self.shown):
-            column.addWidget(widget)
-        column.addWidget(self.list)
-        for widget in (self.place, self.alternatives, in_row(self.fork), Hairline()):
-            column.addWidget(widget)
-        column.addWidget(self.text, 2)
-        column.addWidget(self.text.legend)
-        column.addStretch()
+        self.setLayout(
+            vbox(
+                self.note,
+                in_row(self.ask, self.stop),
+                self.bar,
+                self.counts,
+                self.shown,
+                self.list,
+                self.place,
+                self.alternatives,
+                in_row(self.fork),
+                Hairline(),
+                (self.text, 2),
+                self.text.legend,
+                Spacer(0),
+                margins=(0, 8, 8, 8),
+                spacing=7,
+            )
+        )
 
 
 class OpinionPlaces(QAbstractListModel):
@@ -237,16 +244,16 @@ class OpinionPlaces(QAbstractListModel):
         place = self.at(index.row())
         if place is None:
             return None
-        words = place_words(place, self._text)
+        text = place_text(place, self._text)
         match role:
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
-                return words
+                return text
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip(f"{words}\nEnter: {'the step' if isinstance(place, TakeoverReview) else FORK}")
+                return plain_tip(f"{text}\nEnter: {'the step' if isinstance(place, TakeoverReview) else FORK}")
         return None
 
 
-def place_words(place: Disagreement | TakeoverReview, text: str) -> str:
+def place_text(place: Disagreement | TakeoverReview, text: str) -> str:
     """“Step 3: 2 → 3 (99%) · missed takeover”."""
     if isinstance(place, TakeoverReview):
         words = " ".join(place.piece.text.split())

@@ -53,8 +53,7 @@ class OpinionText(QPlainTextEdit):
         self.setAccessibleName("The text with its disagreements")
         self.setMouseTracking(True)
         self.viewport().setMouseTracking(True)
-        self.legend = label(LEGEND, Role.MUTED)
-        self.legend.setWordWrap(True)
+        self.legend = label(LEGEND, Role.MUTED, wrap=True)
         self.chosen: Disagreement | None = None
         self._places: list[Disagreement] = []
         self._starts: list[int] = []
@@ -64,7 +63,7 @@ class OpinionText(QPlainTextEdit):
         self._wide: list[int] = []
         """Characters that count twice for Qt, which counts UTF-16 units."""
         self._wide_units: list[int] = []
-        """Where Qt has them."""
+        """Their positions in Qt's units."""
         current_theme().changed.connect(self._draw)
         self.verticalScrollBar().valueChanged.connect(self._draw)
 
@@ -89,7 +88,7 @@ class OpinionText(QPlainTextEdit):
         self._go_to(piece.position)
 
     def place_at(self, point: QPoint) -> Disagreement | None:
-        """The mark under a point of the viewport."""
+        """Return the mark under a point of the viewport."""
         at = self._character(self.cursorForPosition(point).position())
         for place in self._places[max(0, bisect_right(self._starts, at) - 2) : bisect_right(self._starts, at)]:
             if self._rectangle(place).contains(point):
@@ -208,12 +207,12 @@ class OpinionText(QPlainTextEdit):
 
 
 def _among(spans: Sequence[Span], starts: Sequence[int], begin: int, end: int) -> Sequence[Span]:
-    """Those that lie between `begin` and `end`, and the one before them, which may reach into them."""
+    """Return the spans between `begin` and `end`, and the one before them, which may reach into them."""
     return spans[max(0, bisect_right(starts, begin) - 1) : bisect_left(starts, end)]
 
 
 def in_words(place: Disagreement) -> str:
-    """What the large model would have written there, a line each."""
+    """Return what the large model would have written there, a line each."""
     token = place.token
     lines = [f"{visible(token.text)} ({chance(token.logprob)} to the large model). It would have written:"]
     lines += [f"{visible(other.text)}  {chance(other.logprob)}" for other in token.alternatives]
@@ -223,6 +222,6 @@ def in_words(place: Disagreement) -> str:
 
 
 def chance(logprob: float) -> str:
-    """12%; <1%."""
+    """Return a log-probability as a percentage: 12%, <1%."""
     probability = math.exp(logprob)
     return f"{probability:.0%}" if probability >= 0.005 else "<1%"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QStackedWidget, QTabBar, QWidget
 
 from app.inspector.opinion_page import OpinionPage
 from app.inspector.replay_page import ReplayPage
@@ -14,9 +15,9 @@ from app.inspector.step_page import StepPage
 from app.inspector.timeline import TimelinePage
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
-from app.shared.parts import RunInspector
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import EmptyPane, scrolling
+from app.shared.widgets.layout import vbox
 from core.engines.body import Author
 from core.settings import ModelChoice
 from core.thinking.trace import Piece
@@ -42,17 +43,32 @@ NO_ANSWER = {
 """What each page is for, while there is no answer."""
 
 
-class Inspector(RunInspector):
-    def __init__(self, parent: QWidget | None = None) -> None:
+class Inspector(QWidget):
+    """Shows one run in detail beside its text."""
+
+    piece_chosen = Signal(object, object)  # an Exchange and a Piece
+    rerun_wanted = Signal(object, object, object)  # an Exchange, a Piece, and the Author who is to write it
+    fork_wanted = Signal(object, object)  # an Exchange and a Piece
+    fork_at_wanted = Signal(object, int)  # an Exchange, and the characters of its text that stay
+
+    def __init__(
+        self,
+        models: Callable[[], ModelChoice] = ModelChoice,
+        is_live: Callable[[Exchange], bool] = lambda _: False,
+        opinions: SecondOpinions | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        """`models`: returns the chosen models, for the command line that repeats a run. `is_live`: whether an answer is
+        being written. `opinions`: where second opinions come from; without them, only existing ones are shown."""
         super().__init__(parent)
+        self._models, self._is_live = models, is_live
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.exchange = None
-        self.piece = None
+        self.exchange: Exchange | None = None
+        self.piece: Piece | None = None
+        """The piece that a person chose."""
         self._newest: Piece | None = None
         """The newest takeover: shown until a person chooses."""
-        self.models = ModelChoice()
-        self.is_live = lambda _: False
         self.tabs = InspectorTabs()
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
@@ -60,7 +76,7 @@ class Inspector(RunInspector):
         for title in ("Step", "Timeline", "Run", "Replay", "Opinion"):
             self.tabs.addTab(title)
         self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
-        self.replay, self.opinion = ReplayPage(), OpinionPage()
+        self.replay, self.opinion = ReplayPage(), OpinionPage(opinions)
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
         for page in (self.step, self.timeline, self.run, self.replay, self.opinion):
@@ -77,13 +93,10 @@ class Inspector(RunInspector):
         self.opinion.fork_wanted.connect(self._fork_at)
         self.step.rerun_wanted.connect(self._rerun)
         self.step.fork_wanted.connect(self._fork)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(14, 6, 6, 6)
-        column.setSpacing(4)
-        column.addWidget(self.tabs)
-        column.addWidget(self._stack, 1)
+        self.setLayout(vbox(self.tabs, (self._stack, 1), margins=(14, 6, 6, 6), spacing=4))
 
     def show_piece(self, exchange: Exchange, piece: Piece) -> None:
+        """Show one piece of the text."""
         self.exchange, self.piece = exchange, piece
         self._show_step(exchange, piece)
         self.timeline.select(piece)
@@ -92,27 +105,18 @@ class Inspector(RunInspector):
         self._refresh()
 
     def show_run(self, exchange: Exchange | None) -> None:
-        """Show another answer; no step of it is selected yet."""
+        """Show another answer; no piece of it is chosen."""
         if exchange is not self.exchange:
             self.exchange, self.piece, self._newest = exchange, None, None
             self.tabs.setTabText(Tab.STEP, "Step")
             self.step.show_nothing()
         self._refresh()
 
-    def turn_to_run(self) -> None:
-        self.tabs.setCurrentIndex(Tab.RUN)
-
-    def turn_to_replay(self) -> None:
-        self.tabs.setCurrentIndex(Tab.REPLAY)
-
-    def turn_to_opinion(self) -> None:
-        self.tabs.setCurrentIndex(Tab.OPINION)
-
-    def use_opinions(self, opinions: SecondOpinions) -> None:
-        self.opinion.use(opinions)
+    def turn_to(self, tab: Tab) -> None:
+        self.tabs.setCurrentIndex(tab)
 
     def follow(self, exchange: Exchange) -> None:
-        """The answer has grown."""
+        """Update, since the trace of this answer has grown."""
         if exchange is self.exchange:
             by_large = (p for p in reversed(exchange.trace.pieces) if p.author is Author.LARGE and not p.in_answer)
             self._newest = next(by_large, None)
@@ -120,7 +124,7 @@ class Inspector(RunInspector):
 
     @property
     def preferred_width(self) -> int:
-        """Pixels in which no tab is cut off."""
+        """The pixels at which no tab is cut off."""
         layout = self.layout()
         assert layout is not None
         margins = layout.contentsMargins()
@@ -139,13 +143,13 @@ class Inspector(RunInspector):
         self._refresh()
 
     def _show_page(self) -> None:
-        """The page of the tab, or what it is for while there is no answer."""
+        """Show the page of the tab; while there is no answer, what it is for."""
         tab = Tab(self.tabs.currentIndex())
-        self.empty.words.setText(NO_ANSWER[tab])
+        self.empty.text.setText(NO_ANSWER[tab])
         self._stack.setCurrentIndex(tab if self.exchange else self._stack.indexOf(self.empty))
 
     def _refresh(self) -> None:
-        """Only the page in front follows the run."""
+        """Update the page in front; the others wait until they are shown."""
         self._show_page()
         if self.exchange is None or not self.isVisible():
             return
@@ -157,7 +161,7 @@ class Inspector(RunInspector):
             case Tab.OPINION:
                 self.opinion.follow(self.exchange)
             case Tab.RUN:
-                self.run.follow(self.exchange, self.models, self.is_live(self.exchange))
+                self.run.follow(self.exchange, self._models(), self._is_live(self.exchange))
             case _:
                 if self.shown:
                     self._show_step(self.exchange, self.shown)
@@ -181,7 +185,7 @@ class Inspector(RunInspector):
 
 
 class InspectorTabs(QTabBar):
-    """Tabs that stay where they are when “Step” becomes “Step 14”; with scroll buttons where they have no room."""
+    """Tabs that stay where they are when “Step” becomes “Step 14”; with scroll buttons where they do not fit."""
 
     def tabSizeHint(self, index: int) -> QSize:
         hint = super().tabSizeHint(index)

@@ -17,7 +17,7 @@ from core.thinking.registry import POLICIES, settings_for
 OWN_VALUES = "own values"
 CUES = (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
 CUES_ROW = 50
-"""In the grid, below the parameters of any policy."""
+"""The first row of the cues, below the parameters of any policy."""
 
 
 class ReplayChoice(QWidget):
@@ -32,7 +32,7 @@ class ReplayChoice(QWidget):
         self.policy.activated.connect(self._take_policy)
         self.preset.activated.connect(self._take_preset)
         self.editors: dict[str, Editor] = {}
-        """Of the chosen policy's parameters."""
+        """The editors of the chosen policy's parameters."""
         self._editors_of = ""
         self.cues = {category: QLineEdit() for category in CUES}
         self._grid = QGridLayout(self)
@@ -49,7 +49,7 @@ class ReplayChoice(QWidget):
         self._show()
 
     def begin_with(self, settings: RunSettings) -> None:
-        """The run's own policy and parameters, from which a person departs."""
+        """Show the run's own policy and parameters."""
         self._settings = settings
         self._lexicon = settings.lexicon or english()
         for category, edit in self.cues.items():
@@ -63,7 +63,7 @@ class ReplayChoice(QWidget):
 
     @property
     def lexicon(self) -> Lexicon:
-        """The cues that are written there; one that was known before keeps its inflections."""
+        """The cues in the fields; one that is known keeps its inflections."""
         known = {**english().cues.get(Category.VERIFICATION, {})}
         for words in (*english().cues.values(), *self._lexicon.cues.values()):
             known |= words
@@ -80,12 +80,11 @@ class ReplayChoice(QWidget):
     def _add(self, row: int, title: str, editor: QWidget, tip: str = "") -> tuple[QWidget, QWidget]:
         editor.setAccessibleName(title)
         editor.setToolTip(tip)
-        words = label(title, Role.MUTED)
-        words.setBuddy(editor)
-        words.setWordWrap(True)
-        self._grid.addWidget(words, row, 0, Qt.AlignmentFlag.AlignVCenter)
+        text = label(title, Role.MUTED, wrap=True)
+        text.setBuddy(editor)
+        self._grid.addWidget(text, row, 0, Qt.AlignmentFlag.AlignVCenter)
         self._grid.addWidget(editor, row, 1)
-        return words, editor
+        return text, editor
 
     def _take_policy(self, index: int) -> None:
         self._choose(settings_for(list(POLICIES)[index], self._settings.policy))

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QListView, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QListView, QSizePolicy, QWidget
 
 from app.inspector.replay_choice import ReplayChoice
 from app.inspector.replay_task import ReplayOutcome, ReplayRequest, ReplayTask
@@ -18,6 +18,7 @@ from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button, label, plain_tip
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.thinking.replay.replay import Place, PlaceKind
 from core.thinking.trace import Piece
@@ -44,10 +45,7 @@ class ReplayPage(QWidget):
         self.was.setAccessibleName("Who wrote it, as it was")
         self.would_be.setAccessibleName("Who would have written it")
         self._follower = RibbonFollower(self.was)
-        self.counts, self.note = label(), label("", Role.MUTED)
-        for words in (self.counts, self.note):
-            words.setWordWrap(True)
-            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.counts, self.note = label(wrap=True, selectable=True), label("", Role.MUTED, wrap=True, selectable=True)
         self.places = ReplayPlaces(self)
         self.list = QListView()
         self.list.setModel(self.places)
@@ -65,7 +63,7 @@ class ReplayPage(QWidget):
         self.list.activated.connect(self._place_chosen)
 
     def follow(self, exchange: Exchange) -> None:
-        """Another run begins with its own policy; one that has grown is replayed again."""
+        """Replay this run: another one with its own policy, one that has grown with the chosen policy."""
         trace = exchange.trace
         if exchange is not self._exchange:
             self._exchange, self._events = exchange, -1
@@ -76,20 +74,23 @@ class ReplayPage(QWidget):
             self._want()
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(6)
-        column.addWidget(self.choice)
-        column.addWidget(button("As in the run", self.reset, tip="Its own policy, values and cues again"))
-        column.addWidget(Hairline())
-        column.addWidget(label("As it was", Role.HEADING))
-        column.addWidget(self.was)
-        column.addWidget(label("As it would be", Role.HEADING))
-        column.addWidget(self.would_be)
-        column.addWidget(self.marks)
-        column.addWidget(self.counts)
-        column.addWidget(self.note)
-        column.addWidget(self.list, 1)
+        self.setLayout(
+            vbox(
+                self.choice,
+                button("As in the run", self.reset, tip="Its own policy, values and cues again"),
+                Hairline(),
+                label("As it was", Role.HEADING),
+                self.was,
+                label("As it would be", Role.HEADING),
+                self.would_be,
+                self.marks,
+                self.counts,
+                self.note,
+                (self.list, 1),
+                margins=(0, 8, 8, 8),
+                spacing=6,
+            )
+        )
 
     def reset(self) -> None:
         if self._exchange:
@@ -109,8 +110,8 @@ class ReplayPage(QWidget):
         counts = {kind: len(marks) for kind, marks in outcome.marks.items()}
         self.would_be.set_segments(outcome.segments, outcome.layout)
         self.marks.show_marks(outcome.marks)
-        words = [f"{SIGNS[kind]} {counts[kind]:,} {kind.value}" for kind in PlaceKind]
-        self.counts.setText("   ".join(words) + ("" if outcome.is_whole else "   so far…"))
+        text = [f"{SIGNS[kind]} {counts[kind]:,} {kind.value}" for kind in PlaceKind]
+        self.counts.setText("   ".join(text) + ("" if outcome.is_whole else "   so far…"))
         self.marks.setAccessibleDescription(", ".join(f"{counts[kind]:,} {kind.value}" for kind in PlaceKind))
         first = next((place for place in outcome.places if place.kind is not PlaceKind.BOTH), None)
         piece = piece_at(pieces, first.takeover.start) if first else None
@@ -153,7 +154,7 @@ class ReplayMarks(QWidget):
         current_theme().changed.connect(self.update)
 
     def show_marks(self, marks: Mapping[PlaceKind, Sequence[float]]) -> None:
-        """Where the places of each kind lie along the text, 0 to 1, in order."""
+        """Show the places of each kind: where they lie along the text, 0 to 1, in order."""
         self._marks = marks
         self.update()
 
@@ -208,20 +209,20 @@ class ReplayPlaces(QAbstractListModel):
         place = self._places[index.row()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return f"{SIGNS[place.kind]}  {self._words(index.row(), place)}"
+                return f"{SIGNS[place.kind]}  {self._title(index.row(), place)}"
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{self._words(index.row(), place)} ({place.kind.value})"
+                return f"{self._title(index.row(), place)} ({place.kind.value})"
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip(f"{self._words(index.row(), place)} ({place.kind.value})")
+                return plain_tip(f"{self._title(index.row(), place)} ({place.kind.value})")
         return None
 
-    def _words(self, row: int, place: Place) -> str:
+    def _title(self, row: int, place: Place) -> str:
         piece, took = self.piece_at(row), place.takeover
         step = f"Step {piece.step + 1}" if piece else "The end"
         return f"{step}: {reason_and_cue(took.reason, took.cue)}"
 
 
 def piece_at(pieces: Sequence[Piece], position: int) -> Piece | None:
-    """The piece in which a character of the text lies."""
+    """Return the piece in which a character of the text lies."""
     found = bisect_right(pieces, position, key=lambda piece: piece.position) - 1
     return pieces[found] if found >= 0 else None

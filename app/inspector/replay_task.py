@@ -1,15 +1,16 @@
-"""A replay beside the main thread: one at a time, the newest wish wins, and takeovers arrive as they come out."""
+"""A replay beside the main thread: one at a time, the newest request wins, and takeovers arrive as they come out."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask, run_in_background
+from app.shared.background import StreamTask
 from app.shared.steps.ribbon_follower import segment_of
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment
 from core.engines.body import Author
 from core.errors import BatonError
@@ -54,40 +55,32 @@ class ReplayTask(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._wish: ReplayRequest | None = None
+        self._request: ReplayRequest | None = None
         self._replay: Replay | None = None
-        self._task: BackgroundTask | None = None
+        self._task: StreamTask[ReplayOutcome] | None = None
         self._read: tuple[Trace | None, int, list[Recording]] = (None, 0, [])
         """The last trace that was read, how many events of it, and what came of them."""
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(SOON_MS)
-        self._soon.timeout.connect(self._begin)
+        self._soon = single_shot_timer(self, SOON_MS, self._begin)
 
     @property
     def busy(self) -> bool:
         return self._soon.isActive() or self._task is not None
 
-    def want(self, wish: ReplayRequest) -> None:
-        self._wish = wish
+    def want(self, request: ReplayRequest) -> None:
+        self._request = request
         self._soon.start()
 
     def _begin(self) -> None:
         if self._task:
             self._stop()  # what is wanted now begins when it has ended
             return
-        wish, self._wish = self._wish, None
-        if wish is None or not wish.trace.events:
+        request, self._request = self._request, None
+        if request is None or not request.trace.events:
             return
-        happened = tuple(wish.trace.events)
-        self._task = run_in_background(
-            self,
-            "replay",
-            lambda: self._work(wish, happened),
-            arrived=lambda outcomes: self.changed.emit(outcomes[-1]),
-            ended=self._ended,
-            cancel=self._stop,
-        )
+        events = tuple(request.trace.events)
+        task = StreamTask(self, "replay", lambda: self._work(request, events), cancel=self._stop)
+        task.items(lambda outcomes: self.changed.emit(outcomes[-1]))
+        self._task = task.done(self._ended).start()
 
     def _stop(self) -> None:
         if self._replay:
@@ -95,20 +88,20 @@ class ReplayTask(QObject):
 
     def _ended(self, _error: BatonError | None) -> None:
         self._task = self._replay = None
-        if self._wish:
+        if self._request:
             self._begin()
 
-    def _work(self, wish: ReplayRequest, happened: Sequence[Event]) -> Generator[Any, None, None]:
-        """In the thread."""
-        trace, settings = wish.trace, wish.settings
-        if self._read[:2] != (trace, len(happened)):
-            self._read = trace, len(happened), recordings_of(happened)
+    def _work(self, request: ReplayRequest, events: Sequence[Event]) -> Iterator[ReplayOutcome]:
+        """Replay the run. Runs in a thread."""
+        trace, settings = request.trace, request.settings
+        if self._read[:2] != (trace, len(events)):
+            self._read = trace, len(events), recordings_of(events)
         recordings = self._read[2]
 
         def make() -> Policy:
-            return make_policy(settings.policy, PolicyContext(settings.seed, wish.lexicon))
+            return make_policy(settings.policy, PolicyContext(settings.seed, request.lexicon))
 
-        if self._wish:
+        if self._request:
             return  # another one is wanted already
         replay = self._replay = Replay(recordings, make, settings.limits)
         recorded = [took for recording in recordings for took in recording.takeovers]
@@ -134,7 +127,7 @@ def outcome(
     is_whole: bool = False,
     default_writer: Author = Author.SMALL,
 ) -> ReplayOutcome:
-    """What to show of it: before the end, only of the text that the replay has passed.
+    """Return what to show of a replay: before its end, only of the text that it has passed.
 
     `default_writer`: of the policy that is replayed.
     """

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 
 from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import duration, parameter_count
-from app.shared.labels import bill_facts, cue_words, draft_words, ending, own_facts, placement_facts
+from app.shared.labels import Fact, bill_facts, cue_text, draft_text, ending, own_facts, placement_facts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
-from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.facts import Facts
+from app.shared.widgets.layout import Spacer, vbox
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.run import RunSettings
@@ -34,21 +35,22 @@ class RunPage(QWidget):
         self._command.setAccessibleName("Command line that repeats the run")
         self._command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._command.setFixedHeight(110)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(8)
-        self._add(column, "Totals", self._totals)
-        for bill in self.bills.values():
-            column.addWidget(bill)
-        self._add(column, f"{SIGN[Author.SMALL]} Small model", self._small)
-        self._add(column, f"{SIGN[Author.LARGE]} Large model", self._large)
-        self._add(column, "Parameters", self._parameters)
-        column.addWidget(self._title("Repeat this run"))
-        column.addWidget(self._command)
-        column.addWidget(
-            button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText()))
+        copy = button("Copy command", lambda: QGuiApplication.clipboard().setText(self._command.toPlainText()))
+        self.setLayout(
+            vbox(
+                *_section("Totals", self._totals),
+                *self.bills.values(),
+                *_section(f"{SIGN[Author.SMALL]} Small model", self._small),
+                *_section(f"{SIGN[Author.LARGE]} Large model", self._large),
+                *_section("Parameters", self._parameters),
+                label("Repeat this run", Role.HEADING),
+                self._command,
+                copy,
+                Spacer(0),
+                margins=(0, 8, 8, 8),
+                spacing=8,
+            )
         )
-        column.addStretch()
 
     def follow(self, exchange: Exchange, models: ModelChoice, live: bool = False) -> None:
         """Show the run so far; `live`: its answer is being written now."""
@@ -65,12 +67,9 @@ class RunPage(QWidget):
         if command != self._command.toPlainText():
             self._command.setPlainText(command)
 
-    def _add(self, column: QVBoxLayout, title: str, facts: Facts) -> None:
-        for part in (self._title(title), facts, Hairline()):
-            column.addWidget(part)
 
-    def _title(self, words: str) -> QLabel:
-        return label(words, Role.HEADING)
+def _section(title: str, facts: Facts) -> tuple[QWidget, ...]:
+    return label(title, Role.HEADING), facts, Hairline()
 
 
 class BillView(QWidget):
@@ -81,11 +80,7 @@ class BillView(QWidget):
         self._author = author
         self._head = label("", Role.HEADING)
         self._facts = Facts()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        for part in (self._head, self._facts, Hairline()):
-            column.addWidget(part)
+        self.setLayout(vbox(self._head, self._facts, Hairline(), margins=0, spacing=8))
         self.hide()
 
     def follow(self, trace: Trace) -> None:
@@ -111,7 +106,7 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
         ("Handoffs", f"{trace.handoffs:,}, {duration(small.handoff_seconds + large.handoff_seconds)} in all"),
         ("Tokens read", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Tokens cached", f"● {small.reused:,}  ◆ {large.reused:,}"),
-        ("Drafted", draft_words(large.drafts, large.accepted_drafts)),
+        ("Drafted", draft_text(large.drafts, large.accepted_drafts)),
         ("Decoding", "  ".join(decoding_speeds(trace))),
         ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
@@ -120,7 +115,7 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
 
 
 def decoding_speeds(trace: Trace) -> Iterator[str]:
-    """“● 41 tok/s”, for each model that wrote more than one token."""
+    """Yield “● 41 tok/s” for each model that wrote more than one token."""
     for author in (Author.SMALL, Author.LARGE):
         if speed := trace.totals[author].tokens_per_second:
             yield f"{SIGN[author]} {speed:.0f} tok/s"
@@ -143,7 +138,7 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
 
 
 def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
-    """All settings of the run by their titles, those of its policy and of the limits included."""
+    """Return all settings of the run by their titles, with those of its policy and of the limits."""
     kind = POLICIES.get(policy)
     facts: list[Fact] = [("Policy", kind.title if kind else policy)]
     for name, value in settings.items():
@@ -151,14 +146,14 @@ def parameters(policy: str, settings: dict[str, object]) -> list[Fact]:
             fields = Limits.model_fields if name == "limits" else kind.Settings.model_fields if kind else {}
             facts += [(_title(inner, fields), _worth(worth)) for inner, worth in value.items() if inner != "policy"]
         elif name == "cue_list":
-            facts.append(("Cues", cue_words(str(value)) if value else "of the policy"))
+            facts.append(("Cues", cue_text(str(value)) if value else "of the policy"))
         elif name != "policy":
             facts.append((_title(name, RunSettings.model_fields), _worth(value)))
     return facts
 
 
 def _title(name: str, fields: Mapping[str, FieldInfo]) -> str:
-    """As the form of the settings names it; the identifier if this version does not know it."""
+    """Return the title that the settings form shows; the identifier if this version does not know the field."""
     return (name in fields and fields[name].title) or name
 
 

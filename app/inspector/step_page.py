@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
-from app.shared.labels import WHO, draft_words
+from app.shared.labels import WHO, Fact, draft_text
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
-from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.facts import Facts
 from app.shared.widgets.flow import FlowLayout
+from app.shared.widgets.layout import Spacer, vbox
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.thinking.corrections import Effect, change_of
@@ -33,8 +34,7 @@ class StepPage(QWidget):
         self._piece: Piece | None = None
         self._shown = (0, 0)
         """Tokens and events that are shown."""
-        self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED)
-        self._nothing.setWordWrap(True)
+        self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED, wrap=True)
         self._head = QLabel()
         self._head.setTextFormat(Qt.TextFormat.RichText)
         self._facts = Facts()
@@ -59,22 +59,22 @@ class StepPage(QWidget):
         row.setContentsMargins(0, 4, 0, 0)
         for press in (self._again, fork, copy):
             row.addWidget(press)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(9)
-        for widget in (
-            self._nothing,
-            self._head,
-            self._facts,
-            self._replaced_line,
-            self._replaced_title,
-            self._replaced,
-            self._tokens_line,
-            self.tokens,
-            self._buttons,
-        ):
-            column.addWidget(widget)
-        column.addStretch()
+        self.setLayout(
+            vbox(
+                self._nothing,
+                self._head,
+                self._facts,
+                self._replaced_line,
+                self._replaced_title,
+                self._replaced,
+                self._tokens_line,
+                self.tokens,
+                self._buttons,
+                Spacer(0),
+                margins=(0, 8, 8, 8),
+                spacing=9,
+            )
+        )
         current_theme().changed.connect(self._draw)
         self.show_nothing()
 
@@ -122,9 +122,9 @@ class StepPage(QWidget):
             return
         colours, author = current_theme().colours, self._piece.author
         ink = ink_of(author, colours)
-        words = "Inserted by the policy" if author is Author.INSERTED else f"Written by {WHO[author]}"
-        self._head.setText(f'<span style="color:{ink}">{SIGN[author]}</span>&nbsp; <b>{words}</b>')
-        self._head.setAccessibleName(words)
+        text = "Inserted by the policy" if author is Author.INSERTED else f"Written by {WHO[author]}"
+        self._head.setText(f'<span style="color:{ink}">{SIGN[author]}</span>&nbsp; <b>{text}</b>')
+        self._head.setAccessibleName(text)
         palette = self._replaced.palette()
         palette.setColor(palette.ColorRole.WindowText, colours.small)
         palette.setColor(palette.ColorRole.Window, tint_of(Author.SMALL, colours))
@@ -141,13 +141,13 @@ class StepPage(QWidget):
 
 
 def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
-    """What is known of a piece, as a person reads it."""
+    """Return what is known of a piece, as a person reads it."""
     handoff, takeover = piece.handoff, piece.takeover
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     return [
         ("Reason", reason_label(piece.reason) if piece.reason else ""),
-        ("Cue", cue_words(piece)),
-        ("Effect", effect_words(trace, piece)),
+        ("Cue", cue_text(piece)),
+        ("Effect", effect_text(trace, piece)),
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),
         (
             "Handoff",
@@ -156,16 +156,16 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
             if handoff
             else "",
         ),
-        ("Drafted", draft_words(piece.drafts, piece.accepted_drafts)),
+        ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Speed", f"{piece.tokens_per_second:.0f} tok/s" if piece.tokens_per_second else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
-        ("Score", score_words(piece)),
+        ("Score", score_text(piece)),
         ("Seed", str(trace.started.seed) if trace.started else ""),
     ]
 
 
-def cue_words(piece: Piece) -> str:
+def cue_text(piece: Piece) -> str:
     """“Wait”, word 1 of what the small model was writing."""
     cue = piece.cue
     if cue is None or piece.author is Author.INSERTED:
@@ -175,8 +175,8 @@ def cue_words(piece: Piece) -> str:
     return f"“{cue.word}”{place} ({cue.category.value})"
 
 
-def effect_words(trace: Trace, piece: Piece) -> str:
-    """“≠ corrected 087 to 987”; nothing for new text."""
+def effect_text(trace: Trace, piece: Piece) -> str:
+    """Return what a takeover changed: “≠ corrected 087 to 987”; nothing for new text."""
     pieces = trace.pieces
     index = next((i for i in range(len(pieces) - 1, -1, -1) if pieces[i] is piece), None)
     changed = None if index is None else change_of(pieces, index)
@@ -187,7 +187,7 @@ def effect_words(trace: Trace, piece: Piece) -> str:
     return "= repeated what stood there"
 
 
-def score_words(piece: Piece) -> str:
+def score_text(piece: Piece) -> str:
     if not piece.judged:
         return ""
     chances = dict(zip(piece.judged.choices, piece.judged.probabilities, strict=True))

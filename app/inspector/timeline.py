@@ -17,14 +17,15 @@ from PySide6.QtGui import (
     QPen,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolTip, QWidget
 
-from app.inspector.timeline_lanes import WORDS, LaneActivity, Lanes, LaneSpan, Legend, paint_lane, paint_stretch
+from app.inspector.timeline_lanes import WORDS, LaneActivity, Lanes, LaneSpan, Legend, paint_lane, paint_span
 from app.shared.format import duration
 from app.shared.theme import SIGN, current_theme, ink_of
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button
 from app.shared.widgets.facts import Facts
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 
@@ -92,10 +93,10 @@ class Timeline(QWidget):
         for author in AUTHORS:
             lane = self._lane(author)
             painter.setPen(QColor(ink_of(author, colours)))
-            words = QRectF(lane.left(), lane.top() - LABEL, lane.width(), LABEL)
-            painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, f"{SIGN[author]} {author.value}")
+            text = QRectF(lane.left(), lane.top() - LABEL, lane.width(), LABEL)
+            painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, f"{SIGN[author]} {author.value}")
             paint_lane(painter, lane, colours)
-        self._paint_stretches(painter)
+        self._paint_spans(painter)
         self._paint_ring(painter, self._hovered, Qt.PenStyle.DotLine)
         self._paint_ring(painter, self._selected, Qt.PenStyle.SolidLine)
         painter.setPen(QColor(colours.muted))
@@ -112,32 +113,32 @@ class Timeline(QWidget):
         place = QRectF(left, self._lane(piece.author).top() - 1, max(right - left, 3), LANE + 2)
         painter.drawRoundedRect(place, 2, 2)
 
-    def _paint_stretches(self, painter: QPainter) -> None:
-        """Stretches narrower than a pixel are drawn once a pixel: a long run costs no more than a short one."""
-        for stretches in (self._lanes.readings, self._lanes.stretches):
-            self._paint_row(painter, stretches)
+    def _paint_spans(self, painter: QPainter) -> None:
+        """Draw spans narrower than a pixel once a pixel, so that a long run costs no more than a short one."""
+        for spans in (self._lanes.readings, self._lanes.spans):
+            self._paint_row(painter, spans)
 
-    def _paint_row(self, painter: QPainter, stretches: Sequence[LaneSpan]) -> None:
+    def _paint_row(self, painter: QPainter, spans: Sequence[LaneSpan]) -> None:
         colours = current_theme().colours
-        first = bisect_left(stretches, self._start, key=lambda stretch: stretch.end)
-        last = bisect_right(stretches, self._start + self._span, key=lambda stretch: stretch.start)
+        first = bisect_left(spans, self._start, key=lambda span: span.end)
+        last = bisect_right(spans, self._start + self._span, key=lambda span: span.start)
         drawn = dict.fromkeys(AUTHORS, -1.0)
-        for stretch in stretches[first:last]:
-            left, right = self._x(stretch.start), self._x(stretch.end)
-            if right <= drawn[stretch.author]:
+        for span in spans[first:last]:
+            left, right = self._x(span.start), self._x(span.end)
+            if right <= drawn[span.author]:
                 continue
-            left = max(left, drawn[stretch.author])
-            drawn[stretch.author] = max(right, left + 1.0)
-            lane = self._lane(stretch.author)
+            left = max(left, drawn[span.author])
+            drawn[span.author] = max(right, left + 1.0)
+            lane = self._lane(span.author)
             place = QRectF(left, lane.top(), max(right - left, 1.0), LANE)
-            paint_stretch(painter, place, stretch.doing, ink_of(stretch.author, colours), colours)
+            paint_span(painter, place, span.doing, ink_of(span.author, colours), colours)
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
-            if stretch := self._stretch_at(QPointF(event.pos())):
-                piece = self._piece_of(stretch, self._time(event.pos().x()))
+            if span := self._span_at(QPointF(event.pos())):
+                piece = self._piece_of(span, self._time(event.pos().x()))
                 step = f"\nStep {piece.step + 1}" if piece else ""
-                QToolTip.showText(event.globalPos(), describe(stretch) + step, self)
+                QToolTip.showText(event.globalPos(), describe(span) + step, self)
             else:
                 QToolTip.hideText()
             return True
@@ -187,16 +188,16 @@ class Timeline(QWidget):
             self.update()
 
     def _piece_at(self, point: QPointF) -> Piece | None:
-        stretch = self._stretch_at(point)
-        return self._piece_of(stretch, self._time(point.x())) if stretch else None
+        span = self._span_at(point)
+        return self._piece_of(span, self._time(point.x())) if span else None
 
-    def _piece_of(self, stretch: LaneSpan, time: float) -> Piece | None:
-        """The step that was written then; for a reading or a judgement the one that it was for."""
+    def _piece_of(self, span: LaneSpan, time: float) -> Piece | None:
+        """Return the piece that was written then; for a reading or a judgement the one that it was for."""
         pieces = self._trace.pieces if self._trace else []
-        if stretch.doing is LaneActivity.DECODE:
-            at = bisect_right(pieces, min(time, stretch.end), key=lambda piece: piece.start) - 1
+        if span.doing is LaneActivity.DECODE:
+            at = bisect_right(pieces, min(time, span.end), key=lambda piece: piece.start) - 1
         else:
-            at = bisect_right(pieces, stretch.position, key=lambda piece: piece.position) - 1
+            at = bisect_right(pieces, span.position, key=lambda piece: piece.position) - 1
         return pieces[at] if at >= 0 else None
 
     @property
@@ -216,25 +217,25 @@ class Timeline(QWidget):
         self._start = min(max(start, 0.0), max(0.0, self._lanes.seconds - self._span))
         self.update()
 
-    def _stretch_at(self, point: QPointF) -> LaneSpan | None:
+    def _span_at(self, point: QPointF) -> LaneSpan | None:
         author = next((author for author in AUTHORS if self._lane(author).contains(point)), None)
         time = self._time(point.x())
         near = self._span / max(1, self.width()) * 2
-        for stretches in (self._lanes.stretches, self._lanes.readings):
-            first = bisect_left(stretches, time - near, key=lambda stretch: stretch.end)
-            for stretch in stretches[first:]:
-                if stretch.start > time + near:
+        for spans in (self._lanes.spans, self._lanes.readings):
+            first = bisect_left(spans, time - near, key=lambda span: span.end)
+            for span in spans[first:]:
+                if span.start > time + near:
                     break
-                if stretch.author is author:
-                    return stretch
+                if span.author is author:
+                    return span
         return None
 
 
-def describe(stretch: LaneSpan) -> str:
-    """The large model, decode: 1.2 s, from 3.4 s on."""
-    who = f"{SIGN[stretch.author]} {stretch.author.value} model"
-    lasted = duration(stretch.end - stretch.start)
-    return f"{who} {WORDS[stretch.doing]}: {lasted}, from {duration(stretch.start)} on"
+def describe(span: LaneSpan) -> str:
+    """Describe a span in a line: “◆ large model writing: 1.2 s, from 3.4 s on”."""
+    who = f"{SIGN[span.author]} {span.author.value} model"
+    lasted = duration(span.end - span.start)
+    return f"{who} {WORDS[span.doing]}: {lasted}, from {duration(span.start)} on"
 
 
 class TimelinePage(QWidget):
@@ -245,25 +246,26 @@ class TimelinePage(QWidget):
         self.timeline = Timeline()
         self.timeline.piece_chosen.connect(self.piece_chosen)
         self._facts = Facts()
-        row = QHBoxLayout()
-        for words, name, factor in (
-            ("−", "Zoom out (−)", 1 / 1.5),
-            ("+", "Zoom in (+)", 1.5),
-            ("All", "All (0)", 1e-9),
-        ):
-            made = button(words, lambda factor=factor: self.timeline.zoom(factor), tip=name)  # type: ignore[misc]
-            made.setAccessibleName(name)
-            row.addWidget(made)
-        row.addStretch()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 8, 8, 8)
-        column.setSpacing(9)
-        column.addWidget(self.timeline)
-        column.addLayout(row)
-        column.addWidget(Legend())
-        column.addWidget(Hairline())
-        column.addWidget(self._facts)
-        column.addStretch()
+        zooms = [
+            self._zoom_button("−", "Zoom out (−)", 1 / 1.5),
+            self._zoom_button("+", "Zoom in (+)", 1.5),
+            self._zoom_button("All", "All (0)", 1e-9),
+        ]
+        self.setLayout(
+            vbox(
+                self.timeline,
+                hbox(*zooms, Spacer(0)),
+                Legend(),
+                Hairline(),
+                self._facts,
+                Spacer(0),
+                margins=(0, 8, 8, 8),
+                spacing=9,
+            )
+        )
+
+    def _zoom_button(self, text: str, name: str, factor: float) -> QPushButton:
+        return button(text, lambda: self.timeline.zoom(factor), tip=name, name=name)
 
     def follow(self, trace: Trace) -> None:
         self.timeline.follow(trace)

@@ -1,4 +1,4 @@
-"""When each model was busy, and with what: stretches of time, from the events of a run."""
+"""When each model was busy, and with what: spans of time, from the events of a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Lanes:
         self._begin(())
 
     def _begin(self, events: Sequence[Event]) -> None:
-        self.stretches: list[LaneSpan] = []
+        self.spans: list[LaneSpan] = []
         self.readings: list[LaneSpan] = []
         """Prefetches, which run beside the other spans. They are reported late, so they have a list of their own."""
         self.seconds = 0.0
@@ -70,26 +70,24 @@ class Lanes:
             case WriteStarted(position=position):
                 self._position, self._new, self._last = position, True, now
             case HandedOver(author=author, seconds=seconds):
-                self.stretches.append(
-                    LaneSpan(author, LaneActivity.PREFILL, max(0.0, now - seconds), now, self._position)
-                )
+                self.spans.append(LaneSpan(author, LaneActivity.PREFILL, max(0.0, now - seconds), now, self._position))
                 self._last, self._new = now, True
             case TokenWritten(author=author):
-                if self._new or self.stretches[-1].author is not author:
-                    self.stretches.append(LaneSpan(author, LaneActivity.DECODE, self._last, now, self._position))
+                if self._new or self.spans[-1].author is not author:
+                    self.spans.append(LaneSpan(author, LaneActivity.DECODE, self._last, now, self._position))
                     self._new = False
                 else:
-                    self.stretches[-1] = self.stretches[-1]._replace(end=now)
+                    self.spans[-1] = self.spans[-1]._replace(end=now)
                 self._last = now
                 self._position += len(event.text)
             case Prefetched(author=author, began=began, seconds=seconds):
                 start = self._offset + began
-                at = bisect_right(self.stretches, start, key=lambda stretch: stretch.start) - 1
-                position = self.stretches[at].position if at >= 0 else 0
+                at = bisect_right(self.spans, start, key=lambda span: span.start) - 1
+                position = self.spans[at].position if at >= 0 else 0
                 self.readings.append(LaneSpan(author, LaneActivity.READ_ALONG, start, start + seconds, position))
             case Judged(seconds=seconds) | Scored(seconds=seconds):
                 start = max(0.0, now - seconds)
-                self.stretches.append(LaneSpan(Author.LARGE, LaneActivity.JUDGING, start, now, self._position))
+                self.spans.append(LaneSpan(Author.LARGE, LaneActivity.JUDGING, start, now, self._position))
                 self._last, self._new = now, True
 
 
@@ -105,7 +103,7 @@ HEIGHTS = {
     LaneActivity.JUDGING: 0.5,
     LaneActivity.READ_ALONG: 0.35,
 }
-"""Of the lane, from its foot."""
+"""Heights as a share of the lane, from its foot."""
 WORDS = {
     LaneActivity.DECODE: "writing",
     LaneActivity.PREFILL: "reading (prefill)",
@@ -115,8 +113,8 @@ WORDS = {
 WAITING = "waiting"
 
 
-def paint_stretch(painter: QPainter, lane: QRectF, doing: LaneActivity, ink: str, colours: Colours) -> None:
-    """`lane`: as high as the lane, as wide as the stretch."""
+def paint_span(painter: QPainter, lane: QRectF, doing: LaneActivity, ink: str, colours: Colours) -> None:
+    """`lane`: as high as the lane, as wide as the span."""
     place = lane.adjusted(0, lane.height() * (1 - HEIGHTS[doing]), 0, 0)
     if doing is LaneActivity.DECODE:
         painter.fillRect(place, QColor(ink))
@@ -126,13 +124,13 @@ def paint_stretch(painter: QPainter, lane: QRectF, doing: LaneActivity, ink: str
 
 
 def paint_lane(painter: QPainter, lane: QRectF, colours: Colours) -> None:
-    """Where nothing is painted over it, the model waits: a line through an empty lane."""
+    """Draw an empty lane with a line through it: where nothing is painted over it, the model waits."""
     painter.fillRect(lane, QColor(colours.panel))
     painter.fillRect(QRectF(lane.left(), lane.center().y(), lane.width(), 1), QColor(colours.outline))
 
 
 class Legend(QWidget):
-    """A sample of each, with its word; in two columns."""
+    """Samples of all activities with their names, in two columns."""
 
     LINE, SAMPLE, COLUMNS = 20, 30, 2
 
@@ -153,12 +151,12 @@ class Legend(QWidget):
         painter = QPainter(self)
         colours = current_theme().colours
         width = self.width() / self.COLUMNS
-        for number, (doing, words) in enumerate([*WORDS.items(), (None, WAITING)]):
+        for number, (doing, text) in enumerate([*WORDS.items(), (None, WAITING)]):
             line, column = divmod(number, self.COLUMNS)
             sample = QRectF(column * width, line * self.LINE + 3, self.SAMPLE, self.LINE - 6)
             paint_lane(painter, sample, colours)
             if doing:
-                paint_stretch(painter, sample, doing, colours.muted, colours)
+                paint_span(painter, sample, doing, colours.muted, colours)
             painter.setPen(QColor(colours.muted))
             place = QRectF(sample.right() + 8, line * self.LINE, width - self.SAMPLE - 8, self.LINE)
-            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, words)
+            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)

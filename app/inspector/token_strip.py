@@ -18,11 +18,12 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.shared.theme import Role, blend, current_theme, ink_of
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import label
+from app.shared.widgets.layout import vbox
 from core.thinking.events import TokenWritten
 from core.thinking.trace import Piece
 
@@ -31,21 +32,16 @@ class TokenStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._piece: Piece | None = None
-        self._title = label("", Role.HEADING)
-        self._entropy = label("", Role.MUTED)
+        self._title = label("", Role.HEADING, wrap=True)
+        self._entropy = label("", Role.MUTED, wrap=True)
         self.alternatives = Alternatives()
-        self._none = label("No alternatives were recorded (Settings, Alternatives).", Role.MUTED)
-        self._none.setWordWrap(True)
+        self._none = label("No alternatives were recorded (Settings, Alternatives).", Role.MUTED, wrap=True)
         self.flow = TokenFlow()
         self.flow.token_chosen.connect(self._show_token)
-        self._more = label("", Role.MUTED)
-        for words in (self._title, self._entropy, self._more):
-            words.setWordWrap(True)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        for widget in (self._title, self.alternatives, self._entropy, self._none, self.flow, self._more):
-            column.addWidget(widget)
+        self._more = label("", Role.MUTED, wrap=True)
+        self.setLayout(
+            vbox(self._title, self.alternatives, self._entropy, self._none, self.flow, self._more, margins=0, spacing=6)
+        )
 
     def show_piece(self, piece: Piece, keep_choice: bool) -> None:
         """`keep_choice`: it is the same piece, and has grown."""
@@ -72,7 +68,7 @@ class TokenStrip(QWidget):
 
 ALTERNATIVE_ROW = 21
 BAR_SHARE = 0.52
-"""Of the width, for a chance of 1."""
+"""The share of the width that a probability of 1 takes."""
 
 
 class Alternatives(QWidget):
@@ -89,8 +85,8 @@ class Alternatives(QWidget):
         rows = len(token.alternatives) if token else 0
         self.setFixedHeight(rows * ALTERNATIVE_ROW + 2)
         self.setVisible(rows > 0)
-        words = [f"{visible(a.text)} {math.exp(a.logprob):.2f}" for a in token.alternatives] if token else []
-        self.setAccessibleDescription(", ".join(words))
+        text = [f"{visible(a.text)} {math.exp(a.logprob):.2f}" for a in token.alternatives] if token else []
+        self.setAccessibleDescription(", ".join(text))
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -151,8 +147,8 @@ class TokenFlow(QWidget):
 
     def choose(self, index: int) -> None:
         self._chosen = index if 0 <= index < len(self._tokens) else -1
-        words = f"Token {index + 1}: {visible(self._tokens[index].text)}" if self._chosen >= 0 else ""
-        self.setAccessibleDescription(words)
+        text = f"Token {index + 1}: {visible(self._tokens[index].text)}" if self._chosen >= 0 else ""
+        self.setAccessibleDescription(text)
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -246,12 +242,12 @@ class TokenFlow(QWidget):
 
 
 def visible(text: str) -> str:
-    """A token with its blanks and line ends to be seen."""
+    """Return a token with visible blanks and line ends."""
     return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
 
 
 def entropy(token: TokenWritten) -> float:
-    """Of the recorded alternatives, renormalised, in nats; 0 without any."""
+    """Return the entropy of the recorded alternatives, renormalised, in nats; 0 without any."""
     chances = [math.exp(alternative.logprob) for alternative in token.alternatives]
     total = sum(chances)
     return -sum(p / total * math.log(p / total) for p in chances if p > 0) if total > 0 else 0.0

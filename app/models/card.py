@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QWidget
 
 from app.models.controller import LibraryEntry, ModelsController
 from app.models.cue_finder import CueFinder
 from app.models.model_forms import LoadingForm, WritingForm
 from app.models.prompt_view import PromptView
 from app.shared.format import short_path
-from app.shared.labels import placement_facts
+from app.shared.labels import Fact, placement_facts
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, in_row, label
-from app.shared.widgets.facts import Fact, Facts
+from app.shared.widgets.controls import button, label
+from app.shared.widgets.facts import Facts
+from app.shared.widgets.layout import STRETCH, hbox, holder, in_row, vbox
 from core.engines.body import Author
 from core.models.fit import in_gib
 from core.models.library import BrokenFile, FolderOrigin, LocalModel
@@ -39,8 +40,7 @@ class ModelCardView(QScrollArea):
         self._model: LocalModel | None = None
         self.setWidgetResizable(True)
         self.setAccessibleName("Model card")
-        self._title = label("", Role.TITLE)
-        self._title.setWordWrap(True)
+        self._title = label("", Role.TITLE, wrap=True)
         self._facts = Facts()
         self.loading = LoadingForm(controller)
         self.writing = WritingForm(controller)
@@ -58,23 +58,25 @@ class ModelCardView(QScrollArea):
         self._actions = in_row(*self.use.values())
         self._removal = in_row(self.delete)
         self._sections: list[QWidget] = [self._actions, self._removal]
-        sheet = QWidget()
-        set_role(sheet, Role.CARD)
-        sheet.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        column = QVBoxLayout(sheet)
-        column.setContentsMargins(18, 16, 18, 16)
-        column.setSpacing(10)
-        for part in (self._title, self._actions, self._removal, self._facts, self._again):
-            column.addWidget(part)
-        column.insertWidget(1, self.put_back, 0, Qt.AlignmentFlag.AlignLeft)
-        self._forms = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-        self._forms.setSpacing(24)
-        self._forms.addWidget(self._section("How it is loaded", self.loading), 1)
-        self._forms.addWidget(self._section("How it writes", self.writing), 1)
-        column.addLayout(self._forms)
-        column.addWidget(self._section("Prompt format", self.prompt))
-        column.addStretch(1)
-        self.setWidget(sheet)
+        self._forms = hbox(
+            (self._section("How it is loaded", self.loading), 1),
+            (self._section("How it writes", self.writing), 1),
+            spacing=24,
+        )
+        column = vbox(
+            self._title,
+            (self.put_back, 0, Qt.AlignmentFlag.AlignLeft),
+            self._actions,
+            self._removal,
+            self._facts,
+            self._again,
+            self._forms,
+            self._section("Prompt format", self.prompt),
+            STRETCH,
+            margins=(18, 16, 18, 16),
+            spacing=10,
+        )
+        self.setWidget(holder(column, Role.CARD))
         self.writing.cues_wanted.connect(self._find_cues)
         controller.loaded_changed.connect(lambda: self.show_row(self._model) if self._model else None)
         controller.preferences_changed.connect(self._show_whether_changed)
@@ -116,21 +118,15 @@ class ModelCardView(QScrollArea):
         self._show_whether_changed()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Both forms side by side where there is room."""
+        """Place both forms side by side if they fit."""
         super().resizeEvent(event)
         is_wide = event.size().width() > SIDE_BY_SIDE
         self._forms.setDirection(QBoxLayout.Direction.LeftToRight if is_wide else QBoxLayout.Direction.TopToBottom)
 
     def _section(self, title: str, inside: QWidget) -> QWidget:
-        holder = QWidget()
-        column = QVBoxLayout(holder)
-        column.setContentsMargins(0, 6, 0, 0)
-        column.setSpacing(10)
-        column.addWidget(label(title, Role.HEADING))
-        column.addWidget(inside)
-        column.addStretch(1)
-        self._sections.append(holder)
-        return holder
+        section = holder(vbox(label(title, Role.HEADING), inside, STRETCH, margins=(0, 6, 0, 0), spacing=10))
+        self._sections.append(section)
+        return section
 
     def _use_button(self, author: Author) -> QPushButton:
         def press() -> None:
@@ -155,7 +151,7 @@ class ModelCardView(QScrollArea):
             self._controller.undo(self._deletion)
 
     def _delete(self) -> None:
-        """At once if Baton downloaded it; a file that a person or another program put there is asked about first."""
+        """Delete the model: at once if Baton downloaded it; any other file only when the button is pressed again."""
         if self._model is None:
             return
         if self._model.source is not FolderOrigin.OWN and not self._asks:
@@ -169,7 +165,7 @@ class ModelCardView(QScrollArea):
 
 
 def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact]:
-    """What the header says, as (name, words)."""
+    """Yield what the header says."""
     header = model.header
     yield "Architecture", f"{header.architecture}, {header.block_count} blocks"
     yield "Parameters", f"{header.size_label} ({header.parameters:,})"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import Work, run_in_background
+from app.shared.background import StreamTask
 from core.engines.model_card import ModelCard
 from core.errors import BatonError
 from core.models.checksums import Checksums
@@ -73,7 +73,7 @@ class ModelsController(QObject):
         self.preferences = load_preferences(paths.model_preferences)
         self.trash = Trash(paths.data / "trash")
         self.deletions: tuple[Deletion, ...] = ()
-        """What can still be put back."""
+        """The deletions that can still be undone."""
 
     @property
     def folder(self) -> Path:
@@ -92,12 +92,12 @@ class ModelsController(QObject):
             self._library = Library(folders)
         library = self._library
 
-        def work() -> Generator[Any, None, None]:
+        def look() -> Iterator[Inventory | Devices]:
             yield library.scan()
             if self.devices is None:
                 yield find_devices()
 
-        self._run("look for models", work, self._arrived)
+        StreamTask(self, "look for models", look).items(self._show).failure(self.failed.emit).start()
 
     def change(self, **fields: Any) -> None:
         self._replace(self.preferences.model_copy(update=fields))
@@ -127,14 +127,14 @@ class ModelsController(QObject):
     def add(self, paths: list[Path]) -> None:
         """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""
 
-        def work() -> Generator[Path | BatonError, None, None]:
+        def look() -> Iterator[Path | BatonError]:
             for path in paths:
                 try:
                     yield path if path.is_dir() else read_header(path).path.parent
                 except BatonError as error:
                     yield error
 
-        self._run("look at what was dropped", work, self._added)
+        StreamTask(self, "look at dropped files", look).items(self._added).failure(self.failed.emit).start()
 
     def delete(self, model: LocalModel) -> None:
         try:
@@ -156,7 +156,7 @@ class ModelsController(QObject):
         self.refresh()
 
     def fit_of(self, model: LocalModel, choice: LoadOptions) -> Fit | None:
-        """Where the model would lie; None while the machine has not answered yet."""
+        """Return how the model would fit; None while the machine has not answered yet."""
         return place(model, choice, self.devices) if self.devices else None
 
     def access(self) -> HubAccess:
@@ -182,9 +182,6 @@ class ModelsController(QObject):
             self.failed.emit(error)
         self.preferences_changed.emit()
 
-    def _run(self, name: str, work: Work, arrived: Callable[[list[Any]], None]) -> None:
-        run_in_background(self, name, work, arrived=arrived, ended=self._ended)
-
     def _added(self, found: list[Path | BatonError]) -> None:
         for error in found:
             if isinstance(error, BatonError):
@@ -195,7 +192,7 @@ class ModelsController(QObject):
             self.change(more_folders=(*known, *dict.fromkeys(new)))
         self.refresh()
 
-    def _arrived(self, items: list[Inventory | Devices]) -> None:
+    def _show(self, items: list[Inventory | Devices]) -> None:
         for item in items:
             if isinstance(item, Devices):
                 self.devices = item
@@ -203,10 +200,6 @@ class ModelsController(QObject):
             else:
                 self.inventory, self.has_scanned = item, True
                 self.inventory_changed.emit()
-
-    def _ended(self, error: BatonError | None) -> None:
-        if error:
-            self.failed.emit(error)
 
 
 def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Iterator
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
-    QHBoxLayout,
     QHeaderView,
     QListWidget,
     QListWidgetItem,
@@ -17,15 +16,15 @@ from PySide6.QtWidgets import (
     QSpinBox,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.models.controller import ModelsController
-from app.shared.background import BackgroundTask, run_in_background
+from app.shared.background import StreamTask
 from app.shared.pair_loader import opened
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, in_row, label, whole_number
+from app.shared.widgets.controls import button, label, whole_number
+from app.shared.widgets.layout import STRETCH, hbox, in_row, vbox
 from core.cue_profiler import PROBLEMS, CueProfile, StepOpening, Suits, Writing, lexicon_json, profile, write_texts
 from core.engines.factory import EngineFactory
 from core.errors import BatonError
@@ -39,7 +38,7 @@ TOKENS = 1024
 
 
 class CueFinder(QDialog):
-    """Not modal: a large model writes for minutes."""
+    """The dialog that profiles the cues of a model. It is not modal: a large model writes for minutes."""
 
     policy_wanted = Signal(str)
     """Another policy than keywords, for a model without cues."""
@@ -48,15 +47,15 @@ class CueFinder(QDialog):
         super().__init__(parent)
         self._controller = controller
         self._model = model
-        self._task: BackgroundTask | None = None
+        self._task: StreamTask[str | Writing | CueProfile] | None = None
         self._stopping = threading.Event()
         self.setWindowTitle(f"Cues of {model.header.name}")
         self.resize(680, 620)
-        self.said = label(
+        self.status = label(
             "The model writes alone on a few problems. How its sentences open after a step boundary shows which words "
-            "the keyword policy can hold on to. It is loaded once more for this."
+            "the keyword policy can hold on to. It is loaded once more for this.",
+            wrap=True,
         )
-        self.said.setWordWrap(True)
         self.problems = _number(1, len(PROBLEMS), len(PROBLEMS), "Problems")
         self.tokens = _number(64, 8192, TOKENS, "Tokens a problem")
         self.begin = button("Start", self._begin, Role.PRIMARY)
@@ -77,17 +76,11 @@ class CueFinder(QDialog):
 
     def _lay_out(self) -> None:
         top = in_row(label("Problems"), self.problems, label("Tokens each"), self.tokens, self.begin, self.stop)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        for press in (self.by_entropy, self.by_opening, self.accept_cues):
+        buttons = (self.by_entropy, self.by_opening, self.accept_cues)
+        for press in buttons:
             press.hide()
-            foot.addWidget(press)
-        column = QVBoxLayout(self)
-        column.addWidget(self.said)
-        column.addWidget(top)
-        column.addWidget(self.bar)
-        column.addWidget(self.findings, 1)
-        column.addLayout(foot)
+        foot = hbox(STRETCH, *buttons)
+        self.setLayout(vbox(self.status, top, self.bar, (self.findings, 1), foot))
         self.stop.hide()
         self.bar.hide()
 
@@ -101,7 +94,7 @@ class CueFinder(QDialog):
         self.bar.setValue(0)
         self._show_running(True)
 
-        def work() -> Generator[str | Writing | CueProfile, None, None]:
+        def write() -> Iterator[str | Writing | CueProfile]:
             texts: dict[int, str] = {}
             engine = yield from opened(file_source(file), factory, "Loading…")
             try:
@@ -114,16 +107,15 @@ class CueFinder(QDialog):
                 engine.close()
             yield profile(texts.values())
 
-        self._task = run_in_background(
-            self, "profile cues", work, arrived=self._arrived, ended=self._ended, cancel=self._stopping.set
-        )
+        task = StreamTask(self, "profile cues", write, cancel=self._stopping.set)
+        self._task = task.items(self._take).done(self._ended).start()
 
     def _stop(self) -> None:
         if self._task is not None and not self._stopping.is_set():
             self._stopping.set()
-            self._say("Stopping…")
+            self._show_status("Stopping…")
 
-    def _arrived(self, items: list[str | Writing | CueProfile]) -> None:
+    def _take(self, items: list[str | Writing | CueProfile]) -> None:
         for item in items:
             match item:
                 case Writing(problem, tokens):
@@ -131,19 +123,19 @@ class CueFinder(QDialog):
                 case CueProfile():
                     self.show_profile(item)
                 case str():
-                    self._say(item)
+                    self._show_status(item)
         if isinstance(items[-1], Writing):
             writing = items[-1]
-            self._say(f"Problem {writing.problem + 1} of {self.problems.value()}: {writing.tokens:,} tokens")
+            self._show_status(f"Problem {writing.problem + 1} of {self.problems.value()}: {writing.tokens:,} tokens")
 
     def _ended(self, error: BatonError | None) -> None:
         self._task = None
         self._show_running(False)
         if error is not None:
-            self._say(f"✗ {error}", Role.DANGER)
+            self._show_status(f"✗ {error}", Role.DANGER)
 
     def show_profile(self, found: CueProfile) -> None:
-        self._say(f"{'✓' if found.suits is Suits.WELL else '⚠'} {found.boundaries} boundaries. {found.advice}")
+        self._show_status(f"{'✓' if found.suits is Suits.WELL else '⚠'} {found.boundaries} boundaries. {found.advice}")
         self.findings.show_profile(found)
         self.accept_cues.setVisible(self.findings.has_proposal)
         if found.suits is not Suits.UNKNOWN:
@@ -168,9 +160,9 @@ class CueFinder(QDialog):
         for part in (self.begin, self.problems, self.tokens):
             part.setEnabled(not running)
 
-    def _say(self, words: str, role: Role | None = None) -> None:
-        self.said.setText(words)
-        set_role(self.said, role or Role.BARE)
+    def _show_status(self, text: str, role: Role | None = None) -> None:
+        self.status.setText(text)
+        set_role(self.status, role or Role.BARE)
 
 
 def _number(lowest: int, highest: int, value: int, name: str) -> QSpinBox:
@@ -198,17 +190,9 @@ class CueFindings(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.cues = QListWidget()
         self.cues.setAccessibleName("Proposed cues")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        views: tuple[tuple[str, QWidget, int], ...] = (
-            ("How its sentences open", self.table, 3),
-            ("Proposed cues", self.cues, 2),
-        )
-        for title, view, share in views:
-            side = QVBoxLayout()
-            side.addWidget(label(title, Role.HEADING))
-            side.addWidget(view)
-            row.addLayout(side, share)
+        openings = vbox(label("How its sentences open", Role.HEADING), self.table)
+        cues = vbox(label("Proposed cues", Role.HEADING), self.cues)
+        self.setLayout(hbox((openings, 3), (cues, 2), margins=0))
 
     @property
     def has_proposal(self) -> bool:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 from contextlib import closing
 from enum import Enum, auto
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
-from app.shared.background import BackgroundTask, LatestTask, run_in_background
+from app.shared.background import LatestTask, StreamTask
 from app.shared.format import duration
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox, vbox
 from core.errors import BatonError
 from core.models.download import DownloadManifest, DownloadProgress, Stage, discard, find_unfinished
 from core.models.fit import in_gib
@@ -22,7 +23,7 @@ from core.models.fit import in_gib
 THOUSANDTHS = 1000
 
 
-def progress_words(progress: DownloadProgress) -> str:
+def progress_text(progress: DownloadProgress) -> str:
     amount = f"{in_gib(progress.done)} of {in_gib(progress.total)}"
     match progress.stage:
         case Stage.CHECKING:
@@ -51,24 +52,22 @@ class DownloadRow(QWidget):
         super().__init__(parent)
         self.order = order
         self._controller = controller
-        self._task: BackgroundTask | None = None
+        self._task: StreamTask[DownloadProgress] | None = None
         self.state = DownloadState.PAUSED
-        self.words = label("", Role.MUTED)
-        self.words.setWordWrap(True)
+        self.status = label("", Role.MUTED, wrap=True)
         self.bar = QProgressBar()
         self.bar.setRange(0, THOUSANDTHS)
         self.bar.setAccessibleName(f"Progress of {order.title}")
         self.switch = button("Go on", self.toggle)
         self._cancel = button("Cancel", self.cancel, tip="Remove what has arrived")
-        head = QHBoxLayout()
-        head.addWidget(label(order.title, Role.HEADING), 1)
-        head.addWidget(self.switch)
-        head.addWidget(self._cancel)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 12, 16, 12)
-        column.addLayout(head)
-        column.addWidget(self.bar)
-        column.addWidget(self.words)
+        self.setLayout(
+            vbox(
+                hbox((label(order.title, Role.HEADING), 1), self.switch, self._cancel),
+                self.bar,
+                self.status,
+                margins=(16, 12, 16, 12),
+            )
+        )
         set_role(self, Role.CARD)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._show_amount()
@@ -85,7 +84,7 @@ class DownloadRow(QWidget):
         own = order.files[0].url.startswith(f"{access.endpoint}/")
         token = access.token if own else None
 
-        def work() -> Generator[DownloadProgress, None, None]:
+        def download() -> Iterator[DownloadProgress]:
             from core.models.download import Downloader  # with it comes the network
 
             downloader = Downloader(token, checksums=self._controller.checksums)
@@ -97,9 +96,8 @@ class DownloadRow(QWidget):
 
         self._show(DownloadState.RUNNING, "Connecting…")
         # What has arrived stays for the next time, so the closing window does not wait for a silent server.
-        self._task = run_in_background(
-            self, f"download {order.title}", work, arrived=self._arrived, ended=self._ended, waits=False
-        )
+        task = StreamTask(self, f"download {order.title}", download, waits=False)
+        self._task = task.items(self._show_progress).done(self._ended).start()
 
     def cancel(self) -> None:
         if self._task is not None:
@@ -112,11 +110,11 @@ class DownloadRow(QWidget):
         if self._task is not None:
             self._task.stop()
 
-    def _arrived(self, steps: list[DownloadProgress]) -> None:
+    def _show_progress(self, steps: list[DownloadProgress]) -> None:
         last = steps[-1]
         self.bar.setValue(last.done * THOUSANDTHS // max(last.total, 1))
         if self.state is DownloadState.RUNNING:
-            self.words.setText(progress_words(last))
+            self.status.setText(progress_text(last))
 
     def _ended(self, error: BatonError | None) -> None:
         self._task = None
@@ -145,10 +143,10 @@ class DownloadRow(QWidget):
         self.bar.setValue(here * THOUSANDTHS // max(self.order.bytes, 1))
         self._show(DownloadState.PAUSED, f"Paused: {in_gib(here)} of {in_gib(self.order.bytes)} are here")
 
-    def _show(self, state: DownloadState, words: str) -> None:
+    def _show(self, state: DownloadState, text: str) -> None:
         self.state = state
-        self.words.setText(words)
-        set_role(self.words, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
+        self.status.setText(text)
+        set_role(self.status, Role.DANGER if state is DownloadState.FAILED else Role.MUTED)
         over = state in (DownloadState.DONE, DownloadState.CANCELLED)
         self.switch.setText("Pause" if state is DownloadState.RUNNING else "Go on")
         self.switch.setVisible(not over)
@@ -165,7 +163,7 @@ class DownloadsTab(QScrollArea):
         super().__init__(parent)
         self._controller = controller
         self.rows: list[DownloadRow] = []
-        self._question = LatestTask(self, controller.failed.emit)
+        self._search = LatestTask(self, "find unfinished downloads", controller.failed.emit)
         self._empty = label("Nothing is being downloaded.", Role.MUTED)
         self.setWidgetResizable(True)
         inside = QWidget()
@@ -178,7 +176,7 @@ class DownloadsTab(QScrollArea):
     def find_unfinished(self) -> None:
         """Show what an earlier session, or a crash, has left; it waits for a person to go on."""
         folder = self._controller.folder
-        self._question.ask(lambda: find_unfinished(folder), self._show_unfinished)
+        self._search.run(lambda: find_unfinished(folder), self._show_unfinished)
 
     def begin(self, order: DownloadManifest) -> DownloadRow:
         """Start a download; one that is here already goes on."""

@@ -8,22 +8,20 @@ from typing import NamedTuple
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
-    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
-from app.shared.labels import fit_words
+from app.shared.labels import fit_text
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, label
+from app.shared.widgets.controls import button, label, line_edit
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.errors import BatonError
 from core.models.devices import Devices, disk_free
 from core.models.download import SPARE_BYTES
@@ -52,16 +50,13 @@ class HubSearchTab(QWidget):
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
-        self._question = LatestTask(self, self._say_error)
+        self._request = LatestTask(self, "ask the Hub", self._show_error)
         self._listing: Listing | None = None
         self._wanted: HubFile | None = None
         """What `look_for` is to select once it is listed."""
-        self.words = QLineEdit()
-        self.words.setPlaceholderText("Search GGUF models on the Hub, or owner/name")
-        self.words.setAccessibleName("Search the Hub")
-        self.words.returnPressed.connect(self.search)
-        self.said = label("", Role.MUTED)
-        self.said.setWordWrap(True)
+        self.query = line_edit("Search the Hub", "Search GGUF models on the Hub, or owner/name")
+        self.query.returnPressed.connect(self.search)
+        self.status = label("", Role.MUTED, wrap=True)
         self.results = QListWidget()
         self.results.setAccessibleName("Repositories")
         self.results.currentItemChanged.connect(lambda item: self._list(item))
@@ -83,23 +78,23 @@ class HubSearchTab(QWidget):
         self._show_button()
 
     def search(self) -> None:
-        words = self.words.text().strip()
-        if not words:
+        text = self.query.text().strip()
+        if not text:
             return
         access = self._controller.access()
 
         def find() -> tuple[Repository, ...]:
             from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
 
-            return Hub(access).search(words)
+            return Hub(access).search(text)
 
         self._wanted = None
-        self._say("Searching…")
-        self._question.ask(find, self._show_results)
+        self._show_status("Searching…")
+        self._request.run(find, self._show_results)
 
     def look_for(self, file: HubFile) -> None:
         """List its repository and select its quantisation."""
-        self.words.setText(file.repository)
+        self.query.setText(file.repository)
         self.search()
         self._wanted = file
 
@@ -110,23 +105,8 @@ class HubSearchTab(QWidget):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        top = QHBoxLayout()
-        top.addWidget(self.words, 1)
-        top.addWidget(button("Search", self.search))
-        right = QVBoxLayout()
-        right.addWidget(self.choices, 1)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(self.lack)
-        foot.addWidget(self.fetch)
-        right.addLayout(foot)
-        middle = QHBoxLayout()
-        middle.addWidget(self.results, 2)
-        middle.addLayout(right, 3)
-        column = QVBoxLayout(self)
-        column.addLayout(top)
-        column.addWidget(self.said)
-        column.addLayout(middle, 1)
+        middle = hbox((self.results, 2), (vbox((self.choices, 1), hbox(STRETCH, self.lack, self.fetch)), 3))
+        self.setLayout(vbox(hbox((self.query, 1), button("Search", self.search)), self.status, (middle, 1)))
 
     def _show_results(self, found: tuple[Repository, ...]) -> None:
         self.results.clear()
@@ -140,7 +120,9 @@ class HubSearchTab(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, repository.name)
             if self._wanted and repository.name == self._wanted.repository:
                 wanted = item
-        self._say(f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words.")
+        self._show_status(
+            f"{len(found)} repositories with GGUF files" if found else "Nothing was found; try fewer words."
+        )
         if self._wanted and wanted is None:  # its name may be no match for the Hub's search
             wanted = QListWidgetItem(self._wanted.repository, self.results)
             wanted.setData(Qt.ItemDataRole.UserRole, self._wanted.repository)
@@ -162,8 +144,8 @@ class HubSearchTab(QWidget):
             return RepositoryFits(listing, places, disk_free(folder))
 
         self._show_listing(None)
-        self._say(f"Listing {name}…")
-        self._question.ask(list_files, self._show_listing)
+        self._show_status(f"Listing {name}…")
+        self._request.run(list_files, self._show_listing)
 
     def _show_listing(self, judged: RepositoryFits | None) -> None:
         self._listing = listing = judged.listing if judged else None
@@ -175,7 +157,7 @@ class HubSearchTab(QWidget):
         self.choices.setRowCount(len(choices))
         for row, (choice, place) in enumerate(zip(choices, places, strict=True)):
             parts = f" in {len(choice.files)} parts" if len(choice.files) > 1 else ""
-            words = fit_words(place) if place else ""
+            words = fit_text(place) if place else ""
             cells = (choice.label, f"{in_gib(choice.bytes)}{parts}", words, "★ recommended" if choice is best else "")
             for column, text in enumerate(cells):
                 self.choices.setItem(row, column, QTableWidgetItem(text))
@@ -186,7 +168,7 @@ class HubSearchTab(QWidget):
             page = f"{self._controller.access().endpoint}/{name}"
             gate = f" Its makers want you to agree to their terms on {page}." if listing.repository.gated else ""
             weights = f", {listing.parameters / 1e9:.3g} billion parameters" if listing.parameters else ""
-            self._say(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")
+            self._show_status(f"{name}{weights}. The disk has {in_gib(self._disk_free)} free.{gate}")
         self._show_button()
 
     def _chosen(self) -> Quantisation | None:
@@ -200,17 +182,17 @@ class HubSearchTab(QWidget):
         lacks = choice is not None and choice.bytes + SPARE_BYTES > self._disk_free
         self.lack.setText(f"✗ The disk has only {in_gib(self._disk_free)} free" if lacks else "")
 
-    def _say(self, words: str) -> None:
-        self.said.setText(words)
-        set_role(self.said, Role.MUTED)
+    def _show_status(self, text: str) -> None:
+        self.status.setText(text)
+        set_role(self.status, Role.MUTED)
 
-    def _say_error(self, error: BatonError) -> None:
-        self.said.setText(f"✗ {error}")
-        set_role(self.said, Role.DANGER)
+    def _show_error(self, error: BatonError) -> None:
+        self.status.setText(f"✗ {error}")
+        set_role(self.status, Role.DANGER)
 
 
 def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) -> Fit | None:
-    """Where it would lie, guessed from its size."""
+    """Return how it would fit, guessed from its size."""
     if devices is None:
         return None
     return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadOptions()), devices)
@@ -221,6 +203,6 @@ def may_fit(place: Fit | None) -> bool:
 
 
 def size_in(name: str) -> str:
-    """“14B” of “owner/Qwen3-14B-GGUF”: the Hub's search lists no sizes, but names nearly always hold one."""
+    """Return “14B” of “owner/Qwen3-14B-GGUF”: the Hub's search lists no sizes, but most names hold one."""
     found = _SIZE.search(name)
     return found[1].upper() if found else ""

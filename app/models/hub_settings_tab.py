@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.format import short_path
 from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, IconButton, button, label
+from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, line_edit
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.models.hub_listing import ENDPOINT
 
 
@@ -22,18 +23,15 @@ class HubSettingsTab(QWidget):
         self.folders = QWidget()
         self._rows = QVBoxLayout(self.folders)
         self._rows.setContentsMargins(0, 0, 0, 0)
-        others = label("Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED)
-        others.setWordWrap(True)
-        self.mirror = QLineEdit()
-        self.mirror.setPlaceholderText(ENDPOINT)
-        self.mirror.setAccessibleName("Address of the Hub or of a mirror")
+        others = label(
+            "Models of LM Studio, llama.cpp and the Hugging Face cache are found as well.", Role.MUTED, wrap=True
+        )
+        self.mirror = line_edit("Address of the Hub or of a mirror", ENDPOINT)
         self.mirror.editingFinished.connect(self._take_mirror)
-        self.token = QLineEdit()
+        self.token = line_edit("Access token", "hf_… (for gated and private models)")
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
-        self.token.setPlaceholderText("hf_… (for gated and private models)")
-        self.token.setAccessibleName("Access token")
         self.token.returnPressed.connect(self._take_token)
-        self.said = label("", Role.MUTED)
+        self.status = label("", Role.MUTED)
         self.offline = QCheckBox("Offline: never ask the Hub")
         self.offline.toggled.connect(lambda on: controller.change(offline=on))
         form = QFormLayout()
@@ -42,11 +40,9 @@ class HubSettingsTab(QWidget):
         form.addRow("", others)
         form.addRow("Hub", self.mirror)
         form.addRow("Token", _beside(self.token, button("Keep", self._take_token)))
-        form.addRow("", self.said)
+        form.addRow("", self.status)
         form.addRow("", self.offline)
-        column = QVBoxLayout(self)
-        column.addLayout(form)
-        column.addStretch(1)
+        self.setLayout(vbox(form, STRETCH))
         controller.preferences_changed.connect(self._show)
         self._show()
 
@@ -70,7 +66,7 @@ class HubSettingsTab(QWidget):
             self._rows.addWidget(label("nothing else", Role.MUTED))
 
     def _forget(self, folder: Path) -> None:
-        """Its files stay where they are."""
+        """Look no more into a folder; its files stay where they are."""
         others = tuple(other for other in self._controller.preferences.more_folders if other != folder)
         self._controller.change(more_folders=others)
         self._controller.refresh()
@@ -84,7 +80,7 @@ class HubSettingsTab(QWidget):
     def _take_token(self) -> None:
         kept = self._controller.keep_token(self.token.text().strip())
         self.token.clear()
-        self.said.setText(f"The token is {kept}.")
+        self.status.setText(f"The token is {kept}.")
 
     def _choose_folder(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Keep models in", str(self._controller.folder)):
@@ -97,9 +93,4 @@ class HubSettingsTab(QWidget):
 
 
 def _beside(wide: QWidget, narrow: QWidget) -> QWidget:
-    holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.addWidget(wide, 1)
-    row.addWidget(narrow)
-    return holder
+    return holder(hbox((wide, 1), narrow, margins=0))

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QListView, QSplitter, QWidget
 from app.models.card import ModelCardView
 from app.models.controller import LibraryEntry, ModelsController, place
 from app.shared.background import LatestTask
-from app.shared.labels import fit_words
+from app.shared.labels import fit_text
 from app.shared.widgets.controls import LazyWidget
 from core.models.fit import Fit, in_gib
 from core.models.library import BrokenFile, LocalModel
@@ -65,7 +65,7 @@ class LocalModelsTab(QSplitter):
         self._choose_wanted()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The list keeps its width; the card takes the rest."""
+        """Keep the width of the list; the card takes the rest."""
         super().resizeEvent(event)
         self.setSizes([self._list_width, max(CARD_WIDTH, self.width() - self.handleWidth() - self._list_width)])
 
@@ -123,11 +123,11 @@ class LibraryModel(QAbstractListModel):
         self._controller = controller
         self.rows: list[LibraryEntry] = []
         self._texts: list[str] = []
-        self._question = LatestTask(self, controller.failed.emit)
+        self._fits = LatestTask(self, "judge models", controller.failed.emit)
         """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
         controller.inventory_changed.connect(self._reload)
-        controller.devices_found.connect(self._judge)
-        controller.preferences_changed.connect(self._judge)
+        controller.devices_found.connect(self._update_fit)
+        controller.preferences_changed.connect(self._update_fit)
         controller.loaded_changed.connect(self._mark)
         self._reload()
 
@@ -151,9 +151,9 @@ class LibraryModel(QAbstractListModel):
         self.rows = [*inventory.models, *inventory.broken, *self._controller.deletions]
         self._texts = [words(row, None) for row in self.rows]
         self.endResetModel()
-        self._judge()
+        self._update_fit()
 
-    def _judge(self) -> None:
+    def _update_fit(self) -> None:
         rows, devices, choice_of = tuple(self.rows), self._controller.devices, self._controller.loading_of
         if devices is None:
             return
@@ -163,10 +163,10 @@ class LibraryModel(QAbstractListModel):
             fits = {row: place(row, choice, devices) for row, choice in choices.items()}
             return [words(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
 
-        self._question.ask(judged, self._show)
+        self._fits.run(judged, self._show)
 
     def _mark(self) -> None:
-        """Other models are in use than before."""
+        """Mark the models that are in use now."""
         if self.rows:
             self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
 
@@ -187,11 +187,11 @@ def tip(row: LibraryEntry) -> str:
 
 
 def words(row: LibraryEntry, fit: Fit | None) -> str:
-    """Two lines: a name, and what it is; without a fit as long as the machine has not answered."""
+    """Return two lines: the name, and what it is; without a fit while the machine has not answered."""
     if isinstance(row, BrokenFile):
         return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
     if isinstance(row, Deletion):
         return f"{row.name}\n↶ deleted · {in_gib(row.freed_bytes)} · can be put back"
     header = row.header
-    facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_words(fit) if fit else ""]
+    facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_text(fit) if fit else ""]
     return f"{header.name}\n{' · '.join(filter(None, facts))}"

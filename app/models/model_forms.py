@@ -7,9 +7,10 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.forms.fields import bounds, editor_of
-from app.shared.labels import cue_words, sampling_words
+from app.shared.labels import cue_text, sampling_text
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, combo_box, in_row, label, whole_number
+from app.shared.widgets.controls import button, combo_box, label, whole_number
+from app.shared.widgets.layout import in_row
 from core.models.catalog import Family, family_of
 from core.models.fit import FitKind, in_gib
 from core.models.library import LocalModel
@@ -42,8 +43,7 @@ class LoadingForm(QWidget):
         for choice in Switch:
             self._flash.addItem(choice.value, choice)
             self._drafts.addItem(choice.value, choice)
-        self.sentence = label("")
-        self.sentence.setWordWrap(True)
+        self.sentence = label("", wrap=True)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.FieldsStayAtSizeHint)
@@ -56,7 +56,7 @@ class LoadingForm(QWidget):
         self._kv_type.currentIndexChanged.connect(self._take)
         self._flash.currentIndexChanged.connect(self._take)
         self._drafts.currentIndexChanged.connect(self._take)
-        controller.devices_found.connect(self._judge)
+        controller.devices_found.connect(self._update_fit)
 
     @property
     def choice(self) -> LoadOptions:
@@ -70,7 +70,7 @@ class LoadingForm(QWidget):
         self._numbers["gpu_layers"].setMaximum(model.header.block_count + 1)
         self.show_values(self._controller.loading_of(model.header.path))
         self._model = model
-        self._judge()
+        self._update_fit()
 
     def show_values(self, choice: LoadOptions) -> None:
         for name, box in self._numbers.items():
@@ -100,10 +100,10 @@ class LoadingForm(QWidget):
     def _take(self) -> None:
         if self._model is not None:
             self._controller.change_loading(self._model.header.path, self.choice)
-            self._judge()
+            self._update_fit()
             self.changed.emit()
 
-    def _judge(self) -> None:
+    def _update_fit(self) -> None:
         """Say before loading whether it fits, and what would help if it does not."""
         if self._model is None:
             return
@@ -137,12 +137,10 @@ class WritingForm(QWidget):
         fields = ModelOverrides.model_fields
         self.editors = {name: editor_of(name, fields[name], self._take) for name in (*_ROWS, "opening", "closing")}
         self._own_tags = in_row(self.editors["opening"].widget, self.editors["closing"].widget)
-        self.cues = label()
-        self.cues.setWordWrap(True)
+        self.cues = label(wrap=True)
         self.find_cues = button("Detect cue words…", self.cues_wanted.emit, tip="The model writes on a few problems")
         self.forget_cues = button("Forget them", self._forget_cues)
-        self._advice = label("", Role.MUTED)
-        self._advice.setWordWrap(True)
+        self._advice = label("", Role.MUTED, wrap=True)
         self.take_advice = button("Take these", self._take_advice)
         self._recommended = in_row(self._advice, self.take_advice)
         self._lay_out()
@@ -165,7 +163,7 @@ class WritingForm(QWidget):
         self._family = family_of(model.header.name)
         self._recommended.setVisible(self._family is not None)
         if self._family is not None:
-            self._advice.setText(f"Its makers recommend {sampling_words(self._family.sampling)}.")
+            self._advice.setText(f"Its makers recommend {sampling_text(self._family.sampling)}.")
         self.show_values(self._controller.preferences.overrides_of(model.header.path))
         self._model = model
 
@@ -196,7 +194,7 @@ class WritingForm(QWidget):
         form.addRow(self._recommended)
 
     def _show_change(self) -> None:
-        """A choice was made elsewhere: the cues that a profile proposed, say."""
+        """Show a choice that was made elsewhere, such as the cues that a profile proposed."""
         model = self._model
         if model is not None and self.choice != self._controller.preferences.overrides_of(model.header.path):
             self.show_model(model)
@@ -219,5 +217,5 @@ class WritingForm(QWidget):
 
     def _show_what_depends(self) -> None:
         self._own_tags.setVisible(self.editors["tags"].value() is TagSource.OTHER)
-        self.cues.setText(cue_words(self._cue_list) if self._cue_list else "English (default)")
+        self.cues.setText(cue_text(self._cue_list) if self._cue_list else "English (default)")
         self.forget_cues.setVisible(bool(self._cue_list))

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
-from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QWidget
 
 from app.models.controller import ModelsController
 from app.models.downloads_tab import DownloadsTab
@@ -17,6 +17,7 @@ from app.models.hub_settings_tab import HubSettingsTab
 from app.models.local_models_tab import LocalModelsTab
 from app.models.start_tab import StartTab
 from app.shared.widgets.controls import LazyWidget
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from core.errors import BatonError
 from core.models.download import DownloadManifest
@@ -46,7 +47,7 @@ class ModelsPage(QWidget):
         self._list_width = list_width
         self.controller = controller
         self.notice = notice
-        self._has_looked = False
+        self._has_scanned = False
         self._begin = LazyWidget(self._make_begin)
         self._here = LazyWidget(self._make_here)
         self._search = LazyWidget(self._make_search)
@@ -64,11 +65,9 @@ class ModelsPage(QWidget):
             ("Folders and access", self._access),
         ):
             self.tabs.addTab(tab, name)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 10, 18, 12)
-        column.addWidget(self.tabs, 1)
+        self.setLayout(vbox((self.tabs, 1), margins=(18, 10, 18, 12)))
         self.setAcceptDrops(True)
-        controller.failed.connect(self._say_error)
+        controller.failed.connect(self._show_error)
         controller.deleted.connect(self._offer_undo)
 
     @property
@@ -99,9 +98,9 @@ class ModelsPage(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if not self._has_looked:
-            self._has_looked = True
-            QTimer.singleShot(0, self, self._look)
+        if not self._has_scanned:
+            self._has_scanned = True
+            QTimer.singleShot(0, self, self._scan)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():
@@ -120,14 +119,14 @@ class ModelsPage(QWidget):
     def _tabs(self) -> list[LazyWidget[Any]]:
         return [self._begin, self._here, self._search, self._downloads, self._access]
 
-    def _look(self) -> None:
-        """At the folders, the machine and what was left half downloaded, when the page is first shown."""
+    def _scan(self) -> None:
+        """Look at the folders, the machine and unfinished downloads, when the page is first shown."""
         self.controller.refresh()
         self.downloads.find_unfinished()
         QTimer.singleShot(0, self, self._make_next)
 
     def _make_next(self) -> None:
-        """What is not looked at yet is made one by one, with the window's other work in between."""
+        """Make the tabs that were not shown yet one by one, with the window's other work in between."""
         waiting = [tab for tab in self._tabs() if not tab.is_made]
         if waiting:
             _ = waiting[0].part
@@ -186,5 +185,5 @@ class ModelsPage(QWidget):
             warns=False,
         )
 
-    def _say_error(self, error: BatonError) -> None:
+    def _show_error(self, error: BatonError) -> None:
         self.notice.show_message(str(error))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QColor, QFontDatabase, QTextBlockFormat, QTextCursor
-from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QWidget
 
 from app.shared.background import LatestTask
 from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import button, in_row, label
+from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import in_row, vbox
 from core.engines.chat_template import PromptLine, PromptOrigin, compared, prompt_of
 from core.errors import BatonError
 from core.models.catalog import Family, family_of
@@ -21,10 +22,9 @@ GROUND = 0.14
 class PromptView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._question = LatestTask(self, self._say_error)
+        self._rendering = LatestTask(self, "render the chat template", self._show_error)
         self._lines: tuple[PromptLine, ...] = ()
-        self.sentence = label("", Role.MUTED)
-        self.sentence.setWordWrap(True)
+        self.sentence = label("", Role.MUTED, wrap=True)
         self.prompt = QTextEdit()
         self.prompt.setReadOnly(True)
         self.prompt.setAccessibleName("What the model is given")
@@ -36,14 +36,11 @@ class PromptView(QWidget):
         self.switch: QPushButton = button("Show the template itself", self._turn)
         for edit in (self.prompt, self.template):
             edit.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        for part in (self.sentence, self.prompt, in_row(self.switch), self.template):
-            column.addWidget(part)
+        self.setLayout(vbox(self.sentence, self.prompt, in_row(self.switch), self.template, margins=0))
         current_theme().changed.connect(self._draw)
 
     def show_header(self, header: GgufHeader) -> None:
-        """The probe is rendered apart from the window: a template may never come to an end."""
+        """Render the chat template of a model; in another process, since a template may never come to an end."""
         template, tags, family = header.chat_template, header.thinking_tags, family_of(header.name)
         self._show_lines(())
         self.template.setPlainText(template or "")
@@ -51,21 +48,23 @@ class PromptView(QWidget):
         self.switch.setVisible(bool(template))
         self.switch.setText("Show the template itself")
         if not template:
-            self._say("No chat template: plain text.")
+            self._show_status("No chat template: plain text.")
             return
-        self._say("Rendering a conversation with it…")
-        self._question.ask(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
+        self._show_status("Rendering a conversation with it…")
+        self._rendering.run(lambda: prompt_of(template, tags), lambda prompt: self._compare(prompt, family))
 
     def _compare(self, prompt: str, family: Family | None) -> None:
         lines = compared(prompt, family.prompt if family else prompt)
         self._show_lines(lines)
         different = sum(line.origin is not PromptOrigin.BOTH for line in lines)
         if family is None:
-            self._say("What it makes of a conversation. No known template to hold it against.")
+            self._show_status("What it makes of a conversation. No known template to hold it against.")
         elif not different:
-            self._say(f"✓ What it makes of a conversation is what {family.name} models are known to be given.")
+            self._show_status(f"✓ What it makes of a conversation is what {family.name} models are known to be given.")
         else:
-            self._say(f"⚠ Other than what {family.name} models are known to be given: + is here, − is not here.")
+            self._show_status(
+                f"⚠ Other than what {family.name} models are known to be given: + is here, − is not here."
+            )
 
     def _show_lines(self, lines: tuple[PromptLine, ...]) -> None:
         self._lines = lines
@@ -73,7 +72,7 @@ class PromptView(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        """A sign before each line that differs, and a ground in its colour."""
+        """Draw the prompt, with a sign and a coloured background for each line that differs."""
         colours = current_theme().colours
         grounds = {PromptOrigin.HERE: QColor(colours.success), PromptOrigin.KNOWN: QColor(colours.danger)}
         self.prompt.clear()
@@ -94,10 +93,10 @@ class PromptView(QWidget):
         self.template.setVisible(not self.template.isVisible())
         self.switch.setText("Hide the template" if self.template.isVisible() else "Show the template itself")
 
-    def _say(self, words: str) -> None:
-        self.sentence.setText(words)
+    def _show_status(self, text: str) -> None:
+        self.sentence.setText(text)
         set_role(self.sentence, Role.MUTED)
 
-    def _say_error(self, error: BatonError) -> None:
+    def _show_error(self, error: BatonError) -> None:
         self.sentence.setText(f"✗ {error}")
         set_role(self.sentence, Role.DANGER)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
-from app.shared.labels import fit_words
+from app.shared.labels import fit_text
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
+from app.shared.widgets.layout import hbox, holder, vbox
 from core.diagnosis import Check, State, gpu_checks
 from core.engines.body import Author
 from core.errors import BatonError
@@ -67,16 +68,12 @@ class StartTab(QScrollArea):
         self._cards: list[PairCard] = []
         self._has_judged = False
         self._controller = controller
-        self._question = LatestTask(self, self._say_error)
-        self._judging = LatestTask(self, self._say_error)
-        self.said = label("", Role.MUTED)
-        self.said.setWordWrap(True)
-        self.said.hide()
-        self._machine = label("Looking at this machine…", Role.MUTED)
-        self._machine.setWordWrap(True)
-        self.warnings = label("", Role.DANGER)
-        self.warnings.setWordWrap(True)
-        self.warnings.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._manifests = LatestTask(self, "ask the Hub", self._show_error)
+        self._fits = LatestTask(self, "judge pairs", self._show_error)
+        self.status = label("", Role.MUTED, wrap=True)
+        self.status.hide()
+        self._machine = label("Looking at this machine…", Role.MUTED, wrap=True)
+        self.warnings = label("", Role.DANGER, wrap=True, selectable=True)
         self.warnings.setAccessibleName("What this installation cannot use")
         self.warnings.hide()
         self.setWidgetResizable(True)
@@ -100,7 +97,7 @@ class StartTab(QScrollArea):
         self._column.addWidget(label("Pairs that fit this machine", Role.HEADING))
         self._column.addWidget(self._machine)
         self._column.addWidget(self.warnings)
-        self._column.addWidget(self.said)
+        self._column.addWidget(self.status)
         self._pairs = QVBoxLayout()
         self._pairs.setSpacing(10)
         self._column.addLayout(self._pairs)
@@ -137,7 +134,7 @@ class StartTab(QScrollArea):
         """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
         devices, folder = self._controller.devices, self._controller.folder
         if devices is not None:
-            self._judging.ask(
+            self._fits.run(
                 lambda: FittingPairs(devices, disk_free(folder), pairs_that_fit(devices), tuple(gpu_checks(devices))),
                 self._show,
             )
@@ -160,8 +157,8 @@ class StartTab(QScrollArea):
         for card in self._cards:
             self._pairs.addWidget(card.widget)
         if not judged.fitting:
-            words = "None of the known pairs fits here: search for smaller models, or connect to a server."
-            self._pairs.addWidget(label(words, Role.MUTED))
+            text = "None of the known pairs fits here: search for smaller models, or connect to a server."
+            self._pairs.addWidget(label(text, Role.MUTED))
         self._has_judged = self._controller.has_scanned  # before, all files seem to be missing
         if kept := next((card for card in self._cards if card.pair == focused), None):
             self._go_to(kept)  # the cards are made again whenever a file comes or goes
@@ -171,7 +168,7 @@ class StartTab(QScrollArea):
     def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> PairCard:
         pair = fitting.pair
         facts = "\n".join(
-            f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_words(place)}"
+            f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_text(place)}"
             for author, model, place in (
                 (Author.SMALL, pair.small, fitting.fit.small),
                 (Author.LARGE, pair.large, fitting.fit.large),
@@ -194,7 +191,7 @@ class StartTab(QScrollArea):
         return PairCard(pair, missing, press, card)
 
     def _here(self, wanted: CatalogModel) -> object:
-        """The path of a catalog model that is on this machine already."""
+        """Return the path of a catalog model that is on this machine already."""
         for model in self._controller.inventory.models:
             if model.header.path.name == wanted.file:
                 return model.header.path
@@ -202,7 +199,7 @@ class StartTab(QScrollArea):
 
     def _fetch(self, models: list[CatalogModel]) -> None:
         access, folder = self._controller.access(), self._controller.folder
-        self._say("Asking the Hub for sizes and hashes…", Role.MUTED)
+        self._show_status("Asking the Hub for sizes and hashes…", Role.MUTED)
 
         def ask() -> list[DownloadManifest]:
             from core.models.hub import Hub
@@ -210,39 +207,23 @@ class StartTab(QScrollArea):
             hub = Hub(access)
             return [hub.manifest(model.hub_file, folder) for model in models]
 
-        self._question.ask(ask, self._begin)
+        self._manifests.run(ask, self._begin)
 
     def _begin(self, orders: list[DownloadManifest]) -> None:
-        self.said.hide()
+        self.status.hide()
         for order in orders:
             self.download_wanted.emit(order)
 
-    def _say_error(self, error: BatonError) -> None:
-        self._say(f"✗ {error}", Role.DANGER)
+    def _show_error(self, error: BatonError) -> None:
+        self._show_status(f"✗ {error}", Role.DANGER)
 
-    def _say(self, words: str, role: Role) -> None:
-        self.said.setText(words)
-        set_role(self.said, role)
-        self.said.show()
+    def _show_status(self, text: str, role: Role) -> None:
+        self.status.setText(text)
+        set_role(self.status, role)
+        self.status.show()
 
 
-def _card(title: str, words: str, press: QWidget, good_for: str = "") -> QWidget:
-    card = QWidget()
-    set_role(card, Role.CARD)
-    card.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-    about = label(words, Role.MUTED)
-    about.setWordWrap(True)
-    column = QVBoxLayout()
-    heading = label(title, Role.HEADING)
-    heading.setWordWrap(True)
-    column.addWidget(heading)
-    if good_for:
-        what_for = label(good_for)
-        what_for.setWordWrap(True)
-        column.addWidget(what_for)
-    column.addWidget(about)
-    row = QHBoxLayout(card)
-    row.setContentsMargins(16, 12, 16, 12)
-    row.addLayout(column, 1)
-    row.addWidget(press, 0, Qt.AlignmentFlag.AlignVCenter)
-    return card
+def _card(title: str, text: str, press: QWidget, good_for: str = "") -> QWidget:
+    purpose = [label(good_for, wrap=True)] if good_for else []
+    about = vbox(label(title, Role.HEADING, wrap=True), *purpose, label(text, Role.MUTED, wrap=True))
+    return holder(hbox((about, 1), (press, 0, Qt.AlignmentFlag.AlignVCenter), margins=(16, 12, 16, 12)), Role.CARD)

@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.shared.background import BackgroundTask, run_in_background
+from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadedModels, LoadState, ServerEngine
-from core.errors import BatonError
 
 EVERY_MS = 15_000
 
 
 class ServerMonitor(QObject):
-    looked = Signal()
+    checked = Signal()
     """All servers have been asked."""
 
     def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._models = models
-        self._task: BackgroundTask | None = None
+        self._is_checking = False
         self.timer = QTimer(self)
         self.timer.setInterval(EVERY_MS)
-        self.timer.timeout.connect(self.look)
+        self.timer.timeout.connect(self.check)
         models.changed.connect(self._models_changed)
 
-    def look(self) -> None:
-        """In a thread; not while it still waits for an answer to the last look."""
+    def check(self) -> None:
+        """Ask all servers in a thread, unless the last request is still waiting."""
         pair = self._models.pair
         engines: tuple[object, ...] = (pair.small, pair.large)
         servers = [engine for engine in engines if isinstance(engine, ServerEngine)]
-        if self._task or not servers:
+        if self._is_checking or not servers:
             return
 
-        def work() -> Generator[None, None, None]:
+        def ping() -> None:
             for server in servers:
                 server.ping()
-                yield
 
-        self._task = run_in_background(self, "check servers", work, ended=self._looked, waits=False)
+        self._is_checking = True
+        BackgroundTask(self, "check servers", ping, waits=False).done(self._checked).start()
 
     def _models_changed(self) -> None:
         if self._models.state is not LoadState.READY:
             self.timer.stop()
         elif not self.timer.isActive():
             self.timer.start()
-            self.look()
+            self.check()
 
-    def _looked(self, _error: BatonError | None) -> None:
-        self._task = None
-        self.looked.emit()
+    def _checked(self, _: object) -> None:
+        self._is_checking = False
+        self.checked.emit()

@@ -9,7 +9,7 @@ from core.models.source import ModelSource, local_path
 
 
 def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
-    """Tokenize `remote.vocabulary.PROBE` by the file of a model: the loaded one, else the source.
+    """Tokenise `remote.vocabulary.PROBE` with a model: the loaded one, else the tokenizer in its file.
 
     Empty if it is on a server too, or cannot be read. Takes a moment.
     """

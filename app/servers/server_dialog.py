@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any
+from typing import TypeVar
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QFormLayout,
     QGridLayout,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.shared.background import LatestTask
 from app.shared.forms.form import SettingsForm
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.controls import button, label, line_edit, scrolling
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.engines.body import Author
 from core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
 from core.engines.remote.servers import KnownServer, KnownServers
 from core.errors import BatonError, SettingsError
 from core.models.source import server_urls
 
+Answer = TypeVar("Answer")
 Probe = Callable[[], Sequence[int]]
 """The probe of vocabularies by the other model's tokenizer; empty if that cannot be had. It takes a moment."""
 USE_MORE = "Prices, caps, certificates, proxy, template…"
@@ -53,36 +53,35 @@ class ServerDialog(QDialog):
         self.setWindowTitle("Connect to a server")
         self._servers = servers
         self._probe = probe
-        self._question = LatestTask(self, self._say_problem)
-        self._asking = False
+        self._request = LatestTask(self, "ask the server", self._show_problem)
+        self._is_waiting = False
         self._failed_at = ""
         """The address whose last test failed: it cannot be used."""
         self._shown_for = ""
         self.known = KnownServer()
         """How the server is used, as the form shows it."""
-        self.address = QLineEdit(address)
-        self.address.setPlaceholderText("http://host:port (separate several servers with commas)")
-        self.address.setAccessibleName("Address of the server")
+        self.address = line_edit(
+            "Address of the server", "http://host:port (separate several servers with commas)", address
+        )
         self.key = KeyField(servers)
         self.test = button("Test connection", self._test, tip="Ask what an answer would need; nothing is written there")
         self.testing = label("", Role.MUTED)
         self.report = ReportView()
-        self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT)
-        self.fold.setAccessibleName(USE_MORE)
+        self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT, name=USE_MORE)
         self.form = SettingsForm(self.known, KnownServer())
-        self.ways = self._ways_for(purpose)
+        self.use_buttons = self._buttons_for(purpose)
         self._lay_out()
         self._connect()
         self._unfold(False)
-        self._look()
+        self._show_known()
 
     def done(self, result: int) -> None:
-        """A silent server is not waited for."""
-        self._question.cancel()
+        """Close the dialog without waiting for a silent server."""
+        self._request.cancel()
         self.key.cancel()
         super().done(result)
 
-    def _ways_for(self, purpose: Purpose) -> list[QPushButton]:
+    def _buttons_for(self, purpose: Purpose) -> list[QPushButton]:
         if purpose is Purpose.KEEP:
             return [button("Keep", lambda: self._keep(None), Role.PRIMARY)]
         small = button(f"{SIGN[Author.SMALL]} Use as the small model", lambda: self._keep(Author.SMALL))
@@ -95,34 +94,32 @@ class ServerDialog(QDialog):
         top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         top.addRow("Address", self.address)
         top.addRow("Key", self.key)
-        test = QHBoxLayout()
-        test.addWidget(self.test)
-        test.addWidget(self.testing, 1)
         inside = QWidget()
-        body = QVBoxLayout(inside)
-        body.setContentsMargins(0, 0, 8, 0)
-        body.setSpacing(10)
-        body.addWidget(self.report)
-        body.addWidget(self.fold, 0, Qt.AlignmentFlag.AlignLeft)
-        body.addWidget(self.form)
-        body.addStretch(1)
+        inside.setLayout(
+            vbox(
+                self.report,
+                (self.fold, 0, Qt.AlignmentFlag.AlignLeft),
+                self.form,
+                STRETCH,
+                margins=(0, 0, 8, 0),
+                spacing=10,
+            )
+        )
         scroll = scrolling(inside)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(button("Cancel", self.reject))
-        for way in self.ways:
-            foot.addWidget(way)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 14)
-        column.setSpacing(12)
-        column.addLayout(top)
-        column.addLayout(test)
-        column.addWidget(scroll, 1)
-        column.addLayout(foot)
+        self.setLayout(
+            vbox(
+                top,
+                hbox(self.test, (self.testing, 1)),
+                (scroll, 1),
+                hbox(STRETCH, button("Cancel", self.reject), *self.use_buttons),
+                margins=(18, 16, 18, 14),
+                spacing=12,
+            )
+        )
         self.resize(620, 560)
 
     def _connect(self) -> None:
-        self.address.editingFinished.connect(self._look)
+        self.address.editingFinished.connect(self._show_known)
         self.address.textChanged.connect(self._enable)
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
@@ -139,17 +136,17 @@ class ServerDialog(QDialog):
         self.known = known
 
     def _allow_again(self) -> None:
-        """Something is otherwise than when the test failed."""
+        """Allow use again: something has changed since the test failed."""
         self._failed_at = ""
         self._enable()
 
     def _enable(self) -> None:
-        usable = bool(server_urls(self.address.text())) and not self._asking
+        usable = bool(server_urls(self.address.text())) and not self._is_waiting
         self.test.setEnabled(usable)
-        for press in self.ways:
+        for press in self.use_buttons:
             press.setEnabled(usable and self.address.text() != self._failed_at)
 
-    def _look(self) -> None:
+    def _show_known(self) -> None:
         """Show what is known of the address that stands there now."""
         self._enable()
         urls = server_urls(self.address.text())
@@ -167,7 +164,7 @@ class ServerDialog(QDialog):
         self.key.show_for(urls, known)
 
     def _test(self) -> None:
-        self._look()
+        self._show_known()
         if not self.test.isEnabled():
             return
         known, typed, urls = self.known, self.key.typed, server_urls(self.address.text())
@@ -184,21 +181,21 @@ class ServerDialog(QDialog):
         for report in reports:
             self.report.show_report(report)
         self._failed_at = self.address.text() if any(_is_useless(report) for report in reports) else ""
-        self._asked()
+        self._answered()
 
-    def _say_problem(self, problem: BatonError) -> None:
+    def _show_problem(self, problem: BatonError) -> None:
         self.report.clear()
         self.report.show_problem(problem)
         self._failed_at = self.address.text()
-        self._asked()
+        self._answered()
 
-    def _ask(self, question: Callable[[], object], answered: Callable[[Any], object]) -> None:
-        self._asking = True
-        self._question.ask(question, answered)
+    def _ask(self, function: Callable[[], Answer], success: Callable[[Answer], object]) -> None:
+        self._is_waiting = True
+        self._request.run(function, success)
         self._enable()
 
-    def _asked(self) -> None:
-        self._asking = False
+    def _answered(self) -> None:
+        self._is_waiting = False
         self.testing.clear()
         self._enable()
 
@@ -238,25 +235,18 @@ class KeyField(QWidget):
         super().__init__(parent)
         self._servers = servers
         self._urls: Sequence[str] = ()
-        self._question = LatestTask(self, self._say_error)
+        self._keyring = LatestTask(self, "ask the keyring", self._show_error)
         self.edit = QLineEdit()
         self.edit.setEchoMode(QLineEdit.EchoMode.Password)
         self.edit.setAccessibleName("Key of the server")
-        self.forget = button("Forget", self._forget, tip="Delete the key that is kept for this address")
-        self.forget.setAccessibleName("Forget the key")
-        self.message = label("", Role.MUTED)
-        self.message.setWordWrap(True)
-        row = QHBoxLayout()
-        row.addWidget(self.edit, 1)
-        row.addWidget(self.forget)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(3)
-        column.addLayout(row)
-        column.addWidget(self.message)
+        self.forget = button(
+            "Forget", self._forget, tip="Delete the key that is kept for this address", name="Forget the key"
+        )
+        self.message = label("", Role.MUTED, wrap=True)
+        self.setLayout(vbox(hbox((self.edit, 1), self.forget), self.message, margins=0, spacing=3))
         self.show_for((), KnownServer())
         # Looking for a keyring takes a moment, and one that is locked may ask the person.
-        self._question.ask(lambda: servers.keeping.value, lambda words: self._say(f"A key is {words}."))
+        self._keyring.run(lambda: servers.keeping.value, lambda text: self._show_status(f"A key is {text}."))
 
     @property
     def typed(self) -> str:
@@ -268,8 +258,8 @@ class KeyField(QWidget):
         self.edit.setPlaceholderText("kept; another one replaces it" if known.has_key else "if the server wants one")
 
     def cancel(self) -> None:
-        """The dialog is closed: a silent keyring is not waited for."""
-        self._question.cancel()
+        """Stop waiting for the keyring, since the dialog is closed."""
+        self._keyring.cancel()
 
     def _forget(self) -> None:
         urls = self._urls
@@ -278,17 +268,17 @@ class KeyField(QWidget):
             for url in urls:
                 self._servers.forget_key(url)
 
-        self._question.ask(forget, self._forgot)
+        self._keyring.run(forget, self._forgot)
 
     def _forgot(self, _: object) -> None:
-        self._say("The key is forgotten.")
+        self._show_status("The key is forgotten.")
         self.forgotten.emit()
 
-    def _say(self, words: str) -> None:
-        self.message.setText(words)
+    def _show_status(self, text: str) -> None:
+        self.message.setText(text)
         set_role(self.message, Role.MUTED)
 
-    def _say_error(self, error: BatonError) -> None:
+    def _show_error(self, error: BatonError) -> None:
         self.message.setText(f"✗ {error}")
         set_role(self.message, Role.DANGER)
 
@@ -302,7 +292,7 @@ VERDICTS = {
 
 
 class ReportView(QWidget):
-    """Hidden while there is nothing to tell."""
+    """The results of the tests; hidden while there are none."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -330,7 +320,7 @@ class ReportView(QWidget):
         self.hide()
 
     def show_report(self, report: ConnectionReport) -> None:
-        """Below what is shown already."""
+        """Add a report below what is shown already."""
         self._add_head(report.host)
         for finding in report.findings:
             self._add(finding)
@@ -340,23 +330,21 @@ class ReportView(QWidget):
     def show_problem(self, problem: BatonError) -> None:
         self._add(Finding(Severity.BAD, str(problem)))
 
-    def _add_head(self, words: str) -> None:
-        head = label(words, Role.HEADING)
+    def _add_head(self, text: str) -> None:
+        head = label(text, Role.HEADING)
         head.setContentsMargins(0, 8 if self._lines else 0, 0, 2)
         self._grid.addWidget(head, self._grid.rowCount(), 0, 1, 2)
-        self._told(words)
+        self._added(text)
 
     def _add(self, finding: Finding) -> None:
         sign, role = VERDICTS[finding.severity]
-        words = label(finding.text)
-        words.setWordWrap(True)
-        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        text = label(finding.text, wrap=True, selectable=True)
         row = self._grid.rowCount()
         self._grid.addWidget(label(sign, role), row, 0, Qt.AlignmentFlag.AlignTop)
-        self._grid.addWidget(words, row, 1)
-        self._told(f"{sign} {finding.text}")
+        self._grid.addWidget(text, row, 1)
+        self._added(f"{sign} {finding.text}")
 
-    def _told(self, line: str) -> None:
+    def _added(self, line: str) -> None:
         self._lines.append(line)
         self.setAccessibleName(f"Result of the test: {self.text}")
         self.show()

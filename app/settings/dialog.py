@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QLineEdit, QListWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QListWidget, QWidget
 
 from app.shared.forms.form import Path, SettingsForm
 from app.shared.preferences import Preferences
 from app.shared.theme import Role
-from app.shared.widgets.controls import button, label, scrolling
+from app.shared.widgets.controls import button, label, line_edit, scrolling
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from core.settings import Settings
 from core.thinking.registry import POLICIES
 
@@ -49,9 +50,7 @@ class SettingsDialog(QDialog):
         """Fields that were at another value than their default while this dialog was open: they do not vanish."""
         self.form = SettingsForm(preferences.value, Settings())
         self.form.changed.connect(preferences.replace)
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search all settings")
-        self.search.setAccessibleName("Search settings")
+        self.search = line_edit("Search settings", "Search all settings")
         self.search.setClearButtonEnabled(True)
         self.sections = QListWidget()
         self.sections.setAccessibleName("Sections")
@@ -59,8 +58,7 @@ class SettingsDialog(QDialog):
         self.expert = QCheckBox("Show &expert settings")
         self.expert.setChecked(preferences.value.window.expert)
         self.expert.setToolTip("All settings, not only the usual ones")
-        self._nothing = label("", Role.MUTED)
-        self._nothing.setWordWrap(True)
+        self._nothing = label("", Role.MUTED, wrap=True)
         self._scroll = scrolling(self.form)
         self.form.setContentsMargins(4, 4, 12, 12)
         self._lay_out()
@@ -77,23 +75,15 @@ class SettingsDialog(QDialog):
 
     def _lay_out(self) -> None:
         self.sections.setFixedWidth(LIST_WIDTH * self.fontMetrics().averageCharWidth() + 40)
-        foot = QHBoxLayout()
-        foot.addWidget(self.expert)
-        foot.addStretch()
-        foot.addWidget(button("Close", self.accept, Role.PRIMARY))
-        right = QVBoxLayout()
-        right.addWidget(self._nothing)
-        right.addWidget(self._scroll, 1)
-        middle = QHBoxLayout()
-        middle.setSpacing(14)
-        middle.addWidget(self.sections)
-        middle.addLayout(right, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 14, 16, 12)
-        column.setSpacing(10)
-        column.addWidget(self.search)
-        column.addLayout(middle, 1)
-        column.addLayout(foot)
+        self.setLayout(
+            vbox(
+                self.search,
+                (hbox(self.sections, (vbox(self._nothing, (self._scroll, 1)), 1), spacing=14), 1),
+                hbox(self.expert, Spacer(0), button("Close", self.accept, Role.PRIMARY)),
+                margins=(16, 14, 16, 12),
+                spacing=10,
+            )
+        )
         window = self.parentWidget()
         assert window is not None
         self.resize(min(820, window.width() - 20), min(640, window.height() - 20))
@@ -133,5 +123,5 @@ class SettingsDialog(QDialog):
 
 
 def section_of(path: Path) -> Path:
-    """The place of the section that has this field."""
+    """Return the path of the section that has this field."""
     return max((place for place in SECTIONS.values() if path[: len(place)] == place), key=len)

@@ -1,9 +1,20 @@
-"""Background tasks: whatever takes long runs in a thread, and its results arrive in the main thread in batches.
+"""Background tasks: what takes long runs in a thread, and its results reach the window in the main thread.
 
-    thread   for item in work(): inbox.append(item)
-    window   every 30 ms: everything in the inbox, as one `arrived`; when the work is over, one `ended`
+    BackgroundTask(self, "export", write).success(self._exported).failure(self.failed.emit).start()
+    StreamTask(self, "replay", events).items(self._show).done(self._ended).start()
 
-`run_in_background` starts a task. Each window has one `BackgroundTasks`, which cancels them all when it closes.
+`BackgroundTask` runs a function, which returns one result. `StreamTask` runs a generator; what it yields is delivered
+every 30 ms, all of it as one list. The function runs in a thread of its own, so it must not touch a widget: whatever it
+needs of one is read before. If it raises a BatonError, `failure` gets it. Any other exception goes to
+`threading.excepthook` with its traceback, and `failure` gets `BROKEN`.
+
+The owner is an object of the window. A task whose owner is deleted delivers nothing more. When the window closes,
+`BackgroundTasks.close` cancels all tasks in its tree and waits for them; nothing is started afterwards. A cancelled
+generator is closed at its next item. Work whose last results must not be lost, such as an answer that is saved while it
+is written, passes `cancel`, a function that asks it to end by itself. Work that may hang at a silent server is not
+waited for: `waits=False`.
+
+`LatestTask` runs functions of which only the newest result is wanted: a search while a person types.
 """
 
 from __future__ import annotations
@@ -11,66 +22,85 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import closing
-from typing import Any, ClassVar
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from typing import ClassVar, Generic, Self, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from core.errors import BatonError
 
 FLUSH_MS = 30
-"""Thirty batches a second look like a stream, and leave the window nine tenths of its time at 300 tokens a second."""
+"""Thirty deliveries a second look like a stream; at 300 tokens a second the window is busy a tenth of the time."""
 APART_MS = 4
-"""Between two tasks that deliver something."""
-
-Work = Callable[[], Generator[Any, None, None]]
-"""Runs in the thread and yields results. Cancelled, it is closed at its next item."""
-Arrived = Callable[[list[Any]], object]
-Ended = Callable[[BatonError | None], object]
-
+"""Between the deliveries of two tasks."""
 BROKEN = BatonError("Something went wrong inside Baton.", "What was written so far is kept; please report it.")
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-class BackgroundTask(QObject):
-    """One piece of work in a thread of its own. It is started once."""
 
-    arrived = Signal(list)
-    """What the work has yielded since the last time, in order."""
-    ended = Signal(object)
-    """A BatonError if the work failed, else None. Comes once, after everything has arrived."""
+class StreamTask(QObject, Generic[Item]):
+    """A generator in a thread of its own. Its items are delivered in order, and then its end."""
+
+    _arrived = Signal(list)
+    _failed = Signal(object)
+    _ended = Signal(object)
 
     _delivered_at: ClassVar = 0.0
-    """When any of the tasks last delivered something."""
+    """When any task last delivered something."""
 
     def __init__(
-        self, name: str, work: Work, cancel: Callable[[], None] | None = None, parent: QObject | None = None
+        self,
+        owner: QObject,
+        name: str,
+        generate: Callable[[], Iterable[Item]],
+        *,
+        cancel: Callable[[], None] | None = None,
+        waits: bool = True,
     ) -> None:
-        """`cancel`: asks work to end by itself, where its last results must not be lost (a run)."""
-        super().__init__(parent)
+        """`cancel`: asks the work to end by itself. `waits`: whether the closing window waits for it."""
+        super().__init__(owner)
         self.name = name
         self.running = False
-        """True until `ended` has been emitted."""
-        self.waits = True
-        """Whether the closing window waits for it."""
-        self._work = work
-        self._inbox: deque[Any] = deque()
+        """True until the end has been delivered."""
+        self.waits = waits
+        self._generate = generate
+        self._inbox: deque[Item] = deque()
         self._stopping = threading.Event()
         self._cancel = cancel or self._stopping.set
-        self._failure: BatonError | None = BROKEN
+        self._error: BatonError | None = BROKEN
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._timer = QTimer(self)
         self._timer.setInterval(FLUSH_MS)
         self._timer.timeout.connect(self._tick)
 
-    def start(self) -> BackgroundTask:
-        self.running = True
-        self._thread.start()
-        self._timer.start()
+    def items(self, callback: Callable[[list[Item]], object]) -> Self:
+        """Call this with what was yielded since the last call."""
+        self._arrived.connect(callback)
+        return self
+
+    def failure(self, callback: Callable[[BatonError], object]) -> Self:
+        """Call this with the error if the work fails."""
+        self._failed.connect(callback)
+        return self
+
+    def done(self, callback: Callable[[BatonError | None], object]) -> Self:
+        """Call this last, however the work ended, with its error or None."""
+        self._ended.connect(callback)
+        return self
+
+    def start(self) -> Self:
+        """Start once; does nothing if the window is closed."""
+        if not BackgroundTasks.of(self).closed:
+            self.running = True
+            self._ended.connect(self.deleteLater)
+            self._thread.start()
+            self._timer.start()
         return self
 
     def stop(self) -> None:
-        """Ask the work to end; `ended` follows."""
+        """Ask the work to end; its last results and its end follow."""
         self._cancel()
 
     def finish(self) -> None:
@@ -82,20 +112,21 @@ class BackgroundTask(QObject):
 
     def _run(self) -> None:
         try:
-            with closing(self._work()) as items:
-                for item in items:
-                    self._inbox.append(item)
-                    if self._stopping.is_set():
-                        break
-            self._failure = None
+            items = self._generate()
+            for item in items:
+                self._inbox.append(item)
+                if self._stopping.is_set():
+                    break
+            if isinstance(items, Generator):
+                items.close()
+            self._error = None
         except BatonError as error:
-            self._failure = error
-        # Any other exception goes to threading.excepthook with its traceback, and the window shows BROKEN.
+            self._error = error
 
     def _tick(self) -> None:
-        """Deliver, but not right after another task: what that one brought is painted first, or three answers that are
-        written side by side would be shown in one long turn."""
-        if time.perf_counter() - BackgroundTask._delivered_at < APART_MS / 1000:
+        """Deliver, but not right after another task: the window paints what that one delivered first, or three answers
+        that are written side by side would stop it for as long as all of them take together."""
+        if time.perf_counter() - StreamTask._delivered_at < APART_MS / 1000:
             self._timer.start(APART_MS)
             return
         self._timer.start(FLUSH_MS)
@@ -103,18 +134,96 @@ class BackgroundTask(QObject):
 
     def _flush(self) -> None:
         over = not self._thread.is_alive()
-        batch = [self._inbox.popleft() for _ in range(len(self._inbox))]
-        if batch:
-            self.arrived.emit(batch)
-            BackgroundTask._delivered_at = time.perf_counter()
+        items = [self._inbox.popleft() for _ in range(len(self._inbox))]
+        if items:
+            self._arrived.emit(items)
+            StreamTask._delivered_at = time.perf_counter()
         if over and self.running:
             self._timer.stop()
             self.running = False
-            self.ended.emit(self._failure)
+            if self._error:
+                self._failed.emit(self._error)
+            self._ended.emit(self._error)
+
+
+class BackgroundTask(StreamTask[Result]):
+    """A function in a thread of its own, with one result."""
+
+    def __init__(
+        self,
+        owner: QObject,
+        name: str,
+        function: Callable[[], Result],
+        *,
+        cancel: Callable[[], None] | None = None,
+        waits: bool = True,
+    ) -> None:
+        super().__init__(owner, name, lambda: [function()], cancel=cancel, waits=waits)
+
+    def success(self, callback: Callable[[Result], object]) -> Self:
+        """Call this with the result if the function returns."""
+        return self.items(lambda results: callback(results[0]))
+
+
+class LatestTask(QObject):
+    """Runs one function after another; only the newest result is wanted.
+
+    A new function starts at once, and the result of the one before is dropped. With `one_at_a_time` it waits for the
+    one before, whose result is delivered too; of several that wait, only the newest runs. That is for what changes
+    faster than it can be computed, such as the alignment of texts that are being written.
+    """
+
+    def __init__(
+        self,
+        owner: QObject,
+        name: str,
+        failure: Callable[[BatonError], object] | None = None,
+        *,
+        one_at_a_time: bool = False,
+    ) -> None:
+        super().__init__(owner)
+        self._name = name
+        self._failure = failure
+        self._one_at_a_time = one_at_a_time
+        self._newest: QObject | None = None
+        self._next: Callable[[], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._newest is not None
+
+    def run(self, function: Callable[[], Result], success: Callable[[Result], object]) -> None:
+        """Call `function` in a thread, and `success` with its result."""
+        start = partial(self._start, function, success)
+        if self._one_at_a_time and self.busy:
+            self._next = start
+        else:
+            start()
+
+    def cancel(self) -> None:
+        """Drop the result that is still to come."""
+        self._newest = self._next = None
+
+    def _start(self, function: Callable[[], Result], success: Callable[[Result], object]) -> None:
+        task = BackgroundTask(self, self._name, function, waits=self._one_at_a_time)
+        task.success(lambda result: success(result) if task is self._newest else None)
+        task.done(lambda error: self._done(task, error))
+        self._newest = task
+        task.start()
+
+    def _done(self, task: QObject, error: BatonError | None) -> None:
+        if task is not self._newest:
+            return
+        self._newest = None
+        if error and self._failure:
+            self._failure(error)
+        if start := self._next:
+            self._next = None
+            start()
 
 
 class BackgroundTasks(QObject):
-    """The background work of one window: the tasks of all objects in its tree. After `close` nothing starts."""
+    """The tasks of all objects in the tree of one window."""
 
     def __init__(self, window: QObject) -> None:
         super().__init__(window)
@@ -123,7 +232,7 @@ class BackgroundTasks(QObject):
 
     @staticmethod
     def of(owner: QObject) -> BackgroundTasks:
-        """The tasks of the window that the owner belongs to: of the object at the top of its tree."""
+        """Return the tasks of the window that the owner belongs to: of the object at the top of its tree."""
         top = owner
         while parent := top.parent():
             top = parent
@@ -131,8 +240,8 @@ class BackgroundTasks(QObject):
         return known if isinstance(known, BackgroundTasks) else BackgroundTasks(top)
 
     @property
-    def running(self) -> list[BackgroundTask]:
-        return [task for task in self._window.findChildren(BackgroundTask) if task.running]
+    def running(self) -> list[StreamTask[object]]:
+        return [task for task in self._window.findChildren(StreamTask) if task.running]
 
     def close(self) -> None:
         """Cancel everything, wait for it, and deliver what is left. A silent server is not waited for."""
@@ -145,119 +254,7 @@ class BackgroundTasks(QObject):
                 task.finish()
 
 
-def run_in_background(
-    owner: QObject,
-    name: str,
-    work: Work,
-    *,
-    arrived: Arrived | None = None,
-    ended: Ended | None = None,
-    cancel: Callable[[], None] | None = None,
-    waits: bool = True,
-) -> BackgroundTask:
-    """Run work for an object of a window. If the owner is deleted, nothing more is delivered.
-
-    `arrived` takes what was yielded, in batches; `ended` the error or None, once. `cancel` asks work to end by itself.
-    `waits`: whether the closing window waits for the work, as it must where something is saved.
-    """
-    task = BackgroundTask(name, work, cancel, owner)
-    task.waits = waits
-    if BackgroundTasks.of(owner).closed:
-        return task
-    if arrived:
-        task.arrived.connect(arrived)
-    if ended:
-        task.ended.connect(ended)
-    task.ended.connect(task.deleteLater)
-    return task.start()
-
-
-def cancel_background(part: QObject) -> None:
+def cancel_tasks(owner: QObject) -> None:
     """Cancel the tasks of a part of the window that is being closed; they are not waited for."""
-    for task in part.findChildren(BackgroundTask):
+    for task in owner.findChildren(StreamTask):
         task.stop()
-
-
-class LatestTask(QObject):
-    """Computes one answer at a time; a newer request replaces an older one, whose answer is dropped."""
-
-    def __init__(self, owner: QObject, failed: Callable[[BatonError], object] | None = None) -> None:
-        """`failed`: called with the error of a request that was not replaced."""
-        super().__init__(owner)
-        self._failed = failed
-        self._newest: BackgroundTask | None = None
-
-    @property
-    def busy(self) -> bool:
-        return self._newest is not None
-
-    def ask(self, question: Callable[[], Any], answered: Callable[[Any], object]) -> None:
-        """Call `question` in a thread, and `answered` with what it returns."""
-
-        def work() -> Generator[Any, None, None]:
-            yield question()
-
-        task = run_in_background(
-            self,
-            "question",
-            work,
-            arrived=lambda answers: answered(answers[0]) if task is self._newest else None,
-            ended=lambda error: self._ended(task, error),
-            waits=False,
-        )
-        self._newest = task
-
-    def cancel(self) -> None:
-        """Drop the answer that is still to come. A silent server is not waited for."""
-        if self._newest:
-            self._newest.stop()
-            self._newest = None
-
-    def _ended(self, task: BackgroundTask, error: BatonError | None) -> None:
-        if task is self._newest:
-            self._newest = None
-            if error and self._failed:
-                self._failed(error)
-
-
-class SteadyTask(QObject):
-    """Computes one answer at a time; while it does, only the newest request waits. Every computed answer is used.
-
-    For what changes faster than it can be computed, such as the alignment of texts that are being written.
-    """
-
-    def __init__(self, owner: QObject, name: str, failed: Callable[[BatonError], object] | None = None) -> None:
-        super().__init__(owner)
-        self._name = name
-        self._failed = failed
-        self._task: BackgroundTask | None = None
-        self._next: tuple[Callable[[], Any], Callable[[Any], object]] | None = None
-
-    @property
-    def busy(self) -> bool:
-        return self._task is not None
-
-    def ask(self, question: Callable[[], Any], answered: Callable[[Any], object]) -> None:
-        """Call `question` in a thread once the one before is done, and `answered` with what it returns."""
-        if self._task:
-            self._next = question, answered
-            return
-
-        def work() -> Generator[Any, None, None]:
-            yield question()
-
-        self._task = run_in_background(
-            self, self._name, work, arrived=lambda answers: answered(answers[0]), ended=self._ended
-        )
-
-    def cancel(self) -> None:
-        """Forget the request that waits."""
-        self._next = None
-
-    def _ended(self, error: BatonError | None) -> None:
-        self._task = None
-        if error and self._failed:
-            self._failed(error)
-        if self._next:
-            request, self._next = self._next, None
-            self.ask(*request)

@@ -15,12 +15,12 @@ SHORTEST_OPENING = 16
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """1 token, 1,204 tokens."""
+    """Format a number of things: 1 token, 1,204 tokens."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """41 ms, 9.2 s, 3 min 20 s, 2 h 5 min."""
+    """Format seconds: 41 ms, 9.2 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 100:
@@ -30,13 +30,13 @@ def duration(seconds: float) -> str:
 
 
 def day_and_time(moment: datetime) -> str:
-    """26 Nov 2026, 08:37, as this machine's clock and zone say."""
+    """Format a time in this machine's time zone: 26 Nov 2026, 08:37."""
     local = moment.astimezone()
     return f"{local.day} {local:%b %Y, %H:%M}"
 
 
 def size(number: float) -> str:
-    """Bytes in binary units: 412 B, 3.5 KiB, 1.2 MiB, 4.7 GiB."""
+    """Format bytes in binary units: 412 B, 3.5 KiB, 1.2 MiB, 4.7 GiB."""
     if number < 1024:
         return f"{number:.0f} B"
     for unit, bytes_each in (("KiB", 2**10), ("MiB", 2**20)):
@@ -46,12 +46,12 @@ def size(number: float) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """0.0021 EUR; nothing where no price is known."""
+    """Format an amount of money: 0.0021 EUR; nothing where no price is known."""
     return f"{amount:,.4f} {currency}".rstrip() if amount or currency else ""
 
 
 def parameter_count(number: int) -> str:
-    """Weights of a model: 1.5 B, 135 M; nothing for 0."""
+    """Format the number of a model's weights: 1.5 B, 135 M; nothing for 0."""
     if not number:
         return ""
     for each, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
@@ -61,7 +61,7 @@ def parameter_count(number: int) -> str:
 
 
 def percent_more(value: float, first: float) -> str:
-    """+12%, −16%, ±0%; nothing if `first` is 0."""
+    """Format a relative difference: +12%, −16%, ±0%; nothing if `first` is 0."""
     if not first:
         return ""
     change = round(100 * (value - first) / first)
@@ -69,7 +69,7 @@ def percent_more(value: float, first: float) -> str:
 
 
 def times_as_many(value: float, first: float) -> str:
-    """0.6×, 2.1×, 14×; nothing if `first` is 0."""
+    """Format a ratio: 0.6×, 2.1×, 14×; nothing if `first` is 0."""
     if not first:
         return ""
     ratio = value / first
@@ -77,20 +77,20 @@ def times_as_many(value: float, first: float) -> str:
 
 
 def short_path(path: Path) -> str:
-    """With ~ for the home folder."""
+    """Format a path, with ~ for the home folder."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def in_brief(problem: str) -> str:
-    """Beginning and end of a long problem: the end is where problems of one kind differ."""
+    """Shorten a long problem to its beginning and its end, where problems of one kind differ."""
     if len(problem) <= LONGEST_PROBLEM:
         return problem
     return f"{problem[: LONGEST_PROBLEM // 3].rsplit(' ', 1)[0]} … {problem[-LONGEST_PROBLEM // 2 :].split(' ', 1)[1]}"
 
 
 def shared_opening(texts: Collection[str]) -> int:
-    """Characters with which all texts begin, in whole words; 0 if that is little, or if all texts are alike."""
+    """Return how many characters all texts begin with, in whole words; 0 if few, or if all texts are equal."""
     first, last = min(texts, default=""), max(texts, default="")  # what these two share, all between them share
     alike = bisect_left(range(min(len(first), len(last))), True, key=lambda at: first[: at + 1] != last[: at + 1])
     at = first.rfind(" ", 0, alike) + 1
@@ -98,7 +98,7 @@ def shared_opening(texts: Collection[str]) -> int:
 
 
 def distinguished(texts: Sequence[str]) -> list[str]:
-    """Each on one line; what begins like another is shortened before the place where they differ: “Add 3 … to 4”."""
+    """Shorten texts that begin alike before the place where they differ: “Add 3 … to 4”."""
     shared: dict[str, int] = {}
     for one, other in pairwise(sorted(set(texts))):  # of all texts, a neighbour begins most alike
         opening = shared_opening((one, other))
@@ -107,6 +107,6 @@ def distinguished(texts: Sequence[str]) -> list[str]:
 
 
 def _without_opening(text: str, opening: int) -> str:
-    """A few words of an opening that is longer than these stay."""
+    """Leave out an opening of so many characters, but for its first words."""
     kept = text[:SHORTEST_OPENING].rsplit(" ", 1)[0]
     return f"{kept} … {text[opening:]}" if opening > SHORTEST_OPENING else text

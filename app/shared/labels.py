@@ -43,7 +43,7 @@ ENDINGS = {
 
 
 def why(piece: Piece) -> str:
-    """Why its author wrote it, in a line: "Reflection takeover: Wait"."""
+    """Return why its author wrote it, in a line: "Reflection takeover: Wait"."""
     if piece.reason is None:
         return ""
     return reason_and_cue(piece.reason, piece.cue if piece.author is Author.LARGE else None)
@@ -54,7 +54,7 @@ def reason_and_cue(reason: str, cue: Cue | None) -> str:
 
 
 def title_of(settings: RunSettings) -> str:
-    """The policy, and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
+    """Name the policy and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
     policy = POLICIES.of(settings.policy)
     presets = policy.presets or {"": policy.Settings()}
     preset, apart = min(_from_presets(settings.policy, presets).items(), key=lambda item: len(item[1]))
@@ -66,7 +66,7 @@ def title_of(settings: RunSettings) -> str:
 
 
 def _from_presets(chosen: PolicySettings, presets: Mapping[str, PolicySettings]) -> dict[str, dict[str, Any]]:
-    """How the parameters differ from each preset. The demo pair's own lengths make no difference."""
+    """Return how the parameters differ from each preset. The demo pair's own lengths make no difference."""
     apart = {}
     for name, preset in presets.items():
         usual = [preset, with_advice(preset, DEMO_SETTINGS.policy)]
@@ -75,13 +75,13 @@ def _from_presets(chosen: PolicySettings, presets: Mapping[str, PolicySettings])
 
 
 def preset_of(policy: PolicySettings) -> str:
-    """The preset whose values these are, the demo pair's own lengths aside; empty if a person changed any."""
+    """Return the preset whose values these are, the demo pair's own lengths aside; "" if a person changed any."""
     apart = _from_presets(policy, POLICIES.of(policy).presets)
     return next((name for name, values in apart.items() if not values), "")
 
 
 def used_in_brief(trace: Trace) -> str:
-    """“● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords (baton) · seed 7”: what wrote an answer, as it was then."""
+    """Return what wrote an answer: “● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords (baton) · seed 7”."""
     if trace.started is None:
         return ""
     cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
@@ -91,7 +91,7 @@ def used_in_brief(trace: Trace) -> str:
 
 
 def used_in_full(trace: Trace) -> str:
-    """The same with sampling, length limit and system prompt, a line each."""
+    """Return what wrote an answer with sampling, length limit and system prompt, a line each."""
     if trace.started is None:
         return ""
     settings = tolerant({"run": dict(trace.started.settings)}).run
@@ -101,49 +101,49 @@ def used_in_full(trace: Trace) -> str:
 
 
 def run_in_brief(trace: Trace) -> str:
-    """14 steps · 9.2 s; while a long text is read, how far. The speed of each model stands below the composer."""
+    """Return “14 steps · 9.2 s”, or how far a long prompt is read. The speeds stand below the composer."""
     if trace.prefill:
-        return prefill_words(trace.prefill)
+        return prefill_text(trace.prefill)
     parts = [count(len(trace.steps), "step")]
     if trace.seconds > 0:
         parts.append(duration(trace.seconds))
     return " · ".join(parts)
 
 
-def prefill_words(progress: PrefillProgressed) -> str:
-    """“Reading the prompt … 43%”"""
+def prefill_text(progress: PrefillProgressed) -> str:
+    """Return “Reading the prompt … 43%”."""
     return f"Reading the prompt … {progress.share:.0%}"
 
 
 DRAFT_SIGN = "◇"
-"""Of tokens that the small model drafted for the large one: speculative decoding."""
+"""Marks tokens that the small model drafted for the large one: speculative decoding."""
 
 
-def draft_words(drafted: int, accepted: int) -> str:
-    """“◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
+def draft_text(drafted: int, accepted: int) -> str:
+    """Return “◇ 12 tokens, 9 accepted (75%)”; nothing if none was drafted."""
     return (
         f"{DRAFT_SIGN} {count(drafted, 'token')}, {accepted:,} accepted ({accepted / drafted:.0%})" if drafted else ""
     )
 
 
 def ending(trace: Trace, live: bool) -> str:
-    """How the run ended, if that needs a word, and what to make of it."""
+    """Return how the run ended and what to make of it; nothing if it ended well."""
     if live or not trace.started:
         return ""
     if trace.ended is None:
         return "Interrupted: Baton was closed while this was written."
-    return trace.ended.reason or finish_words(trace) or advice_on(trace).text
+    return trace.ended.reason or finish_text(trace) or advice_on(trace).text
 
 
-def finish_words(trace: Trace) -> str:
-    """Why the run ended, if that needs a word: “Stopped at the length limit (500 tokens).”"""
+def finish_text(trace: Trace) -> str:
+    """Return why the run ended unless it was complete: “Stopped at the length limit (500 tokens).”"""
     if trace.finish is Finish.MAX_TOKENS and trace.started and (most := trace.started.settings.get("max_tokens")):
         return f"Stopped at the length limit ({count(most, 'token')})."
     return ENDINGS[trace.finish] if trace.finish else ""
 
 
-def last_words(trace: Trace, live: bool) -> str:
-    """What happened without stopping the answer, and how it ended, a line each.
+def last_text(trace: Trace, live: bool) -> str:
+    """Return the notices of a run and how it ended, a line each.
 
     That a server is tried again stands in the live line above the composer and on the page of the run, not here.
     """
@@ -152,13 +152,13 @@ def last_words(trace: Trace, live: bool) -> str:
 
 
 def opinion_counts(opinion: Opinion) -> str:
-    """What the opinion comes to, in two sentences."""
+    """Sum up a second opinion in two sentences."""
     strong, missed, unneeded = len(opinion.strong), len(opinion.missed), len(opinion.unneeded)
-    words = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
+    text = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
     if opinion.takeovers and any(review.effect is not TakeoverEffect.UNKNOWN for review in opinion.takeovers):
-        words += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
-        words += "the small model would most likely have written the same."
-    return words
+        text += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
+        text += "the small model would most likely have written the same."
+    return text
 
 
 # Usage of servers
@@ -176,23 +176,23 @@ class BilledEngine(Protocol):
 
 
 def bills_of(pair: Pair) -> Iterator[str]:
-    """A line for each of the two models that is on a server."""
+    """Yield the usage of each of the two models that is on a server, a line each."""
     for engine in {id(engine): engine for engine in (pair.small, pair.large)}.values():
         if isinstance(engine, BilledEngine):
-            yield f"{engine.card.location}: {bill_in_words(engine.usage)}"
+            yield f"{engine.card.location}: {bill_text(engine.usage)}"
 
 
-def bill_in_words(bill: Usage) -> str:
-    """All of it in a line."""
+def bill_text(bill: Usage) -> str:
+    """Return requests, tokens, bytes, waiting time and money in a line."""
     cost = bill.cost
     waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
-    words = f"{cost.requests:,} requests, {tokens_in_words(bill)}, {waited}"
+    text = f"{cost.requests:,} requests, {tokens_text(bill)}, {waited}"
     spent = money(bill.money, bill.currency)
-    return f"{words}, {spent}" if spent else words
+    return f"{text}, {spent}" if spent else text
 
 
-def tokens_in_words(bill: Usage) -> str:
-    """“5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
+def tokens_text(bill: Usage) -> str:
+    """Return “5,310 tokens sent, 5,120 of them reused, 190 read, 84 written”."""
     cost = bill.cost
     about = "about " if cost.estimated else ""
     counts = f"{cost.sent:,} tokens sent, {cost.reused:,} of them reused, {cost.read:,} read, {cost.written:,} written"
@@ -218,26 +218,26 @@ def bill_facts(bill: Usage) -> list[Fact]:
 
 
 def placement_facts(card: ModelCard) -> Iterator[Fact]:
-    """What lies where, in the words of `Placement`. Nothing for a model on a server."""
+    """Yield how a model is placed in memory; nothing for a model on a server."""
     if (placed := card.placement) is None:
         return
     threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
     yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
     if placed.retreat:
-        yield "Less than asked", f"⚠ {retreat_words(card)}"
+        yield "Less than asked", f"⚠ {retreat_text(card)}"
     for share in placed.shares:
-        yield f"In {share.device}", share_words(share)
+        yield f"In {share.device}", share_text(share)
 
 
-def retreat_words(card: ModelCard) -> str:
-    """One sentence if a model could not be loaded as asked; else nothing."""
+def retreat_text(card: ModelCard) -> str:
+    """Return a sentence if a model could not be loaded as asked; else ""."""
     if card.placement is None or not card.placement.retreat:
         return ""
     return f"{card.name} was loaded {card.placement.retreat}: out of memory."
 
 
-def share_words(share: DeviceShare) -> str:
-    """“31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
+def share_text(share: DeviceShare) -> str:
+    """Return “31 layers: weights 4.4 GiB, KV cache 448 MiB, compute 304 MiB”."""
     mapped = f" ({in_gib(share.mapped)} of it pages of the file)" if 0 < share.mapped < share.weights else ""
     parts = [f"weights {in_gib(share.weights)}{mapped}" if share.weights else ""]
     parts += [f"KV cache {in_gib(share.cache)}" if share.cache else "", f"compute {in_gib(share.compute)}"]
@@ -245,23 +245,23 @@ def share_words(share: DeviceShare) -> str:
 
 
 def own_facts(own: ModelOverrides) -> Iterator[Fact]:
-    """What a person set for this model alone."""
-    if words := sampling_words(own):
-        yield "Own sampling", words
+    """Yield what a person set for this model alone."""
+    if text := sampling_text(own):
+        yield "Own sampling", text
     if own.tags is not TagSource.TEMPLATE:
         yield "Own tags", f"{own.opening} … {own.closing}" if own.tags is TagSource.OTHER else "none"
     if own.cue_list:
-        yield "Own cues", cue_words(own.cue_list)
+        yield "Own cues", cue_text(own.cue_list)
 
 
-def sampling_words(own: ModelOverrides) -> str:
-    """“temperature 0.6, top-p 0.95”: what is set of them."""
+def sampling_text(own: ModelOverrides) -> str:
+    """Return what is set of the sampling: “temperature 0.6, top-p 0.95”."""
     drawing = [("temperature", own.temperature), ("top-p", own.top_p), ("top-k", own.top_k)]
     return ", ".join(f"{name} {value:g}" for name, value in drawing if value is not None)
 
 
-def cue_words(cue_list: str) -> str:
-    """The cues of a list, without their inflections: “wait, hmm, let me”."""
+def cue_text(cue_list: str) -> str:
+    """Return the cues of a list without their inflections: “wait, hmm, let me”."""
     try:
         return ", ".join(word for words in parse_lexicon(cue_list).cues.values() for word in words)
     except SettingsError as error:
@@ -278,7 +278,7 @@ FIT_SIGNS = {
 }
 
 
-def fit_words(fit: Fit) -> str:
+def fit_text(fit: Fit) -> str:
     return FIT_SIGNS[fit.kind]
 
 
@@ -299,8 +299,8 @@ STATES = {
 }
 
 
-def state_in_words(doing: ServerStatus, short: bool = False) -> str:
-    """“✓ connected · 18 ms”, “≡ reading 40%”, “◷ waiting for a slot”; short, “≡ reading” and “◷ waiting”."""
+def status_text(doing: ServerStatus, short: bool = False) -> str:
+    """Return “✓ connected · 18 ms”, “≡ reading 40%” or “◷ waiting for a slot”; short, “≡ reading” or “◷ waiting”."""
     sign, words, _ = STATES[doing.state]
     if short:
         return f"{sign} {words.partition(' for ')[0]}"

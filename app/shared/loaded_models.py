@@ -7,9 +7,10 @@ from collections.abc import Generator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 
-from app.shared.background import BackgroundTask, BackgroundTasks, run_in_background
+from app.shared.background import BackgroundTasks, StreamTask
+from app.shared.timer import single_shot_timer
 from core.engines.body import Author
 from core.engines.remote.state import ServerStatus, StatusCallback
 from core.errors import BatonError
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     from core.engines.remote.servers import KnownServers
 
 Loading = Generator[str | Pair, None, None]
-"""Yields words on how far it is, and at the end the pair."""
-
-
-GATHER_MS = 100
-"""What a server does changes many times a second; a state that is over sooner is not shown."""
+"""Yields the status while it loads, and at the end the pair."""
+COALESCE_MS = 100
+"""A server's status changes many times a second; the window shows it at most this often."""
 
 
 class Loader(Protocol):
@@ -32,7 +31,7 @@ class Loader(Protocol):
 
     @property
     def servers(self) -> KnownServers:
-        """What is known of servers, their keys among it."""
+        """The known servers, with their keys and settings."""
         ...
 
 
@@ -59,31 +58,28 @@ class LoadState(Enum):
 
 class LoadedModels(QObject):
     changed = Signal()
-    """State, words or pair are other than before."""
+    """The state, its text or the pair has changed."""
     servers_changed = Signal()
-    """A server does something else than before, or is further with it."""
-    _stirred = Signal()
+    """The status of a server has changed."""
+    _status_changed = Signal()
 
     def __init__(self, loader: Loader, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
-        self._gathering = QTimer(self)
-        self._gathering.setSingleShot(True)
-        self._gathering.setInterval(GATHER_MS)
-        self._gathering.timeout.connect(self.servers_changed)
+        self._coalescing = single_shot_timer(self, COALESCE_MS, self.servers_changed.emit)
         # A watcher is called from the thread that talks to its server.
-        self._stirred.connect(self._gather, Qt.ConnectionType.QueuedConnection)
-        self._task: BackgroundTask | None = None
+        self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
+        self._task: StreamTask[str | Pair] | None = None
         self._wanted: ModelChoice | None = None
         self._writers: set[object] = set()
         self.state = LoadState.NONE
-        self.words = "No models yet"
+        self.status = "No models yet"
         """What is going on, or went wrong, for a person."""
         self.error: BatonError | None = None
         self.pair = Pair()
 
     def begin_writing(self, writer: object) -> None:
-        """The pair stays as it is until `end_writing`."""
+        """Keep the pair as it is until `end_writing`."""
         self._writers.add(writer)
 
     def end_writing(self, writer: object) -> None:
@@ -92,8 +88,8 @@ class LoadedModels(QObject):
             self._load_wanted()
 
     def load(self, choice: ModelChoice) -> None:
-        """Load another pair; the one before is closed first, since both rarely fit. If one is loading, it is next; if
-        a run uses the pair, it waits for that run to end, so no text is lost."""
+        """Load another pair. The loaded one is closed first, since both rarely fit; while a run uses it, the new pair
+        waits for that run to end, so that no text is lost. A pair that is still being loaded is given up."""
         if BackgroundTasks.of(self).closed:
             return
         if self._task is not None:
@@ -102,23 +98,23 @@ class LoadedModels(QObject):
             return
         if self._writers:
             self._wanted = choice
-            self._say(LoadState.WAITING, "Other models are loaded when the answer is written")
+            self._set_state(LoadState.WAITING, "Other models are loaded when the answer is written")
             return
         old, self.pair, self.error = self.pair, Pair(), None
 
-        def work() -> Loading:
+        def load() -> Loading:
             close_pair(old)
-            yield from self._loader(choice, lambda _: self._stirred.emit())
+            yield from self._loader(choice, lambda _: self._status_changed.emit())
 
-        self._say(LoadState.LOADING, "Loading the models…")
-        self._task = run_in_background(self, "load models", work, arrived=self._arrived, ended=self._ended)
+        self._set_state(LoadState.LOADING, "Loading the models…")
+        self._task = StreamTask(self, "load models", load).items(self._take).done(self._ended).start()
 
     @property
     def servers(self) -> KnownServers:
         return self._loader.servers
 
-    def doing(self, author: Author) -> ServerStatus | None:
-        """What the server of this model does; None if the model is on this machine."""
+    def server_status(self, author: Author) -> ServerStatus | None:
+        """The status of this model's server; None if the model is on this machine."""
         engine = self.pair.get(author)
         return engine.status if isinstance(engine, ServerEngine) else None
 
@@ -126,18 +122,18 @@ class LoadedModels(QObject):
         """Close the models, once the background tasks have ended: the window is closing."""
         close_pair(self.pair)
         self.pair = Pair()
-        self._gathering.stop()
+        self._coalescing.stop()
 
-    def _gather(self) -> None:
-        if not self._gathering.isActive():
-            self._gathering.start()
+    def _coalesce(self) -> None:
+        if not self._coalescing.isActive():
+            self._coalescing.start()
 
-    def _arrived(self, items: list[str | Pair]) -> None:
+    def _take(self, items: list[str | Pair]) -> None:
         for item in items:
             if isinstance(item, Pair):
                 self.pair = item
             else:
-                self._say(LoadState.LOADING, item)
+                self._set_state(LoadState.LOADING, item)
 
     def _ended(self, error: BatonError | None) -> None:
         self._task = None
@@ -145,19 +141,19 @@ class LoadedModels(QObject):
             self._load_wanted()
         elif error:
             self.error = error
-            self._say(LoadState.FAILED, error.message)
+            self._set_state(LoadState.FAILED, error.message)
         elif self.pair == Pair():
-            self._say(LoadState.NONE, "No models yet")
+            self._set_state(LoadState.NONE, "No models yet")
         else:
-            self._say(LoadState.READY, "Ready")
+            self._set_state(LoadState.READY, "Ready")
 
     def _load_wanted(self) -> None:
         assert self._wanted is not None
         choice, self._wanted = self._wanted, None
         self.load(choice)
 
-    def _say(self, state: LoadState, words: str) -> None:
-        self.state, self.words = state, words
+    def _set_state(self, state: LoadState, status: str) -> None:
+        self.state, self.status = state, status
         self.changed.emit()
 
 

@@ -36,7 +36,7 @@ class PairLoader:
     """Opens both models of a choice: a file in a process of its own, a server by its saved settings."""
 
     def __init__(self, paths: Paths) -> None:
-        """Two files are read: what a person chose for single models, and for single servers."""
+        """Read the options of single models and of single servers from their files below `paths`."""
         self._paths = paths
 
     @cached_property
@@ -61,9 +61,9 @@ class PairLoader:
             for author in (Author.SMALL, Author.LARGE):
                 source = choice.get(author)
                 if source not in engines:
-                    words = f"Opening the {author.value} model, {source_words(source)}…"
-                    yield words
-                    engines[source] = yield from opened(source, factory, words)
+                    text = f"Opening the {author.value} model, {source_text(source)}…"
+                    yield text
+                    engines[source] = yield from opened(source, factory, text)
                     undo.callback(engines[source].close)
             small, large = engines[choice.small], engines[choice.large]
             if small is not large:
@@ -113,8 +113,8 @@ def _close_unwanted(connecting: Future[Engine]) -> None:
         connecting.result().close()
 
 
-def source_words(source: ModelSource) -> str:
-    """A file with its size; the source's own text for anything else."""
+def source_text(source: ModelSource) -> str:
+    """Name a file with its size; anything else as a person writes it."""
     path = local_path(source)
     if path is None or not path.is_file():
         return str(source)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
+from app.shared.timer import single_shot_timer
 from core.errors import SettingsError
 from core.settings import Settings, SettingsFile
 
 SAVE_AFTER_MS = 800
-"""So that a splitter that is dragged is written once."""
+"""A splitter that is dragged is saved once."""
 
 
 class Preferences(QObject):
@@ -22,10 +23,7 @@ class Preferences(QObject):
         super().__init__(parent)
         self._file = file
         self.value = file.load()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(SAVE_AFTER_MS)
-        self._timer.timeout.connect(self.save)
+        self._timer = single_shot_timer(self, SAVE_AFTER_MS, self.save)
 
     def replace(self, value: Settings) -> None:
         if value != self.value:
@@ -34,7 +32,7 @@ class Preferences(QObject):
             self.changed.emit()
 
     def change(self, **fields: Any) -> None:
-        """Other values for fields of the settings, already valid."""
+        """Change fields of the settings to values that are valid already."""
         self.replace(self.value.model_copy(update=fields))
 
     def change_run(self, **fields: Any) -> None:

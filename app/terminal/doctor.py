@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.display import obstacle
+from app.display import display_problem
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write
@@ -38,7 +38,7 @@ def doctor(json: bool) -> int:
 
 def _checks() -> Iterator[Check]:
     yield from diagnose()
-    if reason := obstacle():
+    if reason := display_problem():
         yield Check("Display", State.WARNING, reason.rstrip("."), "The window needs one; the terminal does not.")
     else:
         yield Check("Display", State.GOOD, "the window can be opened")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from app.shared.labels import placement_facts, retreat_words
+from app.shared.labels import placement_facts, retreat_text
 from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, option
 from app.terminal.model_files import file_of, source_of
 from app.terminal.output import progress, remark
@@ -213,7 +213,7 @@ def describe(card: ModelCard) -> None:
     if is_set("verbose"):
         for name, fact in placement_facts(card):
             remark(f"{name}: {fact}")
-    elif words := retreat_words(card):
+    elif words := retreat_text(card):
         remark(words)
 
 

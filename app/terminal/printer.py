@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
-from app.shared.labels import prefill_words
+from app.shared.labels import prefill_text
 from core.engines.body import Author
 from core.safe_text import safe_text
 from core.text import counted
@@ -64,7 +64,7 @@ class Printer:
 
     def _show_progress(self, event: PrefillProgressed) -> None:
         if self._progress:
-            self._progress.out(prefill_words(event), style="dim", highlight=False, end="")
+            self._progress.out(prefill_text(event), style="dim", highlight=False, end="")
             self._progress_shown = True
 
     def _erase_progress(self) -> None:

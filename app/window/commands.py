@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import Protocol
 
@@ -13,21 +12,21 @@ from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
     QGridLayout,
-    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.chat.page import ChatPage
+from app.inspector.panel import Tab
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.rendering import CopyFormat
 from app.shared.steps.clipboard import copy_answer
 from app.shared.theme import Role
-from app.shared.widgets.controls import label
+from app.shared.widgets.controls import label, line_edit
+from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
@@ -80,7 +79,7 @@ class Command:
     title: str
     act: Callable[[], object]
     key: str = ""
-    """As Qt writes it in English; "" if it has none."""
+    """The key as Qt writes it in English; "" if it has none."""
     group: str = "Window"
 
     @property
@@ -105,19 +104,14 @@ class CommandPalette(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Commands")
         self._commands = commands
-        self.edit = QLineEdit()
-        self.edit.setPlaceholderText("What do you want to do?")
-        self.edit.setAccessibleName("Search commands")
+        self.edit = line_edit("Search commands", "What do you want to do?")
         self.edit.textChanged.connect(self._filter)
         self.edit.installEventFilter(self)
         self.list = QListWidget()
         self.list.setAccessibleName("Commands")
         self.list.itemActivated.connect(lambda: self._run())
         self.list.itemClicked.connect(lambda: self._run())
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 8, 8, 8)
-        column.addWidget(self.edit)
-        column.addWidget(self.list)
+        self.setLayout(vbox(self.edit, self.list, margins=8))
         self.resize(min(520, parent.width() - 40), 360)
         self.move(
             parent.mapToGlobal(parent.rect().center()).x() - self.width() // 2, parent.mapToGlobal(parent.pos()).y()
@@ -136,10 +130,10 @@ class CommandPalette(QDialog):
                     return True
         return super().eventFilter(watched, event)
 
-    def _filter(self, words: str) -> None:
+    def _filter(self, text: str) -> None:
         self.list.clear()
         for index, command in enumerate(self._commands):
-            if matches(command.title, words):
+            if matches(command.title, text):
                 item = QListWidgetItem(command.title + (f"   {command.key_name}" if command.key else ""))
                 item.setData(Qt.ItemDataRole.UserRole, index)
                 self.list.addItem(item)
@@ -153,7 +147,7 @@ class CommandPalette(QDialog):
 
 
 def matches(title: str, words: str) -> bool:
-    """True if every word occurs in the title."""
+    """Return whether every word occurs in the title."""
     return all(word in title.lower() for word in words.lower().split())
 
 
@@ -193,97 +187,133 @@ class ShortcutList(QDialog):
         scroll.setWidgetResizable(True)
         scroll.setWidget(content)
         scroll.setMinimumWidth(content.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
-        column = QVBoxLayout(self)
-        column.addWidget(scroll)
+        self.setLayout(vbox(scroll))
         self.resize(460, 560)
 
 
 def commands_of(window: CommandTarget) -> list[Command]:
+    """Return all commands, group by group."""
+    return [
+        *_conversation_commands(window),
+        *_answer_commands(window),
+        *_comparison_commands(window),
+        *_steering_commands(window),
+        *_window_commands(window),
+    ]
+
+
+def _conversation_commands(window: CommandTarget) -> list[Command]:
+    chat, dialogs = window.chat, window.dialogs
+    return _group(
+        "Conversation",
+        ("New conversation", chat.new, "Ctrl+N"),
+        ("Find in the conversation", lambda: _find(window), "Ctrl+F"),
+        ("Find next", lambda: _find(window, 1), "F3"),
+        ("Find previous", lambda: _find(window, -1), "Shift+F3"),
+        ("Jump to the latest", chat.conversation.jump_to_latest, "Alt+End"),
+        ("Search conversations", lambda: _focus_search(window), "Ctrl+Shift+F"),
+        ("Export the conversation…", dialogs.export, "Ctrl+S"),
+        ("Import a conversation…", dialogs.import_file, "Ctrl+O"),
+        ("System prompt…", chat.edit_system, "Ctrl+Shift+Y"),
+        ("Write a problem", chat.composer.edit.setFocus, "Ctrl+L"),
+        ("Edit the last problem and ask again", _on_last(window, chat.edit_again), "Ctrl+E"),
+    )
+
+
+def _answer_commands(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
 
-    def on_last(act: Callable[[Exchange], object]) -> Callable[[], None]:
-        """An action on the last answer, while none is being written."""
+    def copy_last(form: CopyFormat) -> None:
+        _on_last(window, lambda exchange: copy_answer(exchange, form))()
 
-        def do() -> None:
-            exchange = session.conversation.leaf
-            if exchange and session.ready:
-                act(exchange)
-            elif exchange is None:
-                window.show_error(BatonError("There is no answer yet.", "Ask something first."))
-            else:
-                window.show_error(BatonError("An answer is being written.", "Stop it, or wait for its end."))
-
-        return do
-
-    def toggle_fold() -> None:
-        exchange = session.current
-        if exchange and (answer := chat.conversation.answer_of(exchange)):
-            answer.toggle_fold()
-
-    return [
-        Command("New conversation", chat.new, "Ctrl+N", "Conversation"),
-        Command("Find in the conversation", lambda: _find(window), "Ctrl+F", "Conversation"),
-        Command("Find next", lambda: _find(window, 1), "F3", "Conversation"),
-        Command("Find previous", lambda: _find(window, -1), "Shift+F3", "Conversation"),
-        Command("Jump to the latest", chat.conversation.jump_to_latest, "Alt+End", "Conversation"),
-        Command("Search conversations", lambda: _focus_search(window), "Ctrl+Shift+F", "Conversation"),
-        Command("Export the conversation…", window.dialogs.export, "Ctrl+S", "Conversation"),
-        Command("Import a conversation…", window.dialogs.import_file, "Ctrl+O", "Conversation"),
-        Command("System prompt…", chat.edit_system, "Ctrl+Shift+Y", "Conversation"),
-        Command("Write a problem", chat.composer.edit.setFocus, "Ctrl+L", "Conversation"),
-        Command("Edit the last problem and ask again", on_last(chat.edit_again), "Ctrl+E", "Conversation"),
-        Command("Regenerate (new seed)", on_last(session.ask_again), "Ctrl+R", "Answer"),
-        Command("Continue the answer", on_last(session.go_on), "Ctrl+Return", "Answer"),
-        Command("Previous attempt", on_last(lambda exchange: session.step_aside(exchange, -1)), "Alt+Left", "Answer"),
-        Command("Next attempt", on_last(lambda exchange: session.step_aside(exchange, 1)), "Alt+Right", "Answer"),
-        Command("Show or hide the steps", toggle_fold, "Ctrl+H", "Answer"),
-        Command("Next step", lambda: chat.step_through(1), "Ctrl+Down", "Answer"),
-        Command("Previous step", lambda: chat.step_through(-1), "Ctrl+Up", "Answer"),
-        Command("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P", "Answer"),
-        Command("Second opinion on the answer", lambda: _show_opinion(window), "Ctrl+Shift+S", "Answer"),
-        *copies("the answer", "Ctrl+Shift+C", lambda form: on_last(lambda exchange: copy_answer(exchange, form))()),
-        *copies("the step", "Ctrl+Alt+C", chat.copy_step),
-        Command("Compare arms…", chat.compare, "Ctrl+D", "Side by side"),
-        Command(
-            "Compare attempts",
-            on_last(lambda exchange: chat.comparison.show_attempts(exchange)),
-            "Ctrl+Shift+D",
-            "Side by side",
-        ),
-        Command("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down", "Side by side"),
-        Command("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up", "Side by side"),
-        Command("Close find, cancel editing, stop, or close a message", window.escape, "Esc", "While it writes"),
-        Command("Take over now, or give back", chat.composer.press_baton, "Ctrl+T", "While it writes"),
-        Command("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T", "While it writes"),
-        Command("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R", "While it writes"),
-        Command("Chat", lambda: window.show_page("chat"), "Ctrl+1", "Window"),
-        Command("Batch", lambda: window.show_page("batch"), "Ctrl+2", "Window"),
-        Command("Models", lambda: window.show_page("models"), "Ctrl+3", "Window"),
-        Command("Choose models…", window.dialogs.choose_models, "Ctrl+M", "Window"),
-        Command("Connect to a server…", window.dialogs.connect_server, "Ctrl+Shift+M", "Window"),
-        Command("Policy…", window.topbar.policy.showMenu, "Ctrl+P", "Window"),
-        Command("Settings…", window.dialogs.show_settings, "Ctrl+,", "Window"),
-        Command("Conversations at the left", window.topbar.sidebar_wanted.emit, "Ctrl+B", "Window"),
-        Command("Inspector at the right", window.topbar.inspector_wanted.emit, "Ctrl+I", "Window"),
-        Command("Batch of problems…", window.choose_problems, "Ctrl+Shift+O", "Window"),
-        Command("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L", "Window"),
-        Command("Close the newest message", lambda: window.notice.close_newest(), "Ctrl+Shift+X", "Window"),
-        Command("Go to the newest message", lambda: window.notice.take_focus(), "F6", "Window"),
-        Command("Recent messages…", window.show_recent_messages, "Ctrl+Shift+E", "Window"),
-        Command("Command palette", window.show_palette, "Ctrl+K", "Window"),
-        Command("Shortcuts", window.show_shortcuts, "Ctrl+/", "Window"),
-        Command("Quit", window.close, "Ctrl+Q", "Window"),
-    ]
+    return _group(
+        "Answer",
+        ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
+        ("Continue the answer", _on_last(window, session.go_on), "Ctrl+Return"),
+        ("Previous attempt", _on_last(window, lambda exchange: session.show_sibling(exchange, -1)), "Alt+Left"),
+        ("Next attempt", _on_last(window, lambda exchange: session.show_sibling(exchange, 1)), "Alt+Right"),
+        ("Show or hide the steps", lambda: _toggle_steps(window), "Ctrl+H"),
+        ("Next step", lambda: chat.step_through(1), "Ctrl+Down"),
+        ("Previous step", lambda: chat.step_through(-1), "Ctrl+Up"),
+        ("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P"),
+        ("Second opinion on the answer", lambda: _show_opinion(window), "Ctrl+Shift+S"),
+        ("Copy the answer as text", lambda: copy_last(CopyFormat.TEXT), ""),
+        ("Copy the answer as Markdown", lambda: copy_last(CopyFormat.MARKDOWN), "Ctrl+Shift+C"),
+        ("Copy the step as text", lambda: chat.copy_step(CopyFormat.TEXT), ""),
+        ("Copy the step as Markdown", lambda: chat.copy_step(CopyFormat.MARKDOWN), "Ctrl+Alt+C"),
+    )
 
 
-def copies(what: str, key: str, copy: Callable[[CopyFormat], None]) -> list[Command]:
-    """A command for each form; the key copies Markdown, as the model wrote it."""
-    return [
-        Command(
-            f"Copy {what} as {form.value}", partial(copy, form), key if form is CopyFormat.MARKDOWN else "", "Answer"
-        )
-        for form in CopyFormat
-    ]
+def _comparison_commands(window: CommandTarget) -> list[Command]:
+    chat = window.chat  # whose comparison is created on first use
+    show_attempts = _on_last(window, lambda exchange: chat.comparison.show_attempts(exchange))
+    return _group(
+        "Side by side",
+        ("Compare arms…", chat.compare, "Ctrl+D"),
+        ("Compare attempts", show_attempts, "Ctrl+Shift+D"),
+        ("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down"),
+        ("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up"),
+    )
+
+
+def _steering_commands(window: CommandTarget) -> list[Command]:
+    session = window.session
+    return _group(
+        "While it writes",
+        ("Close find, cancel editing, stop, or close a message", window.escape, "Esc"),
+        ("Take over now, or give back", window.chat.composer.press_baton, "Ctrl+T"),
+        ("Take over at the next step", lambda: session.take_over(now=False), "Ctrl+Shift+T"),
+        ("Let the large model write this step again", session.rewrite_step, "Ctrl+Shift+R"),
+    )
+
+
+def _window_commands(window: CommandTarget) -> list[Command]:
+    dialogs, topbar, notice = window.dialogs, window.topbar, window.notice
+    return _group(
+        "Window",
+        ("Chat", lambda: window.show_page("chat"), "Ctrl+1"),
+        ("Batch", lambda: window.show_page("batch"), "Ctrl+2"),
+        ("Models", lambda: window.show_page("models"), "Ctrl+3"),
+        ("Choose models…", dialogs.choose_models, "Ctrl+M"),
+        ("Connect to a server…", dialogs.connect_server, "Ctrl+Shift+M"),
+        ("Policy…", topbar.policy.showMenu, "Ctrl+P"),
+        ("Settings…", dialogs.show_settings, "Ctrl+,"),
+        ("Conversations at the left", topbar.sidebar_wanted.emit, "Ctrl+B"),
+        ("Inspector at the right", topbar.inspector_wanted.emit, "Ctrl+I"),
+        ("Batch of problems…", window.choose_problems, "Ctrl+Shift+O"),
+        ("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L"),
+        ("Close the newest message", notice.close_newest, "Ctrl+Shift+X"),
+        ("Go to the newest message", notice.take_focus, "F6"),
+        ("Recent messages…", window.show_recent_messages, "Ctrl+Shift+E"),
+        ("Command palette", window.show_palette, "Ctrl+K"),
+        ("Shortcuts", window.show_shortcuts, "Ctrl+/"),
+        ("Quit", window.close, "Ctrl+Q"),
+    )
+
+
+def _group(name: str, *commands: tuple[str, Callable[[], object], str]) -> list[Command]:
+    return [Command(title, act, key, name) for title, act, key in commands]
+
+
+def _on_last(window: CommandTarget, act: Callable[[Exchange], object]) -> Callable[[], None]:
+    """Return a command on the last answer, which is refused while one is being written."""
+
+    def do() -> None:
+        exchange = window.session.conversation.leaf
+        if exchange is None:
+            window.show_error(BatonError("There is no answer yet.", "Ask something first."))
+        elif window.session.ready:
+            act(exchange)
+        else:
+            window.show_error(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+
+    return do
+
+
+def _toggle_steps(window: CommandTarget) -> None:
+    exchange = window.session.current
+    if exchange and (answer := window.chat.conversation.answer_of(exchange)):
+        answer.toggle_fold()
 
 
 def _find(window: CommandTarget, by: int = 0) -> None:
@@ -298,9 +328,9 @@ def _focus_search(window: CommandTarget) -> None:
 
 def _show_replay(window: CommandTarget) -> None:
     window.show_inspector(True)
-    window.chat.inspector.turn_to_replay()
+    window.chat.inspector.turn_to(Tab.REPLAY)
 
 
 def _show_opinion(window: CommandTarget) -> None:
     window.show_inspector(True)
-    window.chat.inspector.turn_to_opinion()
+    window.chat.inspector.turn_to(Tab.OPINION)

@@ -56,7 +56,7 @@ class WindowDialogs(QObject):
         self._import_export: ImportExport | None = None
 
     def use_import_export(self, import_export: ImportExport) -> None:
-        """The store is open: conversations can be exported and imported."""
+        """Allow export and import, now that the store is open."""
         self._import_export = import_export
         import_export.written.connect(self.saved)
         import_export.read.connect(self.imported)
@@ -99,7 +99,7 @@ class WindowDialogs(QObject):
         self._models.load(choice)
 
     def _models_here(self) -> list[str]:
-        """The paths of the models on this machine: reads folders, so not on the main thread."""
+        """Return the paths of the models on this machine. Reads folders, so call it in a thread."""
         from core.models.library import Library, known_folders
         from core.models.preferences import load_preferences
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask, run_in_background
+from app.shared.background import StreamTask
 from app.shared.loaded_models import LoadedModels, LoadState
 from core.errors import ModelFileError
 from core.run import Pair
@@ -26,26 +26,26 @@ class FileCheck(QObject):
         self._models = models
         self._checksums = checksums
         self._checked = Pair()
-        self._task: BackgroundTask | None = None
-        models.changed.connect(self._look)
+        self._task: StreamTask[ModelFileError] | None = None
+        models.changed.connect(self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         pair = self._models.pair
         if self._models.state is not LoadState.READY or pair is self._checked:
             return
         self._checked = pair
         stopped = threading.Event()
 
-        def work() -> Generator[ModelFileError, None, None]:
+        def check() -> Iterator[ModelFileError]:
             from core.models.checksums import Checksums
 
             files = [engine.card.path for engine in (pair.small, pair.large) if engine and engine.card.path]
-            yield from Checksums(self._checksums).changed(files, stopped)
+            return Checksums(self._checksums).changed(files, stopped)
 
         if self._task:
             self._task.stop()
-        self._task = run_in_background(self, "check model files", work, arrived=self._arrived, cancel=stopped.set)
+        self._task = StreamTask(self, "check model files", check, cancel=stopped.set).items(self._show).start()
 
-    def _arrived(self, errors: list[ModelFileError]) -> None:
+    def _show(self, errors: list[ModelFileError]) -> None:
         for error in errors:
             self.found.emit(error)

@@ -7,32 +7,29 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QRect, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from shiboken6 import isValid
 
 from app.chat.page import ChatPage
-from app.inspector.panel import Inspector
 from app.servers.monitor import ServerMonitor
-from app.shared.background import BackgroundTasks, run_in_background
+from app.shared.background import BackgroundTask, BackgroundTasks
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.conversations.session import ChatSession
-from app.shared.format import short_path
-from app.shared.labels import retreat_words
-from app.shared.loaded_models import LoadedModels, Loader, LoadState
-from app.shared.parts import AnswerComparison, ShowComparison
+from app.shared.loaded_models import LoadedModels, Loader
 from app.shared.preferences import Preferences
-from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import apply, current_theme
 from app.shared.widgets.controls import Hairline
-from app.shared.widgets.notice import RecentMessages, ToastMessage, Toasts, Way
+from app.shared.widgets.layout import vbox
+from app.shared.widgets.notice import RecentMessages, Toasts
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
 from app.window.file_check import FileCheck
+from app.window.messages import WindowMessages
 from app.window.topbar import TopBar
 from core.engines.body import Author
-from core.errors import BatonError, EngineError, ModelFileError, SettingsError, StoreError
+from core.errors import BatonError, StoreError
 from core.models.source import file_source
 from core.paths import Paths
 from core.settings import ColourScheme, SettingsFile
@@ -62,17 +59,16 @@ class MainWindow(QMainWindow):
         self._monitor = ServerMonitor(self.models, self)
         self._files = FileCheck(self.models, paths.checksums, self)
         self.session = ChatSession(self.models, self.preferences, self)
-        self._look: tuple[ColourScheme, float] | None = None
-        self._dress(with_sheet=False)
+        self._appearance: tuple[ColourScheme, float] | None = None
+        self._apply_appearance(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
         self.dialogs = WindowDialogs(self, self.session, self.models, self.preferences, paths, self.show_error)
-        self.inspector = Inspector()
-        self.chat = ChatPage(self.session, self.preferences, self.inspector, self._make_comparison)
+        self.chat = ChatPage(self.session, self.preferences)
+        self.inspector = self.chat.inspector
         self._pages = QStackedWidget()
         self._centre = QWidget()
-        self.notice = Toasts(self._centre, self._toast_room)
-        self._model_failure: ToastMessage | None = None
-        """Why the models could not be loaded, while that is so."""
+        self.notice = Toasts(self._centre, self._toast_area)
+        self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._batch: BatchPage | None = None
@@ -83,7 +79,7 @@ class MainWindow(QMainWindow):
         self.commands = commands_of(self)
         install(self, self.commands)
         self._lay_out()
-        self._dress()
+        self._apply_appearance()
         self._connect()
         self._restore()
 
@@ -113,7 +109,7 @@ class MainWindow(QMainWindow):
         """Start what may come after the first paint: store, models, typesetter."""
         from app.shared.rendering import warm_up
 
-        run_in_background(self, "load what renders texts", warm_up, waits=False)
+        BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()
         self.models.load(self.preferences.value.models)
 
@@ -138,7 +134,7 @@ class MainWindow(QMainWindow):
             self.session.open(last, quietly=True)
 
     def _close_store(self) -> None:
-        """Last of all, since everything else may still save something."""
+        """Close the store last of all, since everything else may still save something."""
         if self._store:
             try:
                 self._store.close()
@@ -150,21 +146,17 @@ class MainWindow(QMainWindow):
         from core.models.preferences import hub_access
 
         access = partial(hub_access, self.paths.model_preferences)
-        self._batch = batch = BatchPage(self.models, self.preferences, Inspector, access)
+        self._batch = batch = BatchPage(self.models, self.preferences, access)
         batch.failed.connect(self.show_error)
-        batch.saved.connect(self.show_saved)
-        batch.noticed.connect(lambda words: self.notice.show_message(words, warns=False))
-        batch.deleted.connect(
-            lambda gone: self.notice.show_message(
-                f"“{gone.name}” was deleted.", ("Undo", lambda: batch.restore(gone)), warns=False
-            )
-        )
+        batch.saved.connect(self.messages.show_saved)
+        batch.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
+        batch.deleted.connect(lambda gone: self.messages.show_deleted(gone.name, lambda: batch.restore(gone)))
         batch.session.changed.connect(self._show_batch)
         batch.use_store(store)
         self.add_page("batch", "Batch", batch)
 
     def _show_batch(self) -> None:
-        """A batch that runs, and one that has finished while another page was shown, have a sign beside their page."""
+        """Put a sign beside the page's name while a batch runs, and when one has ended that is not in view."""
         assert self._batch
         session = self._batch.session
         is_over = self._batch_runs and not session.running
@@ -179,31 +171,13 @@ class MainWindow(QMainWindow):
 
     def show_error(self, error: BatonError) -> None:
         """Show an error with the actions that fit it."""
-        ways: list[Way] = []
-        if isinstance(error, EngineError | ModelFileError) or error is self.models.error:
-            ways = [("Try again", self.reload_models), ("Choose models…", self.dialogs.choose_models)]
-            if self.preferences.value.models.on_server:
-                ways.insert(1, ("Server…", self.dialogs.connect_server))
-        elif isinstance(error, SettingsError):
-            ways = [("Settings…", self.dialogs.show_settings)]
-        message = self.notice.show_message(str(error), *ways)
-        if error is self.models.error:
-            self._model_failure = message
-
-    def show_saved(self, path: Path) -> None:
-        """Say where a file was saved, and offer to open it or its folder."""
-        self.notice.show_message(
-            f"Saved to {short_path(path)}",
-            ("Open", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))),
-            ("Show in folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))),
-            warns=False,
-        )
+        self.messages.show_error(error)
 
     def show_recent_messages(self) -> None:
         RecentMessages(self.notice, self).open()
 
     def escape(self) -> None:
-        """What Esc does on the chat page while there is something to do there; else close the newest message."""
+        """Let the chat page handle Esc while it has something to close or stop; else close the newest message."""
         if not (self._shown_page == "chat" and self.chat.escape()):
             self.notice.close_newest()
 
@@ -246,7 +220,7 @@ class MainWindow(QMainWindow):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
-            self._show_other_programs_work()
+            self._refresh_lists()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -302,23 +276,14 @@ class MainWindow(QMainWindow):
             self.show_page("batch")
             self._batch.open_file(path)
 
-    def _show_other_programs_work(self) -> None:
-        """`baton` in a terminal, or a second window, may have written into the store meanwhile."""
+    def _refresh_lists(self) -> None:
+        """Show what `baton` in a terminal, or a second window, may have written into the store meanwhile."""
         self.chat.sidebar.refresh()
         if self._batch:
             self._batch.refresh()
 
-    def _make_comparison(self, typesetter: Typesetter, show: ShowComparison, page: QWidget) -> AnswerComparison:
-        from app.compare.controller import ComparisonController
-
-        return ComparisonController(self.session, self.preferences, typesetter, show, page)
-
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self._centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        for widget in (self.topbar, Hairline(), self._pages):
-            column.addWidget(widget, 1 if widget is self._pages else 0)
+        self._centre.setLayout(vbox(self.topbar, Hairline(), (self._pages, 1), margins=0, spacing=0))
         self.setCentralWidget(self._centre)
         self.setMinimumSize(760, 480)
         self.resize(first_size(self.screen().availableSize()))
@@ -332,9 +297,9 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.dialogs.choose_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("policy"))
         self.dialogs.imported.connect(self._imported)
-        self.dialogs.saved.connect(lambda path: self.show_saved(Path(path)))
+        self.dialogs.saved.connect(lambda path: self.messages.show_saved(Path(path)))
         self.session.failed.connect(self.show_error)
-        self.saving_changed.connect(self._say_whether_it_saves)
+        self.saving_changed.connect(self.messages.show_saving)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path
         self.chat.sidebar.failed.connect(self.show_error)
@@ -342,13 +307,12 @@ class MainWindow(QMainWindow):
         self.chat.sidebar.export_wanted.connect(self.dialogs.export)
         self.chat.export_wanted.connect(self.dialogs.export)
         self.chat.models_wanted.connect(self.dialogs.choose_models)
-        self.chat.servers_wanted.connect(self._monitor.look)
-        self._monitor.looked.connect(self.chat.server_line.asked)
+        self.chat.servers_wanted.connect(self._monitor.check)
+        self._monitor.checked.connect(self.chat.server_line.asked)
         self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
-        self.models.changed.connect(self._models_changed)
         self._files.found.connect(self.show_error)
-        self.preferences.changed.connect(self._dress)
+        self.preferences.changed.connect(self._apply_appearance)
         current_theme().changed.connect(self._fit_inspector)
         application = QApplication.instance()
         assert isinstance(application, QApplication)
@@ -378,57 +342,38 @@ class MainWindow(QMainWindow):
         self.show_page(state.page)
         self.chat.composer.edit.setFocus()
 
-    def _dress(self, with_sheet: bool = True) -> None:
-        appearance = self.preferences.value.appearance
-        look = appearance.look, appearance.text_size
+    def _apply_appearance(self, with_sheet: bool = True) -> None:
+        chosen = self.preferences.value.appearance
+        appearance = chosen.look, chosen.text_size
         application = QApplication.instance()
-        if isinstance(application, QApplication) and (look != self._look or not application.styleSheet()):
-            apply(application, *look, with_sheet)
-        self._look = look
+        if isinstance(application, QApplication) and (appearance != self._appearance or not application.styleSheet()):
+            apply(application, *appearance, with_sheet)
+        self._appearance = appearance
 
-    def _toast_room(self) -> QRect:
-        """Below the top bar, and above the composer, which is never covered."""
+    def _toast_area(self) -> QRect:
+        """Return where toasts may lie: below the top bar, and above the composer, which is never covered."""
         pages = self._pages.geometry()
         if self._shown_page == "chat":
             pages.setBottom(self.chat.foot.mapTo(self._centre, QPoint(0, 0)).y() - 1)
         return pages
 
     def _fit_inspector(self) -> None:
-        """Where there is room, the inspector is at least as wide as its tabs."""
+        """Make the inspector at least as wide as its tabs, unless the window is narrow."""
         is_narrow = self.width() < NARROW
         self.inspector.setMinimumWidth(0 if is_narrow else self.inspector.preferred_width)
-
-    def _models_changed(self) -> None:
-        if self.models.error:
-            self.show_error(self.models.error)
-            return
-        if self._model_failure:
-            self.notice.dismiss(self._model_failure)
-            self._model_failure = None
-        if self.models.state is LoadState.READY:
-            pair = self.models.pair
-            cards = [engine.card for engine in (pair.small, pair.large) if engine]
-            if words := " ".join(dict.fromkeys(filter(None, map(retreat_words, cards)))):
-                self.notice.show_message(words)
 
     def _load_with_context(self, tokens: int) -> None:
         self.dialogs.use_models(self.preferences.value.models.model_copy(update={"context": tokens}))
 
-    def _say_whether_it_saves(self, trouble: StoreError | None) -> None:
-        if trouble:
-            self.show_error(trouble)
-        else:
-            self.notice.show_message("Everything is saved again.", warns=False)
-
     def _deleted(self, conversation: str, name: str) -> None:
         self.session.forget(conversation)
-        self.notice.show_message(f"“{name}” was deleted.", ("Undo", lambda: self._undo(conversation)), warns=False)
+        self.messages.show_deleted(name, lambda: self._undo_deletion(conversation))
 
     def _imported(self, conversation: str) -> None:
         self.chat.sidebar.refresh()
         self.session.open(conversation)
 
-    def _undo(self, conversation: str) -> None:
+    def _undo_deletion(self, conversation: str) -> None:
         self.chat.sidebar.restore(conversation)
         self.session.open(conversation)
 
@@ -445,7 +390,7 @@ class MainWindow(QMainWindow):
 
 
 def first_size(available: QSize) -> QSize:
-    """The size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
+    """Return the size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
-from app.shared.labels import STATES, retreat_words, state_in_words
+from app.shared.labels import STATES, retreat_text, status_text
 from app.shared.loaded_models import LoadedModels, LoadState
-from app.shared.theme import SIGN, Role, set_role
+from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, label, plain_tip
-from core.engines.body import Author
+from app.shared.widgets.layout import hbox
 from core.engines.model_card import ModelCard
 from core.engines.remote.state import ServerStatus
 
@@ -26,22 +26,20 @@ class ModelButton(QPushButton):
         self._models = models
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.clicked.connect(lambda: self.choose_wanted.emit())
-        self._words = label("", Role.MUTED)
-        self._signs = {author: label(SIGN[author], role) for author, role in ROLES.items()}
-        self._names = {author: ElidedLabel() for author in ROLES}
-        self._details = {author: label("", Role.MUTED) for author in ROLES}
-        self._states = {author: StateLabel() for author in ROLES}
+        self._status = label("", Role.MUTED)
+        self._signs = {author: label(SIGN[author], role) for author, role in AUTHOR_ROLES.items()}
+        self._names = {author: ElidedLabel() for author in AUTHOR_ROLES}
+        self._details = {author: label("", Role.MUTED) for author in AUTHOR_ROLES}
+        self._states = {author: StateLabel() for author in AUTHOR_ROLES}
         self._between = label("⇄", Role.MUTED)
-        self._all: list[QLabel] = [self._words]
-        for author in ROLES:
-            self._all += [self._signs[author], self._names[author], self._details[author], self._states[author]]
-        self._all.insert(5, self._between)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 0, 12, 0)
-        row.setSpacing(7)
-        for widget in self._all:
-            widget.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-            row.addWidget(widget)
+        small, large = (
+            (self._signs[author], self._names[author], self._details[author], self._states[author])
+            for author in AUTHOR_ROLES
+        )
+        parts: list[QLabel] = [self._status, *small, self._between, *large]
+        for part in parts:
+            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setLayout(hbox(*parts, margins=(12, 0, 12, 0), spacing=7))
         self.is_narrow = False
         models.changed.connect(self.refresh)
         models.servers_changed.connect(self.refresh)
@@ -65,14 +63,14 @@ class ModelButton(QPushButton):
 
     def refresh(self) -> None:
         ready = self._models.state is LoadState.READY
-        self._words.setVisible(not ready)
-        self._words.setText("Choose two models…" if self._models.state is LoadState.NONE else self._models.words)
-        set_role(self._words, Role.DANGER if self._models.state is LoadState.FAILED else Role.MUTED)
+        self._status.setVisible(not ready)
+        self._status.setText("Choose two models…" if self._models.state is LoadState.NONE else self._models.status)
+        set_role(self._status, Role.DANGER if self._models.state is LoadState.FAILED else Role.MUTED)
         parts = []
-        # The words for a server's state need their room.
-        is_tight = self.is_narrow and any(self._models.doing(author) for author in ROLES)
+        # The text of a server's status needs space.
+        is_tight = self.is_narrow and any(self._models.server_status(author) for author in AUTHOR_ROLES)
         longest = LONGEST_NAME // 2 if is_tight else LONGEST_NAME
-        for author in ROLES:
+        for author in AUTHOR_ROLES:
             engine = self._models.pair.get(author)
             card = engine.card if engine else None
             name = card.name if card else "none"
@@ -80,24 +78,24 @@ class ModelButton(QPushButton):
             self._names[author].setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, longest))
             self._details[author].setText("" if self.is_narrow or not card else detail(card))
             parts.append(f"{author.value} model {name}")
-            doing = self._models.doing(author)
-            self._states[author].show_doing(doing, short=self.is_narrow)
-            if doing:
-                parts.append(f"its server: {state_in_words(doing)}")
-            if card and (less := retreat_words(card)):
+            status = self._models.server_status(author)
+            self._states[author].show_status(status, short=self.is_narrow)
+            if status:
+                parts.append(f"its server: {status_text(status)}")
+            if card and (less := retreat_text(card)):
                 parts.append(less)
             for widget in (self._signs[author], self._names[author], self._details[author], self._states[author]):
                 widget.setVisible(ready and bool(widget.text()))
         self._between.setVisible(ready)
-        self.setAccessibleName("Models: " + (", ".join(parts) if ready else self._words.text()))
-        tip = "\n".join([*parts, "Choose other models (Ctrl+M)"]) if ready else self._models.words
+        self.setAccessibleName("Models: " + (", ".join(parts) if ready else self._status.text()))
+        tip = "\n".join([*parts, "Choose other models (Ctrl+M)"]) if ready else self._models.status
         self.setToolTip(plain_tip(tip))
         self.updateGeometry()
 
 
 class StateLabel(QLabel):
-    """Status of a server; as wide as its longest text, so that nothing beside it moves. Without room for all of that,
-    it shows the sign alone, whose meaning is in the tool tip of the button."""
+    """The status of a server. It is as wide as its longest text, so that nothing beside it moves; where that does not
+    fit, it shows the sign alone, whose meaning is in the tool tip of the button."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,24 +116,21 @@ class StateLabel(QLabel):
             painter, self.rect(), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
         )
 
-    def show_doing(self, doing: ServerStatus | None, short: bool) -> None:
-        """None: the model is not on a server."""
-        if doing is None:
+    def show_status(self, status: ServerStatus | None, short: bool) -> None:
+        """Show the status of a server; None for a model that is not on one."""
+        if status is None:
             self.clear()
             return
-        role = Role.DANGER if STATES[doing.state].is_problem else Role.MUTED
+        role = Role.DANGER if STATES[status.state].is_problem else Role.MUTED
         if self.property("role") != role.value:
             set_role(self, role)
-        self.setText(state_in_words(doing, short))
+        self.setText(status_text(status, short))
         advance = self.fontMetrics().horizontalAdvance
-        self._widest = max(advance(state_in_words(ServerStatus(state), short)) for state in STATES)
+        self._widest = max(advance(status_text(ServerStatus(state), short)) for state in STATES)
         self.updateGeometry()
 
 
-ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
-
-
 def detail(card: ModelCard) -> str:
-    """Q4_K_M · office-server"""
+    """Return quantisation and server: “Q4_K_M · office-server”."""
     location = "" if card.location == "this machine" else card.location
-    return " · ".join(filter(None, (card.quantisation, location, "⚠ less" if retreat_words(card) else "")))
+    return " · ".join(filter(None, (card.quantisation, location, "⚠ less" if retreat_text(card) else "")))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
-from app.shared.background import BackgroundTask, run_in_background
+from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
+from app.shared.widgets.layout import vbox
 from app.window.main_window import MainWindow
 from core.models.source import DEMO_FOLDER, HubFile, ModelSource, file_source
 from core.thinking.policies.keywords import Keywords
@@ -32,12 +33,6 @@ def add_models_page(
     return tab
 
 
-def import_page() -> Generator[None, None, None]:
-    """Import the page in a thread: it takes a tenth of a second."""
-    import_module("app.models.page")
-    yield
-
-
 class LazyModelsPage(QWidget):
     """A placeholder that creates the Models page when it is first shown."""
 
@@ -48,11 +43,10 @@ class LazyModelsPage(QWidget):
         self._home = home
         self._page: ModelsPage | None = None
         self._controller: ModelsController | None = None
-        self._opening: BackgroundTask | None = None
+        self._is_importing = False
         window.models.changed.connect(self._warn_of_few_cues)
         window.dialogs.downloads_wanted.connect(self.offer)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        self.setLayout(vbox(margins=0))
 
     @property
     def page(self) -> ModelsPage:
@@ -62,11 +56,11 @@ class LazyModelsPage(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        if self._page is None and self._opening is None:
-            self._opening = run_in_background(self, "import the Models page", import_page, ended=self._opened)
-
-    def _opened(self, _error: object) -> None:
-        self.page.show()
+        if self._page is None and not self._is_importing:
+            self._is_importing = True
+            # In a thread: it takes a tenth of a second.
+            task = BackgroundTask(self, "import the Models page", lambda: import_module("app.models.page"))
+            task.done(lambda _: self.page.show()).start()
 
     def offer(self, files: list[HubFile]) -> None:
         """Show where these files are downloaded."""

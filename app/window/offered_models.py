@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OfferedModel:
     source: str
     """Path or address, as the field takes it."""
-    words: str
+    title: str
     """Its name, where it is, and ● or ◆ if it is in use."""
 
 
@@ -29,14 +29,14 @@ class OfferedModel:
 class OfferedPair:
     small: str
     large: str
-    words: str
+    title: str
     good_for: str
 
 
 def offered_models(
     in_use: ModelChoice, recent: Iterable[str], here: Sequence[str], known: Iterable[CatalogModel] = ()
 ) -> list[OfferedModel]:
-    """Each model once: in use, recent, on this machine (`here`: paths), and of the catalogue what is not here."""
+    """List each model once: in use, recent, on this machine (`here`: paths), and of the catalogue what is not here."""
     signs: dict[str, str] = {}
     for author in (Author.SMALL, Author.LARGE):
         if not isinstance(source := in_use.get(author), DemoModel):
@@ -55,25 +55,25 @@ def offered_models(
 
 
 def offered_pairs(here: Sequence[str], pairs: Iterable[CatalogPair]) -> list[OfferedPair]:
-    """The catalogue's pairs, those on this machine first."""
+    """List the catalogue's pairs, those on this machine first."""
     paths = {Path(path).name: path for path in here}
     found = []
     for pair in pairs:
         missing = [model for model in (pair.small, pair.large) if model.file not in paths]
         where = f"{size(sum(model.bytes for model in missing))} to download" if missing else "on this machine"
         small, large = (paths.get(model.file, str(model.hub_file)) for model in (pair.small, pair.large))
-        words = f"{SIGN[Author.SMALL]} {pair.small.name}  {SIGN[Author.LARGE]} {pair.large.name} · {where}"
-        found.append((bool(missing), OfferedPair(small, large, words, pair.good_for)))
+        text = f"{SIGN[Author.SMALL]} {pair.small.name}  {SIGN[Author.LARGE]} {pair.large.name} · {where}"
+        found.append((bool(missing), OfferedPair(small, large, text, pair.good_for)))
     return [pair for _, pair in sorted(found, key=lambda each: each[0])]
 
 
 def known_models(pairs: Iterable[CatalogPair]) -> Collection[CatalogModel]:
-    """Each model of these pairs once."""
+    """List each model of these pairs once."""
     return {model.file: model for pair in pairs for model in (pair.small, pair.large)}.values()
 
 
 def _name(source: ModelSource) -> tuple[str, ...]:
-    """File and folder, or the address."""
+    """Return file and folder, or the address."""
     if isinstance(source, LocalFile):
         return source.path.name, short_path(source.path.parent)
     return (str(source),)

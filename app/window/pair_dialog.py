@@ -7,25 +7,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QCompleter,
     QDialog,
     QFileDialog,
     QGridLayout,
-    QHBoxLayout,
     QLineEdit,
-    QVBoxLayout,
+    QMenu,
     QWidget,
 )
 
 from app.servers.probe import probe_beside
 from app.shared.background import LatestTask
 from app.shared.format import parameter_count
-from app.shared.theme import SIGN, Role, set_role
+from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
-from app.shared.widgets.menu import Menu
+from app.shared.widgets.layout import Spacer, hbox, vbox
 from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
 from core.engines.body import Author
 from core.engines.remote.servers import KnownServers
@@ -38,14 +38,13 @@ if TYPE_CHECKING:
     from core.models.catalog import CatalogPair
 
 SOURCE_ROLE = Qt.ItemDataRole.UserRole
-"""Of an offered model: the path or address that the field takes."""
+"""The role of a model's path or address, which the field takes."""
 LIST_WIDTH = 460
 """Pixels of the list below a field, at least: names of models are long."""
 PAUSE_MS = 700
-"""What is wrong with a field is said when nothing was typed for so long, and when it is left."""
+"""A field is checked when nothing was typed for so long, and when it is left."""
 MESSAGE_LINES = 2
 """Room kept below a field, so that what is said there moves no field."""
-ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL}
 
 
@@ -63,25 +62,21 @@ class PairDialog(QDialog):
         self._servers = servers
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
         self._offered = QStandardItemModel(self)
-        self._pairs = Menu(self)
+        self._pairs = QMenu(self)
         self._pairs.setToolTipsVisible(True)
         self.known_pairs = button("Known pairs…", self._show_pairs, tip="Pairs that are known to work well")
         self.known_pairs.setEnabled(False)
         self.download = button("Download on the Models page", self._want_downloads)
-        self._looking = LatestTask(self)
+        self._search = LatestTask(self, "look for models")
         self._typing: Author | None = None
-        """Whose field is being typed into: what is wrong with half a path is not said."""
-        self._pause = QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE_MS)
-        self._pause.timeout.connect(self._typed)
+        """The author whose field is being typed into: half a path is not reported as wrong."""
+        self._pause = single_shot_timer(self, PAUSE_MS, self._typed)
         self.messages = {author: label("", Role.MUTED) for author in self.edits}
         self.server_buttons = {
             author: button("Server…", lambda author=author: self._set_up_server(author))  # type: ignore[misc]
             for author in self.edits
         }
-        self.warning = label("", Role.DANGER)
-        self.warning.setWordWrap(True)
+        self.warning = label("", Role.DANGER, wrap=True)
         self.warning.setAccessibleName("Warning about the pair")
         self.context = whole_number(256, 1 << 20)
         self.context.setSingleStep(1024)
@@ -90,7 +85,7 @@ class PairDialog(QDialog):
         self.load = button("Load", self._take, Role.PRIMARY)
         self.load.setDefault(True)
         self._lay_out()
-        self._look()
+        self._validate()
 
     def offer(
         self, in_use: ModelChoice, recent: Sequence[str], look: Callable[[], tuple[list[str], Sequence[CatalogPair]]]
@@ -104,12 +99,12 @@ class PairDialog(QDialog):
             self._offer_pairs(offered_pairs(here, pairs))
 
         self._offer_models(offered_models(in_use, recent, []))
-        self._looking.ask(look, looked)
+        self._search.run(look, looked)
 
     def _offer_models(self, models: Sequence[OfferedModel]) -> None:
         self._offered.clear()
         for model in models:
-            item = QStandardItem(model.words)
+            item = QStandardItem(model.title)
             item.setData(model.source, SOURCE_ROLE)
             item.setToolTip(plain_tip(model.source))
             self._offered.appendRow(item)
@@ -117,7 +112,7 @@ class PairDialog(QDialog):
     def _offer_pairs(self, pairs: Sequence[OfferedPair]) -> None:
         self._pairs.clear()
         for pair in pairs:
-            action = self._pairs.addAction(pair.words, lambda pair=pair: self._use_pair(pair))  # type: ignore[misc]
+            action = self._pairs.addAction(pair.title, lambda pair=pair: self._use_pair(pair))  # type: ignore[misc]
             action.setToolTip(plain_tip(pair.good_for))
         self.known_pairs.setEnabled(bool(pairs))
 
@@ -134,11 +129,11 @@ class PairDialog(QDialog):
         self.downloads_wanted.emit([source for source in sources if isinstance(source, HubFile)])
 
     def done(self, result: int) -> None:
-        self._looking.cancel()
+        self._search.cancel()
         super().done(result)
 
     def _complete(self, author: Author) -> QCompleter:
-        """Any part of the path or address finds a model."""
+        """Complete models by any part of their path or address."""
         completer = QCompleter(self._offered, self.edits[author])
         completer.setCompletionRole(SOURCE_ROLE)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
@@ -152,7 +147,7 @@ class PairDialog(QDialog):
         return completer
 
     def _show_offered(self, author: Author) -> None:
-        """All that is offered, whatever stands in the field."""
+        """Show all models, whatever stands in the field."""
         completer = self.edits[author].completer()
         self.edits[author].setFocus()
         completer.setCompletionPrefix("")
@@ -178,7 +173,7 @@ class PairDialog(QDialog):
             edit.setMinimumWidth(240)
             edit.textEdited.connect(partial(self._begin_typing, author))  # Qt emits it before textChanged
             edit.editingFinished.connect(self._typed)
-            edit.textChanged.connect(self._look)
+            edit.textChanged.connect(self._validate)
             edit.setCompleter(self._complete(author))
             known = IconButton(
                 "chevron-down",
@@ -192,7 +187,7 @@ class PairDialog(QDialog):
             self.messages[author].setWordWrap(True)
             self.messages[author].setAlignment(Qt.AlignmentFlag.AlignTop)
             self.messages[author].setMinimumHeight(MESSAGE_LINES * self.fontMetrics().lineSpacing())
-            grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", ROLES[author]), 2 * row, 0)
+            grid.addWidget(label(f"{SIGN[author]} {author.value.capitalize()} model", AUTHOR_ROLES[author]), 2 * row, 0)
             grid.addWidget(edit, 2 * row, 1)
             grid.addWidget(known, 2 * row, 2)
             grid.addWidget(browse, 2 * row, 3)
@@ -200,20 +195,24 @@ class PairDialog(QDialog):
             grid.addWidget(self.messages[author], 2 * row + 1, 1, 1, 4)
         grid.addWidget(label("Context"), 4, 0)
         grid.addWidget(self.context, 4, 1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(button("Swap", self.exchange, tip="Swap the small and the large model"))
-        buttons.addWidget(button("Demo pair", self.clear, tip="The two tiny models that come with Baton"))
-        buttons.addWidget(self.known_pairs)
-        buttons.addStretch()
-        buttons.addWidget(button("Cancel", self.reject))
-        buttons.addWidget(self.load)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 14)
-        column.setSpacing(14)
-        column.addLayout(grid)
-        column.addWidget(self.warning)
-        column.addWidget(self.download, 0, Qt.AlignmentFlag.AlignLeft)
-        column.addLayout(buttons)
+        buttons = hbox(
+            button("Swap", self.exchange, tip="Swap the small and the large model"),
+            button("Demo pair", self.clear, tip="The two tiny models that come with Baton"),
+            self.known_pairs,
+            Spacer(0),
+            button("Cancel", self.reject),
+            self.load,
+        )
+        self.setLayout(
+            vbox(
+                grid,
+                self.warning,
+                (self.download, 0, Qt.AlignmentFlag.AlignLeft),
+                buttons,
+                margins=(18, 16, 18, 14),
+                spacing=14,
+            )
+        )
 
     def _browse(self, author: Author) -> None:
         start = self.edits[author].text() or str(Path.home())
@@ -228,23 +227,23 @@ class PairDialog(QDialog):
         self._pause.start()
 
     def _typed(self) -> None:
-        """The field was left, or nothing was typed for a moment."""
+        """Check a field that was left, or in which nothing was typed for a moment."""
         if self._typing:
             self._pause.stop()
             self._typing = None
-            self._look()
+            self._validate()
 
-    def _look(self) -> None:
+    def _validate(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
         usable = True
         for author, edit in self.edits.items():
-            words, role = "", Role.MUTED
+            text, role = "", Role.MUTED
             try:
                 is_named = bool(edit.text().strip())
-                words = _source_words(self._source(author)) if is_named else f"The demo's {author.value} model"
+                text = _source_text(self._source(author)) if is_named else f"The demo's {author.value} model"
             except (ModelFileError, SettingsError) as error:
-                words, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
-            self.messages[author].setText(words)
+                text, role, usable = "" if self._typing is author else str(error), Role.DANGER, False
+            self.messages[author].setText(text)
             set_role(self.messages[author], role)
         warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
         self.warning.setText(f"⚠ {warning}")
@@ -272,7 +271,7 @@ class PairDialog(QDialog):
         self.accept()
 
     def _text(self, author: Author) -> str:
-        """Empty for the demo pair's own model, as the placeholder says."""
+        """Return the text of the field: "" for the demo pair's own model."""
         source = self._choice.get(author)
         return "" if source is DEMO_OF[author] else str(source)
 
@@ -281,7 +280,7 @@ class PairDialog(QDialog):
 
 
 def pair_warning(small: ModelSource, large: ModelSource) -> str:
-    """Why the two models make no sensible pair, in a sentence or two; "" if nothing speaks against it.
+    """Return why the two models make no sensible pair, in a sentence or two; "" if nothing speaks against it.
 
     Files are judged by their headers. Raises ModelFileError.
     """
@@ -301,8 +300,8 @@ def pair_warning(small: ModelSource, large: ModelSource) -> str:
     return ""
 
 
-def _source_words(source: ModelSource) -> str:
-    """What the source is, found out without loading it. Raises ModelFileError."""
+def _source_text(source: ModelSource) -> str:
+    """Describe the source without loading it. Raises ModelFileError."""
     if isinstance(source, ServerUrls):
         return "A server. Its key, a test, prices and caps are behind “Server…”."
     if (path := local_path(source)) is None:

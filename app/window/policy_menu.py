@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from app.shared.widgets.controls import ElidedButton, plain_tip
-from app.shared.widgets.menu import Menu
 from core.run import unmet_need
 from core.thinking.registry import POLICIES, matching_preset, settings_for
 
 WHY_NOT = "   ✗ "
-"""Between a policy and why it cannot be chosen."""
+"""Separates a policy from why it cannot be chosen."""
 
 
 class PolicyButton(ElidedButton):
@@ -24,7 +23,7 @@ class PolicyButton(ElidedButton):
         super().__init__(parent=parent)
         self._models = models
         self._preferences = preferences
-        self._menu = Menu(self)
+        self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
         self.setMenu(self._menu)
         self._choices: dict[tuple[str, str], QAction] = {}
@@ -70,7 +69,7 @@ class PolicyButton(ElidedButton):
         kind, preset = POLICIES.of(chosen), matching_preset(chosen)
         for choice, action in self._choices.items():
             action.setChecked(choice == (chosen.policy, preset))
-        words = f"{kind.title} ({preset or 'own values'})" if kind.presets else kind.title
-        self.setText(f"{words}  ")
-        self.setAccessibleName(f"Policy: {words}")
-        self.setToolTip(plain_tip(f"Policy: {words}. {kind.summary}\nWhen the large model takes over (Ctrl+P)"))
+        text = f"{kind.title} ({preset or 'own values'})" if kind.presets else kind.title
+        self.setText(f"{text}  ")
+        self.setAccessibleName(f"Policy: {text}")
+        self.setToolTip(plain_tip(f"Policy: {text}. {kind.summary}\nWhen the large model takes over (Ctrl+P)"))

@@ -9,6 +9,7 @@ from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.controls import IconButton, SwitchButton, label
+from app.shared.widgets.layout import STRETCH, hbox
 from app.window.model_button import ModelButton
 from app.window.policy_menu import PolicyButton
 
@@ -36,18 +37,21 @@ class TopBar(QWidget):
         self._segment_row.setContentsMargins(1, 1, 1, 1)
         self._segment_row.setSpacing(0)
         self._segments.hide()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(8, 6, 12, 6)
-        row.setSpacing(8)
-        row.addWidget(IconButton("panel-left", "Conversations (Ctrl+B)", self.sidebar_wanted.emit))
-        row.addWidget(self._name)
-        row.addWidget(self._segments)
-        row.addStretch(1)
-        row.addWidget(self.pair)
-        row.addWidget(self.policy)
-        row.addWidget(self._look)
-        row.addWidget(IconButton("settings", "Settings (Ctrl+,)", self.settings_wanted.emit))
-        row.addWidget(IconButton("panel", "Inspector (Ctrl+I)", self.inspector_wanted.emit))
+        self.setLayout(
+            hbox(
+                IconButton("panel-left", "Conversations (Ctrl+B)", self.sidebar_wanted.emit),
+                self._name,
+                self._segments,
+                STRETCH,
+                self.pair,
+                self.policy,
+                self._look,
+                IconButton("settings", "Settings (Ctrl+,)", self.settings_wanted.emit),
+                IconButton("panel", "Inspector (Ctrl+I)", self.inspector_wanted.emit),
+                margins=(8, 6, 12, 6),
+                spacing=8,
+            )
+        )
         current_theme().changed.connect(self._draw)
         self._draw()
 
@@ -61,14 +65,14 @@ class TopBar(QWidget):
         self._segment_row.addWidget(page)
         self._segments.setVisible(len(self._pages.buttons()) > 1)
 
-    def show_badge(self, name: str, sign: str, words: str) -> None:
+    def show_badge(self, name: str, sign: str, text: str) -> None:
         """Put a sign beside the title of a page, and its meaning into its tool tip and accessible name; "" takes it."""
         for page in self._pages.buttons():
             if page.property("page") == name:
                 title = page.text().split(" ")[0]
                 page.setText(f"{title} {sign}".strip())
-                page.setToolTip(words)
-                page.setAccessibleName(f"{title}, {words}" if words else title)
+                page.setToolTip(text)
+                page.setAccessibleName(f"{title}, {text}" if text else title)
                 page.updateGeometry()
 
     def show_narrow(self, narrow: bool) -> None:

@@ -43,7 +43,7 @@ from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
 from app.settings.dialog import SettingsDialog
-from app.shared.background import BackgroundTask
+from app.shared.background import StreamTask
 from app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabel
 from app.window.main_window import NARROW, MainWindow
 from app.window.model_button import ModelButton, StateLabel
@@ -370,7 +370,7 @@ def batch_done(window: MainWindow, qtbot: QtBot, folder: Path) -> BatchPage:
     qtbot.waitUntil(lambda: batch.currentWidget() is batch.preview)
     batch.preview.start.click()
     qtbot.waitUntil(lambda: batch.currentWidget() is batch.view)
-    qtbot.waitUntil(lambda: not batch.session.running and not batch.session.findChildren(BackgroundTask))
+    qtbot.waitUntil(lambda: not batch.session.running and not batch.session.findChildren(StreamTask))
     return batch
 
 

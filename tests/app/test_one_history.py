@@ -22,7 +22,7 @@ from pytestqt.qtbot import QtBot
 from app.batch.row_order import ResultColumn
 from app.chat.sidebar import HistoryRole
 from app.cli import main
-from app.shared.background import BackgroundTask
+from app.shared.background import StreamTask
 from app.window.main_window import MainWindow
 from core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from core.engines.body import Author
@@ -143,7 +143,7 @@ def test_a_batch_of_the_terminal_opens_in_the_window(
     assert earlier.accessibleName().endswith("done")
     with qtbot.waitSignal(window._batch.session.opened):
         earlier.click()
-    qtbot.waitUntil(lambda: not window.findChildren(BackgroundTask))
+    qtbot.waitUntil(lambda: not window.findChildren(StreamTask))
     model = window._batch.view.model
     assert [model.index(row, ResultColumn.MARK).data() for row in range(model.rowCount())] == ["✓", "✓"]
 
@@ -180,7 +180,7 @@ def test_a_batch_of_the_window_opens_in_the_terminal(
     for name, box in page.preview.arms.items():
         box.setChecked(name == "small")
     page.preview.start.click()
-    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running)
+    qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
     entry = next(entry for entry in in_terminal("list") if entry["kind"] == "batch")
     assert entry["size"] == "2 of 2"
     assert "2 problems" in history("show", entry["id"])

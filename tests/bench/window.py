@@ -24,6 +24,7 @@ from app.__main__ import SWITCH_INTERVAL
 from app.batch.result_table import ResultTable
 from app.batch.row_order import ResultColumn, RowFilter
 from app.compare.controller import ComparisonController
+from app.inspector.panel import Tab
 from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
@@ -270,7 +271,7 @@ def opening(paths: Paths) -> tuple[float, list[float]]:
     answer = window.chat.conversation.answers()[0]
     answer.keep_open()
     until(lambda: answer.steps.complete)
-    window.chat.inspector.turn_to_replay()
+    window.chat.inspector.turn_to(Tab.REPLAY)
     page = window.inspector.replay
     with beats() as gaps:
         page.choice.policy.setCurrentIndex(list(POLICIES).index("periodic"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Iterator
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import run_in_background
+from app.shared.background import StreamTask
 from app.shared.conversations.conversation import Exchange
 from core.engines.body import Author
 from core.errors import BatonError
@@ -19,7 +18,7 @@ from core.thinking.policy import Move
 
 
 class AnswerTask(QObject):
-    """Lets the models write into the exchange's trace, and says when there is more to see."""
+    """Writes one answer into the trace of its exchange."""
 
     progressed = Signal()
     ended = Signal(object)
@@ -40,23 +39,26 @@ class AnswerTask(QObject):
         self.author: Author | None = None
         """Who writes just now."""
         self._fresh: list[Event] = []
-        conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
-
-        def work() -> Generator[Any, None, None]:
-            events = run(pair, conversation, settings, control=self.control, resume_trace=trace, first_move=first)
-            yield from paced(events, pace)
-
-        self._work = work
+        self._pair, self._first, self._pace = pair, first, pace
 
     def start(self) -> None:
-        run_in_background(self, "answer", self._work, arrived=self._apply, ended=self._end, cancel=self.control.stop)
+        exchange, control = self.exchange, self.control
+        conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
+
+        def write() -> Iterator[Event]:
+            events = run(
+                self._pair, conversation, settings, control=control, resume_trace=trace, first_move=self._first
+            )
+            return paced(events, self._pace)
+
+        StreamTask(self, "answer", write, cancel=control.stop).items(self._apply).done(self._end).start()
 
     def stop(self) -> None:
-        """The text so far stays."""
+        """Stop writing; the text so far stays."""
         self.control.stop()
 
     def take_fresh(self) -> list[Event]:
-        """Events since the last call, for the store."""
+        """Return the events since the last call, for the store."""
         fresh, self._fresh = self._fresh, []
         return fresh
 

@@ -13,12 +13,12 @@ STEP_CAP = 512
 
 
 def trace_until(trace: Trace, position: int) -> Trace:
-    """A trace of its own that ends `position` characters into the body, or at the beginning of the token there.
+    """Return a new trace that ends `position` characters into the body, or at the beginning of the token there.
 
     What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
     """
     standing: list[tuple[int, int]] = []
-    """Of each token and inserted text that stands: where it ends, and the number of events up to it."""
+    """Where each token and inserted text that stands ends, and the number of events up to it."""
     text = Trace()
     for number, event in enumerate(trace.events, 1):
         text.apply(event)

@@ -33,11 +33,11 @@ class Exchange:
     """False while its trace is still being read from the store."""
 
     def path(self) -> list[Exchange]:
-        """From the root to this exchange."""
+        """Return the exchanges from the root to this one."""
         return [*(self.parent.path() if self.parent else []), self]
 
     def messages(self) -> Messages:
-        """What the models are given: the earlier turns without their thinking, then this problem."""
+        """Return what the models are given: the earlier turns without their thinking, then this problem."""
         before: list[Message] = []
         for exchange in self.path()[:-1]:
             before += [Message("user", exchange.problem), Message("assistant", exchange.trace.answer.strip())]
@@ -50,7 +50,7 @@ class Conversation:
     leaf: Exchange | None = None
     """The end of the path that is shown."""
     title: str = ""
-    """As a person named it; else the first problem is its name."""
+    """The name that a person gave it; "" for its first problem."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     system: str | None = None
     """The system prompt for the next answers; None: as it is for new conversations. Each exchange keeps its own."""
@@ -65,7 +65,7 @@ class Conversation:
         return self.title or title_of(self.roots[0].problem if self.roots else "")
 
     def siblings(self, exchange: Exchange) -> list[Exchange]:
-        """All attempts at its place, itself included, oldest first."""
+        """Return all attempts at its place, itself included, oldest first."""
         return exchange.parent.children if exchange.parent else self.roots
 
     def add(self, exchange: Exchange) -> None:
@@ -84,7 +84,7 @@ class Conversation:
         self.changed = datetime.now(UTC)
 
     def __iter__(self) -> Iterator[Exchange]:
-        """Every exchange, parents first."""
+        """Iterate over every exchange, parents first."""
         waiting = list(self.roots)
         while waiting:
             exchange = waiting.pop(0)
@@ -93,7 +93,7 @@ class Conversation:
 
 
 def run_settings(data: dict[str, Any]) -> RunSettings:
-    """The settings of a stored exchange or trace. Fields that this version does not know keep their defaults."""
+    """Parse the settings of a stored exchange or trace. Fields that this version does not know keep their defaults."""
     from core.settings import tolerant
 
     return tolerant({"run": dict(data)}).run

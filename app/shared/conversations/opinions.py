@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import run_in_background
+from app.shared.background import StreamTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.loaded_models import LoadedModels, LoadState
-from core.errors import BatonError
 from core.thinking.events import OpinionGiven
 from core.thinking.opinion import OpinionProgress, SecondOpinion, opinion_error
 
@@ -19,7 +17,7 @@ class SecondOpinions(QObject):
     """Reads answers and puts what the large model thinks of them into their traces."""
 
     changed = Signal()
-    """It began, got further or ended, or models came or went."""
+    """Reading began, got further or ended, or models came or went."""
     given = Signal(object, object)
     """An Exchange whose trace has an opinion now, and the OpinionGiven, to be saved."""
     failed = Signal(object)
@@ -29,13 +27,13 @@ class SecondOpinions(QObject):
         """`is_free`: whether no answer is being written."""
         super().__init__(parent)
         self.exchange: Exchange | None = None
-        """Whose answer is being read."""
+        """The exchange whose answer is being read."""
         self.progress: OpinionProgress | None = None
         self._models, self._is_free = models, is_free
         self._reading: SecondOpinion | None = None
         models.changed.connect(self.changed)
 
-    def obstacle(self, exchange: Exchange) -> str:
+    def unavailable_reason(self, exchange: Exchange) -> str:
         """Why it cannot be asked for now, in a sentence or two; "" if it can."""
         trace = exchange.trace
         if self.exchange:
@@ -49,25 +47,22 @@ class SecondOpinions(QObject):
 
     def ask(self, exchange: Exchange) -> None:
         """Begin to read this answer; `changed` and `given` follow."""
-        if self.exchange or self.obstacle(exchange):
+        if self.exchange or self.unavailable_reason(exchange):
             return
         pair = self._models.pair
         self._reading = reading = SecondOpinion(pair.large, pair.small, exchange.trace)
         self.exchange, self.progress = exchange, None
-
-        def work() -> Generator[Any, None, None]:
-            yield from reading.read()
-
         self._models.begin_writing(self)
-        run_in_background(self, "second opinion", work, arrived=self._arrived, ended=self._ended, cancel=reading.stop)
+        task = StreamTask(self, "second opinion", reading.read, cancel=reading.stop)
+        task.items(self._take).failure(self.failed.emit).done(self._ended).start()
         self.changed.emit()
 
     def stop(self) -> None:
-        """What was read until now is kept."""
+        """Stop reading; the opinion so far is kept."""
         if self._reading:
             self._reading.stop()
 
-    def _arrived(self, items: list[OpinionProgress | OpinionGiven]) -> None:
+    def _take(self, items: list[OpinionProgress | OpinionGiven]) -> None:
         for item in items:
             if isinstance(item, OpinionProgress):
                 self.progress = item
@@ -76,9 +71,7 @@ class SecondOpinions(QObject):
                 self.given.emit(self.exchange, item)
         self.changed.emit()
 
-    def _ended(self, error: BatonError | None) -> None:
+    def _ended(self, _: object) -> None:
         self._models.end_writing(self)
         self.exchange = self.progress = self._reading = None
-        if error:
-            self.failed.emit(error)
         self.changed.emit()

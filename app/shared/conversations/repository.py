@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
-from app.shared.background import run_in_background
+from app.shared.background import BackgroundTask, StreamTask
 from app.shared.conversations.conversation import Conversation, Exchange, run_settings
-from core.errors import BatonError
 from core.store.conversations import Found, Headline, StoredExchange
 from core.thinking.events import Event
 from core.thinking.trace import Trace
@@ -41,34 +40,34 @@ class ConversationRepository(QObject):
     def headlines(self) -> list[Headline]:
         return self._store.conversations.recent()
 
-    def search(self, words: str) -> list[Found]:
-        return self._store.conversations.search(words)
+    def search(self, text: str) -> list[Found]:
+        return self._store.conversations.search(text)
 
     def add(self, conversation: Conversation, exchange: Exchange) -> None:
-        """A new exchange, with what its trace holds already if it goes on from another."""
+        """Save a new exchange, with what its trace holds already if it goes on from another."""
         stored = StoredExchange(
             exchange.id,
             exchange.parent.id if exchange.parent else None,
             exchange.problem,
             exchange.settings.model_dump(mode="json"),
         )
-        self._store.conversations.put_later(conversation.id, stored).add_done_callback(self._tell)
+        self._store.conversations.put_later(conversation.id, stored).add_done_callback(self._emit_saved)
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
 
     def record(self, exchange: Exchange, events: list[Event]) -> None:
-        """Raises StoreError if another program is writing this answer."""
+        """Save new events of an answer. Raises StoreError if another program is writing it."""
         if exchange.id not in self._recorders:
             self._recorders[exchange.id] = self._store.runs.record_later(exchange.id)
         self._recorders[exchange.id].record(events)
 
     def append(self, exchange: Exchange, events: list[Event]) -> None:
-        """What was found out about an answer after it was written."""
+        """Save what was found out about an answer after it was written."""
         self._store.runs.append_later(exchange.id, events)
 
     def run_ended(self, exchange: Exchange) -> None:
         if recorder := self._recorders.pop(exchange.id, None):
-            recorder.finish().add_done_callback(self._tell)
+            recorder.finish().add_done_callback(self._emit_saved)
 
     def show(self, conversation: Conversation) -> None:
         if conversation.leaf:
@@ -84,7 +83,7 @@ class ConversationRepository(QObject):
         self._change(lambda: self._store.conversations.restore(conversation_id))
 
     def open(self, conversation_id: str) -> Conversation:
-        """The tree at once; the traces follow, those on the shown path first. Raises StoreError."""
+        """Read the tree at once; its traces follow, those on the shown path first. Raises StoreError."""
         stored = self._store.conversations.open(conversation_id)
         conversation = Conversation(title=stored.title, id=stored.id, changed=stored.changed)
         known: dict[str, Exchange] = {}
@@ -100,38 +99,27 @@ class ConversationRepository(QObject):
         return conversation
 
     def _read(self, exchanges: list[Exchange]) -> None:
-        def work() -> Generator[Any, None, None]:
+        def read() -> Iterator[tuple[Exchange, Trace]]:
             for exchange in exchanges:
                 yield exchange, self._store.runs.trace(exchange.id)
 
-        run_in_background(self, "read traces", work, arrived=self._arrived, ended=self._ended)
+        StreamTask(self, "read traces", read).items(self._show_traces).failure(self.failed.emit).start()
 
-    def _arrived(self, pairs: list[tuple[Exchange, Trace]]) -> None:
+    def _show_traces(self, pairs: list[tuple[Exchange, Trace]]) -> None:
         for exchange, trace in pairs:
             exchange.trace, exchange.is_read = trace, True
             self.loaded.emit(exchange)
 
-    def _tell(self, _: Future[Any]) -> None:
-        """Called in the writer's thread, which may outlive the window."""
+    def _emit_saved(self, _: Future[Any]) -> None:
+        """Called in the store's own thread, which may outlive the window."""
         if isValid(self):
             self._saved.emit()
 
-    def _change(self, change: Callable[[], object], made: Callable[[], object] = lambda: None) -> None:
+    def _change(self, change: Callable[[], object], done: Callable[[], object] = lambda: None) -> None:
         """Make a change in the background: the store may be held by another program for seconds."""
 
-        def work() -> Generator[None, None, None]:
-            change()
-            yield
+        def changed(_: object) -> None:
+            self.changed.emit()
+            done()
 
-        def ended(error: BatonError | None) -> None:
-            if error:
-                self.failed.emit(error)
-            else:
-                self.changed.emit()
-                made()
-
-        run_in_background(self, "change the history", work, ended=ended)
-
-    def _ended(self, error: BatonError | None) -> None:
-        if error:
-            self.failed.emit(error)
+        BackgroundTask(self, "change the history", change).success(changed).failure(self.failed.emit).start()

@@ -1,13 +1,12 @@
-"""What one can do in the chat: ask, stop, continue, regenerate, fork. Views call it and listen; it draws nothing."""
+"""The chat without its views: ask, stop, continue, regenerate, fork, and open conversations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum, auto
-from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
+from app.shared.conversations.answer_queue import Activity, AnswerQueue
 from app.shared.conversations.answer_task import AnswerTask
 from app.shared.conversations.branching import move_of, trace_until
 from app.shared.conversations.conversation import Conversation, Exchange
@@ -26,15 +25,6 @@ from core.thinking.registry import POLICIES, settings_for
 from core.thinking.trace import Piece
 
 
-class Activity(Enum):
-    IDLE = auto()
-    WAITING = auto()
-    """For the models to be loaded."""
-    WRITING = auto()
-    COMPARING = auto()
-    """Several answers to one problem are being written. They cannot be steered, or they could not be compared."""
-
-
 class ChatSession(QObject):
     path_changed = Signal()
     """Other exchanges are shown than before."""
@@ -50,39 +40,36 @@ class ChatSession(QObject):
         self.preferences = preferences
         self.conversation = Conversation()
         self._repository: ConversationRepository | None = None
-        self._running: list[AnswerTask] = []
-        self._waiting: list[tuple[Exchange, Move | None]] = []
-        """For the models, or for their turn."""
-        self._at_once = 1
-        self._compares = False
+        self._queue = AnswerQueue(models, self)
+        self._queue.changed.connect(self.activity_changed)
+        self._queue.begun.connect(self._keep)
+        self._queue.progressed.connect(self._progressed)
+        self._queue.ended.connect(self._ended)
         self.opinions = SecondOpinions(models, lambda: self.activity is Activity.IDLE, self)
         self.opinions.given.connect(self._keep_opinion)
         self.opinions.failed.connect(self.failed)
-        models.changed.connect(self._models_changed)
 
     def use_repository(self, repository: ConversationRepository) -> None:
         self._repository = repository
-        repository.loaded.connect(self._read)
+        repository.loaded.connect(self._trace_loaded)
         repository.failed.connect(self.failed)
 
     @property
     def activity(self) -> Activity:
-        if self._running:
-            return Activity.COMPARING if self._compares else Activity.WRITING
-        return Activity.WAITING if self._waiting else Activity.IDLE
+        return self._queue.activity
 
     @property
     def answering(self) -> AnswerTask | None:
         """The one answer that is being written, which can be steered."""
-        return self._running[0] if self.activity is Activity.WRITING else None
+        return self._queue.answering
 
     def writes(self, exchange: Exchange) -> bool:
-        """Whether its answer is being written just now."""
-        return any(answering.exchange is exchange for answering in self._running)
+        """Whether its answer is being written."""
+        return self._queue.writes(exchange)
 
     def waits(self, exchange: Exchange) -> bool:
         """Whether its answer is still to be begun."""
-        return any(waiting is exchange for waiting, _ in self._waiting)
+        return self._queue.waits(exchange)
 
     @property
     def ready(self) -> bool:
@@ -92,9 +79,7 @@ class ChatSession(QObject):
     @property
     def current(self) -> Exchange | None:
         """The exchange that is being written or waits for its models; else the last one."""
-        if self._running:
-            return self._running[0].exchange
-        return self._waiting[0][0] if self._waiting else self.conversation.leaf
+        return self._queue.first or self.conversation.leaf
 
     # Conversations
 
@@ -103,7 +88,7 @@ class ChatSession(QObject):
             self._open(Conversation())
 
     def open(self, conversation_id: str, quietly: bool = False) -> None:
-        """`quietly`: it need not be there any more."""
+        """Open a conversation of the store. `quietly`: do not report that it cannot be read, as it may be gone."""
         if self.activity is not Activity.IDLE:
             self.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
         elif self._repository and conversation_id != self.conversation.id:
@@ -114,19 +99,19 @@ class ChatSession(QObject):
                     self.failed.emit(error)
 
     def forget(self, conversation_id: str) -> None:
-        """It has been deleted: show it no longer."""
+        """Stop showing a conversation that has been deleted."""
         if conversation_id == self.conversation.id:
             self._open(Conversation())
 
-    def step_aside(self, exchange: Exchange, by: int) -> None:
-        """Show the sibling so many places later."""
+    def show_sibling(self, exchange: Exchange, by: int) -> None:
+        """Show the attempt so many places after this one; before it if negative."""
         siblings = self.conversation.siblings(exchange)
         place = siblings.index(exchange) + by
         if 0 <= place < len(siblings):
             self.show(siblings[place])
 
     def show(self, exchange: Exchange) -> None:
-        """Show the path through it."""
+        """Show the path through this exchange."""
         if self.activity is Activity.IDLE:
             self.conversation.show(exchange)
             if self._repository:
@@ -141,21 +126,20 @@ class ChatSession(QObject):
     def compare(
         self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, at_once: bool = False
     ) -> list[Exchange]:
-        """One problem under several settings, as attempts at one place; one after the other, or all `at_once`.
+        """Ask one problem under several settings, as attempts at one place; one after the other, or all `at_once`.
 
-        Each becomes a part of the conversation when its turn comes. They are written as fast as it goes, whatever
-        pace a person set: their times are compared.
+        Each becomes a part of the conversation when its turn comes.
         """
         if not self.ready or not arms:
             return []
         exchanges = [Exchange(problem, settings, parent) for settings in arms]
-        self._compares, self._at_once = True, len(exchanges) if at_once else 1
-        self._waiting = [(exchange, None) for exchange in exchanges]
-        self._start_next()
+        self.opinions.stop()  # answers go first
+        self._queue.compare(exchanges, len(exchanges) if at_once else 1)
+        self._load_models()
         return exchanges
 
     def ask_again(self, exchange: Exchange, problem: str = "", policy: str = "") -> None:
-        """The same place in the conversation once more: with another seed, problem, or policy (by its name)."""
+        """Ask again at the same place in the conversation, with another seed, problem, or policy (by its name)."""
         settings = self._settings_with(policy)
         if not problem:
             settings = self._another_seed(settings, exchange)
@@ -174,21 +158,18 @@ class ChatSession(QObject):
         self._start(exchange, move_of(author, POLICIES.of(settings.policy).default_writer) if author else None)
 
     def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
-        """Another answer that begins like this one up to the piece. `author` writes first, or the policy decides."""
+        """Begin another answer like this one up to the piece. `author` writes first, or the policy decides."""
         self.fork_at(exchange, piece.position, author)
 
     def fork_at(self, exchange: Exchange, position: int, author: Author | None = Author.LARGE) -> None:
-        """Another answer that begins like this one up to a place in its text."""
+        """Begin another answer like this one up to a place in its text."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
         move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
         trace = trace_until(exchange.trace, position)
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
 
     def stop(self) -> None:
-        self._waiting.clear()
-        for answering in self._running:
-            answering.stop()
-        self.activity_changed.emit()
+        self._queue.stop()
 
     def take_over(self, now: bool = True) -> None:
         if self.answering:
@@ -217,11 +198,11 @@ class ChatSession(QObject):
 
     @property
     def settings(self) -> RunSettings:
-        """As chosen. The demo pair's steps are so short that it has its own lengths, unless a person set them."""
+        """The settings of the next answer. The demo pair's steps are short, so it has its own lengths by default."""
         return self._settings_with()
 
     def _settings_with(self, policy: str = "") -> RunSettings:
-        """The settings of the next answer, with another policy than the chosen one."""
+        """Return the settings of the next answer, with another policy than the chosen one if one is named."""
         from core.demo_pair import DEMO_SETTINGS
 
         settings = self.preferences.value
@@ -232,12 +213,12 @@ class ChatSession(QObject):
 
     @property
     def pace(self) -> float:
-        """Tokens a second at most; 0 is no limit. The demo pair would be done before anybody saw it begin."""
+        """Tokens a second at most, 0 for no limit. Without one the demo pair is done before anybody sees it begin."""
         settings = self.preferences.value
         return settings.appearance.demo_pace if settings.models.is_demo else 0
 
     def _another_seed(self, settings: RunSettings, exchange: Exchange) -> RunSettings:
-        """The same settings would write the same answer again."""
+        """Change the seed if the same settings would write the same answer again."""
         if settings != exchange.settings:
             return settings
         seeds = [sibling.settings.seed for sibling in self.conversation.siblings(exchange)]
@@ -255,37 +236,26 @@ class ChatSession(QObject):
             self._start(exchange, first)
 
     def _keep(self, exchange: Exchange) -> None:
+        """Put it into the conversation, unless it is there."""
+        if exchange in self.conversation:
+            return
         self.conversation.add(exchange)
         if self._repository:
             self._repository.add(self.conversation, exchange)
 
     def _start(self, exchange: Exchange, first: Move | None = None) -> None:
-        self._compares, self._at_once = False, 1
-        self._waiting = [(exchange, first)]
-        self._start_next()
+        self.opinions.stop()  # an answer goes first
+        self._queue.write(exchange, first, self.pace)
+        self._load_models()
 
-    def _start_next(self) -> None:
-        """Begin what waits, as much of it as may be written at once."""
-        if self._waiting:
-            self.opinions.stop()  # an answer goes first
-        is_ready = self.models.state is LoadState.READY
-        while is_ready and self._waiting and len(self._running) < self._at_once:
-            exchange, first = self._waiting.pop(0)
-            if self._compares:
-                self._keep(exchange)
-            answering = AnswerTask(exchange, self.models.pair, first, self, pace=0 if self._compares else self.pace)
-            answering.progressed.connect(partial(self._progressed, answering))
-            answering.ended.connect(partial(self._ended, answering))
-            self._running.append(answering)
-            self.models.begin_writing(answering)
-            answering.start()
-        self.activity_changed.emit()
-        if self._waiting and self.models.state in (LoadState.NONE, LoadState.FAILED):
+    def _load_models(self) -> None:
+        """Load the models for an answer that waits for them, unless that is under way."""
+        if self.activity is Activity.WAITING and self.models.state in (LoadState.NONE, LoadState.FAILED):
             self.models.load(self.preferences.value.models)
 
-    def _progressed(self, answering: AnswerTask) -> None:
-        self._record(answering.exchange, answering.take_fresh())
-        self.progressed.emit(answering.exchange)
+    def _progressed(self, exchange: Exchange, events: list[Event]) -> None:
+        self._record(exchange, events)
+        self.progressed.emit(exchange)
 
     def _record(self, exchange: Exchange, events: list[Event]) -> None:
         if self._repository and events:
@@ -294,15 +264,11 @@ class ChatSession(QObject):
             except StoreError as error:
                 self.failed.emit(error)
 
-    def _ended(self, answering: AnswerTask, error: BatonError | None) -> None:
-        self._running.remove(answering)
-        answering.deleteLater()  # it holds the whole trace
-        self.models.end_writing(answering)
+    def _ended(self, exchange: Exchange, error: BatonError | None) -> None:
         self.conversation.touch()
         if self._repository:
-            self._repository.run_ended(answering.exchange)
-        self._start_next()
-        self.progressed.emit(answering.exchange)
+            self._repository.run_ended(exchange)
+        self.progressed.emit(exchange)
         if error:
             self.failed.emit(error)
 
@@ -311,14 +277,7 @@ class ChatSession(QObject):
             self._repository.append(exchange, [opinion])
         self.progressed.emit(exchange)
 
-    def _models_changed(self) -> None:
-        if self._waiting and self.models.state is LoadState.READY:
-            self._start_next()
-        elif self._waiting and self.models.state in (LoadState.FAILED, LoadState.NONE):
-            self._waiting.clear()
-            self.activity_changed.emit()
-
-    def _read(self, exchange: Exchange) -> None:
+    def _trace_loaded(self, exchange: Exchange) -> None:
         if any(exchange is known for known in self.conversation):
             self.progressed.emit(exchange)
         if exchange in self.conversation.path:
@@ -326,7 +285,7 @@ class ChatSession(QObject):
 
 
 def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
-    """The settings under which this model can write: a policy for one model gives way to the other one's."""
+    """Return settings under which this model can write: a policy for the other model alone is replaced."""
     needs = POLICIES.of(settings.policy).needs
     if author is Author.LARGE and not needs.large:
         return settings.model_copy(update={"policy": Always.Settings()})

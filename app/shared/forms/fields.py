@@ -16,7 +16,7 @@ from core.thinking.registry import POLICIES
 
 LARGEST = 2**31 - 1
 DECIMALS = 2
-"""Of a number whose field names no other."""
+"""The decimals of a number whose field names no other."""
 
 
 class Editor(NamedTuple):
@@ -82,7 +82,7 @@ def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
-    """How a form shows the field, beyond its type."""
+    """Return how a form shows the field, beyond its type."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
@@ -99,7 +99,7 @@ def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
 
 
 def _optional(make: Callable[..., Editor], field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    """A number that may be left out: one step below its lowest value stands for none, in words of its own."""
+    """Make an editor for a number that may be None: one step below its lowest value, with a text of its own."""
     number = make(field, changed)
     box: Any = number.widget  # of whole numbers or of others
     extra = field.json_schema_extra

@@ -32,12 +32,12 @@ class FormRow(NamedTuple):
     editor: Editor
     widgets: tuple[QWidget, ...]
     reset: IconButton
-    words: str
-    """What a search looks at."""
+    searched: str
+    """The text that is searched."""
 
 
 def entries(value: BaseModel, path: Path = ()) -> Iterator[FieldEntry]:
-    """All fields of the value, depth first. Of a policy: which one it is, then its own parameters."""
+    """Yield all fields of the value, depth first. Of a policy: which one it is, then its own parameters."""
     for name, field in type(value).model_fields.items():
         inner = getattr(value, name)
         if name in HIDDEN:
@@ -62,7 +62,7 @@ def value_at(model: BaseModel, path: Path) -> Any:
 
 
 def default_at(value: BaseModel, defaults: BaseModel, path: Path) -> Any:
-    """The value in `defaults`; the policy's own where another policy is chosen than there."""
+    """Return the default of a field; the policy's own where another policy is chosen than in `defaults`."""
     name, *rest = path
     if not rest:
         return getattr(defaults, name)
@@ -73,7 +73,7 @@ def default_at(value: BaseModel, defaults: BaseModel, path: Path) -> Any:
 
 
 def with_value(model: BaseModel, path: Path, value: Any) -> BaseModel:
-    """The same model with one value changed, however deep it lies. Another policy has its own parameters."""
+    """Return the model with one value changed, however deep it lies. Another policy has its own parameters."""
     name, *rest = path
     if isinstance(model, PolicySettings) and name == "policy":
         return settings_for(value, model)
@@ -123,7 +123,7 @@ class SettingsForm(QWidget):
         shown: set[Path] = set()
         found = 0
         for row in self._rows:
-            fits = all(word in row.words for word in wanted) if wanted else self._is_wanted(row.entry.path)
+            fits = all(word in row.searched for word in wanted) if wanted else self._is_wanted(row.entry.path)
             found += fits
             for widget in row.widgets:
                 widget.setVisible(fits and not (isinstance(widget, QLabel) and not widget.text()))
@@ -141,7 +141,7 @@ class SettingsForm(QWidget):
         self.search(self._words)
 
     def paths(self) -> list[Path]:
-        """Of all fields, shown or not."""
+        """Return the paths of all fields, shown or not."""
         return [row.entry.path for row in self._rows]
 
     def is_changed(self, path: Path) -> bool:
@@ -196,8 +196,7 @@ class SettingsForm(QWidget):
         name = label(title)
         name.setBuddy(editor.widget)
         name.setContentsMargins(0, 5, 0, 0)
-        description = label(about, Role.MUTED)
-        description.setWordWrap(True)
+        description = label(about, Role.MUTED, wrap=True)
         description.setVisible(bool(about))
         reset = IconButton("again", f"Reset “{title}”", lambda: self._reset(entry.path))
         at = self._grid.rowCount()
@@ -205,8 +204,8 @@ class SettingsForm(QWidget):
         self._grid.addWidget(editor.widget, at, 1)
         self._grid.addWidget(reset, at, 2)
         self._grid.addWidget(description, at + 1, 1, 1, 2)
-        words = " ".join((title, about, *entry.path)).lower()
-        self._rows.append(FormRow(entry, editor, (name, editor.widget, description), reset, words))
+        text = " ".join((title, about, *entry.path)).lower()
+        self._rows.append(FormRow(entry, editor, (name, editor.widget, description), reset, text))
 
     def _take(self, path: Path) -> None:
         row = next(row for row in self._rows if row.entry.path == path)

@@ -1,12 +1,11 @@
 """Text and mathematics in Qt: Markdown in, a document out, and back again when it is copied.
 
-`RichText` is the widget; `render_into` and `LiveText` serve whoever paints documents by other means. Call
+`RichText` is the widget; `render_into` and `append_plain` serve whoever fills documents by other means. Call
 `warm_up` once the window is on the screen.
 """
 
 from app.shared.rendering.copying import (
     CopyFormat,
-    as_latex,
     as_markdown,
     as_plain_text,
     code_of,
@@ -17,17 +16,15 @@ from app.shared.rendering.document import append_plain, prepare, render_at, rend
 from app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
 from app.shared.rendering.formulas import closed_in, left_open
 from app.shared.rendering.style import TextStyle
-from app.shared.rendering.view import LiveText, RichText
+from app.shared.rendering.view import RichText
 
 __all__ = [
     "CopyFormat",
     "DocumentMatches",
-    "LiveText",
     "RichText",
     "TextRange",
     "TextStyle",
     "append_plain",
-    "as_latex",
     "as_markdown",
     "as_plain_text",
     "closed_in",

@@ -109,7 +109,7 @@ class Blocks:
         self._item_is_fresh = True
 
     def open_quote(self) -> None:
-        """What is quoted stands in, and in the colour of asides."""
+        """Begin a quotation: indented, and muted."""
         self._quotes += 1
         quoted = QTextCharFormat(self._spans[-1])
         quoted.setForeground(QColor(self._style.muted))
@@ -131,7 +131,7 @@ class Blocks:
         self._begin(block)
 
     def code(self, text: str, language: str = "") -> None:
-        """A framed block of code under its language and a word that copies it."""
+        """Write a framed block of code under its language and the word “Copy”."""
         self._start_table(1, 1, self._style.code_ground)
         head = QTextBlockFormat()
         head.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -200,7 +200,7 @@ class Blocks:
         self._open_span().setFontStrikeOut(True)
 
     def open_link(self, address: str) -> None:
-        """Without an address the words stand there as plain text."""
+        """Begin a link; without an address it stays plain text."""
         span = self._open_span()
         if address:
             span.setAnchor(True)
@@ -213,7 +213,7 @@ class Blocks:
         self._spans.pop()
 
     def formula(self, formula: Formula) -> None:
-        """The formula, or its source as code if it cannot be set."""
+        """Write a formula, or its source as code if it cannot be typeset."""
         if formula.display and self._table is None:
             self._centre()
         else:
@@ -242,7 +242,7 @@ class Blocks:
         return block
 
     def _begin(self, block: QTextBlockFormat) -> None:
-        """Goes on in a new block; the very first one is that in which the cursor stood."""
+        """Continue in a new block; the very first one is that in which the cursor stood."""
         self._after_display = False
         if self._untouched:
             self._cursor.setBlockFormat(block)
@@ -264,7 +264,7 @@ class Blocks:
         self._untouched = False
 
     def _drop_line_break(self) -> None:
-        """A line break before a displayed formula has done its work."""
+        """Remove a line break before a displayed formula, which stands on a line of its own anyway."""
         if self._cursor.block().text().endswith(LINE_BREAK):
             self._cursor.deletePreviousChar()
 

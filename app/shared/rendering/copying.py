@@ -1,7 +1,4 @@
-"""What was set goes back to text: of a whole document, or of what a cursor has selected.
-
-A formula comes back as its source, never as a gap.
-"""
+"""Turns a rendered document, or the selection in it, back into plain text or Markdown. A formula becomes its source."""
 
 from __future__ import annotations
 
@@ -46,30 +43,24 @@ class CopyFormat(Enum):
 
     TEXT = "text"
     MARKDOWN = "Markdown"
-    LATEX = "LaTeX"
 
 
 def as_plain_text(source: QTextDocument | QTextCursor) -> str:
-    """As one would type it; formulas as they were written."""
+    """Return the text as one would type it, with the sources of formulas."""
     return _written(source, PlainText())
 
 
 def as_markdown(source: QTextDocument | QTextCursor) -> str:
-    """As it could be read again; formulas as they were written."""
+    """Return the text as Markdown, with the sources of formulas."""
     return _written(source, Markdown())
 
 
-def as_latex(source: QTextDocument | QTextCursor) -> str:
-    """As it could stand in an article; formulas between the delimiters of LaTeX."""
-    return _written(source, Latex())
-
-
 def written_as(source: QTextDocument | QTextCursor, form: CopyFormat) -> str:
-    return {CopyFormat.TEXT: as_plain_text, CopyFormat.MARKDOWN: as_markdown, CopyFormat.LATEX: as_latex}[form](source)
+    return as_plain_text(source) if form is CopyFormat.TEXT else as_markdown(source)
 
 
 def converted(markdown: str, form: CopyFormat) -> str:
-    """A text of a model in another form. No formula is set for it, so that it takes no time."""
+    """Convert a model's text into this format. No formula is typeset for it, so that it takes no time."""
     if form is CopyFormat.MARKDOWN:
         return markdown.strip()
     document = QTextDocument()
@@ -79,7 +70,7 @@ def converted(markdown: str, form: CopyFormat) -> str:
 
 
 def code_of(document: QTextDocument, address: str) -> str:
-    """The code under the word "Copy" that leads to `address`; empty if there is none."""
+    """Return the code under the word "Copy" that leads to `address`; "" if there is none."""
     block = document.begin()
     while block.isValid():
         is_head = block.blockFormat().property(BLOCK_KIND) == CODE_HEAD
@@ -110,7 +101,7 @@ def _lines(cursor: QTextCursor, markup: PlainText) -> Iterator[DocumentLine]:
 
 
 def _text(block: QTextBlock, start: int, end: int, markup: PlainText) -> str:
-    """What of the block lies between the two positions, in the markup."""
+    """Return what of the block lies between the two positions, in the markup."""
     if block.blockFormat().property(BLOCK_KIND) == CODE:
         selected = block.text()[max(0, start - block.position()) : end - block.position()]
         return selected.replace(LINE_BREAK, "\n")
@@ -122,7 +113,7 @@ def _text(block: QTextBlock, start: int, end: int, markup: PlainText) -> str:
 
 
 def fragments(block: QTextBlock) -> Iterator[QTextFragment]:
-    """The stretches of one format in a block. Qt's own iterator is not one of Python's."""
+    """Iterate over the fragments of a block: Qt's own iterator is not one of Python's."""
     at = block.begin()
     while not at.atEnd():
         yield at.fragment()
@@ -153,7 +144,7 @@ class DocumentLine(NamedTuple):
 
 
 def line_of(block: QTextBlock, text: str, whole: bool) -> DocumentLine:
-    """What the markup needs to know of a block."""
+    """Return what the markup needs to know of a block."""
     form = block.blockFormat()
     kind = str(form.property(BLOCK_KIND) or "")
     table = QTextCursor(block).currentTable() if kind != CODE else None
@@ -177,22 +168,22 @@ def line_of(block: QTextBlock, text: str, whole: bool) -> DocumentLine:
 
 
 JOINTS = {CONTINUED: "", SPACED: " "}
-"""What stands before a paragraph that goes on with the one before."""
+"""What joins a paragraph to the one before that it continues."""
 
 
 class PlainText:
-    """What one would type; also the pattern for the other two."""
+    """Text without markup; `Markdown` overrides what it writes differently."""
 
     def run(self, text: str, form: QTextCharFormat) -> str:
-        """A stretch of one format. Formulas are stretches of their own, alike ones side by side."""
+        """Return a fragment in the markup. Equal formulas side by side are one fragment."""
         formula = formula_of(form)
         if formula:
             return self.formula(formula) * text.count(OBJECT_CHARACTER)
         text = text.replace(LINE_BREAK, "\n")
-        return text if form.hasProperty(UNSET) else self.words(text, form)
+        return text if form.hasProperty(UNSET) else self.styled(text, form)
 
     def document(self, lines: list[DocumentLine]) -> str:
-        """All lines together; the rows of a table and the items of a list stand close."""
+        """Join all lines, without blank ones between the rows of a table and the items of a list."""
         result = ""
         before: DocumentLine | None = None
         for line, text in self._pieces(lines):
@@ -207,7 +198,7 @@ class PlainText:
     def formula(self, formula: Formula) -> str:
         return formula.source
 
-    def words(self, text: str, form: QTextCharFormat) -> str:  # noqa: ARG002 — for those who mark formats
+    def styled(self, text: str, form: QTextCharFormat) -> str:  # noqa: ARG002 — for those who mark formats
         return text
 
     def rule(self) -> str:
@@ -230,7 +221,7 @@ class PlainText:
         return "\t".join(cells)
 
     def _pieces(self, lines: list[DocumentLine]) -> list[tuple[DocumentLine, str]]:
-        """Lines as they are written, the cells of a row as one."""
+        """Return the lines in the markup, the cells of a row as one."""
         pieces = []
         for _, together in groupby(enumerate(lines), key=lambda numbered: numbered[1].row or numbered[0]):
             group = [line for _, line in together]
@@ -256,7 +247,7 @@ class PlainText:
 class Markdown(PlainText):
     """CommonMark with tables, as it was read."""
 
-    def words(self, text: str, form: QTextCharFormat) -> str:
+    def styled(self, text: str, form: QTextCharFormat) -> str:
         bare = text.strip()
         marks = ""
         if form.fontWeight() == STRONG:
@@ -294,75 +285,3 @@ class Markdown(PlainText):
     def row(self, cells: list[str], number: int) -> str:
         row = f"| {' | '.join(cells)} |"
         return f"{row}\n|{'---|' * len(cells)}" if number == 0 else row
-
-
-_LATEX_SPECIAL = str.maketrans(
-    {special: f"\\{special}" for special in "#$%&_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-)
-_OPENS_MATHEMATICS = r"\begin{align}", r"\begin{align*}", r"\begin{equation", r"\begin{gather}", r"\begin{gather*}"
-
-
-class Latex(PlainText):
-    """The body of an article; links need the package hyperref, struck words ulem."""
-
-    def document(self, lines: list[DocumentLine]) -> str:
-        written: list[str] = []
-        around: list[str] = []
-        for line, text in [*self._pieces(lines), (DocumentLine("", whole=True), "")]:
-            wanted = _environments(line, around)
-            while around and around != wanted[: len(around)]:
-                written.append(rf"\end{{{around.pop().partition('}')[0]}}}")
-            for environment in wanted[len(around) :]:
-                written.append(rf"\begin{{{environment}}}")
-                around.append(environment)
-            written.append(text if around else f"{text}\n")
-        return "\n".join(written).strip()
-
-    def formula(self, formula: Formula) -> str:
-        if formula.latex.startswith(_OPENS_MATHEMATICS):
-            return formula.latex
-        return rf"\[{formula.latex}\]" if formula.display else rf"\({formula.latex}\)"
-
-    def words(self, text: str, form: QTextCharFormat) -> str:
-        written = text.translate(_LATEX_SPECIAL)
-        if form.fontFixedPitch():
-            written = rf"\texttt{{{written}}}"
-        if form.fontWeight() == STRONG:
-            written = rf"\textbf{{{written}}}"
-        if form.fontItalic():
-            written = rf"\emph{{{written}}}"
-        if form.fontStrikeOut():
-            written = rf"\sout{{{written}}}"
-        if form.isAnchor():
-            written = rf"\href{{{form.anchorHref()}}}{{{written}}}"
-        return written
-
-    def rule(self) -> str:
-        return r"\hrule"
-
-    def code(self, line: DocumentLine) -> str:
-        return f"\\begin{{verbatim}}\n{line.text}\n\\end{{verbatim}}"
-
-    def item(self, line: DocumentLine) -> str:
-        return rf"\item {line.text}"
-
-    def heading(self, line: DocumentLine) -> str:
-        command = {1: "section*", 2: "subsection*"}.get(line.heading, "paragraph")
-        return rf"\{command}{{{line.text}}}"
-
-    def row(self, cells: list[str], number: int) -> str:
-        return " & ".join(cells) + r" \\" + (r" \hline" if number == 0 else "")
-
-
-def _environments(line: DocumentLine, around: list[str]) -> list[str]:
-    """What must be open around the line, outermost first, given what is."""
-    if line.row:
-        return [f"tabular}}{{{'l' * line.row.columns}"]
-    if not line.whole:
-        return []
-    lists = [name for name in around if name in ("itemize", "enumerate")]
-    lists = (lists + ["itemize"] * line.depth)[: line.depth]
-    if line.item:
-        lists[-1] = "enumerate" if line.number else "itemize"
-    return lists + ["quote"] * line.quotes

@@ -5,7 +5,6 @@ Raw HTML is shown as text, pictures as links, links only if they lead to http or
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ LONGEST_BLOCK = 2_000
 
 
 def render_into(document: QTextDocument, markdown: str, style: TextStyle) -> None:
-    """Replaces the document's content. Its width is the caller's affair, as is its undo stack."""
+    """Replace the document's content. Width and undo stack are left to the caller."""
     document.clear()
     document.setDefaultFont(style.font)
     document.setIndentWidth(24)
@@ -34,7 +33,7 @@ def render_into(document: QTextDocument, markdown: str, style: TextStyle) -> Non
 
 
 def render_at(cursor: QTextCursor, markdown: str, style: TextStyle) -> None:
-    """Writes at the cursor, from the block it stands in (which should be empty), and leaves it at the end."""
+    """Write at the cursor, from the block it stands in (which should be empty), and leave it at the end."""
     lifted = lift_formulas(markdown)
     cursor.beginEditBlock()
     writer = _Writer(Blocks(cursor, style), lifted.formulas)
@@ -77,7 +76,7 @@ def _continue_long_block(cursor: QTextCursor) -> None:
 
 
 def prepare(markdown: str, formula_size: float) -> None:
-    """Sets the formulas of a text ahead, so that `render_into` finds them done; may run in any thread.
+    """Typeset the formulas of a text ahead, so that `render_into` finds them in the cache; may run in any thread.
 
     Worth it for an old conversation with hundreds of formulas at about 3 ms each. `formula_size` is that of the
     `TextStyle` that will be used, asked for in the window's own thread.
@@ -86,11 +85,10 @@ def prepare(markdown: str, formula_size: float) -> None:
         typeset(formula.latex, formula.display, formula_size)
 
 
-def warm_up() -> Generator[None, None, None]:
-    """Load markdown-it and ziamath, so that the first text need not: the work of a background task."""
+def warm_up() -> None:
+    """Load markdown-it and ziamath, so that the first text need not wait for them. May run in any thread."""
     _reader()
     load_ziamath()
-    yield
 
 
 @cache
@@ -180,12 +178,12 @@ class _Writer:
 
 
 def _size_of_table(tokens: list[Token], start: int) -> tuple[int, int]:
-    """Rows and columns of the table that opens at `start`."""
+    """Return rows and columns of the table that opens at `start`."""
     end = next(i for i in range(start, len(tokens)) if tokens[i].type == "table_close")
     kinds = [token.type for token in tokens[start:end]]
     return kinds.count("tr_open"), kinds.count("th_open")
 
 
 def _safe_address(address: str) -> str:
-    """The address if a browser may be sent there, else nothing."""
+    """Return the address if a browser may be sent there, else ""."""
     return address if QUrl(address).scheme() in ("http", "https") else ""

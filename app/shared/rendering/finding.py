@@ -27,7 +27,7 @@ class TextRange(NamedTuple):
 
 
 def pattern_of(words: str) -> re.Pattern[str] | None:
-    """A pattern for these words in either case; None for nothing.
+    """Return a pattern for these words in either case; None for nothing.
 
     A line break counts as a blank, and blanks around signs do not count: `2+3` finds the source `2 + 3`.
     """
@@ -52,7 +52,7 @@ class DocumentMatches(QObject):
     def __init__(self, document: QTextDocument, pattern: re.Pattern[str], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.ranges: list[TextRange] = []
-        """In their order."""
+        """The matches in order."""
         self._document = document
         self._pattern = pattern
         self._next = document.begin().position()
@@ -113,7 +113,7 @@ def _matches(block: QTextBlock, pattern: re.Pattern[str]) -> Iterator[TextRange]
 
 
 def _with_sources(block: QTextBlock) -> tuple[str, list[_Run]]:
-    """The block's text with the source of each formula in its place."""
+    """Return the block's text with the source of each formula in its place."""
     parts: list[str] = []
     runs: list[_Run] = []
     length = 0
@@ -128,14 +128,14 @@ def _with_sources(block: QTextBlock) -> tuple[str, list[_Run]]:
 
 
 def _run_at(runs: list[_Run], offset: int, run: int) -> int:
-    """The last run that begins at or before the offset, looked for from `run` on."""
+    """Return the last run that begins at or before the offset, searched from `run` on."""
     while run + 1 < len(runs) and runs[run + 1].offset <= offset:
         run += 1
     return run
 
 
 def _position(run: _Run, offset: int, wide: list[int]) -> int:
-    """The position in the document of an offset in the run. A formula is one position, a `wide` letter two."""
+    """Return the position in the document of an offset in the run. A formula is one position, a `wide` letter two."""
     if run.is_formula:
         return run.position
     return run.position + offset - run.offset + bisect_left(wide, offset) - bisect_left(wide, run.offset)

@@ -54,7 +54,7 @@ def insert_formula(cursor: QTextCursor, formula: Formula, style: TextStyle) -> b
 
 
 def formula_of(char_format: QTextFormat) -> Formula | None:
-    """The formula that a character stands for; None if it is an ordinary one."""
+    """Return the formula that a character stands for; None if it is an ordinary one."""
     if char_format.objectType() != _FORMULA_OBJECT:
         return None
     return Formula(
@@ -65,7 +65,7 @@ def formula_of(char_format: QTextFormat) -> Formula | None:
 
 
 def _font_that_descends(font: QFont, depth: float) -> QFont:
-    """A font whose letters reach at least `depth` pixels below the line.
+    """Return a font whose letters reach at least `depth` pixels below the line.
 
     Qt gives an inline object no other way to say how far it hangs below the baseline: one that is aligned to it
     takes the descent of its format's font.
@@ -119,9 +119,9 @@ def _typeset_as(char_format: QTextFormat) -> Typeset:
 
 
 def _shrink(document: QTextDocument, position: int, formula: Typeset) -> float:
-    """How much smaller the formula is drawn, 1 or less, so that it fits the page."""
+    """Return the factor, 1 or less, by which the formula fits the page."""
     indent = document.findBlock(position).blockFormat().indent() * document.indentWidth()
-    room = document.textWidth() - 2 * document.documentMargin() - indent
-    if document.textWidth() <= 0 or formula.width <= room:
+    width = document.textWidth() - 2 * document.documentMargin() - indent
+    if document.textWidth() <= 0 or formula.width <= width:
         return 1.0
-    return max(room / formula.width, _SMALLEST_SHRINK)
+    return max(width / formula.width, _SMALLEST_SHRINK)

@@ -63,7 +63,7 @@ _LONGEST_AMOUNT = 80  # characters that are compared with `_MONEY`
 
 
 def lift_formulas(text: str) -> Lifted:
-    """Takes the mathematics out; `put_back` and `split_at_formulas` undo it."""
+    """Replace formulas by placeholders; `put_back` and `split_at_formulas` undo it."""
     text = text.replace(_OPEN, "\ufffd").replace(_CLOSE, "\ufffd")
     pieces: list[str] = []
     formulas: list[Formula] = []
@@ -94,7 +94,7 @@ def lift_formulas(text: str) -> Lifted:
 
 
 def split_at_formulas(text: str, formulas: tuple[Formula, ...]) -> list[str | Formula]:
-    """The text between placeholders and the formulas, in order; no empty strings."""
+    """Split a text into formulas and the text between them, in order; no empty strings."""
     parts: list[str | Formula] = []
     for index, part in enumerate(_PLACEHOLDER.split(text)):
         if index % 2:
@@ -105,12 +105,12 @@ def split_at_formulas(text: str, formulas: tuple[Formula, ...]) -> list[str | Fo
 
 
 def put_back(text: str, formulas: tuple[Formula, ...]) -> str:
-    """The text with every formula as it was written, for places where nothing is typeset."""
+    """Return the text with every formula as it was written, for places where nothing is typeset."""
     return _PLACEHOLDER.sub(lambda found: formulas[int(found[1])].source, text)
 
 
 def left_open(text: str) -> int:
-    """Where a formula begins that does not end in this text, but might in the text that follows; -1 if none does.
+    """Return where a formula begins that may end in the text that follows; -1 if none does.
 
     A single dollar is not followed so far: too many of them are money.
     """
@@ -129,7 +129,7 @@ def left_open(text: str) -> int:
 
 
 def closed_in(opened: str, text: str) -> int:
-    """How many characters of `text` complete the formula that `opened` begins (see `left_open`); 0 if it does not."""
+    """Return how many characters of `text` complete the formula that `opened` begins (see `left_open`), or 0."""
     whole = opened + text
     opening = _START.match(opened)
     formula = _formula_at(whole, opening, _Closings(whole)) if opening else None
@@ -166,17 +166,17 @@ class _Closings:
         return blank is not None and blank[1] <= end
 
     def end_of_ticks(self, length: int, start: int) -> int | None:
-        """Just after the first run of exactly `length` backticks that begins at `start` or later."""
+        """Return where the first run of exactly `length` backticks at or after `start` ends."""
         starts = self._ticks.get(length, [])
         index = bisect_left(starts, start)
         return starts[index] + length if index < len(starts) else None
 
     def end_of_braces(self, start: int) -> int | None:
-        """Just after the brace that closes the one at `start`; an escaped brace does not count."""
+        """Return the position after the brace that closes the one at `start`; escaped braces do not count."""
         return self._braces.get(start)
 
     def end_of_environment(self, start: int) -> int | None:
-        r"""Just after the `\end` of the environment whose `\begin` is at `start`."""
+        r"""Return the position after the `\end` of the environment whose `\begin` is at `start`."""
         return self._environments.get(start)
 
     @cached_property
@@ -223,7 +223,7 @@ def _has_no_end(text: str, opening: re.Match[str], closings: _Closings) -> bool:
 
 
 def _end_of_code(text: str, opening: re.Match[str], closings: _Closings) -> int:
-    """Where the code ends that begins here; without a close a fence runs on and backticks are only that."""
+    """Return where the code ends that begins here. Without a close, a fence runs on and backticks are plain text."""
     if opening["fence"]:
         rail = opening["rail"]
         close = re.compile(rf"^[ \t>]*{re.escape(rail)}{rail[0]}*[ \t]*$", re.MULTILINE)

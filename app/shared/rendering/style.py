@@ -27,7 +27,7 @@ class TextStyle:
         return cls(font, colours.text, colours.muted, colours.small, colours.panel, colours.border)
 
     def in_ink(self, ink: str) -> "TextStyle":
-        """The same style with another colour of text, as for what the program inserted."""
+        """Return the style with another colour of text, as for what the program inserted."""
         return replace(self, ink=ink)
 
     @property
@@ -39,5 +39,5 @@ class TextStyle:
 
     @property
     def formula_size(self) -> float:
-        """Pixels. Capitals and figures of a formula are then as tall as those of the text around it."""
+        """The size of formulas in pixels, at which their capitals are as tall as those of the text."""
         return round(QFontMetricsF(self.font).capHeight() / _CAP_HEIGHT_OF_MATHS, 1)

@@ -47,7 +47,7 @@ _GROUP_EDGE = re.compile(
 
 @lru_cache(maxsize=4096)
 def typeset(latex: str, display: bool, size: float) -> Typeset | None:
-    """Sets a formula; None if it cannot be set, and then its source is what the reader should see.
+    """Typeset a formula; None if it cannot be, and then the reader should see its source.
 
     `size` is that of the letters in pixels. The first formula of all also loads ziamath.
     """
@@ -95,7 +95,7 @@ _pictures = PictureCache(64 << 20)
 
 
 def picture(formula: Typeset, colour: str, scale: float) -> QImage:
-    """The formula in a colour (`#rrggbb`); `scale` is device pixels per pixel, 2 on most HiDPI screens.
+    """Draw a formula in a colour (`#rrggbb`); `scale` is device pixels per pixel, 2 on most HiDPI screens.
 
     Cached; call it in the window's own thread.
     """
@@ -119,7 +119,7 @@ def _drawn(formula: Typeset, colour: str, scale: float) -> QImage:
 
 
 def load_ziamath() -> None:
-    """So that the first formula need not; may run in any thread."""
+    """Load ziamath, so that the first formula need not wait for it; may run in any thread."""
     _engine()
 
 
@@ -137,7 +137,7 @@ def _is_nested_too_deeply(latex: str) -> bool:
 
 
 def _understood(latex: str) -> str:
-    """The same formula in the words that ziamath knows."""
+    """Rewrite a formula in commands that ziamath knows."""
     latex = _DROPPED.sub("", latex)
     latex = _TAG.sub(r"\\qquad(\\text{\1})", latex)
     return _ALIGNAT.sub(r"\\\1{align\2}", latex)
@@ -153,7 +153,7 @@ def _engine() -> Any:
 
 @cache
 def _failures() -> tuple[type[Exception], ...]:
-    """What ziamath and its LaTeX parser raise on a formula they cannot set.
+    """Return what ziamath and its LaTeX parser raise on a formula that they cannot typeset.
 
     The parser's own errors share no base, and broken input also surfaces as whatever the line it reached raises.
     """

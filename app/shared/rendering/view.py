@@ -14,15 +14,13 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
     QTextCharFormat,
-    QTextCursor,
-    QTextDocument,
     QTextLine,
 )
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from app.shared.rendering.blocks import COPY_SCHEME
 from app.shared.rendering.copying import as_markdown, as_plain_text, code_of
-from app.shared.rendering.document import append_plain, render_at, render_into
+from app.shared.rendering.document import append_plain, render_into
 from app.shared.rendering.style import TextStyle
 from app.shared.theme import current_theme
 
@@ -39,7 +37,8 @@ class RichText(QTextBrowser):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._markdown = ""
-        self._live: LiveText | None = None
+        self._live: str | None = None
+        """The text while it is being written, None once it is finished."""
         self._ink = ""
         self._marked: list[tuple[int, QColor]] = []
         self.setAccessibleName("Text")
@@ -61,19 +60,17 @@ class RichText(QTextBrowser):
         self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
 
     def append_live(self, text: str) -> None:
-        """Adds to a text that is being written, as plain letters; `close_live` sets it."""
-        if self._live is None:
-            self._live = LiveText(self.document(), self._style())
-        self._live.append(text)
-
-    def close_live(self) -> None:
-        if self._live is not None:
-            self.set_markdown(self._live.text, self._ink)
+        """Add to a text that is being written, as plain letters; `set_markdown` renders it when it is finished."""
+        self._live = (self._live or "") + text
+        style, letters = self._style(), QTextCharFormat()
+        letters.setFont(style.font)
+        letters.setForeground(QColor(style.ink))
+        append_plain(self.document(), text, letters)
 
     @property
     def markdown(self) -> str:
         """The text as it was given, finished or growing."""
-        return self._live.text if self._live else self._markdown
+        return self._markdown if self._live is None else self._live
 
     def createMimeDataFromSelection(self) -> QMimeData:
         mime = QMimeData()
@@ -97,7 +94,7 @@ class RichText(QTextBrowser):
         super().paintEvent(event)
 
     def _place_of(self, position: int) -> QRectF:
-        """Where the character at a position stands in the document."""
+        """Return the rectangle of the character at a position of the document."""
         block = self.document().findBlock(position)
         within = position - block.position()
         line = block.layout().lineForTextPosition(within)
@@ -113,11 +110,11 @@ class RichText(QTextBrowser):
 
     @property
     def formula_size(self) -> float:
-        """Pixels, as the formulas in it are set."""
+        """The size of its formulas in pixels."""
         return self._style().formula_size
 
     def fit_width(self, widest: int) -> None:
-        """Be as wide as the text needs to be, and no wider than so many pixels."""
+        """Make the widget as wide as its text, and no wider than so many pixels."""
         document = self.document()
         document.setTextWidth(-1)
         self.setFixedWidth(min(widest, int(document.idealWidth()) + 4))
@@ -136,13 +133,12 @@ class RichText(QTextBrowser):
         return style.in_ink(self._ink) if self._ink else style
 
     def _rerender(self) -> None:
-        growing = self._live
-        if growing is None:
+        if self._live is None:
             self.set_markdown(self._markdown, self._ink)
         else:
+            text, self._live = self._live, None
             self.document().clear()
-            self._live = None
-            self.append_live(growing.text)
+            self.append_live(text)
 
     def _fit(self) -> None:
         height = self.sizeHint().height()
@@ -158,36 +154,6 @@ class RichText(QTextBrowser):
 
 
 def _x(line: QTextLine, within: int) -> float:
-    """Where a position of a block stands in its line. PySide gives the place and the position."""
+    """Return where a position of a block stands in its line. PySide returns the place and the position."""
     found: Any = line.cursorToX(within)
     return float(found[0] if isinstance(found, tuple) else found)
-
-
-class LiveText:
-    """One step at the end of a document, which may hold earlier ones or nothing else."""
-
-    def __init__(self, document: QTextDocument, style: TextStyle) -> None:
-        self._style = style
-        self._cursor = QTextCursor(document)
-        self._cursor.movePosition(QTextCursor.MoveOperation.End)
-        if self._cursor.block().length() > 1:
-            self._cursor.insertBlock()
-        self._start = self._cursor.position()
-        self._format = QTextCharFormat()
-        self._format.setFont(style.font)
-        self._format.setForeground(QColor(style.ink))
-        self.text = ""
-
-    def append(self, text: str) -> None:
-        """Shows more of the step, just as it comes."""
-        self.text += text
-        append_plain(self._cursor.document(), text, self._format)
-
-    def close(self) -> None:
-        """Sets what has come, with its mathematics, in the place of the plain letters."""
-        self._cursor.beginEditBlock()
-        self._cursor.setPosition(self._start)
-        self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
-        self._cursor.removeSelectedText()
-        render_at(self._cursor, self.text, self._style)
-        self._cursor.endEditBlock()

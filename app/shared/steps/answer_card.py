@@ -4,42 +4,38 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QContextMenuEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QWidget
 
 from app.shared.labels import WHO
 from app.shared.rendering import RichText
 from app.shared.steps.clipboard import add_copies, copy_selection, copy_text
 from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import SIGN, Role, set_role
+from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from app.shared.widgets.controls import label
-from core.engines.body import Author
+from app.shared.widgets.layout import hbox
 from core.thinking.trace import Trace
-
-ROLES = {Author.SMALL: Role.SMALL, Author.LARGE: Role.LARGE}
 
 
 class AnswerCard(QFrame):
-    """Hidden while there is no answer."""
+    """The card of the final answer; hidden while there is none."""
 
     def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.CARD)
         self.text = AnswerText(typesetter)
         self._writer = label()
-        inside = QHBoxLayout(self)
-        inside.setContentsMargins(13, 11, 14, 6)
-        inside.setSpacing(28)
-        inside.addWidget(self._writer, 0, Qt.AlignmentFlag.AlignTop)
-        inside.addWidget(self.text, 1)
+        self.setLayout(
+            hbox((self._writer, 0, Qt.AlignmentFlag.AlignTop), (self.text, 1), margins=(13, 11, 14, 6), spacing=28)
+        )
 
     def follow(self, trace: Trace, live: bool) -> None:
         """Show the answer as it stands, with the sign of who wrote it, or its end if both did."""
         self.setVisible(self.text.follow(trace, live))
         last = next((piece for piece in reversed(trace.pieces) if piece.in_answer), None)
-        if last and last.author in ROLES and self._writer.text() != SIGN[last.author]:
+        if last and last.author in AUTHOR_ROLES and self._writer.text() != SIGN[last.author]:
             self._writer.setText(SIGN[last.author])
             self._writer.setToolTip(f"Answered by {WHO[last.author]}")
-            set_role(self._writer, ROLES[last.author])
+            set_role(self._writer, AUTHOR_ROLES[last.author])
 
 
 class AnswerText(RichText):
@@ -87,7 +83,7 @@ class AnswerText(RichText):
 
 
 def without_tag(text: str, tag: str, live: bool) -> str:
-    """The text without lines that hold nothing but the tag that closes the thinking: a confused model repeats it.
+    """Remove lines that hold only the tag that closes the thinking, which a confused model repeats.
 
     `live`: it is still written; a last line that may become the tag is held back, so that what was shown stays.
     """

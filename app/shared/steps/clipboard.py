@@ -1,4 +1,4 @@
-"""Copy a step, all steps, the answer or the selection as text, Markdown or LaTeX."""
+"""Copy a step, all steps, the answer or the selection as text or Markdown."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def copy_selection(text: RichText, form: CopyFormat) -> None:
 
 
 def add_copies(menu: QMenu, what: str, copy: Callable[[CopyFormat], None]) -> None:
-    """A menu of the three forms: "Copy the step as ▸"."""
+    """Add a menu of the formats: "Copy the step as ▸"."""
     forms = menu.addMenu(f"Copy {what} as")
     for form in CopyFormat:
         forms.addAction(form.value[0].upper() + form.value[1:], partial(copy, form))

@@ -33,12 +33,12 @@ class FormulaSpans:
         """Piece and place of a formula that has not closed."""
         self._spans: list[Span] = []
         self._opened: dict[int, str] = {}
-        """By the piece that closes a formula: what stands of it in earlier ones."""
+        """The part of a formula in earlier pieces, by the piece that closes it."""
         self._stands: dict[int, int] = {}
-        """By a piece whose formula closes later: so many of its characters stand."""
+        """How many characters to show of a piece whose formula closes later."""
 
     def add(self, text: str) -> range:
-        """The next piece; the pieces before it that are to be set again, since their formula closes in this one."""
+        """Add the next piece; return the earlier ones to render again, since their formula closes in this one."""
         last, begins, again = len(self._texts), 0, range(0)
         self._texts.append(text)
         if self._open:
@@ -70,8 +70,8 @@ class FormulaSpans:
                 self._open, again = (span.first, span.start), range(span.first, pieces)
         return again
 
-    def words(self, index: int, text: str) -> str:
-        """The text to render for a piece: a whole formula where it closes, a sign where it began."""
+    def text_of(self, index: int, text: str) -> str:
+        """Return the text to render for a piece: a whole formula where it closes, a sign where it began."""
         if index in self._stands:
             text = f"{text[: self._stands[index]].rstrip()} {GOES_ON}"
         return self._opened.get(index, "") + text

@@ -19,7 +19,7 @@ class RibbonFollower:
         """How many of the last piece are drawn."""
 
     def follow(self, trace: Trace) -> None:
-        """Only the end of a trace changes, so only the end is compared."""
+        """Update the ribbon. Only the end of a trace changes, so only the end is compared."""
         pieces, known = trace.pieces, self._pieces
         same = len(known) <= len(pieces) and (not known or pieces[len(known) - 1] is known[-1])
         if not same or (known and _width(known[-1]) < self._tokens):
@@ -44,10 +44,10 @@ class RibbonFollower:
 
 
 def segment_of(stretch: Stretch) -> RibbonSegment:
-    """Of a text as it would be divided between two models."""
+    """Return the segment of a stretch of a replay."""
     took = stretch.takeover
-    words = reason_and_cue(took.reason, took.cue) if took else ""
-    return RibbonSegment(stretch.author, _tokens(stretch.tokens, stretch.characters), words)
+    text = reason_and_cue(took.reason, took.cue) if took else ""
+    return RibbonSegment(stretch.author, _tokens(stretch.tokens, stretch.characters), text)
 
 
 def _width(piece: Piece) -> int:

@@ -26,14 +26,14 @@ class SearchedTexts:
     """Whether steps are put into their text although they are collapsed."""
 
     def first_visible(self) -> tuple[RichText, int] | None:
-        """The first text in the viewport, and the first position in it."""
+        """Return the first text in the viewport, and the first position in it."""
         for text in self.texts():
             if visible := self.visible_range(text):
                 return text, visible.start
         return None
 
     def visible_range(self, text: RichText, around: int = 0) -> TextRange | None:
-        """What of a text is in the viewport, or so many pixels `around` it; None if nothing is."""
+        """Return what of a text is in the viewport, or so many pixels `around` it; None if nothing is."""
         if not text.isVisible():
             return None
         above = -text.mapTo(self.area.viewport(), QPoint(0, 0)).y()

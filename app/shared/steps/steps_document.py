@@ -58,13 +58,13 @@ class ShownPiece:
 
 
 def thinking_pieces(trace: Trace) -> list[Piece]:
-    """What is shown as steps: all that is not the answer, without white space or a closing tag that stands alone."""
+    """Return what is shown as steps: all but the answer, white space, and a closing tag that stands alone."""
     tag = trace.closed.tag if trace.closed else ""
     return [piece for piece in trace.pieces if not piece.in_answer and _says_something(piece, tag)]
 
 
 def cues_of(trace: Trace) -> Lexicon:
-    """The cues that the policy of this run looked for: its own list, or the policy's."""
+    """Return the cues that the policy of this run looked for: its own list, or the policy's."""
     if trace.started is None:
         return english()
     settings = run_settings(trace.started.settings)
@@ -78,15 +78,15 @@ def cues_of(trace: Trace) -> Lexicon:
 def _says_something(piece: Piece, tag: str) -> bool:
     if piece.length > MOST_BLANK:
         return True
-    words = piece.text.strip()
-    return bool(words) and (words != tag or piece.author is Author.INSERTED)
+    text = piece.text.strip()
+    return bool(text) and (text != tag or piece.author is Author.INSERTED)
 
 
 class StepsDocument(QObject):
     """Follows a trace. `sync` brings the document up to it, whatever has happened at its end."""
 
     grown = Signal(int)
-    """From this piece on, pieces came, went or were set."""
+    """The first piece from which on pieces were added, removed or rendered."""
 
     def __init__(
         self, document: QTextDocument, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QObject | None = None
@@ -105,18 +105,18 @@ class StepsDocument(QObject):
         self._cues = english()
         self._live = False
         self._spanning = FormulaSpans()
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.timeout.connect(self._go_on)
+        self._idle = QTimer(self)
+        self._idle.setSingleShot(True)
+        self._idle.timeout.connect(self._update)
 
-    def wear(self, style: TextStyle, colours: Colours) -> None:
+    def use_style(self, style: TextStyle, colours: Colours) -> None:
         """Use other colours or another font; everything is rendered again."""
         self._style, self._colours = style, colours
         self._document.clear()
         self._document.setDefaultFont(style.font)
         self.shown.clear()
         self._spanning = FormulaSpans()
-        self._go_on()
+        self._update()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
         """Show these pieces of the trace; `live`: the last one may still be growing."""
@@ -125,7 +125,7 @@ class StepsDocument(QObject):
         if trace.started is not self._started:
             self._started = trace.started
             self._cues = cues_of(trace)
-        self._go_on()
+        self._update()
 
     @property
     def complete(self) -> bool:
@@ -142,17 +142,17 @@ class StepsDocument(QObject):
                 _end_piece(cursor, free)
         cursor.endEditBlock()
 
-    def _go_on(self) -> None:
+    def _update(self) -> None:
         if self._style is None:
             return
-        self._drop_what_went()
+        self._remove_outdated()
         with self._laid_out_once():
             first_changed = self._bring_up_to_date()
         self.grown.emit(first_changed)
 
     @contextmanager
     def _laid_out_once(self) -> Iterator[None]:
-        """All edits as one for Qt, which lays out and resizes once; not with a long line, which is continued in a block
+        """Make all edits one for Qt, which lays out once; not with a long line, which is continued in a block
         of its own by how it was laid out."""
         first = max(0, len(self.shown) - 1)
         coming = self._pieces[first : first + self._at_once + 1]
@@ -176,15 +176,15 @@ class StepsDocument(QObject):
             piece = self._pieces[len(self.shown)]
             self._begin(piece)
         else:
-            self._rest.start(0)
+            self._idle.start(0)
         if self.complete and self.shown:
             self._grow_last()
             if not self._live:
                 self._close_last()
         return first_changed
 
-    def _drop_what_went(self) -> None:
-        """Only the end of a trace changes: go back from there to the first piece that is as it was."""
+    def _remove_outdated(self) -> None:
+        """Remove pieces from the end, where a trace changes, back to the last one that is as it was."""
         while self.shown:
             index, last = len(self.shown) - 1, self.shown[-1]
             same = index < len(self._pieces) and self._pieces[index] is last.piece
@@ -225,7 +225,7 @@ class StepsDocument(QObject):
             append_plain(self._document, fresh, self._plain(last.piece))
 
     def _close_last(self) -> None:
-        """Its end has come: set it, once its formulas are ready."""
+        """Render the last piece, which is complete, once its formulas are typeset."""
         if not self.shown or self.shown[-1].is_set:
             return
         self._grow_last()
@@ -239,8 +239,8 @@ class StepsDocument(QObject):
             for earlier in again:
                 self._set(earlier)
 
-        words = self._spanning.words(len(self.shown) - 1, last.text)
-        self._typesetter.prepare(words, style.formula_size, set_it, self)
+        text = self._spanning.text_of(len(self.shown) - 1, last.text)
+        self._typesetter.prepare(text, style.formula_size, set_it, self)
 
     def _set(self, shown: ShownPiece) -> None:
         """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""
@@ -257,7 +257,7 @@ class StepsDocument(QObject):
         self.grown.emit(index)
 
     def _replace(self, shown: ShownPiece, index: int) -> None:
-        """Rendered text for the plain letters of a piece."""
+        """Replace the plain letters of a piece by rendered text."""
         document, before = self._document, self._document.blockCount()
         cursor = QTextCursor(document.findBlockByNumber(shown.first))
         cursor.beginEditBlock()
@@ -271,7 +271,7 @@ class StepsDocument(QObject):
         style = self._style
         if shown.piece.author is Author.INSERTED:
             style = style.in_ink(style.muted)
-        render_at(cursor, self._words(shown, index), style)
+        render_at(cursor, self._rendered_text(shown, index), style)
         if index + 1 < len(self.shown):
             _end_piece(cursor, self.shown[index + 1].free)
         self._join(index)
@@ -280,8 +280,8 @@ class StepsDocument(QObject):
             for later in self.shown[index + 1 :]:
                 later.first += moved
 
-    def _words(self, shown: ShownPiece, index: int) -> str:
-        text = self._spanning.words(index, shown.text)
+    def _rendered_text(self, shown: ShownPiece, index: int) -> str:
+        text = self._spanning.text_of(index, shown.text)
         if self._tag and text.rstrip().endswith(self._tag):
             text = text.rstrip().removesuffix(self._tag)
         if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.reason:
@@ -324,7 +324,7 @@ class StepsDocument(QObject):
         QTextCursor(block).mergeBlockFormat(form)
 
     def end_of(self, index: int) -> QTextBlock:
-        """The last block of a shown piece."""
+        """Return the last block of a shown piece."""
         if index + 1 == len(self.shown):
             return self._document.lastBlock()
         return self._document.findBlockByNumber(self.shown[index + 1].first - 1)
@@ -363,7 +363,7 @@ class StepsDocument(QObject):
 
 
 def utf16_length(text: str) -> int:
-    """How many of Qt's positions a text takes."""
+    """Return how many of Qt's positions a text takes."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

@@ -25,7 +25,7 @@ NUMBER_END = 28
 CHANGE_SIGN = {Effect.CORRECTED: "≠", Effect.REPEATED: "="}
 """Beside the sign of a takeover: it changed a value, or repeated what stood there."""
 SMALL_PRINT = 0.72
-"""Of the text's size, for the numbers."""
+"""The size of the numbers, as a share of the text's."""
 PAD = GAP / 2 - 1
 """Pixels of a piece's ground above and below its letters."""
 
@@ -36,7 +36,7 @@ class StepsView(RichText):
     piece_clicked = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     grown = Signal(int)
-    """From this piece on (an index of `shown`), pieces came, went or were set."""
+    """The first piece (an index of `shown`) from which on pieces were added, removed or rendered."""
 
     def __init__(self, typesetter: Typesetter, at_once: int = AT_ONCE, parent: QWidget | None = None) -> None:
         """`at_once`: pieces rendered in one go."""
@@ -67,12 +67,12 @@ class StepsView(RichText):
         self.viewport().update()
 
     def place_of(self, piece: Piece) -> QRectF | None:
-        """Where the piece stands in the widget; None while it is not shown."""
+        """Return where the piece stands in the widget; None while it is not shown."""
         index = next((i for i, shown in enumerate(self.shown) if shown.piece is piece), None)
         return None if index is None else self._place(index)
 
     def piece_at(self, point: QPoint) -> Piece | None:
-        """The piece at a point of the widget."""
+        """Return the piece at a point of the widget."""
         index = self._index_at(point.y())
         if index is None or point.y() > self._place(index).bottom() + GAP:
             return None
@@ -137,7 +137,7 @@ class StepsView(RichText):
 
     def _rerender(self) -> None:
         """Render again after a change of theme."""
-        self._steps.wear(self._style(), current_theme().colours)
+        self._steps.use_style(self._style(), current_theme().colours)
         self._set_margins()
 
     def _set_margins(self) -> None:
@@ -171,7 +171,7 @@ class StepsView(RichText):
         return max(0, found - 1)
 
     def top_of(self, index: int) -> float:
-        """Where a shown piece begins, in pixels of the widget."""
+        """Return where a shown piece begins, in pixels of the widget."""
         block = self.document().findBlockByNumber(self.shown[index].first)
         # A table or code lies in a frame that begins before its first block.
         return self.document().documentLayout().blockBoundingRect(block).top() - PAD
@@ -209,7 +209,7 @@ class StepsView(RichText):
             self._paint_change(painter, shown, sign, colours)
 
     def _paint_change(self, painter: QPainter, shown: ShownPiece, sign: QRectF, colours: Colours) -> None:
-        """≠ or = beside the author's sign; after the last line “087 → 987”, if there is room."""
+        """Paint ≠ or = beside the author's sign, and “087 → 987” after the last line if it fits."""
         assert shown.change
         corrected = shown.change.effect is Effect.CORRECTED
         font = QFont(self.document().defaultFont())
@@ -228,20 +228,20 @@ class StepsView(RichText):
             return
         last = lines.lineAt(lines.lineCount() - 1)
         top = self.document().documentLayout().blockBoundingRect(block).topLeft() + last.position()
-        words = f"{shown.change.before} → {shown.change.after}"
+        text = f"{shown.change.before} → {shown.change.after}"
         left = top.x() + last.naturalTextWidth() + 14
-        if left + painter.fontMetrics().horizontalAdvance(words) < self.viewport().width():
-            room = QRectF(left, top.y(), self.viewport().width() - left, last.height())
-            painter.drawText(room, at_left, words)
+        if left + painter.fontMetrics().horizontalAdvance(text) < self.viewport().width():
+            area = QRectF(left, top.y(), self.viewport().width() - left, last.height())
+            painter.drawText(area, at_left, text)
 
     def _paint_number(
         self, painter: QPainter, number: int, place: QRectF, colours: Colours, fonts: MarginFonts
     ) -> None:
-        """The number of a step, beside its first piece."""
+        """Paint the number of a step beside its first piece."""
         painter.setFont(fonts.number)
         painter.setPen(QColor(colours.muted))
-        room = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
-        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))
+        area = QRectF(BAR, place.top() + PAD, NUMBER_END - BAR, fonts.line)
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, str(number))
 
 
 class MarginFonts:

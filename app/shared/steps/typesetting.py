@@ -6,13 +6,12 @@ A formula takes 3 to 20 ms the first time; a step may hold ten of them.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import QObject
 from shiboken6 import isValid
 
-from app.shared.background import run_in_background
+from app.shared.background import StreamTask
 from app.shared.rendering import prepare
 from app.shared.rendering.formulas import lift_formulas
 
@@ -34,10 +33,12 @@ class Typesetter(QObject):
             return
         if not self._started:
             self._started = True
-            run_in_background(self, "set formulas", self._work, arrived=_call_all, cancel=lambda: self._jobs.put(None))
+            StreamTask(self, "typeset formulas", self._work, cancel=lambda: self._jobs.put(None)).items(
+                _call_all
+            ).start()
         self._jobs.put((markdown, formula_size, lambda: ready() if isValid(owner) else None))
 
-    def _work(self) -> Generator[Any, None, None]:
+    def _work(self) -> Iterator[Ready]:
         while (job := self._jobs.get()) is not None:
             markdown, size, ready = job
             prepare(markdown, size)

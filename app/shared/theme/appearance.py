@@ -38,8 +38,8 @@ class Theme(QObject):
         """1.0 is the system's own size."""
         return self._text_size
 
-    def wear(self, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> None:
-        """Dresses the whole application; `text_size` is a factor, held between 0.7 and 2.5.
+    def use(self, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> None:
+        """Change the look of the whole application. `text_size` is a factor, held between 0.7 and 2.5.
 
         `with_sheet=False` is for a window that is being built: Qt would apply a style sheet again to each widget that
         is put into a layout. Style, colours and font must be there before the widgets are.
@@ -49,11 +49,11 @@ class Theme(QObject):
         hints = self._application.styleHints()
         hints.setColorScheme(_ASKED_OF_QT[scheme])  # for the title bar and the system's own dialogs
         if scheme is ColourScheme.SYSTEM:
-            self._dress(_colours_under(hints.colorScheme()), with_sheet)
+            self._apply_colours(_colours_under(hints.colorScheme()), with_sheet)
         else:
-            self._dress(DARK if scheme is ColourScheme.DARK else LIGHT, with_sheet)
+            self._apply_colours(DARK if scheme is ColourScheme.DARK else LIGHT, with_sheet)
 
-    def _dress(self, colours: Colours, with_sheet: bool = True) -> None:
+    def _apply_colours(self, colours: Colours, with_sheet: bool = True) -> None:
         self.colours = colours
         QDir.setSearchPaths("icons", [str(ICON_FOLDER)])
         font = reading_font(self._text_size)
@@ -73,25 +73,25 @@ class Theme(QObject):
 
     @Slot(Qt.ColorScheme)
     def _follow_system(self, system: Qt.ColorScheme) -> None:
-        # `wear` itself makes Qt report a change; only a real one may dress the window again.
+        # `use` itself makes Qt report a change; only a real one may change the look again.
         if self._scheme is ColourScheme.SYSTEM and _colours_under(system) is not self.colours:
-            self._dress(_colours_under(system))
+            self._apply_colours(_colours_under(system))
 
 
 def _colours_under(system: Qt.ColorScheme) -> Colours:
-    """Light if the desktop does not say."""
+    """Return the colours of a scheme; light if the desktop does not say."""
     return DARK if system is Qt.ColorScheme.Dark else LIGHT
 
 
 def apply(application: QApplication, scheme: ColourScheme, text_size: float = 1.0, with_sheet: bool = True) -> Theme:
-    """Apply a theme to the application (`Theme.wear`); returns the same Theme object each time."""
+    """Apply a theme to the application (`Theme.use`); returns the same Theme object each time."""
     theme = _theme_of(application)
-    theme.wear(scheme, text_size, with_sheet)
+    theme.use(scheme, text_size, with_sheet)
     return theme
 
 
 def current_theme() -> Theme:
-    """The theme of the running application; plain light until `apply` was called.
+    """Return the theme of the running application; plain light until `apply` was called.
 
     Raises `RuntimeError` without a `QApplication`.
     """

@@ -2,7 +2,7 @@
 
 Two rules, both held by the tests: whatever is read has a contrast of at least 4.5 to 1 on every ground it
 may stand on (WCAG 2.2, 1.4.3), and the authors differ for people who see no red or no green. A colour is
-never the only sign all the same: each author also has a mark, see `app.shared.theme.colours`.
+never the only sign: each author also has a mark (`SIGN`).
 """
 
 from __future__ import annotations
@@ -39,22 +39,6 @@ class Colours:
     success: str
     danger: str
     on_danger: str
-
-    def grounds(self) -> tuple[str, ...]:
-        """What text may stand on: the three plain grounds and the tints of the authors."""
-        return self.background, self.surface, self.panel, self.small_tint, self.large_tint, self.inserted_tint
-
-    def inks(self) -> tuple[str, ...]:
-        """What may be written on any of `grounds`."""
-        return (
-            self.text,
-            self.muted,
-            self.small,
-            self.large,
-            self.inserted,
-            self.success,
-            self.danger,
-        )
 
 
 LIGHT = Colours(
@@ -106,46 +90,27 @@ DARK = Colours(
 )
 
 
-def channels(colour: str) -> tuple[float, float, float]:
-    """Red, green and blue of `#rrggbb`, each 0 to 1, still gamma-encoded (sRGB)."""
-    parsed = QColor(colour)
-    return parsed.redF(), parsed.greenF(), parsed.blueF()
-
-
-def relative_luminance(colour: str) -> float:
-    """How bright a colour looks, 0 (black) to 1 (white); WCAG 2.2, "relative luminance"."""
-
-    def linear(channel: float) -> float:
-        return channel / 12.92 if channel <= 0.04045 else float(((channel + 0.055) / 1.055) ** 2.4)
-
-    red, green, blue = map(linear, channels(colour))
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours, 1 (equal) to 21 (black on white); WCAG 2.2, "contrast ratio"."""
-    darker, brighter = sorted((relative_luminance(one), relative_luminance(other)))
-    return (brighter + 0.05) / (darker + 0.05)
-
-
 def blend(ground: str, ink: str, share: float) -> str:
-    """`ink` laid over `ground` with an opacity of `share` (0 to 1)."""
-    pairs = zip(channels(ground), channels(ink), strict=True)
-    red, green, blue = (below + (above - below) * share for below, above in pairs)
-    return QColor.fromRgbF(red, green, blue).name()
+    """Return `ink` laid over `ground` with an opacity of `share` (0 to 1)."""
+    below, above = QColor(ground), QColor(ink)
+    return QColor.fromRgbF(
+        below.redF() + (above.redF() - below.redF()) * share,
+        below.greenF() + (above.greenF() - below.greenF()) * share,
+        below.blueF() + (above.blueF() - below.blueF()) * share,
+    ).name()
 
 
 SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
 
 
 def ink_of(author: Author, colours: Colours) -> str:
-    """The colour in which the author's sign, bar and name are drawn."""
+    """Return the colour in which the author's sign, bar and name are drawn."""
     inks = {Author.SMALL: colours.small, Author.LARGE: colours.large, Author.INSERTED: colours.inserted}
     return inks[author]
 
 
 def tint_of(author: Author, colours: Colours) -> str:
-    """The ground behind what the author wrote, where it is set off from the rest."""
+    """Return the background of what the author wrote, where it is set off from the rest."""
     tints = {
         Author.SMALL: colours.small_tint,
         Author.LARGE: colours.large_tint,

@@ -25,7 +25,7 @@ def bundled_family() -> str:
 
 
 def reading_font(text_size: float = 1.0) -> QFont:
-    """Inter at the system's size times `text_size`; characters that it lacks come from the system's font."""
+    """Return Inter at the system's size times `text_size`; characters that it lacks come from the system's font."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
     if family := bundled_family():
         font.setFamilies([family, font.family()])
@@ -34,5 +34,5 @@ def reading_font(text_size: float = 1.0) -> QFont:
 
 
 def line_width(font: QFont) -> int:
-    """Pixels of a line of `LINE_LENGTH` characters of ordinary English."""
+    """Return the width in pixels of `LINE_LENGTH` characters of ordinary English."""
     return round(QFontMetricsF(font).horizontalAdvance(_ORDINARY_TEXT) / len(_ORDINARY_TEXT) * LINE_LENGTH)

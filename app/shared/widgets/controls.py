@@ -16,9 +16,9 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -34,29 +34,37 @@ from PySide6.QtWidgets import (
 )
 
 from app.shared.theme import Role, current_theme, icon, set_role
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 
 TEXT_MARGIN = 8
 """Pixels between the edge of a number box and its text."""
 
 
-def label(text: str = "", role: Role | None = None, parent: QWidget | None = None) -> QLabel:
-    """Plain text, whatever it contains."""
-    made = QLabel(text, parent)
+def label(text: str = "", role: Role | None = None, *, wrap: bool = False, selectable: bool = False) -> QLabel:
+    """Show text as it is, whatever it contains. `wrap`: break lines; `selectable`: with the mouse, to be copied."""
+    made = QLabel(text)
     made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if selectable:
+        made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     if role:
         set_role(made, role)
     return made
 
 
 def plain_tip(text: str) -> str:
-    """A tool tip that shows this text as it is: Qt would take what looks like HTML for that, and load its images."""
+    """Escape a text for a tool tip: Qt would take what looks like HTML for that, and load its images."""
     return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
 
 
-def button(text: str, press: Callable[[], object], role: Role | None = None, tip: str = "") -> QPushButton:
+def button(
+    text: str, press: Callable[[], object], role: Role | None = None, tip: str = "", name: str = ""
+) -> QPushButton:
+    """Make a button. `name`: for screen readers, where its text alone does not say what it does."""
     made = QPushButton(text)
     made.setAutoDefault(False)
     made.clicked.connect(lambda: press())
+    made.setAccessibleName(name)
     if tip:
         made.setToolTip(tip)
     if role:
@@ -65,7 +73,7 @@ def button(text: str, press: Callable[[], object], role: Role | None = None, tip
 
 
 def whole_number(lowest: int, highest: int) -> QSpinBox:
-    """A field for a whole number; the wheel changes it only while it has the focus."""
+    """Make a field for a whole number; the wheel changes it only while it has the focus."""
     box = QSpinBox()
     box.setRange(lowest, highest)
     _ignore_wheel_without_focus(box)
@@ -74,7 +82,7 @@ def whole_number(lowest: int, highest: int) -> QSpinBox:
 
 
 def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinBox:
-    """A field for a decimal number; the wheel changes it only while it has the focus."""
+    """Make a field for a decimal number; the wheel changes it only while it has the focus."""
     box = QDoubleSpinBox()
     _ignore_wheel_without_focus(box)
     box.setDecimals(decimals)  # before the range, which is rounded to them
@@ -84,7 +92,7 @@ def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinB
 
 
 class _ElidedComboBox(QComboBox):
-    """Shortens its text where there is no room for it; the list shows all of it."""
+    """A combo box that shortens its text if it does not fit; the list shows all of it."""
 
     def minimumSizeHint(self) -> QSize:
         hint = super().minimumSizeHint()
@@ -94,18 +102,35 @@ class _ElidedComboBox(QComboBox):
         painter, option = QStylePainter(self), QStyleOptionComboBox()
         self.initStyleOption(option)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        room = self.style().subControlRect(
+        area = self.style().subControlRect(
             QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
         )
         option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideRight, room.width() - 4
+            option.currentText, Qt.TextElideMode.ElideRight, area.width() - 4
         )
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
-def combo_box() -> QComboBox:
-    """An empty list of choices; the wheel changes the choice only while the box has the focus."""
+def line_edit(name: str, placeholder: str = "", text: str = "") -> QLineEdit:
+    """Make a field for a line of text; `name` is for screen readers."""
+    edit = QLineEdit(text)
+    edit.setAccessibleName(name)
+    edit.setPlaceholderText(placeholder)
+    return edit
+
+
+def progress_bar(name: str) -> QProgressBar:
+    """Make a progress bar without text; `name` is for screen readers."""
+    bar = QProgressBar()
+    bar.setAccessibleName(name)
+    bar.setTextVisible(False)
+    return bar
+
+
+def combo_box(name: str = "") -> QComboBox:
+    """Make an empty combo box; the wheel changes the choice only while it has the focus."""
     box = _ElidedComboBox()
+    box.setAccessibleName(name)
     _ignore_wheel_without_focus(box)
     return box
 
@@ -113,17 +138,6 @@ def combo_box() -> QComboBox:
 def _keep_text_off_the_edge(box: QAbstractSpinBox) -> None:
     """Set the text margin by hand: the style sheet's padding does not apply to a number box."""
     box.lineEdit().setTextMargins(TEXT_MARGIN, 0, 0, 0)
-
-
-def in_row(*widgets: QWidget) -> QWidget:
-    """Side by side, at the left."""
-    holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        row.addWidget(widget)
-    row.addStretch(1)
-    return holder
 
 
 class _WheelOnlyWithFocus(QObject):
@@ -173,15 +187,9 @@ class EmptyPane(QWidget):
         self._picture = picture
         self._icon = QLabel()
         self._icon.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.words = label("", Role.MUTED)
-        self.words.setWordWrap(True)
-        self.words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 60, 20, 20)
-        column.setSpacing(12)
-        column.addWidget(self._icon)
-        column.addWidget(self.words)
-        column.addStretch(1)
+        self.text = label("", Role.MUTED, wrap=True)
+        self.text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.setLayout(vbox(self._icon, self.text, STRETCH, margins=(20, 60, 20, 20), spacing=12))
         current_theme().changed.connect(self._draw)
         self._draw()
 
@@ -205,7 +213,7 @@ class Hairline(QWidget):
 
 
 class ElidedLabel(QLabel):
-    """The whole text is in its tool tip."""
+    """A label that shortens its text if it does not fit; the tool tip has all of it."""
 
     def __init__(self, text: str = "", role: Role | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -230,7 +238,7 @@ class ElidedLabel(QLabel):
 
 
 class ElidedButton(QPushButton):
-    """Shortens its text where there is no room for it; then all of it is in the tool tip, unless that says more."""
+    """A button that shortens its text if it does not fit; then the tool tip has all of it, unless it says more."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
@@ -257,7 +265,7 @@ class ElidedButton(QPushButton):
 
 
 class ElidedCheckBox(QCheckBox):
-    """Shortens its text where there is no room for it; all of it is in the tool tip."""
+    """A check box that shortens its text if it does not fit; the tool tip has all of it."""
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
@@ -277,7 +285,7 @@ class ElidedCheckBox(QCheckBox):
 
 
 class SwitchButton(QPushButton):
-    """A button that stays down; wide enough for its text in bold, which it is then."""
+    """A button that stays pressed, and is wide enough for its text in bold, as it is then."""
 
     def __init__(self, text: str, parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
@@ -296,7 +304,7 @@ class SwitchButton(QPushButton):
 
 
 class FileEdit(QWidget):
-    """The path of a file: written, or chosen. Empty is None."""
+    """A field for the path of a file, to type or to choose; empty is None."""
 
     changed = Signal()
 
@@ -306,10 +314,7 @@ class FileEdit(QWidget):
         self.edit.setPlaceholderText("none")
         self.edit.editingFinished.connect(self.changed)
         self._browse = button("Choose…", self._choose)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.edit, 1)
-        row.addWidget(self._browse)
+        self.setLayout(hbox((self.edit, 1), self._browse, margins=0))
         self.setFocusProxy(self.edit)
 
     def path(self) -> Path | None:
@@ -333,7 +338,7 @@ class FileEdit(QWidget):
 
 
 def scrolling(inside: QWidget) -> QScrollArea:
-    """As wide as there is room, without a frame."""
+    """Make a scroll area without a frame; what is inside takes the whole width."""
     area = QScrollArea()
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setWidgetResizable(True)
@@ -343,7 +348,7 @@ def scrolling(inside: QWidget) -> QScrollArea:
 
 
 def see_through(area: QScrollArea, inside: QWidget) -> None:
-    """Qt fills the ground of an area and of what is in it; once `inside` is set, that can be switched off."""
+    """Keep Qt from filling the background of an area and of its content; call it once `inside` is set."""
     for ground in (area.viewport(), inside):
         ground.setAutoFillBackground(False)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from app.shared.labels import Fact
 from app.shared.theme import Role
 from app.shared.widgets.controls import label
 
-Fact = tuple[str, str]
 NAME_WIDTH = 104
 
 

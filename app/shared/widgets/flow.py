@@ -1,4 +1,4 @@
-"""A layout that puts its widgets side by side, and goes on in another line where there is no more room."""
+"""A layout that puts its widgets side by side, and continues in another line where the width is used up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
+
+from app.shared.widgets.layout import holder
 
 LINE_GAP = 6
 """Pixels between two lines."""
@@ -43,12 +45,12 @@ class FlowLayout(QLayout):
     def heightForWidth(self, width: int) -> int:
         return self._place(QRect(0, 0, width, 0), move=False)
 
-    def setGeometry(self, room: QRect) -> None:
-        super().setGeometry(room)
-        self._place(room, move=True)
+    def setGeometry(self, area: QRect) -> None:
+        super().setGeometry(area)
+        self._place(area, move=True)
 
     def sizeHint(self) -> QSize:
-        """All of it in one line."""
+        """Return the size of all items in one line."""
         sizes = [item.sizeHint() for item in self._shown()]
         width = sum(size.width() for size in sizes) + self._gap * max(0, len(sizes) - 1)
         return QSize(width, max((size.height() for size in sizes), default=0))
@@ -74,27 +76,25 @@ class FlowLayout(QLayout):
         if line:
             yield line
 
-    def _place(self, room: QRect, move: bool) -> int:
+    def _place(self, area: QRect, move: bool) -> int:
         """Returns the height of all lines."""
-        top = room.y()
-        for line in self._lines(room.width()):
+        top = area.y()
+        for line in self._lines(area.width()):
             height = max(size.height() for _, size in line)
             width = sum(size.width() for _, size in line) + self._gap * (len(line) - 1)
             centred = bool(self._alignment & Qt.AlignmentFlag.AlignHCenter)
-            left = room.x() + ((room.width() - width) // 2 if centred else 0)
+            left = area.x() + ((area.width() - width) // 2 if centred else 0)
             for item, size in line:
                 if move:
                     item.setGeometry(QRect(QPoint(left, top + (height - size.height()) // 2), size))
                 left += size.width() + self._gap
             top += height + LINE_GAP
-        return max(0, top - LINE_GAP - room.y())
+        return max(0, top - LINE_GAP - area.y())
 
 
 def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:
-    """Side by side at the left, in as many lines as are needed."""
-    holder = QWidget()
+    """Return a widget with these side by side at the left, in as many lines as are needed."""
     flow = FlowLayout(gap, Qt.AlignmentFlag.AlignLeft)
-    holder.setLayout(flow)
     for widget in widgets:
         flow.addWidget(widget)
-    return holder
+    return holder(flow)

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QVBoxLayout,
     QWidget,
@@ -22,9 +21,10 @@ from PySide6.QtWidgets import (
 from app.shared.theme import Role, current_theme, icon, set_role
 from app.shared.widgets.controls import IconButton, button, label, scrolling
 from app.shared.widgets.flow import flowing
+from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 
-Way = tuple[str, Callable[[], object]]
-"""What the button of an action says, and what it does."""
+ToastAction = tuple[str, Callable[[], object]]
+"""The text of its button, and what it does."""
 MOST_SHOWN, MOST_KEPT = 3, 50
 """Toasts at once, and messages in the list."""
 WIDTH, EDGE, GAP = 430, 14, 8
@@ -36,21 +36,21 @@ READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
 class ToastMessage:
     """One message; an action can be carried out once, from its toast or from the list."""
 
-    def __init__(self, text: str, ways: tuple[Way, ...], warns: bool) -> None:
+    def __init__(self, text: str, actions: tuple[ToastAction, ...], warns: bool) -> None:
         self.text = text
-        self.ways = ways
+        self.actions = actions
         self.warns = warns
         self.at = datetime.now()
 
     @property
     def stays_ms(self) -> int:
-        """Milliseconds that its toast stays; 0: until it is closed."""
+        """The milliseconds that its toast stays; 0: until it is closed."""
         if self.warns:
             return 0
-        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.ways else 0)
+        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
 
-    def take(self, act: Callable[[], object]) -> None:
-        self.ways = ()
+    def carry_out(self, act: Callable[[], object]) -> None:
+        self.actions = ()
         act()
 
 
@@ -65,23 +65,18 @@ class Toast(QFrame):
         self._picture = QLabel()
         self._picture.setContentsMargins(0, 5, 0, 0)
         self._picture.setAccessibleName("Error" if message.warns else "Message")
-        text = label(breakable(message.text))
-        text.setWordWrap(True)
+        text = label(breakable(message.text), wrap=True, selectable=True)
         text.setContentsMargins(0, 6, 0, 0)
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.closed.emit)
-        top = QHBoxLayout()
-        top.setSpacing(10)
-        top.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
-        top.addWidget(text, 1)
-        top.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 9, 8, 9)
-        column.setSpacing(6)
-        column.addLayout(top)
-        self._actions = [button(words, partial(self._take, act)) for words, act in message.ways]
-        if self._actions:
-            column.addWidget(flowing(*self._actions))
+        top = hbox(
+            (self._picture, 0, Qt.AlignmentFlag.AlignTop),
+            (text, 1),
+            (self._close, 0, Qt.AlignmentFlag.AlignTop),
+            spacing=10,
+        )
+        self._actions = [button(text, partial(self._carry_out, act)) for text, act in message.actions]
+        actions = [flowing(*self._actions)] if self._actions else []
+        self.setLayout(vbox(top, *actions, margins=(12, 9, 8, 9), spacing=6))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.closed)
@@ -94,7 +89,7 @@ class Toast(QFrame):
         (self._actions[0] if self._actions else self._close).setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def enterEvent(self, event: QEnterEvent) -> None:
-        """Whoever points at it reads it."""
+        """Keep the toast while a person points at it."""
         super().enterEvent(event)
         self._timer.stop()
 
@@ -112,9 +107,9 @@ class Toast(QFrame):
         if self.message.stays_ms:
             self._timer.start(self.message.stays_ms)
 
-    def _take(self, act: Callable[[], object]) -> None:
+    def _carry_out(self, act: Callable[[], object]) -> None:
         self.closed.emit()
-        self.message.take(act)
+        self.message.carry_out(act)
 
     def _draw(self) -> None:
         colours = current_theme().colours
@@ -130,10 +125,10 @@ class Toasts(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget, room: Callable[[], QRect] | None = None) -> None:
-        """`room`: the part of the parent over which toasts may lie; by default all of it."""
+    def __init__(self, parent: QWidget, area: Callable[[], QRect] | None = None) -> None:
+        """`area`: the part of the parent over which toasts may lie; by default all of it."""
         super().__init__(parent)
-        self._room = room or parent.rect
+        self._area = area or parent.rect
         self.recent: deque[ToastMessage] = deque(maxlen=MOST_KEPT)
         """The newest last."""
         self._toasts: list[Toast] = []
@@ -145,19 +140,19 @@ class Toasts(QWidget):
 
     @property
     def text(self) -> str:
-        """Of the newest toast; "" if there is none."""
+        """The text of the newest toast; "" if there is none."""
         return self._toasts[-1].message.text if self._toasts else ""
 
     @property
     def shown(self) -> tuple[Toast, ...]:
         return tuple(self._toasts)
 
-    def show_message(self, text: str, *ways: Way, warns: bool = True) -> ToastMessage:
+    def show_message(self, text: str, *actions: ToastAction, warns: bool = True) -> ToastMessage:
         """Show a message with its actions; one shown already moves to the end. `warns`: something went wrong."""
         for toast in [toast for toast in self._toasts if toast.message.text == text]:
             self._remove(toast)
             self.recent.remove(toast.message)
-        message = ToastMessage(text, ways, warns)
+        message = ToastMessage(text, actions, warns)
         self.recent.append(message)
         toast = Toast(message, self)
         toast.closed.connect(lambda: self._remove(toast))
@@ -192,16 +187,16 @@ class Toasts(QWidget):
             self._toasts[-1].take_focus()
 
     def place(self) -> None:
-        """Lay the toasts over the corner: after a change of the parent, of the room, or of the toasts."""
+        """Lay the toasts over the corner: after a change of the parent, of the area, or of the toasts."""
         self.setVisible(bool(self._toasts))
         if not self._toasts:
             return
-        room = self._room()
-        width = min(WIDTH + 2 * EDGE, room.width())
+        area = self._area()
+        width = min(WIDTH + 2 * EDGE, area.width())
         for toast in self._toasts:
             toast.setMinimumHeight(toast.heightForWidth(width - 2 * EDGE))
-        height = min(self._column.totalHeightForWidth(width), room.height())
-        self.setGeometry(room.right() + 1 - width, room.bottom() + 1 - height, width, height)
+        height = min(self._column.totalHeightForWidth(width), area.height())
+        self.setGeometry(area.right() + 1 - width, area.bottom() + 1 - height, width, height)
         self.raise_()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -232,38 +227,25 @@ def _announce(source: QWidget, message: ToastMessage) -> None:
 
 
 def breakable(text: str) -> str:
-    """The text with places where a long path may be broken: zero-width spaces."""
+    """Add places where a long path may be broken: zero-width spaces."""
     return text.replace("/", "/\u200b").replace("\\", "\\\u200b").replace("_", "_\u200b")
 
 
 class RecentMessages(QDialog):
-    """The last messages, the newest first, with the actions that were not taken."""
+    """The last messages, the newest first, with the actions that were not carried out."""
 
     def __init__(self, toasts: Toasts, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Recent messages")
-        inside = QWidget()
-        rows = QVBoxLayout(inside)
-        rows.setSpacing(12)
-        for message in reversed(toasts.recent):
-            rows.addWidget(self._row(message))
-        if not toasts.recent:
-            rows.addWidget(label("There is no message yet.", Role.MUTED))
-        rows.addStretch(1)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(button("Close", self.accept, Role.PRIMARY))
-        column = QVBoxLayout(self)
-        column.addWidget(scrolling(inside), 1)
-        column.addLayout(foot)
+        rows = [self._row(message) for message in reversed(toasts.recent)]
+        inside = holder(vbox(*(rows or [label("There is no message yet.", Role.MUTED)]), STRETCH, spacing=12))
+        self.setLayout(vbox((scrolling(inside), 1), hbox(STRETCH, button("Close", self.accept, Role.PRIMARY))))
         self.resize(560, 440)
 
     def _row(self, message: ToastMessage) -> QWidget:
         row = QWidget()
-        text = label(breakable(message.text))
-        text.setWordWrap(True)
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        text = label(breakable(message.text), wrap=True, selectable=True)
         kind = label("Error" if message.warns else "Message", Role.DANGER if message.warns else Role.MUTED)
         grid = QGridLayout(row)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -271,13 +253,13 @@ class RecentMessages(QDialog):
         grid.addWidget(label(f"{message.at:%H:%M:%S}", Role.MUTED), 0, 0, Qt.AlignmentFlag.AlignTop)
         grid.addWidget(kind, 0, 1)
         grid.addWidget(text, 1, 1)
-        if message.ways:
-            grid.addWidget(flowing(*(self._action(message, words, act) for words, act in message.ways)), 2, 1)
+        if message.actions:
+            grid.addWidget(flowing(*(self._action(message, text, act) for text, act in message.actions)), 2, 1)
         return row
 
-    def _action(self, message: ToastMessage, words: str, act: Callable[[], object]) -> QWidget:
-        def take() -> None:
+    def _action(self, message: ToastMessage, text: str, act: Callable[[], object]) -> QWidget:
+        def press() -> None:
             self.accept()
-            message.take(act)
+            message.carry_out(act)
 
-        return button(words, take)
+        return button(text, press)

@@ -87,7 +87,7 @@ class Ribbon(QWidget):
         return self._selected
 
     def select(self, index: int) -> None:
-        """Chooses a segment, or none with -1. Nothing is emitted: the caller knows."""
+        """Select a segment, or none with -1. Nothing is emitted: the caller knows."""
         self._selected = index if 0 <= index < len(self._segments) else -1
         self._describe()
         self.update()
@@ -118,14 +118,14 @@ class Ribbon(QWidget):
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
             index = self.segment_at(event.pos())
             if index >= 0:
-                QToolTip.showText(event.globalPos(), self._words(index), self)
+                QToolTip.showText(event.globalPos(), self._segment_text(index), self)
             else:
                 QToolTip.hideText()
             return True
         return super().event(event)
 
     def segment_at(self, point: QPoint) -> int:
-        """The segment under a point of the widget; -1 beside the pieces."""
+        """Return the segment under a point of the widget; -1 beside the pieces."""
         area = self._area()
         return self._laid_out().index_at(point.x() - area.left(), area.width())
 
@@ -172,12 +172,12 @@ class Ribbon(QWidget):
             self.setAccessibleDescription("Nothing written yet.")
             return
         share = self._written[Author.LARGE] / (self._written.total() or 1)
-        words = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
+        text = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
         if self._selected >= 0:
-            words += f" Piece {self._selected + 1}: {self._words(self._selected)}"
-        self.setAccessibleDescription(words)
+            text += f" Piece {self._selected + 1}: {self._segment_text(self._selected)}"
+        self.setAccessibleDescription(text)
 
-    def _words(self, index: int) -> str:
+    def _segment_text(self, index: int) -> str:
         segment = self._segments[index]
         who = {Author.SMALL: "small model", Author.LARGE: "large model", Author.INSERTED: "inserted"}
         unit = "token" if segment.tokens == 1 else "tokens"
@@ -236,18 +236,18 @@ class RibbonLayout:
         return self._written[author][-1]
 
     def index_at(self, x: float, width: float) -> int:
-        """The segment under the pixel `x` of `width`; -1 if there is none."""
+        """Return the segment under the pixel `x` of `width`; -1 if there is none."""
         if not self.total or not 0 <= x < width:
             return -1
         return bisect_right(self._ends, x / width * self.total) - 1
 
     def place(self, index: int, width: float) -> tuple[float, float]:
-        """Left and right of a segment, in pixels of `width`."""
+        """Return left and right of a segment, in pixels of `width`."""
         scale = width / self.total if self.total else 0.0
         return self._ends[index] * scale, self._ends[index + 1] * scale
 
     def runs(self, width: float) -> list[Run]:
-        """What to draw on `width` pixels, in order: a few runs a pixel, however many segments there are."""
+        """Return what to draw on `width` pixels, in order: a few runs a pixel, however many segments there are."""
         if not self.total or width < 1:
             return []
         if len(self._authors) * _ROOM_FOR_A_GAP > width:
@@ -262,12 +262,12 @@ class RibbonLayout:
             (Author.INSERTED, [float(share > 0.5) for share in inserted]),
             (Author.LARGE, large),  # last, on top: it is what one looks for
         ):
-            for left, right, share in _stretches(shares):
+            for left, right, share in _runs_of_equals(shares):
                 if share:
                     yield Run(left, right, author, share, crowded=True)
 
     def _by_pixel(self, author: Author, width: float) -> list[float]:
-        """What part of the tokens of each pixel the author wrote, rounded up to one of `_SHADES`."""
+        """Return the part of the tokens of each pixel that the author wrote, rounded up to one of `_SHADES`."""
         authors, ends, written = self._authors, self._ends, self._written[author]
         tokens = self.total / width  # of one pixel
         last, before, shares = len(authors), 0.0, []
@@ -280,7 +280,7 @@ class RibbonLayout:
         return shares
 
 
-def _stretches(values: Sequence[float]) -> Iterator[tuple[int, int, float]]:
+def _runs_of_equals(values: Sequence[float]) -> Iterator[tuple[int, int, float]]:
     """Start, end and value of each stretch of equal values."""
     start = 0
     for value, stretch in groupby(values):
@@ -304,7 +304,7 @@ def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours:
 
 
 def _piece(area: QRectF, run: Run) -> QRectF:
-    """Where the run is drawn: its height shows the author, and a hairline parts it from the next."""
+    """Return where a run is drawn: its height shows the author, and a hairline parts it from the next."""
     height = area.height() * (_LOW if run.author is Author.SMALL else run.share)
     width = run.right - run.left
     gap = 0.0 if run.crowded or width < _ROOM_FOR_A_GAP else 1.0

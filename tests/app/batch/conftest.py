@@ -9,7 +9,6 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.batch.page import BatchPage
-from app.inspector.panel import Inspector
 from app.shared.background import BackgroundTasks
 from app.shared.loaded_models import LoadedModels, Loading
 from app.shared.preferences import Preferences
@@ -73,7 +72,7 @@ def access(request: pytest.FixtureRequest) -> HubAccess:
 @pytest.fixture
 def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess) -> Iterator[BatchPage]:
     models = LoadedModels(loader)
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), Inspector, lambda: access)
+    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), lambda: access)
     qtbot.addWidget(page)
     page.resize(1400, 900)
     with Store.open(tmp_path / "baton.sqlite") as store:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.batch.execution import BatchActivity
 from app.batch.page import BatchPage
-from app.shared.background import BackgroundTask
+from app.shared.background import StreamTask
 from app.shared.loaded_models import LoadState
 from app.shared.widgets.controls import SwitchButton
 from app.window.main_window import MainWindow
@@ -64,7 +65,7 @@ def batch_page(window: MainWindow, qtbot: QtBot, path: Path) -> BatchPage:
 
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running)
+    qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
 
 
 def ask(window: MainWindow, qtbot: QtBot) -> None:
@@ -92,8 +93,8 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_
     qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
-    qtbot.waitUntil(lambda: page.session.waits_for_models)
-    assert "when the answer is written" in page.view.left_words.text()
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING)
+    assert "when the answer is written" in page.view.status.text()
     assert len(loader.choices) == 1
     loader.let_go.set()
     qtbot.waitUntil(lambda: window.session.ready)
@@ -110,7 +111,7 @@ def test_the_chat_answers_while_a_batch_is_running(
     window = make_window(loader)
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
-    qtbot.waitUntil(lambda: page.session.running and not page.session.waits_for_models)
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
     ask(window, qtbot)
     qtbot.waitUntil(lambda: window.session.ready and bool(answer(window)))
     assert answer(window) == HELLO
@@ -132,7 +133,7 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     window = make_window(loader)
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
-    qtbot.waitUntil(lambda: page.session.running and not page.session.waits_for_models)
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
     with qtbot.waitSignal(page.session.noticed):
         window.models.load(ModelChoice(small="another.gguf"))
     loader.let_go.set()

@@ -118,9 +118,9 @@ def test_the_large_model_names_the_first_error_of_each(
     qtbot.keyClick(view.list, Qt.Key.Key_Return)
     window = page.findChild(RunWindow)
     assert window is not None
-    window.inspector.tabs.setCurrentIndex(Tab.OPINION)  # type: ignore[attr-defined]
-    qtbot.waitUntil(lambda: window.inspector.opinion.places.rowCount() > 0)  # type: ignore[attr-defined]
-    assert not window.inspector.opinion.fork.isVisible()  # type: ignore[attr-defined]
+    window.inspector.tabs.setCurrentIndex(Tab.OPINION)
+    qtbot.waitUntil(lambda: window.inspector.opinion.places.rowCount() > 0)
+    assert not window.inspector.opinion.fork.isVisible()
     window.close()
 
 

@@ -23,7 +23,7 @@ from app.batch.row_order import Mark, ResultColumn, RowFilter, mark_of
 from app.batch.run_window import RunWindow
 from app.batch.welcome import BatchWelcome
 from app.inspector.panel import Inspector
-from app.shared.background import BackgroundTask
+from app.shared.background import StreamTask
 from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
@@ -56,7 +56,7 @@ def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
 
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
     """No errand is left: nothing is opened, run or reported."""
-    qtbot.waitUntil(lambda: not page.session.findChildren(BackgroundTask) and not page.session.running)
+    qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
 
 
 def marks(page: BatchPage) -> list[str]:
@@ -162,7 +162,7 @@ def test_an_arm_with_the_settings_of_another_shares_its_results(
 def test_every_problem_gets_its_mark(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small")
     assert marks(page) == ["✓", "✗"] * 3
-    assert page.view.left_words.text() == "6 / 6"
+    assert page.view.status.text() == "6 / 6"
 
 
 def test_models_are_loaded_with_room_for_the_problems_at_once(
@@ -179,10 +179,10 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     run(page, qtbot, problem_file, "small", "large")
     view = page.view
     view.arm.setCurrentText("small")
-    assert "50.0% correct (18.8–81.2)" in view.figures.words
-    assert "small 50.0%" in view.evidence.comparison.words
-    assert "Difference from “small” (95% CI)" in view.evidence.comparison.words
-    assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.words
+    assert "50.0% correct (18.8–81.2)" in view.figures.text
+    assert "small 50.0%" in view.evidence.comparison.text
+    assert "Difference from “small” (95% CI)" in view.evidence.comparison.text
+    assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.text
     assert "small 50% at " in view.evidence.speed.picture.accessibleDescription()
 
 
@@ -191,7 +191,7 @@ def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> N
     card = page.view.evidence.comparison
     with Grader() as grader:
         card.show_report(noted_report(page.session.store, grader), "small")
-    assert [note for note in NOTES if note not in card.words] == []
+    assert [note for note in NOTES if note not in card.text] == []
 
 
 def test_every_chart_is_saved_as_picture_and_as_drawing(
@@ -239,7 +239,7 @@ def test_answers_are_graded_again_in_another_way(page: BatchPage, qtbot: QtBot, 
     run(page, qtbot, problem_file, "small")
     page.view.regrade.click()
     (dialog,) = page.findChildren(RegradeDialog)
-    dialog.way.setCurrentIndex(dialog.way.findData(How.REGEX))
+    dialog.how.setCurrentIndex(dialog.how.findData(How.REGEX))
     dialog.pattern.setText("(")
     assert "is not valid" in dialog.message.text()
     assert not dialog.grade.isEnabled()
@@ -264,7 +264,7 @@ def test_an_arm_is_added_to_what_has_run(page: BatchPage, qtbot: QtBot, problem_
     page.view.evidence.comparison.arm_wanted.emit("large")
     wait_until_done(page, qtbot)
     assert page.view.model.rowCount() == 12
-    assert "large 100.0%" in page.view.evidence.comparison.words
+    assert "large 100.0%" in page.view.evidence.comparison.text
 
 
 def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -310,10 +310,10 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     preview(page, qtbot, problem_file)
     session = page.session
-    stopping = session.happened.connect(lambda _: session.stop())
+    stopping = session.events.connect(lambda _: session.stop())
     page.preview.start.click()
     wait_until_done(page, qtbot)
-    session.happened.disconnect(stopping)
+    session.events.disconnect(stopping)
     page.view.left.emit()
     assert session.batch
     with qtbot.waitSignal(session.opened):

@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.answer_view import AnswerView
 from app.chat.remedies import AnswerAction
+from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import Activity
 from app.shared.widgets.controls import ElidedLabel
 from app.window.main_window import MainWindow
 from core.engines.base import PrefillProgress
@@ -155,7 +155,7 @@ def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBo
     assert second is not first
     assert second.problem == first.problem
     assert second.settings.seed == first.settings.seed + 1
-    window.session.step_aside(second, -1)
+    window.session.show_sibling(second, -1)
     assert leaf(window) is first
 
 
@@ -325,15 +325,6 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     assert f"{trace.totals[Author.SMALL].tokens_per_second:,.0f} tok/s" in counters.small.text()
     assert f"{trace.totals[Author.SMALL].kept} tokens" in counters.small.toolTip()
     assert "100,000" in counters.context.text()
-
-
-def test_the_tokens_of_a_problem_are_counted_before_it_is_sent(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    draft = window.chat.counters.draft
-    window.chat.composer.edit.setPlainText("one two three")
-    qtbot.waitUntil(lambda: draft.text() == "+ 3 tokens to send")
-    window.chat.composer.edit.clear()
-    assert draft.text() == ""
 
 
 def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window: Make, qtbot: QtBot) -> None:

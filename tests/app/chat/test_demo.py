@@ -70,7 +70,7 @@ def test_below_the_first_answer_stands_what_the_small_model_alone_says(
     answer = window.chat.conversation.answer_of(leaf)
     assert answer
     qtbot.waitUntil(answer.verdict.isVisible)
-    assert answer.verdict.words.text() == "✓ 129. The small model alone says 929 ✗"
+    assert answer.verdict.text.text() == "✓ 129. The small model alone says 929 ✗"
     conversation = window.session.conversation.id
     window.session.new()
     window.session.open(conversation)

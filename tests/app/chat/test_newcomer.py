@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from app.chat.answer_view import AnswerView
 from app.chat.demo_verdict import BEYOND
 from app.inspector.run_page import parameters
-from app.shared.conversations.session import Activity
+from app.shared.conversations.answer_queue import Activity
 from app.shared.labels import preset_of
 from app.window.main_window import MainWindow
 from core.demo_pair import DEMO_SETTINGS
@@ -112,7 +112,7 @@ def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -
     qtbot.waitUntil(lambda: window.session.ready)
     row = view(window).verdict
     assert row.isVisible()
-    assert row.words.text() == BEYOND
+    assert row.text.text() == BEYOND
     with qtbot.waitSignal(row.models_wanted):
         qtbot.mouseClick(row.choose, Qt.MouseButton.LeftButton)
     for dialog in window.findChildren(QDialog):

@@ -107,7 +107,7 @@ def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window
     loader.large = served = ServedEngine("Wait.", name="large")
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
-    qtbot.waitUntil(lambda: served.pings == 1 and window._monitor._task is None)
+    qtbot.waitUntil(lambda: served.pings == 1 and not window._monitor._is_checking)
     line = window.chat.server_line
     assert not line.isVisible()
     served.status = ServerStatus(ServerState.RECONNECTING, reason="Connection refused.", attempt=2, attempts=6)
@@ -126,4 +126,4 @@ def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window
     served.status = ServerStatus(ServerState.CONNECTED)
     window.models.servers_changed.emit()
     assert not line.isVisible()
-    assert window.models.doing(Author.LARGE)
+    assert window.models.server_status(Author.LARGE)

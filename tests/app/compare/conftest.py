@@ -49,7 +49,7 @@ def dialog() -> Chooser:
 
 
 def view_of(window: MainWindow) -> CompareView:
-    view = window.chat.comparison.shown
+    view = window.chat.comparison.view
     assert isinstance(view, CompareView)
     return view
 

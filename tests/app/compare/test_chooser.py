@@ -44,10 +44,10 @@ def test_two_columns_are_enough(chooser: Chooser) -> None:
 
 def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser, qtbot: QtBot) -> None:
     chooser.at_once.setChecked(True)
-    assert "slow each other" in chooser._told.text()
+    assert "slow each other" in chooser._hint.text()
     chooser.offer_at_once(2, wanted=True)
     assert not chooser.at_once.isEnabled()
-    assert "fewer parallel requests" in chooser._told.text()
+    assert "fewer parallel requests" in chooser._hint.text()
     with qtbot.waitSignal(chooser.chosen) as chosen:
         chooser.go.click()
     assert chosen.args is not None

@@ -12,8 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.remedies import AnswerAction
 from app.compare.rows import WIDTH
+from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import Activity
 from app.shared.labels import run_in_brief
 from app.shared.steps.steps_document import ShownPiece
 from app.window.main_window import MainWindow
@@ -71,7 +71,7 @@ def test_steps_stand_level_and_the_parting_is_marked(compare: Compare) -> None:
         tops = [column.steps.top_of(_index(column.steps.shown, step)) for column in view.columns]
         assert tops == pytest.approx([tops[0]] * 3, abs=1)
     assert view.parting.isVisible()
-    assert view.parting.words == "the same for 1 step; here they part"
+    assert view.parting.text == "the same for 1 step; here they part"
 
 
 def _index(shown: Sequence[ShownPiece], step: int) -> int:

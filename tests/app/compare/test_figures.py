@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.compare.figures import figures, standing_in_words
+from app.compare.figures import figures, standing_text
 from app.shared.format import percent_more, times_as_many
 from app.shared.labels import title_of
 from core.batch.running.recipes import arms_of
@@ -88,8 +88,8 @@ def test_a_run_that_has_not_begun_has_no_time() -> None:
     ],
 )
 def test_a_verdict_has_a_sign_and_a_word(standing: Standing, words: str) -> None:
-    assert standing_in_words(standing, TITLES) == words
+    assert standing_text(standing, TITLES) == words
 
 
 def test_two_that_agree_are_not_called_all() -> None:
-    assert standing_in_words(Standing("4", UNSCORED, (1,)), TITLES[:2]) == "= they agree"
+    assert standing_text(Standing("4", UNSCORED, (1,)), TITLES[:2]) == "= they agree"

@@ -226,7 +226,7 @@ def test_a_takeover_that_changed_nothing_leads_to_its_step(make_window: Make, qt
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    window.inspector.turn_to_opinion()
+    window.inspector.turn_to(Tab.OPINION)
     page = asked(window.inspector.opinion, qtbot)
     assert "1 of 1 takeover probably changed nothing" in page.counts.text()
     page.shown.setFocus()
@@ -243,7 +243,7 @@ LONG_STEPS = 60
 
 @pytest.fixture
 def long_read(make_window: Make, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> OpinionPage:
-    """The tab of a long answer with a slip in each step, whose opinion has just been given."""
+    """The tab, not shown yet, of a long answer with a slip in each step, whose opinion has just been given."""
     monkeypatch.setattr(opinion_page, "MOST_AT_ONCE", 200)
     loader = OpinionLoader()
     loader.small = ScriptedEngine("So 2 + 2 is 5.\n\n" * LONG_STEPS)
@@ -258,11 +258,11 @@ def long_read(make_window: Make, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) 
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
     window.show_inspector(True)
-    window.inspector.turn_to_opinion()
     return window.inspector.opinion
 
 
 def test_a_long_opinion_is_evaluated_in_the_background(long_read: OpinionPage, qtbot: QtBot) -> None:
+    window_of(long_read).inspector.turn_to(Tab.OPINION)
     assert long_read.opinion is None
     assert not long_read.ask.isVisible(), "it is there already"
     assert not long_read.list.isVisible()
@@ -272,6 +272,7 @@ def test_a_long_opinion_is_evaluated_in_the_background(long_read: OpinionPage, q
 
 
 def test_only_marks_in_sight_are_drawn_and_follow_the_scroll_bar(long_read: OpinionPage, qtbot: QtBot) -> None:
+    window_of(long_read).inspector.turn_to(Tab.OPINION)
     qtbot.waitUntil(lambda: long_read.opinion is not None)
     text, bar = long_read.text, long_read.text.verticalScrollBar()
 
@@ -294,6 +295,7 @@ def test_only_marks_in_sight_are_drawn_and_follow_the_scroll_bar(long_read: Opin
 
 def test_another_answer_is_not_given_the_opinion_that_is_still_evaluated(long_read: OpinionPage, qtbot: QtBot) -> None:
     window = window_of(long_read)
+    window.inspector.turn_to(Tab.OPINION)
     other = Exchange("2 + 2?", settings=window.session.settings)
     long_read.follow(other)
     qtbot.waitUntil(lambda: not BackgroundTasks.of(long_read).running)

@@ -145,8 +145,8 @@ def test_a_click_in_the_timeline_chooses_the_step(ask: Ask, qtbot: QtBot) -> Non
     inspector.tabs.setCurrentIndex(Tab.TIMELINE)
     timeline = inspector.timeline.timeline
     lane = timeline._lane(Author.LARGE)
-    stretch = next(s for s in timeline._lanes.stretches if s.author is Author.LARGE)
-    x = timeline._x((stretch.start + stretch.end) / 2)
+    span = next(s for s in timeline._lanes.spans if s.author is Author.LARGE)
+    x = timeline._x((span.start + span.end) / 2)
     with qtbot.waitSignal(timeline.piece_chosen):
         qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPointF(x, lane.center().y()).toPoint())
     assert inspector.piece is not None

@@ -8,7 +8,7 @@ from PySide6.QtGui import QImage, QPainter
 from pytestqt.qtbot import QtBot
 
 from app.inspector.timeline import LABEL, LANE, Timeline
-from app.inspector.timeline_lanes import WORDS, LaneActivity, paint_lane, paint_stretch
+from app.inspector.timeline_lanes import WORDS, LaneActivity, paint_lane, paint_span
 from app.shared.theme import current_theme
 from core.engines.base import Passing
 from core.engines.body import Author
@@ -69,7 +69,7 @@ def test_every_doing_looks_different_without_colour(qapp: object) -> None:
         painter = QPainter(image)
         paint_lane(painter, QRectF(0, 0, 40, LANE), colours)
         if doing:
-            paint_stretch(painter, QRectF(0, 0, 40, LANE), doing, colours.muted, colours)
+            paint_span(painter, QRectF(0, 0, 40, LANE), doing, colours.muted, colours)
         painter.end()
         pictures.append(image.convertToFormat(QImage.Format.Format_Grayscale8))
     assert all(one != other for n, one in enumerate(pictures) for other in pictures[:n])

@@ -21,17 +21,17 @@ def write(author: Author, start: float, handoff: float, tokens: int, position: i
 def test_a_write_is_a_reading_and_then_a_writing() -> None:
     lanes = Lanes()
     lanes.follow(write(SMALL, 1.0, 0.5, 3))  # type: ignore[arg-type]
-    assert [(s.author, s.doing, s.start) for s in lanes.stretches] == [
+    assert [(s.author, s.doing, s.start) for s in lanes.spans] == [
         (SMALL, LaneActivity.PREFILL, 1.0),
         (SMALL, LaneActivity.DECODE, 1.5),
     ]
-    assert round(lanes.stretches[1].end, 6) == 1.8
+    assert round(lanes.spans[1].end, 6) == 1.8
 
 
-def test_each_model_has_its_own_stretches() -> None:
+def test_each_model_has_its_own_spans() -> None:
     lanes = Lanes()
     lanes.follow([*write(SMALL, 0, 0.1, 2), *write(LARGE, 1, 0.1, 2, position=4)])  # type: ignore[list-item]
-    decoded = [s for s in lanes.stretches if s.doing is LaneActivity.DECODE]
+    decoded = [s for s in lanes.spans if s.doing is LaneActivity.DECODE]
     assert [(s.author, s.position) for s in decoded] == [(SMALL, 0), (LARGE, 4)]
 
 
@@ -43,7 +43,7 @@ def test_following_in_parts_gives_the_same() -> None:
     for event in events:
         growing.append(event)
         assert parts.follow(growing)  # type: ignore[arg-type]
-    assert parts.stretches == whole.stretches
+    assert parts.spans == whole.spans
     assert not parts.follow(growing)  # type: ignore[arg-type]
 
 
@@ -51,7 +51,7 @@ def test_other_events_begin_anew() -> None:
     lanes = Lanes()
     lanes.follow(write(SMALL, 0, 0.1, 5))  # type: ignore[arg-type]
     lanes.follow(write(LARGE, 0, 0.1, 5))  # type: ignore[arg-type]
-    assert {stretch.author for stretch in lanes.stretches} == {LARGE}
+    assert {span.author for span in lanes.spans} == {LARGE}
 
 
 def test_reading_along_lies_where_it_was_and_not_where_it_was_told() -> None:
@@ -60,4 +60,4 @@ def test_reading_along_lies_where_it_was_and_not_where_it_was_told() -> None:
     assert [(s.author, s.doing, s.start, round(s.end, 6)) for s in lanes.readings] == [
         (LARGE, LaneActivity.READ_ALONG, 0.4, 0.7)
     ]
-    assert [s.start for s in lanes.stretches] == sorted(s.start for s in lanes.stretches)
+    assert [s.start for s in lanes.spans] == sorted(s.start for s in lanes.spans)

@@ -145,7 +145,7 @@ def test_a_model_is_let_write_and_its_profile_shown(page: ModelsPage, found: Cue
     assert found.stop.isVisibleTo(found)
     qtbot.waitUntil(lambda: found.findings.table.rowCount() > 0)
     qtbot.waitUntil(lambda: found.begin.isEnabled())
-    assert "boundaries. " in found.said.text()
+    assert "boundaries. " in found.status.text()
 
 
 def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, found: CueFinder, qtbot: QtBot) -> None:
@@ -153,7 +153,7 @@ def test_writing_can_be_stopped_and_is_judged_so_far(page: ModelsPage, found: Cu
     found.begin.click()
     qtbot.waitUntil(lambda: found.bar.value() > 0)
     found.stop.click()
-    qtbot.waitUntil(lambda: "boundaries" in found.said.text())
+    qtbot.waitUntil(lambda: "boundaries" in found.status.text())
 
 
 def test_accepted_cues_are_the_models_own_without_those_that_a_person_took_out(
@@ -176,7 +176,7 @@ def test_a_model_without_cues_is_warned_of_with_two_ways_on(page: ModelsPage, fo
     without = profile([PLAIN])
     assert without.suits is Suits.TOO_FEW
     found.show_profile(without)
-    assert found.said.text().startswith("⚠ ")
+    assert found.status.text().startswith("⚠ ")
     assert page.controller.preferences.cue_share_of(SMALL_MODEL) == 0
     with qtbot.waitSignal(found.policy_wanted) as wanted:
         found.by_entropy.click()

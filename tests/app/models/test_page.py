@@ -65,7 +65,7 @@ def own_copy(tmp_path: Path) -> Path:
 def search(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
     """Find the repository and wait until its quantisations are listed."""
     page.controller.change(endpoint=hub.endpoint)
-    page.search.words.setText("demo")
+    page.search.query.setText("demo")
     page.search.search()
     qtbot.waitUntil(lambda: page.search.results.count() == 1)
     page.search.results.setCurrentRow(0)
@@ -253,10 +253,10 @@ def test_a_download_left_by_an_earlier_session_waits_and_goes_on(
     hub.faults.refusals = [(429, {"Retry-After": "100"})]
     page.search.download()
     (row,) = page.downloads.rows
-    qtbot.waitUntil(lambda: "HTTP 429" in row.words.text())
+    qtbot.waitUntil(lambda: "HTTP 429" in row.status.text())
     row.toggle()
     wait_for(row, DownloadState.PAUSED, qtbot)
-    qtbot.waitUntil(lambda: row.words.text().startswith("Paused"))
+    qtbot.waitUntil(lambda: row.status.text().startswith("Paused"))
     later = ModelsPage(ModelsController(Paths.under(tmp_path), secrets, home=tmp_path / "home"), page.notice)
     qtbot.addWidget(later)
     later.downloads.find_unfinished()
@@ -274,10 +274,10 @@ def test_a_cancelled_download_leaves_nothing(page: ModelsPage, hub: HubServer, q
     hub.faults.refusals = [(429, {"Retry-After": "100"})]
     page.search.download()
     (row,) = page.downloads.rows
-    qtbot.waitUntil(lambda: "HTTP 429" in row.words.text())
+    qtbot.waitUntil(lambda: "HTTP 429" in row.status.text())
     row.cancel()
     wait_for(row, DownloadState.CANCELLED, qtbot)
-    qtbot.waitUntil(lambda: "nothing of it is left" in row.words.text())
+    qtbot.waitUntil(lambda: "nothing of it is left" in row.status.text())
     assert not row.order.folder.exists()
 
 
@@ -306,20 +306,20 @@ def test_a_model_for_which_nothing_was_chosen_shows_what_the_settings_say(
 
 def test_a_search_offline_says_so(page: ModelsPage, qtbot: QtBot) -> None:
     page.access.offline.setChecked(True)
-    page.search.words.setText("demo")
+    page.search.query.setText("demo")
     page.search.search()
-    qtbot.waitUntil(lambda: "set to offline" in page.search.said.text())
+    qtbot.waitUntil(lambda: "set to offline" in page.search.status.text())
 
 
 def test_a_search_without_a_network_says_so_in_words(page: ModelsPage, qtbot: QtBot) -> None:
     page.controller.change(endpoint="http://hub.invalid")  # a name that no network knows (RFC 2606)
-    page.search.words.setFocus()
-    qtbot.keyClicks(page.search.words, "demo")
-    qtbot.keyClick(page.search.words, Qt.Key.Key_Return)
-    assert page.search.said.text() == "Searching…"
-    qtbot.waitUntil(lambda: "cannot be reached" in page.search.said.text())
-    assert "this machine may be offline" in page.search.said.text()
-    assert "Errno" not in page.search.said.text()
+    page.search.query.setFocus()
+    qtbot.keyClicks(page.search.query, "demo")
+    qtbot.keyClick(page.search.query, Qt.Key.Key_Return)
+    assert page.search.status.text() == "Searching…"
+    qtbot.waitUntil(lambda: "cannot be reached" in page.search.status.text())
+    assert "this machine may be offline" in page.search.status.text()
+    assert "Errno" not in page.search.status.text()
 
 
 def test_the_token_is_kept_out_of_every_file(page: ModelsPage, tmp_path: Path) -> None:
@@ -345,11 +345,11 @@ def test_the_page_begins_with_the_demo_pair_pairs_that_fit_and_a_server(page: Mo
 def test_the_gated_search_result_leads_to_its_terms(page: ModelsPage, hub: HubServer, qtbot: QtBot) -> None:
     hub.gated.add(REPOSITORY)
     search(page, hub, qtbot)
-    assert "agree to their terms" in page.search.said.text()
+    assert "agree to their terms" in page.search.status.text()
     page.search.download()
     (row,) = page.downloads.rows
     wait_for(row, DownloadState.FAILED, qtbot)
-    assert "access token" in row.words.text()
+    assert "access token" in row.status.text()
 
 
 @pytest.fixture

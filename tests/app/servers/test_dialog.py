@@ -63,9 +63,9 @@ def test_nobody_there_is_said(open_dialog: Open, tested: Tested) -> None:
     found = tested(dialog)
     assert "✗ not reachable" in found
     assert "Start the server there" in found
-    assert not any(way.isEnabled() for way in dialog.ways)
+    assert not any(way.isEnabled() for way in dialog.use_buttons)
     dialog.address.setText("http://other:8080")
-    assert all(way.isEnabled() for way in dialog.ways)
+    assert all(way.isEnabled() for way in dialog.use_buttons)
 
 
 def test_a_server_that_loads_its_model_is_reachable(open_dialog: Open, tested: Tested) -> None:
@@ -126,7 +126,7 @@ def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBo
         assert not dialog.test.isEnabled()
         dialog.reject()
         assert not dialog.isVisible()
-        assert "question" in {thread.name for thread in threading.enumerate()}, "it was waited for"
+        assert "ask the server" in {thread.name for thread in threading.enumerate()}, "it was waited for"
 
 
 def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, servers: KnownServers) -> None:
@@ -135,7 +135,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, se
     assert isinstance(tokens, QSpinBox)
     tokens.setValue(500)
     with qtbot.waitSignal(dialog.use_wanted) as used:
-        dialog.ways[-1].click()
+        dialog.use_buttons[-1].click()
     assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
     for url in ("http://a:1", "http://b:2"):
         address, options = servers.server(url)

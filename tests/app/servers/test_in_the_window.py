@@ -139,7 +139,7 @@ def test_a_server_is_connected_from_the_models_page(qtbot: QtBot, make_window: C
     assert dialog.isVisible()
     dialog.address.setText("http://office:8080")
     dialog.key.edit.setText("secret")
-    use_as_large = dialog.ways[-1]
+    use_as_large = dialog.use_buttons[-1]
     use_as_large.click()
     qtbot.waitUntil(lambda: str(window.preferences.value.models.large) == "http://office:8080")
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
@@ -160,7 +160,7 @@ def test_a_server_is_set_up_where_the_two_models_are_chosen(
     assert form
     assert form.address.text() == "http://office:8080"
     form.address.setText("http://office:8081, http://office:8082")
-    form.ways[0].click()
+    form.use_buttons[0].click()
     qtbot.waitUntil(lambda: "8082" in pair.edits[Author.LARGE].text())
     assert pair.load.isEnabled()
     pair.reject()
@@ -213,7 +213,7 @@ def test_a_server_that_goes_away_while_nobody_asks_it_is_seen(connect: Connect, 
         qtbot.waitUntil(lambda: " ms" in words_of(window.topbar.pair))
     lookout = window.findChild(ServerMonitor)
     assert lookout
-    lookout.look()
+    lookout.check()
     qtbot.waitUntil(lambda: "✗ not answering" in words_of(window.topbar.pair))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.shared.format import money, size
-from app.shared.labels import bill_facts, bill_in_words, bills_of
+from app.shared.labels import bill_facts, bill_text, bills_of
 from core.engines.usage import RequestUsage, Usage
 from core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
@@ -16,20 +16,20 @@ COST = RequestUsage(
 
 
 def test_all_of_it_in_a_line() -> None:
-    assert bill_in_words(Usage(COST, 0.0021, "EUR")) == (
+    assert bill_text(Usage(COST, 0.0021, "EUR")) == (
         "2 requests, 5,310 tokens sent, 5,120 of them reused, 190 read, 84 written, 3.0 KiB, 1.2 s waited, 0.0021 EUR"
     )
 
 
 def test_without_prices_no_money_is_named() -> None:
     assert money(0, "") == ""
-    assert bill_in_words(Usage(COST)).endswith("waited")
+    assert bill_text(Usage(COST)).endswith("waited")
     assert dict(bill_facts(Usage(COST)))["Money"] == "no prices are known"
 
 
 def test_what_was_not_counted_is_about() -> None:
     estimated = Usage(replace(COST, estimated=True))
-    assert "about 5,310 tokens sent" in bill_in_words(estimated)
+    assert "about 5,310 tokens sent" in bill_text(estimated)
     assert dict(bill_facts(estimated))["Read"] == "about 190 tokens"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.display import obstacle
+from app.display import display_problem
 from app.terminal.program import COMMANDS
 from core.version import version
 
@@ -113,7 +113,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
 def test_a_dead_display_is_found_out_before_qt_ends_the_process(environment: dict[str, str], said: str) -> None:
-    found = obstacle(environment)
+    found = display_problem(environment)
     assert found == said if said in ("", "There is no display.") else found
 
 

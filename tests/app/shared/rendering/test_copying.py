@@ -1,9 +1,8 @@
-"""What is copied can be pasted: sources instead of gaps, in three ways of writing."""
+"""What is copied can be pasted: sources instead of gaps, in two formats."""
 
-import pytest
 from PySide6.QtGui import QTextCursor, QTextDocument
 
-from app.shared.rendering import TextStyle, as_latex, as_markdown, as_plain_text, code_of, render_into
+from app.shared.rendering import TextStyle, as_markdown, as_plain_text, code_of, render_into
 
 ANSWER = r"""## Sum of $n$
 
@@ -50,57 +49,6 @@ def test_markdown_comes_back_as_it_was_read(document: QTextDocument, style: Text
 def test_plain_text_keeps_the_sources_of_formulas(document: QTextDocument, style: TextStyle) -> None:
     render_into(document, "**so** $x^2$ or $x^2$$x^2$ and\n\n- a\n- b\n\n| a | b |\n|---|---|\n| 1 | 2 |", style)
     assert as_plain_text(document) == "so $x^2$ or $x^2$$x^2$ and\n\n• a\n• b\n\na\tb\n1\t2"
-
-
-def test_latex_nests_lists_escapes_words_and_sets_formulas_free(document: QTextDocument, style: TextStyle) -> None:
-    render_into(document, ANSWER, style)
-    assert as_latex(document) == (
-        r"""\subsection*{Sum of \(n\)}
-
-We get \textbf{ten} percent: 10\%
-
-\begin{enumerate}
-\item first \(x\)
-\[\frac{1}{2}\]
-and on
-\item second
-\begin{itemize}
-\item inner
-\end{itemize}
-\end{enumerate}
-\begin{quote}
-as was said
-\end{quote}
-\begin{verbatim}
-x = 2
-
-y = "$"
-\end{verbatim}
-
-\begin{tabular}{ll}
-n & \(n^2\) \\ \hline
-2 & 4 \\
-\end{tabular}
-\hrule
-
-Broken $\frac{1}{$ and \(\boxed{15}\)."""
-    )
-
-
-@pytest.mark.parametrize(
-    ("latex", "expected"),
-    [
-        (r"\begin{align*}a&=b\end{align*}", r"\begin{align*}a&=b\end{align*}"),
-        (r"\begin{aligned}a&=b\end{aligned}", r"\[\begin{aligned}a&=b\end{aligned}\]"),
-        (r"\begin{cases}a\end{cases}", r"\[\begin{cases}a\end{cases}\]"),
-        ("$$x$$", r"\[x\]"),
-    ],
-)
-def test_latex_opens_mathematics_just_once(
-    document: QTextDocument, style: TextStyle, latex: str, expected: str
-) -> None:
-    render_into(document, latex, style)
-    assert as_latex(document) == expected
 
 
 def test_a_selection_copies_only_what_it_holds(document: QTextDocument, style: TextStyle) -> None:

@@ -1,34 +1,11 @@
-"""A step grows as plain letters and is set when it closes."""
+"""A text grows as plain letters, however long its lines are."""
 
 import pytest
 from PySide6.QtGui import QTextDocument
 from pytestqt.qtbot import QtBot
 
-from app.shared.rendering import LiveText, RichText, TextStyle, as_markdown, as_plain_text
+from app.shared.rendering import RichText, as_plain_text
 from app.shared.rendering.document import LONGEST_BLOCK
-from app.shared.rendering.formula_object import OBJECT_CHARACTER
-
-
-def test_a_growing_step_shows_its_letters_as_they_come(document: QTextDocument, style: TextStyle) -> None:
-    live = LiveText(document, style)
-    live.append("so $x")
-    live.append("^2$ **is")
-    assert document.toPlainText() == "so $x^2$ **is"
-
-
-def test_a_closed_step_is_set(document: QTextDocument, style: TextStyle) -> None:
-    live = LiveText(document, style)
-    live.append("so $x^2$ **is**")
-    live.close()
-    assert document.toPlainText() == f"so {OBJECT_CHARACTER} is"
-
-
-def test_earlier_steps_stay_as_they_are(document: QTextDocument, style: TextStyle) -> None:
-    for text in ("one $x$", "- two\n- three", "four"):
-        live = LiveText(document, style)
-        live.append(text)
-        live.close()
-    assert as_markdown(document) == "one $x$\n\n- two\n- three\n\nfour"
 
 
 def lines_of(document: QTextDocument) -> int:
@@ -54,7 +31,7 @@ def test_a_long_line_is_laid_out_a_block_at_a_time_and_nothing_moves(qtbot: QtBo
     assert text.document().blockCount() > 5
     assert as_plain_text(text.document()) == line.strip()
     lines = lines_of(text.document())
-    text.close_live()
+    text.set_markdown(text.markdown)
     assert text.document().blockCount() == 1
     assert lines_of(text.document()) == lines
 

@@ -1,4 +1,4 @@
-"""Text is copied as it stands, as Markdown, or as LaTeX; a selection may run across steps."""
+"""Text is copied as plain text or as Markdown; a selection may run across steps."""
 
 from __future__ import annotations
 
@@ -27,23 +27,19 @@ def clipboard() -> str:
     [
         (CopyFormat.TEXT, "So \\boxed{4}, at 100%:\n\n$$x = 2$$\n\n• one"),
         (CopyFormat.MARKDOWN, TEXT),
-        (
-            CopyFormat.LATEX,
-            "\\textbf{So} \\(\\boxed{4}\\), at 100\\%:\n\n\\[x = 2\\]\n\n\\begin{itemize}\n\\item one\n\\end{itemize}",
-        ),
     ],
 )
-def test_a_text_is_copied_in_three_forms(qapp: object, form: CopyFormat, wanted: str) -> None:
+def test_a_text_is_copied_in_both_formats(qapp: object, form: CopyFormat, wanted: str) -> None:
     copy_text(TEXT, form)
     assert clipboard() == wanted
 
 
 def test_a_formula_that_cannot_be_set_is_copied_too(qapp: object) -> None:
-    copy_text("Take $\\nosuchcommand{x}{$.", CopyFormat.LATEX)
+    copy_text("Take $\\nosuchcommand{x}{$.", CopyFormat.TEXT)
     assert "nosuchcommand" in clipboard()
 
 
-def test_the_menu_offers_the_three_forms(qtbot: QtBot) -> None:
+def test_the_menu_offers_both_formats(qtbot: QtBot) -> None:
     asked: list[CopyFormat] = []
     menu = QMenu()
     qtbot.addWidget(menu)
@@ -53,7 +49,7 @@ def test_the_menu_offers_the_three_forms(qtbot: QtBot) -> None:
     for action in forms.actions():
         action.trigger()
     assert asked == list(CopyFormat)
-    assert [action.text() for action in forms.actions()] == ["Text", "Markdown", "LaTeX"]
+    assert [action.text() for action in forms.actions()] == ["Text", "Markdown"]
 
 
 def test_a_selection_across_steps_is_copied_with_its_formulas(
@@ -74,15 +70,15 @@ def test_a_selection_across_steps_is_copied_with_its_formulas(
     answer.steps.setTextCursor(cursor)
     answer.steps.copy()
     assert clipboard() == "First $a^2$ is so.\n\nThen this follows.\n\nDone."
-    copy_selection(answer.steps, CopyFormat.LATEX)
-    assert clipboard() == "First \\(a^2\\) is so.\n\nThen \\textbf{this} follows.\n\nDone."
+    copy_selection(answer.steps, CopyFormat.MARKDOWN)
+    assert clipboard() == "First $a^2$ is so.\n\nThen **this** follows.\n\nDone."
 
 
 def test_answer_and_step_are_copied_by_command(ask: Callable[[str], MainWindow]) -> None:
     window = ask("2 + 2?")
     commands = {command.title: command for command in window.commands}
-    commands["Copy the answer as LaTeX"].act()
-    assert clipboard() == "The answer is \\(\\boxed{4}\\)."
+    commands["Copy the answer as Markdown"].act()
+    assert clipboard() == "The answer is \\boxed{4}."
     window.chat.step_through(1)
     commands["Copy the step as text"].act()
     assert clipboard() == "First step."

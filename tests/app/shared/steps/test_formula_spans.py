@@ -25,7 +25,7 @@ def told(pieces: Sequence[str]) -> list[str]:
     spanning = FormulaSpans()
     for piece in pieces:
         spanning.add(piece)
-    return [spanning.words(index, piece) for index, piece in enumerate(pieces)]
+    return [spanning.text_of(index, piece) for index, piece in enumerate(pieces)]
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_when_the_closing_piece_is_thrown_away_the_opening_stands_as_source_agai
     spanning.add("So \\[ x")
     assert list(spanning.add("= 2 \\]")) == [0]
     assert list(spanning.cut(1)) == [0]
-    assert spanning.words(0, "So \\[ x") == "So \\[ x"
+    assert spanning.text_of(0, "So \\[ x") == "So \\[ x"
     assert list(spanning.add("= 3 \\]")) == [0]
-    assert spanning.words(1, "= 3 \\]") == "\\[ x= 3 \\]"
+    assert spanning.text_of(1, "= 3 \\]") == "\\[ x= 3 \\]"
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def document(qtbot: QtBot) -> Iterator[Write]:
             trace.apply(TokenWritten(0.1, Author.SMALL, 1, step, ends_step=step.endswith("\n\n")))
         text, typesetter = QTextDocument(), Typesetter()
         steps_document = StepsDocument(text, typesetter)
-        steps_document.wear(TextStyle.of(current_theme().colours, text.defaultFont()), current_theme().colours)
+        steps_document.use_style(TextStyle.of(current_theme().colours, text.defaultFont()), current_theme().colours)
         steps_document.sync(trace, trace.pieces, live=False)
         finish.append(typesetter)
         return steps_document, text, trace

@@ -141,7 +141,7 @@ def test_a_saved_file_and_its_folder_can_be_opened(window: MainWindow, qtbot: Qt
     QDesktopServices.setUrlHandler("file", handler, "take")  # type: ignore[arg-type]  # PySide's stub asks for bytes, which it refuses
     try:
         for words in ("Open", "Show in folder"):
-            window.show_saved(tmp_path / "answer.html")
+            window.messages.show_saved(tmp_path / "answer.html")
             press(window.notice, words)
     finally:
         QDesktopServices.unsetUrlHandler("file")

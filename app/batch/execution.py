@@ -1,0 +1,167 @@
+"""Runs the waiting jobs of one batch: loads the models of its arms, one pair after another, and writes with each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import StreamTask
+from app.shared.loaded_models import LoadedModels, LoadState
+from core.batch.running.arms import OtherModels
+from core.batch.running.batch_events import BatchEvent
+from core.batch.running.runner import Runner
+from core.errors import BatonError, SettingsError
+from core.grading.grader import Grader
+from core.models.source import parse_source
+from core.run import Pair
+from core.settings import ModelChoice
+from core.store.store import Store
+
+
+class BatchActivity(Enum):
+    IDLE = auto()
+    LOADING = auto()
+    """Waits for the models of the next arms."""
+    RUNNING = auto()
+    PAUSED = auto()
+    REGRADING = auto()
+
+
+class LoadedPair(NamedTuple):
+    """The pair loaded for a batch, which models it is by name, and for how many parallel requests it was loaded."""
+
+    pair: Pair
+    names: OtherModels
+    parallel: int
+
+
+class BatchExecution(QObject):
+    events = Signal(list)
+    """BatchEvents of the runner."""
+    changed = Signal()
+    """The batch began, paused, went on or ended."""
+    models_done = Signal()
+    """All jobs of one pair of models have ended or were stopped."""
+    noticed = Signal(str)
+    """Something that a person should know, in a sentence."""
+    failed = Signal(object)
+    """A BatonError."""
+
+    def __init__(self, models: LoadedModels, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
+        """`choice`: returns the models that are chosen for the chat."""
+        super().__init__(parent)
+        self._models = models
+        self._choice = choice
+        self._make_runner: Callable[[Grader], Runner] | None = None
+        self._parallel = 1
+        self._runner: Runner | None = None
+        self._is_loading = False
+        self._groups: list[OtherModels] = []
+        """The models whose arms are still to be run, those that run now first."""
+        self._loaded = LoadedPair(Pair(), OtherModels(), 0)
+        models.changed.connect(self._models_changed)
+
+    @property
+    def activity(self) -> BatchActivity:
+        if self._is_loading:
+            return BatchActivity.LOADING
+        if self._runner:
+            return BatchActivity.PAUSED if self._runner.paused else BatchActivity.RUNNING
+        return BatchActivity.IDLE
+
+    def start(self, store: Store, batch_id: str, groups: list[OtherModels], parallel: int) -> None:
+        """Run the waiting jobs of the arms that use these models. `parallel`: problems at once."""
+
+        def make_runner(grader: Grader) -> Runner:
+            return Runner(store, batch_id, self._models.pair, grader, parallel, self._groups[0])
+
+        self._make_runner, self._groups, self._parallel = make_runner, groups, parallel
+        if groups:
+            self._run_when_loaded()
+
+    def pause(self) -> None:
+        """Finish the running jobs, and start no other."""
+        if self._runner:
+            self._runner.pause()
+        self.changed.emit()
+
+    def resume(self) -> None:
+        if self._runner:
+            self._runner.resume()
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Stop every text at its next token. What is written is kept, and the batch can be resumed."""
+        if self._is_loading:
+            self._cancel_loading()
+        self._groups = self._groups[:1]
+        if self._runner:
+            self._runner.stop()
+        self.changed.emit()
+
+    def _run_when_loaded(self) -> None:
+        """Run once the models are loaded for as many texts as are written at once, and for an
+        answer in the chat beside them; the end of an answer that is being written there is waited for."""
+        self._is_loading = True
+        self.changed.emit()
+        names, loaded = self._groups[0], self._loaded
+        if self._models.pair is loaded.pair and names == loaded.names and self._parallel < loaded.parallel:
+            self._run()
+        else:
+            self._load(names)
+
+    def _load(self, names: OtherModels) -> None:
+        parallel = self._parallel + 1
+        self._loaded = LoadedPair(Pair(), names, parallel)
+        others = {which: parse_source(name) for which, name in names._asdict().items() if name}
+        self._models.load(self._choice().model_copy(update={"parallel": parallel, **others}))
+
+    def _cancel_loading(self) -> None:
+        self._is_loading = False
+        if any(self._groups[0]):
+            self._load(OtherModels())
+
+    def _models_changed(self) -> None:
+        if self._runner and self._models.state is LoadState.WAITING:
+            self.stop()
+            self.noticed.emit("The batch was stopped, since other models were chosen. It can resume with its own.")
+        if not self._is_loading:
+            return
+        if self._models.state is LoadState.READY:
+            self._loaded = self._loaded._replace(pair=self._models.pair)
+            self._run()
+        elif self._models.state in (LoadState.FAILED, LoadState.NONE):
+            error = self._models.error or SettingsError("There are no models to run.", "Choose two.")
+            self._cancel_loading()
+            self.failed.emit(error)
+        self.changed.emit()
+
+    def _run(self) -> None:
+        assert self._make_runner
+        self._is_loading = False
+        grader = Grader()
+        runner = self._runner = self._make_runner(grader)
+
+        def run() -> Iterator[BatchEvent]:
+            with grader:
+                yield from runner.run()
+
+        self._models.begin_writing(self)
+        task = StreamTask(self, "batch", run, cancel=runner.stop)
+        task.items(self.events.emit).failure(self.failed.emit).done(self._ended).start()
+        self.changed.emit()
+
+    def _ended(self, error: BatonError | None) -> None:
+        self._runner = None
+        self._models.end_writing(self)
+        last, *waiting = self._groups
+        self._groups = [] if error else waiting
+        if self._groups:
+            self._run_when_loaded()
+        elif any(last):
+            self._load(OtherModels())  # the chat gets back the models that were chosen for it
+        self.changed.emit()
+        self.models_done.emit()
