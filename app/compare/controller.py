@@ -15,7 +15,6 @@ from app.shared.parts import AnswerComparison, ShowComparison
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
 from core.demo_pair.task import DemoProblem
-from core.engines.local.client import LocalEngine
 from core.errors import BatonError
 from core.run import Pair
 
@@ -163,5 +162,5 @@ def expected_answer(problem: str) -> str:
 
 def texts_at_once(pair: Pair) -> int:
     """Parallel requests that both models can take."""
-    local = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
-    return min((engine.loaded_as.parallel for engine in local), default=NO_LIMIT)
+    placements = [engine.card.placement for engine in (pair.small, pair.large) if engine]
+    return min((placement.parallel for placement in placements if placement), default=NO_LIMIT)

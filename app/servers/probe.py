@@ -9,20 +9,17 @@ from core.models.source import ModelSource, local_path
 
 
 def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
-    """Token ids of `remote.vocabulary.PROBE` by a model: the loaded one, else the tokenizer in its file.
+    """Tokenize `remote.vocabulary.PROBE` by the file of a model: the loaded one, else the source.
 
     Empty if it is on a server too, or cannot be read. Takes a moment.
     """
     # Imported in the thread that asks.
-    from core.engines.local.client import LocalEngine
     from core.engines.local.tokenizer import tokenize_by
     from core.engines.remote.vocabulary import PROBE
     from core.errors import BatonError
 
+    path = loaded.card.path if loaded and loaded.card.path else local_path(source)
     try:
-        if isinstance(loaded, LocalEngine):
-            return loaded.tokenize(PROBE, special=True)
-        path = local_path(source)
         return tokenize_by(path, PROBE) if path else ()
     except BatonError:
         return ()  # the vocabulary counts as unknown; loading the file reports what is wrong with it

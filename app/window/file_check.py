@@ -37,10 +37,9 @@ class FileCheck(QObject):
         stopped = threading.Event()
 
         def work() -> Generator[ModelFileError, None, None]:
-            from core.engines.local.client import LocalEngine
             from core.models.checksums import Checksums
 
-            files = [engine.path for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
+            files = [engine.card.path for engine in (pair.small, pair.large) if engine and engine.card.path]
             yield from Checksums(self._checksums).changed(files, stopped)
 
         if self._task:

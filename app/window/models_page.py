@@ -116,12 +116,10 @@ class LazyModelsPage(QWidget):
         return LoadOptions(context=general.context, threads=general.threads, gpu_layers=general.gpu_layers)
 
     def _show_loaded(self) -> None:
-        from core.engines.local.client import LocalEngine
-
         pair = self._window.models.pair
-        engines = [engine for engine in (pair.small, pair.large) if isinstance(engine, LocalEngine)]
+        cards = [engine.card for engine in (pair.small, pair.large) if engine]
         assert self._controller is not None
-        self._controller.show_loaded({engine.path: engine.card for engine in engines})
+        self._controller.show_loaded({card.path: card for card in cards if card.path})
 
     def _use_pair(self, small: Path, large: Path) -> None:
         self._use(small=file_source(small), large=file_source(large))
@@ -135,13 +133,12 @@ class LazyModelsPage(QWidget):
         if run.policy.opening:
             return
         from core.cue_profiler import FEW_CUES
-        from core.engines.local.client import LocalEngine
         from core.models.preferences import load_preferences
 
         small = self._window.models.pair.small
-        if not isinstance(small, LocalEngine):
+        if small is None or small.card.path is None:
             return
-        share = load_preferences(self._window.paths.model_preferences).cue_share_of(small.path)
+        share = load_preferences(self._window.paths.model_preferences).cue_share_of(small.card.path)
         if share is not None and share < FEW_CUES:
             self._window.notice.show_message(
                 f"{small.card.name} gives hardly any cues ({share:.0%} of steps): the large one would rarely write.",

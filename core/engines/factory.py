@@ -104,9 +104,6 @@ def share_vocabulary(one: Engine, other: Engine) -> bool:
     machine, and its card takes the other's hash if they are the same.
     """
     local, remote = (one, other) if isinstance(one, LocalEngine) else (other, one)
-    engines = remote.engines if isinstance(remote, ServerPool) else (remote,)
-    servers = [engine for engine in engines if isinstance(engine, RemoteEngine)]
-    if not isinstance(local, LocalEngine) or not servers:
-        return one.card.vocabulary == other.card.vocabulary != ""
-    probe = local.tokenize(PROBE, special=True)
-    return all(server.adopt_vocabulary(local.card.vocabulary, probe) for server in servers)
+    if isinstance(local, LocalEngine) and isinstance(remote, RemoteEngine | ServerPool):
+        return remote.adopt_vocabulary(local.card.vocabulary, local.tokenize(PROBE, special=True))
+    return one.card.vocabulary == other.card.vocabulary != ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.models.overrides import NO_OVERRIDES, ModelOverrides, ThinkingTags
 from core.models.source import ModelSource
@@ -34,6 +35,8 @@ class Placement:
     kv_type: str
     retreat: str = ""
     """What is less than was asked for, because memory ran out: “with 12 of 33 layers on the GPU”."""
+    parallel: int = 1
+    """Sessions that may decode at the same time, each with the whole context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class ModelCard:
     """Tokens (prompt and body) that one session may hold."""
     source: ModelSource | None = None
     """What a person would name to open it again."""
+    path: Path | None = None
+    """The GGUF file, of a model in several files the first; None on a server. Not recorded in traces."""
     location: str = "this machine"
     """Where it runs, as a label: "this machine" or a host name."""
     architecture: str = ""

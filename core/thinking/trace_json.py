@@ -133,7 +133,8 @@ def piece_to_json(piece: Piece) -> Json:
 def _card_to_json(card: ModelCard | None) -> Json | None:
     if card is None:
         return None
-    data: Json = _card_type().dump_python(dataclasses.replace(card, source=None), mode="json", exclude_defaults=True)
+    without_places = dataclasses.replace(card, source=None, path=None)
+    data: Json = _card_type().dump_python(without_places, mode="json", exclude_defaults=True)
     return data | ({"source": str(card.source)} if card.source else {})
 
 

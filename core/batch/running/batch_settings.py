@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.batch.running.arms import OtherModels
 from core.batch.running.provenance import Provenance, without_password
 from core.engines.base import Engine
-from core.engines.local.client import LocalEngine
 from core.errors import SettingsError
 from core.grading.verdict import How, Regex
 from core.run import Pair
@@ -44,7 +42,7 @@ class ModelSummary(BaseModel):
     def of(cls, engine: Engine | None) -> ModelSummary | None:
         if engine is None:
             return None
-        card, path = engine.card, str(engine.path) if isinstance(engine, LocalEngine) else ""
+        card = engine.card
         return cls(
             name=card.name,
             parameters=card.parameters,
@@ -55,8 +53,8 @@ class ModelSummary(BaseModel):
             context=card.context,
             threads=card.placement.threads if card.placement else 0,
             source=without_password(str(card.source)) if card.source else "",
-            path=path,
-            bytes=Path(path).stat().st_size if path and Path(path).exists() else 0,
+            path=str(card.path or ""),
+            bytes=card.path.stat().st_size if card.path and card.path.exists() else 0,
         )
 
     def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:

@@ -127,7 +127,7 @@ class LocalEngine:
 
     def _placement(self, retreat: str) -> Placement:
         loaded, load = self._process.loaded, self._options.load
-        return Placement(loaded.shares, load.batch, loaded.threads, load.kv_type.name.lower(), retreat)
+        return Placement(loaded.shares, load.batch, loaded.threads, load.kv_type.name.lower(), retreat, load.parallel)
 
     @property
     def card(self) -> ModelCard:
@@ -137,10 +137,6 @@ class LocalEngine:
     def loaded_as(self) -> LoadOptions:
         """How the model was loaded, which may be lighter than asked."""
         return self._options.load
-
-    @property
-    def path(self) -> Path:
-        return Path(self._options.path)
 
     @property
     def is_on_gpu(self) -> bool:

@@ -49,6 +49,7 @@ def card_of(
         vocabulary=header.vocabulary_hash,
         context=options.load.context,
         source=source,
+        path=header.path,
         architecture=header.architecture,
         quantisation=header.quantisation,
         parameters=header.parameters,

@@ -141,7 +141,7 @@ def test_a_drafted_write_keeps_its_limit_and_can_be_cancelled(pair: DraftingPair
 @pytest.mark.real_models
 def test_the_context_is_filled_to_its_end_with_drafts(smollm2: Path, pair: DraftingPair) -> None:
     options = OPTIONS.model_copy(update={"context": 64})
-    with closing(LocalEngine(pair.large.path, options)) as short:
+    with closing(LocalEngine(smollm2, options)) as short:
         short.draft_lengths[pair.small] = ConstantLength(8)
         large = short.open(QUESTION, Sampling(temperature=0))
         assert large.use_drafts_of(pair.small.open(QUESTION, Sampling()))

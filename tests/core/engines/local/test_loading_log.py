@@ -1,5 +1,7 @@
 """What llama.cpp says while it loads, summed up by device."""
 
+from pathlib import Path
+
 import pytest
 
 from core.engines.local.client import LocalEngine
@@ -60,11 +62,11 @@ def test_a_gpu_that_holds_nothing_is_not_named() -> None:
 
 
 @pytest.mark.real_models
-def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine: LocalEngine) -> None:
+def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine: LocalEngine, smollm2: Path) -> None:
     placement = small_engine.card.placement
     assert placement is not None
     shares = placement.shares  # RAM alone, or a GPU too
-    header = read_header(small_engine.path)
+    header = read_header(smollm2)
     assert sum(share.layers for share in shares) == header.block_count + 1
     assert sum(share.weights for share in shares) >= 0.9 * header.tensor_bytes
     cache = 2048 * 2 * sum(header.head_count_kv) * (header.key_length + header.value_length)
