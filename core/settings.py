@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_seriali
 from core.engines.body import Author
 from core.errors import SettingsError
 from core.files import read_object, tolerant_value, write_json
+from core.models.loading import Context, GpuLayers, LoadOptions, Parallel, Threads
 from core.models.source import DemoModel, ModelSource, ServerUrls, parse_source
 from core.run import RunSettings
 from core.thinking.schema_1 import upgrade_settings
@@ -70,10 +71,10 @@ class ModelChoice(BaseModel):
     large: ModelSource = Field(
         DemoModel.LARGE, title="Large model", description="A GGUF file, or the address of a server."
     )
-    context: int = Field(8192, ge=256, title="Context", description="Maximum tokens for prompt and answer.")
-    threads: int = Field(0, ge=0, title="Threads", description="CPU threads per model (0 = automatic).")
-    gpu_layers: int = Field(-1, ge=-1, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
-    parallel: int = Field(1, ge=1, title="Parallel requests", description="A batch asks for as many as it needs.")
+    context: Context = 8192
+    threads: Threads = 0
+    gpu_layers: GpuLayers = -1
+    parallel: Parallel = Field(1, description="A batch asks for as many as it needs.")
 
     @field_validator("small", "large", mode="before")
     @classmethod
@@ -89,6 +90,11 @@ class ModelChoice(BaseModel):
 
     def get(self, author: Author) -> ModelSource:
         return self.small if author is Author.SMALL else self.large
+
+    @property
+    def load_options(self) -> LoadOptions:
+        """How a file is loaded for which a person has chosen nothing on the Models page."""
+        return LoadOptions(**self.model_dump(include={"context", "threads", "gpu_layers", "parallel"}))
 
     def replaced(self, author: Author, source: ModelSource) -> ModelChoice:
         """The same choice with another model in one place."""

@@ -18,6 +18,7 @@ from core.models.gguf import read_header
 from core.models.hub_listing import HubAccess
 from core.models.library import BrokenFile, Inventory, Library, LocalModel, known_folders
 from core.models.loading import LoadOptions
+from core.models.memory import estimate
 from core.models.overrides import ModelOverrides
 from core.models.preferences import (
     TOKEN,
@@ -210,7 +211,7 @@ class ModelsController(QObject):
 
 def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:
     """Where the model would lie, loaded as a person chose."""
-    needs = choice.estimate(model.header)
+    needs = estimate(model.header, choice)
     if choice.gpu_layers >= 0:
         return fit_with_layers(needs, devices, choice.gpu_layers)
     return fit(needs, devices)

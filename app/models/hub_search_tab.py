@@ -27,10 +27,10 @@ from app.shared.widgets.controls import button, label
 from core.errors import BatonError
 from core.models.devices import Devices, disk_free
 from core.models.download import SPARE_BYTES
-from core.models.fit import Fit, FitKind, estimate, fit, in_gib
+from core.models.fit import Fit, FitKind, fit, in_gib
 from core.models.hub_listing import Listing, Quantisation, Repository, manifest_for, recommended
 from core.models.loading import LoadOptions
-from core.models.memory import rough_shape
+from core.models.memory import estimate, rough_shape
 from core.models.source import HubFile
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
@@ -213,7 +213,7 @@ def place_of(listing: Listing, choice: Quantisation, devices: Devices | None) ->
     """Where it would lie, guessed from its size."""
     if devices is None:
         return None
-    return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadOptions().context), devices)
+    return fit(estimate(rough_shape(choice.bytes, listing.parameters), LoadOptions()), devices)
 
 
 def may_fit(place: Fit | None) -> bool:

@@ -11,9 +11,10 @@ from app.shared.labels import cue_words, sampling_words
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, combo_box, in_row, label, whole_number
 from core.models.catalog import Family, family_of
-from core.models.fit import FitKind, KvType, in_gib
+from core.models.fit import FitKind, in_gib
 from core.models.library import LocalModel
-from core.models.loading import LoadOptions, Switch
+from core.models.loading import KvType, LoadOptions, Switch
+from core.models.memory import estimate
 from core.models.overrides import ModelOverrides, TagSource
 
 WIDTH = 180
@@ -107,7 +108,7 @@ class LoadingForm(QWidget):
         if self._model is None:
             return
         choice = self.choice
-        needs = choice.estimate(self._model.header)
+        needs = estimate(self._model.header, choice)
         parts = f"{in_gib(needs.total_bytes)}: model {in_gib(needs.tensor_bytes)}, KV cache {in_gib(needs.kv_bytes)}"
         fit = self._controller.fit_of(self._model, choice)
         lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)

@@ -48,18 +48,11 @@ class PairLoader:
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window is shown before any of it is needed.
         from core.engines.factory import EngineFactory, share_vocabulary
-        from core.models.loading import LoadOptions
         from core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
-        otherwise = LoadOptions(
-            context=choice.context,
-            parallel=choice.parallel,
-            threads=choice.threads,
-            gpu_layers=choice.gpu_layers,
-        )
         factory = EngineFactory(
-            local=lambda path: preferences.choices_for(path, otherwise),
+            local=lambda path: preferences.choices_for(path, choice.load_options),
             server=self.servers.server,
             watcher=watcher,
         )

@@ -27,6 +27,7 @@ from core.models.devices import find_devices
 from core.models.fit import FitKind, fit, fit_pair
 from core.models.gguf import read_header
 from core.models.loading import LoadOptions, Switch
+from core.models.memory import estimate
 from core.models.preferences import LocalChoices, load_preferences
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local_path
 from core.paths import Paths
@@ -178,10 +179,7 @@ def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:
     devices = find_devices()
 
     def fits(tokens: int) -> bool:
-        needs = [
-            LoadOptions(context=min(tokens, header.context_length or tokens), parallel=parallel).estimate(header)
-            for header in headers
-        ]
+        needs = [estimate(header, LoadOptions(context=tokens, parallel=parallel)) for header in headers]
         return (
             fit_pair(needs[0], needs[-1], devices).fits
             if len(needs) > 1

@@ -20,7 +20,6 @@ from core.thinking.registry import POLICIES, settings_for
 if TYPE_CHECKING:
     from app.models.controller import ModelsController
     from app.models.page import ModelsPage
-    from core.models.loading import LoadOptions
     from core.secrets import Secrets
 
 
@@ -90,7 +89,7 @@ class LazyModelsPage(QWidget):
             secrets,
             built_in=(DEMO_FOLDER,),
             home=self._home,
-            general=self._general_loading,
+            general=lambda: self._window.preferences.value.models.load_options,
             parent=self,
         )
         preferences = self._window.preferences
@@ -107,13 +106,6 @@ class LazyModelsPage(QWidget):
         assert layout is not None
         layout.addWidget(page)
         return page
-
-    def _general_loading(self) -> LoadOptions:
-        """The load options of models without options of their own."""
-        from core.models.loading import LoadOptions
-
-        general = self._window.preferences.value.models
-        return LoadOptions(context=general.context, threads=general.threads, gpu_layers=general.gpu_layers)
 
     def _show_loaded(self) -> None:
         pair = self._window.models.pair

@@ -16,8 +16,9 @@ from importlib.resources import files
 from typing import Any
 
 from core.models.devices import Devices
-from core.models.fit import FitKind, KvType, PairFit, estimate, fit_pair
-from core.models.memory import Block, BlockMemory, ModelShape
+from core.models.fit import FitKind, PairFit, fit_pair
+from core.models.loading import LoadOptions
+from core.models.memory import Block, ModelShape, estimate
 from core.models.overrides import ModelOverrides, ThinkingTags
 from core.models.source import HubFile
 
@@ -117,8 +118,8 @@ def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[Fitt
 
 
 def _fit(pair: CatalogPair, devices: Devices, context: int) -> PairFit:
-    small, large = (estimate(model.shape, context, KvType.F16) for model in (pair.small, pair.large))
-    return fit_pair(small, large, devices)
+    options = LoadOptions(context=context)
+    return fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
 
 
 def _slower_and_smaller(fitting: FittingPair) -> tuple[int, int, int]:
@@ -148,16 +149,14 @@ def _shape(entry: Mapping[str, Any]) -> ModelShape:
     `state_bytes` (hybrids); the embedding at the file's mean bits a weight."""
     embedding = entry["bytes"] * entry["vocabulary_size"] * entry["embedding_length"] // entry["parameters"]
     outside = embedding if entry["output_is_tied"] else 2 * embedding
-    cached = entry["kv_heads"] * entry["head_length"]
     block_bytes = (entry["bytes"] - outside) // entry["blocks"]
-    attending = Block(block_bytes, BlockMemory.WHOLE, cached, cached)
-    other = Block(block_bytes, BlockMemory.STATE_ONLY, 0, 0, entry.get("state_bytes", 0))
+    attending = Block(block_bytes, 2 * entry["kv_heads"] * entry["head_length"])
+    other = Block(block_bytes, 0, entry.get("state_bytes", 0))
     every = entry.get("attends_every", 1)
     blocks = tuple(attending if (block + 1) % every == 0 else other for block in range(entry["blocks"]))
     return ModelShape(
         tensor_bytes=entry["bytes"],
         blocks=blocks,
-        window=0,
         token_embedding_bytes=embedding,
         output_is_tied=entry["output_is_tied"],
         embedding_length=entry["embedding_length"],

@@ -1,4 +1,4 @@
-"""Where on this machine a model would lie, and what to change if it does not fit.
+"""Places a model on the devices of this machine, and advises what to change if it does not fit.
 
 Every device keeps a margin of 1 GiB for what cannot be estimated: the driver, the window, other programs.
 """
@@ -6,11 +6,11 @@ Every device keeps a margin of 1 GiB for what cannot be estimated: the driver, t
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import Any
 
 from core.models.devices import Device, Devices
-from core.models.memory import KvType, MemoryEstimate, estimate, estimate_loading
-
-__all__ = ["Fit", "FitKind", "KvType", "MemoryEstimate", "PairFit", "estimate", "fit", "fit_pair", "in_gib"]
+from core.models.loading import KvType
+from core.models.memory import MemoryEstimate, estimate
 
 GIB = 2**30
 MARGIN_BYTES = GIB
@@ -26,7 +26,7 @@ class FitKind(Enum):
 
 @dataclass(frozen=True)
 class Fit:
-    """Where a model would lie, in bytes."""
+    """Where a model would be placed; sizes in bytes."""
 
     kind: FitKind
     layers: int
@@ -38,28 +38,28 @@ class Fit:
 
 
 def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
-    """The fastest place on `devices` for the model. It is advice: the user may overrule it."""
+    """Find the fastest placement of a model on these devices. It is advice: a person may overrule it."""
     place = _place(needs, devices)
     return replace(place, advice=_advice(place, needs, devices))
 
 
 def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit:
-    """The place of a model of which a person puts so many layers on the GPU; with fewer, if they do not fit."""
+    """Judge the placement of a model of which a person puts so many layers on the GPU."""
     if not devices.gpus:
         place = fit(needs, devices)
         return replace(place, advice=f"No GPU is in use, so that GPU layers make no difference. {place.advice}")
     sizes = (needs.output_bytes, *reversed(needs.block_bytes))[:layers]
-    room, on_gpu = _gpu_room(needs, devices), sum(sizes)
+    capacity, on_gpu = _gpu_capacity(needs, devices), sum(sizes)
     in_ram = needs.total_bytes - sum(sizes[1:])
     shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
-    if on_gpu > room:
-        most, _ = _layers_within(needs, room)
-        lack = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(room)} for them"
+    if on_gpu > capacity:
+        most, _ = _layers_within(needs, capacity)
+        lack = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(capacity)} for them"
         return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; at most {most} would fit.")
     if layers > len(needs.block_bytes):
         return fit(needs, devices)
-    if in_ram + shared > _ram_room(devices):
-        lack = f"The rest takes {in_gib(in_ram)} of RAM, and {in_gib(_ram_room(devices))} can be used"
+    if in_ram + shared > _ram_capacity(devices):
+        lack = f"The rest takes {in_gib(in_ram)} of RAM, and {in_gib(_ram_capacity(devices))} can be used"
         return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; {_more_layers(needs, devices)}.")
     kind = FitKind.SPLIT if on_gpu else FitKind.RAM_ONLY
     advice = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, the rest {in_gib(in_ram)} of RAM."
@@ -70,7 +70,7 @@ def _more_layers(needs: MemoryEstimate, devices: Devices) -> str:
     best = _place(needs, devices)
     if best.kind is not FitKind.DOES_NOT_FIT:
         return f"with {best.layers} layers on the GPU it would fit"
-    return _change_to(FitKind.RAM_ONLY, needs, devices) or _smaller_file(needs, _ram_room(devices))
+    return _change_to(FitKind.RAM_ONLY, needs, devices) or _smaller_file(needs, _ram_capacity(devices))
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class PairFit:
 
 
 def fit_pair(small: MemoryEstimate, large: MemoryEstimate, devices: Devices) -> PairFit:
-    """Both models of a pair at once: the small one, which writes most tokens, chooses first."""
+    """Place both models of a pair: the small one, which writes most tokens, chooses first."""
     small_fit = fit(small, devices)
     return PairFit(small_fit, fit(large, _devices_after(small_fit, devices)))
 
@@ -102,35 +102,34 @@ def _devices_after(placed: Fit, devices: Devices) -> Devices:
 
 
 def _place(needs: MemoryEstimate, devices: Devices) -> Fit:
-    room = _gpu_room(needs, devices)
-    layers, on_gpu = _layers_within(needs, room)
+    layers, on_gpu = _layers_within(needs, _gpu_capacity(needs, devices))
     everything = len(needs.block_bytes) + 1
     if layers == everything:
-        embedding = needs.loading.shape.token_embedding_bytes
+        embedding = needs.shape.token_embedding_bytes
         return Fit(FitKind.WHOLE_ON_GPU, layers, on_gpu + needs.compute_bytes, embedding, "")
     in_ram = needs.total_bytes - sum(needs.block_bytes[len(needs.block_bytes) - max(layers - 1, 0) :])
     shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
-    if layers > 1 and in_ram + shared <= _ram_room(devices):
+    if layers > 1 and in_ram + shared <= _ram_capacity(devices):
         return Fit(FitKind.SPLIT, layers, on_gpu + needs.compute_bytes, in_ram, "")
-    if needs.total_bytes <= _ram_room(devices):
+    if needs.total_bytes <= _ram_capacity(devices):
         return Fit(FitKind.RAM_ONLY, 0, 0, needs.total_bytes, "")
     return Fit(FitKind.DOES_NOT_FIT, 0, 0, needs.total_bytes, "")
 
 
-def _layers_within(needs: MemoryEstimate, room: int) -> tuple[int, int]:
-    """How many layers go into `room` bytes, and the bytes they take."""
+def _layers_within(needs: MemoryEstimate, capacity: int) -> tuple[int, int]:
+    """Count the layers that go into `capacity` bytes, and the bytes they take."""
     layers = taken = 0
     for size in (needs.output_bytes, *reversed(needs.block_bytes)):
-        if taken + size > room:
+        if taken + size > capacity:
             break
         layers, taken = layers + 1, taken + size
     return layers, taken
 
 
-def _gpu_room(needs: MemoryEstimate, devices: Devices) -> int:
-    """Bytes for layers on all GPUs: each also needs a compute buffer and a margin."""
-    rooms = [_free(gpu, devices) - MARGIN_BYTES - needs.compute_bytes for gpu in devices.gpus]
-    useful = [room for room in rooms if room > 0]
+def _gpu_capacity(needs: MemoryEstimate, devices: Devices) -> int:
+    """Return the bytes for layers on all GPUs: each also needs a compute buffer and a margin."""
+    capacities = [_free(gpu, devices) - MARGIN_BYTES - needs.compute_bytes for gpu in devices.gpus]
+    useful = [capacity for capacity in capacities if capacity > 0]
     # A block cannot lie on two devices, so up to one block a further GPU is lost.
     lost = (len(useful) - 1) * max(needs.block_bytes, default=0) if useful else 0
     return max(sum(useful) - lost, 0)
@@ -140,11 +139,7 @@ def _free(gpu: Device, devices: Devices) -> int:
     return min(gpu.free_bytes, devices.ram_free) if gpu.shares_ram else gpu.free_bytes
 
 
-def _dedicated(devices: Devices) -> tuple[Device, ...]:
-    return tuple(gpu for gpu in devices.gpus if not gpu.shares_ram)
-
-
-def _ram_room(devices: Devices) -> int:
+def _ram_capacity(devices: Devices) -> int:
     return max(devices.ram_free - MARGIN_BYTES, 0)
 
 
@@ -159,14 +154,15 @@ def _advice(place: Fit, needs: MemoryEstimate, devices: Devices) -> str:
             change = _change_to(FitKind.WHOLE_ON_GPU, needs, devices)
             return f"{place.layers} of {blocks} layers fit on the GPU" + (f"; {change}." if change else ".")
         case FitKind.DOES_NOT_FIT:
-            free = _ram_room(devices) + _gpu_room(needs, replace(devices, gpus=_dedicated(devices)))
+            dedicated = tuple(gpu for gpu in devices.gpus if not gpu.shares_ram)
+            free = _ram_capacity(devices) + _gpu_capacity(needs, replace(devices, gpus=dedicated))
             lack = f"It needs {in_gib(needs.total_bytes)} and {in_gib(free)} can be used"
             change = _change_to(FitKind.RAM_ONLY, needs, devices)
             return f"{lack}; {change or _smaller_file(needs, free)}."
 
 
 def _change_to(wanted: FitKind, needs: MemoryEstimate, devices: Devices) -> str | None:
-    """The first change, from the least harmful on, with which the place is `wanted` or better."""
+    """Describe the least harmful change with which the placement is `wanted` or better; None if there is none."""
     for change, changed in _changes(needs):
         if _place(changed, devices).kind.value <= wanted.value:
             whole = " on the GPU" if wanted is FitKind.WHOLE_ON_GPU else ""
@@ -175,29 +171,33 @@ def _change_to(wanted: FitKind, needs: MemoryEstimate, devices: Devices) -> str 
 
 
 def _changes(needs: MemoryEstimate) -> Iterator[tuple[str, MemoryEstimate]]:
-    loading = needs.loading
-    smaller_cache = replace(loading, kv_type=KvType.Q8_0)
-    if loading.kv_type in (KvType.F16, KvType.F32):
-        yield "a q8_0 KV cache", estimate_loading(smaller_cache)
-    context = loading.context // 2
+    """Yield each change in words, the least harmful first, with the estimate after it."""
+    can_quantise = needs.options.kv_type in (KvType.F16, KvType.F32)
+    if can_quantise:
+        yield "a q8_0 KV cache", _changed(needs, kv_type=KvType.Q8_0)
+    context = needs.options.context // 2
     while context >= SMALLEST_CONTEXT:
         tokens = f"a context of {context:,} tokens"
-        yield tokens, estimate_loading(replace(loading, context=context))
-        if loading.kv_type in (KvType.F16, KvType.F32):
-            yield f"{tokens} and a q8_0 KV cache", estimate_loading(replace(smaller_cache, context=context))
+        yield tokens, _changed(needs, context=context)
+        if can_quantise:
+            yield f"{tokens} and a q8_0 KV cache", _changed(needs, context=context, kv_type=KvType.Q8_0)
         context //= 2
 
 
+def _changed(needs: MemoryEstimate, **options: Any) -> MemoryEstimate:
+    return estimate(needs.shape, needs.options.model_copy(update=options))
+
+
 def _smaller_file(needs: MemoryEstimate, free: int) -> str:
-    smallest = estimate_loading(replace(needs.loading, kv_type=KvType.Q8_0, context=SMALLEST_CONTEXT))
-    room = free - (smallest.total_bytes - smallest.tensor_bytes)
-    if room <= 0:
+    smallest = _changed(needs, kv_type=KvType.Q8_0, context=SMALLEST_CONTEXT)
+    for_the_file = free - (smallest.total_bytes - smallest.tensor_bytes)
+    if for_the_file <= 0:
         return "close other programs, or use a model on another machine"
-    return f"choose a smaller quantisation or model, with a file of at most {in_gib(room)}"
+    return f"choose a smaller quantisation or model, with a file of at most {in_gib(for_the_file)}"
 
 
 def in_gib(size: int) -> str:
-    """“4.7 GiB”, “310 MiB” for less than one, and “120 KiB” for less than one of these."""
+    """Write a size as a person reads it: “4.7 GiB”, “310 MiB”, “120 KiB”."""
     if size >= GIB:
         return f"{size / GIB:.1f} GiB"
     return f"{size / 2**20:.0f} MiB" if size >= 2**20 or not size else f"{size / 2**10:.0f} KiB"

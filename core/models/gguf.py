@@ -66,10 +66,8 @@ class GgufHeader:
     """KV heads of each block; 0 where a block keeps no KV cache."""
     key_length: int
     value_length: int
-    sliding_window: int
-    """Tokens a sliding-window block sees; 0 for none."""
-    sliding_window_pattern: tuple[bool, ...] | int | None
-    """Which blocks slide, if the file says: a flag a block, or every how many blocks one does not."""
+    sliding_blocks: tuple[bool, ...]
+    """Whether each block has a sliding window; empty where the file does not say it block by block."""
     vocabulary_size: int
     vocabulary_hash: str
     """SHA-256 over tokenizer model, pre-tokenizer, tokens and merges: equal means token ids mean the same."""
@@ -157,8 +155,7 @@ def _interpret(
         head_count_kv=(kv_heads * blocks if len(kv_heads) == 1 else kv_heads)[:blocks],
         key_length=of_model.whole("attention.key_length", default=head_length),
         value_length=of_model.whole("attention.value_length", default=head_length),
-        sliding_window=of_model.whole("attention.sliding_window"),
-        sliding_window_pattern=_pattern(of_model),
+        sliding_blocks=_sliding_blocks(of_model),
         vocabulary_size=vocabulary.size,
         vocabulary_hash=vocabulary.hash,
         bos_id=keys.optional_whole("tokenizer.ggml.bos_token_id"),
@@ -235,11 +232,9 @@ def _layer_bytes(tensors: Iterable[Tensor], blocks: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _pattern(keys: Keys) -> tuple[bool, ...] | int | None:
+def _sliding_blocks(keys: Keys) -> tuple[bool, ...]:
     value = keys.values.get(f"{keys.prefix}attention.sliding_window_pattern")
-    if isinstance(value, tuple):
-        return tuple(bool(flag) for flag in value)
-    return int(value) if isinstance(value, int) else None
+    return tuple(bool(flag) for flag in value) if isinstance(value, tuple) else ()
 
 
 def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags | None:

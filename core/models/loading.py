@@ -1,13 +1,26 @@
-"""How llama.cpp loads a model: one type for the form, the file of preferences and the engine."""
+"""How llama.cpp loads a model: the one type for forms, settings, preferences, memory estimates and engines."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.models.gguf import GgufHeader
-from core.models.memory import KvType, MemoryEstimate, estimate
+from core.models.ggml_types import TENSOR_TYPES
+
+
+class KvType(Enum):
+    """The data type of keys and values in the KV cache; the value is ggml's type number."""
+
+    F32 = 0
+    F16 = 1
+    Q4_0 = 2
+    Q8_0 = 8
+
+    def bytes_for(self, elements: int) -> int:
+        kind = TENSOR_TYPES[self.value]
+        return elements * kind.size // kind.block
 
 
 class Switch(Enum):
@@ -23,21 +36,29 @@ class Switch(Enum):
         return {Switch.AUTOMATIC: None, Switch.ON: True, Switch.OFF: False}[self]
 
 
+Context = Annotated[int, Field(ge=256, le=2**20, title="Context", description="Maximum tokens for prompt and answer.")]
+Threads = Annotated[int, Field(ge=0, le=512, title="Threads", description="CPU threads per model (0 = automatic).")]
+GpuLayers = Annotated[
+    int, Field(ge=-1, le=999, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
+]
+Parallel = Annotated[int, Field(ge=1, le=256, title="Parallel requests", description="Each has the whole context.")]
+
+
 class LoadOptions(BaseModel):
     """What a person may choose for loading a model. The names are llama.cpp's."""
 
     model_config = ConfigDict(frozen=True)
 
-    context: int = Field(8192, ge=16, le=2**20, title="Context", description="Tokens of prompt and answer.")
+    context: Context = 8192
     batch: int = Field(512, ge=16, le=8192, title="Batch", description="Prompt tokens a decode: larger reads faster.")
-    threads: int = Field(0, ge=0, le=512, title="Threads", description="CPU threads (0 = automatic).")
-    gpu_layers: int = Field(-1, ge=-1, le=999, title="GPU layers", description="-1 is as many as fit.")
+    threads: Threads = 0
+    gpu_layers: GpuLayers = -1
     kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
     flash_attention: Switch = Field(Switch.AUTOMATIC, title="Flash attention")
     drafts: Switch = Field(
         Switch.AUTOMATIC, title="Drafts", description="The small model drafts for it. Automatic: on a GPU."
     )
-    parallel: int = Field(1, ge=1, le=256, title="Parallel requests", description="Each has the whole context.")
+    parallel: Parallel = 1
 
     @property
     def conflict(self) -> str:
@@ -45,19 +66,6 @@ class LoadOptions(BaseModel):
         if self.kv_type is KvType.Q8_0 and self.flash_attention is Switch.OFF:
             return "A q8_0 KV cache needs flash attention: leave that automatic, or choose f16."
         return ""
-
-    def estimate(self, header: GgufHeader) -> MemoryEstimate:
-        """The memory that the model takes, loaded with these options. It never gets a longer context than it was
-        trained for."""
-        context = min(self.context, header.context_length or self.context)
-        return estimate(
-            header,
-            context * self.parallel,
-            self.kv_type,
-            batch=self.batch,
-            sequences=self.parallel,
-            flash_attention=self.flash_attention is not Switch.OFF,
-        )
 
 
 DEFAULT_OPTIONS = LoadOptions()

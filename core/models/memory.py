@@ -1,58 +1,30 @@
-"""How much memory a model takes when it is loaded.
+"""Estimates how much memory a model takes when it is loaded.
 
-    memory = tensors + KV cache + running states + compute buffer
+    memory = tensors + KV cache + recurrent states + compute buffer
 
-KV cache: for each block, cells × (key + value elements) × bytes an element; a sliding-window block has cells
-for its window only (`llama-kv-cache-iswa.cpp`). Compute buffer: one batch of logits and of hidden states, or of
-attention scores where flash attention, which llama.cpp chooses by itself, is off (“compute buffer size” in its log).
+KV cache: for each block, cells × (key + value elements) × bytes per element. The program loads with llama.cpp's
+`swa_full`, so a sliding-window block keeps every token too, and a text can be cut back anywhere. Compute buffer: one
+batch of logits and of hidden states, or of attention scores where flash attention is off (“compute buffer size” in
+llama.cpp's log). Within 10% of what llama.cpp allocates.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 
-from core.models.ggml_types import TENSOR_TYPES
 from core.models.gguf import HYBRID, RECURRENT, GgufHeader
+from core.models.loading import LoadOptions, Switch
 
 CELL_PADDING = 256  # llama.cpp rounds a context up to this many cells
-
-
-class KvType(Enum):
-    """How a key or value is stored; the value is ggml's type number."""
-
-    F32 = 0
-    F16 = 1
-    Q4_0 = 2
-    Q8_0 = 8
-
-    def bytes_for(self, elements: int) -> int:
-        kind = TENSOR_TYPES[self.value]
-        return elements * kind.size // kind.block
-
-
-@dataclass(frozen=True)
-class MemoryRequest:
-    """A model and how it is to be loaded."""
-
-    shape: ModelShape
-    context: int
-    """Tokens for all sequences together (n_ctx)."""
-    kv_type: KvType = KvType.F16
-    batch: int = 512
-    """Tokens a step (n_ubatch)."""
-    sequences: int = 1
-    whole_windows: bool = True
-    """llama.cpp's `swa_full`: sliding-window blocks keep every token, so that a text can be cut back anywhere."""
-    flash_attention: bool = True
-    """Without it the scores of a batch lie in the compute buffer."""
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
     """What a loaded model takes, in bytes, part by part."""
 
-    loading: MemoryRequest
+    shape: ModelShape
+    options: LoadOptions
+    """How it is loaded."""
     tensor_bytes: int
     kv_bytes: int
     state_bytes: int
@@ -68,37 +40,29 @@ class MemoryEstimate:
         return self.tensor_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
 
 
-def estimate(
-    model: GgufHeader | ModelShape,
-    context: int,
-    kv_type: KvType = KvType.F16,
-    *,
-    batch: int = 512,
-    sequences: int = 1,
-    whole_windows: bool = True,
-    flash_attention: bool = True,
-) -> MemoryEstimate:
-    """What `model` takes, loaded as `MemoryRequest` describes. Measured against llama.cpp: within 10%."""
-    shape = shape_of(model) if isinstance(model, GgufHeader) else model
-    return estimate_loading(MemoryRequest(shape, context, kv_type, batch, sequences, whole_windows, flash_attention))
+def estimate(model: GgufHeader | ModelShape, options: LoadOptions) -> MemoryEstimate:
+    """Estimate what a model takes if it is loaded with these options.
 
-
-def estimate_loading(loading: MemoryRequest) -> MemoryEstimate:
-    """The same, for a way of loading that is already put together."""
-    shape, sequences = loading.shape, loading.sequences
-    cells = _padded(loading.context)
-    window = min(cells, _padded(shape.window * sequences + loading.batch))
-    window_cells = cells if loading.whole_windows else window
-    kv = [_kv_bytes(block, cells, window_cells, loading.kv_type) for block in shape.blocks]
-    states = [block.state_bytes * sequences for block in shape.blocks]
-    in_blocks = sum(block.tensor_bytes for block in shape.blocks)
-    outside = max(shape.tensor_bytes - in_blocks, 0)
+    The model of a header never gets a longer context than it was trained for, as in a local engine.
+    """
+    if isinstance(model, GgufHeader):
+        trained = model.context_length or options.context
+        options = options.model_copy(update={"context": min(options.context, trained)})
+        shape = shape_of(model)
+    else:
+        shape = model
+    cells = -(-options.context * options.parallel // CELL_PADDING) * CELL_PADDING
+    kv = [options.kv_type.bytes_for(cells * block.cache_elements) for block in shape.blocks]
+    states = [block.state_bytes * options.parallel for block in shape.blocks]
+    outside = max(shape.tensor_bytes - sum(block.tensor_bytes for block in shape.blocks), 0)
+    scored_cells = cells if options.flash_attention is Switch.OFF else 0
     return MemoryEstimate(
-        loading=loading,
+        shape=shape,
+        options=options,
         tensor_bytes=shape.tensor_bytes,
         kv_bytes=sum(kv),
         state_bytes=sum(states),
-        compute_bytes=_compute_bytes(shape, min(loading.batch, cells), 0 if loading.flash_attention else cells),
+        compute_bytes=_compute_bytes(shape, min(options.batch, cells), scored_cells),
         block_bytes=tuple(
             block.tensor_bytes + cache + state for block, cache, state in zip(shape.blocks, kv, states, strict=True)
         ),
@@ -106,49 +70,29 @@ def estimate_loading(loading: MemoryRequest) -> MemoryEstimate:
     )
 
 
-def _kv_bytes(block: Block, cells: int, window_cells: int, kv_type: KvType) -> int:
-    kept = window_cells if block.memory is BlockMemory.WINDOW else cells
-    return kv_type.bytes_for(kept * block.key_elements) + kv_type.bytes_for(kept * block.value_elements)
-
-
 def _compute_bytes(shape: ModelShape, batch: int, scored_cells: int) -> int:
-    """The largest of three moments: logits, feed-forward, and attention with its scores and mask, if it has them."""
+    """Return the largest of three moments: logits, feed-forward, and attention with its scores and mask, if any."""
     logits = shape.vocabulary_size + 2 * shape.embedding_length
     feed_forward = 2 * shape.feed_forward_length + 2 * shape.embedding_length
     attention = (shape.head_count + 1) * scored_cells + 5 * shape.embedding_length if scored_cells else 0
     return 4 * batch * max(logits, feed_forward, attention)
 
 
-def _padded(cells: int) -> int:
-    return -(-cells // CELL_PADDING) * CELL_PADDING
-
-
-class BlockMemory(Enum):
-    """How much of the text a block remembers."""
-
-    WHOLE = auto()
-    WINDOW = auto()
-    STATE_ONLY = auto()
-
-
 @dataclass(frozen=True)
 class Block:
-    """One block: its tensors in bytes, its keys and values in elements a token, its running state in bytes."""
+    """One block: bytes of its tensors, elements of keys and values per token, bytes of its recurrent state."""
 
     tensor_bytes: int
-    memory: BlockMemory
-    key_elements: int
-    value_elements: int
+    cache_elements: int
     state_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes in bytes, lengths in elements, the window in tokens."""
+    """The sizes of a model that decide its memory: in bytes, lengths in elements."""
 
     tensor_bytes: int
     blocks: tuple[Block, ...]
-    window: int
     token_embedding_bytes: int
     output_is_tied: bool
     embedding_length: int
@@ -158,33 +102,6 @@ class ModelShape:
     """0 where it is not known: then flash attention has to be taken for granted."""
 
 
-# Every how many blocks one sees the whole text, where the file does not say.
-_WINDOW_PERIODS = {
-    "afmoe": 4,
-    "cohere2": 4,
-    "cohere2moe": 4,
-    "exaone-moe": 4,
-    "exaone4": 4,
-    "gemma2": 2,
-    "gemma3": 6,
-    "gemma3n": 5,
-    "gpt-oss": 2,
-    "laguna": 4,
-    "llama4": 4,
-    "mellum": 4,
-    "muse-glimmer": 4,
-    "olmo2": 4,
-    "plamo3": 8,
-    "smallthinker": 4,
-}
-# The first block of each period is the one that sees everything; elsewhere it is the last.
-_WHOLE_FIRST = frozenset({"cohere2moe", "laguna", "smallthinker"})
-# These say it block by block in the file.
-_WINDOWS_IN_FILE = frozenset({"dots3note", "gemma4", "granite_swa", "maple", "mimo2", "spark2_5", "step35"})
-_WINDOWS_UNSAID = {"gemma2": 4096, "llama4": 8192}
-# These have this window, whatever the file says.
-_WINDOWS_FIXED = {"llama4": 8192, "smallthinker": 4096}
-_EXAONE4_BLOCKS_WITH_WINDOWS = 64
 # Every how many blocks one attends, in hybrids that do not say it by their KV heads.
 _ATTENTION_INTERVAL = {"minimax-01": 8, "qwen35": 4, "qwen35moe": 4, "qwen3next": 4, "qwen4exp": 4}
 _BOTH_IN_EACH_BLOCK = frozenset({"falcon-h1"})
@@ -192,12 +109,10 @@ _GEMMA3N_BLOCKS_WITH_CACHE = 20
 
 
 def shape_of(header: GgufHeader) -> ModelShape:
-    """What the header's model stores. Blocks of an unknown pattern count as seeing the whole text."""
-    window = _window(header)
+    """Derive the shape from a header, as llama.cpp does for each architecture."""
     return ModelShape(
         tensor_bytes=header.tensor_bytes,
-        blocks=tuple(_block(header, number, window) for number in range(header.block_count)),
-        window=window,
+        blocks=tuple(_block(header, number) for number in range(header.block_count)),
         token_embedding_bytes=header.token_embedding_bytes,
         output_is_tied=header.output_is_tied,
         embedding_length=header.embedding_length,
@@ -207,31 +122,15 @@ def shape_of(header: GgufHeader) -> ModelShape:
     )
 
 
-def _window(header: GgufHeader) -> int:
-    """Tokens that a sliding-window block sees; 0 if no block slides."""
-    said = header.numbers.get("attention.sliding_window", _WINDOWS_UNSAID.get(header.architecture, 0))
-    if header.architecture == "exaone4" and header.block_count != _EXAONE4_BLOCKS_WITH_WINDOWS:
-        return 0
-    return _WINDOWS_FIXED.get(header.architecture, said) if said > 0 else 0
-
-
-def _block(header: GgufHeader, number: int, window: int) -> Block:
+def _block(header: GgufHeader, number: int) -> Block:
     attends = _attends(header, number)
-    slides = attends and window > 0 and _slides(header, number)
-    keeps_cache = attends and number < _blocks_with_cache(header)
-    kv_heads = header.head_count_kv[number] if number < len(header.head_count_kv) else 0
-    key_length, value_length = header.key_length, header.value_length
-    if slides:
-        key_length = header.numbers.get("attention.key_length_swa", key_length)
-        value_length = header.numbers.get("attention.value_length_swa", value_length)
-    if "attention.key_length_mla" in header.numbers:
-        value_length = 0  # latent attention: the values are read out of the keys
+    keeps_state = header.architecture in _BOTH_IN_EACH_BLOCK or (
+        header.architecture in RECURRENT | HYBRID and not attends
+    )
     return Block(
         tensor_bytes=header.layer_bytes[number],
-        memory=BlockMemory.WINDOW if slides else BlockMemory.WHOLE if attends else BlockMemory.STATE_ONLY,
-        key_elements=kv_heads * key_length if keeps_cache else 0,
-        value_elements=kv_heads * value_length if keeps_cache else 0,
-        state_bytes=_state_bytes(header) if _keeps_state(header, attends) else 0,
+        cache_elements=_cache_elements(header, number) if attends and number < _blocks_with_cache(header) else 0,
+        state_bytes=_state_bytes(header) if keeps_state else 0,
     )
 
 
@@ -244,35 +143,27 @@ def _attends(header: GgufHeader, number: int) -> bool:
     return number < len(header.head_count_kv) and header.head_count_kv[number] > 0
 
 
-def _slides(header: GgufHeader, number: int) -> bool:
-    pattern = header.sliding_window_pattern
-    known = header.architecture in _WINDOW_PERIODS
-    if isinstance(pattern, tuple) and (known or header.architecture in _WINDOWS_IN_FILE):
-        return number < len(pattern) and pattern[number]
-    if not known:
-        return header.architecture in ("lfm2", "lfm2moe")
-    period = pattern if isinstance(pattern, int) else _WINDOW_PERIODS[header.architecture]
-    if period == 0:
-        return True
-    whole = 0 if header.architecture in _WHOLE_FIRST else period - 1
-    return number % period != whole
-
-
 def _blocks_with_cache(header: GgufHeader) -> int:
-    """Later blocks reuse the cache of earlier ones."""
+    """Return how many blocks have a cache of their own; later ones reuse theirs."""
     if header.architecture == "gemma3n":
         return _GEMMA3N_BLOCKS_WITH_CACHE
     return header.block_count - header.numbers.get("attention.shared_kv_layers", 0)
 
 
-def _keeps_state(header: GgufHeader, attends: bool) -> bool:
-    if header.architecture in _BOTH_IN_EACH_BLOCK:
-        return True
-    return header.architecture in RECURRENT | HYBRID and not attends
+def _cache_elements(header: GgufHeader, number: int) -> int:
+    """Return the elements of keys and values that an attending block keeps for each token."""
+    key_length, value_length = header.key_length, header.value_length
+    if number < len(header.sliding_blocks) and header.sliding_blocks[number]:
+        key_length = header.numbers.get("attention.key_length_swa", key_length)
+        value_length = header.numbers.get("attention.value_length_swa", value_length)
+    if "attention.key_length_mla" in header.numbers:
+        value_length = 0  # latent attention: the values are read out of the keys
+    kv_heads = header.head_count_kv[number] if number < len(header.head_count_kv) else 0
+    return kv_heads * (key_length + value_length)
 
 
 def _state_bytes(header: GgufHeader) -> int:
-    """Bytes of one block's running state for one sequence: `n_embd_r` and `n_embd_s`, in F32."""
+    """Return the bytes of one block's recurrent state for one sequence: `n_embd_r` and `n_embd_s`, in F32."""
     numbers, embedding = header.numbers, header.embedding_length
     if head := numbers.get("wkv.head_size", 0):
         elements = numbers.get("token_shift_count", 2) * embedding + embedding * head
@@ -288,22 +179,20 @@ def _state_bytes(header: GgufHeader) -> int:
     return 4 * elements
 
 
-BITS_A_WEIGHT = 4.85  # Q4_K_M, where nothing better is known
+BITS_PER_WEIGHT = 4.85  # Q4_K_M, where nothing better is known
 USUAL_VOCABULARY = 152_000
-KV_ELEMENTS = 8 * 128
+USUAL_CACHE_ELEMENTS = 2 * 8 * 128
 
 
 def rough_shape(file_bytes: int, parameters: int | None = None) -> ModelShape:
-    """A shape of `file_bytes` of tensors; `parameters` as the Hub counts them, if it does."""
-    weights = parameters or round(file_bytes * 8 / BITS_A_WEIGHT)
+    """Guess the shape of a model that is not here from its size; `parameters` as the Hub counts them, if it does."""
+    weights = parameters or round(file_bytes * 8 / BITS_PER_WEIGHT)
     blocks = max(round((weights / (12 * 128**2)) ** (1 / 3)), 1)
     width = 128 * blocks
     embedding = min(file_bytes * USUAL_VOCABULARY * width // max(weights, 1), file_bytes // 4)
-    block = Block((file_bytes - 2 * embedding) // blocks, BlockMemory.WHOLE, KV_ELEMENTS, KV_ELEMENTS)
     return ModelShape(
         tensor_bytes=file_bytes,
-        blocks=(block,) * blocks,
-        window=0,
+        blocks=(Block((file_bytes - 2 * embedding) // blocks, USUAL_CACHE_ELEMENTS),) * blocks,
         token_embedding_bytes=embedding,
         output_is_tied=False,
         embedding_length=width,

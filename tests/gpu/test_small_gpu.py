@@ -12,9 +12,10 @@ from core.engines.base import Conversation, End, Message, Notice, Stop, Token, W
 from core.engines.body import Body
 from core.engines.local.client import LocalEngine
 from core.models.devices import DeviceKind, find_devices
-from core.models.fit import estimate, fit
+from core.models.fit import fit
 from core.models.gguf import read_header
 from core.models.loading import LoadOptions
+from core.models.memory import estimate
 from core.models.overrides import Sampling
 from tests.core.engines.local.writing import ids, text_body, write
 from tests.gpu.conftest import SmallGpu
@@ -83,7 +84,7 @@ def test_as_many_layers_as_the_fit_says_are_loaded_without_a_retreat(
     gpu: SmallGpu, smollm2: Path, mib: int, least: int, most: int
 ) -> None:
     gpu.has_mib(mib)
-    predicted = fit(estimate(read_header(smollm2), 8192), find_devices()).layers
+    predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices()).layers
     assert least <= predicted <= most
     with loaded(smollm2, LoadOptions(context=8192, threads=1)) as engine:
         assert (layers_on_gpu(engine), retreat(engine)) == (predicted, "")
@@ -91,7 +92,7 @@ def test_as_many_layers_as_the_fit_says_are_loaded_without_a_retreat(
 
 def test_the_estimate_is_close_to_what_the_device_gives(gpu: SmallGpu, smollm2: Path) -> None:
     options = LoadOptions(context=8192, threads=1)
-    predicted = fit(estimate(read_header(smollm2), 8192), find_devices()).gpu_bytes
+    predicted = fit(estimate(read_header(smollm2), LoadOptions(context=8192)), find_devices()).gpu_bytes
     with loaded(smollm2, options):
         assert gpu.used_bytes == pytest.approx(predicted, rel=0.1)
 

@@ -16,6 +16,7 @@ from core.models.fit import fit
 from core.models.ggml_backends import has_gpu_backend
 from core.models.gguf import GgufHeader
 from core.models.loading import LoadOptions
+from core.models.memory import estimate
 from core.models.overrides import ModelOverrides
 from core.models.source import ModelSource
 
@@ -137,7 +138,7 @@ def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
     devices = find_devices()
     if not devices.gpus:
         return 0
-    return fit(options.estimate(header), devices).layers
+    return fit(estimate(header, options), devices).layers
 
 
 def given_up(name: str, last: EngineError, tried: list[str]) -> EngineError:

@@ -20,8 +20,7 @@ from core.cue_profiler import Suits, profile
 from core.demo_pair.settings import SMALL_MODEL
 from core.engines import template_renderer
 from core.engines.model_card import DeviceShare, ModelCard, Placement
-from core.models.fit import KvType
-from core.models.loading import LoadOptions, Switch
+from core.models.loading import KvType, LoadOptions, Switch
 from core.models.overrides import ModelOverrides, TagSource
 from core.models.preferences import load_preferences
 from core.paths import Paths

@@ -35,8 +35,8 @@ def main(folder: Path, recipes: list[dict[str, Any]]) -> None:
         model = grown(folder, recipe, log)
         log.clear()
         options = llama_cpp.llama_context_default_params()
-        options.n_ctx, options.n_batch, options.n_ubatch = 2048, 64, 64
-        options.n_seq_max, options.kv_unified, options.swa_full = 3, True, False
+        options.n_ctx, options.n_batch, options.n_ubatch = 3 * 1024, 64, 64
+        options.n_seq_max, options.kv_unified = 3, True
         context = llama_cpp.llama_init_from_model(model, options)
         taken = {"KV": 0.0, "RS": 0.0}
         for kind, size in BUFFER.findall("".join(log)):

@@ -1,6 +1,6 @@
 """Run in a process of its own: what llama.cpp itself says it allocated, as JSON, one line a configuration.
 
-python -m tests.core.models.loaded_memory MODEL '[[context, kv type, batch, sequences, whole windows, flash], …]'
+python -m tests.core.models.loaded_memory MODEL '[[cells, kv type, batch, sequences, flash attention], …]'
 """
 
 import json
@@ -24,12 +24,12 @@ def main(path: str, configurations: list[list[int]]) -> None:
     llama_cpp.llama_backend_init()
     model = llama_cpp.llama_model_load_from_file(path.encode(), llama_cpp.llama_model_default_params())
     model_bytes = sum(buffers(log).values())
-    for context, kv_type, batch, sequences, whole_windows, flash in configurations:
+    for cells, kv_type, batch, sequences, flash in configurations:
         log.clear()
         options = llama_cpp.llama_context_default_params()
-        options.n_ctx, options.n_batch, options.n_ubatch = context, batch, batch
+        options.n_ctx, options.n_batch, options.n_ubatch = cells, batch, batch
         options.type_k = options.type_v = kv_type
-        options.n_seq_max, options.kv_unified, options.swa_full = sequences, True, bool(whole_windows)
+        options.n_seq_max, options.kv_unified = sequences, True
         options.flash_attn_type = -1 if flash else 0  # automatic, or off
         opened = llama_cpp.llama_init_from_model(model, options)
         found = buffers(log)

@@ -5,6 +5,7 @@ from importlib.resources import files
 from core.models.catalog import CatalogModel, PublishedResult, catalog, pairs_that_fit
 from core.models.devices import Device, DeviceKind, Devices
 from core.models.fit import FitKind
+from core.models.loading import LoadOptions
 from core.models.memory import estimate
 
 GIB = 2**30
@@ -82,7 +83,7 @@ def test_every_cue_list_that_is_named_is_there() -> None:
 
 def test_the_cache_of_a_hybrid_is_a_quarter_of_a_dense_model() -> None:
     hybrid = next(model for model in models() if model.name == "Qwen3.6-27B")
-    memory = estimate(hybrid.shape, 16_384)
+    memory = estimate(hybrid.shape, LoadOptions(context=16_384))
     assert memory.kv_bytes == 16 * 2 * 4 * 256 * 2 * 16_384
     assert memory.state_bytes > 0
 

@@ -6,19 +6,20 @@ import pytest
 
 from core.models.devices import Device, DeviceKind, Devices
 from core.models.fit import GIB, FitKind, fit, fit_pair, fit_with_layers, in_gib
-from core.models.memory import Block, BlockMemory, KvType, MemoryEstimate, ModelShape, estimate
+from core.models.loading import KvType, LoadOptions
+from core.models.memory import Block, MemoryEstimate, ModelShape, estimate
 
 
 def model(gib: float, *, blocks: int = 32, tied: bool = False) -> ModelShape:
     """A model of `gib` GiB, of the proportions of a 7B: 1/16 embedding, 1/16 output, the rest blocks."""
     size = round(gib * GIB)
     embedding = size // 16
-    block = Block((size - 2 * embedding) // blocks, BlockMemory.WHOLE, 1024, 1024)
-    return ModelShape(size, (block,) * blocks, 0, embedding, tied, 4096, 14336, 128_000)
+    block = Block((size - 2 * embedding) // blocks, 2048)
+    return ModelShape(size, (block,) * blocks, embedding, tied, 4096, 14336, 128_000)
 
 
 def needs(gib: float, context: int = 8192, kv_type: KvType = KvType.F16) -> MemoryEstimate:
-    return estimate(model(gib), context, kv_type)
+    return estimate(model(gib), LoadOptions(context=context, kv_type=kv_type))
 
 
 def machine(ram: float, *gpus: float, kind: DeviceKind = DeviceKind.GPU) -> Devices:
@@ -50,7 +51,7 @@ def test_a_large_gpu_takes_the_whole_model() -> None:
 
 
 def test_a_tied_output_is_copied_to_the_gpu() -> None:
-    tied = estimate(model(4, tied=True), 8192)
+    tied = estimate(model(4, tied=True), LoadOptions(context=8192))
     place = fit(tied, machine(8, 8))
     assert place.gpu_bytes == tied.total_bytes
 

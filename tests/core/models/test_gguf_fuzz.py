@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.errors import ModelFileError
 from core.models.gguf import read_header
+from core.models.loading import LoadOptions
 from core.models.memory import estimate
 from tests.core.models.gguf_builder import gguf_bytes, values_of_a_llama
 from tests.tiers import size
@@ -84,7 +85,7 @@ def is_readable(path: Path) -> bool:
         header = read_header(path)
     except ModelFileError:
         return False
-    return estimate(header, 4096).total_bytes >= header.tensor_bytes
+    return estimate(header, LoadOptions(context=4096)).total_bytes >= header.tensor_bytes
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from core.models.ggml_types import FILE_TYPES, TENSOR_TYPES
 from core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, WRITERS, supports_truncation
-from core.models.memory import KvType
+from core.models.loading import KvType
 
 LLAMA_CPP = import_module("llama_cpp")
 LIBRARIES = Path(str(LLAMA_CPP.__file__)).parent / "lib"

@@ -6,10 +6,10 @@ import pytest
 
 from core.demo_pair import SMALL_MODEL
 from core.errors import SettingsError
-from core.models.fit import KvType
 from core.models.gguf import read_header
 from core.models.hub_listing import ENDPOINT
-from core.models.loading import LoadOptions, Switch
+from core.models.loading import KvType, LoadOptions, Switch
+from core.models.memory import estimate
 from core.models.overrides import ModelOverrides, TagSource, ThinkingTags
 from core.models.preferences import ModelPreferences, load_preferences, save_preferences
 
@@ -64,7 +64,7 @@ def test_how_a_model_writes_reaches_the_engine_even_where_its_loading_is_left_al
 def test_a_choice_is_judged_with_all_that_takes_memory() -> None:
     header = read_header(SMALL_MODEL)
     usual, without = (
-        LoadOptions(context=2048, flash_attention=choice).estimate(header) for choice in (Switch.AUTOMATIC, Switch.OFF)
+        estimate(header, LoadOptions(context=2048, flash_attention=choice)) for choice in (Switch.AUTOMATIC, Switch.OFF)
     )
     scores = 4 * 512 * ((header.head_count + 1) * 2048 + 5 * header.embedding_length)
     assert without.compute_bytes == max(scores, usual.compute_bytes) > usual.compute_bytes

@@ -10,6 +10,7 @@ from core.engines.chat_template import prompt_of
 from core.errors import ModelFileError
 from core.models.catalog import family_of
 from core.models.gguf import GgufHeader, read_header
+from core.models.loading import LoadOptions
 from core.models.memory import estimate
 from core.models.overrides import ThinkingTags
 
@@ -60,4 +61,4 @@ def test_it_is_given_the_prompt_that_its_family_is_known_for(header: GgufHeader)
 
 
 def test_its_cache_is_that_of_grouped_queries(header: GgufHeader) -> None:
-    assert estimate(header, 16_384).kv_bytes == 16_384 * 28 * 2 * 4 * 128 * 2
+    assert estimate(header, LoadOptions(context=16_384)).kv_bytes == 16_384 * 28 * 2 * 4 * 128 * 2

@@ -3,6 +3,7 @@
 import pytest
 
 from core.models.catalog import CatalogModel, catalog
+from core.models.loading import LoadOptions
 from core.models.memory import estimate, rough_shape
 
 MODELS = {model.key: model for pair in catalog() for model in (pair.small, pair.large)}
@@ -10,9 +11,9 @@ MODELS = {model.key: model for pair in catalog() for model in (pair.small, pair.
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 def test_memory_guessed_from_the_size_is_near_the_true_one(model: CatalogModel) -> None:
-    true = estimate(model.shape, 8192).total_bytes
-    assert estimate(rough_shape(model.bytes), 8192).total_bytes == pytest.approx(true, rel=0.35)
+    true = estimate(model.shape, LoadOptions()).total_bytes
+    assert estimate(rough_shape(model.bytes), LoadOptions()).total_bytes == pytest.approx(true, rel=0.35)
 
 
 def test_a_file_of_almost_nothing_has_a_shape_too() -> None:
-    assert estimate(rough_shape(100), 512).total_bytes > 0
+    assert estimate(rough_shape(100), LoadOptions()).total_bytes > 0

@@ -1,4 +1,4 @@
-"""Windows, states and caches of one architecture of each kind, held against what llama.cpp allocates for it."""
+"""States and caches of one architecture of each kind, held against what llama.cpp allocates for it."""
 
 import json
 import subprocess
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.models.gguf import read_header
+from core.models.loading import LoadOptions
 from core.models.memory import estimate
 
 pytestmark = pytest.mark.slow
@@ -119,8 +120,8 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str
 def test_cache_and_states_are_llama_cpps(grown: tuple[Path, list[dict[str, Any]]], number: int) -> None:
     folder, taken = grown
     header = read_header(folder / f"{RECIPES[number][0]}.gguf")
-    guess = estimate(header, 2048, batch=64, sequences=3, whole_windows=False)
-    rounding = 0.006  # llama.cpp prints hundredths of a MiB
+    guess = estimate(header, LoadOptions(context=1024, batch=64, parallel=3))
+    rounding = 0.011  # llama.cpp prints hundredths of a MiB, for one or two caches
     assert guess.kv_bytes / 2**20 == pytest.approx(taken[number]["kv_mib"], abs=rounding)
     assert guess.state_bytes / 2**20 == pytest.approx(taken[number]["state_mib"], abs=rounding)
     assert header.supports_truncation is taken[number]["supports_truncation"]

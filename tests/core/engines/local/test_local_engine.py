@@ -346,11 +346,11 @@ def test_a_full_context_says_both_numbers(small_engine: LocalEngine) -> None:
 
 
 def test_writing_ends_where_the_context_does(smollm2: Path) -> None:
-    engine = LocalEngine(smollm2, LoadOptions(context=128, threads=1))
+    engine = LocalEngine(smollm2, LoadOptions(context=256, threads=1))
     session = engine.open(QUESTION, Sampling(temperature=1.5, top_p=1, top_k=0))
     items = write(session, Body(), limit=1000)
     assert items[-1] == End(Stop.CONTEXT_FULL)
-    assert session.prompt_tokens + len(ids(items)) == 128
+    assert session.prompt_tokens + len(ids(items)) == 256
     engine.close()
 
 

@@ -16,9 +16,10 @@ from core.engines.local.load_fallback import attempts, attempts_after_death
 from core.engines.local.messages import ModelLoaded, WorkerOptions
 from core.engines.local.process import DiedLoading
 from core.models.devices import Device, DeviceKind, Devices
-from core.models.fit import estimate, fit
+from core.models.fit import fit
 from core.models.gguf import read_header
 from core.models.loading import LoadOptions
+from core.models.memory import estimate
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +101,7 @@ def test_a_model_is_never_judged_with_a_longer_context_than_it_was_trained_for(s
     header = read_header(smollm2)
     longest = header.context_length
     assert longest
-    assert LoadOptions(context=2**20).estimate(header) == LoadOptions(context=longest).estimate(header)
+    assert estimate(header, LoadOptions(context=2**20)) == estimate(header, LoadOptions(context=longest))
 
 
 def test_without_a_gpu_only_the_batch_shrinks() -> None:
@@ -151,5 +152,5 @@ def test_layers_left_to_the_program_are_those_that_the_gpu_holds_and_none_if_it_
     engine = LocalEngine(smollm2, LoadOptions(context=8192, threads=1))
     chosen = engine.loaded_as.gpu_layers
     engine.close()
-    assert chosen == fit(estimate(read_header(smollm2), 8192), devices).layers
+    assert chosen == fit(estimate(read_header(smollm2), LoadOptions(context=8192)), devices).layers
     assert chosen == layers if layers is not None else 0 < chosen < 31
