@@ -19,7 +19,7 @@ from app.shared.widgets.controls import button, in_row, label
 from app.shared.widgets.facts import Fact, Facts
 from core.engines.body import Author
 from core.models.fit import in_gib
-from core.models.library import BrokenFile, FolderOrigin, LocalModel, same_vocabulary
+from core.models.library import BrokenFile, FolderOrigin, LocalModel
 from core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
@@ -179,7 +179,7 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     sharing = [
         other.header.name
         for other in others
-        if same_vocabulary(other.header, header) and other.header.path != header.path
+        if other.header.vocabulary_hash == header.vocabulary_hash and other.header.path != header.path
     ]
     yield "Shared with", ", ".join(sharing) or "no other model here: handoffs pass text"
     tags = header.thinking_tags

@@ -208,7 +208,7 @@ class StartTab(QScrollArea):
             from core.models.hub import Hub
 
             hub = Hub(access)
-            return [hub.manifest_of_file(model.repository, model.file, folder) for model in models]
+            return [hub.manifest(model.hub_file, folder) for model in models]
 
         self._question.ask(ask, self._begin)
 

@@ -12,10 +12,10 @@ import click
 from app.shared.format import duration, short_path, size
 from app.terminal.output import progress, remark
 from core.errors import DownloadError, SettingsError
+from core.models.catalog import catalog_models
 from core.models.checksums import Checksums
 from core.models.download import Downloader, DownloadManifest, Stage
-from core.models.hub_files import catalog_models, catalog_source, downloaded, find_download
-from core.models.hub_listing import HubAccess
+from core.models.hub_listing import HubAccess, downloaded
 from core.models.preferences import load_preferences
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
 from core.paths import Paths
@@ -31,8 +31,8 @@ def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
     source = parse_source(text, demo)
     if not isinstance(source, LocalFile) or source.path.exists():
         return source
-    if named := catalog_source(text):
-        return named
+    if model := catalog_models().get(text.strip().lower()):
+        return model.hub_file
     if _REPOSITORY.fullmatch(text) and not text.lower().endswith(".gguf"):
         raise SettingsError(f"There is no file {text}.", f"For a repository on the Hub, write hf:{text}.")
     return source
@@ -65,7 +65,7 @@ def look_up(source: HubFile) -> DownloadManifest:
 
     access = hub_access()
     with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
-        return find_download(Hub(access), source, models_folder())
+        return Hub(access).manifest(source, models_folder())
 
 
 def fetch(manifest: DownloadManifest) -> Path:

@@ -14,7 +14,7 @@ from core.errors import SettingsError
 from core.models.catalog import USUAL_CONTEXT, pairs_that_fit
 from core.models.devices import find_devices
 from core.models.hub import Hub
-from core.models.hub_files import downloaded
+from core.models.hub_listing import downloaded
 from core.models.library import HIDDEN_TRASH, Inventory, Library, LocalModel, known_folders
 from core.models.preferences import load_preferences
 from core.models.source import DEMO_FOLDER, HubFile, LocalFile

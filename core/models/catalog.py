@@ -17,6 +17,7 @@ from typing import Any
 
 from core.models.devices import Devices
 from core.models.fit import FitKind, PairFit, fit_pair
+from core.models.ggml_types import label_of
 from core.models.loading import LoadOptions
 from core.models.memory import Block, ModelShape, estimate
 from core.models.overrides import ModelOverrides, ThinkingTags
@@ -60,9 +61,7 @@ class CatalogModel:
 
     @property
     def hub_file(self) -> HubFile:
-        """Its address. The quantisation is the last word of the file's name, before “-00001-of-00003”."""
-        name = self.file.removesuffix(".gguf").partition("-00001-of-")[0]
-        return HubFile(self.repository, name.rpartition("-")[2])
+        return HubFile(self.repository, label_of(self.file))
 
     @property
     def thinks(self) -> bool:
@@ -109,6 +108,11 @@ def read_catalog(text: str) -> tuple[CatalogPair, ...]:
         )
         for pair in content["pairs"]
     )
+
+
+def catalog_models() -> dict[str, CatalogModel]:
+    """The models of the catalog by their short names, such as r1-qwen-1.5b."""
+    return {model.key: model for pair in catalog() for model in (pair.small, pair.large)}
 
 
 def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:

@@ -1,5 +1,7 @@
-"""Tensor types and file types of ggml: how many bytes a tensor takes, and the words for a quantisation."""
+"""Tensor types and file types of ggml: how many bytes a tensor takes, and the names of quantisations."""
 
+import re
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 
@@ -89,3 +91,14 @@ FILE_TYPES: dict[int, str] = {
     40: "Q1_0",
     41: "Q2_0",
 }
+
+_MORE_NAMES = {"BF16", "F16", "F32", "FP16", "MXFP4", "Q4_K", "Q5_K"}
+_NAMES = sorted({name.upper() for name in FILE_TYPES.values()} | _MORE_NAMES, key=len)
+_LABEL = re.compile(rf"(?:^|[-_.])((?:UD-)?(?:{'|'.join(map(re.escape, reversed(_NAMES)))})(?:_X?L)?)(?=[-_.]|$)", re.I)
+
+
+def label_of(path: str) -> str:
+    """Find the quantisation in the path of a GGUF file, “Q4_K_M”; the file's name if it names none."""
+    name = PurePosixPath(path).stem
+    labels = _LABEL.findall(name) or _LABEL.findall(str(PurePosixPath(path).parent))
+    return str(labels[-1]).upper() if labels else name

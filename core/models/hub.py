@@ -23,7 +23,8 @@ from huggingface_hub.hf_api import ModelInfo
 from core.errors import DownloadError
 from core.models.download import DownloadManifest, RemoteFile, checked_part
 from core.models.hub_failures import offline, refused, unreachable
-from core.models.hub_listing import HubAccess, Listing, Repository, manifest_for, quantisations
+from core.models.hub_listing import HubAccess, Listing, Repository, manifest_for, quantisations, recommended
+from core.models.source import HubFile
 from core.text import one_line
 
 SECONDS_TO_ANSWER = 15.0
@@ -77,15 +78,20 @@ class Hub:
             ]
             return Listing(about, revision, _parameters(info), quantisations(files))
 
-    def manifest_of_file(self, repository: str, file: str, models: Path) -> DownloadManifest:
-        """The download of a model that is known by its file's name. Raises DownloadError if it is not there."""
-        listing = self.list_files(repository)
-        for choice in listing.choices:
-            if any(part.name == Path(file).name for part in choice.files):
-                return manifest_for(listing, choice, models)
-        raise DownloadError(
-            f"{repository} has no file {file} any more.", "Search for the model and choose another file."
-        )
+    def manifest(self, source: HubFile, models: Path) -> DownloadManifest:
+        """Look up what has to be downloaded for a source. Raises DownloadError, with the choices where there are
+        several."""
+        listing = self.list_files(source.repository)
+        if not listing.choices:
+            raise DownloadError(f"{source.repository} holds no GGUF file.", "Choose one whose name ends in GGUF.")
+        if wanted := source.quantisation.upper():
+            found = next((choice for choice in listing.choices if choice.label.upper() == wanted), None)
+        else:
+            found = recommended(listing.choices)
+        if found is None:
+            labels = ", ".join(choice.label for choice in listing.choices)
+            raise DownloadError(f"{source.repository} has no {source.quantisation}.", f"It has {labels}.")
+        return manifest_for(listing, found, models)
 
     def data_set(self, name: str, revision: str | None = None) -> DataSetFiles:
         """The files of a data set at a commit, tag or branch; None is the main branch."""

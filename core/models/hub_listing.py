@@ -1,15 +1,15 @@
-"""Access to the Hub and its listings as data, without the library that queries it."""
+"""Repositories of the Hub and their files as data, without the library that queries them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from core.models.download import DownloadManifest, RemoteFile, checked_part
-from core.models.ggml_types import FILE_TYPES
+from core.models.ggml_types import label_of
 from core.models.gguf_format import shard_group
+from core.models.source import HubFile
 
 ENDPOINT = "https://huggingface.co"
 
@@ -60,10 +60,6 @@ def manifest_for(listing: Listing, choice: Quantisation, models: Path) -> Downlo
 # Best first, of those that fit: four to five bits lose little, more cost speed (llama.cpp, tools/quantize/README).
 PREFERRED = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q4_K_S", "IQ4_XS", "Q4_0", "Q8_0", "Q3_K_M", "Q2_K")
 
-_MORE_NAMES = {"BF16", "F16", "F32", "FP16", "MXFP4", "Q4_K", "Q5_K"}
-_NAMES = sorted({name.upper() for name in FILE_TYPES.values()} | _MORE_NAMES, key=len)
-_LABEL = re.compile(rf"(?:^|[-_.])((?:UD-)?(?:{'|'.join(map(re.escape, reversed(_NAMES)))})(?:_X?L)?)(?=[-_.]|$)", re.I)
-
 
 @dataclass(frozen=True)
 class Quantisation:
@@ -97,12 +93,6 @@ def quantisations(files: Iterable[tuple[str, RemoteFile]]) -> tuple[Quantisation
     return tuple(sorted(found, key=lambda choice: choice.bytes))
 
 
-def label_of(path: str) -> str:
-    name = PurePosixPath(path).stem
-    labels = _LABEL.findall(name) or _LABEL.findall(str(PurePosixPath(path).parent))
-    return str(labels[-1]).upper() if labels else name
-
-
 def recommended(fitting: Iterable[Quantisation]) -> Quantisation | None:
     """The one to recommend among those that fit: four to five bits, else the largest."""
     choices = list(fitting)
@@ -111,3 +101,12 @@ def recommended(fitting: Iterable[Quantisation]) -> Quantisation | None:
             if choice.label == label:
                 return choice
     return max(choices, key=lambda choice: choice.bytes, default=None)
+
+
+def downloaded(source: HubFile, folder: Path) -> Path | None:
+    """Find the complete file below the models folder, if there is one; of a model in several files, the first."""
+    found = sorted(folder.joinpath(*source.repository.split("/")).glob("*.gguf"))
+    wanted = source.quantisation.upper()
+    fitting = [path for path in found if not wanted or label_of(path.name) == wanted]
+    firsts = [path for path in fitting if shard_group(path) is None or "-00001-of-" in path.name]
+    return firsts[0] if firsts else None

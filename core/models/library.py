@@ -113,11 +113,6 @@ def _fingerprint(path: Path) -> _Fingerprint:
     return path, status.st_size, status.st_mtime_ns
 
 
-def same_vocabulary(one: GgufHeader, other: GgufHeader) -> bool:
-    """Do token ids mean the same to both? Then a handoff needs no text in between."""
-    return one.vocabulary_hash == other.vocabulary_hash
-
-
 def known_folders(
     own: Path,
     chosen: tuple[Path, ...] = (),

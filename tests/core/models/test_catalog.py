@@ -50,6 +50,11 @@ def test_every_model_says_where_it_is_and_under_which_licence() -> None:
         assert model.name.split("-")[0] in model.repository
 
 
+def test_the_quantisation_of_a_file_is_a_label_that_its_repository_lists() -> None:
+    labels = {model.hub_file.quantisation for model in models()}
+    assert labels == {"Q4_K_M", "UD-Q4_K_M", "MXFP4"}
+
+
 def test_the_blocks_and_the_embedding_make_up_the_file() -> None:
     for model in models():
         outside = model.shape.token_embedding_bytes * (1 if model.shape.output_is_tied else 2)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core.errors import DownloadError
 from core.models.download import DownloadManifest, RemoteFile
+from core.models.ggml_types import label_of
 from core.models.hub import MOST_REQUESTS, Hub
 from core.models.hub_failures import refused, seconds_to_wait
 from core.models.hub_listing import (
@@ -22,11 +23,11 @@ from core.models.hub_listing import (
     Listing,
     Quantisation,
     Repository,
-    label_of,
     manifest_for,
     quantisations,
     recommended,
 )
+from core.models.source import HubFile
 from tests.core.models.hub_server import REVISION, HubServer, running_hub
 from tests.tiers import size
 
@@ -73,12 +74,12 @@ def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub
     assert listing.parameters == 1_777_088_000
 
 
-def test_a_model_of_the_catalog_is_ordered_by_its_file_name(hub: HubServer, tmp_path: Path) -> None:
+def test_a_model_is_found_by_its_quantisation(hub: HubServer, tmp_path: Path) -> None:
     asking = Hub(HubAccess(hub.endpoint))
-    order = asking.manifest_of_file(REPOSITORY, "model-Q4_K_M.gguf", tmp_path)
+    order = asking.manifest(HubFile(REPOSITORY, "Q4_K_M"), tmp_path)
     assert order.model == tmp_path / "owner" / "model-GGUF" / "model-Q4_K_M.gguf"
-    with pytest.raises(DownloadError, match="has no file gone"):
-        asking.manifest_of_file(REPOSITORY, "gone.gguf", tmp_path)
+    with pytest.raises(DownloadError, match=r"has no Q2_K\. It has Q4_K_M, Q8_0\."):
+        asking.manifest(HubFile(REPOSITORY, "Q2_K"), tmp_path)
 
 
 def test_an_unknown_repository_says_to_check_the_name(hub: HubServer) -> None:

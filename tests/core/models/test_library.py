@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import ModelFileError
 from core.models.gguf import read_header
-from core.models.library import Folder, FolderOrigin, Inventory, Library, known_folders, same_vocabulary
+from core.models.library import Folder, FolderOrigin, Inventory, Library, known_folders
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
 
 
@@ -105,8 +105,8 @@ def test_vocabularies_are_the_same_or_not(tmp_path: Path) -> None:
     one = read_header(write_gguf(tmp_path / "a.gguf", named("one")))
     sibling = read_header(write_gguf(tmp_path / "b.gguf", named("sibling")))
     stranger = read_header(write_gguf(tmp_path / "c.gguf", values_of_a_llama(tokenizer__ggml__pre="llama-bpe")))
-    assert same_vocabulary(one, sibling)
-    assert not same_vocabulary(one, stranger)
+    assert one.vocabulary_hash == sibling.vocabulary_hash
+    assert one.vocabulary_hash != stranger.vocabulary_hash
 
 
 class TestKnownFolders:
