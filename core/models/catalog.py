@@ -1,6 +1,7 @@
 """Pairs of models worth trying, as data: `resources/catalog.json`, with what each needs and is good for.
 
-Sizes are those that the repositories publish, so a pair can be judged against this machine before a download.
+Sizes are those that the repositories publish, so a pair can be judged against this machine before a download;
+`make check-catalog` compares them with the Hub.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from core.models.fit import FitKind, PairFit, fit_pair
 from core.models.ggml_types import label_of
 from core.models.loading import LoadOptions
 from core.models.memory import Block, ModelShape, estimate
-from core.models.overrides import ModelOverrides, ThinkingTags
+from core.models.overrides import ModelOverrides
 from core.models.source import HubFile
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
@@ -47,25 +48,11 @@ class CatalogModel:
     file: str
     bytes: int
     licence: str
-    tags: ThinkingTags | None
-    """Around its thinking; without them the large model has to open (paper, section 4.2)."""
-    cues: str
-    """The cue list in `resources/cues` that suits it."""
-    vocabulary: str
-    """Models of one vocabulary family hand over token ids, others text."""
     shape: ModelShape
-    source: str
-    """The page that publishes it."""
-    checked: bool
-    """Name and exact size were compared with a published listing; `make check-catalog` does it for all."""
 
     @property
     def hub_file(self) -> HubFile:
         return HubFile(self.repository, label_of(self.file))
-
-    @property
-    def thinks(self) -> bool:
-        return self.tags is not None
 
 
 @dataclass(frozen=True)
@@ -139,12 +126,7 @@ def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
         file=entry["file"],
         bytes=entry["bytes"],
         licence=entry["licence"],
-        tags=ThinkingTags(*entry["tags"]) if entry["tags"] else None,
-        cues=entry["cues"],
-        vocabulary=entry["vocabulary"],
         shape=_shape(entry),
-        source=entry["source"],
-        checked=entry["checked"],
     )
 
 
