@@ -1,7 +1,8 @@
-"""What a GGUF file says about its model, read without native code: `read_header(path)`.
+"""Reads what a GGUF file says about its model: `read_header(path)`.
 
-This is the gate before llama.cpp: a file that could not be used is refused here with a reason, so that no
-broken, cut-short or unsupported file ever reaches a library that answers by ending the process.
+A reader of our own, because a header is read in milliseconds without native code and without the weights: the library
+lists a folder of models, and a file that is broken, cut short or unsupported is refused with a reason. llama.cpp, which
+loads a model or ends its process, never sees such a file; the `gguf` package maps the whole file and trusts its counts.
 """
 
 from __future__ import annotations
@@ -14,23 +15,14 @@ from pathlib import Path
 
 from core.errors import ModelFileError
 from core.models.ggml_types import FILE_TYPES
-from core.models.gguf_format import Keys, LongArray, RawHeader, Tensor, Value, read_raw, shards_of
-from core.models.overrides import ThinkingTags
+from core.models.gguf_format import Keys, RawHeader, Tensor, Value, read_raw, shards_of
+from core.models.overrides import KNOWN_TAGS, ThinkingTags, tags_in
 from core.models.vocabulary import Vocabulary, read_vocabulary
 
 MAX_TEMPLATE_CHARACTERS = 2**18
 MAX_BLOCKS = 10_000
 
 _BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
-
-_KNOWN_TAGS = (
-    ThinkingTags("<think>", "</think>"),  # DeepSeek, Qwen, Phi, Nemotron and most others
-    ThinkingTags("[THINK]", "[/THINK]"),  # Magistral
-    ThinkingTags("<seed:think>", "</seed:think>"),  # Seed-OSS
-    ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),  # Command R7B and A
-    ThinkingTags("<|channel>thought\n", "<channel|>"),  # Gemma 4
-    ThinkingTags("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),  # gpt-oss
-)
 
 
 @dataclass(frozen=True)
@@ -71,24 +63,17 @@ class GgufHeader:
     vocabulary_size: int
     vocabulary_hash: str
     """SHA-256 over tokenizer model, pre-tokenizer, tokens and merges: equal means token ids mean the same."""
-    bos_id: int | None
-    eos_id: int | None
-    eot_id: int | None
-    add_bos: bool | None
-    """None where the file leaves it to the tokenizer's default."""
-    add_space_prefix: bool | None
+    add_space_prefix: bool
     chat_template: str | None
     thinking_tags: ThinkingTags | None
     """Guessed from the chat template; without one, from the vocabulary."""
     supports_truncation: bool
     numbers: Mapping[str, int] = field(hash=False, repr=False)
     """All whole-number keys of the architecture, without its prefix: “ssm.state_size”."""
-    metadata: Mapping[str, str] = field(hash=False, repr=False)
-    """Every key with its value as short text, for display."""
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Read the header of a model, given any one of its files.
+    """Read the header of a model from any one of its files.
 
     Raises ModelFileError if the file is no GGUF, damaged, cut short, of an architecture that cannot write
     here, without tensors, or if one of its parts is missing.
@@ -158,16 +143,11 @@ def _interpret(
         sliding_blocks=_sliding_blocks(of_model),
         vocabulary_size=vocabulary.size,
         vocabulary_hash=vocabulary.hash,
-        bos_id=keys.optional_whole("tokenizer.ggml.bos_token_id"),
-        eos_id=keys.optional_whole("tokenizer.ggml.eos_token_id"),
-        eot_id=keys.optional_whole("tokenizer.ggml.eot_token_id"),
-        add_bos=keys.flag("tokenizer.ggml.add_bos_token"),
         add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
         chat_template=template,
         thinking_tags=_thinking_tags(template, vocabulary),
         supports_truncation=supports_truncation(architecture),
         numbers=of_model.all_wholes(),
-        metadata={key: _shown(value) for key, value in values.items()},
     )
 
 
@@ -238,24 +218,10 @@ def _sliding_blocks(keys: Keys) -> tuple[bool, ...]:
 
 
 def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags | None:
-    for tags in _KNOWN_TAGS:
-        if template is None:
-            # Without a template the tokens are the only hint. With one, they are not: a model may share its
-            # vocabulary with a thinking sibling.
-            if vocabulary.has(tags.opening) and vocabulary.has(tags.closing):
-                return tags
-        elif tags.opening in template or tags.closing in template:
-            return tags
-    return None
-
-
-def _shown(value: Value) -> str:
-    if isinstance(value, LongArray):
-        return f"{value.count:,} elements"
-    if isinstance(value, tuple):
-        text = ", ".join(str(element) for element in value[:20])
-        return text if len(value) <= 20 else f"{text}, … ({len(value):,} elements)"
-    return str(value) if len(str(value)) <= 2000 else f"{str(value)[:2000]}…"
+    if template is not None:  # a model may share its vocabulary with a thinking sibling, so the tokens do not count
+        return tags_in(template)
+    known = (tags for tags in KNOWN_TAGS if vocabulary.has(tags.opening) and vocabulary.has(tags.closing))
+    return next(known, None)
 
 
 _RECURRENT = "arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7"

@@ -292,9 +292,10 @@ class Keys:
             return value
         raise self._wrong(key, "text")
 
-    def flag(self, key: str) -> bool | None:
-        value = self.values.get(self.prefix + key)
-        if value is None or isinstance(value, bool):
+    def flag(self, key: str) -> bool:
+        """Return False if the key is missing."""
+        value = self.values.get(self.prefix + key, False)
+        if isinstance(value, bool):
             return value
         raise self._wrong(key, "yes or no")
 
@@ -305,9 +306,6 @@ class Keys:
         if isinstance(value, int) and value >= 0:
             return value
         raise self._wrong(key, "a whole number")
-
-    def optional_whole(self, key: str) -> int | None:
-        return self.whole(key) if self.prefix + key in self.values else None
 
     def wholes(self, key: str, default: int) -> tuple[int, ...]:
         """One number for all blocks, or one a block."""

@@ -26,6 +26,21 @@ class ThinkingTags:
     closing: str
 
 
+KNOWN_TAGS = (
+    ThinkingTags("<think>", "</think>"),  # DeepSeek, Qwen, Phi, Nemotron and most others
+    ThinkingTags("[THINK]", "[/THINK]"),  # Magistral
+    ThinkingTags("<seed:think>", "</seed:think>"),  # Seed-OSS
+    ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),  # Command R7B and A
+    ThinkingTags("<|channel>thought\n", "<channel|>"),  # Gemma 4
+    ThinkingTags("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),  # gpt-oss
+)
+
+
+def tags_in(template: str) -> ThinkingTags | None:
+    """Find the thinking tags that occur in a chat template, or in a prompt rendered with it."""
+    return next((tags for tags in KNOWN_TAGS if tags.opening in template or tags.closing in template), None)
+
+
 class TagSource(Enum):
     """Where the thinking tags of a model come from."""
 

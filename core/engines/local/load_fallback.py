@@ -30,7 +30,7 @@ def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOve
         path=str(header.path),
         load=options.model_copy(update={"context": context, "batch": batch}),
         supports_truncation=header.supports_truncation,
-        space_prefix=bool(header.add_space_prefix),
+        space_prefix=header.add_space_prefix,
         template=header.chat_template or "",
         thinking=overrides.thinking_tags(header.thinking_tags),
     )

@@ -48,8 +48,9 @@ def tokenize_by(model: Path, text: str) -> tuple[int, ...]:
     """
     header = read_header(model)
     try:
-        prefix = bool(header.add_space_prefix)
-        return answered_apart(_tokenize_by, str(header.path), prefix, text, seconds=SECONDS_TO_TOKENIZE)
+        return answered_apart(
+            _tokenize_by, str(header.path), header.add_space_prefix, text, seconds=SECONDS_TO_TOKENIZE
+        )
     except NoAnswer as error:
         raise EngineLost(f"The tokenizer of {model.name} could not be read.", "Choose another file.") from error
 

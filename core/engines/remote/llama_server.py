@@ -33,12 +33,12 @@ from core.engines.remote.protocol import (
     StreamEnd,
     checked_ids,
     no_scores,
-    tags_in,
 )
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineRefused
 from core.models.gguf import supports_truncation
+from core.models.overrides import tags_in
 
 LOOKS_FOR_FREE_SLOT = 10
 TRIAL_LENGTH = 32

@@ -33,11 +33,11 @@ from core.engines.remote.protocol import (
     checked_ids,
     no_scores,
     size_of,
-    tags_in,
 )
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineLost, EngineRefused
+from core.models.overrides import tags_in
 from core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768

@@ -16,7 +16,7 @@ from core.engines.random_numbers import number_at
 from core.engines.remote.failures import foreign_token
 from core.engines.remote.fields import Fields
 from core.errors import EngineRefused
-from core.models.overrides import Sampling, ThinkingTags
+from core.models.overrides import Sampling
 
 Prompt = tuple[int, ...] | str
 """A text as a server takes it: token ids where it can, else text."""
@@ -178,18 +178,12 @@ def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bi
     )
 
 
-_KNOWN_TAGS = (ThinkingTags("<think>", "</think>"), ThinkingTags("[THINK]", "[/THINK]"))
 _BYTES_PER_TOKEN = 4
 
 
 def size_of(prompt: Prompt) -> int:
     """In tokens; for a text, an estimate of four bytes a token."""
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
-
-
-def tags_in(template: str) -> ThinkingTags | None:
-    """The thinking tags that occur in a chat template or a rendered prompt."""
-    return next((tags for tags in _KNOWN_TAGS if tags.opening in template or tags.closing in template), None)
 
 
 class IdPromptBuilder:
