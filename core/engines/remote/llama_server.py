@@ -18,7 +18,7 @@ from core.engines.chat_template import render_prompt
 from core.engines.choices import first_tokens
 from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteEngine, RemoteOptions
+from core.engines.remote.engine import RemoteEngine
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
 from core.engines.remote.openai_completions import name_of
@@ -34,7 +34,6 @@ from core.engines.remote.protocol import (
     checked_ids,
     no_scores,
 )
-from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineRefused
 from core.models.gguf import supports_truncation
@@ -49,17 +48,8 @@ _CHATML_TOKEN = "<|im_start|>"
 class LlamaServerEngine(RemoteEngine):
     """A model on a llama-server. Raises EngineLost or EngineRefused if none answers at the address."""
 
-    def __init__(
-        self,
-        address: ServerAddress | str,
-        options: RemoteOptions | None = None,
-        on_status: StatusCallback | None = None,
-    ) -> None:
-        super().__init__(address, options, on_status)
-        self.protocol = self.connect(self._new_protocol)
-
-    def _new_protocol(self, ask: Ask) -> LlamaServerProtocol:
-        protocol = LlamaServerProtocol(self.address, ask, self.supports_prefetch(), self.options.template)
+    def detect(self, ask: Ask) -> LlamaServerProtocol:
+        protocol = LlamaServerProtocol(self.address, ask, self.options.template)
         slots = self._slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
         protocol.card = replace(
@@ -81,10 +71,6 @@ class LlamaServerEngine(RemoteEngine):
         except EngineRefused:
             return []
         return slots
-
-    def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
-        """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
-        return self._ask(lambda ask: tokenize(ask, text, special))
 
 
 class ServerProperties(NamedTuple):
@@ -132,7 +118,7 @@ class LlamaServerProtocol:
     choice_bias = 10.0
     """Enough to list every choice, and little enough to tell what all of them weigh without it."""
 
-    def __init__(self, address: ServerAddress, ask: Ask, supports_prefetch: bool, template: str | None) -> None:
+    def __init__(self, address: ServerAddress, ask: Ask, template: str | None) -> None:
         properties = server_properties(ask)
         self._properties = properties
         self._heads: dict[tuple[str, ...], list[set[int]]] = {}
@@ -150,7 +136,6 @@ class LlamaServerProtocol:
             quantisation=properties.quantisation,
             parameters=properties.parameters,
             thinking=tags_in(self._template),
-            supports_prefetch=supports_prefetch,
         )
 
     def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:

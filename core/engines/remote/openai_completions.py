@@ -34,7 +34,6 @@ from core.engines.remote.protocol import (
     no_scores,
     size_of,
 )
-from core.engines.remote.state import StatusCallback
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineLost, EngineRefused
 from core.models.overrides import tags_in
@@ -51,16 +50,8 @@ MOST_ALTERNATIVES = 20
 class OpenAICompletionsEngine(RemoteEngine):
     """Raises EngineLost or EngineRefused if the server does not answer, or cannot be used."""
 
-    def __init__(
-        self,
-        address: ServerAddress | str,
-        options: RemoteOptions | None = None,
-        on_status: StatusCallback | None = None,
-    ) -> None:
-        super().__init__(address, options, on_status)
-        self.protocol = self.connect(
-            lambda ask: CompletionsProtocol(self.address, ask, self.options, self.supports_prefetch())
-        )
+    def detect(self, ask: Ask) -> CompletionsProtocol:
+        return CompletionsProtocol(self.address, ask, self.options)
 
 
 class CompletionsProtocol:
@@ -69,7 +60,7 @@ class CompletionsProtocol:
     path = "/v1/completions"
     choice_bias = 0.0
 
-    def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions, supports_prefetch: bool) -> None:
+    def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions) -> None:
         entry, self.kind = choose_model(ask, options.model)
         self._model = entry.text("id")
         self._host = address.host
@@ -94,7 +85,6 @@ class CompletionsProtocol:
             returns_token_ids=ids,
             returns_alternatives=self._abilities.alternatives,
             returns_scores=ids and self._abilities.scores,
-            supports_prefetch=supports_prefetch,
         )
 
     def prompt_builder(self, conversation: Conversation, ask: Ask) -> PromptBuilder:

@@ -9,8 +9,7 @@ from functools import reduce
 
 from core.engines.base import Attach, Conversation, ignore
 from core.engines.model_card import ModelCard
-from core.engines.remote.engine import RemoteEngine
-from core.engines.remote.session import RemoteSession
+from core.engines.remote.engine import RemoteEngine, RemoteSession
 from core.engines.remote.state import ServerStatus, most_important
 from core.engines.usage import Cap, Usage, UsageMeter
 from core.errors import EngineLost, EngineRefused

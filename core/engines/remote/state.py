@@ -76,10 +76,6 @@ class StatusTracker:
         return self._pings_answered
 
     @property
-    def state(self) -> ServerState:
-        return self._status.state
-
-    @property
     def status(self) -> ServerStatus:
         return self._status
 

@@ -350,7 +350,7 @@ def test_a_cap_shortens_the_last_write_and_refuses_the_next(options: RemoteOptio
             assert server.completions[0]["n_predict"] in (2, 11)
             with pytest.raises(EngineRefused, match=words):
                 list(session.write([], 30, seed=1))
-            assert engine.state is ServerState.REFUSED
+            assert engine.status.state is ServerState.REFUSED
 
 
 def test_a_server_that_lists_no_slots_is_not_taken_for_a_busy_one() -> None:

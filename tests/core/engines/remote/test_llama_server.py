@@ -13,7 +13,7 @@ from core.engines.factory import share_vocabulary
 from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
+from core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from core.engines.remote.retry import RetryPolicy
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import ContextFull, EngineRefused
@@ -251,7 +251,8 @@ def test_one_vocabulary_is_recognised_and_takes_its_name(server: LlamaServer, ge
         closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as engine,
         closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as gemma,
     ):
-        ids = engine.tokenize(PROBE, special=True)
+        with closing(engine.new_connection()) as connection:
+            ids = tokenize(connection.ask, PROBE, special=True)
         assert engine.card.vocabulary == fingerprint(ids)
         assert not gemma.adopt_vocabulary("the local hash", ids)
         assert gemma.card.vocabulary != "the local hash"

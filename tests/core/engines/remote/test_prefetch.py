@@ -64,4 +64,4 @@ def test_what_was_read_along_is_on_the_bill(eager_engine: LlamaServerEngine) -> 
         session.prefetch(STEP)
         session.wait_for_prefetch()
         assert session.usage.cost.read > 10
-        assert eager_engine.state is ServerState.CONNECTED
+        assert eager_engine.status.state is ServerState.CONNECTED

@@ -109,9 +109,9 @@ def test_any_server_can_be_connected_to_or_is_refused(
     address = ServerAddress("http://server:1")
     try:
         protocol: ServerProtocol = (
-            LlamaServerProtocol(address, ask, False, None)
+            LlamaServerProtocol(address, ask, None)
             if kind == "llama-server"
-            else CompletionsProtocol(address, ask, RemoteOptions(template="x"), False)
+            else CompletionsProtocol(address, ask, RemoteOptions(template="x"))
         )
         prompt = protocol.prompt_builder((Message("user", "Q"),), ask).with_body((Part("so", Author.SMALL),), ask)
         protocol.payload(prompt, CompletionRequest(1, 0, Sampling(), choices=("yes", "no")), ask)
@@ -173,8 +173,8 @@ def connected() -> list[ServerProtocol]:
     address = ServerAddress("http://server:1")
     vllm = {"choices": [{"token_ids": [1]}], "prompt": "<think>", "data": [{"id": "m", "owned_by": "vllm"}]}
     return [
-        LlamaServerProtocol(address, making_bytes({}, about()), False, None),
-        CompletionsProtocol(address, making_bytes({}, dict.fromkeys(COMPLETIONS, vllm)), RemoteOptions(), False),
+        LlamaServerProtocol(address, making_bytes({}, about()), None),
+        CompletionsProtocol(address, making_bytes({}, dict.fromkeys(COMPLETIONS, vllm)), RemoteOptions()),
     ]
 
 
@@ -211,7 +211,7 @@ def test_an_empty_tokenisation_of_a_choice_is_refused() -> None:
             else about()[path]
         )
 
-    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, False, None)
+    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, None)
     request = CompletionRequest(1, 0, Sampling(), choices=("yes", "no"))
     with pytest.raises(EngineRefused, match="no tokens of a choice"):
         protocol.payload((1,), request, ask)

@@ -11,7 +11,7 @@ import pytest
 
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
+from core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from core.engines.remote.openai_completions import OpenAICompletionsEngine
 from core.engines.remote.pool import ServerPool
 from core.engines.remote.server_check import VocabularyMatch, open_server, try_connection
@@ -29,7 +29,8 @@ from tests.servers.tls_proxy import TlsProxy
 
 @pytest.mark.real_models
 def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServerEngine) -> None:
-    ids = engine.tokenize(PROBE, special=True)
+    with closing(engine.new_connection()) as connection:
+        ids = tokenize(connection.ask, PROBE, special=True)
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
     assert report.reachable
     assert report.key_accepted
