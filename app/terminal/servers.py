@@ -90,7 +90,7 @@ def known_server(options: ServerOptions, url: str) -> Server:
     """
     servers = KnownServers(Paths.of_user().servers)
     known = servers.find(url)
-    way = _given(authority=options.ca, proxy=options.proxy, any_certificate=options.any_certificate or None)
+    access = _given(authority=options.ca, proxy=options.proxy, any_certificate=options.any_certificate or None)
     given = _given(
         model=options.server_model,
         template=options.template,
@@ -100,7 +100,7 @@ def known_server(options: ServerOptions, url: str) -> Server:
         answer_cap=known.answer_cap.model_copy(
             update=_given(tokens=options.answer_cap_tokens, money=options.answer_cap_money)
         ),
-        way=known.way.model_copy(update=way),
+        access=known.access.model_copy(update=access),
     )
     known = known.model_copy(update=given)
     return known.at(url, _key(options, url, servers))

@@ -40,7 +40,7 @@ class ModelPreferences(BaseModel):
     offline: bool = Field(False, title="Offline", description="Never ask the Hub.")
     loading: Mapping[str, LoadOptions] = Field(default_factory=dict)
     """By the path of the model."""
-    writing: Mapping[str, ModelOverrides] = Field(default_factory=dict)
+    overrides: Mapping[str, ModelOverrides] = Field(default_factory=dict)
     """By the path of the model."""
     cue_shares: Mapping[str, float] = Field(default_factory=dict)
     """By the path of the model: how many of its steps open with a known cue, as its profile found (0 to 1)."""
@@ -50,7 +50,7 @@ class ModelPreferences(BaseModel):
         return self.loading.get(_key(model))
 
     def overrides_of(self, model: Path) -> ModelOverrides:
-        return self.writing.get(_key(model), ModelOverrides())
+        return self.overrides.get(_key(model), ModelOverrides())
 
     def cue_share_of(self, model: Path) -> float | None:
         return self.cue_shares.get(_key(model))
@@ -66,10 +66,10 @@ class ModelPreferences(BaseModel):
         return self.model_copy(update={"loading": {**self.loading, _key(model): choice}})
 
     def with_overrides(self, model: Path, overrides: ModelOverrides) -> "ModelPreferences":
-        writing = {**self.writing, _key(model): overrides}
+        changed = {**self.overrides, _key(model): overrides}
         if overrides == ModelOverrides():
-            del writing[_key(model)]
-        return self.model_copy(update={"writing": writing})
+            del changed[_key(model)]
+        return self.model_copy(update={"overrides": changed})
 
     def with_cue_share(self, model: Path, share: float) -> "ModelPreferences":
         return self.model_copy(update={"cue_shares": {**self.cue_shares, _key(model): share}})

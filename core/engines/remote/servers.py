@@ -1,4 +1,4 @@
-"""The servers that a person uses (`servers.json`): how each is reached, its prices, and its caps."""
+"""The servers that a person uses (`servers.json`): how each is reached, what it costs, and its caps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.engines.factory import Server
 from core.engines.remote.address import ServerAddress, canonical
@@ -45,25 +45,27 @@ class KnownServer(BaseModel):
 
     model: str = Field("", title="Model", description="Where the server has several; empty: the first of its list.")
     supports_prefetch: Switch = Field(
-        validation_alias=AliasChoices("supports_prefetch", "reads_along"),  # its name until version 0.1
-        default=Switch.AUTOMATIC,
+        Switch.AUTOMATIC,
         title="Prefetch",
         description="It reads while the other model writes. Automatic: if it is another machine.",
     )
     template: Path | None = Field(
         None, title="Chat template", description="A Jinja file, for servers that do not reveal the model's own."
     )
-    way: ServerAccess = Field(default_factory=ServerAccess, title="Connection")
+    access: ServerAccess = Field(default_factory=ServerAccess, title="Connection")
     prices: Prices = Field(default_factory=Prices, title="Price per million tokens")
     cap: Cap = Field(default_factory=Cap, title="Total cap, until the models are loaded again")
     answer_cap: Cap = Field(default_factory=Cap, title="Cap for each answer")
-    writing: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
+    overrides: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
     has_key: bool = False
     """Whether its key is in the keyring."""
 
     def at(self, url: str, key: str | None) -> Server:
-        """Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices."""
-        address = ServerAddress(url, key, self.way.authority, self.way.any_certificate, self.way.proxy or None)
+        """Apply the settings to an address and its key.
+
+        Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices.
+        """
+        address = ServerAddress(url, key, self.access.authority, self.access.any_certificate, self.access.proxy or None)
         if (self.cap.money or self.answer_cap.money) and self.prices.are_free:
             raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
         options = RemoteOptions(
@@ -72,7 +74,7 @@ class KnownServer(BaseModel):
             answer_cap=self.answer_cap,
             model=self.model,
             template=read_text(self.template, NO_TEMPLATE) if self.template else None,
-            overrides=self.writing,
+            overrides=self.overrides,
             supports_prefetch=self.supports_prefetch.is_on,
         )
         return Server(address, options)
@@ -107,35 +109,37 @@ class KnownServers:
 
     @property
     def keeping(self) -> Keeping:
-        """Where a key would be kept. The first call looks for the keyring, which takes a moment."""
+        """How long a key would be kept. The first call looks for the keyring, which takes a moment."""
         return self._secrets.keeping
 
     def find(self, url: str) -> KnownServer:
-        """The settings of an address, or the defaults. Raises SettingsError if the file is damaged, so that a cap in it
-        is not lost silently."""
+        """Return the settings of an address, or the defaults.
+
+        Raises SettingsError if the file is damaged, so that a cap in it is not lost silently.
+        """
         return self._read().servers.get(canonical(url), KnownServer())
 
     def server(self, url: str) -> Server:
-        """The address with its key and settings. Raises SettingsError."""
+        """Return the address with its key and settings. Raises SettingsError."""
         return self.find(url).at(url, self.key(url))
 
     def key(self, url: str) -> str | None:
-        """The keyring is not asked for an address without a key. Raises SettingsError."""
+        """Return the key of an address; the keyring is only asked if there is one. Raises SettingsError."""
         return self._secrets.find(canonical(url)) if self.find(url).has_key else None
 
     def keep(self, url: str, known: KnownServer, key: str = "") -> Keeping | None:
-        """Save the settings, and a new key if one is given; returns how long it is kept. Raises SettingsError."""
+        """Save the settings, and a new key if one is given; return how long it is kept. Raises SettingsError."""
         keeping = self._secrets.keep(canonical(url), key) if key else None
         self._write(url, known, bool(key) or None)
         return keeping
 
     def forget_key(self, url: str) -> None:
-        """Raises SettingsError if the keyring is locked, or the file cannot be written."""
+        """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
         self._secrets.forget(canonical(url))
         self._write(url, self.find(url), has_key=False)
 
     def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
-        """`has_key` None: as before."""
+        """Write the settings of an address; `has_key` None keeps what the file says."""
         name = canonical(url)
         with self._writing:
             before = self._before()
@@ -147,7 +151,7 @@ class KnownServers:
             self._unsaved = None
 
     def _before(self) -> Mapping[str, KnownServer]:
-        """The content of the file. A damaged file, which `find` has reported, is renamed to be replaced."""
+        """Read the file; a damaged one, which `find` has reported, is renamed to be replaced."""
         try:
             return self._read().servers
         except SettingsError:

@@ -85,7 +85,7 @@ def test_a_certificate_of_ones_own_is_accepted_by_file_or_knowing_the_risk(
         assert "The certificate" in found
         assert "is not trusted" in found
 
-        authority = dialog.form.editor("way", "authority")
+        authority = dialog.form.editor("access", "authority")
         assert isinstance(authority, FileEdit)
         authority.edit.setText(str(file))
         authority.edit.editingFinished.emit()
@@ -95,7 +95,7 @@ def test_a_certificate_of_ones_own_is_accepted_by_file_or_knowing_the_risk(
 
         authority.edit.clear()
         authority.edit.editingFinished.emit()
-        anyone = dialog.form.editor("way", "any_certificate")
+        anyone = dialog.form.editor("access", "any_certificate")
         assert isinstance(anyone, QCheckBox)
         anyone.click()
         assert "⚠ Anyone in between can pose as" in tested(dialog)

@@ -43,7 +43,7 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
     known = KnownServer(
         model="big",
         supports_prefetch=Switch.ON,
-        way=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
+        access=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
         prices=Prices(read=0.5, reused=0.1, written=2.0, currency="EUR"),
         cap=Cap(money=1.5),
         answer_cap=Cap(tokens=900),
@@ -132,14 +132,8 @@ def test_a_cap_on_money_needs_prices() -> None:
 
 
 def test_how_its_model_writes_goes_with_the_server() -> None:
-    known = KnownServer(writing=ModelOverrides(temperature=0.8, tags=TagSource.NONE))
+    known = KnownServer(overrides=ModelOverrides(temperature=0.8, tags=TagSource.NONE))
     assert known.at(URL, None).options.overrides == ModelOverrides(temperature=0.8, tags=TagSource.NONE)
-
-
-def test_a_file_of_version_0_1_still_says_whether_to_prefetch(file: Path, servers: KnownServers) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text('{"servers": {"https://office:8080": {"reads_along": "off"}}}', encoding="utf-8")
-    assert KnownServers(file).find(URL).supports_prefetch is Switch.OFF
 
 
 @pytest.mark.parametrize(
